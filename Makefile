@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# `make demo` shows it, `make test` tests it, `make help` lists the rest. Everything is set up in .venv and build/; programs that
+# are missing are installed with apt (root or sudo), or named when that is not possible.
+
+SHELL := bash
+VENV ?= .venv
+ifndef PYTHON
+PYTHON := $(shell dev/python)
+endif
+BIN := $(abspath $(VENV))/bin
+COLLECTIONS := $(CURDIR)/build/collections
+CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
+PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+ROOT := $(filter 0,$(shell id -u))
+
+export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup lint sanity unit faults integration systemd molecule test test-all demo bench docs changelog constraints build clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+# -- setting up
+
+setup: $(VENV)/.ready $(CHECKOUT)  ## virtual environment, collections path and programs
+	@dev/programs test
+
+$(VENV)/.ready: requirements.txt constraints.txt
+	@test -n '$(PYTHON)'
+	@dev/programs venv
+	'$(PYTHON)' -m venv --clear '$(VENV)'
+	'$(BIN)/pip' install -qq --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(CHECKOUT):
+	@mkdir -p $(@D)
+	@ln -sfn ../../../.. $@
+
+# -- testing
+
+lint: setup  ## style, types, YAML, playbooks, documentation
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint .
+	ansible-lint
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --skip-rstcheck $(CHECKOUT)
+	antsibull-changelog lint
+
+sanity: setup  ## ansible-test sanity, for every Python from 3.8 to 3.13 that is here
+	dev/sanity
+
+unit: setup  ## unit tests
+	$(PYTEST) tests/unit -m 'not slow and not bench' -n 2
+
+integration: setup  ## the modules on this machine's kernel
+	$(PYTEST) tests/integration -m 'not slow and not bench and not systemd'
+
+faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
+	$(PYTEST) tests/faults -m 'not slow and not bench and not systemd'
+
+systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
+	@dev/programs systemd
+	$(PYTEST) tests/faults -m 'systemd and not slow'
+
+molecule: setup  ## the molecule scenario, on the embedded lab
+	cd $(CHECKOUT)/extensions && molecule test -s diagnose
+
+test: lint sanity unit integration $(if $(ROOT),systemd) faults  ## all of the above
+
+test-all: test molecule  ## `test`, what is slow, and every ansible-core for which there is a Python
+	$(PYTEST) tests/unit tests/integration tests/faults -m 'slow and not bench'
+	dev/matrix
+
+# -- showing
+
+demo: $(VENV)/.ready $(CHECKOUT)  ## build the embedded lab, break it in several ways, diagnose, show the report
+	@dev/programs demo
+	ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
+
+bench: setup  ## measure against what others do; writes nothing but its output
+	@for script in tests/bench/*.py; do echo "== $$script"; PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' "$$script" || exit; done
+
+# -- writing
+
+docs: setup  ## docs/causes.md from the catalogue in the code
+	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_causes.py
+
+changelog: setup  ## CHANGELOG.md from the fragments, for the version in galaxy.yml
+	antsibull-changelog release
+
+constraints:  ## constraints.txt anew, from requirements.txt and a fresh environment
+	'$(PYTHON)' -m venv --clear build/constraints
+	build/constraints/bin/pip install -qq -r requirements.txt
+	sed -i '/==/d' constraints.txt
+	build/constraints/bin/pip freeze >> constraints.txt
+
+build: setup  ## the collection as a tarball in build/
+	ansible-galaxy collection build --force --output-path build .
+
+clean:  ## remove what this Makefile made
+	rm -rf build '$(VENV)' .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible handshake-report
