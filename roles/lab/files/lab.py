@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a rootless lab of network namespaces up or down, as root or as an ordinary user.
+
+    python3 lab.py up   --directory DIR [--python PATH] < topology.json
+    python3 lab.py down --directory DIR
+
+Both answer with one JSON object on standard output: `changed`, `message`, and for `up` what `lab.json` in DIR holds. Errors are one
+sentence on standard error and return code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from inventory import inventory_text
+from namespaces import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, id_mapper, map_single_id, unshare
+from topology import LabError, parse
+
+LAB_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
+PATIENCE = 5.0  # seconds for killed processes to go
+
+
+def up(directory: Path, topology: object, python: str) -> dict[str, Any]:
+    """Start the lab in `directory`, unless it runs there already; raises LabError."""
+    hosts = parse(topology)
+    directory.mkdir(parents=True, exist_ok=True)
+    with _locked(directory):
+        state = read_state(directory)
+        running = state is not None and is_alive(state["holder"])
+        if not running:
+            state, control = start(topology, directory / "lab.log", tied=False)
+            control.close()
+        elif state["topology"] != topology:
+            raise LabError(f"A lab with another topology runs in {directory}: take it down first.")
+        changed = [_write(directory / "lab.json", json.dumps(state, indent=1) + "\n"),
+                   _write(directory / "inventory.yml", inventory_text(hosts, state["hosts"], python))]
+        message = f"The lab in {directory} {'was running already' if running else 'is up'}: {len(hosts)} hosts."
+    return {"changed": any(changed), "message": message, **state}
+
+
+def down(directory: Path) -> dict[str, Any]:
+    """Kill the lab in `directory` with everything that runs in it, and remove what `up` wrote."""
+    if not directory.is_dir():
+        return {"changed": False, "message": f"There is no lab in {directory}."}
+    with _locked(directory):
+        state = read_state(directory)
+        killed = state is not None and stop(state["holder"])
+        for name in ("lab.json", "inventory.yml", "lab.log"):
+            (directory / name).unlink(missing_ok=True)
+    with suppress(OSError):  # something of the user's is in there
+        directory.rmdir()
+    if state is None:
+        return {"changed": False, "message": f"There is no lab in {directory}."}
+    return {"changed": True, "message": f"The lab in {directory} {'is down' if killed else 'had died; its files are removed'}."}
+
+
+def start(topology: object, log: Path, tied: bool) -> tuple[dict[str, Any], socket.socket]:
+    """Start a lab; returns its state and the socket to its holder. A `tied` lab ends when that socket is closed.
+
+    State: `{"holder": P, "hosts": {name: P}, "topology": ...}`, where P = `{"pid", "started"}` names a process for good
+    (`started` is field 22 of /proc/PID/stat).
+    """
+    ours, theirs = socket.socketpair()
+    holder = _spawn_holder(theirs, log)
+    theirs.close()
+    ours.sendall(json.dumps({"topology": topology, "tied": tied}).encode() + b"\n")
+    with ours.makefile("r") as answers:
+        line = answers.readline()
+    if not line:
+        raise LabError(f"The lab died while it was being made; {log} says why.")
+    answer = json.loads(line)
+    if "error" in answer:
+        raise LabError(answer["error"])
+    outside = _pids_outside(holder)
+    hosts = {name: process(outside[inside]) for name, inside in answer["hosts"].items()}
+    return {"holder": process(holder), "hosts": hosts, "topology": topology}, ours
+
+
+def _spawn_holder(control: socket.socket, log: Path) -> int:
+    """Start holder.py as process 1 of new namespaces, detached from here; returns its process id as seen from here."""
+    mapper = id_mapper()
+    uid, gid = os.getuid(), os.getgid()
+    ours, theirs = socket.socketpair()
+    middle = os.fork()
+    if middle == 0:
+        status = 1
+        try:
+            ours.close()
+            os.setsid()
+            _redirect(control, log)
+            unshare(LAB_NAMESPACES)
+            if mapper is None:
+                map_single_id(uid, gid)
+            theirs.sendall(b"unshared\n")
+            theirs.recv(16)  # the ids are mapped
+            pid = os.fork()
+            if pid == 0:
+                os.setuid(0)
+                os.setgid(0)
+                os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("holder.py")), str(log.parent)])
+            theirs.sendall(f"{pid}\n".encode())
+            status = 0
+        except LabError as error:
+            theirs.sendall(f"error {error}\n".encode())
+        finally:
+            os._exit(status)
+    theirs.close()
+    with ours, ours.makefile("r") as answers:
+        word = answers.readline().strip()
+        if word == "unshared":
+            if mapper is not None:
+                mapper(middle)
+            ours.sendall(b"mapped\n")
+            word = answers.readline().strip()
+    os.waitpid(middle, 0)
+    if not word.isdigit():
+        raise LabError(word.removeprefix("error ") or f"The lab's first process died; {log} says why.")
+    return int(word)
+
+
+def _redirect(control: socket.socket, log: Path) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for source, target in ((control.fileno(), 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+
+
+def _pids_outside(holder: int) -> dict[int, int]:
+    """The holder's children: process id in the lab -> process id here."""
+    children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
+    found = {}
+    for child in children:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines() if ":" in line)
+        if not status["State"].strip().startswith("Z"):
+            # NSpid: here, (namespaces between), in the lab, in the host
+            found[int(status["NSpid"].split()[-2])] = int(child)
+    return found
+
+
+def process(pid: int) -> dict[str, int]:
+    """A process named so that a later one with the same id is not taken for it; raises LabError when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise LabError(f"Process {pid} of the lab is gone.") from error
+    return {"pid": pid, "started": int(stat.rpartition(")")[2].split()[19])}
+
+
+def is_alive(named: dict[str, int]) -> bool:
+    """Whether that very process runs."""
+    try:
+        return process(named["pid"]) == named and not _is_zombie(named["pid"])
+    except LabError:
+        return False
+
+
+def _is_zombie(pid: int) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    return True
+
+
+def stop(holder: dict[str, int]) -> bool:
+    """Kill a lab and wait until it is gone; returns False when it was gone already."""
+    if not is_alive(holder):
+        return False
+    os.kill(holder["pid"], signal.SIGKILL)
+    give_up = time.monotonic() + PATIENCE
+    while is_alive(holder):
+        if time.monotonic() > give_up:
+            raise LabError(f"Process {holder['pid']}, which holds the lab, was killed {PATIENCE:.0f} s ago and is still there.")
+        time.sleep(0.01)
+    return True
+
+
+def read_state(directory: Path) -> dict[str, Any] | None:
+    """What `up` noted in `directory`, or None; raises LabError when it cannot be understood."""
+    file = directory / "lab.json"
+    try:
+        state: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise LabError(f"{file} is damaged ({error}): end the lab's holder process by hand and remove the file.") from error
+    return state
+
+
+def _write(file: Path, text: str) -> bool:
+    if file.exists() and file.read_text() == text:
+        return False
+    file.write_text(text)
+    return True
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("action", choices=["up", "down"])
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that the inventory names (default: %(default)s)")
+    arguments = parser.parse_args()
+    directory = arguments.directory.absolute()
+    try:
+        result = up(directory, json.load(sys.stdin), arguments.python) if arguments.action == "up" else down(directory)
+    except (LabError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few system calls that a rootless lab is made of: namespaces, id maps, mounts (namespaces(7), user_namespaces(7), mount(2))."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from topology import LabError
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+HOST_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by CLONE_* flags for new ones; raises LabError with the kernel's reason."""
+    if _libc.unshare(flags) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise LabError(f"The kernel refused new namespaces: {reason}. Unprivileged user namespaces may be turned off on this machine.")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
+    """mount(2); raises LabError with the kernel's reason."""
+    if _libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), options.encode()) != 0:
+        raise LabError(f"Cannot mount {source} on {target}: {os.strerror(ctypes.get_errno())}.")
+
+
+def private_mounts() -> None:
+    """Keep what is mounted from here on out of every other mount namespace."""
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+
+
+def id_mapper() -> Callable[[int], None] | None:
+    """What maps user and group ids into a process's new user namespace from outside, or None: it maps its own single uid.
+
+    Root keeps every id it has. An ordinary user gets the ranges of /etc/subuid and /etc/subgid where newuidmap(1) is installed.
+    """
+    if os.geteuid() == 0:
+        return _map_all
+    user = pwd.getpwuid(os.getuid()).pw_name
+    ranges = {name: _delegated(Path(path), user) for name, path in (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))}
+    if not all(ranges.values()) or not all(shutil.which(tool) for tool in ranges):
+        return None
+
+    def map_delegated(pid: int) -> None:
+        for (tool, (first, count)), own in zip(ranges.items(), (os.getuid(), os.getgid()), strict=True):
+            subprocess.run([tool, str(pid), "0", str(own), "1", "1", str(first), str(count)], check=True)
+
+    return map_delegated
+
+
+def _map_all(pid: int) -> None:
+    for name in ("uid_map", "gid_map"):
+        ranges = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
+        Path(f"/proc/{pid}", name).write_text("".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges))
+
+
+def _delegated(path: Path, user: str) -> tuple[int, int] | tuple[()]:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return ()
+    for line in lines:
+        name, first, count = line.split(":")
+        if name == user:
+            return int(first), int(count)
+    return ()
+
+
+def map_single_id(uid: int, gid: int) -> None:
+    """Be root in the user namespace just entered, and nobody else (`uid` and `gid` as they were outside)."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1\n")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1\n")
