@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""``report.json``: the report itself, its keys always in one order."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+
+_READING_ORDER = """
+schema run started finished summary flows groups changes
+name id client server address port dialled resolved source via status leg segment between last_seen causes undecided probes
+code title host role recorded why certainty evidence against detail fix
+attempt attempts connected errors connect_ms outcome errno elapsed_ms late_ms local_port
+timeline t_ms packet label from transmission seen lost interface direction
+vantages clock not_observed ok degraded broken undetermined kind observation risk
+"""
+_RANK = {name: rank for rank, name in enumerate(_READING_ORDER.split())}
+
+
+def render(report: Mapping[str, object]) -> str:
+    """ASCII JSON, two spaces deep; names in reading order, unknown ones after them by the alphabet; no NaN."""
+    return json.dumps(_ordered(report), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, Mapping):
+        names = sorted(map(str, value), key=lambda name: (_RANK.get(name, len(_RANK)), name))
+        told = {str(name): item for name, item in value.items()}
+        return {name: _ordered(told[name]) for name in names}
+    if isinstance(value, list | tuple):
+        return [_ordered(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The sentences that several formats share."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Flow, Report
+
+PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+_ANSWERED = frozenset({"ECONNREFUSED", "ECONNRESET"})
+
+
+def route(flow: Flow) -> str:
+    """``web1 -> db1 10.0.2.21:5432``"""
+    return f"{flow.client} -> {destination(flow)}"
+
+
+def destination(flow: Flow) -> str:
+    """``db1 10.0.2.21:5432``, or the address alone where the server is not managed."""
+    address = f"[{flow.address}]" if ":" in flow.address else flow.address or flow.dialled
+    return f"{address}:{flow.port}" if flow.server in ("", flow.address) else f"{flow.server} {address}:{flow.port}"
+
+
+def verdict(flow: Flow) -> str:
+    """What became of the handshake and where, in half a sentence."""
+    cause = flow.cause
+    if flow.status == "ok" or (cause is None and not flow.leg):
+        return connects(flow)
+    packet = PACKET_NAMES.get(flow.leg, "")
+    if flow.status == "degraded" or not packet:
+        said = cause.title or cause.code if cause else f"{packet} sometimes lost {place(flow)}"
+    elif _never_sent(flow):
+        said = f"{packet} never sent by {flow.client}"
+    elif _ANSWERED & {name for name, _ in flow.errors}:
+        said = f"{packet} refused {place(flow)}"
+    else:
+        said = f"{packet} {'dropped' if place(flow).startswith('at ') and cause else 'lost'} {place(flow)}"
+    return f"{said}, {flow.segment}" if flow.segment else said
+
+
+def place(flow: Flow) -> str:
+    """``at db1``, ``between r1 and db1``, ``on the path``"""
+    cause = flow.cause
+    if cause and cause.host not in ("", "path"):
+        return f"at {cause.host}"
+    if flow.between:
+        return "between {} and {}".format(*flow.between)
+    if flow.segment.startswith("server.") and flow.server:
+        return f"at {flow.server}"
+    return f"at {flow.client}" if flow.segment.startswith("client.") else "on the path"
+
+
+def connects(flow: Flow) -> str:
+    """How the attempts went: ``connected 3 of 3 in 0.41 ms``"""
+    if not flow.attempts:
+        return "no attempt was made"
+    within = f" in {duration(flow.connect_ms)}" if flow.connected and flow.connect_ms is not None else ""
+    errors = ", ".join(f"{count}x {name}" for name, count in flow.errors)
+    return f"connected {flow.connected} of {flow.attempts}{within}" + (f" ({errors})" if errors else "")
+
+
+def dialled(flow: Flow) -> str:
+    """What the client asked for, where that is more than the address shown; else nothing."""
+    if flow.dialled in ("", flow.address, flow.server) and len(flow.resolved) < 2:
+        return ""
+    return f"dialled {flow.dialled or flow.address}" + (f", which resolves to {', '.join(flow.resolved)}" if flow.resolved else "")
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds for people: ``0.41 ms``, ``38.2 ms``, ``412 ms``, ``3.05 s``"""
+    if ms is None:
+        return "-"
+    size = abs(ms)
+    if size >= 999.5:
+        return f"{ms / 1000:.2f} s"
+    return f"{ms:.0f} ms" if size >= 99.95 else f"{ms:.1f} ms" if size >= 9.995 else f"{ms:.2f} ms"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def totals(report: Report) -> str:
+    """``4 flows: 2 broken, 1 degraded, 1 ok``"""
+    parts = ", ".join(f"{number} {status}" for status, number in report.counts.items() if number)
+    return f"{count(len(report.flows), 'flow')}: {parts}" if parts else "no flows"
+
+
+def moment(stamp: str) -> datetime | None:
+    """An ISO 8601 time of a report, or nothing where it is not one."""
+    try:
+        told = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return told if told.tzinfo else None
+
+
+def took(report: Report) -> float | None:
+    """Seconds from start to finish."""
+    started, finished = moment(report.started), moment(report.finished)
+    return (finished - started).total_seconds() if started and finished else None
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A sort key that puts web2 before web10."""
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in re.split(r"([0-9]{1,18})", text)]
+
+
+def _never_sent(flow: Flow) -> bool:
+    """Whether the client's own host stopped the packet before one existed, as far as its vantage point can tell."""
+    recorded = any(vantage.role == "client" and vantage.recorded for vantage in flow.vantages)
+    before_a_packet = flow.segment in ("client.resolve", "client.socket", "client.route", "client.neighbour")
+    return before_a_packet and recorded and not any(packet.kind == flow.leg for packet in flow.packets)
