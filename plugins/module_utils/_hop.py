@@ -28,7 +28,7 @@ WAVE = 4          # TTLs sent at once; the next wave goes only where a hop of th
 WAVE_TIME = 0.35  # seconds
 TIME_LIMIT = 1.5  # seconds in all
 
-_TIME_EXCEEDED = {socket.AF_INET: 11, socket.AF_INET6: 3}   # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
+_TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}   # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ class _Step:
         if number not in (0, errno.EINPROGRESS):
             self.close()
             return errno_name(number)
-        assigned = local_name(self.sock)[1] if self.sock else None
-        self.port = assigned
+        self.port = local_name(self.sock)[1] if self.sock else None
         return None
 
     def event(self, now: float) -> bool:
@@ -104,8 +103,8 @@ class _Step:
 
     def record(self) -> dict[str, Any]:
         return {
-            "address": canonical(self.destination.sockaddr[0]), "port": self.destination.sockaddr[1], "ttl": self.ttl, "local_port": self.port,
-            "answer": self.answer, "offender": self.offender, "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
+            "address": canonical(self.destination.sockaddr[0]), "port": self.destination.sockaddr[1],
+            "ttl": self.ttl, "local_port": self.port, "answer": self.answer, "offender": self.offender, "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
         }
 
 
@@ -113,10 +112,13 @@ def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -
     """Ask how far SYNs to each destination get; returns H of docs/evidence.md, and sentences about what was left out.
 
     At most MAX_DESTINATIONS are asked, different addresses first; it takes at most `time_limit` seconds for all of them together.
+    A hop without an answer proves nothing: a Linux router sends one host six ICMP errors at once, then one a second
+    (inet_peer_xrlim_allow in net/ipv4/inetpeer.c).
     """
     chosen, left_out = _choose(destinations)
     missing = [
-        f"the hops to {len(left_out)} more silent destinations were not asked for: {MAX_DESTINATIONS} are the limit ({left_out[0].text} is the first)"
+        f"the hops to {len(left_out)} more silent destinations were not asked for: {MAX_DESTINATIONS} are the limit"
+        f" ({left_out[0].text} is the first)"
     ] if left_out else []
     steps: list[_Step] = []
     going = list(chosen)

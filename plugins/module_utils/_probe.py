@@ -35,7 +35,9 @@ BURST = 64              # connects between two looks at the sockets, so that tho
 Watch = Mapping[int, Callable[[], None]]
 
 
-def try_all(resolved: Iterable[Resolved], *, patience: float = 2.0, settle: float = 0.25, watch: Watch | None = None) -> list[dict[str, Any]]:
+def try_all(
+    resolved: Iterable[Resolved], *, patience: float = 2.0, settle: float = 0.25, watch: Watch | None = None,
+) -> list[dict[str, Any]]:
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
     Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
@@ -129,7 +131,7 @@ class _Attempt:
         self.close()
 
     def close(self) -> None:
-        """Close with a FIN, also where the peer sent data: unread data would make it a RST, so the kernel throws them away (tcp(7), MSG_TRUNC)."""
+        """Close with a FIN. Unread data would make it a RST: the kernel throws them away unseen (tcp(7), MSG_TRUNC)."""
         if self.sock is not None:
             if self.record["peer"] == "data":
                 _discard(self.sock)
@@ -204,7 +206,7 @@ class _Trial:
             return
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number in (errno.ECONNRESET, errno.EPIPE):
-            # A RST that answers the SYN is ECONNREFUSED; these two come of a RST to an established connection (tcp_reset in net/ipv4/tcp_input.c).
+            # A RST that answers the SYN is ECONNREFUSED; these two need an established connection (tcp_reset in net/ipv4/tcp_input.c).
             self._end(attempt, lambda: attempt.connected(now, "reset"))
         elif number:
             self._end(attempt, lambda: attempt.failed(number, now))
@@ -276,7 +278,11 @@ def _capacity() -> int:
             pass
     if soft == resource.RLIM_INFINITY:
         soft = wanted
-    return max(1, min(MAX_SOCKETS, soft - len(os.listdir("/proc/self/fd")) - SPARE_DESCRIPTORS))
+    try:
+        used = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        used = soft
+    return max(1, min(MAX_SOCKETS, soft - used - SPARE_DESCRIPTORS))
 
 
 def _ms(seconds: float) -> float:

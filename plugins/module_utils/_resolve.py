@@ -63,11 +63,12 @@ def resolve(dials: list[Dial], *, limit: float = 5.0) -> list[Resolved]:
     done: queue.SimpleQueue[tuple[int, Resolved]] = queue.SimpleQueue()
     names = 0
     for index, dial in enumerate(dials):
-        answers[index] = _ask(dial, socket.AI_NUMERICHOST)
-        if answers[index].error == "EAI_NONAME":   # not an address literal
-            answers[index] = None
+        literal = _ask(dial, socket.AI_NUMERICHOST)
+        if literal.error == "EAI_NONAME":   # a name
             todo.put(index)
             names += 1
+        else:
+            answers[index] = literal
 
     def work() -> None:
         while True:
