@@ -104,7 +104,8 @@ class _Step:
     def record(self) -> dict[str, Any]:
         return {
             "address": canonical(self.destination.sockaddr[0]), "port": self.destination.sockaddr[1],
-            "ttl": self.ttl, "local_port": self.port, "answer": self.answer, "offender": self.offender, "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
+            "ttl": self.ttl, "local_port": self.port, "answer": self.answer, "offender": self.offender,
+            "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
         }
 
 
