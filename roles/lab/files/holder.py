@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +49,7 @@ def build(hosts: list[Host]) -> dict[str, int]:
     names = hosts_file(hosts)
     channels = {host.name: _start(host, names) for host in hosts}
     pids = {name: int(_answer(name, channel)) for name, channel in channels.items()}
+    Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")  # switches have nothing to say themselves
     ip_batch(fabric_batch(hosts, {name: str(pid) for name, pid in pids.items()}), "the fabric")
     for channel in channels.values():
         channel.sendall(b"wired\n")
@@ -155,4 +155,4 @@ def ip_batch(lines: str, where: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -20,10 +20,14 @@ def inventory_text(hosts: list[Host], processes: Mapping[str, Mapping[str, int]]
         # Inside, everybody is root already; `ansible_user` makes a host be entered as somebody else.
         "ansible_become": False,
     }
-    return grouped_inventory(hosts, common, {
-        host.name: {"ansible_netns_pid": processes[host.name]["pid"], "ansible_netns_started": processes[host.name]["started"]}
-        for host in hosts
-    })
+    return grouped_inventory(
+        hosts,
+        common,
+        {
+            host.name: {"ansible_netns_pid": processes[host.name]["pid"], "ansible_netns_started": processes[host.name]["started"]}
+            for host in hosts
+        },
+    )
 
 
 def grouped_inventory(hosts: list[Host], common: Mapping[str, Any], reach: Mapping[str, Mapping[str, Any]]) -> str:

@@ -4,9 +4,11 @@
 
     python3 lab.py up   --directory DIR [--python PATH] < topology.json
     python3 lab.py down --directory DIR
+    python3 lab.py hold --directory DIR [--python PATH]
 
-Both answer with one JSON object on standard output: `changed`, `message`, and for `up` what `lab.json` in DIR holds. Errors are one
-sentence on standard error and return code 1.
+`hold` reads the topology from one line of standard input and keeps the lab until standard input ends, however that comes about.
+All answer with one line of JSON on standard output: `changed`, `message`, and but for `down` what `lab.json` in DIR holds. Errors
+are one sentence on standard error and return code 1.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any
 
 from inventory import inventory_text
 from namespaces import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, id_mapper, map_single_id, unshare
-from topology import LabError, parse
+from topology import Host, LabError, parse
 
 LAB_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
 PATIENCE = 5.0  # seconds for killed processes to go
@@ -35,19 +37,34 @@ PATIENCE = 5.0  # seconds for killed processes to go
 def up(directory: Path, topology: object, python: str) -> dict[str, Any]:
     """Start the lab in `directory`, unless it runs there already; raises LabError."""
     hosts = parse(topology)
-    directory.mkdir(parents=True, exist_ok=True)
     with _locked(directory):
         state = read_state(directory)
         running = state is not None and is_alive(state["holder"])
-        if not running:
+        if state is None or not running:
             state, control = start(topology, directory / "lab.log", tied=False)
             control.close()
         elif state["topology"] != topology:
             raise LabError(f"A lab with another topology runs in {directory}: take it down first.")
-        changed = [_write(directory / "lab.json", json.dumps(state, indent=1) + "\n"),
-                   _write(directory / "inventory.yml", inventory_text(hosts, state["hosts"], python))]
-        message = f"The lab in {directory} {'was running already' if running else 'is up'}: {len(hosts)} hosts."
-    return {"changed": any(changed), "message": message, **state}
+        changed = _write_files(directory, hosts, state, python)
+    message = f"The lab in {directory} {'was running already' if running else 'is up'}: {len(hosts)} hosts."
+    return {"changed": changed, "message": message, **state}
+
+
+def hold(directory: Path, topology: object, python: str) -> None:
+    """Run a lab in `directory` until standard input ends; raises LabError, also when one runs there already."""
+    hosts = parse(topology)
+    with _locked(directory):
+        state = read_state(directory)
+        if state is not None and is_alive(state["holder"]):
+            raise LabError(f"A lab runs in {directory} already: take it down first.")
+        state, control = start(topology, directory / "lab.log", tied=True)
+        _write_files(directory, hosts, state, python)
+    try:
+        _answer({"changed": True, "message": f"The lab in {directory} is up: {len(hosts)} hosts.", **state})
+        sys.stdin.read()
+    finally:
+        control.close()
+        down(directory)
 
 
 def down(directory: Path) -> dict[str, Any]:
@@ -196,6 +213,12 @@ def read_state(directory: Path) -> dict[str, Any] | None:
     return state
 
 
+def _write_files(directory: Path, hosts: list[Host], state: dict[str, Any], python: str) -> bool:
+    """Write down what runs; returns whether that was news."""
+    texts = {"lab.json": json.dumps(state, indent=1) + "\n", "inventory.yml": inventory_text(hosts, state["hosts"], python)}
+    return True in [_write(directory / name, text) for name, text in texts.items()]  # all of them
+
+
 def _write(file: Path, text: str) -> bool:
     if file.exists() and file.read_text() == text:
         return False
@@ -205,6 +228,7 @@ def _write(file: Path, text: str) -> bool:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -213,19 +237,28 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _answer(result: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("action", choices=["up", "down"])
+    parser.add_argument("action", choices=["up", "down", "hold"])
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that the inventory names (default: %(default)s)")
     arguments = parser.parse_args()
     directory = arguments.directory.absolute()
     try:
-        result = up(directory, json.load(sys.stdin), arguments.python) if arguments.action == "up" else down(directory)
+        if arguments.action == "up":
+            _answer(up(directory, json.load(sys.stdin), arguments.python))
+        elif arguments.action == "hold":
+            hold(directory, json.loads(sys.stdin.readline()), arguments.python)
+        else:
+            _answer(down(directory))
     except (LabError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(json.dumps(result) + "\n")
     return 0
 
 

@@ -55,12 +55,12 @@ def id_mapper() -> Callable[[int], None] | None:
     if os.geteuid() == 0:
         return _map_all
     user = pwd.getpwuid(os.getuid()).pw_name
-    ranges = {name: _delegated(Path(path), user) for name, path in (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))}
-    if not all(ranges.values()) or not all(shutil.which(tool) for tool in ranges):
+    uids, gids = _delegated(Path("/etc/subuid"), user), _delegated(Path("/etc/subgid"), user)
+    if uids is None or gids is None or shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
         return None
 
     def map_delegated(pid: int) -> None:
-        for (tool, (first, count)), own in zip(ranges.items(), (os.getuid(), os.getgid()), strict=True):
+        for tool, own, (first, count) in (("newuidmap", os.getuid(), uids), ("newgidmap", os.getgid(), gids)):
             subprocess.run([tool, str(pid), "0", str(own), "1", "1", str(first), str(count)], check=True)
 
     return map_delegated
@@ -72,16 +72,17 @@ def _map_all(pid: int) -> None:
         Path(f"/proc/{pid}", name).write_text("".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges))
 
 
-def _delegated(path: Path, user: str) -> tuple[int, int] | tuple[()]:
+def _delegated(path: Path, user: str) -> tuple[int, int] | None:
+    """The first range of ids that the file gives the user: first id and count."""
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
-        return ()
+        return None
     for line in lines:
         name, first, count = line.split(":")
         if name == user:
             return int(first), int(count)
-    return ()
+    return None
 
 
 def map_single_id(uid: int, gid: int) -> None:

@@ -1,0 +1,294 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests do with the hosts of a fleet, whatever the hosts are made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ._handle import PATIENCE, FleetError, Handle
+
+HERE = Path(__file__).absolute().parent
+FABRIC = "fabric"
+Done = subprocess.CompletedProcess[str]
+
+
+class Machines(ABC):
+    """A running fleet. Use as a context manager; everything that was started ends with it."""
+
+    hosts: list[str]
+    directory: Path
+    inventory: Path
+    python = sys.executable  # on the hosts
+    tools = HERE  # where the hosts find this directory
+
+    def __init__(self) -> None:
+        self._handles: list[Handle] = []
+
+    @abstractmethod
+    def enter(self, host: str) -> list[str]:
+        """What to put in front of a command that is to run as root on `host`, or on the switches: `FABRIC`."""
+
+    @abstractmethod
+    def up(self) -> None: ...
+
+    @abstractmethod
+    def down(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        try:
+            self.up()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            for handle in reversed(self._handles):
+                handle.close()
+        finally:
+            self.down()
+
+    # Programs
+
+    def run(self, host: str, argv: Sequence[str], check: bool = True, input: str | None = None, timeout: float = 60.0) -> Done:
+        """Run a program as root on a host; FleetError with its output when it fails and `check` is set."""
+        done = subprocess.run([*self.enter(host), *argv], input=input or "", capture_output=True, text=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise FleetError(f"{host}: {' '.join(argv)} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        return done
+
+    def popen(self, host: str, argv: Sequence[str]) -> Handle:
+        """Start a program as root on a host, with pipes for its standard streams."""
+        pipe = subprocess.PIPE
+        handle = Handle(subprocess.Popen([*self.enter(host), *argv], stdin=pipe, stdout=pipe, stderr=pipe, text=True))
+        self._handles.append(handle)
+        return handle
+
+    def _tool(self, host: str, name: str, order: Mapping[str, Any]) -> Handle:
+        handle = self.popen(host, [self.python, "-B", str(self.tools / name), json.dumps(order)])
+        handle.await_answer()
+        return handle
+
+    def playbook(self, *arguments: str, check: bool = True, timeout: float = 300.0, forks: int | None = None) -> Done:
+        """`ansible-playbook -i INVENTORY arguments...` in the fleet's directory; with `check`, FleetError when it fails."""
+        ansible_playbook = [*self.controller(), sys.executable, "-m", "ansible", "playbook"]
+        argv = [*ansible_playbook, f"--inventory={self.inventory}", f"--forks={forks or len(self.hosts)}"]
+        done = subprocess.run(
+            [*argv, *arguments],
+            cwd=self.directory,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise FleetError(f"ansible-playbook {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def controller(self) -> list[str]:
+        """What to put in front of Ansible so that it reaches the hosts."""
+        return []
+
+    def environment(self) -> dict[str, str]:
+        """The environment for Ansible: this checkout's collection, and no configuration of the user's."""
+        configuration = self.directory / "ansible.cfg"
+        configuration.write_text("[defaults]\n")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        return {**kept, "ANSIBLE_CONFIG": str(configuration), "ANSIBLE_COLLECTIONS_PATH": str(collections_root()), "ANSIBLE_NOCOLOR": "1"}
+
+    # State
+
+    def write(self, host: str, path: str, text: str) -> None:
+        """Replace a file on a host (/etc and /run are the host's own)."""
+        self.run(host, ["tee", path], input=text)
+
+    def sysctl(self, host: str, key: str, value: object) -> None:
+        """Set a sysctl, whose name is written with dots."""
+        self.write(host, "/proc/sys/" + key.replace(".", "/"), str(value))
+
+    def nft(self, host: str, ruleset: str) -> None:
+        """Load nftables commands, all or none."""
+        self.run(host, ["nft", "-f", "-"], input=ruleset)
+
+    # Handshakes
+
+    def connect(
+        self,
+        client: str,
+        address: str,
+        port: int,
+        timeout: float = 3.0,
+        source: str | None = None,
+        source_port: int = 0,
+        mark: int | None = None,
+        md5: str | None = None,
+    ) -> str:
+        """What the kernel says to connect(): "connected", an errno's name, or "timeout" when it said nothing within `timeout` seconds."""
+        return self.connects(client, address, port, 1, timeout, source, source_port, mark, md5)[0]
+
+    def connects(
+        self,
+        client: str,
+        address: str,
+        port: int,
+        count: int,
+        timeout: float = 3.0,
+        source: str | None = None,
+        source_port: int = 0,
+        mark: int | None = None,
+        md5: str | None = None,
+    ) -> list[str]:
+        """As `connect`, `count` times at once."""
+        with self.hold(client, address, port, count, timeout, source, source_port, mark, md5) as handle:
+            return [str(outcome) for outcome in handle.answer]
+
+    def hold(
+        self,
+        client: str,
+        address: str,
+        port: int,
+        count: int = 1,
+        timeout: float = 3.0,
+        source: str | None = None,
+        source_port: int = 0,
+        mark: int | None = None,
+        md5: str | None = None,
+    ) -> Handle:
+        """Connect `count` times at once and keep what connected until the handle is closed; its `answer` is the list of outcomes.
+
+        Against a listener that is `silent` this fills its accept queue.
+        """
+        handle = self.popen(
+            client,
+            [
+                self.python,
+                "-B",
+                str(self.tools / "dial.py"),
+                json.dumps(
+                    {
+                        "address": address,
+                        "port": port,
+                        "count": count,
+                        "timeout": timeout,
+                        "source": source,
+                        "source_port": source_port,
+                        "mark": mark,
+                        "md5": md5,
+                        "hold": True,
+                    }
+                ),
+            ],
+        )
+        handle.await_answer(timeout + PATIENCE)
+        return handle
+
+    def listen(
+        self,
+        host: str,
+        address: str,
+        port: int,
+        backlog: int = 128,
+        behaviour: str = "accepting",
+        *,
+        v6only: bool = False,
+        device: str | None = None,
+        md5: tuple[str, str] | None = None,
+        defer_accept: int = 0,
+        min_ttl: int = 0,
+        filtered: bool = False,
+        descriptors: int = 0,
+    ) -> Handle:
+        """A TCP listener on a host; the handle's `answer` is its process id there.
+
+        behaviour: `accepting` keeps connections, `silent` never accepts, `closing` closes at once (FIN), `resetting` resets at once
+        (RST), `greeting` sends a line. md5: (peer, key). defer_accept: seconds. filtered: a socket filter drops everything.
+        descriptors: limit of open files.
+        """
+        return self._tool(
+            host,
+            "serve.py",
+            {
+                "address": address,
+                "port": port,
+                "backlog": backlog,
+                "behaviour": behaviour,
+                "v6only": v6only,
+                "device": device,
+                "md5": md5,
+                "defer_accept": defer_accept,
+                "min_ttl": min_ttl,
+                "filtered": filtered,
+                "descriptors": descriptors,
+            },
+        )
+
+    def flood(
+        self, host: str, address: str, port: int, count: int = 200, rate: float = 1000.0, sources: str = "198.51.100.0/24", seed: int = 1
+    ) -> None:
+        """Send `count` SYNs from invented addresses out of `sources`, `rate` a second, and return when they are sent."""
+        self._tool(
+            host, "flood.py", {"address": address, "port": port, "count": count, "rate": rate, "sources": sources, "seed": seed}
+        ).close()
+
+    # The way
+
+    def relay(
+        self, host: str, interface: str, outbound: Mapping[str, Any] | None = None, inbound: Mapping[str, Any] | None = None, seed: int = 1
+    ) -> Handle:
+        """Put a relay between a host's interface and its switch until the handle is closed.
+
+        outbound treats what the host sends, inbound what it gets; each may have `delay` and `jitter` (seconds; jitter reorders), `loss`
+        and `duplicate` (probabilities), and `alter`: Python source that defines `alter(frame: bytes) -> list[bytes]`. A frame is an
+        Ethernet frame whose TCP checksum may still be left to the device, as between containers.
+        """
+        port = f"{host}.{interface}"
+        link = json.loads(self.run(FABRIC, ["ip", "-json", "link", "show", "dev", port]).stdout)[0]
+        if "master" not in link:
+            raise FleetError(f"{port} has a relay already.")
+        near, far = f"near{link['ifindex']}", f"far{link['ifindex']}"
+        self.run(
+            FABRIC,
+            ["ip", "-batch", "-"],
+            input=(f"link set {port} nomaster\nlink add {near} up type veth peer name {far}\nlink set {far} up master {link['master']}\n"),
+        )
+        order = {"near": port, "far": near, "outbound": _treatment(outbound), "inbound": _treatment(inbound), "seed": seed}
+        handle = self.popen(FABRIC, [sys.executable, "-B", str(HERE / "relay.py"), json.dumps(order)])
+
+        def plug_back() -> None:
+            self.run(FABRIC, ["ip", "-batch", "-"], input=f"link delete {near}\nlink set {port} master {link['master']}\n")
+
+        handle.on_close(plug_back)
+        handle.await_answer()
+        return handle
+
+
+def _treatment(wanted: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"delay": 0.0, "jitter": 0.0, "loss": 0.0, "duplicate": 0.0, "alter": None, **(wanted or {})}
+
+
+def collections_root() -> Path:
+    """The directory that ansible_collections/threeway/handshake, this checkout, is reached through."""
+    for parent in HERE.parents:
+        if parent.name == "ansible_collections":
+            return parent.parent
+    return HERE.parent.parent / "build" / "collections"
+
+
+def missing_tools(*names: str) -> list[str]:
+    return [name for name in names if shutil.which(name) is None]
