@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A network of a test's own: user, network, mount and pid namespaces that any user may make and that end with the test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+_COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
+_UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+_LIBRARY = "from ansible_collections.threeway.handshake.plugins.module_utils import "
+
+
+class Rootless:
+    """Commands and functions of module_utils run as root of the namespaces."""
+
+    def __init__(self) -> None:
+        script = "ip link set lo up; mount -t tmpfs none /run; mkdir /run/netns; echo ready; exec sleep 120"
+        self._init = subprocess.Popen([*_UNSHARE, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
+        assert self._init.stdout is not None and self._init.stdout.readline() == "ready\n"
+        children = Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children").read_text(encoding="ascii").split()
+        self._enter = f"nsenter --target {children[0]} --user --net --mount --pid --setuid 0 --setgid 0".split()
+
+    def __enter__(self) -> Rootless:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._init.kill()
+        self._init.wait()
+        if self._init.stdout:
+            self._init.stdout.close()
+
+    def sh(self, script: str, check: bool = True) -> str:
+        """What a shell script printed."""
+        done = subprocess.run([*self._enter, "sh", "-ec", script], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0 or not check, f"{script}\n{done.stderr}"
+        return done.stdout if done.returncode == 0 else done.stderr
+
+    def python(self, module: str, expression: str, *prefix: str) -> t.Any:
+        """The value of an expression over one module of module_utils, carried as JSON; `prefix`: a command that runs it."""
+        code = f"import json, sys\n{_LIBRARY}{module}\nprint(json.dumps({expression}))"
+        command = [*self._enter, *prefix, sys.executable, "-c", code]
+        environment = {"PYTHONPATH": str(_COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
