@@ -49,6 +49,7 @@ lint: setup  ## style, types, YAML, playbooks, documentation
 	ruff check .
 	ruff format --check .
 	mypy
+	MYPYPATH=roles/lab/files mypy roles/lab/files
 	yamllint .
 	ansible-lint
 	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --skip-rstcheck $(CHECKOUT)
