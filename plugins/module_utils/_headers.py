@@ -13,6 +13,7 @@ from typing import Iterator, NamedTuple
 from ._errors import DecodeError
 
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD  # linux/if_ether.h
+ETH_P_VLAN = (0x8100, 0x88A8)
 ICMP, TCP, ICMPV6 = 1, 6, 58  # IANA protocol numbers
 IPV6_FRAGMENT, IPV6_AH = 44, 51
 IPV6_EXTENSIONS = frozenset((0, 43, IPV6_FRAGMENT, IPV6_AH, 60, 135, 139, 140))  # RFC 7045; ESP (50) hides what follows it
