@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
+
+NETWORK = """
+ip link add br0 type bridge; ip link set br0 up
+ip link add eth0 mtu 1400 type veth peer name peer0; ip link set eth0 up; ip link set peer0 up; ip link set peer0 master br0
+ip link add down0 type veth peer name down1; ip link set down0 up
+ip addr add 192.0.2.1/24 dev eth0; ip addr add 192.0.2.9 peer 198.51.100.9/32 dev eth0; ip -6 addr add 2001:db8::1/64 dev eth0 nodad
+ip -6 addr add 2001:db8::2/64 dev eth0 nodad preferred_lft 0
+ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev eth0
+ip neigh add 2001:db8::7 lladdr 02:00:00:00:00:07 dev eth0 nud stale
+"""
+
+
+@pytest.fixture(scope="module")
+def network() -> t.Iterator[Rootless]:
+    with Rootless() as namespace:
+        namespace.sh(NETWORK)
+        yield namespace
+
+
+def test_links_are_those_of_iproute2(network: Rootless) -> None:
+    links = network.python("_links, _netlink", "_links.links(_netlink.Netlink(0))")
+    shown = json.loads(network.sh("ip -j -d link"))
+    assert [
+        (one["index"], one["name"], one["mtu"], one["mac"], one["up"], one["carrier"], one["operstate"], one["kind"], one["master"])
+        for one in links
+    ] == [
+        (
+            one["ifindex"],
+            one["ifname"],
+            one["mtu"],
+            one["address"],
+            "UP" in one["flags"],
+            "LOWER_UP" in one["flags"],
+            one["operstate"].lower(),
+            one.get("linkinfo", {}).get("info_kind"),
+            one.get("master"),
+        )
+        for one in shown
+    ]
+    assert not any(one["xdp"] or one["vrf"] for one in links)
+
+
+def test_lost_packets_are_counted_per_link(network: Rootless) -> None:
+    assert network.python("_links, _netlink", "_links.links(_netlink.Netlink(0))[0]['drops']") == {}
+    send = 'import socket as s; a = s.socket(s.AF_PACKET, s.SOCK_DGRAM, 0); a.sendto(bytes(50), ("lo", 0x9999))'
+    network.sh(f"python3 -c '{send}'")
+    shown = json.loads(network.sh("ip -j -s link show lo"))[0]["stats64"]["rx"]["dropped"]
+    assert shown == 1  # no protocol wants it
+    assert network.python("_links, _netlink", "_links.links(_netlink.Netlink(0))[0]['drops']") == {"rx_dropped": shown}
+
+
+def test_addresses_are_those_of_iproute2(network: Rootless) -> None:
+    found = network.python(
+        "_links, _netlink",
+        "(lambda netlink: _links.addresses(netlink, {one['index']: one['name'] for one in _links.links(netlink)}))(_netlink.Netlink(0))",
+    )
+    shown = json.loads(network.sh("ip -j addr"))
+    expected = {
+        (link["ifname"], address["local"], address["prefixlen"], {"inet": "ipv4", "inet6": "ipv6"}[address["family"]])
+        for link in shown
+        for address in link["addr_info"]
+    }
+    assert {(one["interface"], one["address"], one["prefix"], one["family"]) for one in found} == expected
+    flags = {one["address"]: one["flags"] for one in found}
+    assert flags["2001:db8::2"] == ["nodad", "deprecated"]
+    assert flags["192.0.2.1"] == []
+    assert "192.0.2.9" in flags and "198.51.100.9" not in flags
+
+
+def test_neighbours_asked_for_are_told_and_unknown_ones_are_missing(network: Rootless) -> None:
+    wanted = [("192.0.2.2", "eth0"), ("192.0.2.3", "eth0"), ("2001:db8::7", "eth0"), ("192.0.2.2", "down0")]
+    found = network.python(
+        "_links, _netlink",
+        f"(lambda n: _links.neighbours(n, {wanted}, {{one['name']: one['index'] for one in _links.links(n)}}))(_netlink.Netlink(0))",
+    )
+    assert found == [
+        {"address": "192.0.2.2", "interface": "eth0", "mac": "02:00:00:00:00:02", "state": "PERMANENT"},
+        {"address": "2001:db8::7", "interface": "eth0", "mac": "02:00:00:00:00:07", "state": "STALE"},
+    ]
