@@ -24,11 +24,11 @@ from ansible_collections.threeway.handshake.plugins.module_utils._tcp import (
 
 MAX_DESTINATIONS = 16
 MAX_TTL = 16
-WAVE = 4          # TTLs sent at once; the next wave goes only where a hop of this one answered, so that few SYNs reach a silent server
+WAVE = 4  # TTLs sent at once; the next wave goes only where a hop of this one answered, so that few SYNs reach a silent server
 WAVE_TIME = 0.35  # seconds
 TIME_LIMIT = 1.5  # seconds in all
 
-_TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}   # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
+_TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}  # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,12 @@ class _Step:
 
     def record(self) -> dict[str, Any]:
         return {
-            "address": canonical(self.destination.sockaddr[0]), "port": self.destination.sockaddr[1],
-            "ttl": self.ttl, "local_port": self.port, "answer": self.answer, "offender": self.offender,
+            "address": canonical(self.destination.sockaddr[0]),
+            "port": self.destination.sockaddr[1],
+            "ttl": self.ttl,
+            "local_port": self.port,
+            "answer": self.answer,
+            "offender": self.offender,
             "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
         }
 
@@ -117,10 +121,14 @@ def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -
     (inet_peer_xrlim_allow in net/ipv4/inetpeer.c).
     """
     chosen, left_out = _choose(destinations)
-    missing = [
-        f"the hops to {len(left_out)} more silent destinations were not asked for: {MAX_DESTINATIONS} are the limit"
-        f" ({left_out[0].text} is the first)"
-    ] if left_out else []
+    missing = (
+        [
+            f"the hops to {len(left_out)} more silent destinations were not asked for: {MAX_DESTINATIONS} are the limit"
+            f" ({left_out[0].text} is the first)"
+        ]
+        if left_out
+        else []
+    )
     steps: list[_Step] = []
     going = list(chosen)
     deadline = time.monotonic() + time_limit
@@ -140,7 +148,7 @@ def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -
                             going.remove(destination)
                             break
                         wave.append(step)
-                        selector.register(step.sock, selectors.EVENT_WRITE, step)   # type: ignore[arg-type]
+                        selector.register(step.sock, selectors.EVENT_WRITE, step)  # type: ignore[arg-type]
                 steps += wave
                 _await(selector, steps, wave, min(deadline, time.monotonic() + WAVE_TIME))
                 going = [d for d in going if _goes_on(d, wave)]
@@ -172,7 +180,9 @@ def _unsettled(steps: list[_Step]) -> bool:
     """Routers answer seldom and late: worth the rest of the time where a hop below one that answered is missing."""
     return any(
         step.answer == "none" and other.answer != "none" and other.ttl > step.ttl
-        for step in steps for other in steps if other.destination == step.destination
+        for step in steps
+        for other in steps
+        if other.destination == step.destination
     )
 
 

@@ -28,15 +28,19 @@ from ansible_collections.threeway.handshake.plugins.module_utils._tcp import (
     tcp_state,
 )
 
-MAX_SOCKETS = 16384     # open at a time, if the descriptor limit allows
+MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
-BURST = 64              # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
+BURST = 64  # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
 
 Watch = Mapping[int, Callable[[], None]]
 
 
 def try_all(
-    resolved: Iterable[Resolved], *, patience: float = 2.0, settle: float = 0.25, watch: Watch | None = None,
+    resolved: Iterable[Resolved],
+    *,
+    patience: float = 2.0,
+    settle: float = 0.25,
+    watch: Watch | None = None,
 ) -> list[dict[str, Any]]:
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
@@ -61,9 +65,23 @@ class _Attempt:
         self.due = 0.0
         address = canonical(sockaddr[0])
         self.record: dict[str, Any] = {
-            "dial": dial.id, "attempt": number, "address": address, "port": dial.port, "family": "ipv6" if ":" in address else "ipv4",
-            "local_address": None, "local_port": None, "started": None, "stage": "socket", "outcome": "error", "errno": None,
-            "elapsed_ms": 0.0, "late_ms": None, "late_errno": None, "icmp": None, "peer": None, "tcp_info": None,
+            "dial": dial.id,
+            "attempt": number,
+            "address": address,
+            "port": dial.port,
+            "family": "ipv6" if ":" in address else "ipv4",
+            "local_address": None,
+            "local_port": None,
+            "started": None,
+            "stage": "socket",
+            "outcome": "error",
+            "errno": None,
+            "elapsed_ms": 0.0,
+            "late_ms": None,
+            "late_errno": None,
+            "icmp": None,
+            "peer": None,
+            "tcp_info": None,
         }
 
     def start(self) -> bool:
@@ -177,7 +195,7 @@ class _Trial:
                 wake = min(wake, waiting[0][0])
             ready = self.selector.select(max(0.0, wake - time.monotonic()))
             now = time.monotonic()
-            for key, _mask in ready:   # before the timers: what is ready here came while the attempt was still in time
+            for key, _mask in ready:  # before the timers: what is ready here came while the attempt was still in time
                 if key.data is None:
                     self._drain(key.fd)
                 else:
@@ -189,7 +207,7 @@ class _Trial:
     def _start(self, attempt: _Attempt) -> None:
         if attempt.start():
             self.open += 1
-            self.selector.register(attempt.sock, selectors.EVENT_WRITE, attempt)   # type: ignore[arg-type]
+            self.selector.register(attempt.sock, selectors.EVENT_WRITE, attempt)  # type: ignore[arg-type]
             self._arm(attempt)
 
     def _arm(self, attempt: _Attempt) -> None:
@@ -210,7 +228,7 @@ class _Trial:
             self._end(attempt, lambda: attempt.connected(now, "reset"))
         elif number:
             self._end(attempt, lambda: attempt.failed(number, now))
-        elif tcp_state(sock) == SYN_SENT:   # an ICMP error that the kernel did not take as final
+        elif tcp_state(sock) == SYN_SENT:  # an ICMP error that the kernel did not take as final
             attempt.record["icmp"] = icmp_error(sock) or attempt.record["icmp"]
         elif attempt.state == "late":
             self._end(attempt, lambda: attempt.connected(now, None))
@@ -221,7 +239,7 @@ class _Trial:
             self._arm(attempt)
 
     def _expired(self, attempt: _Attempt, now: float) -> None:
-        if attempt.sock is None or attempt.due > now:   # ended, or armed anew since
+        if attempt.sock is None or attempt.due > now:  # ended, or armed anew since
             return
         if attempt.state == "settling":
             self._end(attempt, lambda: attempt.settled("open"))

@@ -36,7 +36,7 @@ class Resolved:
     """The answer for one dial: socket addresses to try, or the resolver's error."""
 
     dial: Dial
-    targets: list[tuple[int, tuple[Any, ...]]] = field(default_factory=list)   # (family, sockaddr)
+    targets: list[tuple[int, tuple[Any, ...]]] = field(default_factory=list)  # (family, sockaddr)
     error: str | None = None
     message: str | None = None
     elapsed_ms: float | None = None
@@ -64,7 +64,7 @@ def resolve(dials: list[Dial], *, limit: float = 5.0) -> list[Resolved]:
     names = 0
     for index, dial in enumerate(dials):
         literal = _ask(dial, socket.AI_NUMERICHOST)
-        if literal.error == "EAI_NONAME":   # a name
+        if literal.error == "EAI_NONAME":  # a name
             todo.put(index)
             names += 1
         else:
@@ -102,13 +102,13 @@ def _ask(dial: Dial, flags: int) -> Resolved:
     error = message = None
     found: list[tuple[int, tuple[Any, ...]]] = []
     try:
-        if min(dial.address, default=" ") <= " ":   # the C library would stop reading at a NUL byte
+        if min(dial.address, default=" ") <= " ":  # the C library would stop reading at a NUL byte
             raise ValueError("it is empty or contains a space or control character")
         for each, _type, _protocol, _name, sockaddr in socket.getaddrinfo(dial.address, dial.port, family, socket.SOCK_STREAM, 0, flags):
             if (each, sockaddr) not in found:
                 found.append((int(each), sockaddr))
     except socket.gaierror as exc:
         error, message = _EAI.get(exc.errno, str(exc.errno)), exc.strerror
-    except ValueError as exc:   # UnicodeError among them: a label that IDNA cannot encode
+    except ValueError as exc:  # UnicodeError among them: a label that IDNA cannot encode
         error, message = "EINVAL", f"{dial.address!r} is not a host name: {exc}"
     return Resolved(dial, found, error, message, round((time.monotonic() - started) * 1000, 3))

@@ -11,17 +11,17 @@ import socket
 import struct
 from typing import Any
 
-IP_RECVERR = 11        # include/uapi/linux/in.h; the socket module does not name it before Python 3.14
-IPV6_RECVERR = 25      # include/uapi/linux/in6.h
+IP_RECVERR = 11  # include/uapi/linux/in.h; the socket module does not name it before Python 3.14
+IPV6_RECVERR = 25  # include/uapi/linux/in6.h
 SO_EE_ORIGIN_ICMP = 2  # include/uapi/linux/errqueue.h
 SO_EE_ORIGIN_ICMP6 = 3
 
-SYN_SENT = 2           # include/net/tcp_states.h
+SYN_SENT = 2  # include/net/tcp_states.h
 CLOSED = 7
 
-_EXTENDED_ERR = struct.Struct("=IBBBxII")   # struct sock_extended_err: errno, origin, type, code, info, data
-_TCP_INFO_LENGTH = 104                      # struct tcp_info up to and including tcpi_total_retrans
-_OPTIONS = (("timestamps", 1), ("sack", 2), ("wscale", 4), ("ecn", 8))   # TCPI_OPT_*
+_EXTENDED_ERR = struct.Struct("=IBBBxII")  # struct sock_extended_err: errno, origin, type, code, info, data
+_TCP_INFO_LENGTH = 104  # struct tcp_info up to and including tcpi_total_retrans
+_OPTIONS = (("timestamps", 1), ("sack", 2), ("wscale", 4), ("ecn", 8))  # TCPI_OPT_*
 
 
 def canonical(text: str) -> str:
@@ -69,9 +69,9 @@ def tcp_info(sock: socket.socket) -> dict[str, Any] | None:
         return None
     if len(raw) < _TCP_INFO_LENGTH:
         return None
-    rtt, = struct.unpack_from("=I", raw, 68)
-    mss, = struct.unpack_from("=I", raw, 16)
-    retransmits, = struct.unpack_from("=I", raw, 100)
+    (rtt,) = struct.unpack_from("=I", raw, 68)
+    (mss,) = struct.unpack_from("=I", raw, 16)
+    (retransmits,) = struct.unpack_from("=I", raw, 100)
     return {
         "rtt_us": rtt or None,
         "retransmits": retransmits,
@@ -100,10 +100,10 @@ def _extended_error(raw: bytes) -> dict[str, Any] | None:
     _errno, origin, kind, code, _info, _data = _EXTENDED_ERR.unpack_from(raw)
     if origin not in (SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6):
         return None
-    offender = raw[_EXTENDED_ERR.size:]
-    family, = struct.unpack_from("=H", offender)
+    offender = raw[_EXTENDED_ERR.size :]
+    (family,) = struct.unpack_from("=H", offender)
     start, length = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}.get(family, (0, 0))
-    address = offender[start:start + length]
+    address = offender[start : start + length]
     return {
         "offender": canonical(socket.inet_ntop(family, address)) if length and len(address) == length else None,
         "type": kind,

@@ -103,7 +103,11 @@ def in_fleet(code: str):
     root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
     done = subprocess.run(
         [*UNSHARE, "bash", "-c", FLEET, "fleet", sys.executable, PRELUDE + code],
-        check=False, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(root)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -130,7 +134,7 @@ show(probe(*[Dial(port, "10.0.3.2", port, 3.0, None, 1) for port in (80, 79, 81,
     assert {"sack", "timestamps", "wscale"} <= set(by_dial[80]["tcp_info"]["options"])
     assert of(79, "outcome", "stage", "errno", "icmp") == ("error", "wait", "ECONNREFUSED", None)
     assert of(81, "outcome", "errno", "late_ms", "icmp") == ("timeout", None, None, None)
-    assert by_dial[81]["tcp_info"]["retransmits"] == 4   # at 1, 2, 3 and 4 s (tcp_syn_linear_timeouts)
+    assert by_dial[81]["tcp_info"]["retransmits"] == 4  # at 1, 2, 3 and 4 s (tcp_syn_linear_timeouts)
     assert of(82, "errno", "icmp") == ("ECONNREFUSED", None)
     assert of(83, "errno", "icmp") == ("EHOSTUNREACH", {"offender": "10.0.3.2", "type": 3, "code": 13})
     assert of(84, "outcome", "icmp") == ("timeout", None)
@@ -143,7 +147,7 @@ show(probe(*[Dial(port, "10.0.3.2", port, 3.0, None, 1) for port in (80, 79, 81,
     assert of(93, "stage", "errno") == ("connect", "EACCES")
     assert of(94, "stage", "errno") == ("connect", "ENETUNREACH")
     assert of(100, "outcome", "errno", "late_errno") == ("timeout", None, "EHOSTUNREACH")
-    assert by_dial[100]["icmp"] == {"offender": "10.0.2.2", "type": 3, "code": 1}   # r2, by its address on the way back
+    assert by_dial[100]["icmp"] == {"offender": "10.0.2.2", "type": 3, "code": 1}  # r2, by its address on the way back
     assert 2900 < by_dial[100]["late_ms"] < 3900
     assert of(101, "errno", "icmp") == ("ENETUNREACH", {"offender": "10.0.1.1", "type": 3, "code": 0})
     assert of(102, "outcome", "stage", "errno") == ("error", "wait", "EHOSTUNREACH")
@@ -172,7 +176,7 @@ show(found)
     assert peers == {80: {"open"}, 90: {"data"}, 91: {"closed"}, 92: {"reset"}}
     assert "private" not in json.dumps(answer["probes"])
     states = [line.split()[0] for line in answer["sockets"].splitlines()]
-    assert states.count("TIME-WAIT") == 0   # only the peer knows whether it will close: ours wait in FIN-WAIT-2 for it
+    assert states.count("TIME-WAIT") == 0  # only the peer knows whether it will close: ours wait in FIN-WAIT-2 for it
     assert len(states) <= 6
 
 

@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""handshake_flows as people write them, read strictly: every mistake is one sentence that names the flow, the field and the way out."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+MAX_TIMEOUT = 300.0  # seconds
+KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service")
+AD_HOC = {"clients": "handshake_client", "servers": "handshake_server", "port": "handshake_port", "address": "handshake_address"}
+AD_HOC_LABEL = "The ad hoc flow"
+
+ServicePort = Callable[[str], int]  # OSError for a name that it does not know
+
+_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+")
+
+
+class PlanError(Exception):
+    """The input is wrong; the message is one sentence for the person who wrote it."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A destination port and how the flow spells it."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One flow, read but not yet resolved against the inventory. `label` is how error messages call it."""
+
+    label: str
+    name: str | None
+    clients: str
+    servers: str | None
+    ports: tuple[Port, ...]
+    address: str | None
+    via: tuple[str, ...]
+    timeout: float | None
+    source: str | None
+    service: str | None
+
+    def wrong(self, field: str, sentence: str) -> NoReturn:
+        """Raise the PlanError for one of this flow's fields."""
+        _wrong(self.label, field, sentence)
+
+
+def _wrong(label: str, field: str, sentence: str) -> NoReturn:
+    raise PlanError(f"{label}, field '{AD_HOC.get(field, field) if label == AD_HOC_LABEL else field}': {sentence}")
+
+
+def show(value: object) -> str:
+    """A value for a sentence: quoted, without control characters, not endless."""
+    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def read(flows: object, service_port: ServicePort) -> list[Flow]:
+    """Flows as given by the variable: a list of mappings, or the same as JSON (C(-e) gives strings). PlanError."""
+    if isinstance(flows, str) and flows.strip():
+        try:
+            flows = json.loads(flows)
+        except ValueError as error:
+            raise PlanError(f"handshake_flows is a string that is not JSON ({error}): give a list of flows.") from error
+    if not flows:
+        raise PlanError(
+            "There are no flows: set handshake_flows to a list of flows, "
+            "or give -e handshake_client=HOST -e handshake_server=HOST -e handshake_port=PORT."
+        )
+    if isinstance(flows, Mapping):
+        raise PlanError("handshake_flows is a mapping: make it a list, each flow an item that begins with '- '.")
+    if not isinstance(flows, Sequence) or isinstance(flows, str | bytes):
+        raise PlanError(f"handshake_flows is {show(flows)}: it must be a list of flows.")
+    return [_flow(each, f"handshake_flows[{index}]", service_port) for index, each in enumerate(flows)]
+
+
+def read_ad_hoc(client: object, server: object, address: object, port: object, service_port: ServicePort) -> list[Flow]:
+    """The flow of handshake_client, handshake_server or handshake_address, and handshake_port; none when these are not given. PlanError."""
+    values = {"clients": client, "servers": server, "port": port, "address": address}
+    given = {field: value for field, value in values.items() if value not in (None, "")}
+    if not given.keys() - {"address"}:
+        return []
+    for field in ("clients", "port", *([] if "address" in given else ["servers"])):
+        if field not in given:
+            so_far = ", ".join(AD_HOC[each] for each in given)
+            raise PlanError(f"{AD_HOC_LABEL} is not complete: there is {so_far}, but not {AD_HOC[field]}: add -e {AD_HOC[field]}=...")
+    return [_flow(given, AD_HOC_LABEL, service_port)]
+
+
+def address(text: object, complain: Callable[[str], NoReturn]) -> str:
+    """An address literal in its canonical spelling, or a host name as it is; `complain` gets the sentence when it is neither."""
+    if not isinstance(text, str):
+        complain(f"{show(text)} is not an address or a host name: give a string.")
+    literal = text.strip()
+    try:
+        found = ipaddress.ip_address(literal)
+    except ValueError:
+        if literal.startswith("["):
+            complain(f"{show(text)} has brackets: write the bare IPv6 address, and the port in 'port'.")
+        if re.fullmatch(r"[^:]+:\d+", literal):
+            complain(f"{show(text)} contains a port: write the address alone, and the port in 'port'.")
+        if re.fullmatch(r"[\d.]+", literal) or not _NAME.fullmatch(literal) or len(literal) > 253:
+            complain(f"{show(text)} is neither an IP address nor a host name: correct it.")
+        return literal
+    if found.is_unspecified or found.is_multicast or found == ipaddress.ip_address("255.255.255.255"):
+        complain(f"{found} is no address of one host: give a unicast address.")
+    return str(found)
+
+
+def literal(text: str | None) -> str | None:
+    """The address as packets carry it, or None for a host name."""
+    if text is None:
+        return None
+    try:
+        found = ipaddress.ip_address(text.split("%", 1)[0])
+    except ValueError:
+        return None
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
+    if not isinstance(raw, Mapping):
+        raise PlanError(f"{place} is {show(raw)}: a flow is a mapping with 'clients', 'servers' or 'address', and 'port'.")
+    name = raw.get("name")
+    label = place if place == AD_HOC_LABEL else f"Flow {show(name)} ({place})" if isinstance(name, str) and name else f"Flow {place}"
+
+    def wrong(field: str, sentence: str) -> NoReturn:
+        _wrong(label, field, sentence)
+
+    for key in raw:
+        if key not in KEYS:
+            near = difflib.get_close_matches(str(key), KEYS, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"flows know {', '.join(KEYS)}."
+            raise PlanError(f"{label} has the field {show(key)}, which does not exist: {hint}")
+
+    def text(field: str, *, required: bool = False) -> str | None:
+        value = raw.get(field)
+        if value is None and not required:
+            return None
+        if value is None:
+            wrong(field, "it is missing: every flow needs it.")
+        if not isinstance(value, str):
+            wrong(field, f"{show(value)} is not a string: quote it, or correct it.")
+        if not value.strip() or not value.isprintable() or len(value) > 200:
+            wrong(field, f"{show(value)} is empty, longer than 200 characters, or has control characters: correct it.")
+        return value.strip()
+
+    source = text("source")
+    if source is not None:
+        source = literal(source) or wrong("source", f"{show(source)} is not an IP address: give an address of the client.")
+    target = address(raw["address"], lambda sentence: wrong("address", sentence)) if raw.get("address") is not None else None
+    if source and literal(target) and (":" in source) != (":" in str(literal(target))):
+        wrong("source", f"{source} and the address {target} are of different families: give a source of the address's family.")
+    service = text("service")
+    if service is not None and not _UNIT.fullmatch(service):
+        wrong("service", f"{show(service)} is not the name of a systemd unit: give one such as 'postgresql.service'.")
+    if raw.get("servers") is None and target is None:
+        raise PlanError(f"{label} has neither 'servers' nor 'address': name the servers, or the address to dial.")
+    if service is not None and raw.get("servers") is None:
+        wrong("service", "it names a unit on the servers, but the flow has no 'servers': add them, or drop it.")
+    return Flow(
+        label=label,
+        name=text("name"),
+        clients=str(text("clients", required=True)),
+        servers=text("servers"),
+        ports=_ports(raw.get("port"), wrong, service_port),
+        address=target,
+        via=_via(raw.get("via"), wrong),
+        timeout=timeout(raw["timeout"], lambda sentence: wrong("timeout", sentence)) if raw.get("timeout") is not None else None,
+        source=source,
+        service=service if service is None or "." in service else f"{service}.service",
+    )
+
+
+def timeout(value: object, complain: Callable[[str], NoReturn]) -> float:
+    """Seconds: a positive number up to MAX_TIMEOUT."""
+    number = _number(value)
+    if number is None:
+        complain(f"{show(value)} is not a number of seconds: give one such as 3.")
+    if not 0 < number <= MAX_TIMEOUT:
+        complain(f"{show(value)} seconds will not do: give more than 0 and at most {MAX_TIMEOUT:g}.")
+    return number
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _ports(value: object, wrong: Callable[[str, str], NoReturn], service_port: ServicePort) -> tuple[Port, ...]:
+    if value is None or value == "" or value == []:
+        wrong("port", "it is missing: every flow needs a port, a service name, or a list of them.")
+    several = value if isinstance(value, list | tuple) else [value]
+    found: dict[int, Port] = {}
+    for each in several:
+        port = _port(each, wrong, service_port)
+        found.setdefault(port.number, port)
+    return tuple(found.values())
+
+
+def _port(value: object, wrong: Callable[[str, str], NoReturn], service_port: ServicePort) -> Port:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        wrong("port", f"{show(value)} is not a port: give a number from 1 to 65535, a service name, or a list of them.")
+    text = str(value).strip()
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        number = int(text)
+        if not 1 <= number <= 65535:
+            wrong("port", f"{number} is not a TCP port: give a number from 1 to 65535.")
+        return Port(number, str(number))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}", text):
+        wrong("port", f"{show(value)} is not a port: give a number from 1 to 65535, a service name, or a list of them.")
+    try:
+        return Port(service_port(text), text)
+    except OSError:
+        wrong("port", f"{show(value)} is not a service that this controller knows (/etc/services): give the port's number.")
+
+
+def _via(value: object, wrong: Callable[[str, str], NoReturn]) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        wrong("via", f"{show(value)} is a string: give a list of inventory hosts, in the order in which the SYN passes them.")
+    if not isinstance(value, list | tuple) or not all(isinstance(host, str) and host for host in value):
+        wrong("via", f"{show(value)} will not do: give a list of inventory hosts, in the order in which the SYN passes them.")
+    if len(set(value)) < len(value):
+        wrong("via", f"{show(value)} names a host twice: name each once.")
+    return tuple(value)

@@ -1,0 +1,286 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Flows to work orders: what each host must do in the three round trips, as data. Pure: the inventory is asked through callables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NoReturn
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
+    MAX_TIMEOUT,
+    Flow,
+    PlanError,
+    address,
+    literal,
+    show,
+)
+
+MAX_ENTRIES = 20_000
+MAX_RECORDER_SECONDS = 900
+PHASES = ("open", "try", "close")
+
+Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
+AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
+
+
+@dataclass(frozen=True)
+class Options:
+    """How hard to try; times in seconds. The names are the role's, without its prefix."""
+
+    attempts: int = 3
+    interval: float = 0.2
+    timeout: float = 3.0
+    patience: float = 2.0
+    settle: float = 0.25
+    hops: bool = True
+    record: bool = True
+    forks: int = 5
+
+    def __post_init__(self) -> None:
+        limits: dict[str, tuple[float, float]] = {
+            "attempts": (1, 1000),
+            "interval": (0, 60),
+            "timeout": (0.001, MAX_TIMEOUT),
+            "patience": (0, 60),
+            "settle": (0, 60),
+        }
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if not least <= value <= most:  # also catches NaN
+                raise PlanError(f"diagnose_{name} is {show(value)}: give a value from {least:g} to {most:g}.")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the report: a client, a server (None: only its address is known), an address and a port."""
+
+    flow: str
+    client: str
+    server: str | None
+    address: str
+    port: int
+    dial: int
+    """The id of the dial in the client's order."""
+    via: tuple[str, ...]
+    timeout: float
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the three round trips are to do."""
+
+    run: str
+    entries: tuple[Entry, ...]
+    orders: dict[str, dict[str, Any]]
+    """host -> work order, see docs/evidence.md"""
+    not_in_play: tuple[str, ...] = ()
+    """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
+
+    def phases(self) -> dict[str, list[str]]:
+        """host -> the round trips that it takes part in."""
+        return {host: order["phases"] for host, order in self.orders.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON, without the orders: each host's is kept in a file of its own."""
+        return {"run": self.run, "entries": [asdict(entry) for entry in self.entries], "not_in_play": list(self.not_in_play)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any], orders: Mapping[str, dict[str, Any]] | None = None) -> Plan:
+        """The reverse of `to_json`."""
+        entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
+        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]))
+
+
+@dataclass
+class _Part:
+    """What one host has to do, gathered over all flows."""
+
+    roles: set[str] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    addresses: set[str] = field(default_factory=set)
+    units: dict[str, str] = field(default_factory=dict)
+    pairs: set[tuple[str | None, str]] = field(default_factory=set)
+    dials: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    nameless: bool = False
+    """Some flow's addresses are all unknown yet (names): packets cannot be chosen by address."""
+
+
+def build(
+    flows: list[Flow],
+    *,
+    run: str,
+    hosts: Hosts,
+    address_of: AddressOf,
+    play_hosts: Iterable[str],
+    options: Options | None = None,
+) -> Plan:
+    """Work out who does what in the flows that `_flows.read` gave. PlanError when the inventory does not have what they name."""
+    return _Builder(run, hosts, address_of, set(play_hosts), options or Options()).build(flows)
+
+
+def recorder_seconds(clients: int, recorders: int, slowest: float, options: Options) -> int:
+    """How long a recorder that is started first must run to see the last handshake, with room to spare, in seconds.
+
+    `slowest` is the longest of the dials' timeouts; hosts are served `forks` at a time, and reaching one may take seconds.
+    """
+    reach = 8.0
+    forks = max(1, options.forks)
+    attempt = 5 + options.attempts * options.interval + slowest + options.patience + options.settle + 2
+    turns = math.ceil(recorders / forks) * reach * 2 + math.ceil(clients / forks) * (reach + attempt)
+    return min(MAX_RECORDER_SECONDS, math.ceil(turns + 30))
+
+
+class _Builder:
+    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: Options) -> None:
+        self.run = run
+        self.hosts = hosts
+        self.address_of = address_of
+        self.play_hosts = play_hosts
+        self.options = options
+        self.parts: dict[str, _Part] = {}
+        self.entries: dict[Entry, None] = {}
+        self.addresses: dict[str, str] = {}
+        self.literals: dict[str, str | None] = {}
+
+    def build(self, flows: list[Flow]) -> Plan:
+        for flow in flows:
+            self._add(flow)
+        clients = {entry.client for entry in self.entries}
+        if not clients & self.play_hosts:
+            named = ", ".join(sorted(clients)[:5])
+            raise PlanError(f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit.")
+        orders = self._orders()
+        return Plan(self.run, tuple(self.entries), orders, tuple(sorted(set(self.parts) - self.play_hosts)))
+
+    def _add(self, flow: Flow) -> None:
+        clients = self._match(flow, "clients", flow.clients)
+        servers: list[str | None] = list(self._match(flow, "servers", flow.servers)) if flow.servers is not None else [None]
+        via = self._via(flow)
+        pairs = [(client, server) for client in clients for server in servers if client != server]
+        if not pairs:
+            pairs = [(client, client) for client in clients]  # the flow means a host that dials itself
+        if len(self.entries) + len(pairs) * len(flow.ports) > MAX_ENTRIES:
+            raise PlanError(
+                f"{flow.label}: with {len(clients)} clients, {len(servers)} servers and {len(flow.ports)} ports there are more than "
+                f"{MAX_ENTRIES} handshakes to try: narrow 'clients' or 'servers', or split the flows over several runs."
+            )
+        for client, server in pairs:
+            dialled = flow.address or self._address(flow, str(server))
+            for port in flow.ports:
+                name = flow.name or f"{flow.clients}-{flow.servers or flow.address}-{port.text}"
+                self._entry(flow, name, client, server, dialled, port.number, via)
+
+    def _entry(self, flow: Flow, name: str, client: str, server: str | None, dialled: str, port: int, via: tuple[str, ...]) -> None:
+        if flow.source and literal(dialled) and (":" in flow.source) != (":" in str(literal(dialled))):
+            flow.wrong("source", f"{flow.source} and {server}'s address {dialled} are of different families: drop it, or correct one.")
+        timeout = flow.timeout or self.options.timeout
+        dials = self._part(client, "client").dials
+        dial = dials.setdefault((dialled, port, timeout, flow.source), len(dials))
+        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source)] = None
+
+        near = flow.source or self._literal(client)
+        own = self._literal(server) if server else None
+        far = literal(dialled)
+        if far:
+            self._part(client, "client").pairs.add((flow.source, far))
+        if server and near:
+            self._part(server, "server").pairs.add((own or far, near))
+        for host in via:
+            self._part(host, "via").pairs |= {(None, end) for end in (own or far, near) if end}
+        if server and flow.service:
+            self._unit(flow, server, port)
+        parties = {party for party in (near, far, own, *map(self._literal, via)) if party}
+        for host in {client, *via} | ({server} if server else set()):
+            part = self._part(host, "server" if host == server else "via" if host in via else "client")
+            part.ports.add(port)
+            part.addresses |= parties
+            part.nameless = part.nameless or not (near or far or own)
+
+    def _unit(self, flow: Flow, server: str, port: int) -> None:
+        units = self._part(server, "server").units
+        known = units.setdefault(str(port), str(flow.service))
+        if known != flow.service:
+            flow.wrong("service", f"another flow says that {known}, not {flow.service}, listens on port {port} of {server}: correct one.")
+
+    def _part(self, host: str, role: str) -> _Part:
+        part = self.parts.setdefault(host, _Part())
+        part.roles.add(role)
+        return part
+
+    def _match(self, flow: Flow, name: str, pattern: str) -> list[str]:
+        try:
+            found = self.hosts(pattern)
+        except LookupError as error:
+            flow.wrong(name, f"{error.args[0]}: correct it, or add it to the inventory.")
+        if not found:
+            flow.wrong(name, f"{show(pattern)} matches no host of the inventory: correct it, or add hosts.")
+        return list(dict.fromkeys(found))
+
+    def _via(self, flow: Flow) -> tuple[str, ...]:
+        for host in flow.via:
+            if self._match(flow, "via", host) != [host]:
+                flow.wrong("via", f"{show(host)} is not one host: name the hosts themselves, in the order in which the SYN passes them.")
+        return flow.via
+
+    def _address(self, flow: Flow, server: str) -> str:
+        """What a client dials to reach a server."""
+        if server not in self.addresses:
+
+            def complain(sentence: str) -> NoReturn:
+                flow.wrong("servers", f"the handshake_address of host {server}: {sentence}")
+
+            self.addresses[server] = address(self.address_of(server), complain)
+        return self.addresses[server]
+
+    def _literal(self, host: str) -> str | None:
+        if host not in self.literals:
+            value = self.address_of(host)
+            self.literals[host] = literal(value) if isinstance(value, str) else None
+        return self.literals[host]
+
+    def _orders(self) -> dict[str, dict[str, Any]]:
+        parts = {host: part for host, part in self.parts.items() if host in self.play_hosts}
+        clients = sum("client" in part.roles for part in parts.values())
+        recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
+        seconds = recorder_seconds(clients, recorders, max(entry.timeout for entry in self.entries), self.options)
+        return {host: self._order(host, part, seconds) for host, part in sorted(parts.items())}
+
+    def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
+        watches = bool(part.roles & {"server", "via"})
+        takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
+        options = self.options
+        return {
+            "run": self.run,
+            "host": host,
+            "phases": [phase for phase in PHASES if takes_part[phase]],
+            "recorder_seconds": seconds,
+            "record": options.record,
+            "patience": options.patience,
+            "settle": options.settle,
+            "hops": options.hops,
+            "ports": sorted(part.ports),
+            "addresses": [] if part.nameless else sorted(part.addresses),
+            "units": part.units,
+            "pairs": [
+                {"local": local, "remote": remote, "mark": 0}
+                for local, remote in sorted(part.pairs, key=lambda pair: (pair[0] or "", pair[1]))
+            ],
+            "dials": [
+                {
+                    "id": dial,
+                    "address": dialled,
+                    "port": port,
+                    "timeout": timeout,
+                    "source": source,
+                    "attempts": options.attempts,
+                    "interval": options.interval,
+                }
+                for (dialled, port, timeout, source), dial in part.dials.items()
+            ],
+            "interest": None,
+        }

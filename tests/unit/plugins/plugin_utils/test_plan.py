@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flows become work orders; whatever is wrong with them becomes one sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+INVENTORY = {"web1": "10.0.1.11", "web2": "10.0.1.12", "db1": "10.0.2.21", "db2": "2001:db8:0::22", "r1": "10.0.1.1", "named": "named"}
+GROUPS = {"web": ["web1", "web2"], "db": ["db1", "db2"], "all": list(INVENTORY), "empty": []}
+
+
+def hosts(pattern: str) -> list[str]:
+    found: list[str] = []
+    for name in pattern.split(":"):
+        if name not in INVENTORY and name not in GROUPS:
+            raise LookupError(f"the inventory has no host or group '{name}'")
+        found += GROUPS.get(name, [name])
+    return found
+
+
+def service_port(name: str) -> int:
+    if name != "https":
+        raise OSError("service/proto not found")
+    return 443
+
+
+def read(flows: object) -> list[_flows.Flow]:
+    return _flows.read(flows, service_port)
+
+
+def plan(*flows: object, play_hosts: Any = None, address_of: Any = INVENTORY.__getitem__, **options: Any) -> _plan.Plan:
+    return _plan.build(
+        read(list(flows)),
+        run="20261121T040000-3f2a91",
+        hosts=hosts,
+        address_of=address_of,
+        play_hosts=INVENTORY if play_hosts is None else play_hosts,
+        options=_plan.Options(**options),
+    )
+
+
+def flow(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in {"clients": "web1", "servers": "db1", "port": 5432, **fields}.items() if value != "-"}
+
+
+def test_orders_of_a_flow_with_a_router():
+    made = plan(flow(name="f", via=["r1"], service="postgresql", timeout=1.5), attempts=2)
+    assert {host: order["phases"] for host, order in made.orders.items()} == {
+        "web1": ["try"],
+        "db1": ["open", "close"],
+        "r1": ["open", "close"],
+    }
+    assert made.orders["web1"] == {
+        "run": "20261121T040000-3f2a91",
+        "host": "web1",
+        "phases": ["try"],
+        "recorder_seconds": made.orders["db1"]["recorder_seconds"],
+        "record": True,
+        "patience": 2.0,
+        "settle": 0.25,
+        "hops": True,
+        "ports": [5432],
+        "addresses": ["10.0.1.1", "10.0.1.11", "10.0.2.21"],
+        "units": {},
+        "pairs": [{"local": None, "remote": "10.0.2.21", "mark": 0}],
+        "dials": [{"id": 0, "address": "10.0.2.21", "port": 5432, "timeout": 1.5, "source": None, "attempts": 2, "interval": 0.2}],
+        "interest": None,
+    }
+    assert made.orders["db1"]["units"] == {"5432": "postgresql.service"}
+    assert made.orders["db1"]["pairs"] == [{"local": "10.0.2.21", "remote": "10.0.1.11", "mark": 0}]
+    assert made.orders["r1"]["pairs"] == [
+        {"local": None, "remote": "10.0.1.11", "mark": 0},
+        {"local": None, "remote": "10.0.2.21", "mark": 0},
+    ]
+    assert made.entries == (_plan.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
+    again = _plan.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
+    assert again == made
+
+
+def test_patterns_ports_and_default_names():
+    made = plan(flow(clients="web", servers="db", port=[80, "https", "80"]))
+    assert len(made.entries) == 8
+    assert {entry.flow for entry in made.entries} == {"web-db-80", "web-db-https"}
+    assert {entry.address for entry in made.entries} == {"10.0.2.21", "2001:db8::22"}
+    assert [len(made.orders[host]["dials"]) for host in ("web1", "web2")] == [4, 4]
+    assert plan(flow(servers="-", address="db.example.org")).entries[0].flow == "web1-db.example.org-5432"
+
+
+def test_a_host_does_not_dial_itself_unless_the_flow_means_that():
+    assert {(e.client, e.server) for e in plan(flow(clients="web", servers="web")).entries} == {("web1", "web2"), ("web2", "web1")}
+    assert plan(flow(servers="web1")).orders["web1"]["phases"] == ["open", "try", "close"]
+
+
+def test_the_same_handshake_is_tried_once():
+    made = plan(
+        flow(name="a"), flow(name="b"), flow(name="b"), flow(name="c", timeout=9), flow(name="vip", servers="db", address="10.9.9.9")
+    )
+    assert [(entry.flow, entry.server, entry.dial) for entry in made.entries] == [
+        ("a", "db1", 0), ("b", "db1", 0), ("c", "db1", 1), ("vip", "db1", 2), ("vip", "db2", 2),
+    ]  # fmt: skip
+    assert [dial["address"] for dial in made.orders["web1"]["dials"]] == ["10.0.2.21", "10.0.2.21", "10.9.9.9"]
+
+
+def test_hosts_outside_the_play_are_noted_and_without_any_client_it_ends():
+    made = plan(flow(clients="web"), play_hosts=["web1"])
+    assert list(made.orders) == ["web1"]
+    assert made.not_in_play == ("db1", "web2")
+    assert len(made.entries) == 2
+    with pytest.raises(_flows.PlanError, match=r"^No client of any flow is among this play's hosts \(clients: web1\): .*--limit\.$"):
+        plan(flow(), play_hosts=["db1"])
+
+
+def test_without_any_known_address_packets_are_chosen_by_port_alone():
+    made = plan(flow(servers="named"), flow(clients="named", servers="-", address="db.example.org"))
+    assert made.orders["web1"]["addresses"] == ["10.0.1.11"]
+    assert made.orders["named"]["addresses"] == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (flow(clients="wbe"), "Flow handshake_flows[0], field 'clients': the inventory has no host or group 'wbe': correct it, or add it to the inventory."),
+        (flow(servers="empty"), "Flow handshake_flows[0], field 'servers': 'empty' matches no host of the inventory: correct it, or add hosts."),
+        (flow(port=70000), "Flow handshake_flows[0], field 'port': 70000 is not a TCP port: give a number from 1 to 65535."),
+        (flow(port=[80, -1]), "Flow handshake_flows[0], field 'port': -1 is not a TCP port: give a number from 1 to 65535."),
+        (flow(name="n", port=True), "Flow 'n' (handshake_flows[0]), field 'port': True is not a port: give a number from 1 to 65535, a service name, "
+                                    "or a list of them."),
+        (flow(port="htps"), "Flow handshake_flows[0], field 'port': 'htps' is not a service that this controller knows (/etc/services): "
+                            "give the port's number."),
+        (flow(port="-"), "Flow handshake_flows[0], field 'port': it is missing: every flow needs a port, a service name, or a list of them."),
+        (flow(servers="-"), "Flow handshake_flows[0] has neither 'servers' nor 'address': name the servers, or the address to dial."),
+        (flow(sevrers="db"), "Flow handshake_flows[0] has the field 'sevrers', which does not exist: did you mean 'servers'?"),
+        (flow(via="r1"), "Flow handshake_flows[0], field 'via': 'r1' is a string: give a list of inventory hosts, in the order in which the SYN passes them."),
+        (flow(via=["web"]), "Flow handshake_flows[0], field 'via': 'web' is not one host: name the hosts themselves, in the order in which the SYN passes them."),
+        (flow(via=["nobody"]), "Flow handshake_flows[0], field 'via': the inventory has no host or group 'nobody': correct it, or add it to the inventory."),
+        (flow(timeout=0), "Flow handshake_flows[0], field 'timeout': 0 seconds will not do: give more than 0 and at most 300."),
+        (flow(timeout=True), "Flow handshake_flows[0], field 'timeout': True is not a number of seconds: give one such as 3."),
+        (flow(timeout="nan"), "Flow handshake_flows[0], field 'timeout': 'nan' is not a number of seconds: give one such as 3."),
+        (flow(source="eth0"), "Flow handshake_flows[0], field 'source': 'eth0' is not an IP address: give an address of the client."),
+        (flow(source="2001:db8::1"), "Flow handshake_flows[0], field 'source': 2001:db8::1 and db1's address 10.0.2.21 are of different families: "
+                                     "drop it, or correct one."),
+        (flow(address="10.0.2.21:5432"), "Flow handshake_flows[0], field 'address': '10.0.2.21:5432' contains a port: write the address alone, "
+                                         "and the port in 'port'."),
+        (flow(address="10.0.2.300"), "Flow handshake_flows[0], field 'address': '10.0.2.300' is neither an IP address nor a host name: correct it."),
+        (flow(address="0.0.0.0"), "Flow handshake_flows[0], field 'address': 0.0.0.0 is no address of one host: give a unicast address."),
+        (flow(address="a\x1b[31m; rm -rf /"), "Flow handshake_flows[0], field 'address': 'a\\x1b[31m; rm -rf /' is neither an IP address nor a host name: "
+                                              "correct it."),
+        (flow(clients=["web1"]), "Flow handshake_flows[0], field 'clients': ['web1'] is not a string: quote it, or correct it."),
+        (flow(clients="-"), "Flow handshake_flows[0], field 'clients': it is missing: every flow needs it."),
+        (flow(service="x y"), "Flow handshake_flows[0], field 'service': 'x y' is not the name of a systemd unit: give one such as 'postgresql.service'."),
+        ("web", "handshake_flows[0] is 'web': a flow is a mapping with 'clients', 'servers' or 'address', and 'port'."),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_one_sentence(wrong, sentence):
+    with pytest.raises(_flows.PlanError) as caught:
+        plan(wrong)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("flows", "start"),
+    [
+        (None, "There are no flows: set handshake_flows"),
+        ([], "There are no flows: set handshake_flows"),
+        ("", "There are no flows: set handshake_flows"),
+        ("[{", "handshake_flows is a string that is not JSON ("),
+        (flow(), "handshake_flows is a mapping: make it a list"),
+        (7, "handshake_flows is 7: it must be a list of flows."),
+    ],
+)
+def test_what_is_not_a_list_of_flows(flows, start):
+    with pytest.raises(_flows.PlanError) as caught:
+        read(flows)
+    assert str(caught.value).startswith(start)
+
+
+def test_flows_may_be_json():
+    assert read(json.dumps([flow()]))[0].clients == "web1"
+
+
+def test_a_host_with_a_senseless_address_is_named():
+    with pytest.raises(_flows.PlanError) as caught:
+        plan(flow(), address_of={**INVENTORY, "db1": ["10.0.2.21"]}.__getitem__)
+    assert str(caught.value) == (
+        "Flow handshake_flows[0], field 'servers': the handshake_address of host db1: ['10.0.2.21'] is not an address or a host name: give a string."
+    )
+
+
+def test_two_units_for_one_port():
+    with pytest.raises(_flows.PlanError, match=r"another flow says that a\.service, not b\.service, listens on port 5432 of db1"):
+        plan(flow(service="a"), flow(service="b"))
+
+
+def test_ad_hoc():
+    (found,) = _flows.read_ad_hoc("web1", "db1", None, "5432", service_port)
+    assert (found.clients, found.servers, found.ports[0].number) == ("web1", "db1", 5432)
+    assert _flows.read_ad_hoc(None, "", "10.0.2.21", None, service_port) == []
+    for given, sentence in {
+        ("web1", None, None, None): "The ad hoc flow is not complete: there is handshake_client, but not handshake_port: add -e handshake_port=...",
+        ("web1", None, None, 1): "The ad hoc flow is not complete: there is handshake_client, handshake_port, but not handshake_server: "
+                                 "add -e handshake_server=...",
+        ("web1", "db1", None, "0"): "The ad hoc flow, field 'handshake_port': 0 is not a TCP port: give a number from 1 to 65535.",
+    }.items():  # fmt: skip
+        with pytest.raises(_flows.PlanError) as caught:
+            _flows.read_ad_hoc(*given, service_port)
+        assert str(caught.value) == sentence
+
+
+def test_a_mesh_has_a_limit():
+    many = [f"h{n}" for n in range(150)]
+    with pytest.raises(_flows.PlanError, match="more than 20000 handshakes to try: narrow"):
+        _plan.build(
+            read([flow(name="mesh", clients="all", servers="all")]),
+            run="r",
+            hosts=lambda _pattern: many,
+            address_of=lambda _host: "10.0.0.1",
+            play_hosts=many,
+        )
+
+
+@pytest.mark.parametrize(("clients", "servers", "forks"), [(1, 1, 1), (50, 50, 5), (500, 500, 1)])
+def test_recorders_last_until_the_last_handshake(clients, servers, forks):
+    seconds = _plan.recorder_seconds(clients, servers, 3.0, _plan.Options(forks=forks))
+    assert min(900, (clients // forks) * 12) <= seconds <= 900
+
+
+def test_options_are_bounded():
+    for name, value in {"attempts": 0, "interval": -1, "timeout": 0.0, "patience": float("nan"), "settle": 61}.items():
+        with pytest.raises(_flows.PlanError, match=f"^diagnose_{name} is "):
+            _plan.Options(**{name: value})
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["web", "db", "web1", "10.0.2.21", "https"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_flows.KEYS) | st.text(max_size=8), VALUES, max_size=9))
+def test_no_input_makes_anything_but_a_plan_or_a_printable_sentence(raw):
+    try:
+        json.dumps(plan(raw).orders)
+    except _flows.PlanError as error:
+        assert str(error).isprintable()
