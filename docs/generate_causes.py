@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write docs/causes.md from the catalogue in the code: ``python docs/generate_causes.py``, with the collections root on PYTHONPATH."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import CATALOGUE
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+
+HEAD = """\
+# The catalogue of causes
+
+Generated from the code by `make docs`; do not edit. A cause is `proven` when the evidence under *Proof* was seen for the very flow,
+`likely` when a part of it was, and `possible` when it is one of several that the evidence leaves open.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [HEAD, "## Causes by segment\n", "| segment | causes |", "|---|---|"]
+    for segment in SEGMENTS:
+        codes = [f"[{cause.code}](#{cause.code})" for cause in CATALOGUE if segment in cause.segments]
+        parts.append(f"| `{segment}` | {', '.join(codes) or 'none yet'} |")
+    parts += [
+        "",
+        "## Fates",
+        "",
+        "How far an attempt came, by its packets and its errno alone. A cause explains some fates and is not asked about others.",
+        "",
+    ]
+    parts += [f"- `{kind}`: {meaning}." for kind, meaning in FATES.items()]
+    parts += ["", "## Causes", ""]
+    parts += [_entry(cause) for cause in CATALOGUE]
+    return "\n".join(parts)
+
+
+def _entry(cause: Cause) -> str:
+    lines = [
+        f"### {cause.code}",
+        "",
+        f"{cause.title}.",
+        "",
+        f"- Segments: {', '.join(f'`{segment}`' for segment in cause.segments)}",
+        f"- Fates: {', '.join(f'`{fate}`' for fate in cause.fates)}",
+        f"- Proof: {cause.proof}",
+        f"- Contradicted by: {cause.contradicted_by}",
+    ]
+    if cause.last_resort:
+        lines.append("- Argued by elimination: asked only when nothing else is at least likely.")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("causes.md").write_text(render(), encoding="utf-8")

@@ -1,0 +1,290 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""A case: everything that is known about one client's handshakes with one address and port."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Probe, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+
+Leg = Literal["syn", "syn_ack", "ack"]
+Certainty = Literal["proven", "likely", "possible"]
+
+SEGMENTS = (
+    "client.resolve",
+    "client.socket",
+    "client.route",
+    "client.neighbour",
+    "client.firewall",
+    "client.egress",
+    "path.forward",
+    "server.ingress",
+    "server.firewall",
+    "server.route",
+    "server.socket",
+    "server.backlog",
+    "server.egress",
+    "path.return",
+    "client.ingress",
+    "server.application",
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was seen: where, by what means, and what."""
+
+    host: str
+    source: str
+    observation: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A way to mend a cause. ``risk``: low, disruptive or advice."""
+
+    kind: str
+    host: str
+    summary: str
+    risk: str = "low"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A cause that a rule found in a case."""
+
+    certainty: Certainty
+    host: str
+    segment: str
+    summary: str
+    evidence: tuple[Evidence, ...]
+    against: tuple[Evidence, ...] = ()
+    leg: Leg | None = None  # None: the leg of the fate
+    detail: dict[str, object] = field(default_factory=dict)
+    fix: Fix | None = None
+    undecided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fate:
+    """How far an attempt came, by its packets and its errno alone.
+
+    ``kind`` is one of :data:`FATES`; ``segment`` is set where packets alone decide it; ``between`` are the neighbouring
+    vantage points around a loss; ``row`` is the packet that was lost or that ended the attempt; ``recovered`` says that a
+    retransmission completed the handshake after all.
+    """
+
+    kind: str
+    leg: Leg | None = None
+    segment: str | None = None
+    host: str = "path"
+    between: tuple[str, str] | None = None
+    last_seen: Sighting | None = None
+    row: Row | None = None
+    offender: str | None = None
+    recovered: bool = False
+
+    @property
+    def completed(self) -> bool:
+        """Whether the handshake completed at both ends in time."""
+        return self.kind == "completed" or self.recovered
+
+
+FATES = {
+    "completed": "the handshake completed at both ends, as far as both were seen",
+    "diverted": "connected, but the SYN left the client on no wire",
+    "answered_elsewhere": "connected, but the server never saw the SYN",
+    "late": "completed after the application's timeout",
+    "unresolved": "no address to dial",
+    "refused_locally": "the client's own kernel refused; nothing left the client",
+    "unsent": "the client's kernel accepted the connect, but no SYN left the client",
+    "reset": "an RST answered",
+    "icmp": "an ICMP error answered",
+    "lost_syn": "the SYN left the client and did not arrive at the server",
+    "unanswered": "the SYN arrived at the server, and no answer left it",
+    "lost_syn_ack": "the SYN-ACK left the server and did not arrive at the client",
+    "ignored_syn_ack": "the SYN-ACK arrived at the client, which did not take it",
+    "lost_ack": "the client is connected; its ACK did not arrive at the server",
+    "ignored_ack": "the client is connected; its ACK arrived at the server, which did not take it",
+    "reset_after": "connected, then reset at once",
+    "silent": "no answer, and too little was recorded to tell how far the SYN came",
+}
+
+
+@dataclass
+class Case:
+    """One client, one server (or none that we manage), one dialled address and port."""
+
+    flow: str
+    client: Host
+    server: Host | None
+    vias: Sequence[Host]
+    address: str
+    dialled: str
+    port: int
+    timeout: float
+    source: str | None
+    attempts: list[Attempt]
+    fates: list[Fate] = field(default_factory=list)  # of the attempts, in their order
+    fate: Fate = Fate("silent")  # what the rules are to explain
+    siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
+
+    @property
+    def completed(self) -> int:
+        """How many attempts completed in time, at both ends as far as both were seen."""
+        return sum(fate.completed for fate in self.fates)
+
+    @property
+    def family(self) -> int:
+        return ipaddress.ip_address(self.address).version if self.address else 4
+
+    @property
+    def probes(self) -> list[Probe]:
+        return [attempt.probe for attempt in self.attempts]
+
+    @property
+    def target(self) -> str:
+        """``10.0.2.21:5432`` or ``[2001:db8::21]:5432``, as people write it."""
+        return f"[{self.address}]:{self.port}" if self.family == 6 else f"{self.address}:{self.port}"
+
+    @property
+    def subject(self) -> list[Attempt]:
+        """The attempts that the fate under examination befell."""
+        return [attempt for attempt, fate in zip(self.attempts, self.fates, strict=True) if fate.kind == self.fate.kind]
+
+    @property
+    def errnos(self) -> Counter[str]:
+        return Counter(errno for attempt in self.subject if (errno := attempt.probe.final_errno))
+
+    def errno(self) -> str | None:
+        """The error that the subject attempts ended with, if they agree."""
+        return next(iter(self.errnos)) if len(self.errnos) == 1 else None
+
+    def rows(self, kind: str, sender: str | None = None) -> Iterator[Row]:
+        """Packets of the attempts under examination."""
+        for attempt in self.subject:
+            yield from attempt.of(kind, sender)
+
+    def count(self, kind: str, host: Host | None, direction: str, sender: str | None = None) -> int:
+        """How many packets of a kind the attempts under examination show at a host."""
+        return 0 if host is None else sum(row.at(host.name, direction) is not None for row in self.rows(kind, sender))
+
+    def sighting(self, kind: str, host: Host | None, direction: str) -> Sighting | None:
+        """The first sighting of a kind at a host."""
+        if host is None:
+            return None
+        return next((seen for row in self.rows(kind) if (seen := row.at(host.name, direction))), None)
+
+    @property
+    def arrived(self) -> int:
+        """SYNs that the server's recording shows coming in."""
+        return self.count("syn", self.server, "in")
+
+    @property
+    def syn_at_server(self) -> Packet | None:
+        """The SYN as the server saw it: behind NAT its addresses differ from the client's."""
+        seen = self.sighting("syn", self.server, "in")
+        return seen.packet if seen else None
+
+    @property
+    def server_address(self) -> str:
+        return self.syn_at_server.dst if self.syn_at_server else self.address
+
+    @property
+    def server_port(self) -> int:
+        syn = self.syn_at_server
+        return syn.tcp.dport if syn and syn.tcp else self.port
+
+    @property
+    def client_address(self) -> str | None:
+        """The client's address as the server sees it, or, without a recording there, as the client has it."""
+        if self.syn_at_server:
+            return self.syn_at_server.src
+        return next((probe.local_address for probe in self.probes if probe.local_address), None)
+
+    @property
+    def gateway(self) -> tuple[str, str | None]:
+        """The client's next hop towards the address, and the interface."""
+        route = self.client.route(self.address, self.source or self.client_address)
+        if route is None:
+            return self.address, None
+        return route.gateway or self.address, route.interface
+
+    def server_sockets(self, state: str) -> int:
+        """The attempts for which the server holds a socket in ``state``."""
+        if self.server is None or self.server.after is None or self.server.after.sockets is None:
+            return 0
+        held = {(entry.remote, entry.remote_port) for entry in self.server.after.sockets if entry.state == state}
+        return sum(bool(held & self.client_endpoints(attempt)) for attempt in self.subject)
+
+    def client_endpoints(self, attempt: Attempt) -> set[tuple[str, int]]:
+        """How the server may know the client's end of an attempt."""
+        ends = {(row.packet.src, row.packet.tcp.sport) for row in attempt.of("syn") if row.packet.tcp}
+        if self.server:
+            seen = [sighting for row in attempt.of("syn") if (sighting := row.at(self.server.name, "in"))]
+            ends |= {(sighting.packet.src, sighting.packet.tcp.sport) for sighting in seen if sighting.packet.tcp}
+        if attempt.probe.local_address and attempt.probe.local_port:
+            ends.add((attempt.probe.local_address, attempt.probe.local_port))
+        return ends
+
+    def listeners_on_port(self) -> list[Listener] | None:
+        """All listeners on the server's port; ``None`` when listeners are unknown."""
+        if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:
+            return None
+        return [listener for listener in self.server.snapshot.listeners if listener.port == self.server_port]
+
+    def listener(self) -> Listener | None:
+        """The listener that a SYN for this address reaches, most specific first."""
+        candidates = [listener for listener in self.listeners_on_port() or [] if self.mismatch(listener) is None]
+        return max(candidates, key=lambda entry: (entry.device is not None, not is_any(entry.address)), default=None)
+
+    def mismatch(self, listener: Listener) -> Literal["address", "family", "device"] | None:
+        """Why a listener on the right port does not get the SYN, by the kernel's compute_score() (net/ipv4/inet_hashtables.c)."""
+        family = 6 if listener.family == "ipv6" else 4
+        dual = family == 6 and not listener.v6only and listener.address == "::"
+        if family != self.family and not dual:
+            return "family"
+        if not is_any(listener.address) and listener.address != self.server_address:
+            return "address"
+        seen = self.sighting("syn", self.server, "in")
+        if listener.device and seen and seen.interface != listener.device:
+            return "device"
+        return None
+
+    def passage(self) -> tuple[Evidence, ...]:
+        """What each recording shows of the handshake's three packets, a line for each host."""
+        hosts = [host for host in (self.client, *self.vias, self.server) if host is not None and host.sightings is not None]
+        return tuple(Evidence(host.name, "capture", self._passage_at(host)) for host in hosts)
+
+    def _passage_at(self, host: Host) -> str:
+        parts = []
+        for kind, sender, label in (("syn", "client", "SYN"), ("syn_ack", "server", "SYN-ACK"), ("ack", "client", "ACK")):
+            if kind != "syn" and not any(self.rows(kind, sender)):
+                continue
+            ways = (
+                ("in", "out")
+                if host is not self.client and host is not self.server
+                else ("out" if (host is self.client) == (sender == "client") else "in",)
+            )
+            parts += [f"{label} {way} {self.count(kind, host, way, sender)}x" for way in ways]
+        return ", ".join(parts)
+
+    def saw(self, host: Host, source: str, observation: str) -> Evidence:
+        return Evidence(host.name, source, observation)
+
+
+def is_any(address: str) -> bool:
+    return address in ("0.0.0.0", "::", "*")
+
+
+def plural(count: int, noun: str) -> str:
+    """``3 SYNs``, ``1 SYN``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

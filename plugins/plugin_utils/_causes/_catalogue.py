@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What an entry of the catalogue is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause: its stable code, where it acts, the fates that it can explain, its rule, and what the documentation says of it.
+
+    ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` rule argues by elimination: it is
+    asked only when no other rule found anything that is at least likely.
+    """
+
+    code: str
+    title: str
+    segments: tuple[str, ...]
+    fates: tuple[str, ...]
+    proof: str
+    contradicted_by: str
+    rule: Callable[[Case], Finding | None]
+    last_resort: bool = False

@@ -1,0 +1,391 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""client.socket, client.route, client.neighbour and client.egress: before a SYN is on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+_LOCAL = ("refused_locally",)
+_UNRESOLVED = ("FAILED", "INCOMPLETE")
+
+
+def _errno_evidence(case: Case, observation: str = "") -> Evidence:
+    times = [probe.elapsed_ms for probe in case.probes if probe.elapsed_ms is not None]
+    after = f" after {min(times):.0f} ms" if times else ""
+    return case.saw(case.client, "connect()", observation or f"{case.errno()}{after}, {plural(len(case.subject), 'attempt')}")
+
+
+def _nothing_sent(case: Case) -> tuple[Evidence, ...]:
+    return (case.saw(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),) if case.client.saw_everything else ()
+
+
+def _source_address_unavailable(case: Case) -> Finding | None:
+    if case.errno() != "EADDRNOTAVAIL" or case.source is None or not all(probe.stage == "bind" for probe in case.probes):
+        return None
+    return Finding(
+        "proven" if case.client.owns(case.source) is False else "likely",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} cannot send from {case.source}: the address is on none of its interfaces",
+        (case.saw(case.client, "bind()", f"EADDRNOTAVAIL for {case.source}"), *_nothing_sent(case)),
+        detail={"source": case.source},
+        fix=Fix(
+            "address",
+            case.client.name,
+            f"add {case.source} to an interface of {case.client.name}, or let the application bind another source",
+            "advice",
+        ),
+    )
+
+
+def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
+    if case.errno() != "EADDRNOTAVAIL" or not all(probe.stage == "connect" for probe in case.probes):
+        return None
+    snapshot = case.client.snapshot
+    sysctls = (snapshot.sysctls if snapshot else None) or {}
+    bounds = [int(text) for text in sysctls.get("net.ipv4.ip_local_port_range", "").split() if text.isdigit()]
+    reserved = sysctls.get("net.ipv4.ip_local_reserved_ports", "")
+    entry = next(
+        (use for use in (snapshot.ephemeral if snapshot else None) or () if (use.remote, use.port) == (case.address, case.port)), None
+    )
+    if len(bounds) != 2 or bounds[0] > bounds[1]:
+        return None
+    size = bounds[1] - bounds[0] + 1 - _reserved_within(reserved, bounds[0], bounds[1])
+    evidence = [
+        _errno_evidence(case),
+        case.saw(case.client, "sysctl net.ipv4.ip_local_port_range", f"{bounds[0]}-{bounds[1]}: {size} usable ports"),
+    ]
+    if entry:
+        evidence.append(
+            case.saw(case.client, "inet_diag", f"{entry.used} ports in use towards {case.target}, {entry.time_wait} of them in TIME_WAIT")
+        )
+    exhausted = entry is not None and entry.used >= size
+    return Finding(
+        "proven" if exhausted else "likely",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} has no free local port towards {case.target}" + (f": {entry.used} of {size} are in use" if entry else ""),
+        (*evidence, *_nothing_sent(case)),
+        detail={"range": bounds, "usable": size, "used": entry.used if entry else None, "time_wait": entry.time_wait if entry else None},
+        fix=Fix(
+            "sysctl",
+            case.client.name,
+            "widen net.ipv4.ip_local_port_range; set net.ipv4.tcp_tw_reuse=1; reuse connections in the application",
+        ),
+    )
+
+
+def _reserved_within(text: str, low: int, high: int) -> int:
+    """How many ports of ip_local_reserved_ports ('80,8000-8010') lie within the range."""
+    count = 0
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        if first.strip().isdigit():
+            end = int(last) if last.strip().isdigit() else int(first)
+            count += max(0, min(high, end) - max(low, int(first)) + 1)
+    return count
+
+
+def _descriptor_limit(case: Case) -> Finding | None:
+    errno = case.errno()
+    if errno not in ("EMFILE", "ENFILE"):
+        return None
+    scope = "the process" if errno == "EMFILE" else "the whole host"
+    return Finding(
+        "proven" if errno == "ENFILE" else "likely",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} has no free file descriptor for {scope} ({errno})",
+        (_errno_evidence(case), *_nothing_sent(case)),
+        fix=Fix("limit", case.client.name, "raise LimitNOFILE of the service" if errno == "EMFILE" else "raise fs.file-max", "advice"),
+    )
+
+
+def _syn_retries_too_low(case: Case) -> Finding | None:
+    early = [probe for probe in case.probes if probe.errno == "ETIMEDOUT" and (probe.elapsed_ms or 0) < case.timeout * 1000 - 50]
+    answered = [row for row in case.rows("syn_ack") if row.at(case.client.name, "in")]
+    if not early or not answered:
+        return None
+    retries = case.client.sysctl("net.ipv4.tcp_syn_retries")
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} gives up after {early[0].elapsed_ms:.0f} ms (tcp_syn_retries={retries}), before the answer comes",
+        (
+            _errno_evidence(case),
+            case.saw(case.client, "sysctl net.ipv4.tcp_syn_retries", str(retries)),
+            case.saw(case.client, "capture", f"{plural(len(answered), 'SYN-ACK')} arrived all the same"),
+        ),
+        leg="syn_ack",
+        fix=Fix("sysctl", case.client.name, "raise net.ipv4.tcp_syn_retries (default 6)"),
+    )
+
+
+def _connect_timeout_too_short(case: Case) -> Finding | None:
+    late = [probe.late_ms for probe in case.probes if probe.late_ms is not None and probe.late_errno is None]
+    if case.fate.kind != "late" or not late:
+        return None
+    repeated = any((_answered_transmission(attempt) or 1) > 1 for attempt in case.subject)
+    why = "its first SYN was not answered" if repeated else "the way is that slow"
+    seen = case.sighting("syn_ack", case.client, "in")
+    return Finding(
+        "proven" if seen else "likely",
+        case.client.name,
+        "client.socket",
+        f"the application on {case.client.name} waits {case.timeout:g} s, the handshake takes {min(late) / 1000:.2f} s ({why})",
+        (
+            case.saw(case.client, "connect()", f"completed {min(late):.0f} ms after it began, the timeout is {case.timeout * 1000:.0f} ms"),
+            *(
+                [case.saw(case.client, "capture", f"the SYN-ACK arrived on {seen.interface} after the application had given up")]
+                if seen
+                else []
+            ),
+        ),
+        leg="syn_ack",
+        detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
+        fix=Fix("timeout", case.client.name, f"let the application wait longer than {min(late) / 1000:.1f} s for connect()", "advice"),
+    )
+
+
+def _answered_transmission(attempt: Attempt) -> int | None:
+    """Which transmission of the SYN the first SYN-ACK answers: its TSecr echoes that SYN's TSval (RFC 7323)."""
+    for answer in attempt.of("syn_ack"):
+        echoed = answer.packet.tcp.options.timestamps if answer.packet.tcp else None
+        for syn in attempt.of("syn"):
+            sent = syn.packet.tcp.options.timestamps if syn.packet.tcp else None
+            if echoed and sent and echoed[1] == sent[0]:
+                return syn.transmission
+    return None
+
+
+def _route(case: Case) -> Route | None:
+    return case.client.route(case.address, case.source or case.client_address)
+
+
+def _no_route(case: Case) -> Finding | None:
+    if case.errno() != "ENETUNREACH":
+        return None
+    route = _route(case)
+    if route is not None and route.error != "ENETUNREACH":
+        return None
+    counter = case.client.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
+    return Finding(
+        "proven" if route else "likely",
+        case.client.name,
+        "client.route",
+        f"{case.client.name} has no route to {case.address}",
+        (
+            _errno_evidence(case),
+            *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
+            *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
+            *_nothing_sent(case),
+        ),
+        fix=Fix("route", case.client.name, f"add a route to {case.address} on {case.client.name}", "disruptive"),
+    )
+
+
+def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
+    def rule(case: Case) -> Finding | None:
+        route = _route(case)
+        if case.errno() != errno or route is None or not (route.error == errno or route.type == kind):
+            return None
+        return Finding(
+            "proven",
+            case.client.name,
+            "client.route",
+            f"a route of type {kind} on {case.client.name} refuses {case.address}",
+            (
+                _errno_evidence(case),
+                case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno})"),
+                *_nothing_sent(case),
+            ),
+            detail={"table": route.table},
+            fix=Fix(
+                "route",
+                case.client.name,
+                f"remove the {kind} route that covers {case.address} (ip route show table all type {kind})",
+                "disruptive",
+            ),
+        )
+
+    return rule
+
+
+def _connect_forbidden(case: Case) -> Finding | None:
+    route = _route(case)
+    if case.errno() not in ("EPERM", "EACCES") or (route and route.error):
+        return None
+    return Finding(
+        "likely" if route and case.client.saw_everything else "possible",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} forbids the connection ({case.errno()}): a security module, seccomp or a cgroup's BPF program, not the "
+        "routing table",
+        (_errno_evidence(case), *_nothing_sent(case)),
+        undecided=(f"the audit log of {case.client.name} (AVC name_connect) and its cgroup BPF programs would name what forbids it",),
+        fix=Fix(
+            "advice",
+            case.client.name,
+            "look for AVC records in the audit log and for BPF programs on the service's cgroup (bpftool cgroup tree)",
+            "advice",
+        ),
+    )
+
+
+def _link_down(case: Case) -> Finding | None:
+    _, interface = case.gateway
+    link = case.client.link(interface)
+    if link is None or (link.up is not False and link.carrier is not False):
+        return None
+    state = "administratively down" if link.up is False else "without carrier"
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.egress",
+        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {state}",
+        (case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *_nothing_sent(case)),
+        fix=Fix("link", case.client.name, f"bring {link.name} up on {case.client.name} (cable, switch port, bond, peer)", "advice"),
+    )
+
+
+def _neighbour_unresolved(case: Case) -> Finding | None:
+    gateway, interface = case.gateway
+    entry = case.client.neighbour(gateway, interface)
+    asked = _unanswered_requests(case, gateway)
+    failed = entry is not None and entry.state in _UNRESOLVED
+    if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
+        return None
+    what = "ARP requests" if case.family == 4 else "neighbour solicitations"
+    return Finding(
+        "proven" if failed and (asked or case.errno() == "EHOSTUNREACH") else "likely",
+        case.client.name,
+        "client.neighbour",
+        f"nobody answers {case.client.name}'s {what} for {gateway}" + (f" on {interface}" if interface else ""),
+        (
+            *([_errno_evidence(case)] if case.errno() else []),
+            *([case.saw(case.client, "rtnetlink neighbour", f"{gateway} is {entry.state}")] if entry else []),
+            *([case.saw(case.client, "capture", f"{asked} {what} for {gateway}, no reply")] if asked else []),
+            *_nothing_sent(case),
+        ),
+        detail={"next_hop": gateway, "interface": interface},
+        fix=Fix("neighbour", case.client.name, f"bring {gateway} back, or correct the route that makes it the next hop", "advice"),
+    )
+
+
+def _unanswered_requests(case: Case, address: str) -> int:
+    """ARP requests or neighbour solicitations for an address that nobody answered in the recording."""
+    requests = replies = 0
+    for sighting in case.client.sightings or ():
+        message = sighting.packet.neighbour
+        if message and message.operation == "request" and message.target == address and sighting.direction == "out":
+            requests += 1
+        elif message and message.operation == "reply" and message.sender == address and sighting.direction == "in":
+            replies += 1
+    return 0 if replies else requests
+
+
+CAUSES = (
+    Cause(
+        "source_address_unavailable",
+        "The source address is not the client's",
+        ("client.socket",),
+        _LOCAL,
+        "bind() to the wanted source fails with EADDRNOTAVAIL, and no interface of the client has that address.",
+        "The address is on an interface.",
+        _source_address_unavailable,
+    ),
+    Cause(
+        "ephemeral_ports_exhausted",
+        "No local port is left",
+        ("client.socket",),
+        _LOCAL,
+        "connect() fails with EADDRNOTAVAIL at once, no packet is sent, and as many ports are in use towards the destination as the "
+        "range has.",
+        "Fewer ports are in use than the range has.",
+        _ephemeral_ports_exhausted,
+    ),
+    Cause(
+        "descriptor_limit",
+        "No file descriptor is left",
+        ("client.socket",),
+        _LOCAL,
+        "socket() fails with ENFILE (host) or EMFILE (process).",
+        "A SYN was sent.",
+        _descriptor_limit,
+    ),
+    Cause(
+        "connect_timeout_too_short",
+        "The application gives up before the handshake can complete",
+        ("client.socket",),
+        ("late",),
+        "The SYN-ACK reaches the client after the flow's timeout.",
+        "No SYN-ACK reaches the client.",
+        _connect_timeout_too_short,
+    ),
+    Cause(
+        "syn_retries_too_low",
+        "The kernel gives up before the answer comes",
+        ("client.socket",),
+        ("ignored_syn_ack", "lost_syn", "unanswered", "silent"),
+        "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
+        "No SYN-ACK ever reaches the client.",
+        _syn_retries_too_low,
+    ),
+    Cause(
+        "no_route",
+        "The client has no route",
+        ("client.route",),
+        _LOCAL,
+        "connect() fails with ENETUNREACH at once, and the kernel's route lookup for the same source and destination fails alike.",
+        "The route lookup succeeds.",
+        _no_route,
+    ),
+    *(
+        Cause(
+            f"route_{kind}",
+            f"A route of type {kind} refuses the destination",
+            ("client.route",),
+            _LOCAL,
+            f"connect() fails with {errno} at once, and the kernel's route lookup for the same source and destination fails alike.",
+            "The route lookup succeeds.",
+            _route_type(kind, errno),
+        )
+        for kind, errno in (("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES"))
+    ),
+    Cause(
+        "connect_forbidden",
+        "A security policy forbids the connection",
+        ("client.socket",),
+        _LOCAL,
+        "connect() fails with EPERM or EACCES, no packet is sent, and the routing table allows the destination.",
+        "A route of type prohibit covers the destination.",
+        _connect_forbidden,
+    ),
+    Cause(
+        "link_down",
+        "The client's interface is down",
+        ("client.egress",),
+        ("refused_locally", "unsent"),
+        "The interface of the route is administratively down or has no carrier, and no SYN leaves.",
+        "A SYN left through the interface.",
+        _link_down,
+    ),
+    Cause(
+        "neighbour_unresolved",
+        "The next hop does not answer ARP or neighbour discovery",
+        ("client.neighbour",),
+        ("refused_locally", "unsent"),
+        "EHOSTUNREACH after about 3 s without an ICMP message, or unanswered requests in the recording, and the next hop is FAILED or "
+        "INCOMPLETE in the neighbour table.",
+        "The next hop is resolved.",
+        _neighbour_unresolved,
+    ),
+)

@@ -1,0 +1,279 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""client.firewall and server.firewall, in both directions, by what the packets show and by elimination."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, Leg, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+
+
+def _firewall_drop(case: Case) -> Finding | None:
+    """Elimination: the packet entered a host (or was handed down by its TCP) and did not come out, and nothing else explains it."""
+    client, server = case.client, case.server
+    kind = case.fate.kind
+    if kind == "unsent":
+        return _dropped(case, client, SENDING, "client.firewall", "syn", "the SYN")
+    if kind == "lost_ack" and case.fate.segment == "client.firewall":
+        return _dropped(case, client, SENDING, "client.firewall", "ack", "the final ACK")
+    if kind == "ignored_syn_ack":
+        return _dropped(case, client, RECEIVING, "client.firewall", "syn_ack", "the SYN-ACK")
+    if server is None:
+        return None
+    if kind == "ignored_ack":
+        return _dropped(case, server, RECEIVING, "server.firewall", "ack", "the final ACK")
+    if case.server_sockets("SYN_RECV"):
+        return _dropped(case, server, SENDING, "server.firewall", "syn_ack", "the SYN-ACK")
+    return _dropped(case, server, RECEIVING, "server.firewall", "syn", "the SYN")
+
+
+def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: Leg, packet: str) -> Finding | None:
+    chains = droppers(host, hooks, case.family)
+    if chains == []:
+        return None
+    named = f"chains that could: {', '.join(chains[:5])}" if chains else "its firewall could not be read"
+    direction = "input" if hooks is RECEIVING else "output"
+    return Finding(
+        "likely" if chains else "possible",
+        host.name,
+        segment,
+        f"{packet} is dropped inside {host.name}, most likely by its firewall ({direction})",
+        (*case.passage(), *_half_open(case, host, leg), case.saw(host, "nfnetlink base chains", named)),
+        leg=leg,
+        detail={"direction": direction, "chains": chains or []},
+        undecided=(f"the counters of the {direction} rules on {host.name} would name the rule",),
+        fix=_allow(case, host),
+    )
+
+
+def _half_open(case: Case, host: Host, leg: Leg) -> tuple[Evidence, ...]:
+    count = case.server_sockets("SYN_RECV") if host is case.server and leg != "syn" else 0
+    return (case.saw(host, "inet_diag", f"{plural(count, 'socket')} of this flow in SYN-RECV: the SYN was accepted"),) if count else ()
+
+
+def _allow(case: Case, host: Host) -> Fix:
+    source = case.client_address or case.client.name
+    return Fix(
+        "firewall",
+        host.name,
+        f"allow {source} -> {case.server_address} tcp/{case.server_port} in the firewall of {host.name}, both directions",
+    )
+
+
+def _firewall_reject(case: Case) -> Finding | None:
+    if case.fate.kind == "refused_locally":
+        return _rejected_by_client(case)
+    if case.fate.kind == "icmp":
+        return _rejected_by_icmp(case)
+    if case.fate.kind in ("unanswered", "ignored_syn_ack"):
+        return _rejected_way_back(case)
+    return _rejected_by_reset(case)
+
+
+def _rejected_by_client(case: Case) -> Finding | None:
+    errno = case.errno()
+    route = case.client.route(case.address, case.source or case.client_address)
+    if errno not in ("ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ECONNRESET") or not all(
+        probe.stage != "bind" for probe in case.probes
+    ):
+        return None
+    slow = min((probe.elapsed_ms or 0) for probe in case.probes) > 500
+    if slow or (errno != "ECONNREFUSED" and (route is None or route.error)):
+        return None
+    own = [row for row in (*case.rows("rst"), *case.rows("icmp")) if row.at(case.client.name, "in")]
+    return Finding(
+        "likely",
+        case.client.name,
+        "client.firewall",
+        f"{case.client.name} rejects its own SYN to {case.target}: {errno} at once, and nothing leaves the host",
+        (
+            case.saw(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),
+            case.saw(case.client, "capture", f"no SYN for {case.target} left a wire" + ("; the refusal came over lo" if own else "")),
+            *([case.saw(case.client, "rtnetlink route get", f"{case.address} by {route.interface}")] if route else []),
+        ),
+        leg="syn",
+        undecided=(f"the counters of the output rules on {case.client.name} would name the rule",),
+        fix=_allow(case, case.client),
+    )
+
+
+def _rejected_by_icmp(case: Case) -> Finding | None:
+    """A host's TCP never answers a SYN with ICMP: an ICMP error from the server's own address comes from its firewall."""
+    offender = case.fate.offender
+    for host, segment in ((case.server, "server.firewall"), (case.client, "client.firewall")):
+        if host is None or offender is None or not host.owns(offender):
+            continue
+        said = _icmp_text(case)
+        seen_out = any(row.at(host.name, "out") for row in case.rows("icmp"))
+        return Finding(
+            "likely",
+            host.name,
+            segment,
+            f"{host.name} rejects the SYN with an ICMP error ({said}): its firewall, for TCP itself never answers so",
+            (
+                Evidence(
+                    case.client.name,
+                    "capture" if case.fate.row else "socket error queue",
+                    f"{said} from {offender}, {case.errno() or 'no errno'}",
+                ),
+                *([case.saw(host, "capture", f"the ICMP error left {host.name}")] if seen_out else []),
+            ),
+            leg="syn",
+            detail={"icmp": said},
+            fix=_allow(case, host),
+        )
+    return None
+
+
+def _icmp_text(case: Case) -> str:
+    message = case.fate.row.packet.icmp if case.fate.row else None
+    error = next((probe.icmp for probe in case.probes if probe.icmp), None)
+    kind, code = (message.type, message.code) if message else (error.type, error.code) if error else (None, None)
+    return f"type {kind} code {code}"
+
+
+def _rejected_by_reset(case: Case) -> Finding | None:
+    """An RST from the server although TCP counted none sent, or although a socket listens: a firewall made it."""
+    server = case.server
+    if server is None:
+        return None
+    made = case.count("rst", server, "out", "server")
+    counted = server.delta("Tcp", "OutRsts")
+    listening = case.listener() is not None
+    if server.saw_everything and not made:
+        return None
+    uncounted = counted is not None and counted == 0
+    if not uncounted and not listening:
+        return None
+    certainty: Certainty = "likely" if made and (uncounted or listening) else "possible"
+    return Finding(
+        certainty,
+        server.name,
+        "server.firewall",
+        f"the firewall of {server.name} rejects the SYN with an RST"
+        + (f"; a socket does listen on port {case.server_port}" if listening else f"; nothing listens on port {case.server_port} either"),
+        (
+            *([case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}")] if made else []),
+            *(
+                [case.saw(server, "counter Tcp OutRsts", f"+{counted}: the RSTs are not TCP's own")]
+                if counted is not None and uncounted
+                else []
+            ),
+            *([case.saw(server, "inet_diag", f"a socket listens on port {case.server_port}")] if listening else []),
+        ),
+        leg="syn",
+        fix=_allow(case, server),
+    )
+
+
+def _rejected_way_back(case: Case) -> Finding | None:
+    """The SYN-ACK was refused: on the server's way out, or by the client, which tells the server so."""
+    for host, segment in ((case.server, "server.firewall"), (case.client, "client.firewall")):
+        if host is None or (host is case.client) != (case.fate.kind == "ignored_syn_ack"):
+            continue
+        for attempt in case.subject:
+            for row in attempt.of("icmp"):
+                quote = row.packet.icmp.quote if row.packet.icmp else None
+                if quote and quote.sport == case.server_port and host.owns(row.packet.src) and (row.at(host.name, "out")):
+                    return Finding(
+                        "likely",
+                        host.name,
+                        segment,
+                        f"the firewall of {host.name} rejects the SYN-ACK with an ICMP error",
+                        (case.saw(host, "capture", f"an ICMP error that quotes the SYN-ACK left {row.packet.src}"),),
+                        leg="syn_ack",
+                        fix=_allow(case, host),
+                    )
+    return None
+
+
+def _conntrack_full(case: Case) -> Finding | None:
+    for host, segment in _swallowers(case):
+        table = host.snapshot.conntrack if host.snapshot else None
+        if table is None or not table.max or table.count is None or table.count < table.max:
+            continue
+        return Finding(
+            "likely",
+            host.name,
+            segment,
+            f"the connection tracking table of {host.name} is full ({table.count} of {table.max}): new connections are dropped",
+            (case.saw(host, "nf_conntrack", f"{table.count} entries, limit {table.max}"),),
+            fix=Fix("sysctl", host.name, "raise net.netfilter.nf_conntrack_max, or shorten the timeouts of what fills the table"),
+        )
+    return None
+
+
+def _swallowers(case: Case) -> list[tuple[Host, str]]:
+    """The host inside which the packet vanished."""
+    if case.fate.kind == "unsent":
+        return [(case.client, "client.firewall")]
+    if case.fate.kind == "unanswered" and case.server:
+        return [(case.server, "server.firewall")]
+    return [(via, case.fate.segment or "path.forward") for via in case.vias if via.name == case.fate.host]
+
+
+def _redirected_to_proxy(case: Case) -> Finding | None:
+    row = case.fate.row
+    answered = next((row for row in case.rows("syn") if row.at(case.client.name, "in")), None)
+    diverted = next((seen for row in case.rows("syn") for seen in row.seen if seen.interface == "lo"), None)
+    if row is None or diverted is None or answered is None or not answered.packet.tcp:
+        return None
+    end = diverted.packet.tcp.dport if diverted.packet.tcp else 0
+    return Finding(
+        "likely",
+        case.client.name,
+        "client.firewall",
+        f"{case.client.name} redirects the connection to a process of its own ({diverted.packet.dst} port {end}); {case.target} never "
+        "sees it",
+        (case.saw(case.client, "capture", f"the SYN went over lo to {diverted.packet.dst} port {end}, and to no wire"),),
+        leg="syn",
+        fix=Fix(
+            "firewall", case.client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {case.client.name}", "disruptive"
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "redirected_to_proxy",
+        "The client's firewall redirects the connection to a local proxy",
+        ("client.firewall",),
+        ("diverted",),
+        "The handshake completes while the SYN goes over the loopback interface and to no wire.",
+        "The SYN leaves through an interface.",
+        _redirected_to_proxy,
+    ),
+    Cause(
+        "conntrack_full",
+        "The connection tracking table is full",
+        ("client.firewall", "server.firewall", "path.forward"),
+        ("unsent", "unanswered", "lost_syn"),
+        "The number of entries equals the limit while new packets vanish inside the host.",
+        "There is room in the table.",
+        _conntrack_full,
+    ),
+    Cause(
+        "firewall_reject",
+        "A firewall rejects the packet",
+        ("client.firewall", "server.firewall"),
+        ("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack"),
+        "Client: an error at once, a valid route, nothing on the wire. Server: an RST that TCP did not count or that a listening port "
+        "sends, or an ICMP error from the server's own address. The rule itself is not named yet, so the certainty is likely.",
+        "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host.",
+        _firewall_reject,
+    ),
+    Cause(
+        "firewall_drop",
+        "A firewall drops the packet",
+        ("client.firewall", "server.firewall"),
+        ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_ack"),
+        "By elimination: the packet went into the host and did not come out, a firewall chain that could drop it exists, and no queue, "
+        "route, address or reverse-path check explains it. The rule itself is not named yet, so the certainty is likely.",
+        "No chain on the packet's hooks can drop anything; a counter of the TCP stack accounts for the packets.",
+        _firewall_drop,
+        last_resort=True,
+    ),
+)

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What an ICMP error that answers a SYN means (RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
+
+# (type, code): (meaning, words)
+_V4 = {
+    (3, 0): ("no_route", "network unreachable"),
+    (3, 1): ("unreachable", "host unreachable"),
+    (3, 2): ("rejected", "protocol unreachable"),
+    (3, 3): ("rejected", "port unreachable"),
+    (3, 5): ("unreachable", "source route failed"),
+    (3, 6): ("no_route", "network unknown"),
+    (3, 7): ("unreachable", "host unknown"),
+    (3, 8): ("unreachable", "source host isolated"),
+    (3, 9): ("rejected", "network prohibited"),
+    (3, 10): ("rejected", "host prohibited"),
+    (3, 11): ("no_route", "network unreachable for this type of service"),
+    (3, 12): ("unreachable", "host unreachable for this type of service"),
+    (3, 13): ("rejected", "administratively prohibited"),
+    (11, 0): ("loop", "time exceeded in transit"),
+}
+_V6 = {
+    (1, 0): ("no_route", "no route to destination"),
+    (1, 1): ("rejected", "administratively prohibited"),
+    (1, 2): ("unreachable", "beyond the scope of the source address"),
+    (1, 3): ("unreachable", "address unreachable"),
+    (1, 4): ("rejected", "port unreachable"),
+    (1, 5): ("rejected", "source address failed policy"),
+    (1, 6): ("rejected", "reject route"),
+    (3, 0): ("loop", "hop limit exceeded in transit"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The ICMP error that ended an attempt."""
+
+    offender: str
+    type: int
+    code: int
+    meaning: str | None
+    text: str
+    source: str
+    count: int
+
+
+def answer_of(case: Case) -> Answer | None:
+    """The ICMP error of the case, from the recording or from the client's socket error queue."""
+    row, offender = case.fate.row, case.fate.offender
+    if offender is None:
+        return None
+    message = row.packet.icmp if row else None
+    error = next((probe.icmp for probe in case.probes if probe.icmp), None)
+    if message is not None:
+        kind, code, source = message.type, message.code, "capture"
+        count = case.count("icmp", case.client, "in")
+    elif error is not None:
+        kind, code, source, count = error.type, error.code, "socket error queue", sum(probe.icmp is not None for probe in case.probes)
+    else:
+        return None
+    meaning, words = (_V4 if case.family == 4 else _V6).get((kind, code), (None, "an ICMP error"))
+    return Answer(offender, kind, code, meaning, f"{words} (type {kind} code {code})", source, count)

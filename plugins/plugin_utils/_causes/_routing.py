@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""server.ingress, server.route and server.egress, and the reverse-path check of any host: addresses, routes and neighbours."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, Leg, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+
+_REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
+
+
+def _rp_filter_drop(case: Case) -> Finding | None:
+    """Linux drops what comes in on another interface than its own way back uses (RFC 3704; net/ipv4/fib_frontend.c)."""
+    if case.family != 4:
+        return None
+    kind, host, segment, leg = _entered(case)
+    seen = case.sighting(kind, host, "in") if host else None
+    if host is None or seen is None:
+        return None
+    mode = max(host.sysctl("net.ipv4.conf.all.rp_filter") or 0, host.sysctl(f"net.ipv4.conf.{seen.interface}.rp_filter") or 0)
+    if mode not in (1, 2):
+        return None
+    packets = case.count(kind, host, "in")
+    dropped = host.delta("TcpExt", "IPReversePathFilter")
+    back = host.route(seen.packet.src, seen.packet.dst)
+    elsewhere = back is not None and (back.error is not None or (mode == 1 and back.interface != seen.interface))
+    if not dropped or (back is not None and not elsewhere):
+        return None
+    way = "no way back exists" if back and back.error else f"its way back is {back.interface}" if back else "its way back is unknown"
+    strictness = "strict" if mode == 1 else "loose"
+    return Finding(
+        "proven" if elsewhere and dropped >= packets else "likely",
+        host.name,
+        segment,
+        f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}",
+        (
+            *case.passage(),
+            case.saw(host, "counter IPReversePathFilter", f"+{dropped}, {plural(packets, 'packet')} of this flow came in"),
+            case.saw(host, f"sysctl rp_filter on {seen.interface}", f"{mode} ({strictness})"),
+            case.saw(host, "rtnetlink route get", f"{seen.packet.src}: {way}"),
+        ),
+        leg=leg,
+        detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
+        fix=Fix("sysctl", host.name, f"set net.ipv4.conf.{seen.interface}.rp_filter=2 (loose) on {host.name}, or make the way symmetric"),
+    )
+
+
+def _entered(case: Case) -> tuple[str, Host | None, str, Leg]:
+    """The packet that entered a host and did not come further, that host, and the segment there."""
+    if case.fate.kind == "ignored_syn_ack":
+        return "syn_ack", case.client, "client.ingress", "syn_ack"
+    if case.fate.kind == "unanswered":
+        return "syn", case.server, "server.route", "syn"
+    via = next((via for via in case.vias if via.name == case.fate.host), None)
+    kind: Leg = case.fate.leg or "syn"
+    return kind, via, case.fate.segment or "path.forward", kind
+
+
+def _no_return_route(case: Case) -> Finding | None:
+    server, client = case.server, case.client_address
+    if server is None or client is None:
+        return None
+    route = server.route(client, case.server_address)
+    if route is None or not (route.error or route.type in _REFUSING):
+        return None
+    dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
+    unroutable = server.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
+    counted = bool(dropped and not overflows) or bool(unroutable)
+    said = route.error or route.type
+    return Finding(
+        "proven" if counted and case.arrived else "likely",
+        server.name,
+        "server.route",
+        f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave",
+        (
+            *case.passage(),
+            case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),
+            *([case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +{overflows}")] if dropped else []),
+            *([case.saw(server, "counter OutNoRoutes", f"+{unroutable}")] if unroutable else []),
+        ),
+        leg="syn_ack",
+        detail={"remote": client, "answer": said},
+        fix=Fix("route", server.name, f"add a route to {client} on {server.name}", "disruptive"),
+    )
+
+
+def _address_not_local(case: Case) -> Finding | None:
+    server, syn = case.server, case.syn_at_server
+    if server is None or syn is None or server.owns(syn.dst) is not False:
+        return None
+    forwards = server.sysctl("net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding")
+    if forwards not in (0, None):
+        return None
+    errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
+    return Finding(
+        "proven" if errors is not None and errors >= case.arrived else "likely",
+        server.name,
+        "server.ingress",
+        f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address",
+        (
+            *case.passage(),
+            case.saw(server, "rtnetlink addresses", f"{syn.dst} is on no interface"),
+            *([case.saw(server, "counter InAddrErrors", f"+{errors}")] if errors else []),
+        ),
+        detail={"address": syn.dst},
+        fix=Fix(
+            "address",
+            server.name,
+            f"add {syn.dst} to an interface of {server.name} (a VIP that moved away?), or correct what the client dials",
+            "advice",
+        ),
+    )
+
+
+def _return_neighbour_unresolved(case: Case) -> Finding | None:
+    server, client = case.server, case.client_address
+    route = server.route(client, case.server_address) if server and client else None
+    if server is None or client is None or route is None or route.error:
+        return None
+    next_hop = route.gateway or client
+    entry = server.neighbour(next_hop, route.interface)
+    if entry is None or entry.state not in ("FAILED", "INCOMPLETE"):
+        return None
+    half_open = case.server_sockets("SYN_RECV")
+    return Finding(
+        "proven" if half_open and case.arrived else "likely",
+        server.name,
+        "server.egress",
+        f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped",
+        (
+            *case.passage(),
+            case.saw(server, "rtnetlink neighbour", f"{next_hop} on {entry.interface} is {entry.state}"),
+            *([case.saw(server, "inet_diag", f"{plural(half_open, 'socket')} of this flow in SYN-RECV")] if half_open else []),
+        ),
+        leg="syn_ack",
+        detail={"next_hop": next_hop, "interface": entry.interface},
+        fix=Fix("neighbour", server.name, f"find out why {next_hop} does not answer {server.name}, or correct the route back", "advice"),
+    )
+
+
+CAUSES = (
+    Cause(
+        "rp_filter_drop",
+        "The reverse-path filter drops the packet",
+        ("server.route", "client.ingress", "path.forward", "path.return"),
+        ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
+        "IPReversePathFilter rises by the packets that came in, the filter is on for that interface, and the kernel's way back to the "
+        "source is another one.",
+        "The way back uses the interface on which the packet came in.",
+        _rp_filter_drop,
+    ),
+    Cause(
+        "address_not_local",
+        "The address dialled is not the server's",
+        ("server.ingress",),
+        ("unanswered",),
+        "The SYN enters the server for an address that none of its interfaces has, the server does not forward, and InAddrErrors rises "
+        "by the SYNs.",
+        "An interface has the address.",
+        _address_not_local,
+    ),
+    Cause(
+        "no_return_route",
+        "The server has no route back to the client",
+        ("server.route",),
+        ("unanswered", "silent"),
+        "The SYN enters the server, the kernel's route lookup back to the client fails, and ListenDrops (without ListenOverflows) or "
+        "OutNoRoutes rises.",
+        "The route lookup succeeds.",
+        _no_return_route,
+    ),
+    Cause(
+        "return_neighbour_unresolved",
+        "The server's next hop back does not answer",
+        ("server.egress",),
+        ("unanswered", "silent"),
+        "The server holds the flow in SYN-RECV, no SYN-ACK leaves it, and its next hop back to the client is FAILED or INCOMPLETE.",
+        "The next hop is resolved.",
+        _return_neighbour_unresolved,
+    ),
+)

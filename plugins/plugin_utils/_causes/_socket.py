@@ -1,0 +1,340 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""server.socket: who listens, and what the listening socket does with the SYN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Unit
+
+_REFUSED = ("reset",)
+
+
+def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
+    """The server's TCP itself refused: an RST that left the server and that TCP counted."""
+    server = case.server
+    if server is None or case.listeners_on_port() is None:
+        return None
+    made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
+    if counted == 0 or (server.saw_everything and not made):
+        return None
+    evidence = [case.saw(case.client, "connect()", f"ECONNREFUSED, {plural(len(case.subject), 'attempt')}")]
+    if made:
+        evidence.append(case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}"))
+    if counted is not None:
+        evidence.append(case.saw(server, "counter Tcp OutRsts", f"+{counted}"))
+    decisive = bool(made) and counted is not None and counted >= made
+    return server, "proven" if decisive else "likely", tuple(evidence)
+
+
+def _service_stopped(case: Case) -> Finding | None:
+    refusal = _refusal(case)
+    if refusal is None or case.listeners_on_port():
+        return None
+    server, certainty, evidence = refusal
+    unit = _stopped_unit(server, case.server_port)
+    if unit is None:
+        return None
+    why = f", result {unit.result}" if unit.result and unit.result != "success" else ""
+    return Finding(
+        certainty if unit.how in ("declared", "socket") else "likely",
+        server.name,
+        "server.socket",
+        f"nothing listens on port {case.server_port} of {server.name}: {unit.unit} is {unit.active}{why}",
+        (
+            *evidence,
+            case.saw(server, "inet_diag", f"no socket listens on port {case.server_port}"),
+            case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}{why}"),
+            *(case.saw(server, "journal", line) for line in unit.log[-3:]),
+        ),
+        detail={"unit": unit.unit, "active": unit.active, "sub": unit.sub, "result": unit.result},
+        fix=Fix("service", server.name, f"start {unit.unit} on {server.name} (systemctl start {unit.unit})"),
+    )
+
+
+def _stopped_unit(server: Host, port: int) -> Unit | None:
+    """The unit that should listen on a port and does not run; a declared one before one that was found."""
+    units = [
+        unit
+        for unit in (server.snapshot.units if server.snapshot else None) or ()
+        if unit.port == port and unit.active in ("inactive", "failed")
+    ]
+    order = ("declared", "socket", "text", "wellknown")
+    return min(units, key=lambda unit: (order.index(unit.how) if unit.how in order else 9, unit.active != "failed"), default=None)
+
+
+def _no_listener(case: Case) -> Finding | None:
+    refusal = _refusal(case)
+    if (
+        refusal is None
+        or case.listeners_on_port()
+        or _stopped_unit(refusal[0], case.server_port)
+        or _elsewhere(refusal[0], case.server_port)
+    ):
+        return None
+    server, certainty, evidence = refusal
+    return Finding(
+        certainty,
+        server.name,
+        "server.socket",
+        f"nothing listens on port {case.server_port} of {server.name}",
+        (*evidence, case.saw(server, "inet_diag", f"no socket listens on port {case.server_port}")),
+        fix=Fix(
+            "service",
+            server.name,
+            f"start the service that should listen on port {case.server_port} of {server.name}, or correct the port",
+            "advice",
+        ),
+    )
+
+
+def _elsewhere(server: Host, port: int) -> str | None:
+    """A listener on the port in another network namespace of the host."""
+    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
+    return (
+        f"{found.name or 'a process'} (pid {found.pid}) listens on {found.address}:{port} in network namespace {found.netns}"
+        if found
+        else None
+    )
+
+
+def _listener_other_namespace(case: Case) -> Finding | None:
+    refusal = _refusal(case)
+    where = _elsewhere(refusal[0], case.server_port) if refusal else None
+    if refusal is None or where is None or case.listeners_on_port():
+        return None
+    server, certainty, evidence = refusal
+    return Finding(
+        certainty,
+        server.name,
+        "server.socket",
+        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}",
+        (*evidence, case.saw(server, "inet_diag", where)),
+        fix=Fix("application", server.name, f"publish port {case.server_port} from the container or namespace to the host", "advice"),
+    )
+
+
+def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callable[[Case], Finding | None]:
+    def rule(case: Case) -> Finding | None:
+        refusal = _refusal(case)
+        listeners = case.listeners_on_port() or []
+        if refusal is None or not listeners or case.listener() is not None:
+            return None
+        near = [listener for listener in listeners if case.mismatch(listener) == kind]
+        if not near or _nearest(case, listeners) != kind:
+            return None
+        server, certainty, evidence = refusal
+        owner = _owner(near[0])
+        return Finding(
+            certainty,
+            server.name,
+            "server.socket",
+            f"{owner} on {server.name} listens on port {case.server_port}, but {noun(case, near[0])}",
+            (*evidence, *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5])),
+            detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
+            fix=Fix(
+                "application",
+                server.name,
+                f"make {owner} listen on {case.server_address} (or on all addresses), port {case.server_port}",
+                "advice",
+            ),
+        )
+
+    return rule
+
+
+def _nearest(case: Case, listeners: list[Listener]) -> str | None:
+    """The mismatch to name when listeners differ in several ways: the one that leaves least to change."""
+    kinds = {case.mismatch(listener) for listener in listeners}
+    return next((kind for kind in ("device", "address", "family") if kind in kinds), None)
+
+
+def describe(listener: Listener) -> str:
+    address = f"[{listener.address}]" if listener.family == "ipv6" else listener.address
+    device = f"%{listener.device}" if listener.device else ""
+    return f"{address}{device}:{listener.port}" + (" (IPv6 only)" if listener.v6only else "")
+
+
+def _owner(listener: Listener) -> str:
+    process = (listener.processes or (None,))[0]
+    return f"{process.name} (pid {process.pid})" if process else "a process"
+
+
+def _tcp_md5_mismatch(case: Case) -> Finding | None:
+    """RFC 2385: a listener with a key for the client drops unsigned SYNs, one without a key drops signed ones, silently."""
+    server, syn = case.server, case.syn_at_server
+    if server is None or syn is None or syn.tcp is None:
+        return None
+    signed = syn.tcp.options.md5 is not None
+    names = ("TCPMD5Unexpected", "TCPMD5Failure") if signed else ("TCPMD5NotFound",)
+    rises = {name: server.delta("TcpExt", name) or 0 for name in names}
+    name, rise = max(rises.items(), key=lambda item: item[1])
+    if not rise:
+        return None
+    listener = case.listener()
+    keyed = listener.md5 if listener else None
+    wrong = (
+        "is signed with another key"
+        if name == "TCPMD5Failure"
+        else "is signed, but the listener has no key"
+        if signed
+        else "is not signed, but the listener demands it"
+    )
+    consistent = keyed is None or bool(keyed) is not (name == "TCPMD5Unexpected")
+    return Finding(
+        "proven" if rise >= case.arrived and consistent else "likely",
+        server.name,
+        "server.socket",
+        f"the SYN {wrong}: {server.name} drops it (TCP-MD5, RFC 2385)",
+        (
+            *case.passage(),
+            case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
+            case.saw(server, "capture", f"the SYN has {'an' if signed else 'no'} MD5 option"),
+            *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(keyed)}")] if keyed else []),
+        ),
+        against=()
+        if signed
+        else (case.saw(case.client, "probe", "the probe never signs: an application that does sign is not hit by this"),),
+        fix=Fix("application", server.name, "configure the same TCP-MD5 password for this peer on both sides", "advice"),
+    )
+
+
+def _counted_drop(counters: tuple[tuple[str, str], ...], what: str, kind: str, advice: str) -> Callable[[Case], Finding | None]:
+    """A rule for a counter of the TCP stack that accounts for every SYN of the flow."""
+
+    def rule(case: Case) -> Finding | None:
+        server = case.server
+        rises = [(name, rise) for group, name in counters if server and (rise := server.delta(group, name))]
+        if server is None or not rises or not case.arrived:
+            return None
+        name, rise = max(rises, key=lambda item: item[1])
+        return Finding(
+            "proven" if rise >= case.arrived else "likely",
+            server.name,
+            "server.ingress" if name == "InCsumErrors" else "server.socket",
+            f"{server.name} drops the SYN: {what}",
+            (*case.passage(), case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in")),
+            fix=Fix(kind, server.name, advice, "advice"),
+        )
+
+    return rule
+
+
+CAUSES = (
+    Cause(
+        "service_stopped",
+        "The service does not run",
+        ("server.socket",),
+        _REFUSED,
+        "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed. A unit "
+        "found by its command line or by name makes it likely.",
+        "A socket listens on the port.",
+        _service_stopped,
+    ),
+    Cause(
+        "listener_other_namespace",
+        "The port is listened on in another network namespace",
+        ("server.socket",),
+        _REFUSED,
+        "As no_listener, and a process in another network namespace of the server listens on the port.",
+        "A socket listens on the port in the server's own namespace.",
+        _listener_other_namespace,
+    ),
+    Cause(
+        "listener_other_address",
+        "The service listens on another address",
+        ("server.socket",),
+        _REFUSED,
+        "The server's TCP answers with an RST, and the sockets on the port are bound to other addresses.",
+        "A socket is bound to the address, or to all.",
+        _listener_other("address", lambda case, listener: f"on {describe(listener)}, not on {case.server_address}"),
+    ),
+    Cause(
+        "listener_other_family",
+        "The service listens for the other address family",
+        ("server.socket",),
+        _REFUSED,
+        "The server's TCP answers with an RST, and the sockets on the port are of the other family only.",
+        "A socket of the family, or a dual-stack one, listens.",
+        _listener_other(
+            "family",
+            lambda case, listener: (
+                f"for {'IPv6' if listener.family == 'ipv6' else 'IPv4'} only ({describe(listener)}), and {case.address} is IPv{case.family}"
+            ),
+        ),
+    ),
+    Cause(
+        "listener_other_device",
+        "The service listens on another interface",
+        ("server.socket",),
+        _REFUSED,
+        "The server's TCP answers with an RST, and the socket on the port is bound to another interface or VRF (SO_BINDTODEVICE).",
+        "The socket is bound to the interface on which the SYN came in, or to none.",
+        _listener_other("device", lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere"),
+    ),
+    Cause(
+        "no_listener",
+        "Nothing listens on the port",
+        ("server.socket",),
+        _REFUSED,
+        "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port.",
+        "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
+        _no_listener,
+    ),
+    Cause(
+        "tcp_md5_mismatch",
+        "One side signs segments (TCP-MD5), the other does not, or with another key",
+        ("server.socket",),
+        ("unanswered",),
+        "TCPMD5NotFound, TCPMD5Unexpected or TCPMD5Failure rises by the SYNs, in accord with the option in the captured SYN and the "
+        "listener's keys.",
+        "None of the counters moves.",
+        _tcp_md5_mismatch,
+    ),
+    Cause(
+        "tcp_ao_mismatch",
+        "One side signs segments (TCP-AO), the other does not, or with another key",
+        ("server.socket",),
+        ("unanswered",),
+        "TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
+        "None of the counters moves.",
+        _counted_drop(
+            (("TcpExt", "TCPAORequired"), ("TcpExt", "TCPAOKeyNotFound"), ("TcpExt", "TCPAOBad")),
+            "TCP-AO keys of the two ends differ, or one end has none",
+            "application",
+            "configure the same TCP-AO keys on both sides",
+        ),
+    ),
+    Cause(
+        "min_ttl_drop",
+        "The listener demands a higher TTL",
+        ("server.socket",),
+        ("unanswered",),
+        "TCPMinTTLDrop rises by the SYNs.",
+        "The counter does not move.",
+        _counted_drop(
+            (("TcpExt", "TCPMinTTLDrop"),),
+            "its TTL is below the listener's minimum (IP_MINTTL, RFC 5082)",
+            "application",
+            "raise the client's TTL or lower the hops allowed (GTSM, ttl-security) on the server",
+        ),
+    ),
+    Cause(
+        "bad_checksum",
+        "The SYN's checksum is wrong",
+        ("server.ingress",),
+        ("unanswered",),
+        "InCsumErrors rises by the SYNs.",
+        "The counter does not move.",
+        _counted_drop(
+            (("Tcp", "InCsumErrors"), ("Ip", "InCsumErrors")),
+            "its checksum is wrong",
+            "advice",
+            "look for broken checksum offload on the way (ethtool -K IF tx off rx off), tunnels and virtual switches",
+        ),
+    ),
+)

@@ -1,0 +1,419 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What the hosts returned, as typed records (docs/evidence.md), and small questions that the rules ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+
+_DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Something that could not be observed on a host, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Link:
+    name: str
+    index: int = 0
+    kind: str | None = None
+    mtu: int | None = None
+    mac: str | None = None
+    up: bool | None = None
+    carrier: bool | None = None
+    operstate: str | None = None
+    xdp: bool = False
+
+
+@dataclass(frozen=True)
+class Address:
+    interface: str
+    address: str
+    prefix: int
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The kernel's answer to one question put to its routing table."""
+
+    local: str | None
+    remote: str
+    mark: int | None = 0
+    iif: str | None = None
+    error: str | None = None
+    type: str | None = None
+    interface: str | None = None
+    gateway: str | None = None
+    source: str | None = None
+    table: int | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    address: str
+    interface: str
+    mac: str | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    name: str
+    state: str | None = None
+    unit: str | None = None
+    fds: int | None = None
+    fd_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    family: str
+    address: str
+    port: int
+    recv_q: int
+    send_q: int
+    v6only: bool = False
+    device: str | None = None
+    uid: int | None = None
+    md5: tuple[str, ...] | None = None
+    filtered: bool | None = None
+    processes: tuple[Process, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Socket:
+    state: str
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+
+
+@dataclass(frozen=True)
+class Ephemeral:
+    remote: str
+    port: int
+    used: int
+    time_wait: int = 0
+
+
+@dataclass(frozen=True)
+class Unit:
+    port: int
+    unit: str
+    how: str
+    load: str | None = None
+    active: str | None = None
+    sub: str | None = None
+    result: str | None = None
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ForeignListener:
+    """A listener on a wanted port in another network namespace of the host."""
+
+    port: int
+    netns: int
+    pid: int | None = None
+    name: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class BaseChain:
+    family: str
+    table: str
+    chain: str
+    hook: str
+    device: str | None = None
+    policy: str | None = None
+    rules: int | None = None
+
+
+@dataclass(frozen=True)
+class TrafficControl:
+    interface: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Where the host could drop a packet; ``None``: that kind could not be read."""
+
+    netfilter: tuple[BaseChain, ...] | None = None
+    iptables_legacy: tuple[str, ...] | None = None
+    tc: tuple[TrafficControl, ...] | None = None
+    xdp: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Conntrack:
+    count: int | None = None
+    max: int | None = None
+    stats: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    time: float
+    kernel: str = ""
+    root: bool = False
+    counters: dict[str, dict[str, int]] | None = None
+    sysctls: dict[str, str] | None = None
+    links: tuple[Link, ...] | None = None
+    addresses: tuple[Address, ...] | None = None
+    routes: tuple[Route, ...] | None = None
+    neighbours: tuple[Neighbour, ...] | None = None
+    conntrack: Conntrack | None = None
+    hooks: Hooks | None = None
+    listeners: tuple[Listener, ...] | None = None
+    sockets: tuple[Socket, ...] | None = None
+    socket_counts: dict[str, dict[str, int]] | None = None
+    ephemeral: tuple[Ephemeral, ...] | None = None
+    units: tuple[Unit, ...] | None = None
+    other_namespaces: tuple[ForeignListener, ...] | None = None
+
+
+@dataclass(frozen=True)
+class IcmpError:
+    """An ICMP error as the socket's error queue told it."""
+
+    offender: str | None
+    type: int
+    code: int
+
+
+@dataclass(frozen=True)
+class Resolution:
+    dial: int
+    name: str
+    addresses: tuple[str, ...]
+    error: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class TcpInfo:
+    rtt_us: int | None = None
+    retransmits: int | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One connect(), as the application would have seen it."""
+
+    dial: int
+    attempt: int
+    address: str
+    port: int
+    started: float
+    stage: str
+    outcome: str
+    family: str = ""
+    local_address: str | None = None
+    local_port: int | None = None
+    errno: str | None = None
+    elapsed_ms: float | None = None
+    late_ms: float | None = None
+    late_errno: str | None = None
+    icmp: IcmpError | None = None
+    peer: str | None = None
+    tcp_info: TcpInfo | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self.outcome == "connected"
+
+    @property
+    def final_errno(self) -> str | None:
+        """What the kernel said in the end, even after the application had given up."""
+        return self.errno or self.late_errno
+
+
+@dataclass(frozen=True)
+class Hop:
+    address: str
+    port: int
+    ttl: int
+    answer: str
+    offender: str | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One packet at one vantage point; ``time`` by that host's clock."""
+
+    host: str
+    interface: str
+    direction: str
+    time: float
+    packet: Packet
+    frame: Frame
+
+
+@dataclass
+class Host:
+    """All that one host returned in the three round trips."""
+
+    name: str
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    sightings: list[Sighting] | None = None  # None: nothing was recorded here
+    incomplete: str | None = None  # why the recording may lack packets
+    recorded_until: float | None = None  # by this host's clock
+    resolutions: tuple[Resolution, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    hops: tuple[Hop, ...] = ()
+    absent: list[Absence] = field(default_factory=list)
+
+    @property
+    def saw_everything(self) -> bool:
+        """Whether a packet that is not in the recording did not pass the taps of this host."""
+        return self.sightings is not None and self.incomplete is None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        return self.after or self.before
+
+    def delta(self, group: str, *names: str) -> int | None:
+        """How far counters of ``group`` rose between the two snapshots, summed; ``None`` when that was not observed."""
+        if self.before is None or self.after is None or self.before.counters is None or self.after.counters is None:
+            return None
+        if group not in self.after.counters:
+            return None
+        was, now = self.before.counters.get(group, {}), self.after.counters[group]
+        return sum(now.get(name, 0) - was.get(name, 0) for name in names)
+
+    def sysctl(self, name: str) -> int | None:
+        """A whole-number sysctl, or ``None`` when it is unknown here."""
+        values = self.snapshot.sysctls if self.snapshot else None
+        text = (values or {}).get(name, "").split()
+        return int(text[0]) if text and text[0].lstrip("-").isdigit() else None
+
+    def owns(self, address: str) -> bool | None:
+        """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
+        if self.snapshot is None or self.snapshot.addresses is None:
+            return None
+        if any(entry.address == address for entry in self.snapshot.addresses):
+            return True
+        return any(route.remote == address and route.type == "local" for route in self.snapshot.routes or ())
+
+    def route(self, remote: str, local: str | None = None) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, where that was asked)."""
+        candidates = [
+            route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif
+        ]
+        exact = [route for route in candidates if route.local == local]
+        return (exact or candidates or [None])[0]  # type: ignore[list-item]
+
+    def neighbour(self, address: str, interface: str | None) -> Neighbour | None:
+        for entry in (self.snapshot.neighbours if self.snapshot else None) or ():
+            if entry.address == address and interface in (None, entry.interface):
+                return entry
+        return None
+
+    def link(self, name: str | None) -> Link | None:
+        for entry in (self.snapshot.links if self.snapshot else None) or ():
+            if entry.name == name:
+                return entry
+        return None
+
+
+def read_host(name: str, answers: Mapping[str, Mapping[str, Any] | None], failures: Mapping[str, str]) -> Host:
+    """Build a :class:`Host` from its answers by phase. A malformed part becomes an absence; the rest stays."""
+    host = Host(name, absent=[Absence(f"phase {phase}", why) for phase, why in failures.items()])
+    for phase, answer in answers.items():
+        if answer is not None:
+            _read_answer(host, phase, answer)
+    return host
+
+
+def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
+    parts: Iterable[tuple[str, str, Any]] = (
+        ("snapshot", "before", Snapshot | None),
+        ("before", "before", Snapshot | None),
+        ("after", "after", Snapshot | None),
+        ("resolutions", "resolutions", tuple[Resolution, ...]),
+        ("probes", "probes", tuple[Probe, ...]),
+        ("hops", "hops", tuple[Hop, ...]),
+    )
+    for key, attribute, kind in parts:
+        if answer.get(key) is not None:
+            try:
+                value = build(kind, answer[key], f"{phase}.{key}")
+            except RecordError as error:
+                host.absent.append(Absence(key, f"malformed answer: {error}"))
+                continue
+            setattr(host, attribute, _merged(getattr(host, attribute), value, attribute))
+    try:
+        host.absent += build(tuple[Absence, ...], answer.get("absent") or [], f"{phase}.absent")
+        if answer.get("recording") is not None:
+            _read_recording(host, answer["recording"])
+    except (RecordError, DecodeError) as error:
+        host.absent.append(Absence("recording", f"malformed answer: {error}"))
+
+
+def _merged(known: Any, value: Any, attribute: str) -> Any:
+    """A host that is both client and server has two windows: the wider one counts."""
+    if not isinstance(known, Snapshot):
+        return value
+    return min(known, value, key=_time) if attribute == "before" else max(known, value, key=_time)
+
+
+def _time(snapshot: Snapshot) -> float:
+    return snapshot.time
+
+
+@dataclass(frozen=True)
+class _Recording:
+    interfaces: dict[str, str]
+    to: float
+    dropped: int = 0
+    truncated: str | None = None
+
+
+def recording_frames(data: object) -> str:
+    """The packed frames of a recording, which are longer than a record's texts may be."""
+    frames = data.get("frames") if isinstance(data, Mapping) else None
+    if not isinstance(frames, str):
+        raise RecordError("recording has no frames")
+    return frames
+
+
+def _read_recording(host: Host, data: object) -> None:
+    recording = build(_Recording, data, "recording")
+    sightings = host.sightings or []
+    undecodable = 0
+    for frame in unpack(recording_frames(data)):
+        try:
+            packet = decode(frame.data, frame.ethertype)
+        except DecodeError:
+            undecodable += 1
+            continue
+        interface = recording.interfaces.get(str(frame.ifindex), f"if{frame.ifindex}")
+        direction = _DIRECTIONS.get(frame.pkttype, "other")
+        sightings.append(Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame))
+    host.sightings = sorted(sightings, key=lambda sighting: sighting.time)
+    host.recorded_until = max(host.recorded_until or 0.0, recording.to)
+    if recording.dropped:
+        host.incomplete = f"the kernel dropped {recording.dropped} packets before the recorder could read them"
+    elif recording.truncated:
+        host.incomplete = f"the recorder reached its limit of {recording.truncated}"
+    if undecodable:
+        host.absent.append(Absence("recording", f"{undecodable} recorded packets could not be decoded"))

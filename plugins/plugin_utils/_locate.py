@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Follow the packets of an attempt from vantage point to vantage point: how far did the handshake come?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate, Leg
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+
+# connect() reports these only when somebody answered, or when nobody did; any other error without an ICMP message is the client's own.
+_ANSWERS = ("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")
+Vantage = tuple[Host, str]  # a host and a direction there
+
+
+def locate(case: Case) -> None:
+    """Find the fate of each attempt, and the one that the rules are to explain first: the most frequent failure."""
+    case.fates = [fate_of(case, attempt) for attempt in case.attempts]
+    failures = [fate for fate in case.fates if fate.kind != "completed"]
+    if not failures:
+        case.fate = case.fates[0] if case.fates else Fate("silent")
+        return
+    frequency = Counter(fate.kind for fate in failures)
+    order = list(FATES)
+    case.fate = max(failures, key=lambda fate: (frequency[fate.kind], order.index(fate.kind)))
+
+
+def fate_of(case: Case, attempt: Attempt) -> Fate:
+    """Where one attempt ended, from its packets and its errno alone."""
+    probe = attempt.probe
+    if probe.connected:
+        return _connected(case, attempt)
+    if probe.late_ms is not None and probe.late_errno is None:
+        return Fate("late", "syn_ack", None, case.client.name, row=_first(attempt.of("syn_ack")))
+    if not _left_client(case, attempt):
+        return _kept(case, attempt)
+    icmp = _icmp_answer(case, attempt)
+    if icmp:
+        return icmp
+    refusal = _first([row for row in attempt.of("rst", "server") if row.at(case.client.name, "in") or _at(row, case.server, "out")])
+    if refusal or probe.final_errno in ("ECONNREFUSED", "ECONNRESET"):
+        return Fate("reset", "syn", None, case.server.name if case.server else "path", last_seen=_last(refusal), row=refusal)
+    return _follow(case, attempt)
+
+
+def _left_client(case: Case, attempt: Attempt) -> bool | None:
+    """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP tell of it."""
+    if _wire_syns(case, attempt):
+        return True
+    if case.client.saw_everything:
+        return False
+    probe = attempt.probe
+    return not (probe.stage in ("socket", "bind") or (probe.final_errno and probe.final_errno not in _ANSWERS and not probe.icmp))
+
+
+def _wire_syns(case: Case, attempt: Attempt) -> list[Row]:
+    """SYNs that left the client; on the loopback interface only when the address dialled is the client's own."""
+    own = case.client.owns(case.address) or case.client is case.server
+    return [row for row in attempt.of("syn") if (seen := row.at(case.client.name, "out")) and (own or seen.interface != "lo")]
+
+
+def _kept(case: Case, attempt: Attempt) -> Fate:
+    """Nothing left the client. ETIMEDOUT is the kernel's word for its own silence: it accepted the connect and gave up."""
+    refused = attempt.probe.final_errno not in (None, "ETIMEDOUT")
+    return Fate("refused_locally" if refused else "unsent", "syn", None, case.client.name)
+
+
+def _icmp_answer(case: Case, attempt: Attempt) -> Fate | None:
+    """An ICMP error about the SYN, seen at the client, told by the socket's error queue, or seen leaving the server."""
+    for row in attempt.of("icmp"):
+        quote = row.packet.icmp.quote if row.packet.icmp else None
+        if quote and quote.seq == attempt.isn and (row.at(case.client.name, "in") or _at(row, case.server, "out")):
+            return Fate("icmp", "syn", None, _owner(case, row.packet.src), last_seen=_last(row), row=row, offender=row.packet.src)
+    error = attempt.probe.icmp
+    if error and error.offender:
+        return Fate("icmp", "syn", None, _owner(case, error.offender), offender=error.offender)
+    return None
+
+
+def _owner(case: Case, address: str) -> str:
+    """The managed host that has an address, or ``path``."""
+    hosts = [host for host in (case.client, case.server, *case.vias) if host is not None]
+    return next((host.name for host in hosts if host.owns(address)), "path")
+
+
+def _follow(case: Case, attempt: Attempt) -> Fate:
+    """Nobody answered: how far did the SYN come, and the SYN-ACK on its way back?"""
+    forward = _way(case, back=False)
+    syn = _furthest(attempt.of("syn"), forward)
+    arrived = case.server is not None and (_seen_at(attempt.of("syn"), (case.server, "in")) or _half_open(case, attempt))
+    if not arrived:
+        return _lost("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
+    back = _way(case, back=True)
+    syn_ack = _furthest(attempt.of("syn_ack"), back)
+    if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.sightings is None:
+        return Fate("silent", "syn_ack", None, "path", last_seen=_seen_at(attempt.of("syn_ack"), back[syn_ack]))
+    if syn_ack is None:
+        last = _seen_at(attempt.of("syn"), (case.server, "in"))  # type: ignore[arg-type]
+        if case.server.saw_everything and last:  # type: ignore[union-attr]
+            return Fate("unanswered", "syn", None, case.server.name, last_seen=last)  # type: ignore[union-attr]
+        return Fate("silent", None, None, "path", last_seen=last)
+    if back[syn_ack][0] is case.client and back[syn_ack][1] == "in":
+        last = _seen_at(attempt.of("syn_ack"), back[syn_ack])
+        return Fate("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
+    return _lost("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
+
+
+def _connected(case: Case, attempt: Attempt) -> Fate:
+    """connect() succeeded: did the server's end complete as well?"""
+    client, server, probe = case.client, case.server, attempt.probe
+    if client.saw_everything and not _wire_syns(case, attempt):
+        return Fate("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
+    if server is None:
+        return Fate("completed")
+    if server.saw_everything and not _seen_at(attempt.of("syn"), (server, "in")):
+        return Fate("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
+    acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
+    taken = _seen_at(acknowledgements, (server, "in"))
+    if server.saw_everything and not taken and (client.saw_everything or _half_open(case, attempt)):
+        if client.saw_everything and not _seen_at(acknowledgements, (client, "out")):
+            return Fate("lost_ack", "ack", "client.firewall", client.name)
+        forward = _way(case, back=False)
+        return _lost("lost_ack", "ack", "path.forward", _furthest(acknowledgements, forward), forward, acknowledgements)
+    if _half_open(case, attempt):
+        return Fate("ignored_ack", "ack", None, server.name, last_seen=taken)
+    if probe.peer == "reset":
+        return Fate("reset_after", None, "server.application", server.name, row=_first(attempt.of("rst", "server")))
+    return _recovered(case, attempt) or Fate("completed")
+
+
+def _recovered(case: Case, attempt: Attempt) -> Fate | None:
+    """Completed only after a retransmission: what befell the first SYN, or the first SYN-ACK?"""
+    syns = attempt.of("syn")
+    if len(syns) < 2 or case.server is None or not (case.client.saw_everything and case.server.saw_everything):
+        return None
+    first, second = syns[:1], syns[1]
+    again = attempt.when(second.seen[0])
+    answers = [row for row in attempt.of("syn_ack") if attempt.when(row.seen[0]) < again]
+    forward, back = _way(case, back=False), _way(case, back=True)
+    if not _seen_at(first, (case.server, "in")):
+        fate = _lost("lost_syn", "syn", "path.forward", _furthest(first, forward), forward, first)
+    elif not answers:
+        fate = Fate("unanswered", "syn", None, case.server.name, last_seen=_seen_at(first, (case.server, "in")))
+    elif not _seen_at(answers, (case.client, "in")):
+        fate = _lost("lost_syn_ack", "syn_ack", "path.return", _furthest(answers, back), back, answers)
+    else:
+        fate = Fate("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=_seen_at(answers, (case.client, "in")))
+    return replace(fate, recovered=True)
+
+
+def _half_open(case: Case, attempt: Attempt) -> bool:
+    """Whether the server still holds the attempt in SYN-RECV when the recorder is stopped."""
+    snapshot = case.server.after if case.server else None
+    half_open = {(entry.remote, entry.remote_port) for entry in (snapshot.sockets if snapshot else None) or () if entry.state == "SYN_RECV"}
+    return bool(half_open & case.client_endpoints(attempt))
+
+
+def _way(case: Case, back: bool) -> list[Vantage]:
+    """The vantage points in the order in which a packet passes them; hosts without a recording are left out."""
+    ends = [(case.client, "out"), *((via, way) for via in case.vias for way in ("in", "out"))]
+    if case.server is not None:
+        ends.append((case.server, "in"))
+    if back:
+        ends = [(host, "in" if way == "out" else "out") for host, way in reversed(ends)]
+    return [(host, way) for host, way in ends if host.sightings is not None]
+
+
+def _furthest(rows: Sequence[Row], way: Sequence[Vantage]) -> int | None:
+    """The last place on the way where any of the packets was seen."""
+    return max((place for place, vantage in enumerate(way) if _seen_at(rows, vantage)), default=None)
+
+
+def _lost(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Fate:
+    """A loss behind ``place``. Only a vantage point behind it that saw everything, and did not see the packet, proves the loss."""
+    if place is None or place + 1 >= len(way):
+        missing = place is None and any(host.saw_everything for host, direction in way[-1:])
+        return Fate("silent", leg if missing else None, None, "path")
+    here, beyond = way[place][0], way[place + 1][0]
+    last = _seen_at(rows, way[place])
+    if not beyond.saw_everything:
+        return Fate("silent", None, None, "path", last_seen=last)
+    swallowed = here is beyond
+    row = next((row for row in rows if row.at(here.name, way[place][1])), None)
+    return Fate(kind, leg, segment, here.name if swallowed else "path", (here.name, beyond.name), last, row)
+
+
+def _seen_at(rows: Sequence[Row], vantage: Vantage) -> Sighting | None:
+    return next((seen for row in rows if (seen := row.at(vantage[0].name, vantage[1]))), None)
+
+
+def _at(row: Row, host: Host | None, direction: str) -> Sighting | None:
+    return row.at(host.name, direction) if host else None
+
+
+def _first(rows: Sequence[Row]) -> Row | None:
+    return rows[0] if rows else None
+
+
+def _last(row: Row | None) -> Sighting | None:
+    return row.seen[-1] if row and row.seen else None

@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Match the packets of all vantage points into one timeline per connection attempt.
+
+A packet belongs to an attempt by the client's initial sequence number (ISN), which NAT leaves alone, or by its 4-tuple, which a
+sequence-rewriting middlebox leaves alone. Two sightings are the same packet when kind, numbers, IP ID and timestamp agree, or, where
+something on the way rewrote those, when kind and time agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, Tcp, TcpFlags
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe, Sighting
+
+_MODULUS = 1 << 32
+SAME_PACKET_S = 0.5  # sightings of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
+Endpoint = tuple[str, int]
+
+
+@dataclass
+class Row:
+    """One packet on its way, with each sighting of it."""
+
+    kind: str  # syn, syn_ack, ack, rst, fin, data, icmp
+    sender: str  # client, server, or the address that an ICMP error came from
+    packet: Packet
+    seen: list[Sighting] = field(default_factory=list)
+    transmission: int = 1
+
+    def at(self, host: str, direction: str) -> Sighting | None:
+        """The sighting at a host, off the loopback interface where there is a choice."""
+        found = [sighting for sighting in self.seen if sighting.host == host and sighting.direction == direction]
+        return next((sighting for sighting in found if sighting.interface != "lo"), found[0] if found else None)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a host's clock is ahead of the client's, in seconds; ``error`` is half the smallest round trip, ``None`` when only one "
+    "way was seen."""
+
+    offset: float
+    error: float | None
+
+
+@dataclass
+class Attempt:
+    """One connect() with all packets that belong to it; times of rows are the client's."""
+
+    probe: Probe
+    isn: int | None
+    rows: list[Row]
+    clocks: dict[str, Clock]
+
+    def of(self, kind: str, sender: str | None = None) -> list[Row]:
+        return [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
+
+    def count(self, kind: str, host: str, direction: str, sender: str | None = None) -> int:
+        """How many packets of a kind were seen at a host."""
+        return sum(row.at(host, direction) is not None for row in self.of(kind, sender))
+
+    def when(self, sighting: Sighting) -> float:
+        """The time of a sighting by the client's clock, in seconds."""
+        clock = self.clocks.get(sighting.host)
+        return sighting.time - (clock.offset if clock else 0.0)
+
+
+class Packets:
+    """All sightings of a run, found by ISN or by 4-tuple."""
+
+    def __init__(self, hosts: Iterable[Host]) -> None:
+        self._by_isn: dict[int, list[Sighting]] = defaultdict(list)
+        self._by_flow: dict[frozenset[Endpoint], list[Sighting]] = defaultdict(list)
+        for host in hosts:
+            for sighting in host.sightings or ():
+                for isn in _client_isns(sighting.packet):
+                    self._by_isn[isn].append(sighting)
+                flow = _flow(sighting.packet)
+                if flow:
+                    self._by_flow[flow].append(sighting)
+
+    def attempt(self, probe: Probe, client: str) -> Attempt:
+        """The attempt that ``probe`` describes, with its packets from every host."""
+        if probe.local_address is None or probe.local_port is None:
+            return Attempt(probe, None, [], {})
+        local: Endpoint = (probe.local_address, probe.local_port)
+        flow = frozenset((local, (probe.address, probe.port)))
+        by_flow = [sighting for sighting in self._by_flow.get(flow, ()) if sighting.host != client or _within(probe, sighting)]
+        isn = _isn(by_flow, client)
+        found = {id(sighting): sighting for sighting in by_flow}
+        if isn is not None:
+            found.update({id(sighting): sighting for sighting in self._by_isn[isn]})
+        sightings = list(found.values())
+        clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in sightings if s.packet.tcp and s.packet.tcp.is_syn}
+        clocks = _clocks(sightings, client)
+        rows = _rows(sightings, clients, clocks)
+        _number_transmissions(rows)
+        return Attempt(probe, isn, rows, clocks)
+
+
+def _within(probe: Probe, sighting: Sighting) -> bool:
+    """An ephemeral port may serve two attempts one after the other: only the packets of this one count."""
+    end = probe.started + max(probe.elapsed_ms or 0.0, probe.late_ms or 0.0) / 1000 + 2.5
+    return probe.started - 0.05 <= sighting.time <= end
+
+
+def _isn(sightings: list[Sighting], client: str) -> int | None:
+    """The client's ISN, from its own recording where there is one."""
+    syns = [s for s in sightings if s.packet.tcp and s.packet.tcp.is_syn]
+    own = [s for s in syns if s.host == client]
+    first = min(own or syns, key=lambda sighting: sighting.time, default=None)
+    return first.packet.tcp.seq if first and first.packet.tcp else None
+
+
+def _client_isns(packet: Packet) -> set[int]:
+    """The client ISNs of the handshakes that a packet may belong to."""
+    if packet.tcp:
+        return _segment_isns(packet.tcp)
+    quote = packet.icmp.quote if packet.icmp else None
+    if quote is None:
+        return set()
+    if quote.tcp:
+        return _segment_isns(quote.tcp)
+    return set() if quote.seq is None else {quote.seq, (quote.seq - 1) % _MODULUS}
+
+
+def _segment_isns(tcp: Tcp) -> set[int]:
+    before_seq, before_ack = (tcp.seq - 1) % _MODULUS, (tcp.ack - 1) % _MODULUS
+    if tcp.is_syn:
+        return {tcp.seq}
+    if tcp.is_syn_ack:
+        return {before_ack}
+    return {before_seq, before_ack} if tcp.flags & TcpFlags.ACK else {before_seq}
+
+
+def _flow(packet: Packet) -> frozenset[Endpoint] | None:
+    quote = packet.icmp.quote if packet.icmp else None
+    if packet.tcp:
+        return frozenset(((packet.src, packet.tcp.sport), (packet.dst, packet.tcp.dport)))
+    if quote and quote.sport is not None and quote.dport is not None:
+        return frozenset(((quote.src, quote.sport), (quote.dst, quote.dport)))
+    return None
+
+
+def kind_of(packet: Packet) -> str:
+    """The place of a packet in a handshake."""
+    tcp = packet.tcp
+    if tcp is None:
+        return "icmp"
+    if tcp.is_rst:
+        return "rst"
+    if tcp.is_syn:
+        return "syn"
+    if tcp.is_syn_ack:
+        return "syn_ack"
+    if tcp.flags & TcpFlags.FIN:
+        return "fin"
+    return "data" if tcp.payload_length else "ack"
+
+
+def _sender(packet: Packet, clients: set[Endpoint]) -> str:
+    if packet.tcp is None:
+        return packet.src
+    if packet.tcp.is_syn or (packet.src, packet.tcp.sport) in clients:
+        return "client"
+    return "server"
+
+
+def _identity(packet: Packet) -> tuple[object, ...]:
+    tcp = packet.tcp
+    if tcp is None:
+        quote = packet.icmp.quote if packet.icmp else None
+        return (packet.src, packet.ip_id, quote and (quote.seq, quote.ip_id))
+    return (tcp.seq, tcp.ack, tcp.flags, packet.ip_id, tcp.options.timestamps)
+
+
+def _clocks(sightings: list[Sighting], client: str) -> dict[str, Clock]:
+    """Clock offsets of the other hosts, from packets seen both there and at the client (the computation of RFC 5905)."""
+    at_client: dict[tuple[object, ...], float] = {}
+    for sighting in sightings:
+        if sighting.host == client:
+            at_client.setdefault(_matching_key(sighting), sighting.time)
+    forward: dict[str, float] = {}
+    backward: dict[str, float] = {}
+    for sighting in sightings:
+        if sighting.host == client or _matching_key(sighting) not in at_client:
+            continue
+        ahead = sighting.time - at_client[_matching_key(sighting)]
+        if sighting.packet.tcp and sighting.packet.tcp.is_syn_ack:
+            backward[sighting.host] = max(backward.get(sighting.host, ahead), ahead)
+        else:
+            forward[sighting.host] = min(forward.get(sighting.host, ahead), ahead)
+    clocks = {}
+    for host in {sighting.host for sighting in sightings} - {client}:
+        there, back = forward.get(host), backward.get(host)
+        if there is not None and back is not None:
+            clocks[host] = Clock((there + back) / 2, abs(there - back) / 2)
+        elif there is not None or back is not None:
+            clocks[host] = _one_way(there if there is not None else back)  # type: ignore[arg-type]
+    return clocks
+
+
+def _one_way(ahead: float) -> Clock:
+    """One way tells the offset only up to the delay: small differences are taken for delay, large ones for the clock."""
+    return Clock(ahead if abs(ahead) > SAME_PACKET_S / 2 else 0.0, None)
+
+
+def _matching_key(sighting: Sighting) -> tuple[object, ...]:
+    return (kind_of(sighting.packet), *_identity(sighting.packet))
+
+
+def _rows(sightings: list[Sighting], clients: set[Endpoint], clocks: dict[str, Clock]) -> list[Row]:
+    """Group sightings into packets, in the order of the client's clock."""
+
+    def when(sighting: Sighting) -> float:
+        return sighting.time - (clocks[sighting.host].offset if sighting.host in clocks else 0.0)
+
+    rows: list[Row] = []
+    for sighting in sorted(sightings, key=when):
+        kind, sender = kind_of(sighting.packet), _sender(sighting.packet, clients)
+        near = [
+            row
+            for row in rows
+            if (row.kind, row.sender) == (kind, sender)
+            and abs(when(sighting) - when(row.seen[-1])) < SAME_PACKET_S
+            and not any(_same_place(sighting, other) for other in row.seen)
+        ]
+        same = [row for row in near if _identity(row.packet) == _identity(sighting.packet)]
+        changed = [row for row in near if all(other.host != sighting.host for other in row.seen)]
+        if same or changed:
+            (same or changed)[0].seen.append(sighting)
+        else:
+            rows.append(Row(kind, sender, sighting.packet, [sighting]))
+    return rows
+
+
+def _same_place(one: Sighting, other: Sighting) -> bool:
+    return (one.host, one.interface, one.direction) == (other.host, other.interface, other.direction)
+
+
+def _number_transmissions(rows: list[Row]) -> None:
+    sent: dict[tuple[str, str], int] = defaultdict(int)
+    for row in rows:
+        sent[row.kind, row.sender] += 1
+        row.transmission = sent[row.kind, row.sender]

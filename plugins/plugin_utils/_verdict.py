@@ -1,0 +1,279 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""From evidence to the report: one answer per flow entry."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._captures import captures
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fate, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import explain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
+from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._story import timeline
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Packets
+
+SCHEMA = "threeway.handshake/report/1"
+STATUSES = ("ok", "degraded", "broken", "undetermined")
+_BY_SEVERITY = ("ok", "degraded", "undetermined", "broken")
+# connect() succeeded, but not with the server, or not for long: the handshake as such completed.
+_DEGRADING = ("diverted", "answered_elsewhere", "reset_after")
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the decide room hands to the show room: the document of report.json, and a pcapng file per flow id."""
+
+    report: dict[str, Any]
+    captures: dict[str, bytes]
+
+
+def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], started: str, finished: str) -> Conclusion:
+    """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text."""
+    hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
+    packets = Packets(hosts.values())
+    flows, pcaps, taken = [], {}, set[str]()
+    for entry in plan.entries:
+        cases = _cases(entry, hosts, packets)
+        identity = _identity(entry, taken)
+        flows.append(_flow(entry, identity, cases, hosts))
+        if any(attempt.rows for case in cases for attempt in case.attempts):
+            pcaps[identity] = captures(cases, flows[-1]["causes"])
+    counted = Counter(flow["status"] for flow in flows)
+    report = {
+        "schema": SCHEMA,
+        "started": started,
+        "finished": finished,
+        "summary": {"flows": len(flows), **{status: counted[status] for status in STATUSES}},
+        "flows": flows,
+        "groups": groups(flows),
+        "changes": [],
+    }
+    return Conclusion(report, pcaps)
+
+
+def _names(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
+
+
+def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool) -> Host:
+    failures = {phase: str(answer["failure"].get("message", "failed")) for phase, answer in phases.items() if answer.get("failure")}
+    host = read_host(name, {phase: answer.get("evidence") for phase, answer in phases.items()}, failures)
+    if not_in_play:
+        host.absent.append(Absence("this host", "it is not among the hosts of this play (--limit?)"))
+    elif not phases:
+        host.absent.append(Absence("this host", "it returned nothing"))
+    return host
+
+
+def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets) -> list[Case]:
+    """A case for each address that the client dialled; one without an address when the name could not be resolved."""
+    client = hosts[entry.client]
+    probes: dict[str, list[Probe]] = {}
+    for probe in client.probes:
+        if probe.dial == entry.dial:
+            probes.setdefault(probe.address, []).append(probe)
+    unresolved = any(resolution.dial == entry.dial and resolution.error for resolution in client.resolutions)
+    if not probes and not unresolved:
+        return []
+    cases = []
+    for address in probes or {"": []}:
+        attempts = [packets.attempt(probe, client.name) for probe in probes.get(address, [])]
+        cases.append(
+            Case(
+                entry.flow,
+                client,
+                hosts[entry.server] if entry.server else None,
+                [hosts[via] for via in entry.via],
+                address,
+                entry.address,
+                entry.port,
+                entry.timeout,
+                entry.source,
+                attempts,
+            )
+        )
+    for case in cases:
+        if case.attempts:
+            locate(case)
+        else:
+            case.fate = Fate("unresolved", None, "client.resolve", client.name)
+    for case in cases:
+        case.siblings = [other for other in cases if other is not case]
+    return cases
+
+
+def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:
+    """One entry of the report."""
+    judged = [(case, explain(case)) for case in cases]
+    answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
+    status = _status(answers)
+    findings = [found for _, explained in answers for found in explained]
+    leg, segment = _place(answers[0][0].fate, findings) if answers and status != "ok" else (None, None)
+    fate = answers[0][0].fate if answers else Fate("silent")
+    addresses = [case.address for case in cases if case.address]
+    return {
+        "name": entry.flow,
+        "id": identity,
+        "client": entry.client,
+        "server": entry.server,
+        "address": entry.address,
+        "port": entry.port,
+        "dialled": entry.address,
+        "resolved": addresses,
+        "source": entry.source,
+        "via": list(entry.via),
+        "status": status,
+        "leg": leg,
+        "segment": segment,
+        "between": list(fate.between) if fate.between and status != "ok" else None,
+        "last_seen": {"host": fate.last_seen.host, "interface": fate.last_seen.interface} if fate.last_seen and status != "ok" else None,
+        "causes": [_cause(cause, finding) for cause, finding in findings],
+        "undecided": _undecided(answers, findings, status, hosts[entry.client]),
+        "probes": _probes([probe for case in cases for probe in case.probes]),
+        "timeline": timeline(cases),
+        "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
+        "clock": _clocks(cases),
+        "not_observed": _not_observed([hosts[name] for name, _ in _parties(entry)]),
+    }
+
+
+def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
+    fates = case.fates or [case.fate]
+    completed = sum(fate.completed for fate in fates)
+    if completed == len(fates):
+        return "degraded" if any(fate.recovered for fate in fates) or explained else "ok"
+    if completed or all(fate.completed or fate.kind in _DEGRADING for fate in fates):
+        return "degraded"
+    return "broken" if explained else "undetermined"
+
+
+def _status(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> str:
+    """Several addresses behind a name: while one of them connects, the flow is degraded, not broken."""
+    statuses = [_case_status(case, explained) for case, explained in answers]
+    if not statuses:
+        return "undetermined"
+    if len(set(statuses)) > 1 and ("ok" in statuses or "degraded" in statuses):
+        return "degraded"
+    return max(statuses, key=_BY_SEVERITY.index)
+
+
+def _place(fate: Fate, findings: Sequence[tuple[Cause, Finding]]) -> tuple[str | None, str | None]:
+    if not findings:
+        return fate.leg, fate.segment
+    first = findings[0][1]
+    early = first.segment in ("client.resolve", "client.socket") and first.leg is None
+    return (None if early else first.leg or fate.leg), first.segment
+
+
+def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
+    return {
+        "code": cause.code,
+        "title": cause.title,
+        "host": finding.host,
+        "certainty": finding.certainty,
+        "segment": finding.segment,
+        "summary": finding.summary,
+        "evidence": [asdict(seen) for seen in finding.evidence],
+        "against": [asdict(seen) for seen in finding.against],
+        "detail": finding.detail,
+        "fix": asdict(finding.fix) if finding.fix else None,
+    }
+
+
+def _undecided(
+    answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], findings: Sequence[tuple[Cause, Finding]], status: str, client: Host
+) -> list[str]:
+    """What would decide, where the evidence did not."""
+    if status == "ok" or (findings and findings[0][1].certainty == "proven"):
+        return []
+    sentences = [sentence for _, finding in findings for sentence in finding.undecided]
+    for case, explained in answers:
+        if not explained and case.fate.kind != "completed":
+            sentences.append(_would_decide(case))
+    if not answers:
+        sentences.append(f"no handshake was tried: {client.name} must be reachable for Ansible, with Python on it")
+    return list(dict.fromkeys(sentences))
+
+
+def _would_decide(case: Case) -> str:
+    blind = [host.name for host in (case.client, case.server) if host is not None and not host.saw_everything]
+    if blind:
+        return f"a recording on {' and '.join(blind)} would tell how far the packets come: run with become"
+    if case.server is None:
+        return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
+    where = {"unanswered": case.server.name, "ignored_ack": case.server.name}.get(case.fate.kind, case.client.name)
+    return (
+        f"the packet vanishes inside {where} and none of the known causes shows: its firewall, tc, BPF and security-module logs would tell"
+    )
+
+
+def _probes(probes: Sequence[Probe]) -> dict[str, Any]:
+    times = [probe.elapsed_ms for probe in probes if probe.connected and probe.elapsed_ms is not None]
+    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected)
+    return {
+        "attempts": len(probes),
+        "connected": sum(probe.connected for probe in probes),
+        "errors": dict(sorted(errors.items())),
+        "connect_ms": round(median(times), 3) if times else None,
+        "detail": [
+            {
+                "attempt": probe.attempt,
+                "address": probe.address,
+                "outcome": probe.outcome,
+                "errno": probe.final_errno,
+                "elapsed_ms": probe.elapsed_ms,
+                "late_ms": probe.late_ms,
+                "local_port": probe.local_port,
+            }
+            for probe in probes[:100]
+        ],
+    }
+
+
+def _parties(entry: Entry) -> list[tuple[str, str]]:
+    ends = [(entry.server, "server")] if entry.server and entry.server != entry.client else []
+    return [(entry.client, "client"), *((via, "via") for via in entry.via), *ends]
+
+
+def _vantage(host: Host, role: str) -> dict[str, Any]:
+    why = next(
+        (absence.why for absence in host.absent if absence.what in ("recording", "this host") or absence.what.startswith("phase")), None
+    )
+    return {"host": host.name, "role": role, "recorded": host.sightings is not None, "why": host.incomplete or why}
+
+
+def _clocks(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:
+    """The tightest estimate of each host's clock against the client's."""
+    clocks = [item for case in cases for attempt in case.attempts for item in attempt.clocks.items()]
+    best = sorted(clocks, key=lambda item: float("inf") if item[1].error is None else item[1].error, reverse=True)
+    return {
+        host: {"offset_ms": round(clock.offset * 1000, 3), "error_ms": None if clock.error is None else round(clock.error * 1000, 3)}
+        for host, clock in best
+    }
+
+
+def _not_observed(hosts: Sequence[Host]) -> list[str]:
+    return list(dict.fromkeys(f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent))
+
+
+def _identity(entry: Entry, taken: set[str]) -> str:
+    """A file-name-safe name for an entry, unique in the report."""
+    text = f"{entry.flow}-{entry.client}-{entry.server or 'unmanaged'}-{entry.address}-{entry.port}"
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:100] or "flow"
+    identity, number = slug, 1
+    while identity in taken:
+        number += 1
+        identity = f"{slug}-{number}"
+    taken.add(identity)
+    return identity
