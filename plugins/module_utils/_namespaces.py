@@ -29,7 +29,7 @@ def other_namespaces(ports: t.Collection[int], most: int = 64, seconds: float = 
     found: list[dict[str, t.Any]] = []
     absent = []
     if hidden:
-        absent.append({"what": _WHAT, "why": f"the namespaces of {hidden} processes may not be seen: run with become"})
+        absent.append({"what": _WHAT, "why": _owners.may_not_be_read("network namespaces", hidden)})
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as elsewhere:
         for visited, (netns, (path, pids)) in enumerate(members.items()):
             if visited == most or time.monotonic() > until:
@@ -58,17 +58,17 @@ def _told(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, 
     }
 
 
-def _members() -> tuple[dict[int, tuple[str, list[int]]], int]:
-    """Other namespaces by their inode: a path to each and its processes; and how many processes hide theirs."""
+def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
+    """Other namespaces by their inode: a path to each and its processes; and a process that hides its own."""
     ours = os.stat("/proc/self/ns/net").st_ino
     members: dict[int, tuple[str, list[int]]] = {}
-    hidden = 0
+    hidden = None
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         path = f"/proc/{pid}/ns/net"
         try:
             netns = os.stat(path).st_ino
         except PermissionError:
-            hidden += 1
+            hidden = pid
             continue
         except OSError:
             continue

@@ -62,12 +62,18 @@ def find(
                 if _look_through(pid, start, stop, wanted, found):
                     unfinished.append(pid)
             except PermissionError:
-                why = "the open files of other users' processes may not be read: run with become"
+                why = may_not_be_read("open files", pid)
             except OSError:  # it is gone
                 continue
         known = {pid for pid, _file in found.values()}
         waiting, start = sorted(unfinished, key=lambda pid: pid not in known), stop
     return _with_relatives(found, everybody), why
+
+
+def may_not_be_read(what: str, pid: int) -> str:
+    """Why a process hides something: to root, too, it does where CAP_SYS_PTRACE is missing or a security module forbids."""
+    remedy = "run with become" if os.geteuid() else "root needs CAP_SYS_PTRACE for it"
+    return f"the {what} of some processes, such as {pid}, may not be read: {remedy}"
 
 
 def _look_through(pid: int, start: int, stop: int, wanted: dict[str, int], found: dict[int, tuple[int, int]]) -> bool:
