@@ -111,8 +111,17 @@ class Connection(LocalConnection):
         if missing:
             raise AnsibleConnectionFailure(f"The program '{missing[0]}' is missing on the controller: install util-linux.")
         # nsenter itself would call setgroups(2), which a user namespace of an ordinary user does not allow.
-        return ["nsenter", "--preserve-credentials", f"--target={self.get_option('pid')}", *NAMESPACES, "--",
-                "setpriv", *_identity(self.get_option("remote_user")), "--pdeathsig=KILL", "--"]
+        return [
+            "nsenter",
+            "--preserve-credentials",
+            f"--target={self.get_option('pid')}",
+            *NAMESPACES,
+            "--",
+            "setpriv",
+            *_identity(self.get_option("remote_user")),
+            "--pdeathsig=KILL",
+            "--",
+        ]
 
 
 def _identity(user: str) -> list[str]:
