@@ -52,14 +52,15 @@ class Ring:
             raise ObserveError(f"this kernel gives no packet socket: {error}") from error
         self._packets = self._drops = self._next = 0
         try:
-            self._attach(machine_code(program))
+            self.silence()
             self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
             self._memory = mmap.mmap(self._socket.fileno(), self._allocate())
+            # What the socket queued before it had a filter was thrown away when the ring took the queue's place; forget its count, too.
+            self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
+            self._attach(machine_code(program))
         except OSError as error:
             self._socket.close()
             raise ObserveError(f"the kernel gives no ring for recording packets: {error}") from error
-        # What the socket queued before it had a filter was thrown away when the ring took the queue's place; forget it here as well.
-        self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
 
     def _attach(self, code: bytes) -> None:
         instructions = array.array("B", code)
