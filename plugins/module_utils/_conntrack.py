@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""How full the connection tracking table of this network namespace is, and what it refused (/proc/sys/net/netfilter, /proc/net/stat)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.threeway.handshake.plugins.module_utils._counters import parse_table
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+
+
+def read() -> dict[str, t.Any] | None:
+    """`conntrack` of docs/evidence.md; None where connections are not tracked, `stats` None where the kernel does not count per CPU."""
+    try:
+        count, limit = (_number(name) for name in ("nf_conntrack_count", "nf_conntrack_max"))
+    except FileNotFoundError:
+        return None
+    try:
+        with open("/proc/net/stat/nf_conntrack", encoding="ascii", errors="replace") as file:
+            stats = parse_table(file.read())
+    except FileNotFoundError:
+        return {"count": count, "max": limit, "stats": None}
+    return {"count": count, "max": limit, "stats": {name: number for name, number in stats.items() if name != "entries"}}
+
+
+def _number(name: str) -> int:
+    with open("/proc/sys/net/netfilter/" + name, encoding="ascii", errors="replace") as file:
+        text = file.read(40).strip()
+    if not text.isdigit():
+        raise DecodeError(f"{name} is {text!r}, not a number")
+    return int(text)
