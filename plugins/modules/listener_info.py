@@ -128,7 +128,7 @@ listeners:
     limited_by:
       description:
         - What sets the limit of the accept queue.
-        - V(backlog) is what the program passed to C(listen); V(somaxconn) is the limit of the host, when the program asked for as much or more.
+        - V(backlog) is what the program passed to C(listen); V(somaxconn) is the limit of the host, which caps it.
         - V(null) when the limit is greater than RV(somaxconn), because that was lowered since.
       type: str
       sample: backlog
