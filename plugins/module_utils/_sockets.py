@@ -28,11 +28,11 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
 SOCK_DIAG_BY_FAMILY = 20
 INET_DIAG_REQ_BYTECODE = 1
 INET_DIAG_BC_JMP, INET_DIAG_BC_S_COND, INET_DIAG_BC_D_COND = 1, 7, 8
-INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_CGROUP_ID = 11, 15, 18, 21
+INET_DIAG_INFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_CGROUP_ID = 2, 11, 15, 18, 21
 LISTEN = 10
 ALL_BUT_LISTEN = 0xFFFF & ~(1 << LISTEN)
-STATES = {1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT", 7: "CLOSE", 8: "CLOSE_WAIT"}
-STATES.update({9: "LAST_ACK", LISTEN: "LISTEN", 11: "CLOSING", 13: "BOUND_INACTIVE"})  # 13, bound and no more: since Linux 6.8
+STATES = {1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT", 8: "CLOSE_WAIT", 9: "LAST_ACK"}
+STATES.update({LISTEN: "LISTEN", 11: "CLOSING", 7: "BOUND_INACTIVE"})  # a closed socket is told, since Linux 6.8, when it is bound
 
 _REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2: family, protocol, extensions, set of states
 _ANSWER = struct.Struct("=BBxxHH16s16sI12xIIII")  # struct inet_diag_msg: family, state, ports, addresses, device, queues, uid, inode
@@ -48,7 +48,8 @@ _MOST_CONDITIONS = 500  # the kernel's check of the bytecode takes quadratic tim
 def listeners(ports: t.Collection[int] | None = None) -> list[dict[str, t.Any]]:
     """The listening sockets (on `ports`) in order of their ports; `md5` and `mark` are None without CAP_NET_ADMIN, `processes` always."""
     groups = [] if ports is None else [[_local(port) for port in ports]]
-    found = [_listener(body) for body in _dump(1 << LISTEN, groups)]
+    # The kernel tells of MD5 keys to those who ask for tcp_info (struct inet_diag_handler's idiag_get_aux).
+    found = [_listener(body) for body in _dump(1 << LISTEN, groups, 1 << (INET_DIAG_INFO - 1))]
     found.sort(key=lambda one: (one["port"], one["family"], one["address"], one["inode"]))
     return found if ports is None else [one for one in found if one["port"] in ports]
 
@@ -134,7 +135,7 @@ def _md5_peers(data: bytes) -> list[str]:
     return [f"{_address(family, address)[1]}/{prefix}" for family, prefix, address in _MD5_KEY.iter_unpack(data)]
 
 
-def _dump(states: int, groups: list[list[tuple[int, bytes]]]) -> t.Iterator[bytes]:
+def _dump(states: int, groups: list[list[tuple[int, bytes]]], extensions: int = 0) -> t.Iterator[bytes]:
     """The inet_diag_msg, with its attributes, of every TCP socket in one of `states` that meets one condition of every group."""
     if not all(groups):  # a group without conditions is met by nothing
         return
@@ -142,7 +143,7 @@ def _dump(states: int, groups: list[list[tuple[int, bytes]]]) -> t.Iterator[byte
     selection = attribute(INET_DIAG_REQ_BYTECODE, code) if code else b""
     with Netlink(NETLINK_SOCK_DIAG) as kernel:
         for family in _FAMILIES:
-            request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, states)
+            request = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states)
             yield from kernel.stream(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request + selection)
 
 
