@@ -115,7 +115,7 @@ def _by_text(port: int) -> dict[str, str]:
 
 def _unit_files() -> t.Iterator[tuple[str, str]]:
     """(unit, path) of every service and socket unit's file and drop-ins."""
-    for directory in DIRECTORIES:
+    for directory in dict.fromkeys(map(os.path.realpath, DIRECTORIES)):  # /lib often is /usr/lib
         for name in os.listdir(directory) if os.path.isdir(directory) else ():
             path = f"{directory}/{name}"
             if name.endswith((".service", ".socket")):
