@@ -74,9 +74,7 @@ class _Terminal:
         yield from self.tail(report)
 
     def head(self, report: Report) -> Iterator[str]:
-        took = words.took(report)
-        when = f" ({report.started}{f', {took:.1f} s' if took is not None else ''})" if report.started else ""
-        yield from (self.style(part, "strong") for part in wrap(words.totals(report) + when, self.width))
+        yield from (self.style(part, "strong") for part in wrap(f"{words.totals(report)}   {words.when(report)}", self.width))
 
     def overview(self, groups: tuple[Group, ...]) -> Iterator[str]:
         yield self.style("root causes", "strong")
@@ -122,7 +120,7 @@ class _Terminal:
             yield from self.cause(flow.cause)
         if flow.status != "ok" and flow.cause and flow.attempts:
             yield from self.note("attempts", words.connects(flow))
-        yield from self.note("dialled", words.dialled(flow).removeprefix("dialled "))
+        yield from self.note("dialled", words.dialled(flow))
         for further in flow.causes[1:4]:
             yield from self.note("also", f"{further.code} [{further.certainty}] {further.summary}")
         for sentence in flow.not_observed[:3]:

@@ -19,8 +19,14 @@ SENTENCE = 800
 # Printable by Unicode's categories, but drawn as nothing: fillers, joiners, variation selectors, the blank braille cell.
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _FILE_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]{0,119}")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$^=\"'])")
-_MENTION = re.compile(r"(?<![0-9A-Za-z_])[@#](?=[0-9A-Za-z_])")
+_WORD = "[0-9A-Za-z]"
+_MARKDOWN = re.compile(
+    r"(?P<code>[@#]+)"  # GitHub's and GitLab's mentions of people and tickets, which only a code span stops
+    r"|[\\`*{}\[\]<>|~$&]"  # markup, links, HTML, tables, mathematics, GitLab's {+ +}
+    rf"|(?<!{_WORD})_|_(?!{_WORD})"  # within a word an underscore is nothing but itself
+    r"|(?<=www)\.|:(?=//)",  # what GitHub makes links of without being asked
+    re.IGNORECASE,
+)
 
 
 def clean(value: object, limit: int = SENTENCE) -> str:
@@ -80,13 +86,11 @@ def wrap(text: str, width: int, indent: str = "", hang: str | None = None) -> li
 
 
 def markdown(text: str) -> str:
-    """Cleaned text as literal Markdown text, also within a table: no markup, no link, no HTML, no mention of a person or ticket."""
-    parts = _MENTION.split(text)
-    signs = _MENTION.findall(text)
-    out = _MARKDOWN.sub(r"\\\1", parts[0])
-    for sign, part in zip(signs, parts[1:], strict=True):
-        out += f"`{sign}`" + _MARKDOWN.sub(r"\\\1", part)
-    return out
+    """Cleaned text as literal Markdown text, also within a table: no markup, no link, no HTML, no mention of a person or ticket.
+
+    It may not begin a line: what makes a list or a heading there is left as it is.
+    """
+    return _MARKDOWN.sub(lambda found: f"`{found[0]}`" if found["code"] else f"\\{found[0]}", text.strip())
 
 
 def label(text: str) -> str:

@@ -97,6 +97,7 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Flow:
     id: str
+    """Raw, for comparing and for file names: the one string that is never shown."""
     name: str
     client: str
     server: str
@@ -172,7 +173,7 @@ def _groups(value: object, flows: tuple[Flow, ...]) -> tuple[Group, ...]:
     groups = []
     for entry in _records(value, None):
         code, host = clean(entry.get("code"), NAME), clean(entry.get("host"), NAME)
-        named = set(_texts(entry.get("flows"), NAME, None))
+        named = {text for name in _sequence(entry.get("flows")) for text in (str(name), clean(name, NAME))}
         members = [
             flow
             for flow in rest
@@ -198,7 +199,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
     status = entry.get("status")
     timeline = _records(entry.get("timeline"), None)
     return Flow(
-        id=clean(entry.get("id"), NAME),
+        id=str(entry.get("id") or ""),
         name=clean(entry.get("name"), NAME),
         client=clean(entry.get("client"), NAME),
         server=clean(entry.get("server"), NAME),

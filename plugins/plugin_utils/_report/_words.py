@@ -67,7 +67,7 @@ def dialled(flow: Flow) -> str:
     """What the client asked for, where that is more than the address shown; else nothing."""
     if flow.dialled in ("", flow.address, flow.server) and len(flow.resolved) < 2:
         return ""
-    return f"dialled {flow.dialled or flow.address}" + (f", which resolves to {', '.join(flow.resolved)}" if flow.resolved else "")
+    return (flow.dialled or flow.address) + (f", which resolves to {', '.join(flow.resolved)}" if flow.resolved else "")
 
 
 def duration(ms: float | None) -> str:
@@ -97,6 +97,12 @@ def moment(stamp: str) -> datetime | None:
     except ValueError:
         return None
     return told if told.tzinfo else None
+
+
+def when(report: Report) -> str:
+    """``2026-11-21T04:00:00Z, took 7.4 s``"""
+    seconds = took(report)
+    return report.started + (f", took {seconds:.1f} s" if seconds is not None else "")
 
 
 def took(report: Report) -> float | None:
