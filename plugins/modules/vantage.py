@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vantage
+short_description: Do one host's part in one phase of a diagnosis
+version_added: 0.1.0
+description:
+  - The role P(threeway.handshake.diagnose#role) calls this on every host that takes part, once for each of its phases, with the
+    work order that it made from the flows. It is of little use alone, see M(threeway.handshake.probe) for single handshakes.
+  - As a task it runs on the controller first, which reads the host's work order from the report directory and keeps the answer there,
+    as a file that only its owner can read. What it cannot get, because the host is unreachable, has no Python, or refuses to become
+    another user, is kept as that host's answer, and the task succeeds, so that one host never ends the diagnosis of the others.
+  - On the host it changes nothing. The recorder that it starts in the phase V(open) keeps headers of packets in memory, never payload,
+    and removes itself at a deadline even if nobody asks for the recording.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Runs the same in check mode, because it changes nothing.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  phase:
+    description:
+      - V(open) starts a recorder and takes a snapshot, on servers and the hosts on the way.
+      - V(try) tries the handshakes and records them, on clients.
+      - V(close) fetches the recording and takes another snapshot, on servers and the hosts on the way.
+    type: str
+    choices: [open, try, close]
+    required: true
+  report_dir:
+    description:
+      - The directory on the controller where M(threeway.handshake.plan) left the work orders and where the answers go.
+      - Required in a task. The controller does not pass it on.
+    type: path
+  order:
+    description:
+      - The work order. The controller fills it in.
+    type: dict
+  handle:
+    description:
+      - The recorder to ask for its recording, as the phase V(open) returned it. The controller fills it in.
+    type: str
+seealso:
+  - module: threeway.handshake.plan
+  - module: threeway.handshake.conclude
+  - module: threeway.handshake.probe
+"""
+
+EXAMPLES = r"""
+- name: Try the handshakes of the flows from this host
+  threeway.handshake.vantage:
+    phase: try
+    report_dir: ./handshake-report
+"""
+
+RETURN = r"""
+msg:
+  description: What became of this host's part.
+  returned: always
+  type: str
+  sample: 3 attempts, 0 connected
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "phase": {"type": "str", "choices": ["open", "try", "close"], "required": True},
+            "report_dir": {"type": "path"},
+            "order": {"type": "dict"},
+            "handle": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
+    order = module.params["order"]
+    if order is None:
+        module.fail_json(msg="there is no work order: run the role threeway.handshake.diagnose, which makes one")
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        code, output, error = module.run_command(command)
+        return code, output, error
+
+    phase = module.params["phase"]
+    if phase == "open":
+        answer = _vantage.open_(order, run)
+    elif phase == "try":
+        answer = _vantage.try_(order, run)
+    else:
+        answer = _vantage.close(order, run, module.params["handle"])
+    module.exit_json(changed=False, **answer)
+
+
+if __name__ == "__main__":
+    main()
