@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._tcp import (
+from ._tcp import (
     SYN_SENT,
     canonical,
     errno_name,

@@ -15,9 +15,9 @@ import socket
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, Resolved
-from ansible_collections.threeway.handshake.plugins.module_utils._tcp import (
+from ._errors import ObserveError
+from ._resolve import Dial, Resolved
+from ._tcp import (
     SYN_SENT,
     canonical,
     errno_name,

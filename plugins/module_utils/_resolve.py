@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._tcp import canonical
+from ._tcp import canonical
 
 RESOLVER_THREADS = 32
 _EAI = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E501
 """Flows become work orders; whatever is wrong with them becomes one sentence."""
 
 from __future__ import annotations
@@ -202,14 +203,14 @@ def test_ad_hoc():
     (found,) = _flows.read_ad_hoc("web1", "db1", None, "5432", service_port)
     assert (found.clients, found.servers, found.ports[0].number) == ("web1", "db1", 5432)
     assert _flows.read_ad_hoc(None, "", "10.0.2.21", None, service_port) == []
-    for given, sentence in {
+    for values, sentence in {
         ("web1", None, None, None): "The ad hoc flow is not complete: there is handshake_client, but not handshake_port: add -e handshake_port=...",
         ("web1", None, None, 1): "The ad hoc flow is not complete: there is handshake_client, handshake_port, but not handshake_server: "
                                  "add -e handshake_server=...",
         ("web1", "db1", None, "0"): "The ad hoc flow, field 'handshake_port': 0 is not a TCP port: give a number from 1 to 65535.",
     }.items():  # fmt: skip
         with pytest.raises(_flows.PlanError) as caught:
-            _flows.read_ad_hoc(*given, service_port)
+            _flows.read_ad_hoc(*values, service_port)
         assert str(caught.value) == sentence
 
 
