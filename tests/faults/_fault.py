@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a fault is: how it is made, what the kernel's own connect() says to it, and what the report must say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab._machines import Machines
+from tests.lab.topologies import Topology, default
+
+Setup = Callable[[Machines], object]
+DB1, DB1_V6, WEB1, WEB1_V6 = "10.0.2.21", "2001:db8:2::21", "10.0.1.11", "2001:db8:1::11"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The flow that a fault breaks, and how to try it without us."""
+
+    address: str = DB1
+    client: str = "web1"
+    server: str | None = "db1"
+    port: int = 5432
+    timeout: float = 3.0
+    source: str | None = None
+    via: tuple[str, ...] = ()
+    dial: str | None = None  # what the flow names as its address, where that is not the server's own
+
+    def declared(self) -> dict[str, Any]:
+        """As handshake_flows has it."""
+        flow: dict[str, Any] = {"name": "flow", "clients": self.client, "port": self.port, "timeout": self.timeout}
+        optional = {"servers": self.server, "address": self.dial or self.address, "source": self.source, "via": list(self.via)}
+        return {**flow, **{name: value for name, value in optional.items() if value}}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to break (or, as a healthy twin, not to break) a handshake.
+
+    ``kernel``: what connect() must say, one of several outcomes separated by blanks, or an empty text where it cannot be asked.
+    ``certainties``: what the first cause's certainty may be.
+    """
+
+    name: str
+    make: Setup
+    kernel: str
+    status: str
+    leg: str | None = None
+    segment: str | None = None
+    code: str | None = None
+    host: str | None = None
+    certainties: tuple[str, ...] = ("proven",)
+    flow: Flow = field(default_factory=Flow)
+    topology: Callable[[], Topology] = default
+    options: Mapping[str, Any] = field(default_factory=dict)
+    systemd: bool = False  # also run over SSH, on hosts that run systemd
+
+
+CATALOGUE: list[Fault] = []
+
+
+def fault(name: str, kernel: str, **expected: Any) -> Callable[[Setup], Setup]:
+    """Register a fault; see :class:`Fault` for the rest of the arguments."""
+
+    def register(make: Setup) -> Setup:
+        CATALOGUE.append(Fault(name, make, kernel, **{"status": "broken", **expected}))
+        return make
+
+    return register
+
+
+def twin(name: str, **how: Any) -> Callable[[Setup], Setup]:
+    """Register a healthy twin: it looks like a fault, connects, and must be ``ok``."""
+    return fault(f"{name}/twin", "connected", **{"status": "ok", **how})
+
+
+def diagnose(fleet: Machines, fault: Fault, *arguments: str) -> dict[str, Any]:
+    """Run the playbook on a fleet and return report.json's document."""
+    extra = {"handshake_flows": [fault.flow.declared()], "diagnose_report_dir": str(fleet.directory / "report"), **fault.options}
+    fleet.playbook("threeway.handshake.diagnose", "--extra-vars", json.dumps(extra), *arguments)
+    report: dict[str, Any] = json.loads((fleet.directory / "report" / "report.json").read_text())
+    return report
+
+
+def evidence(fleet: Machines) -> Path:
+    """Where the last diagnosis on a fleet left what its hosts returned."""
+    return fleet.directory / "report" / "evidence"

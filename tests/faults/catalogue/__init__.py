@@ -1,0 +1,7 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All faults; importing this package registers them."""
+
+from tests.faults.catalogue import backlog, client, firewall, path, routing, socket_
+
+__all__ = ["backlog", "client", "firewall", "path", "routing", "socket_"]

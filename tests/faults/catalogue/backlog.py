@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of the listener's queues."""
+
+from __future__ import annotations
+
+from tests.faults._fault import DB1, Flow, fault, twin
+from tests.lab._machines import Machines
+
+BACKLOG = {"host": "db1", "leg": "syn", "segment": "server.backlog"}
+
+
+@fault("accept_queue_full", "timeout", code="accept_queue_full", **BACKLOG)
+def nobody_accepts(fleet: Machines) -> None:
+    fleet.listen("db1", "0.0.0.0", 5432, backlog=3, behaviour="silent")
+    fleet.hold("web2", DB1, 5432, 4)
+
+
+@fault("accept_queue_full/stopped", "timeout", code="accept_queue_full", **BACKLOG)
+def process_stopped(fleet: Machines) -> None:
+    fleet.listen("db1", "0.0.0.0", 5432, backlog=2).stop()
+    fleet.hold("web2", DB1, 5432, 3)
+
+
+@twin("accept_queue_full")
+def small_but_emptied(fleet: Machines) -> None:
+    """ListenOverflows is high from an earlier time; the queue has room now."""
+    listener = fleet.listen("db1", "0.0.0.0", 5432, backlog=1)
+    listener.stop()
+    fleet.connects("web2", DB1, 5432, 6, 1.5)
+    listener.resume()
+
+
+@fault("syn_queue_full", "timeout", code="syn_queue_full", **BACKLOG)
+def half_open_everywhere(fleet: Machines) -> None:
+    fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
+    fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
+    fleet.listen("db1", "0.0.0.0", 5432, backlog=16)
+    fleet.flood("r1", DB1, 5432, count=60)
+
+
+@twin("syn_queue_full", flow=Flow())
+def cookies_help(fleet: Machines) -> None:
+    fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
+    fleet.listen("db1", "0.0.0.0", 5432, backlog=16)
+    fleet.flood("r1", DB1, 5432, count=60)
+
+
+@fault("syn_backlog_reserved", "timeout", code="syn_backlog_reserved", **BACKLOG)
+def rest_kept_for_known_peers(fleet: Machines) -> None:
+    fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
+    fleet.sysctl("db1", "net.ipv4.tcp_max_syn_backlog", 32)
+    fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
+    fleet.listen("db1", "0.0.0.0", 5432, backlog=128)
+    fleet.flood("r1", DB1, 5432, count=60)

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults that firewalls make, on either side and on every leg, with nftables and with both kinds of iptables."""
+
+from __future__ import annotations
+
+from tests.faults._fault import DB1_V6, Flow, fault, twin
+from tests.lab._machines import Machines
+
+LIKELY = ("likely",)  # the rule itself is not named yet
+
+
+def chain(hook: str, rule: str) -> str:
+    return f"table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept; {rule}; }} }}"
+
+
+def firewalled(host: str, hook: str, rule: str, fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.nft(host, chain(hook, rule))
+
+
+def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str = "timeout", flow: Flow | None = None) -> None:
+    @fault(
+        f"firewall_drop/{name}", kernel, code="firewall_drop", host=host, leg=leg, segment=segment, certainties=LIKELY, flow=flow or Flow()
+    )
+    def make(fleet: Machines) -> None:
+        firewalled(host, hook, rule, fleet)
+
+
+def reject(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str, flow: Flow | None = None) -> None:
+    @fault(
+        f"firewall_reject/{name}",
+        kernel,
+        code="firewall_reject",
+        host=host,
+        leg=leg,
+        segment=segment,
+        certainties=LIKELY,
+        flow=flow or Flow(),
+    )
+    def make(fleet: Machines) -> None:
+        firewalled(host, hook, rule, fleet)
+
+
+SYN = "tcp flags & (syn|ack) == syn"
+SYN_ACK = "tcp flags & (syn|ack) == syn|ack"
+PURE_ACK = "tcp flags & (syn|ack) == ack"
+drop("server-input", "db1", "input", "tcp dport 5432 counter drop", "syn", "server.firewall")
+drop("server-input-ipv6", "db1", "input", "tcp dport 5432 counter drop", "syn", "server.firewall", flow=Flow(DB1_V6))
+drop("server-prerouting", "db1", "prerouting", "tcp dport 5432 counter drop", "syn", "server.firewall")
+drop("server-output", "db1", "output", f"{SYN_ACK} drop", "syn_ack", "server.firewall")
+drop("server-postrouting", "db1", "postrouting", f"{SYN_ACK} drop", "syn_ack", "server.firewall")
+drop("server-ack", "db1", "input", f"tcp dport 5432 {PURE_ACK} drop", "ack", "server.firewall", kernel="connected")
+drop("client-output", "web1", "output", "tcp dport 5432 drop", "syn", "client.firewall")
+drop("client-output-ipv6", "web1", "output", "tcp dport 5432 drop", "syn", "client.firewall", flow=Flow(DB1_V6))
+drop("client-input", "web1", "input", "tcp sport 5432 drop", "syn_ack", "client.firewall")
+drop("client-ack", "web1", "output", f"tcp dport 5432 {PURE_ACK} drop", "ack", "client.firewall", kernel="connected")
+reject("server-reset", "db1", "input", "tcp dport 5432 reject with tcp reset", "syn", "server.firewall", "ECONNREFUSED")
+reject("server-icmp", "db1", "input", "tcp dport 5432 reject", "syn", "server.firewall", "ECONNREFUSED")
+reject("server-prohibited", "db1", "input", "tcp dport 5432 reject with icmpx admin-prohibited", "syn", "server.firewall", "EHOSTUNREACH")
+reject("server-ipv6", "db1", "input", "tcp dport 5432 reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6))
+reject("client-output", "web1", "output", "tcp dport 5432 reject", "syn", "client.firewall", "ECONNREFUSED")
+reject("client-output-reset", "web1", "output", "tcp dport 5432 reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED")
+reject(
+    "client-output-host", "web1", "output", "tcp dport 5432 reject with icmpx host-unreachable", "syn", "client.firewall", "EHOSTUNREACH"
+)
+
+
+@fault(
+    "firewall_reject/no-listener-either",
+    "ECONNREFUSED",
+    code="firewall_reject",
+    host="db1",
+    leg="syn",
+    segment="server.firewall",
+    certainties=LIKELY,
+)
+def rejected_port_without_listener(fleet: Machines) -> None:
+    fleet.nft("db1", chain("input", "tcp dport 5432 reject with tcp reset"))
+
+
+@fault("firewall_drop/iptables", "timeout", code="firewall_drop", host="db1", leg="syn", segment="server.firewall", certainties=LIKELY)
+def iptables_drop(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run("db1", ["iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"])
+
+
+@fault(
+    "firewall_drop/iptables-legacy", "timeout", code="firewall_drop", host="db1", leg="syn", segment="server.firewall", certainties=LIKELY
+)
+def legacy_iptables_drop(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run("db1", ["iptables-legacy", "-A", "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"])
+
+
+@twin("firewall_drop")
+def drops_others(fleet: Machines) -> None:
+    firewalled("db1", "input", "tcp dport { 22, 5431, 5433 } counter drop; ip saddr 10.0.1.12 tcp dport 5432 drop", fleet)
+
+
+@twin("firewall_drop/accept-before-drop")
+def accepts_first(fleet: Machines) -> None:
+    firewalled("db1", "input", "ip saddr 10.0.1.0/24 accept; tcp dport 5432 counter drop", fleet)
+
+
+@twin("firewall_drop/stateful")
+def stateful_server(fleet: Machines) -> None:
+    discovery = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+    rules = f"ct state established,related accept; tcp dport 5432 ct state new accept; {discovery}; drop"
+    firewalled("db1", "input", rules, fleet)
+
+
+@fault(
+    "redirected_to_proxy",
+    "connected",
+    status="degraded",
+    code="redirected_to_proxy",
+    host="web1",
+    leg="syn",
+    segment="client.firewall",
+    certainties=LIKELY,
+)
+def redirected(fleet: Machines) -> None:
+    fleet.listen("web1", "127.0.0.1", 3128)
+    fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport 5432 redirect to :3128; } }")

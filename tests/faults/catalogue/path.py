@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults between the hosts: at routers that are not managed, and at ones that are."""
+
+from __future__ import annotations
+
+from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.firewall import PURE_ACK, SYN_ACK, chain
+from tests.lab._machines import Machines
+from tests.lab.topologies import two_routers
+
+VIA = Flow(via=("r1",))
+
+
+def at_router(rule: str, fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("r1", chain("forward", rule))
+
+
+def on_the_way(name: str, rule: str, kernel: str, code: str, leg: str, segment: str, host: str = "path", flow: Flow | None = None) -> None:
+    @fault(name, kernel, code=code, host=host, leg=leg, segment=segment, flow=flow or Flow())
+    def make(fleet: Machines) -> None:
+        at_router(rule, fleet)
+
+
+on_the_way("path_drop/syn", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward")
+on_the_way("path_drop/syn-ipv6", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward", flow=Flow(DB1_V6))
+on_the_way("path_drop/syn-ack", f"tcp sport 5432 {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return")
+on_the_way("path_drop/ack", f"tcp dport 5432 {PURE_ACK} drop", "connected", "path_drop", "ack", "path.forward")
+on_the_way("path_drop/syn-managed", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward", "r1", VIA)
+on_the_way("path_drop/syn-ack-managed", f"tcp sport 5432 {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return", "r1", VIA)
+on_the_way("path_reset", "tcp dport 5432 reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward")
+on_the_way("path_reset/managed", "tcp dport 5432 reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward", "r1", VIA)
+on_the_way(
+    "path_icmp_rejected", "tcp dport 5432 reject with icmpx admin-prohibited", "EHOSTUNREACH", "path_icmp_rejected", "syn", "path.forward"
+)
+on_the_way("path_icmp_rejected/port", "tcp dport 5432 reject", "ECONNREFUSED", "path_icmp_rejected", "syn", "path.forward")
+on_the_way(
+    "path_icmp_rejected/ipv6",
+    "tcp dport 5432 reject with icmpx admin-prohibited",
+    "EACCES",
+    "path_icmp_rejected",
+    "syn",
+    "path.forward",
+    flow=Flow(DB1_V6),
+)
+
+
+@twin("path_drop")
+def router_drops_others(fleet: Machines) -> None:
+    at_router("tcp dport 5433 drop; ip saddr 10.0.1.12 drop", fleet)
+
+
+@twin("path_drop/managed", flow=VIA)
+def managed_router(fleet: Machines) -> None:
+    at_router("tcp dport 5433 drop", fleet)
+
+
+@fault("path_no_route", "ENETUNREACH", code="path_no_route", host="path", leg="syn", segment="path.forward")
+def router_without_route(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run("r1", ["ip", "route", "delete", "10.0.2.0/24"])
+
+
+@fault("path_no_route/ipv6", "ENETUNREACH", code="path_no_route", host="path", leg="syn", segment="path.forward", flow=Flow(DB1_V6))
+def router_without_route_ipv6(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run("r1", ["ip", "-6", "route", "delete", "2001:db8:2::/64"])
+
+
+@fault(
+    "path_icmp_unreachable",
+    "timeout EHOSTUNREACH",
+    code="path_icmp_unreachable",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+    flow=Flow("10.0.2.99", server=None),
+)
+def nobody_there(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+
+
+@fault(
+    "routing_loop",
+    "EHOSTUNREACH",
+    code="routing_loop",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+    topology=two_routers,
+    flow=Flow("10.0.9.9", server=None),
+)
+def routers_point_at_each_other(fleet: Machines) -> None:
+    fleet.run("r1", ["ip", "route", "add", "10.0.9.0/24", "via", "10.0.3.2"])
+    fleet.run("r2", ["ip", "route", "add", "10.0.9.0/24", "via", "10.0.3.1"])
+
+
+@fault(
+    "router_not_forwarding",
+    "timeout",
+    code="router_not_forwarding",
+    host="r1",
+    leg="syn",
+    segment="path.forward",
+    flow=VIA,
+)
+def forwarding_off(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.sysctl("r1", "net.ipv4.ip_forward", 0)
+
+
+@fault(
+    "path_loss",
+    "",
+    status="degraded",
+    code="path_loss",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+    options={"diagnose_attempts": 20, "diagnose_interval": 0.05},
+)
+def lossy_way(fleet: Machines) -> None:
+    at_router("tcp dport 5432 tcp flags syn numgen random mod 100 < 50 drop", fleet)
+
+
+@fault(
+    "answered_by_middlebox",
+    "connected",
+    status="degraded",
+    code="answered_by_middlebox",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+)
+def transparent_proxy(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.listen("r1", "0.0.0.0", 3128)
+    fleet.nft("r1", "table ip nat { chain prerouting { type nat hook prerouting priority -100; tcp dport 5432 redirect to :3128; } }")
+
+
+@fault("nat_not_undone", "timeout", code="nat_not_undone", host="path", leg="syn_ack", segment="path.return")
+def source_translated_on_the_way_back(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    rules = f"tcp sport 5432 {SYN_ACK} ip saddr set 10.0.2.200"
+    fleet.nft("r1", f"table ip raw {{ chain prerouting {{ type filter hook prerouting priority -300; {rules}; }} }}")
+
+
+@twin("nat", flow=Flow("10.0.2.200", dial="10.0.2.200"))
+def translated_both_ways(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("r1", f"table ip nat {{ chain prerouting {{ type nat hook prerouting priority -100; ip daddr 10.0.2.200 dnat to {DB1}; }} }}")
+
+
+@fault(
+    "option_altered",
+    "connected",
+    status="degraded",
+    code="option_altered",
+    host="path",
+    segment="path.forward",
+)
+def clamped_mss(fleet: Machines) -> None:
+    at_router("tcp flags syn tcp option maxseg size set 1200", fleet)
+
+
+@fault(
+    "ecn_blackhole",
+    "connected",
+    status="degraded",
+    code="ecn_blackhole",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+)
+def ecn_dropped(fleet: Machines) -> None:
+    fleet.sysctl("web1", "net.ipv4.tcp_ecn", 1)
+    at_router("tcp flags & (syn|ecn|cwr) == syn|ecn|cwr drop", fleet)
