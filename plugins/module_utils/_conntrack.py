@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.threeway.handshake.plugins.module_utils._counters import parse_table
@@ -12,17 +13,16 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 
 
 def read() -> dict[str, t.Any] | None:
-    """`conntrack` of docs/evidence.md; None where connections are not tracked, `stats` None where the kernel does not count per CPU."""
+    """`conntrack` of docs/evidence.md; None where connections are not tracked, `stats` empty where the kernel does not count them."""
     try:
         count, limit = (_number(name) for name in ("nf_conntrack_count", "nf_conntrack_max"))
     except FileNotFoundError:
         return None
-    try:
-        with open("/proc/net/stat/nf_conntrack", encoding="ascii", errors="replace") as file:
-            stats = parse_table(file.read())
-    except FileNotFoundError:
-        return {"count": count, "max": limit, "stats": None}
-    return {"count": count, "max": limit, "stats": {name: number for name, number in stats.items() if name != "entries"}}
+    stats: dict[str, int] = {}
+    with contextlib.suppress(FileNotFoundError), open("/proc/net/stat/nf_conntrack", encoding="ascii", errors="replace") as file:
+        stats = parse_table(file.read())
+    stats.pop("entries", None)  # what `count` says
+    return {"count": count, "max": limit, "stats": stats}
 
 
 def _number(name: str) -> int:

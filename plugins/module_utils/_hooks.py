@@ -48,8 +48,7 @@ def read(route: Netlink, links: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[dict
     """`hooks` of docs/evidence.md, and what could not be read and is missing there. `route`: a NETLINK_ROUTE socket."""
     collectors: dict[str, t.Callable[[], t.Any]] = {
         "netfilter": base_chains,
-        "iptables_legacy": lambda: _lines("ip_tables_names"),
-        "ip6tables_legacy": lambda: _lines("ip6_tables_names"),
+        "iptables_legacy": lambda: [f"{family}:{table}" for family in ("ip", "ip6") for table in _lines(f"{family}_tables_names")],
         "nfqueue": lambda: [parse_queue(line) for line in _lines("netfilter/nfnetlink_queue")],
         "tc": lambda: traffic_control(route, {link["index"]: link["name"] for link in links}),
         "ipsec_policies": ipsec_policies,

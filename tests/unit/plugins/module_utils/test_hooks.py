@@ -33,7 +33,6 @@ def test_a_namespace_without_hooks_says_so(namespace: Rootless) -> None:
     assert hooks == {
         "netfilter": [],
         "iptables_legacy": [],
-        "ip6tables_legacy": [],
         "nfqueue": [],
         "tc": [],
         "xdp": [],
@@ -70,7 +69,7 @@ def test_base_chains_are_those_that_nft_lists(namespace: Rootless) -> None:
 def test_legacy_tables_are_named(namespace: Rootless) -> None:
     namespace.sh("iptables-legacy -A INPUT -p tcp --dport 99 -j DROP; ip6tables-legacy -t mangle -L")
     hooks, _absent = read(namespace)
-    assert (hooks["iptables_legacy"], hooks["ip6tables_legacy"]) == (["filter"], ["mangle"])
+    assert hooks["iptables_legacy"] == ["ip:filter", "ip6:mangle"]
     assert hooks["netfilter"] == []
 
 

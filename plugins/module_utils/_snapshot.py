@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""One host's state as far as handshakes depend on it, at one moment: `S` of docs/evidence.md."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.threeway.handshake.plugins.module_utils import (
+    _conntrack,
+    _counters,
+    _hooks,
+    _links,
+    _routes,
+    _rules,
+    _sockets,
+    _sysctls,
+)
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NETLINK_ROUTE, Netlink
+
+MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
+MOST_INTERFACES = 16  # whose sysctls are read
+MOST_LISTENERS = 200
+
+Order = t.Mapping[str, t.Any]
+Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+Destination = t.Tuple[t.Optional[str], str, int]  # source (None: the kernel chooses), address, port
+Absent = t.List[t.Dict[str, str]]
+
+
+class _Snapshot:
+    """Parts by name; a part that fails costs that part only."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, t.Any] = {}
+        self.absent: Absent = []
+
+    def add(self, what: str, collect: t.Callable[[], t.Any]) -> t.Any:
+        """The part, which is also kept; None when it could not be had, which is told in `absent`."""
+        try:
+            self.parts[what] = collect()
+        except (ObserveError, OSError) as error:
+            self.lacks(what, str(error))
+        return self.parts.get(what)
+
+    def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> None:
+        """A part whose collector itself tells what it could not see."""
+
+        def part() -> t.Any:
+            found, lacking = collect()
+            self.absent += lacking
+            return found
+
+        self.add(what, part)
+
+    def lacks(self, what: str, why: str) -> None:
+        self.absent.append({"what": what, "why": why})
+
+
+def take(order: Order, *, owners: bool, run: Run, destinations: t.Sequence[Destination] = ()) -> tuple[dict[str, t.Any], Absent]:
+    """The snapshot and its `absent` entries; never raises for what cannot be observed.
+
+    `order`: the work order, of which ports, addresses, pairs, units and phases are used. `destinations`: those of a client's dials
+    once names are resolved; the way to each and the local ports in use towards it are asked for as well.
+    `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
+    (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
+    """
+    snapshot = _Snapshot()
+    uname = os.uname()
+    snapshot.parts.update(time=time.time(), kernel=uname.release, root=os.geteuid() == 0)
+    snapshot.add("netns", lambda: os.stat("/proc/self/ns/net").st_ino)
+    snapshot.add("counters", _counters.read)
+    snapshot.add("conntrack", _conntrack.read)
+    try:
+        with Netlink(NETLINK_ROUTE) as netlink:
+            _network(snapshot, netlink, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
+    except ObserveError as error:
+        snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
+    _transport(snapshot, order, owners, run)
+    snapshot.add(
+        "ephemeral", lambda: _sockets.ephemeral({(address, port) for _source, address, port in destinations}) if destinations else []
+    )
+    return snapshot.parts, snapshot.absent
+
+
+def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_routes.Question]) -> None:
+    links = snapshot.add("links", lambda: _links.links(netlink)) or []
+    names = {link["index"]: link["name"] for link in links}
+    indices = {name: index for index, name in names.items()}
+    snapshot.add("addresses", lambda: _links.addresses(netlink, names))
+    rules: list[_rules.Rule] = []
+
+    def add_rules() -> list[dict[str, t.Any]]:
+        rules.extend(_rules.rules(netlink))
+        return [_rule(rule) for rule in rules]
+
+    snapshot.add("rules", add_rules)
+    routes = snapshot.parts["routes"] = []
+    for question in dict.fromkeys(questions):
+        try:
+            routes.append(_routes.answer(netlink, question, indices, rules))
+        except (ObserveError, OSError) as error:
+            snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
+    snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
+    snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links))
+    used = {route["interface"] for route in routes}
+    links.sort(key=lambda link: (link["name"] not in used, link["index"]))
+    busy = [link["name"] for link in links if link["up"] and link["name"] != "lo"]
+    snapshot.add_partial("sysctls", lambda: _sysctls.read(busy[:MOST_INTERFACES]))
+    if len(links) > MOST_LINKS:
+        snapshot.lacks("links", f"{MOST_LINKS} of {len(links)} are told")
+        del links[MOST_LINKS:]
+
+
+def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run) -> None:
+    ports = set(order.get("ports") or ())
+    listeners = snapshot.add("listeners", lambda: _sockets.listeners(ports))
+    silent = ports - {listener["port"] for listener in listeners or ()}
+    if listeners is not None and silent:  # what listens instead may explain it
+        listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), ports, snapshot))
+    if owners and listeners:
+        from ansible_collections.threeway.handshake.plugins.module_utils import _owners
+
+        snapshot.absent += _owners.attach(listeners)
+    if not ports:
+        snapshot.parts.update(sockets=[], socket_counts={})
+        return
+    addresses = set(order.get("addresses") or ())
+
+    def sockets() -> list[dict[str, t.Any]]:
+        found, complete = _sockets.sockets(ports, addresses or None)
+        if not complete:
+            snapshot.lacks("sockets", f"only the first {len(found)} are told; socket_counts has them all")
+        return found
+
+    snapshot.add("sockets", sockets)
+    snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
+    if owners and "open" in order.get("phases", ()):
+        _elsewhere(snapshot, ports if listeners is None else silent, order.get("units") or {}, run)
+
+
+def _elsewhere(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
+    """Who should listen on a port where nobody does: units, and listeners in other network namespaces."""
+    if silent:
+        from ansible_collections.threeway.handshake.plugins.module_utils import _namespaces
+
+        snapshot.add_partial("other_namespaces", lambda: _namespaces.other_namespaces(silent))
+    wanted = silent | {int(port) for port in declared}
+    if wanted:
+        from ansible_collections.threeway.handshake.plugins.module_utils import _units
+
+        snapshot.add("units", lambda: [one for port in sorted(wanted) for one in _units.units_for_port(port, declared.get(str(port)), run)])
+
+
+def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: _Snapshot) -> list[dict[str, t.Any]]:
+    """Those on wanted ports and, as far as there is room, the others."""
+    if len(listeners) > MOST_LISTENERS:
+        snapshot.lacks("listeners", f"{MOST_LISTENERS} of {len(listeners)} are told, those on our ports among them")
+    return sorted(listeners, key=lambda one: one["port"] not in ports)[:MOST_LISTENERS]
+
+
+def _question(pair: t.Mapping[str, t.Any]) -> _routes.Question:
+    return _routes.Question(**{name: pair[name] for name in _routes.Question._fields if name in pair})
+
+
+def _way(destination: Destination) -> _routes.Question:
+    source, address, port = destination
+    return _routes.Question(local=source, remote=address, remote_port=port)
+
+
+def _next_hops(routes: t.Iterable[_routes.Answer]) -> t.Iterator[tuple[str, str]]:
+    """(address, interface) of the gateways, and of the far ends that are on the link."""
+    for route in routes:
+        if route["type"] == "unicast" and not route["error"]:
+            for hop in route["multipath"] or [route]:
+                if hop["interface"]:
+                    yield hop["gateway"] or (route["remote"] if route["iif"] is None else route["local"]), hop["interface"]
+
+
+def _rule(rule: _rules.Rule) -> dict[str, t.Any]:
+    return {"family": rule.family, "priority": rule.priority, "table": rule.table, "action": rule.action, "text": rule.text()}
