@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -35,9 +36,11 @@ class Handle:
     def await_answer(self, patience: float = PATIENCE) -> Any:
         """The one line of JSON that a helper prints when it is ready; FleetError when it dies instead."""
         stdout = self.process.stdout
-        line = stdout.readline() if stdout else ""
+        if stdout is None or not select.select([stdout], [], [], patience)[0]:
+            raise FleetError(f"{self.process.args!r} said nothing for {patience:.0f} s.")
+        line = stdout.readline()
         if not line:
-            _, errors = self.process.communicate(timeout=patience)
+            _, errors = self.process.communicate(timeout=PATIENCE)
             raise FleetError(f"{self.process.args!r} ended with {self.process.returncode}: {errors.strip()}")
         self.answer = json.loads(line)
         return self.answer

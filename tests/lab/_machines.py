@@ -13,13 +13,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from ._handle import PATIENCE, FleetError, Handle
 
 HERE = Path(__file__).absolute().parent
 FABRIC = "fabric"
 Done = subprocess.CompletedProcess[str]
+
+
+class DialOptions(TypedDict, total=False):
+    """How else a client may dial."""
+
+    source: str | None
+    source_port: int
+    mark: int | None
+    md5: str | None  # key (RFC 2385)
+
+
+DIAL_DEFAULTS: DialOptions = {"source": None, "source_port": 0, "mark": None, "md5": None}
 
 
 class Machines(ABC):
@@ -78,9 +90,10 @@ class Machines(ABC):
         self._handles.append(handle)
         return handle
 
-    def _tool(self, host: str, name: str, order: Mapping[str, Any]) -> Handle:
-        handle = self.popen(host, [self.python, "-B", str(self.tools / name), json.dumps(order)])
-        handle.await_answer()
+    def _tool(self, host: str, name: str, *arguments: str, patience: float = PATIENCE) -> Handle:
+        """Start one of the programs of this directory on a host and wait for its answer."""
+        handle = self.popen(host, [self.python, "-B", str(self.tools / name), *arguments])
+        handle.await_answer(patience)
         return handle
 
     def playbook(self, *arguments: str, check: bool = True, timeout: float = 300.0, forks: int | None = None) -> Done:
@@ -128,75 +141,22 @@ class Machines(ABC):
 
     # Handshakes
 
-    def connect(
-        self,
-        client: str,
-        address: str,
-        port: int,
-        timeout: float = 3.0,
-        source: str | None = None,
-        source_port: int = 0,
-        mark: int | None = None,
-        md5: str | None = None,
-    ) -> str:
+    def connect(self, client: str, address: str, port: int, timeout: float = 3.0, **options: Unpack[DialOptions]) -> str:
         """What the kernel says to connect(): "connected", an errno's name, or "timeout" when it said nothing within `timeout` seconds."""
-        return self.connects(client, address, port, 1, timeout, source, source_port, mark, md5)[0]
+        return self.connects(client, address, port, 1, timeout, **options)[0]
 
-    def connects(
-        self,
-        client: str,
-        address: str,
-        port: int,
-        count: int,
-        timeout: float = 3.0,
-        source: str | None = None,
-        source_port: int = 0,
-        mark: int | None = None,
-        md5: str | None = None,
-    ) -> list[str]:
+    def connects(self, client: str, address: str, port: int, count: int, timeout: float = 3.0, **options: Unpack[DialOptions]) -> list[str]:
         """As `connect`, `count` times at once."""
-        with self.hold(client, address, port, count, timeout, source, source_port, mark, md5) as handle:
+        with self.hold(client, address, port, count, timeout, **options) as handle:
             return [str(outcome) for outcome in handle.answer]
 
-    def hold(
-        self,
-        client: str,
-        address: str,
-        port: int,
-        count: int = 1,
-        timeout: float = 3.0,
-        source: str | None = None,
-        source_port: int = 0,
-        mark: int | None = None,
-        md5: str | None = None,
-    ) -> Handle:
+    def hold(self, client: str, address: str, port: int, count: int = 1, timeout: float = 3.0, **options: Unpack[DialOptions]) -> Handle:
         """Connect `count` times at once and keep what connected until the handle is closed; its `answer` is the list of outcomes.
 
         Against a listener that is `silent` this fills its accept queue.
         """
-        handle = self.popen(
-            client,
-            [
-                self.python,
-                "-B",
-                str(self.tools / "dial.py"),
-                json.dumps(
-                    {
-                        "address": address,
-                        "port": port,
-                        "count": count,
-                        "timeout": timeout,
-                        "source": source,
-                        "source_port": source_port,
-                        "mark": mark,
-                        "md5": md5,
-                        "hold": True,
-                    }
-                ),
-            ],
-        )
-        handle.await_answer(timeout + PATIENCE)
-        return handle
+        order = {"address": address, "port": port, "count": count, "timeout": timeout, **DIAL_DEFAULTS, **options}
+        return self._tool(client, "dial.py", json.dumps(order), patience=timeout + PATIENCE)
 
     def listen(
         self,
@@ -220,31 +180,19 @@ class Machines(ABC):
         (RST), `greeting` sends a line. md5: (peer, key). defer_accept: seconds. filtered: a socket filter drops everything.
         descriptors: limit of open files.
         """
-        return self._tool(
-            host,
-            "serve.py",
-            {
-                "address": address,
-                "port": port,
-                "backlog": backlog,
-                "behaviour": behaviour,
-                "v6only": v6only,
-                "device": device,
-                "md5": md5,
-                "defer_accept": defer_accept,
-                "min_ttl": min_ttl,
-                "filtered": filtered,
-                "descriptors": descriptors,
-            },
-        )
+        options = {"backlog": backlog, "behaviour": behaviour, "defer-accept": defer_accept, "min-ttl": min_ttl, "descriptors": descriptors}
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        arguments += [f"--device={device}"] if device else []
+        arguments += ["--md5", *md5] if md5 else []
+        arguments += [f"--{name}" for name, wanted in (("v6only", v6only), ("filtered", filtered)) if wanted]
+        return self._tool(host, "serve.py", address, str(port), *arguments)
 
     def flood(
         self, host: str, address: str, port: int, count: int = 200, rate: float = 1000.0, sources: str = "198.51.100.0/24", seed: int = 1
     ) -> None:
         """Send `count` SYNs from invented addresses out of `sources`, `rate` a second, and return when they are sent."""
-        self._tool(
-            host, "flood.py", {"address": address, "port": port, "count": count, "rate": rate, "sources": sources, "seed": seed}
-        ).close()
+        order = {"address": address, "port": port, "count": count, "rate": rate, "sources": sources, "seed": seed}
+        self._tool(host, "flood.py", json.dumps(order), patience=count / rate + PATIENCE).close()
 
     # The way
 
@@ -262,11 +210,12 @@ class Machines(ABC):
         if "master" not in link:
             raise FleetError(f"{port} has a relay already.")
         near, far = f"near{link['ifindex']}", f"far{link['ifindex']}"
-        self.run(
-            FABRIC,
-            ["ip", "-batch", "-"],
-            input=(f"link set {port} nomaster\nlink add {near} up type veth peer name {far}\nlink set {far} up master {link['master']}\n"),
-        )
+        insert = [
+            f"link set {port} nomaster",
+            f"link add {near} up type veth peer name {far}",
+            f"link set {far} up master {link['master']}",
+        ]
+        self.run(FABRIC, ["ip", "-batch", "-"], input="\n".join([*insert, ""]))
         order = {"near": port, "far": near, "outbound": _treatment(outbound), "inbound": _treatment(inbound), "seed": seed}
         handle = self.popen(FABRIC, [sys.executable, "-B", str(HERE / "relay.py"), json.dumps(order)])
 

@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a host of a fleet: the kernel's own connect(), `count` times at once. Prints one JSON line; with `hold`, keeps what connected
-until standard input ends."""
+"""Runs on a host of a fleet: the kernel's own connect(), `count` times at once. Prints one JSON line; then keeps what connected
+until it is killed."""
 
 from __future__ import annotations
 
 import errno
 import json
 import select
+import signal
 import socket
 import sys
 import time
@@ -54,8 +55,7 @@ def main() -> None:
         results[index] = "timeout"
         dialler.close()
     print(json.dumps(results), flush=True)
-    if order["hold"]:
-        sys.stdin.read()
+    signal.pause()
 
 
 main()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in the fabric: carries frames between two interfaces, late, not at all, twice, or altered. Ends with standard input.
+"""Runs in the fabric: carries frames between two interfaces, late, not at all, twice, or altered.
 
 PACKET_VNET_HDR (linux/virtio_net.h) goes with each frame, so that checksums and segmentation left to the device stay left to it.
 """
@@ -55,7 +55,6 @@ def main() -> None:
     dice, serial = random.Random(order["seed"]), count()
     directions = {near: Direction(order["outbound"], far, dice), far: Direction(order["inbound"], near, dice)}
     selector = selectors.DefaultSelector()
-    selector.register(sys.stdin, selectors.EVENT_READ)
     for source in directions:
         selector.register(source, selectors.EVENT_READ, source)
     due: list[tuple[float, int, socket.socket, bytes]] = []
@@ -63,8 +62,6 @@ def main() -> None:
     while True:
         for key, _ in selector.select(max(0.0, due[0][0] - time.monotonic()) if due else None):
             source = key.data
-            if source is None:
-                return
             direction = directions[source]
             for when, frame in direction.treat(source.recv(LARGEST)):
                 heapq.heappush(due, (when, next(serial), direction.out, frame))

@@ -1,18 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a host of a fleet: a TCP listener that behaves as ordered. Prints its process id, and ends with standard input."""
+"""Runs on a host of a fleet: a TCP listener that behaves as told. Prints its process id."""
 
 from __future__ import annotations
 
+import argparse
 import ctypes
-import json
 import os
 import resource
 import selectors
 import socket
 import struct
-import sys
-from typing import Any
 
 from tcp_md5 import TCP_MD5SIG, md5_option
 
@@ -20,38 +18,35 @@ IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73
 SO_ATTACH_FILTER = 26
 
 
-def make_listener(order: dict[str, Any]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in order["address"] else socket.AF_INET
+def make_listener(told: argparse.Namespace) -> socket.socket:
+    family = socket.AF_INET6 if ":" in told.address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(order["v6only"]))
-    if order["device"] is not None:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, order["device"].encode())
-    if order["md5"] is not None:
-        listener.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, md5_option(*order["md5"]))
-    if order["defer_accept"]:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, order["defer_accept"])
-    if order["min_ttl"]:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(told.v6only))
+    if told.device is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, told.device.encode())
+    if told.md5 is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, md5_option(*told.md5))
+    if told.defer_accept:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, told.defer_accept)
+    if told.min_ttl:
         level, option = (socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_MINTTL)
-        listener.setsockopt(level, option, order["min_ttl"])
-    if order["filtered"]:
+        listener.setsockopt(level, option, told.min_ttl)
+    if told.filtered:
         drop_all = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))  # BPF_RET | BPF_K, 0 bytes pass
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop_all)))
-    listener.bind((order["address"], order["port"]))
-    listener.listen(order["backlog"])
+    listener.bind((told.address, told.port))
+    listener.listen(told.backlog)
     return listener
 
 
 def serve(listener: socket.socket, behaviour: str) -> None:
     selector = selectors.DefaultSelector()
-    selector.register(sys.stdin, selectors.EVENT_READ)
     if behaviour != "silent":
         selector.register(listener, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
-            if key.fileobj is sys.stdin:
-                return
             if key.data is not None:
                 receive(selector, key.data)
                 continue
@@ -81,12 +76,24 @@ def receive(selector: selectors.BaseSelector, connection: socket.socket) -> None
 
 
 def main() -> None:
-    order = json.loads(sys.argv[1])
-    if order["descriptors"]:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (order["descriptors"],) * 2)
-    listener = make_listener(order)
-    print(json.dumps(os.getpid()), flush=True)
-    serve(listener, order["behaviour"])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--backlog", type=int, default=128)
+    parser.add_argument("--behaviour", choices=["accepting", "silent", "closing", "resetting", "greeting"], default="accepting")
+    parser.add_argument("--v6only", action="store_true")
+    parser.add_argument("--device")
+    parser.add_argument("--md5", nargs=2, metavar=("PEER", "KEY"))
+    parser.add_argument("--defer-accept", type=int, default=0, metavar="SECONDS")
+    parser.add_argument("--min-ttl", type=int, default=0)
+    parser.add_argument("--filtered", action="store_true", help="a socket filter drops everything")
+    parser.add_argument("--descriptors", type=int, default=0, help="limit of open files")
+    told = parser.parse_args()
+    if told.descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (told.descriptors,) * 2)
+    listener = make_listener(told)
+    print(os.getpid(), flush=True)
+    serve(listener, told.behaviour)
 
 
 main()
