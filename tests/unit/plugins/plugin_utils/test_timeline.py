@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Matching on packets that are made here: every case in which two sightings are, or are not, the same packet."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Packets
+
+C, S = "10.0.1.11", "10.0.2.21"
+SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
+ISN, SERVER_ISN = 1000, 9000
+identities = itertools.count(1)
+
+
+def segment(source: str, destination: str, sport: int, dport: int, seq: int, ack: int, flags: int, ip_id: int = 0, ttl: int = 64) -> bytes:
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, ip_id, 0x4000, ttl, 6, 0, socket.inet_aton(source), socket.inet_aton(destination))
+    return ip + struct.pack("!HHIIHHHH", sport, dport, seq, ack, 5 << 12 | flags, 64240, 0, 0)
+
+
+def syn(isn: int = ISN, ip_id: int = 7, source: str = C, sport: int = 40000) -> bytes:
+    return segment(source, S, sport, 5432, isn, 0, SYN, ip_id)
+
+
+def syn_ack(ack: int = ISN + 1, destination: str = C, dport: int = 40000) -> bytes:
+    return segment(S, destination, 5432, dport, SERVER_ISN, ack, SYN_ACK)
+
+
+def ack(isn: int = ISN) -> bytes:
+    return segment(C, S, 40000, 5432, isn + 1, SERVER_ISN + 1, ACK, 8)
+
+
+def seen(host: str, direction: str, time: float, data: bytes, interface: str = "eth0") -> Sighting:
+    frame = Frame(int(time * 1e9), 2, 0x0800, 0, 4 if direction == "out" else 0, b"", len(data), data)
+    return Sighting(host, interface, direction, time, decode(data, 0x0800), frame)
+
+
+def attempt(*sightings: Sighting, client: str = "web1") -> Attempt:
+    hosts = {name: Host(name, sightings=[s for s in sightings if s.host == name]) for name in {s.host for s in sightings}}
+    probe = Probe(0, 0, S, 5432, 100.0, "done", "connected", local_address=C, local_port=40000, elapsed_ms=5000.0)
+    return Packets(hosts.values()).attempt(probe, client)
+
+
+def test_a_handshake_is_three_packets_with_two_sightings_each() -> None:
+    found = attempt(
+        seen("web1", "out", 100.000, syn()),
+        seen("db1", "in", 100.001, syn()),
+        seen("db1", "out", 100.001, syn_ack()),
+        seen("web1", "in", 100.002, syn_ack()),
+        seen("web1", "out", 100.002, ack()),
+        seen("db1", "in", 100.003, ack()),
+    )
+    assert [(row.kind, row.sender, len(row.seen)) for row in found.rows] == [
+        ("syn", "client", 2),
+        ("syn_ack", "server", 2),
+        ("ack", "client", 2),
+    ]
+
+
+def test_retransmissions_are_packets_of_their_own() -> None:
+    found = attempt(
+        seen("web1", "out", 100.0, syn(ip_id=7)),
+        seen("web1", "out", 101.0, syn(ip_id=8)),
+        seen("db1", "in", 101.001, syn(ip_id=8)),
+    )
+    assert [(row.transmission, len(row.seen)) for row in found.rows] == [(1, 1), (2, 2)]
+
+
+def test_retransmissions_without_ip_id_are_told_apart_by_time() -> None:
+    found = attempt(
+        seen("db1", "out", 100.0, syn_ack()),
+        seen("db1", "out", 101.0, syn_ack()),
+        seen("web1", "in", 101.001, syn_ack()),
+        seen("web1", "out", 99.999, syn()),
+    )
+    assert [len(row.seen) for row in found.rows if row.kind == "syn_ack"] == [1, 2]
+
+
+def test_address_translation_does_not_hide_a_packet() -> None:
+    translated = syn(source="192.0.2.1", sport=61000)
+    found = attempt(
+        seen("web1", "out", 100.0, syn()),
+        seen("db1", "in", 100.001, translated),
+        seen("db1", "out", 100.001, syn_ack(destination="192.0.2.1", dport=61000)),
+    )
+    assert [(row.kind, row.sender, len(row.seen)) for row in found.rows] == [("syn", "client", 2), ("syn_ack", "server", 1)]
+
+
+def test_a_rewritten_sequence_number_does_not_hide_a_packet() -> None:
+    found = attempt(seen("web1", "out", 100.0, syn()), seen("db1", "in", 100.001, syn(isn=77)))
+    assert [(row.kind, len(row.seen)) for row in found.rows] == [("syn", 2)]
+
+
+def test_a_router_is_seen_twice() -> None:
+    found = attempt(
+        seen("web1", "out", 100.0, syn()),
+        seen("r1", "in", 100.001, syn(), "eth0"),
+        seen("r1", "out", 100.001, syn(), "eth1"),
+        seen("db1", "in", 100.002, syn()),
+    )
+    assert [[(s.host, s.direction) for s in row.seen] for row in found.rows] == [
+        [("web1", "out"), ("r1", "in"), ("r1", "out"), ("db1", "in")]
+    ]
+
+
+def test_other_connections_do_not_belong() -> None:
+    found = attempt(
+        seen("web1", "out", 100.0, syn()),
+        seen("web1", "out", 100.0, syn(isn=5, sport=40001)),
+        seen("db1", "in", 100.0, syn(isn=6, source="10.0.1.12")),
+    )
+    assert [len(row.seen) for row in found.rows] == [1]
+
+
+def test_an_ephemeral_port_may_be_used_again() -> None:
+    found = attempt(seen("web1", "out", 50.0, syn(isn=1)), seen("web1", "out", 100.0, syn(isn=2)))
+    assert found.isn == 2
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0.0001, 0.2), st.floats(0.0001, 0.2))
+def test_the_clock_of_the_other_host_is_estimated(ahead: float, there: float, back: float) -> None:
+    found = attempt(
+        seen("web1", "out", 100.0, syn()),
+        seen("db1", "in", 100.0 + there + ahead, syn()),
+        seen("db1", "out", 100.0 + there + ahead, syn_ack()),
+        seen("web1", "in", 100.0 + there + back, syn_ack()),
+    )
+    clock = found.clocks["db1"]
+    assert clock.error is not None
+    assert abs(clock.offset - ahead) <= clock.error + 1e-3
+    assert [len(row.seen) for row in found.rows] == [2, 2]
