@@ -4,8 +4,9 @@
 """The ladder diagram of one connection attempt as inline SVG.
 
 A column is a vantage point, time runs downwards, a packet is a line from where it was first seen to where it was last seen.
-Dashed is what nobody could see; a cross is where a packet vanished. Time is not to scale: the gap between two events grows
-with its logarithm, so that 30 microseconds and a retransmission a second later both read well; the axis tells the figures.
+Dashed is what nobody could see; a cross is where a packet vanished, between two hosts or within one.
+Time is not to scale: the gap between two events grows with its logarithm, so that 30 microseconds and a retransmission a second
+later both read well; the axis tells the figures.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class _Line:
     """The column where a lost packet should have been seen next; the cross stands at ``end``."""
     stranger: bool
     """Sent by somebody who has no column."""
+    lost: bool
 
     @property
     def start_ms(self) -> float:
@@ -66,16 +68,17 @@ class _Canvas:
 def ladder(flow: Flow, attempt: int) -> Markup:
     """The SVG of that attempt; nothing where no packet of it was seen."""
     packets = [packet for packet in flow.packets if packet.attempt == attempt and packet.seen]
-    lines = [line for packet in packets[:ROWS] if (line := _line(packet, flow.vantages))]
+    vantages = _columns(flow)
+    lines = [line for packet in packets[:ROWS] if (line := _line(packet, vantages, swallowed=_swallowed(packet, packets, flow)))]
     if not lines:
         return Markup()
     lines.sort(key=lambda line: line.start_ms)
-    canvas = _canvas(lines, len(flow.vantages))
-    width, height = canvas.x(len(flow.vantages) - 1) + _RIGHT, canvas.bottom + 30
+    canvas = _canvas(lines, len(vantages))
+    width, height = canvas.x(len(vantages) - 1) + _RIGHT, canvas.bottom + 30
     parts = [
         Markup('<svg class="ladder" role="img" viewBox="0 0 {0:.0f} {1:.0f}" width="{0:.0f}" height="{1:.0f}">').format(width, height),
         Markup("<title>{}</title>").format(f"Ladder diagram of attempt {attempt + 1}: {_spoken(lines)}"),
-        *(_column(canvas.x(index), vantage, height) for index, vantage in enumerate(flow.vantages)),
+        *(_column(canvas.x(index), vantage, height) for index, vantage in enumerate(vantages)),
         *(Markup('<text class="pause" x="{}" y="{:.0f}">{} later</text>').format(_AXIS, y, duration(pause)) for y, pause in canvas.pauses),
         *(_drawn(line, canvas) for line in lines),
         Markup("</svg>"),
@@ -88,7 +91,30 @@ def sightings(packet: Packet) -> Iterator[str]:
     return (f"{item.host} {item.interface} {item.direction} {at(item.t_ms)}" for item in packet.seen)
 
 
-def _line(packet: Packet, vantages: tuple[Vantage, ...]) -> _Line | None:
+def _columns(flow: Flow) -> tuple[Vantage, ...]:
+    """The vantage points, and a last column for a server that is none."""
+    if any(vantage.role == "server" for vantage in flow.vantages):
+        return flow.vantages
+    return (*flow.vantages, Vantage(flow.address, "server", False, "no vantage point of its own", None, None))
+
+
+def _swallowed(packet: Packet, packets: list[Packet], flow: Flow) -> bool:
+    """Whether the host where the report saw this packet last took it in and never answered it: it was repeated, or nothing came."""
+    if packet.kind != flow.leg or flow.status not in ("broken", "undetermined") or flow.last_seen is None:
+        return False
+    last = packet.seen[-1]
+    if (last.host, last.direction) != (flow.last_seen[0], "in"):
+        return False
+    for later in packets:
+        if later.t_ms > packet.t_ms:
+            if later.sender == packet.sender and later.kind == packet.kind:
+                return True
+            if later.sender != packet.sender and later.transmission == 1:
+                return False
+    return True
+
+
+def _line(packet: Packet, vantages: tuple[Vantage, ...], *, swallowed: bool) -> _Line | None:
     columns = {vantage.host: index for index, vantage in reversed(list(enumerate(vantages)))}
     seen = sorted((sighting for sighting in packet.seen if sighting.host in columns), key=lambda sighting: sighting.t_ms)
     if not seen:
@@ -103,7 +129,7 @@ def _line(packet: Packet, vantages: tuple[Vantage, ...]) -> _Line | None:
         points.append((columns[sighting.host], latest))
     origin = points[0][0] - 0.5 * onward if sender is None else sender
     end, doubt = _end(packet, seen[-1], points[-1][0], onward, vantages)
-    return _Line(packet, onward, origin, tuple(points), end, doubt, sender is None)
+    return _Line(packet, onward, origin, tuple(points), end, doubt, sender is None, packet.lost or swallowed)
 
 
 def _sender(packet: Packet, vantages: tuple[Vantage, ...], columns: dict[str, int]) -> int | None:
@@ -190,7 +216,7 @@ def _drawn(line: _Line, canvas: _Canvas) -> Markup:
         parts.append(_stroke([(last_x, last_y), (end, tip)], "guess"))
     if line.doubt is not None and abs(line.doubt - line.seen[-1][0]) > 1:
         parts.append(_stroke([(last_x + 12 * line.onward, tip), (canvas.x(line.doubt) - 12 * line.onward, tip)], "doubt"))
-    if packet.lost:
+    if line.lost:
         parts.append(_cross(end, tip))
     else:
         way = [(origin, y), *points, (end, tip)]
@@ -239,4 +265,4 @@ def at(t_ms: float) -> str:
 
 
 def _spoken(lines: list[_Line]) -> str:
-    return ", then ".join(f"{line.packet.label}{' lost' if line.packet.lost else ''}" for line in lines[:12])
+    return ", then ".join(f"{line.packet.label}{' lost' if line.lost else ''}" for line in lines[:12])

@@ -58,11 +58,8 @@ def _group(group: Group) -> Iterator[str]:
     others = group.flows[1:]
     if others:
         yield ""
-        yield "The same cause:"
-        yield ""
-        yield from (f"- {markdown(words.route(other))}" for other in others[:FLOWS])
-        if len(others) > FLOWS:
-            yield f"- ... and {len(others) - FLOWS} more"
+        more = f" and {len(others) - FLOWS} more" if len(others) > FLOWS else ""
+        yield f"The same cause: {', '.join(markdown(words.route(other)) for other in others[:FLOWS])}{more}"
 
 
 def _cause(cause: Cause) -> Iterator[str]:

@@ -135,7 +135,7 @@ PAGE = """\
       <p class="head">{{ badge(group.status) }} <b>{{ cause.title or cause.code if cause else "Cause not determined" }}</b>
         <span class="at">{{ words.place(first) }}</span> {% if cause %}{{ certainty(cause) }} <code>{{ cause.code }}</code>{% endif %}
         <span class="many">{{ words.count(group.flows | length, "flow") }}</span></p>
-      {% if group.summary %}<p>{{ group.summary }}</p>{% endif %}
+      {% if cause %}<p>{{ "For example: " if group.flows | length > 1 else "" }}{{ cause.summary }}</p>{% endif %}
       {% if cause and cause.fix %}<p class="fix"><b>Fix</b>
         {%- if cause.fix.host and cause.fix.host != "path" %} on {{ cause.fix.host }}{% endif %}: {{ cause.fix.summary }}</p>{% endif %}
       {% if not cause and first.undecided %}<p><b>Would decide:</b> {{ first.undecided[0] }}</p>{% endif %}

@@ -83,7 +83,8 @@ class _Terminal:
             what = f"{group.code or 'not determined'} {words.place(first)}"
             certainty = f" [{first.cause.certainty}]" if first.cause and first.cause.certainty else ""
             tally = words.count(len(group.flows), "flow").rjust(9)
-            text = clip(f"{tally}  {group.status.ljust(12)}  {what}{certainty}: {group.summary}".rstrip(": "), self.width - 2)
+            title = f": {first.cause.title}" if first.cause and first.cause.title else ""
+            text = clip(f"{tally}  {group.status.ljust(12)}  {what}{certainty}{title}", self.width - 2)
             yield "  " + text.replace(group.status, self.style(group.status, group.status), 1)
         if len(groups) > ROWS:
             yield f"  ... and {len(groups) - ROWS} more"

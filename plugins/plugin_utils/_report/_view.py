@@ -135,7 +135,6 @@ class Group:
 
     code: str
     host: str
-    summary: str
     flows: tuple[Flow, ...]
 
     @property
@@ -180,14 +179,11 @@ def _groups(value: object, flows: tuple[Flow, ...]) -> tuple[Group, ...]:
             if flow.id in named or (flow.name in named and flow.cause is not None and (flow.cause.code, flow.cause.host) == (code, host))
         ]
         if members:
-            groups.append(Group(code, host, clean(entry.get("summary")), tuple(members)))
+            groups.append(Group(code, host, tuple(members)))
             taken = set(map(id, members))
             rest = [flow for flow in rest if id(flow) not in taken]
-    groups += [
-        Group(cause.code if cause else "", cause.host if cause else "", cause.summary if cause else "", (flow,))
-        for flow in rest
-        for cause in (flow.cause,)
-    ]
+    for flow in rest:
+        groups.append(Group(flow.cause.code, flow.cause.host, (flow,)) if flow.cause else Group("", "", (flow,)))
     return tuple(sorted(groups, key=lambda group: (STATUSES.index(group.status), -len(group.flows))))
 
 

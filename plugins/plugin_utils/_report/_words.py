@@ -11,7 +11,7 @@ from datetime import datetime
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Flow, Report
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
-_ANSWERED = frozenset({"ECONNREFUSED", "ECONNRESET"})
+_REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
 
 
 def route(flow: Flow) -> str:
@@ -35,7 +35,7 @@ def verdict(flow: Flow) -> str:
         said = cause.title or cause.code if cause else f"{packet} sometimes lost {place(flow)}"
     elif _never_sent(flow):
         said = f"{packet} never sent by {flow.client}"
-    elif _ANSWERED & {name for name, _ in flow.errors}:
+    elif _refused(flow):
         said = f"{packet} refused {place(flow)}"
     else:
         said = f"{packet} {'dropped' if place(flow).startswith('at ') and cause else 'lost'} {place(flow)}"
@@ -65,7 +65,7 @@ def connects(flow: Flow) -> str:
 
 def dialled(flow: Flow) -> str:
     """What the client asked for, where that is more than the address shown; else nothing."""
-    if flow.dialled in ("", flow.address, flow.server) and len(flow.resolved) < 2:
+    if flow.dialled in ("", flow.address, flow.server) and flow.resolved in ((), (flow.address,)):
         return ""
     return (flow.dialled or flow.address) + (f", which resolves to {', '.join(flow.resolved)}" if flow.resolved else "")
 
@@ -114,6 +114,12 @@ def took(report: Report) -> float | None:
 def natural(text: str) -> list[tuple[int, str]]:
     """A sort key that puts web2 before web10."""
     return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in re.split(r"([0-9]{1,18})", text)]
+
+
+def _refused(flow: Flow) -> bool:
+    """Whether the packet was answered by a no."""
+    rejected = flow.cause is not None and "reject" in flow.cause.code
+    return rejected or any(name in _REFUSED for name, _count in flow.errors)
 
 
 def _never_sent(flow: Flow) -> bool:

@@ -58,7 +58,7 @@ def test_the_page_tells_the_verdict_the_evidence_and_the_fix(demo: Callable[[], 
     text = Page(render(demo())).text
     assert "web1 -> db1 10.0.2.21:5432 SYN dropped at db1, server.firewall likely" in text
     assert "db1 recording SYN reached eth0 9 times; no SYN-ACK and no RST left" in text
-    assert "Against it: the rule's own counter was not read: nft is not installed on db1" in text
+    assert "Against it: db1 vantage: the rule's own counter was not read: nft is not installed on db1" in text
     assert "Fix on db1 : accept 10.0.1.11 -> tcp/5432 ahead of the drop" in text.replace("db1: accept", "db1 : accept")
     assert "Not observed nft on db1: not installed, so no rule counters" in text
     assert "What would decide run with become on db1" in text

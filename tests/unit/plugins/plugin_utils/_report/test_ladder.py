@@ -72,6 +72,29 @@ def test_a_packet_that_a_host_swallowed_ends_at_that_host(flow: Flow) -> None:
     assert crosses(svg) == [pytest.approx(columns(svg)["r1"], abs=1)]
 
 
+def test_a_packet_that_the_report_saw_last_at_a_host_ends_there(demo: Callable[[], Report]) -> None:
+    flow = demo()["flows"][1]
+    svg = drawn(flow)
+    assert crosses(svg) == [pytest.approx(columns(svg)["db1"], abs=1)] * 3
+    assert not crosses(drawn(flow | {"status": "degraded"}))
+
+
+def test_a_packet_that_was_answered_has_no_cross(demo: Callable[[], Report]) -> None:
+    flow = demo()["flows"][3]
+    svg = drawn(flow)
+    assert len(crosses(svg)) == 1  # the first SYN; the second was answered
+    assert drawn(flow | {"leg": "ack"}).find("title").text == (  # type: ignore[union-attr]
+        "Ladder diagram of attempt 1: SYN, then SYN, then SYN-ACK, then ACK lost, then SYN-ACK, then ACK lost, then RST"
+    )
+
+
+def test_a_server_that_is_no_vantage_point_has_a_column(flow: Flow) -> None:
+    flow |= {"vantages": flow["vantages"][:1], "server": None, "timeline": [packet(seen=[("web1", "eth0", "out", 0.0)])]}
+    svg = drawn(flow)
+    assert list(columns(svg)) == ["web1", "10.0.3.31"]
+    assert [line.get("class") for line in svg.iter("polyline")] == ["guess"]
+
+
 def test_time_runs_down_even_where_clocks_disagree(flow: Flow) -> None:
     flow["timeline"] = [
         packet(seen=[("web1", "eth0", "out", 5.0), ("cache1", "eth0", "in", 4.0)]),

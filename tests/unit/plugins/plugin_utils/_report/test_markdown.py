@@ -28,7 +28,7 @@ def test_a_ticket_has_verdict_cause_evidence_and_fix(demo: Callable[[], Report])
 def test_a_root_cause_is_told_once(fleet: Callable[..., Report]) -> None:
     text = render(fleet())
     assert text.count("**Cause** firewall_drop") == 1
-    assert "- ... and 29 more" in text
+    assert r"web21 -\> db3 10.0.2.3:5432 and 29 more" in text
     assert len(text.splitlines()) < 200
 
 
