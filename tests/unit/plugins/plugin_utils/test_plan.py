@@ -9,9 +9,10 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _plan
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _plan
 
 INVENTORY = {"web1": "10.0.1.11", "web2": "10.0.1.12", "db1": "10.0.2.21", "db2": "2001:db8:0::22", "r1": "10.0.1.1", "named": "named"}
 GROUPS = {"web": ["web1", "web2"], "db": ["db1", "db2"], "all": list(INVENTORY), "empty": []}

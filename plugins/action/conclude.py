@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.conclude: evidence is judged, the report written, its summary shown."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import ANSIBLE_COLOR
+from ansible.utils.display import Display
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+
+FAILING = {"never": (), "broken": ("broken",), "degraded": ("broken", "degraded")}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "report_dir": {"type": "str", "required": True},
+                "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+            }
+        )
+        files = EvidenceFiles(str(arguments["report_dir"]))
+        try:
+            plan, started = files.plan()
+            finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            conclusion = decide(plan, files.answers(plan), started, finished)
+            written = [str(path) for path in write(files.report_dir, conclusion.report, conclusion.captures)]
+        except (EvidenceError, OSError) as error:
+            return {**result, "failed": True, "msg": f"The report cannot be written to {files.report_dir}: {error}"}
+        style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+        display.display("\n" + _terminal.render(conclusion.report, width=display.columns, style=style))
+        summary = conclusion.report["summary"]
+        result.update(changed=False, summary=summary, report=written[0], files=written)
+        counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
+        if counted:
+            result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
+        else:
+            result["msg"] = f"The report is {written[0]}."
+        return result

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.plan; its documentation stands in plugins/modules/plan.py."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import PlanError, read, read_ad_hoc, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Options, build
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "flows": {"type": "raw"},
+                "client": {"type": "raw"},
+                "server": {"type": "raw"},
+                "port": {"type": "raw"},
+                "report_dir": {"type": "str", "required": True},
+                "attempts": {"type": "int", "default": 3},
+                "interval": {"type": "float", "default": 0.2},
+                "timeout": {"type": "float", "default": 3.0},
+                "patience": {"type": "float", "default": 2.0},
+                "settle": {"type": "float", "default": 0.25},
+                "hops": {"type": "bool", "default": True},
+                "record": {"type": "bool", "default": True},
+            }
+        )
+        try:
+            phases, not_in_play, entries = self._plan(plain(arguments), task_vars or {})
+        except (PlanError, OSError) as error:
+            return {**result, "failed": True, "msg": str(error)}
+        message = f"{entries} handshakes to try, {sum('try' in each for each in phases.values())} clients"
+        result.update(changed=False, msg=message, entries=entries, phases=phases, not_in_play=not_in_play)
+        return {**result, "ansible_facts": {"handshake_hosts": list(phases)}}
+
+    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, list[str]], list[str], int]:
+        # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
+        dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
+        flows = read_ad_hoc(arguments["client"], arguments["server"], dialled, arguments["port"], _service_port)
+        if not flows:
+            flows = read(arguments["flows"], _service_port)
+            dialled = None
+        started = time.gmtime()
+        options = {name: arguments[name] for name in ("attempts", "interval", "timeout", "patience", "settle", "hops", "record")}
+        plan = build(
+            flows,
+            run=f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
+            hosts=_Inventory(self._loader, task_vars["groups"]).hosts,
+            address_of=_Addresses(task_vars["hostvars"], use_handshake_address=dialled is None).of,
+            play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
+            options=Options(forks=int(task_vars.get("ansible_forks", 5)), **options),
+        )
+        EvidenceFiles(arguments["report_dir"]).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
+        return plan.phases(), list(plan.not_in_play), len(plan.entries)
+
+
+class _Inventory:
+    """Patterns as C(hosts) of a play knows them, over all of the inventory, and strict about names."""
+
+    def __init__(self, loader: Any, groups: dict[str, list[str]]) -> None:
+        self.names = {str(group) for group in groups}
+        self.manager = InventoryManager(loader, parse=False)
+        for group, hosts in groups.items():
+            self.manager.add_group(str(group))
+            for host in hosts:
+                self.names.add(str(host))
+                self.manager.add_host(str(host), group=str(group))
+
+    def hosts(self, pattern: str) -> list[str]:
+        """LookupError for a name that is neither a host nor a group, and for a pattern that cannot be read."""
+        for part in split_host_pattern(pattern):
+            name = part.lstrip("!&")
+            if name not in self.names and not any(special in name for special in "*?[~"):
+                raise LookupError(f"the inventory has no host or group {show(name)}")
+        try:
+            return [str(host.name) for host in self.manager.get_hosts(pattern)]
+        except AnsibleError as error:
+            raise LookupError(f"{show(pattern)} is not a pattern of hosts ({error.message})") from error
+
+
+class _Addresses:
+    """A host's handshake_address, which defaults to its ansible_host, and that to its name."""
+
+    def __init__(self, hostvars: Any, use_handshake_address: bool) -> None:
+        self.hostvars = hostvars
+        self.variables = ("handshake_address", "ansible_host") if use_handshake_address else ("ansible_host",)
+
+    def of(self, host: str) -> object:
+        """PlanError for a variable whose template fails."""
+        for variable in self.variables:
+            try:
+                value = self.hostvars[host].get(variable)
+            except AnsibleError as error:
+                raise PlanError(f"The variable {variable} of host {host} cannot be evaluated: {error.message}") from error
+            if value is not None:
+                return plain(value)
+        return host
+
+
+def _service_port(name: str) -> int:
+    return socket.getservbyname(name, "tcp")

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.vantage: a work order goes to its host, and whatever comes back becomes evidence."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+
+PARTS = {
+    "open": ("snapshot", "recorder", "absent"),
+    "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
+    "close": ("recording", "after", "absent"),
+}
+LASTING = ("unreachable", "python", "become")  # kinds of failure that another attempt in the same run would only repeat
+
+_BECOME = re.compile(r"sudo|doas|\bsu: |pkexec|become|privilege|[Pp]assword (is )?required|[Ii]ncorrect password")
+_NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
+    r"interpreter .* was not found|python[0-9.]*: (command )?not found|python[0-9.]*: No such file|: not found$", re.MULTILINE
+)
+
+
+class _Failure(Exception):
+    """The host returned no evidence; `kind` as in docs/evidence.md."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "phase": {"type": "str", "choices": list(PARTS), "required": True},
+                "report_dir": {"type": "str", "required": True},
+            }
+        )
+        task_vars = task_vars or {}
+        phase, host = str(arguments["phase"]), str(task_vars["inventory_hostname"])
+        files = EvidenceFiles(str(arguments["report_dir"]))
+        try:
+            message = self._phase(files, host, phase, task_vars)
+        except (EvidenceError, OSError) as error:  # of the controller's own files
+            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+        result.update(changed=False, msg=message)
+        if self._discovered_interpreter_key:
+            result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return result
+
+    def _phase(self, files: EvidenceFiles, host: str, phase: str, task_vars: dict[str, Any]) -> str:
+        order = files.order(host)
+        if phase not in order["phases"]:
+            return "nothing to do"
+        # Stays when the task is ended from outside (a timeout, a signal).
+        files.keep_failure(host, phase, "module", "the task ended before the host answered")
+        try:
+            evidence = self._ask(files, order, phase, task_vars)
+            files.keep(host, phase, evidence)
+        except (_Failure, EvidenceError) as failure:
+            kind = failure.kind if isinstance(failure, _Failure) else "malformed"
+            message = clean(failure)
+            files.keep_failure(host, phase, kind, message)
+            return f"no evidence ({kind}): {message}"
+        if phase == "try":
+            files.keep_dialled(host, dialled(evidence))
+        return _summary(phase, evidence)
+
+    def _ask(self, files: EvidenceFiles, order: dict[str, Any], phase: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"phase": phase, "order": order}
+        if phase != "open":
+            before = files.answer(order["host"], "open") or {}
+            failure = before.get("failure")
+            if failure and failure["kind"] in LASTING:
+                raise _Failure(failure["kind"], f"not tried again: {failure['message']}")
+            if phase == "close":
+                plan, _started = files.plan()
+                recorder = (before.get("evidence") or {}).get("recorder") or {}
+                arguments.update(order=complete(order, plan, files.dialled), handle=recorder.get("handle"))
+        try:
+            returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            raise _Failure("become" if _is_about_become(self, error.message) else "unreachable", error.message) from error
+        except AnsibleError as error:
+            raise _Failure("become" if _is_about_become(self, error.message) else "module", error.message) from error
+        return self._evidence(phase, plain(returned))
+
+    def _evidence(self, phase: str, returned: dict[str, Any]) -> dict[str, Any]:
+        if returned.get("failed") or not returned.get("_ansible_parsed", True):
+            said = "\n".join(str(returned.get(key) or "") for key in ("msg", "module_stderr", "module_stdout"))
+            message = (said.strip() or "the module failed without a word")[-600:]
+            if returned.get("_ansible_parsed", True) and "module_stderr" not in returned:
+                raise _Failure("module", message)
+            if _is_about_become(self, said):
+                raise _Failure("become", message)
+            raise _Failure("python" if returned.get("rc") == 127 or _NO_PYTHON.search(said) else "malformed", message)
+        missing = [part for part in PARTS[phase] if part not in returned]
+        if missing:
+            raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")
+        return {part: returned[part] for part in PARTS[phase]}
+
+    def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
+        """As upstream, which shows what surrounds the JSON to the user as a warning: without what controls a terminal."""
+        shown = "".join(char if char.isprintable() or char in "\n\t" else "?" for char in res.get("stdout", ""))
+        parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": shown}, profile)
+        return parsed
+
+
+def _is_about_become(action: ActionBase, message: str) -> bool:
+    return bool(action._connection.become and _BECOME.search(message))
+
+
+def _summary(phase: str, evidence: dict[str, Any]) -> str:
+    absent = evidence["absent"] if isinstance(evidence["absent"], list) else []
+    lacking = f", {len(absent)} parts not observed" if absent else ""
+    probes = evidence.get("probes")
+    if phase == "try" and isinstance(probes, list):
+        connected = sum(isinstance(probe, dict) and probe.get("outcome") == "connected" for probe in probes)
+        return f"{len(probes)} attempts, {connected} connected{lacking}"
+    recorded = evidence.get("recorder") or evidence.get("recording")
+    return f"{'recorded' if recorded else 'not recorded'}{lacking}"

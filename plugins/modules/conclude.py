@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conclude
+short_description: Judge the evidence of a diagnosis and write its report
+version_added: 0.1.0
+description:
+  - Reads what M(threeway.handshake.plan) and M(threeway.handshake.vantage) left in the report directory, finds where each handshake
+    breaks and why, writes the report, and shows its summary.
+    The role P(threeway.handshake.diagnose#role) calls it last.
+  - Runs on the controller, and once for a play.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Runs the same in check mode, because it changes nothing but the report directory.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  report_dir:
+    description:
+      - The report directory.
+    type: str
+    required: true
+  fail_on:
+    description:
+      - When to fail, after the report has been written.
+      - V(broken) fails when some handshake breaks, V(degraded) also when one completes but something is wrong with it.
+    type: str
+    choices: [never, broken, degraded]
+    default: never
+seealso:
+  - module: threeway.handshake.plan
+  - module: threeway.handshake.vantage
+"""
+
+EXAMPLES = r"""
+- name: Say what was found, and fail if a handshake breaks
+  threeway.handshake.conclude:
+    report_dir: ./handshake-report
+    fail_on: broken
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: Where the report is, or how many handshakes made it fail.
+  returned: always
+  type: str
+  sample: The report is handshake-report/report.json.
+summary:
+  description: How many handshakes there are of each status.
+  returned: when the report could be written
+  type: dict
+  sample: {"flows": 4, "ok": 2, "degraded": 1, "broken": 1, "undetermined": 0}
+report:
+  description: The path of C(report.json) on the controller.
+  returned: when the report could be written
+  type: str
+  sample: handshake-report/report.json
+files:
+  description: The paths of all files of the report on the controller.
+  returned: when the report could be written
+  type: list
+  elements: str
+  sample: [handshake-report/report.json, handshake-report/captures/web-to-db.pcapng]
+"""

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Work out what every host has to do in a diagnosis
+version_added: 0.1.0
+description:
+  - Reads the flows, resolves them against the inventory, and writes a work order for each host into the report directory.
+    The role P(threeway.handshake.diagnose#role) calls it first.
+  - Whatever is wrong with the flows ends it with one sentence that names the flow and the field, before any host is touched.
+  - Runs on the controller, and once for a play.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Runs the same in check mode, because it changes nothing but the report directory.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  flows:
+    description:
+      - Who must be able to shake hands with whom, as a list of mappings or the same as JSON.
+      - A flow has C(clients) (a pattern of inventory hosts), C(servers) (a pattern), and C(port) (a number, a service name, or a list).
+      - Optional are C(name), C(address) (what clients dial, and the only way to name a server outside the inventory), C(via) (a list of
+        inventory hosts on the way, in order), C(timeout) (seconds), C(source) (the address to connect from), and C(service) (the systemd
+        unit that should listen).
+    type: raw
+  client:
+    description:
+      - A pattern of clients, for a flow without a file. It replaces O(flows).
+      - With it, the extra variable C(handshake_address) is the address to dial.
+    type: raw
+  server:
+    description:
+      - A pattern of servers, for a flow without a file.
+    type: raw
+  port:
+    description:
+      - The port, for a flow without a file.
+    type: raw
+  report_dir:
+    description:
+      - The directory on the controller for the results. What an earlier run left in its C(evidence) directory is removed.
+    type: str
+    required: true
+  attempts:
+    description:
+      - How many connections to try for each address.
+    type: int
+    default: 3
+  interval:
+    description:
+      - The seconds between the starts of two attempts.
+    type: float
+    default: 0.2
+  timeout:
+    description:
+      - The seconds after which an application gives up, for flows that do not say it.
+    type: float
+    default: 3.0
+  patience:
+    description:
+      - For how many seconds after that to wait for a late answer.
+    type: float
+    default: 2.0
+  settle:
+    description:
+      - For how many seconds to watch what the server does with an accepted connection.
+    type: float
+    default: 0.25
+  hops:
+    description:
+      - Whether to ask how far SYNs get that nobody answers.
+    type: bool
+    default: true
+  record:
+    description:
+      - Whether to record packets, for which root is needed.
+    type: bool
+    default: true
+seealso:
+  - module: threeway.handshake.vantage
+  - module: threeway.handshake.conclude
+"""
+
+EXAMPLES = r"""
+- name: Work out who does what
+  threeway.handshake.plan:
+    flows:
+      - name: web-to-db
+        clients: web
+        servers: db
+        port: 5432
+    report_dir: ./handshake-report
+  delegate_to: localhost
+  run_once: true
+  register: plan
+"""
+
+RETURN = r"""
+msg:
+  description: The plan in a few words, or what is wrong.
+  returned: always
+  type: str
+  sample: 4 handshakes to try, 2 clients
+entries:
+  description: How many combinations of client, server, address, and port there are.
+  returned: success
+  type: int
+  sample: 4
+phases:
+  description: The phases in which each host takes part.
+  returned: success
+  type: dict
+  sample: {"web1": ["try"], "db1": ["open", "close"]}
+ansible_facts:
+  description: Variables for the plays that follow.
+  returned: success
+  type: dict
+  contains:
+    handshake_hosts:
+      description: The hosts that take part.
+      type: list
+      elements: str
+      sample: [db1, web1]
+not_in_play:
+  description: Hosts with a part in some flow that this play does not reach.
+  returned: success
+  type: list
+  elements: str
+  sample: [db2]
+"""
