@@ -25,8 +25,6 @@ LASTING = ("unreachable", "python", "become")  # kinds of failure that another a
 
 _BECOME = re.compile(r"sudo|doas|\bsu: |pkexec|become|privilege|[Pp]assword (is )?required|[Ii]ncorrect password")
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
-    r"interpreter .* was not found|python[0-9.]*: (command )?not found|python[0-9.]*: No such file|: not found$", re.MULTILINE
-)
 
 
 class _Failure(Exception):
