@@ -12,7 +12,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import MAX_ANSWER, EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 
@@ -23,6 +23,7 @@ PARTS = {
 }
 LASTING = ("unreachable", "python", "become")  # kinds of failure that another attempt in the same run would only repeat
 
+_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _BECOME = re.compile(r"sudo|doas|\bsu: |pkexec|become|privilege|[Pp]assword (is )?required|[Ii]ncorrect password")
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
 
@@ -38,7 +39,7 @@ class _Failure(Exception):
 class ActionModule(ActionBase):
     _supports_check_mode = True
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
@@ -91,8 +92,11 @@ class ActionModule(ActionBase):
             returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
             raise _Failure("become" if _is_about_become(self, error.message) else "unreachable", error.message) from error
-        except AnsibleError as error:
-            raise _Failure("become" if _is_about_become(self, error.message) else "module", error.message) from error
+        except _Failure:
+            raise
+        except Exception as error:  # whatever a connection or become plugin raises concerns this host only
+            message = error.message if isinstance(error, AnsibleError) else f"{type(error).__name__}: {error}"
+            raise _Failure("become" if _is_about_become(self, message) else "module", message) from error
         return self._evidence(phase, plain(returned))
 
     def _evidence(self, phase: str, returned: dict[str, Any]) -> dict[str, Any]:
@@ -103,16 +107,21 @@ class ActionModule(ActionBase):
                 raise _Failure("module", message)
             if _is_about_become(self, said):
                 raise _Failure("become", message)
-            raise _Failure("python" if returned.get("rc") == 127 or _NO_PYTHON.search(said) else "malformed", message)
+            raise _Failure("python" if returned.get("rc") in (126, 127) or _NO_PYTHON.search(said) else "malformed", message)
         missing = [part for part in PARTS[phase] if part not in returned]
         if missing:
             raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")
         return {part: returned[part] for part in PARTS[phase]}
 
     def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
-        """As upstream, which shows what surrounds the JSON to the user as a warning: without what controls a terminal."""
-        shown = "".join(char if char.isprintable() or char in "\n\t" else "?" for char in res.get("stdout", ""))
-        parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": shown}, profile)
+        """As upstream, which shows what surrounds the JSON to the user as a warning: without what controls a terminal.
+
+        The JSON itself is plain ASCII.
+        """
+        output = res.get("stdout", "")
+        if len(output) > MAX_ANSWER:
+            raise _Failure("malformed", f"the host said {len(output)} characters, and {MAX_ANSWER} are the limit")
+        parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": _UNPRINTABLE.sub("?", output)}, profile)
         return parsed
 
 
