@@ -52,8 +52,8 @@ def parse_pairs(text: str) -> Counters:
     counters: Counters = {}
     lines = text.splitlines()
     for names, values in zip(lines[::2], lines[1::2]):
-        group, _, columns = names.partition(": ")
-        same, _, numbers = values.partition(": ")
+        group, _colon, columns = names.partition(": ")
+        same, _colon, numbers = values.partition(": ")
         if same != group or len(columns.split()) != len(numbers.split()):
             raise DecodeError(f"the counters of group {group[:20]!r} have other names than values")
         counters[group] = dict(zip(columns.split(), map(_number, numbers.split())))

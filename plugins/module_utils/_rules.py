@@ -166,7 +166,7 @@ def _covers(prefix: str | None, address: str | None) -> bool:
 
 def _short(prefix: str | None) -> str:
     """A prefix as iproute2 writes it: without the length when it is one address."""
-    address, _, length = (prefix or "").partition("/")
+    address, _slash, length = (prefix or "").partition("/")
     return address if length == ("128" if ":" in address else "32") else prefix or ""
 
 
