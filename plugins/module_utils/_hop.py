@@ -24,7 +24,7 @@ from ._tcp import (
 
 MAX_DESTINATIONS = 16
 MAX_TTL = 16
-WAVE = 4  # TTLs sent at once; the next wave goes only where a hop of this one answered, so that few SYNs reach a silent server
+WAVE = 4  # TTLs sent at once; the next wave goes only where this one shows hops, so that few SYNs reach a silent server
 WAVE_TIME = 0.35  # seconds
 TIME_LIMIT = 1.5  # seconds in all
 
@@ -171,9 +171,10 @@ def _choose(destinations: list[Destination]) -> tuple[list[Destination], list[De
 
 
 def _goes_on(destination: Destination, wave: list[_Step]) -> bool:
-    """Whether a higher TTL can tell more: some hop answered, and no SYN got to an end."""
-    answers = {step.answer for step in wave if step.destination == destination}
-    return "time_exceeded" in answers and answers <= {"time_exceeded", "none"}
+    """Whether higher TTLs can tell more: a hop beyond the first of this wave answered, and no SYN got to an end."""
+    steps = [step for step in wave if step.destination == destination]
+    beyond = any(step.answer == "time_exceeded" for step in steps if step.ttl % WAVE != 1)
+    return beyond and all(step.answer in ("time_exceeded", "none") for step in steps)
 
 
 def _unsettled(steps: list[_Step]) -> bool:

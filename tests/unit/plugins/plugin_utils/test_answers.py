@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What clients dialled becomes the interest of the hosts that recorded them; clients may say anything."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
+
+
+def syn(sport: int, dport: int, isn: int) -> Frame:
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 1, 0x4000, 64, 6, 0, socket.inet_aton("10.0.1.11"), socket.inet_aton("10.0.2.21"))
+    tcp = struct.pack("!HHIIBBHHH", sport, dport, isn, 0, 0x50, 2, 64240, 0, 0)
+    return Frame(1, 2, 0x0800, 0, 4, b"", 40, ip + tcp)
+
+
+def probe(**fields: Any) -> dict[str, Any]:
+    return {"dial": 0, "address": "10.0.2.21", "port": 5432, "local_address": "10.0.1.11", "local_port": 40001, **fields}
+
+
+EVIDENCE = {
+    "probes": [probe(), probe(local_port=40002), probe(dial=1, port=80, local_address=None, local_port=None)],
+    "hops": [{"address": "10.0.2.21", "port": 5432, "local_port": 40009}],
+    "recording": {"frames": pack([syn(40001, 5432, 7), syn(40001, 5432, 7), syn(40009, 5432, 9), syn(41000, 5432, 1)])},
+}
+FIRST = {"dial": 0, "address": "10.0.2.21", "port": 5432, "local": ["10.0.1.11"], "local_ports": [40001, 40002, 40009], "isns": [7, 9]}
+SECOND = {"dial": 1, "address": "10.0.2.21", "port": 80, "local": [], "local_ports": [], "isns": []}
+
+PLAN = Plan(
+    "r", (Entry("a", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None), Entry("b", "web1", "db2", "x", 80, 1, (), 3.0, None)), {}
+)
+
+
+def order(host: str) -> dict[str, Any]:
+    return {"host": host, "pairs": [{"local": "10.0.2.21", "remote": "10.0.1.11", "mark": 0}], "addresses": ["10.0.9.9"], "interest": None}
+
+
+def test_dialled():
+    assert dialled(EVIDENCE) == [FIRST, SECOND]
+    assert dialled({**EVIDENCE, "recording": None})[0]["isns"] is None
+    assert dialled({**EVIDENCE, "recording": {"frames": "%%%"}})[0]["isns"] is None
+
+
+def test_a_server_is_asked_for_its_own_handshakes():
+    done = complete(order("db1"), PLAN, lambda client: {"web1": [FIRST, SECOND]}[client])
+    assert done["interest"] == {"isns": [7, 9], "ports": [40001, 40002, 40009], "addresses": ["10.0.1.11", "10.0.2.21", "10.0.9.9"]}
+    assert done["pairs"] == order("db1")["pairs"]
+
+
+def test_a_host_on_the_way_is_asked_for_both_directions():
+    done = complete(order("r1"), PLAN, lambda _client: [FIRST])
+    assert [(pair["local"], pair["remote"]) for pair in done["pairs"]] == [
+        ("10.0.2.21", "10.0.1.11"),
+        (None, "10.0.2.21"),
+        (None, "10.0.1.11"),
+    ]
+
+
+def test_without_sequence_numbers_the_port_decides_and_without_a_client_nothing_is_wanted():
+    assert complete(order("db2"), PLAN, lambda _client: [FIRST, SECOND])["interest"]["ports"] == [80]
+    assert complete(order("db1"), PLAN, lambda _client: [])["interest"] == {"isns": [], "ports": [], "addresses": ["10.0.9.9"]}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["10.0.2.21", "::1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["frames", *FIRST, *probe()]), inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"probes": JSON | st.lists(JSON), "hops": JSON | st.lists(JSON), "recording": JSON}))
+def test_a_client_may_say_anything(evidence):
+    found = dialled(evidence)
+    json.dumps(complete(order("db1"), PLAN, lambda _client: found))
