@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class SystemdFleet(Machines):
         })  # fmt: skip
         names = hosts_file(parse(self.topology))
         for host in hosts:
-            self._await_boot(host.name)
+            self._await(f"{host.name} has booted", partial(self._has_booted, host.name), BOOT)
             self.write(host.name, "/etc/hosts", names)
             for name, value in host.sysctls.items():
                 self.sysctl(host.name, name, value)
@@ -116,12 +117,15 @@ class SystemdFleet(Machines):
                     continue
             time.sleep(0.02)
 
-    def _await_boot(self, host: str) -> None:
-        give_up = time.monotonic() + BOOT
-        while (state := self.run(host, ["systemctl", "is-system-running"], check=False).stdout.strip()) not in ("running", "degraded"):
+    def _has_booted(self, host: str) -> bool:
+        return self.run(host, ["systemctl", "is-system-running"], check=False).stdout.strip() in ("running", "degraded")
+
+    def _await(self, what: str, is_so: Callable[[], bool], patience: float = PATIENCE) -> None:
+        give_up = time.monotonic() + patience
+        while not is_so():
             if time.monotonic() > give_up:
-                raise FleetError(f"{host} is still {state or 'without an answer'} after {BOOT:.0f} s.")
-            time.sleep(0.1)
+                raise FleetError(f"It is not so after {patience:.0f} s that {what}.")
+            time.sleep(0.05)
 
     def _write_inventory(self, managed: Mapping[str, str], key: Path, root: Path) -> None:
         host_key = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
@@ -161,6 +165,7 @@ class SystemdFleet(Machines):
         self.write(host, f"/etc/systemd/system/{name}.service", f"[Unit]\nDescription=A service of the fleet\n\n[Service]\n{lines}\n")
         self.run(host, ["systemctl", "daemon-reload"])
         self.run(host, ["systemctl", "restart", f"{name}.service"])
+        self._await(f"{name} on {host} listens on {port}", lambda: bool(self.run(host, ["ss", "-Hltn", f"sport = :{port}"]).stdout))
 
 
 def _with_management(topology: Mapping[str, Any], managed: Mapping[str, str]) -> dict[str, Any]:

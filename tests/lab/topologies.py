@@ -28,6 +28,11 @@ def with_hosts(topology: Topology, **changes: Topology) -> Topology:
     return changed
 
 
+def three_hosts() -> Topology:
+    """web1 -- r1 -- db1, with the addresses of the default topology."""
+    return {"hosts": {name: spec for name, spec in default()["hosts"].items() if name in ("web1", "r1", "db1")}}
+
+
 def two_routers() -> Topology:
     """web1 -- r1 -- r2 -- db1."""
     return {

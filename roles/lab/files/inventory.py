@@ -31,11 +31,11 @@ def inventory_text(hosts: list[Host], processes: Mapping[str, Mapping[str, int]]
 
 
 def grouped_inventory(hosts: list[Host], common: Mapping[str, Any], reach: Mapping[str, Mapping[str, Any]]) -> str:
-    """An inventory of `hosts` in their groups: `common` variables, and per host how to reach it, its data address, its own variables."""
-    lines = ["all:", "  vars:", *_fields(common, 4), "  hosts:"]
+    """An inventory of `hosts` in their groups. Each host has every variable itself, so that it can be handed to add_host as it is."""
+    lines = ["all:", "  hosts:"]
     for host in hosts:
         address = {"handshake_address": host.literals()[0]} if host.literals() else {}
-        lines += [f"    {host.name}:", *_fields({**reach[host.name], **address, **host.variables}, 6)]
+        lines += [f"    {host.name}:", *_fields({**common, **reach[host.name], **address, **host.variables}, 6)]
     groups: dict[str, list[str]] = {}
     for host in hosts:
         for group in host.groups:

@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 FABRIC = "fabric"
 IFNAMSIZ = 15
@@ -22,6 +22,9 @@ HOST_FIELDS = {"interfaces", "routes", "forward", "sysctls", "listen", "groups",
 FORWARDING = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
 # To be set before a host has interfaces: without duplicate address detection its IPv6 addresses are usable at once.
 AT_ONCE = {"net.ipv6.conf.all.accept_dad": "0", "net.ipv6.conf.default.accept_dad": "0"}
+
+
+_Part = TypeVar("_Part", dict[Any, Any], list[Any])
 
 
 class LabError(Exception):
@@ -73,21 +76,30 @@ def _host(name: str, spec: Any) -> Host:
     unknown = sorted(set(spec) - HOST_FIELDS)
     if unknown:
         raise LabError(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(HOST_FIELDS))}.")
-    interfaces = spec.get("interfaces") or {}
-    sysctls = {str(key): str(value) for key, value in (spec.get("sysctls") or {}).items()}
+    interfaces, sysctls = _part(where, spec, "interfaces", dict), _part(where, spec, "sysctls", dict)
+    sysctls = {str(key): str(value) for key, value in sysctls.items()}
     host = Host(
         name=name,
         interfaces=tuple(_interface(where, str(key), value) for key, value in interfaces.items()),
-        routes=tuple(_one_line(where, route) for route in spec.get("routes") or ()),
+        routes=tuple(_one_line(where, route) for route in _part(where, spec, "routes", list)),
         sysctls={**(FORWARDING if spec.get("forward") else {}), **sysctls},
-        listen=tuple(_tcp_port(where, port) for port in spec.get("listen") or ()),
-        groups=tuple(str(group) for group in spec.get("groups") or ()),
-        variables=dict(spec.get("vars") or {}),
+        listen=tuple(_tcp_port(where, port) for port in _part(where, spec, "listen", list)),
+        groups=tuple(str(group) for group in _part(where, spec, "groups", list)),
+        variables=_part(where, spec, "vars", dict),
     )
     for interface in host.interfaces:
         if len(host.port(interface)) > IFNAMSIZ:
             raise LabError(f"{where}: {host.port(interface)!r} names a switch port and may not be longer than {IFNAMSIZ} characters.")
     return host
+
+
+def _part(where: str, spec: Mapping[str, Any], field: str, kind: type[_Part]) -> _Part:
+    value = spec.get(field)
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise LabError(f"{where}: {field!r} must be a {'mapping' if kind is dict else 'list'}, not {value!r}.")
+    return value
 
 
 def _interface(where: str, name: str, spec: Any) -> Interface:
