@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words as words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._ladder import ROWS, at, ladder, sightings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._ladder import ROWS, at, ladder, retransmission, sightings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._matrix import matrix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._page import PAGE, SCRIPT, STYLE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import file_name
@@ -60,6 +60,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         words=words,
         sightings=sightings,
         at=at,
+        retransmission=retransmission,
         key=id,
         style=Markup(STYLE),
         script=Markup(SCRIPT),

@@ -56,6 +56,7 @@ class _Line:
 class _Canvas:
     """Where columns and times stand on the page."""
 
+    width: float
     gap: float
     heights: dict[float, float]
     pauses: list[tuple[float, float]]
@@ -69,12 +70,12 @@ def ladder(flow: Flow, attempt: int) -> Markup:
     """The SVG of that attempt; nothing where no packet of it was seen."""
     packets = [packet for packet in flow.packets if packet.attempt == attempt and packet.seen]
     vantages = _columns(flow)
-    lines = [line for packet in packets[:ROWS] if (line := _line(packet, vantages, swallowed=_swallowed(packet, packets, flow)))]
+    lines = [line for packet in packets[:ROWS] if (line := _line(packet, vantages, lost=packet.lost or _vanished(packet, packets, flow)))]
     if not lines:
         return Markup()
     lines.sort(key=lambda line: line.start_ms)
     canvas = _canvas(lines, len(vantages))
-    width, height = canvas.x(len(vantages) - 1) + _RIGHT, canvas.bottom + 30
+    width, height = canvas.width, canvas.bottom + 30
     parts = [
         Markup('<svg class="ladder" role="img" viewBox="0 0 {0:.0f} {1:.0f}" width="{0:.0f}" height="{1:.0f}">').format(width, height),
         Markup("<title>{}</title>").format(f"Ladder diagram of attempt {attempt + 1}: {_spoken(lines)}"),
@@ -98,23 +99,24 @@ def _columns(flow: Flow) -> tuple[Vantage, ...]:
     return (*flow.vantages, Vantage(flow.address, "server", False, "no vantage point of its own", None, None))
 
 
-def _swallowed(packet: Packet, packets: list[Packet], flow: Flow) -> bool:
-    """Whether the host where the report saw this packet last took it in and never answered it: it was repeated, or nothing came."""
+def _vanished(packet: Packet, packets: list[Packet], flow: Flow) -> bool:
+    """Whether this is the packet that the report saw last at that host: its other end never answered it, or it had to be repeated."""
     if packet.kind != flow.leg or flow.status not in ("broken", "undetermined") or flow.last_seen is None:
         return False
     last = packet.seen[-1]
-    if (last.host, last.direction) != (flow.last_seen[0], "in"):
+    if last.host != flow.last_seen[0]:
         return False
+    answering = {"client", "server"} if last.direction == "out" else {later.sender for later in packets}
     for later in packets:
         if later.t_ms > packet.t_ms:
             if later.sender == packet.sender and later.kind == packet.kind:
                 return True
-            if later.sender != packet.sender and later.transmission == 1:
+            if later.sender != packet.sender and later.sender in answering and later.transmission == 1:
                 return False
     return True
 
 
-def _line(packet: Packet, vantages: tuple[Vantage, ...], *, swallowed: bool) -> _Line | None:
+def _line(packet: Packet, vantages: tuple[Vantage, ...], *, lost: bool) -> _Line | None:
     columns = {vantage.host: index for index, vantage in reversed(list(enumerate(vantages)))}
     seen = sorted((sighting for sighting in packet.seen if sighting.host in columns), key=lambda sighting: sighting.t_ms)
     if not seen:
@@ -128,8 +130,8 @@ def _line(packet: Packet, vantages: tuple[Vantage, ...], *, swallowed: bool) -> 
         latest = max(latest, sighting.t_ms)
         points.append((columns[sighting.host], latest))
     origin = points[0][0] - 0.5 * onward if sender is None else sender
-    end, doubt = _end(packet, seen[-1], points[-1][0], onward, vantages)
-    return _Line(packet, onward, origin, tuple(points), end, doubt, sender is None, packet.lost or swallowed)
+    end, doubt = _end(packet, seen[-1], points[-1][0], onward, vantages, lost=lost)
+    return _Line(packet, onward, origin, tuple(points), end, doubt, sender is None, lost)
 
 
 def _sender(packet: Packet, vantages: tuple[Vantage, ...], columns: dict[str, int]) -> int | None:
@@ -148,12 +150,14 @@ def _onward(sender: int | None, first: int, last: int, final: int) -> int:
     return 1 if last == final else -1
 
 
-def _end(packet: Packet, sighting: Sighting, last: int, onward: int, vantages: tuple[Vantage, ...]) -> tuple[float, int | None]:
+def _end(
+    packet: Packet, sighting: Sighting, last: int, onward: int, vantages: tuple[Vantage, ...], *, lost: bool
+) -> tuple[float, int | None]:
     """Where the line ends; for a packet lost between hosts also the next host that would have seen it."""
     goal = 0 if onward < 0 else len(vantages) - 1
     if sighting.direction != "out" or last == goal:
         return last, None
-    if packet.lost:
+    if lost:
         watched = next((column for column in range(last + onward, goal, onward) if vantages[column].recorded), goal)
         return (last + watched) / 2, watched
     return (last if packet.kind in ("arp", "nd", "icmp") else goal), None
@@ -168,13 +172,15 @@ def _canvas(lines: list[_Line], columns: int) -> _Canvas:
         if before is not None:
             pause = t_ms - before
             step = min(4 + 9 * math.log10(1 + pause / 0.02), 40)
+            step = max(step, 26) if t_ms in starts else step
             if pause >= _PAUSE_MS:
-                pauses.append((y + 24, pause))
                 step += 14
-            y += max(step, 26) if t_ms in starts else step
+                pauses.append((y + step / 2 + 4, pause))
+            y += step
         heights[t_ms] = y
         before = t_ms
-    return _Canvas(min(max(_WIDTH / max(columns - 1, 1), 200), 400), heights, pauses, y)
+    gap = min(max(_WIDTH / max(columns - 1, 1), 200), 640)
+    return _Canvas(_LEFT + gap * (columns - 1) + _RIGHT, gap, heights, pauses, y)
 
 
 def _column(x: float, vantage: Vantage, height: float) -> Markup:
@@ -221,22 +227,26 @@ def _drawn(line: _Line, canvas: _Canvas) -> Markup:
     else:
         way = [(origin, y), *points, (end, tip)]
         parts.append(_head(next((point for point in reversed(way) if point[0] != end), (origin, y)), (end, tip)))
-    parts += [_label(line, origin, y), Markup("</g>")]
+    room = canvas.width - origin if line.onward > 0 else origin - _AXIS - 60
+    parts += [_label(line, origin, y, room), Markup("</g>")]
     return Markup("").join(parts)
 
 
-def _label(line: _Line, x: float, y: float) -> Markup:
+def _label(line: _Line, x: float, y: float, room: float) -> Markup:
     packet = line.packet
-    origin = f"from {clip(packet.sender, 40)} " if line.stranger and packet.sender else ""
+    again = f" {told}" if (told := retransmission(packet)) else ""
+    origin = f"from {packet.sender} " if line.stranger and packet.sender not in packet.detail else ""
+    label = clip(packet.label, 32)
+    letters = int((room - 8 * len(label + again)) / 6.5)
     return Markup(
         '<text class="label" x="{:.0f}" y="{:.0f}" text-anchor="{}"><tspan class="what">{}</tspan>{}<tspan class="more"> {}</tspan></text>'
     ).format(
         x + 9 * line.onward,
         y - 6,
         "start" if line.onward > 0 else "end",
-        clip(packet.label, 32),
-        Markup('<tspan class="again"> retransmission {}</tspan>').format(packet.transmission - 1) if packet.transmission > 1 else "",
-        clip(origin + packet.detail, 64),
+        label,
+        Markup('<tspan class="again">{}</tspan>').format(again) if again else "",
+        clip(origin + packet.detail, min(max(letters, 0), 80)),
     )
 
 
@@ -257,6 +267,11 @@ def _cross(x: float, y: float) -> Markup:
 def _told(packet: Packet) -> str:
     """A packet in words, for the tooltip and for those who cannot see the picture."""
     return f"{packet.label} {packet.detail}".strip() + ": " + ", ".join(sightings(packet)) + ("; then lost" if packet.lost else "")
+
+
+def retransmission(packet: Packet) -> str:
+    """``retransmission 2``, for packets that a kernel sends again until they are answered; an ACK is not one of them."""
+    return f"retransmission {packet.transmission - 1}" if packet.transmission > 1 and packet.kind in ("syn", "syn_ack", "fin") else ""
 
 
 def at(t_ms: float) -> str:

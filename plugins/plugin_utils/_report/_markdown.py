@@ -74,9 +74,8 @@ def _cause(cause: Cause) -> Iterator[str]:
         yield from (f"- against it: {markdown(sentence)}" for sentence in cause.against)
     if cause.fix:
         at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path") else ""
-        risk = f" (risk: {cause.fix.risk})" if cause.fix.risk else ""
         yield ""
-        yield f"**Fix** {markdown(f'{at}{cause.fix.summary}{risk}')}"
+        yield f"**Fix** {markdown(at + cause.fix.summary + words.risk(cause.fix))}"
 
 
 def _destinations(report: Report) -> Iterator[str]:

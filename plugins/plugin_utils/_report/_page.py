@@ -25,7 +25,7 @@ PAGE = """\
   {% for sentence in cause.against %}<p class="against"><b>Against it:</b> {{ sentence }}</p>{% endfor %}
   {% if cause.fix %}
   <p class="fix"><b>Fix</b>{% if cause.fix.host and cause.fix.host != "path" %} on {{ cause.fix.host }}{% endif %}: {{ cause.fix.summary }}
-    {% if cause.fix.risk %}<span class="risk">risk: {{ cause.fix.risk }}</span>{% endif %}</p>
+    <span class="risk">{{ words.risk(cause.fix) }}</span></p>
   {% endif %}
 </section>
 {% endmacro %}
@@ -90,7 +90,7 @@ PAGE = """\
       <tbody>
       {% for packet in flow.packets %}
       <tr><td>{{ packet.attempt + 1 }}</td><td class="n">{{ at(packet.t_ms) }}</td>
-        <td>{{ packet.label }}{% if packet.transmission > 1 %} (again){% endif %}</td><td>{{ packet.detail }}</td>
+        <td>{{ packet.label }} {{ retransmission(packet) }}</td><td>{{ packet.detail }}</td>
         <td>{{ sightings(packet) | join(", ") }}{% if packet.lost %} <b class="lost">then lost</b>{% endif %}</td></tr>
       {% endfor %}
       </tbody></table></div>

@@ -139,8 +139,7 @@ class _Terminal:
             yield from self.note("against", sentence)
         if cause.fix:
             at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path", cause.host) else ""
-            risk = f"   (risk: {cause.fix.risk})" if cause.fix.risk else ""
-            yield from self.note("fix", f"{at}{cause.fix.summary}{risk}", "ok")
+            yield from self.note("fix", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
 
     def faint(self, text: str) -> Iterator[str]:
         """Two lines at most: evidence is quoted in full elsewhere."""

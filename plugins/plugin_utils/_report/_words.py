@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Flow, Report
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Fix, Flow, Report
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
@@ -35,6 +35,8 @@ def verdict(flow: Flow) -> str:
         said = cause.title or cause.code if cause else f"{packet} sometimes lost {place(flow)}"
     elif _never_sent(flow):
         said = f"{packet} never sent by {flow.client}"
+    elif not flow.segment and flow.last_seen:
+        said = f"{packet} {place(flow)}"
     elif _refused(flow):
         said = f"{packet} refused {place(flow)}"
     else:
@@ -43,15 +45,22 @@ def verdict(flow: Flow) -> str:
 
 
 def place(flow: Flow) -> str:
-    """``at db1``, ``between r1 and db1``, ``on the path``"""
+    """``at db1``, ``between r1 and db1``, ``on the path``, ``last seen at db1``"""
     cause = flow.cause
     if cause and cause.host not in ("", "path"):
         return f"at {cause.host}"
     if flow.between:
         return "between {} and {}".format(*flow.between)
+    if not flow.segment and flow.last_seen:
+        return f"last seen at {flow.last_seen[0]}"
     if flow.segment.startswith("server.") and flow.server:
         return f"at {flow.server}"
     return f"at {flow.client}" if flow.segment.startswith("client.") else "on the path"
+
+
+def risk(fix: Fix) -> str:
+    """`` (risk: low)``, or `` (advice)`` where only a person can do it."""
+    return " (advice)" if fix.risk == "advice" else f" (risk: {fix.risk})" if fix.risk else ""
 
 
 def connects(flow: Flow) -> str:

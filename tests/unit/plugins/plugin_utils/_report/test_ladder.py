@@ -95,6 +95,19 @@ def test_a_server_that_is_no_vantage_point_has_a_column(flow: Flow) -> None:
     assert [line.get("class") for line in svg.iter("polyline")] == ["guess"]
 
 
+def test_a_lost_packet_that_a_router_answered_did_not_arrive(flow: Flow) -> None:
+    answer = packet(seen=[("web1", "eth0", "in", 0.2)], packet="icmp", **{"from": "192.0.2.9"})
+    flow |= {"last_seen": {"host": "web1", "interface": "eth0"}, "vantages": flow["vantages"][:1]}
+    flow["timeline"] = [packet(seen=[("web1", "eth0", "out", 0.0)]), answer]
+    svg = drawn(flow)
+    assert columns(svg)["web1"] < crosses(svg)[0] < columns(svg)["10.0.3.31"]
+
+
+def test_a_second_ack_is_no_retransmission(flow: Flow) -> None:
+    flow["timeline"] = [packet(seen=[("web1", "eth0", "out", 0.0)], packet="ack", transmission=2)]
+    assert not [span for span in drawn(flow).iter("tspan") if span.get("class") == "again"]
+
+
 def test_time_runs_down_even_where_clocks_disagree(flow: Flow) -> None:
     flow["timeline"] = [
         packet(seen=[("web1", "eth0", "out", 5.0), ("cache1", "eth0", "in", 4.0)]),
