@@ -95,7 +95,7 @@ docs: setup  ## docs/causes.md from the catalogue in the code
 	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_causes.py
 
 changelog: setup  ## CHANGELOG.md from the fragments, for the version in galaxy.yml
-	antsibull-changelog release
+	antsibull-changelog release --reload-plugins --update-existing
 
 constraints:  ## constraints.txt anew, from requirements.txt and a fresh environment
 	'$(PYTHON)' -m venv --clear build/constraints
