@@ -225,6 +225,17 @@ class Case:
         held = {(entry.remote, entry.remote_port) for entry in self.server.after.sockets if entry.state == state}
         return sum(bool(held & self.client_endpoints(attempt)) for attempt in self.subject)
 
+    def accepted_by_server(self) -> tuple[Evidence, ...]:
+        """Signs that the server's TCP took the SYN and tried to answer: half-open sockets, or SYN-ACK timers that ran out."""
+        if self.server is None:
+            return ()
+        half_open, timeouts = self.server_sockets("SYN_RECV"), self.server.delta("TcpExt", "TCPTimeouts") or 0
+        if half_open:
+            return (self.saw(self.server, "inet_diag", f"{plural(half_open, 'socket')} of this flow in SYN-RECV: the SYN was accepted"),)
+        if timeouts >= len(self.subject):
+            return (self.saw(self.server, "counter TCPTimeouts", f"+{timeouts}: SYN-ACKs were made and not acknowledged"),)
+        return ()
+
     def client_endpoints(self, attempt: Attempt) -> set[tuple[str, int]]:
         """How the server may know the client's end of an attempt."""
         ends = {(row.packet.src, row.packet.tcp.sport) for row in attempt.of("syn") if row.packet.tcp}

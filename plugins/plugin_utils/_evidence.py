@@ -292,13 +292,15 @@ class Host:
         return self.after or self.before
 
     def delta(self, group: str, *names: str) -> int | None:
-        """How far counters of ``group`` rose between the two snapshots, summed; ``None`` when that was not observed."""
+        """How far counters of ``group`` rose between the two snapshots, summed.
+
+        ``None`` when that was not observed, or when this kernel counts no such thing (docs/evidence.md).
+        """
         if self.before is None or self.after is None or self.before.counters is None or self.after.counters is None:
             return None
-        if group not in self.after.counters:
-            return None
-        was, now = self.before.counters.get(group, {}), self.after.counters[group]
-        return sum(now.get(name, 0) - was.get(name, 0) for name in names)
+        was, now = self.before.counters.get(group, {}), self.after.counters.get(group, {})
+        known = [name for name in names if name in now]
+        return sum(now[name] - was.get(name, 0) for name in known) if known else None
 
     def sysctl(self, name: str) -> int | None:
         """A whole-number sysctl, or ``None`` when it is unknown here."""
@@ -327,6 +329,16 @@ class Host:
             if entry.address == address and interface in (None, entry.interface):
                 return entry
         return None
+
+    def unanswered_requests(self, address: str) -> int:
+        """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""
+        requests = 0
+        for sighting in self.sightings or ():
+            message = sighting.packet.neighbour
+            if message and message.operation == "reply" and message.sender == address and sighting.direction == "in":
+                return 0
+            requests += bool(message and message.operation == "request" and message.target == address and sighting.direction == "out")
+        return requests
 
     def link(self, name: str | None) -> Link | None:
         for entry in (self.snapshot.links if self.snapshot else None) or ():

@@ -39,6 +39,8 @@ def fate_of(case: Case, attempt: Attempt) -> Fate:
         return Fate("late", "syn_ack", None, case.client.name, row=_first(attempt.of("syn_ack")))
     if not _left_client(case, attempt):
         return _kept(case, attempt)
+    if probe.final_errno == "ECONNRESET" and _seen_at(attempt.of("ack", "client"), (case.client, "out")):
+        return Fate("reset_after", None, "server.application", case.server.name if case.server else "path", row=_first(attempt.of("rst")))
     icmp = _icmp_answer(case, attempt)
     if icmp:
         return icmp

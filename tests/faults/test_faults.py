@@ -31,7 +31,7 @@ def test_fault(fault: Fault) -> None:
 def kernel_agrees(fleet: Fleet, fault: Fault) -> None:
     """The oracle that nobody here wrote: does connect() do what the fault says?"""
     if fault.kernel:
-        said = fleet.connect(fault.flow.client, fault.flow.address, fault.flow.port, fault.flow.timeout, fault.flow.source)
+        said = fleet.connect(fault.flow.client, fault.flow.address, fault.flow.port, fault.flow.timeout, source=fault.flow.source)
         assert said in fault.kernel.split(), f"the kernel says {said} where the fault says {fault.kernel}"
 
 

@@ -259,7 +259,7 @@ def _link_down(case: Case) -> Finding | None:
 def _neighbour_unresolved(case: Case) -> Finding | None:
     gateway, interface = case.gateway
     entry = case.client.neighbour(gateway, interface)
-    asked = _unanswered_requests(case, gateway)
+    asked = case.client.unanswered_requests(gateway)
     failed = entry is not None and entry.state in _UNRESOLVED
     if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
         return None
@@ -278,18 +278,6 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
         detail={"next_hop": gateway, "interface": interface},
         fix=Fix("neighbour", case.client.name, f"bring {gateway} back, or correct the route that makes it the next hop", "advice"),
     )
-
-
-def _unanswered_requests(case: Case, address: str) -> int:
-    """ARP requests or neighbour solicitations for an address that nobody answered in the recording."""
-    requests = replies = 0
-    for sighting in case.client.sightings or ():
-        message = sighting.packet.neighbour
-        if message and message.operation == "request" and message.target == address and sighting.direction == "out":
-            requests += 1
-        elif message and message.operation == "reply" and message.sender == address and sighting.direction == "in":
-            replies += 1
-    return 0 if replies else requests
 
 
 CAUSES = (

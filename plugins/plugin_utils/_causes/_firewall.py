@@ -25,7 +25,8 @@ def _firewall_drop(case: Case) -> Finding | None:
         return None
     if kind == "ignored_ack":
         return _dropped(case, server, RECEIVING, "server.firewall", "ack", "the final ACK")
-    if case.server_sockets("SYN_RECV"):
+    inbound, outbound = (droppers(server, hooks, case.family) for hooks in (RECEIVING, SENDING))
+    if outbound != [] and (case.accepted_by_server() or inbound == []):
         return _dropped(case, server, SENDING, "server.firewall", "syn_ack", "the SYN-ACK")
     return _dropped(case, server, RECEIVING, "server.firewall", "syn", "the SYN")
 
@@ -41,17 +42,12 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
         host.name,
         segment,
         f"{packet} is dropped inside {host.name}, most likely by its firewall ({direction})",
-        (*case.passage(), *_half_open(case, host, leg), case.saw(host, "nfnetlink base chains", named)),
+        (*case.passage(), *(case.accepted_by_server() if leg == "syn_ack" else ()), case.saw(host, "nfnetlink base chains", named)),
         leg=leg,
         detail={"direction": direction, "chains": chains or []},
         undecided=(f"the counters of the {direction} rules on {host.name} would name the rule",),
         fix=_allow(case, host),
     )
-
-
-def _half_open(case: Case, host: Host, leg: Leg) -> tuple[Evidence, ...]:
-    count = case.server_sockets("SYN_RECV") if host is case.server and leg != "syn" else 0
-    return (case.saw(host, "inet_diag", f"{plural(count, 'socket')} of this flow in SYN-RECV: the SYN was accepted"),) if count else ()
 
 
 def _allow(case: Case, host: Host) -> Fix:
@@ -216,19 +212,22 @@ def _swallowers(case: Case) -> list[tuple[Host, str]]:
 
 
 def _redirected_to_proxy(case: Case) -> Finding | None:
-    row = case.fate.row
-    answered = next((row for row in case.rows("syn") if row.at(case.client.name, "in")), None)
-    diverted = next((seen for row in case.rows("syn") for seen in row.seen if seen.interface == "lo"), None)
-    if row is None or diverted is None or answered is None or not answered.packet.tcp:
+    """connect() succeeded and no SYN left: a process of the client's own answered."""
+    chains = droppers(case.client, ("output",), case.family)
+    if chains == []:
         return None
-    end = diverted.packet.tcp.dport if diverted.packet.tcp else 0
+    unseen = case.server is not None and case.server.saw_everything and not case.arrived
     return Finding(
-        "likely",
+        "likely" if chains else "possible",
         case.client.name,
         "client.firewall",
-        f"{case.client.name} redirects the connection to a process of its own ({diverted.packet.dst} port {end}); {case.target} never "
-        "sees it",
-        (case.saw(case.client, "capture", f"the SYN went over lo to {diverted.packet.dst} port {end}, and to no wire"),),
+        f"{case.client.name} redirects the connection to a process of its own; {case.target} never sees it",
+        (
+            case.saw(case.client, "connect()", f"connected, {plural(len(case.subject), 'attempt')}"),
+            case.saw(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),
+            *([case.saw(case.server, "capture", "no SYN of this flow arrived")] if unseen and case.server else []),
+            *([case.saw(case.client, "nfnetlink base chains", f"chains that could: {', '.join(chains[:5])}")] if chains else []),
+        ),
         leg="syn",
         fix=Fix(
             "firewall", case.client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {case.client.name}", "disruptive"
@@ -242,7 +241,8 @@ CAUSES = (
         "The client's firewall redirects the connection to a local proxy",
         ("client.firewall",),
         ("diverted",),
-        "The handshake completes while the SYN goes over the loopback interface and to no wire.",
+        "Argued by elimination: connect() succeeds while the client's complete recording shows no SYN on any interface, and the client "
+        "has output chains that could redirect.",
         "The SYN leaves through an interface.",
         _redirected_to_proxy,
     ),

@@ -22,7 +22,9 @@ def droppers(host: Host, hooks: tuple[str, ...], family: int) -> list[str] | Non
     if known is None or known.netfilter is None:
         return None
     chains = [f"{chain.family} {chain.table} {chain.chain}" for chain in known.netfilter if _may_drop(chain, hooks, family)]
-    return chains + [f"legacy iptables table {table}" for table in known.iptables_legacy or () if _legacy_family(table) in (None, family)]
+    if known.iptables_legacy is None:
+        return chains or None
+    return chains + [f"legacy iptables table {table}" for table in known.iptables_legacy if _legacy_family(table) in (None, family)]
 
 
 def _may_drop(chain: BaseChain, hooks: tuple[str, ...], family: int) -> bool:

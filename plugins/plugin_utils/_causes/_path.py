@@ -167,11 +167,11 @@ def _path_loss(case: Case) -> Finding | None:
 
 
 def _losses(case: Case, forward: bool) -> tuple[int, int]:
-    """SYNs and ACKs (forward) or SYN-ACKs (return) of all attempts that one end sent, and how many of them the other end did not see."""
+    """Packets of the lost kind in all attempts: how many one end sent, and how many of them the other end did not see."""
     here, there = (case.client.name, case.server.name) if case.server else ("", "")
     if not forward:
         here, there = there, here
-    kinds = ("syn", "ack") if forward else ("syn_ack",)
+    kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.fate.kind]
     until = case.client.recorded_until or 0.0  # a server repeats its SYN-ACK long after the client's recorder has stopped
     rows = [
         row
@@ -230,6 +230,8 @@ def _path_reset(case: Case) -> Finding | None:
     server, row = case.server, case.fate.row
     if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
         return None
+    if server.owns(case.address) is False and not case.arrived:
+        return None  # the RST may well come from the machine that has the address
     via = next((via for via in case.vias if row.at(via.name, "out") and not row.at(via.name, "in")), None)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"

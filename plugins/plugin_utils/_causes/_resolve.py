@@ -45,6 +45,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
             case.saw(server, "rtnetlink addresses", f"{server.name} has {owned}"),
             *([Evidence(server.name, "capture", "no SYN of this flow arrived")] if server.saw_everything else []),
         ),
+        leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
         fix=Fix("dns", case.client.name, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}", "advice"),
     )

@@ -124,16 +124,17 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
     entry = server.neighbour(next_hop, route.interface)
     if entry is None or entry.state not in ("FAILED", "INCOMPLETE"):
         return None
-    half_open = case.server_sockets("SYN_RECV")
+    accepted, asked = case.accepted_by_server(), server.unanswered_requests(next_hop)
     return Finding(
-        "proven" if half_open and case.arrived else "likely",
+        "proven" if case.arrived and (accepted or asked) else "likely",
         server.name,
         "server.egress",
         f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped",
         (
             *case.passage(),
             case.saw(server, "rtnetlink neighbour", f"{next_hop} on {entry.interface} is {entry.state}"),
-            *([case.saw(server, "inet_diag", f"{plural(half_open, 'socket')} of this flow in SYN-RECV")] if half_open else []),
+            *([case.saw(server, "capture", f"{plural(asked, 'request')} for {next_hop} left {server.name}, no reply")] if asked else []),
+            *accepted,
         ),
         leg="syn_ack",
         detail={"next_hop": next_hop, "interface": entry.interface},
@@ -177,7 +178,8 @@ CAUSES = (
         "The server's next hop back does not answer",
         ("server.egress",),
         ("unanswered", "silent"),
-        "The server holds the flow in SYN-RECV, no SYN-ACK leaves it, and its next hop back to the client is FAILED or INCOMPLETE.",
+        "The SYN enters the server and no SYN-ACK leaves it, its next hop back is FAILED or INCOMPLETE, and its requests for the next "
+        "hop stay unanswered or its SYN-ACK timers run out.",
         "The next hop is resolved.",
         _return_neighbour_unresolved,
     ),

@@ -331,7 +331,7 @@ CAUSES = (
         "InCsumErrors rises by the SYNs.",
         "The counter does not move.",
         _counted_drop(
-            (("Tcp", "InCsumErrors"), ("Ip", "InCsumErrors")),
+            (("Tcp", "InCsumErrors"), ("IpExt", "InCsumErrors")),
             "its checksum is wrong",
             "advice",
             "look for broken checksum offload on the way (ethtool -K IF tx off rx off), tunnels and virtual switches",

@@ -11,7 +11,7 @@ LIKELY = ("likely",)  # the rule itself is not named yet
 
 
 def chain(hook: str, rule: str) -> str:
-    return f"table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept; {rule}; }} }}"
+    return f"table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept; {rule}; }}\n}}"
 
 
 def firewalled(host: str, hook: str, rule: str, fleet: Machines) -> None:
@@ -122,4 +122,4 @@ def stateful_server(fleet: Machines) -> None:
 )
 def redirected(fleet: Machines) -> None:
     fleet.listen("web1", "127.0.0.1", 3128)
-    fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport 5432 redirect to :3128; } }")
+    fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport 5432 redirect to :3128; }\n}")

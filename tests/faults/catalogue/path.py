@@ -136,20 +136,22 @@ def lossy_way(fleet: Machines) -> None:
 def transparent_proxy(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     fleet.listen("r1", "0.0.0.0", 3128)
-    fleet.nft("r1", "table ip nat { chain prerouting { type nat hook prerouting priority -100; tcp dport 5432 redirect to :3128; } }")
+    fleet.nft("r1", "table ip nat { chain prerouting { type nat hook prerouting priority -100; tcp dport 5432 redirect to :3128; }\n}")
 
 
 @fault("nat_not_undone", "timeout", code="nat_not_undone", host="path", leg="syn_ack", segment="path.return")
 def source_translated_on_the_way_back(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     rules = f"tcp sport 5432 {SYN_ACK} ip saddr set 10.0.2.200"
-    fleet.nft("r1", f"table ip raw {{ chain prerouting {{ type filter hook prerouting priority -300; {rules}; }} }}")
+    fleet.nft("r1", f"table ip raw {{ chain prerouting {{ type filter hook prerouting priority -300; {rules}; }}\n}}")
 
 
 @twin("nat", flow=Flow("10.0.2.200", dial="10.0.2.200"))
 def translated_both_ways(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
-    fleet.nft("r1", f"table ip nat {{ chain prerouting {{ type nat hook prerouting priority -100; ip daddr 10.0.2.200 dnat to {DB1}; }} }}")
+    fleet.nft(
+        "r1", f"table ip nat {{ chain prerouting {{ type nat hook prerouting priority -100; ip daddr 10.0.2.200 dnat to {DB1}; }}\n}}"
+    )
 
 
 @fault(

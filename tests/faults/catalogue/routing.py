@@ -8,10 +8,19 @@ import json
 
 from tests.faults._fault import DB1, Flow, fault, twin
 from tests.lab._machines import Machines
+from tests.lab.topologies import Topology, at, default
 
 
 def service(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
+
+
+def two_legs() -> Topology:
+    """The default topology with a second wire between web1 and r1."""
+    topology = default()
+    topology["hosts"]["web1"]["interfaces"]["eth1"] = at("side", 4, 11)
+    topology["hosts"]["r1"]["interfaces"]["eth2"] = at("side", 4, 1)
+    return topology
 
 
 def second_way(fleet: Machines, host: str, network: str) -> None:
@@ -40,14 +49,20 @@ def server_is_strict(fleet: Machines) -> None:
     host="web1",
     leg="syn_ack",
     segment="client.ingress",
-    flow=Flow(source="10.0.1.11"),
+    topology=two_legs,
 )
 def client_is_strict(fleet: Machines) -> None:
+    """The SYN leaves by eth0, the SYN-ACK comes in by eth1."""
     service(fleet)
-    fleet.run("web1", ["ip", "route", "add", "10.0.2.0/24", "via", "10.0.1.1", "table", "100"])
-    fleet.run("web1", ["ip", "rule", "add", "from", "all", "iif", "lo", "lookup", "100", "priority", "100"])
-    second_way(fleet, "web1", "10.0.2.0/24")
+    fleet.run("r1", ["ip", "route", "add", "10.0.1.11/32", "via", "10.0.4.11"])
     strict(fleet, "web1")
+
+
+@twin("rp_filter_drop/client", topology=two_legs)
+def client_is_loose(fleet: Machines) -> None:
+    service(fleet)
+    fleet.run("r1", ["ip", "route", "add", "10.0.1.11/32", "via", "10.0.4.11"])
+    fleet.sysctl("web1", "net.ipv4.conf.all.rp_filter", 2)
 
 
 @twin("rp_filter_drop")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tests.faults._fault import DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.firewall import chain
 from tests.lab._machines import Machines
 
 REFUSED = {"kernel": "ECONNREFUSED", "host": "db1", "leg": "syn", "segment": "server.socket"}
@@ -22,10 +23,7 @@ def nothing_listens_ipv6(fleet: Machines) -> None:
 
 @fault("no_listener/scary-firewall", code="no_listener", **REFUSED)
 def nothing_listens_behind_rules(fleet: Machines) -> None:
-    fleet.nft(
-        "db1",
-        "table inet t { chain i { type filter hook input priority 0; tcp dport 5433 reject with tcp reset; tcp dport 5432 counter; } }",
-    )
+    fleet.nft("db1", chain("input", "tcp dport 5433 reject with tcp reset; tcp dport 5432 counter"))
 
 
 @fault("listener_other_address/loopback", code="listener_other_address", **REFUSED)
@@ -88,7 +86,7 @@ def ttl_security(fleet: Machines) -> None:
 
 @fault(
     "application_closes",
-    "connected",
+    "connected ECONNRESET",
     status="degraded",
     code="application_closes",
     host="db1",
