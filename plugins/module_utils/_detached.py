@@ -23,7 +23,7 @@ import socket
 import time
 from typing import Any, Iterable, Iterator, NoReturn
 
-from ._recorder import MAX_BYTES, MAX_PACKETS, RecorderError, Recording
+from ._recorder import MAX_BYTES, MAX_PACKETS, Interest, RecorderError, Recording
 
 _HANDLE = re.compile(r"[0-9a-f]{16}")
 _SOCKET = "control"
@@ -168,6 +168,7 @@ def _detach(recording: Recording, listener: socket.socket, directory: str, deadl
     child = os.fork()
     if child == 0:
         try:
+            os.close(ready)
             os.setsid()
             if os.fork() == 0:  # not a session leader: it never gets a terminal
                 _run(recording, listener, directory, deadline, max_bytes, report)
@@ -212,9 +213,10 @@ def _let_go(keep: set[int], max_bytes: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
+    kept = {os.readlink(f"/proc/self/fd/{descriptor}") for descriptor in keep}  # by what they are: mmap holds a duplicate of its own
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in keep:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the directory itself was among them
+            if int(name) > 2 and os.readlink(f"/proc/self/fd/{name}") not in kept:
                 os.close(int(name))
     with open("/proc/self/comm", "w", encoding="ascii") as comm:
         comm.write("handshake-rec")
@@ -259,9 +261,12 @@ def _answer(recording: Recording, peer: socket.socket) -> bool:
         return True
     try:
         request = json.loads(text)
-        answer = recording.result(request["interest"])
+        stop, interest = request["command"] == "stop", request["interest"]
+        if interest is not None:
+            Interest.of(interest)  # before a mistake costs the recording
+        answer = recording.finish(interest) if stop else recording.result(interest)
     except (RecorderError, ValueError, KeyError, TypeError) as error:
-        peer.sendall(json.dumps({"error": f"the recorder does not understand the request: {error}"}).encode("ascii"))
-        return True
-    peer.sendall(json.dumps(answer).encode("ascii"))
-    return bool(request["command"] != "stop")
+        stop, answer = False, {"error": f"the recorder does not understand the request: {error}"}
+    with contextlib.suppress(OSError):
+        peer.sendall(json.dumps(answer).encode("ascii"))
+    return not stop

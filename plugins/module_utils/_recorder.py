@@ -87,17 +87,33 @@ class Recording:
 
     def collect(self) -> None:
         """Take what is waiting; does not wait. Cheap, because packets are read later, unless they are so many that room is short."""
-        self._take()
-        while self._unread_bytes + self._frame_bytes > self._max_bytes and self._unread:
-            self._read_block()
-            self._take()
-        if time.monotonic() > self._deadline:
+        self._take(self._ring.blocks())
+        if self._truncated is None and time.monotonic() > self._deadline:
+            self._take(self._ring.last_blocks())
             self._truncate("deadline")
 
     def result(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
         """The recording up to now, as docs/evidence.md has it: all of it, or what `interest` (see `Interest.of`) selects."""
-        wants = Interest.of(interest).wants if interest is not None else None
         self._take_latest()
+        return self._told(interest)
+
+    def finish(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The recording, and its end."""
+        try:
+            self.collect()
+            self._take(self._ring.last_blocks())
+            return self._told(interest)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the recording and forget it."""
+        self._ring.close()
+        self._unread.clear()
+        self._frames.clear()
+
+    def _told(self, interest: dict[str, Any] | None) -> dict[str, Any]:
+        wants = Interest.of(interest).wants if interest is not None else None
         while self._unread:
             self._read_block()
         frames = [frame for frame, where in self._frames if wants is None or wants(frame.data, where)]
@@ -112,27 +128,14 @@ class Recording:
             "to": time.time(),
         }
 
-    def finish(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The recording, and its end."""
-        try:
-            return self.result(interest)
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """End the recording and forget it."""
-        self._ring.close()
-        self._unread.clear()
-        self._frames.clear()
-
-    def _take(self) -> None:
-        for block in self._ring.blocks():
+    def _take(self, blocks: Iterable[bytes]) -> None:
+        for block in blocks:
             self._taken += packets_in(block)
             if self._truncated is None:
                 self._unread.append(block)
                 self._unread_bytes += len(block)
-                if self._unread_bytes > self._max_bytes:
-                    return  # let the ring hold the rest for now
+            while self._unread and self._unread_bytes + self._frame_bytes > self._max_bytes:
+                self._read_block()
 
     def _take_latest(self) -> None:
         """Take also what lies in the block that the kernel is still filling; it hands that over within its timeout."""
@@ -149,16 +152,6 @@ class Recording:
         block = self._unread.popleft()
         self._unread_bytes -= len(block)
         self._keep(self._wanted(block))
-        if len(self._frames) > self._max_packets or self._frame_bytes > self._max_bytes:
-            if self._thinning is None:
-                self._thinning = _Thinning()
-                frames, self._frames, self._frame_bytes = self._frames, [], 0
-                self._keep(frames)
-            if len(self._frames) > self._max_packets:
-                del self._frames[self._max_packets:]
-                self._overflow("packets")
-            elif self._frame_bytes > self._max_bytes:
-                self._overflow("bytes")
 
     def _wanted(self, block: bytes) -> Iterator[tuple[Frame, Outline]]:
         for frame in frames_in(block):
@@ -171,14 +164,25 @@ class Recording:
 
     def _keep(self, frames: Iterable[tuple[Frame, Outline]]) -> None:
         for frame, where in frames:
+            if self._thinning is None and self._bound():
+                self._thinning = _Thinning()
+                kept, self._frames, self._frame_bytes = self._frames, [], 0
+                self._keep(kept)
             if self._thinning is None or self._thinning.keeps(frame.data, where):
+                bound = self._bound()
+                if bound:
+                    self._truncate(bound)
+                    self._unread.clear()
+                    self._unread_bytes = 0
+                    return
                 self._frames.append((frame, where))
                 self._frame_bytes += _FRAME_BYTES + len(frame.data)
 
-    def _overflow(self, bound: str) -> None:
-        self._truncate(bound)
-        self._unread.clear()
-        self._unread_bytes = 0
+    def _bound(self) -> str | None:
+        """The bound that leaves no room for one more frame."""
+        if len(self._frames) >= self._max_packets:
+            return "packets"
+        return "bytes" if self._frame_bytes >= self._max_bytes else None
 
     def _truncate(self, why: str) -> None:
         if self._truncated is None:

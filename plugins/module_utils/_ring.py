@@ -14,6 +14,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 from typing import Iterator
 
 from ._bpf import RET, machine_code
@@ -31,7 +32,7 @@ _BY_VERSION = {4: ETH_P_IP, 6: ETH_P_IPV6}
 
 _BLOCK_BYTES = 256 << 10
 _BLOCKS = (64, 16, 4)  # 16 MiB hold a fifth of a second of 500,000 headers a second; a host without that much gives less
-BLOCK_TIMEOUT_MS = 40  # a block that is not full is handed over after this time
+BLOCK_TIMEOUT_MS = 500  # a block that is not full is handed over after this time: with little traffic, we wake twice a second
 
 _BLOCK = struct.Struct("=8xIIII")  # struct tpacket_block_desc: status, packets, offset of the first, bytes used
 # struct tpacket3_hdr: next, sec, nsec, snaplen, len, status, mac, net, rxhash, vlan_tci, vlan_tpid; struct sockaddr_ll:
@@ -86,8 +87,8 @@ class Ring:
         return self._socket.fileno()
 
     def blocks(self) -> Iterator[bytes]:
-        """Copy out every block that is ready and give it back to the kernel; does not wait."""
-        while True:
+        """Copy out the blocks that are ready and give them back to the kernel; does not wait, and ends after one round of the ring."""
+        for _ in range(self._count):
             start = self._next * _BLOCK_BYTES
             status, _packets, _first, used = _BLOCK.unpack_from(self._memory, start)
             if not status & _TP_STATUS_USER:
@@ -95,6 +96,19 @@ class Ring:
             block = self._memory[start:start + used]
             struct.pack_into("=I", self._memory, start + 8, 0)
             self._next = (self._next + 1) % self._count
+            yield block
+
+    def last_blocks(self) -> Iterator[bytes]:
+        """Accept nothing any more, and copy everything out, also from the block that the kernel has not handed over yet."""
+        self.silence()
+        yield from self.blocks()
+        start = self._next * _BLOCK_BYTES
+        for _ in range(10):
+            block = self._memory[start:start + _BLOCK_BYTES]
+            if _is_complete(block):
+                break
+            time.sleep(0.001)  # another processor is copying a packet; it found the filter still open
+        if packets_in(block):
             yield block
 
     def silence(self) -> None:
@@ -117,6 +131,17 @@ class Ring:
 def packets_in(block: bytes) -> int:
     """How many packets a copied block has."""
     return int(_BLOCK.unpack_from(block)[1])
+
+
+def _is_complete(block: bytes) -> bool:
+    """Whether every packet that has a place in the block has been copied there; its status is the last thing that the kernel writes."""
+    _status, packets, at, _used = _BLOCK.unpack_from(block)
+    for _ in range(packets):
+        step, *_when, status = _PACKET.unpack_from(block, at)[:6]
+        if not status & _TP_STATUS_USER:
+            return False
+        at += step
+    return True
 
 
 def frames_in(block: bytes) -> Iterator[Frame]:
