@@ -18,7 +18,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import PlanError, read, read_ad_hoc, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Options, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Options, Plan, build
 
 
 class ActionModule(ActionBase):
@@ -44,32 +44,35 @@ class ActionModule(ActionBase):
             }
         )
         try:
-            phases, not_in_play, entries = self._plan(plain(arguments), task_vars or {})
+            plan, taking_part = self._plan(plain(arguments), task_vars or {})
         except (PlanError, OSError) as error:
             return {**result, "failed": True, "msg": str(error)}
-        message = f"{entries} handshakes to try, {sum('try' in each for each in phases.values())} clients"
-        result.update(changed=False, msg=message, entries=entries, phases=phases, not_in_play=not_in_play)
-        return {**result, "ansible_facts": {"handshake_hosts": list(phases)}}
+        phases = plan.phases()
+        clients = sum("try" in each for each in phases.values())
+        result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))
+        result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
+        return {**result, "ansible_facts": {"handshake_hosts": taking_part}}
 
-    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, list[str]], list[str], int]:
+    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str]]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         flows = read_ad_hoc(arguments["client"], arguments["server"], dialled, arguments["port"], _service_port)
         if not flows:
             flows = read(arguments["flows"], _service_port)
             dialled = None
+        inventory = _Inventory(self._loader, task_vars["groups"])
         started = time.gmtime()
         options = {name: arguments[name] for name in ("attempts", "interval", "timeout", "patience", "settle", "hops", "record")}
         plan = build(
             flows,
             run=f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
-            hosts=_Inventory(self._loader, task_vars["groups"]).hosts,
+            hosts=inventory.hosts,
             address_of=_Addresses(task_vars["hostvars"], use_handshake_address=dialled is None).of,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=Options(forks=int(task_vars.get("ansible_forks", 5)), **options),
         )
         EvidenceFiles(arguments["report_dir"]).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
-        return plan.phases(), list(plan.not_in_play), len(plan.entries)
+        return plan, inventory.patterns(list(plan.orders))
 
 
 class _Inventory:
@@ -86,6 +89,8 @@ class _Inventory:
 
     def hosts(self, pattern: str) -> list[str]:
         """LookupError for a name that is neither a host nor a group, and for a pattern that cannot be read."""
+        if pattern in self.manager.hosts:  # names need not be what patterns can spell
+            return [pattern]
         for part in split_host_pattern(pattern):
             name = part.lstrip("!&")
             if name not in self.names and not any(special in name for special in "*?[~"):
@@ -94,6 +99,11 @@ class _Inventory:
             return [str(host.name) for host in self.manager.get_hosts(pattern)]
         except AnsibleError as error:
             raise LookupError(f"{show(pattern)} is not a pattern of hosts ({error.message})") from error
+
+    def patterns(self, hosts: list[str]) -> list[str]:
+        """What C(hosts) of a play must say to reach these hosts: their names, or all if a name means something else there."""
+        literal = all([found.name for found in self.manager.get_hosts(host)] == [host] for host in hosts)
+        return hosts if literal else ["all"]
 
 
 class _Addresses:

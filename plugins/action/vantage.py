@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
 
     def _phase(self, files: EvidenceFiles, host: str, phase: str, task_vars: dict[str, Any]) -> str:
         order = files.order(host)
-        if phase not in order["phases"]:
+        if order is None or phase not in order["phases"]:
             return "nothing to do"
         # Stays when the task is ended from outside (a timeout, a signal).
         files.keep_failure(host, phase, "module", "the task ended before the host answered")

@@ -52,9 +52,12 @@ class EvidenceFiles:
         raw = self._read(_PLAN)
         return Plan.from_json(raw), raw["started"]
 
-    def order(self, host: str) -> dict[str, Any]:
-        """A host's work order. EvidenceError."""
-        return self._read(_name(host, "order"))
+    def order(self, host: str) -> dict[str, Any] | None:
+        """A host's work order; None when it takes no part. EvidenceError."""
+        try:
+            return self._read(_name(host, "order"))
+        except FileNotFoundError:
+            return None
 
     def keep(self, host: str, phase: str, evidence: Mapping[str, Any]) -> None:
         """Write what a host returned. EvidenceError when that is no JSON, or too much of it."""

@@ -26,7 +26,8 @@ def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
     files.keep_failure("db1", "open", "unreachable", "no route")
     (files.directory / "notes.txt").write_text("mine")
     assert files.plan() == (Plan("run", (ENTRY,), {}, ("db1",)), STARTED)
-    assert files.order("../web")["phases"] == ["try"]
+    assert files.order("../web") == {"host": "../web", "phases": ["try"]}
+    assert files.order("db1") is None
     assert files.answers(PLAN) == {
         "../web": {"try": {"host": "../web", "phase": "try", "failure": None, "evidence": {"probes": []}}},
         "db1": {"open": {"host": "db1", "phase": "open", "failure": {"kind": "unreachable", "message": "no route"}, "evidence": None}},

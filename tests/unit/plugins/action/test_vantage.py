@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that cannot or will not answer, in a real play: each becomes evidence, and the others are diagnosed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("ssh") is None or subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode != 0,
+    reason="needs ssh and unprivileged user namespaces",
+)
+
+PROGRAMS = {
+    "junk": r"""printf '\033[31mBOOM\007 nothing to see'""",
+    "liar": r"""printf '{"changed": false, "snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "absent": 7, "_ansible_x": 1}'""",
+    "wordy": r"""head -c 70000000 /dev/zero | tr '\0' x""",
+    "sudo": r"""echo 'sudo: a password is required' >&2; exit 1""",
+}
+
+
+def hosts(tmp_path: Path) -> dict[str, dict[str, object]]:
+    for name, text in PROGRAMS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "handshake_address": "127.0.0.1"}
+    return {
+        "good": local,
+        "unreachable": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+        "no python": {**local, "ansible_python_interpreter": str(tmp_path / "nothing")},
+        "not/executable": {**local, "ansible_python_interpreter": "/dev/null"},
+        "junk": {**local, "ansible_python_interpreter": str(tmp_path / "junk")},
+        "liar": {**local, "ansible_python_interpreter": str(tmp_path / "liar")},
+        "wordy": {**local, "ansible_python_interpreter": str(tmp_path / "wordy")},
+        "no become": {
+            **local,
+            "ansible_pipelining": True,
+            "ansible_become": True,
+            "ansible_become_user": "nobody",
+            "ansible_become_exe": str(tmp_path / "sudo"),
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    tmp_path = tmp_path_factory.mktemp("play")
+    fleet = hosts(tmp_path)
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
+    flows = [{"name": host, "clients": "good", "servers": host, "address": "127.0.0.1", "port": 7009} for host in fleet]
+    root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
+    command = [sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml", "-f", "4"]
+    done = subprocess.run(
+        [*UNSHARE, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command, "-e", json.dumps({"handshake_flows": flows})],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done, tmp_path / "handshake-report"
+
+
+def failure(report: Path, host: str, phase: str) -> dict[str, str]:
+    kept = [json.loads(path.read_text()) for path in (report / "evidence").glob(f"*.{phase}.json")]
+    (answer,) = [each for each in kept if each["host"] == host]
+    assert answer["evidence"] is None
+    return answer["failure"]
+
+
+def test_the_play_succeeds_and_the_good_host_is_diagnosed(play):
+    done, report = play
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdicts = {flow["name"]: flow["status"] for flow in json.loads((report / "report.json").read_text())["flows"]}
+    assert set(verdicts.values()) == {"broken"}
+    assert len(verdicts) == 8
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "part"),
+    [
+        ("unreachable", "unreachable", "port 1: Connection refused"),
+        ("no python", "python", "was not found"),
+        ("not/executable", "python", "ermission denied"),
+        ("junk", "malformed", "BOOM? nothing to see"),
+        ("wordy", "malformed", "the host said 70000"),
+        ("no become", "become", "sudo: a password is required"),
+    ],
+)
+def test_every_failure_is_evidence(play, host, kind, part):
+    _done, report = play
+    found = failure(report, host, "open")
+    assert (found["kind"], part in found["message"]) == (kind, True), found
+    assert found["message"].isprintable()
+
+
+def test_a_host_that_cannot_be_reached_is_not_tried_again(play):
+    _done, report = play
+    for host in ("unreachable", "no python", "no become"):
+        assert failure(report, host, "close")["message"].startswith("not tried again: ")
+
+
+def test_a_host_that_lies_costs_its_own_part(play):
+    done, report = play
+    evidence = json.loads((report / "evidence" / "liar.open.json").read_text())["evidence"]
+    assert evidence == {"snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "absent": 7}
+    assert failure(report, "liar", "close")["kind"] == "malformed"
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\x07" not in done.stdout + done.stderr
