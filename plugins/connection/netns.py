@@ -67,6 +67,7 @@ all:
       ansible_netns_started: 150164
 """
 
+import os
 import pwd
 import shlex
 import shutil
@@ -110,27 +111,34 @@ class Connection(LocalConnection):
         missing = [tool for tool in ("nsenter", "setpriv") if shutil.which(tool) is None]
         if missing:
             raise AnsibleConnectionFailure(f"The program '{missing[0]}' is missing on the controller: install util-linux.")
-        # nsenter itself would call setgroups(2), which a user namespace of an ordinary user does not allow.
-        return [
-            "nsenter",
-            "--preserve-credentials",
-            f"--target={self.get_option('pid')}",
-            *NAMESPACES,
-            "--",
-            "setpriv",
-            *_identity(self.get_option("remote_user")),
-            "--pdeathsig=KILL",
-            "--",
-        ]
+        process = Path("/proc", str(self.get_option("pid")))
+        # nsenter by itself would call setgroups(2), which the user namespace of an ordinary user does not allow.
+        nsenter = ["nsenter", "--preserve-credentials", f"--target={process.name}", *NAMESPACES, "--"]
+        become = ["setpriv", *_identity(self.get_option("remote_user"), process), "--pdeathsig=KILL", "--"]
+        return [*_as_owner(process), *nsenter, *become]
 
 
-def _identity(user: str) -> list[str]:
+def _as_owner(process: Path) -> list[str]:
+    """Root enters another user's lab as that user: real root has no id in there, and would lose its capabilities at execve(2)."""
+    owner = process.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return []
+    return ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--"]
+
+
+def _identity(user: str, process: Path) -> list[str]:
     if user == "root":
         return ["--reuid=0", "--regid=0", "--keep-groups"]
     try:
         entry = pwd.getpwnam(user)
-    except KeyError as error:
-        raise AnsibleConnectionFailure(f"There is no user {user!r} on the controller, whose users the lab shares.") from error
+    except KeyError:
+        raise AnsibleConnectionFailure(f"There is no user {user!r} on the controller, whose users the lab shares.") from None
+    ranges = [[int(number) for number in line.split()] for line in (process / "uid_map").read_text().splitlines()]
+    if not any(first <= entry.pw_uid < first + count for first, _outside, count in ranges):
+        raise AnsibleConnectionFailure(
+            f"The user {user!r} does not exist in this lab, which has no id but root's: make it as root, or give yourself ids "
+            "in /etc/subuid and /etc/subgid and install newuidmap."
+        )
     return [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"]
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -21,16 +21,16 @@ from typing import NoReturn
 from namespaces import HOST_NAMESPACES, mount, private_mounts, unshare
 from topology import AT_ONCE, Host, LabError, fabric_batch, host_batch, hosts_file, parse
 
+ETC = "/run/_etc"  # no host can have such a name
+
 
 def main() -> None:
     control = socket.socket(fileno=0)
     with control.makefile("r") as requests:
         request = json.loads(requests.readline())
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        private_mounts()
-        mount("proc", "/proc", "proc")
-        mount("tmpfs", "/run", "tmpfs")
         try:
+            prepare()
             answer = {"hosts": build(parse(request["topology"]))}
         except LabError as error:
             control.sendall(json.dumps({"error": str(error)}).encode() + b"\n")
@@ -44,79 +44,107 @@ def main() -> None:
         signal.pause()
 
 
+class Channel:
+    """A line of text at a time, between the holder and a host's init."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end, self._lines = end, end.makefile("r")
+
+    def say(self, line: str) -> None:
+        self._end.sendall(f"{line}\n".encode())
+
+    def hear(self) -> str:
+        """The next line; raises LabError when it is an error, or when there is none any more."""
+        line = self._lines.readline().rstrip("\n")
+        if line.startswith("error ") or not line:
+            raise LabError(line[6:] or "A host died while it was being made; the lab's log may say why.")
+        return line
+
+    def close(self) -> None:
+        self._lines.close()
+        self._end.close()
+
+
+def prepare() -> None:
+    """Mounts of the lab, and a copy of /etc: that itself may have mounts below which an overlay must not show, as in a container."""
+    private_mounts()
+    mount("proc", "/proc", "proc")
+    mount("tmpfs", "/run", "tmpfs")
+    subprocess.run(["cp", "--archive", "--no-target-directory", "/etc", ETC], capture_output=True, check=False)  # what may be read
+
+
 def build(hosts: list[Host]) -> dict[str, int]:
     """Start every host and wire them; returns the process ids of their inits, as seen in the lab."""
     names = hosts_file(hosts)
     channels = {host.name: _start(host, names) for host in hosts}
-    pids = {name: int(_answer(name, channel)) for name, channel in channels.items()}
+    pids = {name: channel.hear() for name, channel in channels.items()}
+    _in_step(channels.values(), "prepare")
     Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")  # switches have nothing to say themselves
-    ip_batch(fabric_batch(hosts, {name: str(pid) for name, pid in pids.items()}), "the fabric")
+    ip_batch(fabric_batch(hosts, pids), "the fabric")
+    _in_step(channels.values(), "configure")
     for channel in channels.values():
-        channel.sendall(b"wired\n")
-    for name, channel in channels.items():
-        _answer(name, channel)
         channel.close()
-    return pids
+    return {name: int(pid) for name, pid in pids.items()}
 
 
-def _start(host: Host, names: str) -> socket.socket:
-    """Fork a host's init; the two processes talk over the socket, one line at a time."""
+def _in_step(channels: Collection[Channel], order: str) -> None:
+    """Have all hosts do something side by side."""
+    for channel in channels:
+        channel.say(order)
+    for channel in channels:
+        channel.hear()
+
+
+def _start(host: Host, names: str) -> Channel:
+    """Fork a host's init, as process 1 of new namespaces. The first thing heard is its process id."""
     ours, theirs = socket.socketpair()
-    if os.fork() == 0:
-        ours.close()
-        try:
-            unshare(HOST_NAMESPACES)
-            pid = os.fork()  # the first process of the new process namespace
-            if pid:
-                theirs.sendall(f"{pid}\n".encode())
-            else:
-                _init(host, names, theirs)
-        except LabError as error:
-            theirs.sendall(f"error {error}\n".encode())
-        os._exit(0)
-    theirs.close()
-    return ours
-
-
-def _answer(name: str, channel: socket.socket) -> str:
-    line = channel.makefile("r").readline().strip()
-    if line.startswith("error ") or not line:
-        raise LabError(line[6:] or f"Host {name!r} died while it was being made.")
-    return line
-
-
-def _init(host: Host, names: str, channel: socket.socket) -> NoReturn:
-    """What runs as process 1 of a host. It reaps orphans; when it is killed, every process of the host is."""
+    if os.fork():
+        theirs.close()
+        return Channel(ours)
+    ours.close()
+    channel = Channel(theirs)
     try:
-        _mounts(names)
-        socket.sethostname(host.name)
-        _sysctls(host.name, AT_ONCE)
-        channel.makefile("r").readline()
-        _sysctls(host.name, host.sysctls)
-        ip_batch(host_batch(host), f"host {host.name!r}")
-        for port in host.listen:
-            _listen(port)
+        unshare(HOST_NAMESPACES)
+        if pid := os.fork():
+            channel.say(str(pid))
+        else:
+            _init(host, names, channel)
     except LabError as error:
         with suppress(BrokenPipeError):  # another host failed first, and the holder ended
-            channel.sendall(f"error {error}\n".encode())
-        os._exit(1)
-    channel.sendall(b"up\n")
+            channel.say(f"error {error}")
+    os._exit(0)
+
+
+def _init(host: Host, names: str, channel: Channel) -> NoReturn:
+    """What runs as process 1 of a host. It reaps orphans; when it is killed, every process of the host is. Raises LabError."""
+    channel.hear()
+    _mounts(host.name, names)
+    socket.sethostname(host.name)
+    _sysctls(host.name, AT_ONCE)
+    channel.say("prepared")
+    channel.hear()
+    _sysctls(host.name, host.sysctls)
+    ip_batch(host_batch(host), f"host {host.name!r}")
+    for port in host.listen:
+        _listen(port)
+    channel.say("configured")
     os.closerange(0, 1024)
     while True:
         signal.pause()
 
 
-def _mounts(names: str) -> None:
+def _mounts(name: str, names: str) -> None:
     """A view of the file system in which /etc can be changed and /run, /proc and /sys are the host's own."""
     private_mounts()
     mount("proc", "/proc", "proc")
     mount("sysfs", "/sys", "sysfs")
-    mount("tmpfs", "/run", "tmpfs", options="mode=755")
+    own = Path("/run", name)
     for directory in ("etc", "work"):
-        Path("/run/.lab", directory).mkdir(parents=True)
-    Path("/run/.lab/etc/hosts").write_text(names)
-    Path("/run/.lab/etc/resolv.conf").write_text("")
-    mount("overlay", "/etc", "overlay", options="lowerdir=/etc,upperdir=/run/.lab/etc,workdir=/run/.lab/work,userxattr")
+        (own / directory).mkdir(parents=True)
+    (own / "etc/hosts").write_text(names)
+    (own / "etc/resolv.conf").write_text("")
+    mount("overlay", "/etc", "overlay", options=f"lowerdir={ETC},upperdir={own}/etc,workdir={own}/work,userxattr")
+    mount("tmpfs", "/run", "tmpfs", options="mode=755")
 
 
 def _sysctls(name: str, values: Mapping[str, str]) -> None:

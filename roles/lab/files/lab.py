@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from inventory import inventory_text
 from namespaces import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, id_mapper, map_single_id, unshare
@@ -92,11 +92,12 @@ def start(topology: object, log: Path, tied: bool) -> tuple[dict[str, Any], sock
     ours, theirs = socket.socketpair()
     holder = _spawn_holder(theirs, log)
     theirs.close()
-    ours.sendall(json.dumps({"topology": topology, "tied": tied}).encode() + b"\n")
-    with ours.makefile("r") as answers:
+    line = ""
+    with suppress(ConnectionError), ours.makefile("r") as answers:
+        ours.sendall(json.dumps({"topology": topology, "tied": tied}).encode() + b"\n")
         line = answers.readline()
     if not line:
-        raise LabError(f"The lab died while it was being made; {log} says why.")
+        raise LabError(f"The lab died while it was being made: {log.read_text().strip()}")
     answer = json.loads(line)
     if "error" in answer:
         raise LabError(answer["error"])
@@ -124,9 +125,7 @@ def _spawn_holder(control: socket.socket, log: Path) -> int:
             theirs.recv(16)  # the ids are mapped
             pid = os.fork()
             if pid == 0:
-                os.setuid(0)
-                os.setgid(0)
-                os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("holder.py")), str(log.parent)])
+                _become_holder(log.parent)
             theirs.sendall(f"{pid}\n".encode())
             status = 0
         except LabError as error:
@@ -143,8 +142,19 @@ def _spawn_holder(control: socket.socket, log: Path) -> int:
             word = answers.readline().strip()
     os.waitpid(middle, 0)
     if not word.isdigit():
-        raise LabError(word.removeprefix("error ") or f"The lab's first process died; {log} says why.")
+        raise LabError(word.removeprefix("error ") or f"The lab's first process died: {log.read_text().strip()}")
     return int(word)
+
+
+def _become_holder(directory: Path) -> NoReturn:
+    try:
+        os.setuid(0)
+        os.setgid(0)
+        os.execv(sys.executable, [sys.executable, "-B", str(Path(__file__).with_name("holder.py")), str(directory)])
+    except OSError as error:
+        sys.stderr.write(f"{sys.executable} cannot be run as root of the lab: {error.strerror}.\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _redirect(control: socket.socket, log: Path) -> None:
