@@ -17,6 +17,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
+# What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
+_NO_TERMINAL = 79
 FAILING = {"never": (), "broken": ("broken",), "degraded": ("broken", "degraded")}
 
 display = Display()
@@ -43,7 +45,7 @@ class ActionModule(ActionBase):
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report cannot be written to {files.report_dir}: {error}"}
         style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-        display.display("\n" + _terminal.render(conclusion.report, width=display.columns, style=style))
+        display.display("\n" + _terminal.render(conclusion.report, width=_width(), style=style))
         summary = conclusion.report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written)
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
@@ -52,3 +54,8 @@ class ActionModule(ActionBase):
         else:
             result["msg"] = f"The report is {written[0]}."
         return result
+
+
+def _width() -> int | None:
+    """The terminal's width as Ansible's parent process saw it; None leaves it to the writer."""
+    return display.columns if display.columns > _NO_TERMINAL else None

@@ -41,6 +41,20 @@ options:
     default: root
     vars:
       - name: ansible_user
+  become_success_timeout:
+    description:
+      - How many seconds to wait for privilege escalation to succeed.
+    type: int
+    default: 10
+    vars:
+      - name: ansible_netns_become_success_timeout
+  become_strip_preamble:
+    description:
+      - Whether to remove what the privilege escalation itself prints, such as a prompt, from a task's output.
+    type: bool
+    default: true
+    vars:
+      - name: ansible_netns_become_strip_preamble
 extends_documentation_fragment:
   - connection_pipelining
 notes:
