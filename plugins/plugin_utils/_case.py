@@ -225,6 +225,11 @@ class Case:
         held = {(entry.remote, entry.remote_port) for entry in self.server.after.sockets if entry.state == state}
         return sum(bool(held & self.client_endpoints(attempt)) for attempt in self.subject)
 
+    def is_end(self, address: str) -> bool:
+        """Whether an address is the server's (or the dialled one) or the client's, as far as that is known."""
+        ends = {self.address, *(probe.local_address for probe in self.probes)}
+        return address in ends or any(host is not None and host.owns(address) for host in (self.server, self.client))
+
     def accepted_by_server(self) -> tuple[Evidence, ...]:
         """Signs that the server's TCP took the SYN and tried to answer: half-open sockets, or SYN-ACK timers that ran out."""
         if self.server is None:

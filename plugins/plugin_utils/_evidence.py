@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
@@ -236,6 +237,11 @@ class Probe:
     peer: str | None = None
     tcp_info: TcpInfo | None = None
 
+    def __post_init__(self) -> None:
+        for address in (self.address, self.local_address):
+            if address is not None and literal(address) is None:
+                raise RecordError(f"a probe names {address[:60]!r}, which is no address")
+
     @property
     def connected(self) -> bool:
         return self.outcome == "connected"
@@ -347,12 +353,14 @@ class Host:
         return None
 
 
-def read_host(name: str, answers: Mapping[str, Mapping[str, Any] | None], failures: Mapping[str, str]) -> Host:
+def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, str]) -> Host:
     """Build a :class:`Host` from its answers by phase. A malformed part becomes an absence; the rest stays."""
     host = Host(name, absent=[Absence(f"phase {phase}", why) for phase, why in failures.items()])
     for phase, answer in answers.items():
-        if answer is not None:
+        if isinstance(answer, Mapping):
             _read_answer(host, phase, answer)
+        elif answer is not None:
+            host.absent.append(Absence(f"phase {phase}", "malformed answer: it is no mapping"))
     return host
 
 

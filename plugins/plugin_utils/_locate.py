@@ -36,6 +36,9 @@ def fate_of(case: Case, attempt: Attempt) -> Fate:
     if probe.connected:
         return _connected(case, attempt)
     if probe.late_ms is not None and probe.late_errno is None:
+        retried = _recovered(case, attempt)
+        if retried:
+            return replace(retried, recovered=False)  # a retransmission completed it, but after the application had given up
         return Fate("late", "syn_ack", None, case.client.name, row=_first(attempt.of("syn_ack")))
     if not _left_client(case, attempt):
         return _kept(case, attempt)
@@ -57,6 +60,8 @@ def _left_client(case: Case, attempt: Attempt) -> bool | None:
     if case.client.saw_everything:
         return False
     probe = attempt.probe
+    if probe.icmp and probe.icmp.offender == probe.local_address:
+        return False  # the client's own kernel speaks: its next hop does not answer, or its firewall rejects
     return not (probe.stage in ("socket", "bind") or (probe.final_errno and probe.final_errno not in _ANSWERS and not probe.icmp))
 
 
@@ -119,7 +124,8 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
         return Fate("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
     if server is None:
         return Fate("completed")
-    if server.saw_everything and not _seen_at(attempt.of("syn"), (server, "in")):
+    recognisable = attempt.isn is not None or server.owns(case.address)  # behind NAT only the ISN tells the SYN
+    if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):
         return Fate("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
     taken = _seen_at(acknowledgements, (server, "in"))

@@ -188,11 +188,21 @@ class Machines(ABC):
         return self._tool(host, "serve.py", address, str(port), *arguments)
 
     def flood(
-        self, host: str, address: str, port: int, count: int = 200, rate: float = 1000.0, sources: str = "198.51.100.0/24", seed: int = 1
-    ) -> None:
-        """Send `count` SYNs from invented addresses out of `sources`, `rate` a second, and return when they are sent."""
-        order = {"address": address, "port": port, "count": count, "rate": rate, "sources": sources, "seed": seed}
-        self._tool(host, "flood.py", json.dumps(order), patience=count / rate + PATIENCE).close()
+        self,
+        host: str,
+        address: str,
+        port: int,
+        count: int = 200,
+        rate: float = 1000.0,
+        sources: str = "198.51.100.0/24",
+        wait: bool = True,
+    ) -> Handle:
+        """Send `count` SYNs from invented addresses out of `sources`, `rate` a second; `wait` until they are sent."""
+        order = {"address": address, "port": port, "count": count, "rate": rate, "sources": sources, "seed": 1}
+        handle = self.popen(host, [self.python, "-B", str(self.tools / "flood.py"), json.dumps(order)])
+        if wait:
+            handle.await_answer(count / rate + PATIENCE)
+        return handle
 
     # The way
 

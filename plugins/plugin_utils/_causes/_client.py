@@ -137,7 +137,7 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
     why = "its first SYN was not answered" if repeated else "the way is that slow"
     seen = case.sighting("syn_ack", case.client, "in")
     return Finding(
-        "proven" if seen else "likely",
+        "proven" if seen and not repeated else "likely",
         case.client.name,
         "client.socket",
         f"the application on {case.client.name} waits {case.timeout:g} s, the handshake takes {min(late) / 1000:.2f} s ({why})",

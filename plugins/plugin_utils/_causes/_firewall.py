@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, Leg, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, Leg, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 
 
@@ -98,37 +99,26 @@ def _rejected_by_client(case: Case) -> Finding | None:
 
 def _rejected_by_icmp(case: Case) -> Finding | None:
     """A host's TCP never answers a SYN with ICMP: an ICMP error from the server's own address comes from its firewall."""
-    offender = case.fate.offender
-    for host, segment in ((case.server, "server.firewall"), (case.client, "client.firewall")):
-        if host is None or offender is None or not host.owns(offender):
-            continue
-        said = _icmp_text(case)
-        seen_out = any(row.at(host.name, "out") for row in case.rows("icmp"))
-        return Finding(
-            "likely",
-            host.name,
-            segment,
-            f"{host.name} rejects the SYN with an ICMP error ({said}): its firewall, for TCP itself never answers so",
-            (
-                Evidence(
-                    case.client.name,
-                    "capture" if case.fate.row else "socket error queue",
-                    f"{said} from {offender}, {case.errno() or 'no errno'}",
-                ),
-                *([case.saw(host, "capture", f"the ICMP error left {host.name}")] if seen_out else []),
-            ),
-            leg="syn",
-            detail={"icmp": said},
-            fix=_allow(case, host),
-        )
-    return None
-
-
-def _icmp_text(case: Case) -> str:
-    message = case.fate.row.packet.icmp if case.fate.row else None
-    error = next((probe.icmp for probe in case.probes if probe.icmp), None)
-    kind, code = (message.type, message.code) if message else (error.type, error.code) if error else (None, None)
-    return f"type {kind} code {code}"
+    answer = answer_of(case)
+    if answer is None or not case.is_end(answer.offender):
+        return None
+    server = case.server
+    seen_out = server is not None and any(row.at(server.name, "out") for row in case.rows("icmp"))
+    name = server.name if server else case.address
+    return Finding(
+        "likely",
+        server.name if server else "path",
+        "server.firewall",
+        f"{name} rejects the SYN with an ICMP error ({answer.text}): its firewall, for TCP itself never answers so",
+        (
+            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
+            *([case.saw(case.client, "connect()", errno)] if (errno := case.errno()) else []),
+            *([case.saw(server, "capture", f"the ICMP error left {server.name}")] if server and seen_out else []),
+        ),
+        leg="syn",
+        detail={"type": answer.type, "code": answer.code},
+        fix=_allow(case, server) if server else None,
+    )
 
 
 def _rejected_by_reset(case: Case) -> Finding | None:

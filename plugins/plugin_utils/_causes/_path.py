@@ -236,7 +236,7 @@ def _path_reset(case: Case) -> Finding | None:
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
     return Finding(
-        "proven",
+        "proven" if server.owns(case.address) else "likely",
         host,
         "path.forward" if not case.arrived else "path.return",
         f"an RST in the name of {case.address} comes from {host if via else 'something on the way'}, not from {server.name}",
@@ -254,12 +254,13 @@ def _path_reset(case: Case) -> Finding | None:
 def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
     def rule(case: Case) -> Finding | None:
         answer = answer_of(case)
-        if answer is None or answer.meaning != wanted or _is_end(case, answer):
+        if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
             return None
+        ends_known = case.server is None or case.server.owns(answer.offender) is False
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
         return Finding(
-            "proven",
+            "proven" if ends_known else "likely",
             host,
             "path.forward",
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
@@ -273,11 +274,6 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         )
 
     return rule
-
-
-def _is_end(case: Case, answer: Answer) -> bool:
-    """Whether the error comes from the server or the client itself."""
-    return any(host is not None and host.owns(answer.offender) for host in (case.server, case.client))
 
 
 def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
@@ -395,7 +391,8 @@ def _sequence_rewritten(case: Case) -> Finding | None:
 
 def _path_slow(case: Case) -> Finding | None:
     times = sorted(probe.elapsed_ms for probe in case.probes if probe.connected and probe.elapsed_ms is not None)
-    if not times or times[len(times) // 2] < 500 * min(case.timeout, 2.0):
+    once = case.client.saw_everything and all(len(attempt.of("syn")) == 1 for attempt in case.attempts)
+    if not once or not times or times[len(times) // 2] < 500 * min(case.timeout, 2.0):
         return None
     middle = times[len(times) // 2]
     return Finding(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.faults._fault import DB1, Flow, fault, twin
+from tests.faults._fault import DB1, fault, twin
 from tests.lab._machines import Machines
 
 BACKLOG = {"host": "db1", "leg": "syn", "segment": "server.backlog"}
@@ -34,22 +34,24 @@ def small_but_emptied(fleet: Machines) -> None:
 @fault("syn_queue_full", "timeout", code="syn_queue_full", **BACKLOG)
 def half_open_everywhere(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
+    flooded(fleet, backlog=16)
+
+
+def flooded(fleet: Machines, backlog: int) -> None:
+    """The kernel forgets half-open connections early when the queue is more than half full: they must keep coming."""
     fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
-    fleet.listen("db1", "0.0.0.0", 5432, backlog=16)
+    fleet.listen("db1", "0.0.0.0", 5432, backlog=backlog)
     fleet.flood("r1", DB1, 5432, count=60)
+    fleet.flood("r1", DB1, 5432, count=8000, rate=200, wait=False)
 
 
-@twin("syn_queue_full", flow=Flow())
+@twin("syn_queue_full")
 def cookies_help(fleet: Machines) -> None:
-    fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
-    fleet.listen("db1", "0.0.0.0", 5432, backlog=16)
-    fleet.flood("r1", DB1, 5432, count=60)
+    flooded(fleet, backlog=16)
 
 
 @fault("syn_backlog_reserved", "timeout", code="syn_backlog_reserved", **BACKLOG)
 def rest_kept_for_known_peers(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
     fleet.sysctl("db1", "net.ipv4.tcp_max_syn_backlog", 32)
-    fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
-    fleet.listen("db1", "0.0.0.0", 5432, backlog=128)
-    fleet.flood("r1", DB1, 5432, count=60)
+    flooded(fleet, backlog=128)

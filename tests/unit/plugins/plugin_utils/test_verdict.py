@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decide room on recorded evidence, without hosts: whole, with parts missing, and with parts that lie."""
+
+from __future__ import annotations
+
+import copy
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import CATALOGUE
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import STATUSES, decide
+from tests.faults._recorded import load
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
+SNAPSHOT_PARTS = ("counters", "sysctls", "links", "addresses", "routes", "neighbours", "hooks", "listeners", "sockets", "socket_counts")
+Phases = dict[str, dict[str, dict[str, Any]]]
+
+recorded = pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
+slow_data = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+
+
+@cache
+def kept(path: Path) -> dict[str, Any]:
+    return load(path)
+
+
+def evidence(path: Path) -> Phases:
+    found: Phases = {}
+    for answer in copy.deepcopy(kept(path)["evidence"]):
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    return found
+
+
+def conclude(path: Path, found: Phases) -> dict[str, Any]:
+    return decide(Plan.from_json(kept(path)["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+
+
+def test_there_is_recorded_evidence() -> None:
+    assert len(RECORDED) > 50
+
+
+@recorded
+def test_whole_evidence_gives_the_expected_answer(path: Path) -> None:
+    flow = conclude(path, evidence(path))["flows"][0]
+    expected = kept(path)["expected"]
+    assert flow["status"] == expected["status"]
+    if expected["code"]:
+        first = flow["causes"][0]
+        assert (first["code"], first["host"], flow["leg"], flow["segment"]) == tuple(
+            expected[name] for name in ("code", "host", "leg", "segment")
+        )
+        assert first["certainty"] in expected["certainties"]
+
+
+@recorded
+def test_the_answer_does_not_depend_on_the_order_of_hosts(path: Path) -> None:
+    found = evidence(path)
+    assert conclude(path, found)["flows"] == conclude(path, dict(reversed(found.items())))["flows"]
+
+
+@recorded
+@slow_data
+@given(data=st.data())
+def test_with_parts_missing_nothing_false_is_proven(path: Path, data: st.DataObject) -> None:
+    """Whatever could not be observed: the answer may become weaker, never another one with certainty."""
+    found = evidence(path)
+    for host in sorted(found):
+        for phase in sorted(found[host]):
+            answer = found[host][phase]["evidence"]
+            if data.draw(st.integers(0, 9), label=f"{host}.{phase} lost") == 0:
+                found[host][phase] = {
+                    "host": host,
+                    "phase": phase,
+                    "failure": {"kind": "unreachable", "message": "cut off"},
+                    "evidence": None,
+                }
+                continue
+            for part in data.draw(st.sets(st.sampled_from(PARTS), max_size=2), label=f"{host}.{phase}"):
+                answer.pop(part, None)
+            for snapshot in ("before", "after", "snapshot"):
+                for part in data.draw(st.sets(st.sampled_from(SNAPSHOT_PARTS), max_size=3), label=f"{host}.{phase}.{snapshot}"):
+                    (answer.get(snapshot) or {}).pop(part, None)
+    flow = conclude(path, found)["flows"][0]
+    expected = kept(path)["expected"]
+    # What is true of the whole evidence stays true; that a packet was lost between two recordings is true whatever lost it.
+    true = {cause["code"] for cause in conclude(path, evidence(path))["flows"][0]["causes"]} | {"path_drop", "path_loss"}
+    assert {cause["code"] for cause in flow["causes"] if cause["certainty"] == "proven"} <= true
+    if expected["status"] == "ok":
+        assert flow["status"] in ("ok", "undetermined")
+    assert sound(flow)
+
+
+@recorded
+@slow_data
+@given(seed=st.integers(0, 2**32))
+def test_hosts_that_lie_raise_nothing(path: Path, seed: int) -> None:
+    """Malformed answers cost that part only."""
+    dice, found = random.Random(seed), evidence(path)
+    for phases in found.values():
+        for answer in phases.values():
+            answer["evidence"] = spoil(answer["evidence"], dice)
+    assert sound(conclude(path, found)["flows"][0])
+
+
+LIES = [None, -1, 10**30, 0.5, "", "\x1b[31m<script>", "10.0.2.21", [], {}, [[]], {"a": 1}, True, "x" * 10_000]
+
+
+def spoil(value: Any, dice: random.Random) -> Any:
+    if dice.random() < 0.02:
+        return dice.choice(LIES)
+    if isinstance(value, dict):
+        return {key: spoil(entry, dice) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [spoil(entry, dice) for entry in value]
+    return value
+
+
+def sound(flow: dict[str, Any]) -> bool:
+    """Whether an entry of the report keeps the contract."""
+    codes = {cause.code for cause in CATALOGUE}
+    return (
+        flow["status"] in STATUSES
+        and flow["leg"] in ("syn", "syn_ack", "ack", None)
+        and flow["segment"] in (*SEGMENTS, None)
+        and all(cause["code"] in codes and cause["certainty"] in ("proven", "likely", "possible") for cause in flow["causes"])
+        and (flow["status"] != "broken" or bool(flow["causes"]))
+    )
