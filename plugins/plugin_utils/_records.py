@@ -23,7 +23,8 @@ class RecordError(Exception):
 def build(kind: Any, data: object, where: str) -> Any:
     """Return ``data`` as ``kind`` (a dataclass or any annotation used in one), or raise :class:`RecordError`.
 
-    Unknown keys are ignored, so that a newer host may talk to an older controller; fields with a default may be missing.
+    Unknown keys are ignored, so that a newer host may talk to an older controller; fields with a default may be missing, or null, which
+    says as much (docs/evidence.md).
     Texts are cut to ``MAX_TEXT`` characters; longer collections than ``MAX_LENGTH`` are refused.
     """
     if dataclasses.is_dataclass(kind):
@@ -45,9 +46,10 @@ def _dataclass(kind: Any, data: object, where: str) -> Any:
         raise RecordError(f"{where} is {_found(data)} where a mapping belongs")
     fields = {}
     for field, annotation in _annotations(kind):
-        if field.name in data:
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.name in data and (data[field.name] is not None or required or types.NoneType in typing.get_args(annotation)):
             fields[field.name] = build(annotation, data[field.name], f"{where}.{field.name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif required:
             raise RecordError(f"{where} has no {field.name}")
     return kind(**fields)
 

@@ -32,11 +32,16 @@ def test_a_fitting_document_becomes_its_record() -> None:
     assert build(Outer, data, "answer") == Outer((Inner(1), Inner(2, "b")), 1.0, {"a": 3})
 
 
+def test_null_says_as_much_as_a_missing_field() -> None:
+    assert build(Outer, {"inners": [{"number": 1, "text": None}], "share": 1, "names": None}, "answer") == Outer((Inner(1),), 1.0, {})
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
         ([], "answer is [] where a mapping belongs"),
         ({"share": 1}, "answer has no inners"),
+        ({"inners": None, "share": 1}, "answer.inners is None where a list belongs"),
         ({"inners": {}, "share": 1}, "answer.inners is {} where a list belongs"),
         ({"inners": [{"number": True}], "share": 1}, "answer.inners[0].number is True where a int belongs"),
         ({"inners": [{"number": 1, "text": 2}], "share": 1}, "answer.inners[0].text is 2 where a str belongs"),
