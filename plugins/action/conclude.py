@@ -19,7 +19,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import
 
 # What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
 _NO_TERMINAL = 79
-FAILING = {"never": (), "broken": ("broken",), "degraded": ("broken", "degraded")}
+# A handshake that nobody could judge is not known to work.
+FAILING = {"never": (), "broken": ("broken", "undetermined"), "degraded": ("broken", "undetermined", "degraded")}
 
 display = Display()
 

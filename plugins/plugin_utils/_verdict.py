@@ -52,6 +52,7 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
     counted = Counter(flow["status"] for flow in flows)
     report = {
         "schema": SCHEMA,
+        "run": plan.run,
         "started": started,
         "finished": finished,
         "summary": {"flows": len(flows), **{status: counted[status] for status in STATUSES}},
