@@ -62,14 +62,15 @@ unit: setup  ## unit tests
 	$(PYTEST) tests/unit -m 'not slow and not bench' -n 2
 
 integration: setup  ## the modules on this machine's kernel
-	$(PYTEST) tests/integration -m 'not slow and not bench and not systemd'
+	$(PYTEST) tests/integration -m 'not slow and not bench and not systemd' -n 2
 
+# More workers than cores: these tests mostly wait for timeouts.
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
-	$(PYTEST) tests/faults -m 'not slow and not bench and not systemd'
+	$(PYTEST) tests/faults -m 'not slow and not bench and not systemd' -n 4
 
 systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
 	@dev/programs systemd
-	$(PYTEST) tests/faults -m 'systemd and not slow'
+	$(PYTEST) tests/integration tests/faults -m 'systemd and not slow'
 
 molecule: setup  ## the molecule scenario, on the embedded lab
 	cd $(CHECKOUT)/extensions && molecule test -s diagnose
