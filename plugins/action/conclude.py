@@ -59,4 +59,4 @@ class ActionModule(ActionBase):
 
 def _width() -> int | None:
     """The terminal's width as Ansible's parent process saw it; None leaves it to the writer."""
-    return display.columns if display.columns > _NO_TERMINAL else None
+    return display.columns if (display.columns or 0) > _NO_TERMINAL else None

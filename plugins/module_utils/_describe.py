@@ -13,8 +13,15 @@ from ._packet import Icmp, Neighbour, Packet, Tcp, TcpFlags, decode, mac
 from ._pcapng import CapturedPacket, write
 
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "passing", 4: "out"}  # linux/if_packet.h
-_ICMP_NAMES = {(4, 3): "unreachable", (4, 11): "time exceeded", (4, 12): "parameter problem",
-               (6, 1): "unreachable", (6, 2): "packet too big", (6, 3): "time exceeded", (6, 4): "parameter problem"}
+_ICMP_NAMES = {
+    (4, 3): "unreachable",
+    (4, 11): "time exceeded",
+    (4, 12): "parameter problem",
+    (6, 1): "unreachable",
+    (6, 2): "packet too big",
+    (6, 3): "time exceeded",
+    (6, 4): "parameter problem",
+}
 
 
 def describe(recording: dict[str, Any]) -> list[dict[str, Any]]:
@@ -86,8 +93,13 @@ def _icmp(icmp: Icmp) -> dict[str, Any]:
     quote = icmp.quote
     told: dict[str, Any] = {"type": icmp.type, "code": icmp.code, "mtu": icmp.mtu, "quoted": None}
     if quote:
-        told["quoted"] = {"source": quote.src, "source_port": quote.sport, "destination": quote.dst, "destination_port": quote.dport,
-                          "seq": quote.seq}
+        told["quoted"] = {
+            "source": quote.src,
+            "source_port": quote.sport,
+            "destination": quote.dst,
+            "destination_port": quote.dport,
+            "seq": quote.seq,
+        }
     return told
 
 

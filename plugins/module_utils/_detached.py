@@ -36,8 +36,9 @@ class _Terminated(Exception):
     """SIGTERM has come."""
 
 
-def start_detached(ports: Iterable[int], addresses: Iterable[str], seconds: float,
-                   max_packets: int = MAX_PACKETS, max_bytes: int = MAX_BYTES) -> str:
+def start_detached(
+    ports: Iterable[int], addresses: Iterable[str], seconds: float, max_packets: int = MAX_PACKETS, max_bytes: int = MAX_BYTES
+) -> str:
     """Start a recorder for so many seconds and return its handle. When this returns, every packet is being recorded.
 
     Raises NotPermittedError, RecorderError or ObserveError when it cannot be started.
@@ -203,6 +204,7 @@ def _run(recording: Recording, listener: socket.socket, directory: str, deadline
 
 def _let_go(keep: set[int], max_bytes: int) -> None:
     """Hold nothing of the starter: no descriptor (Ansible and sshd wait until their pipes are closed), directory, signal or terminal."""
+
     def terminate(_number: int, _frame: object) -> None:
         raise _Terminated
 

@@ -61,15 +61,19 @@ class Selection(NamedTuple):
         tcp = tcp_offset(data, where)
         if tcp is None or self.ports.isdisjoint(tcp_ports(data, tcp)):
             return False
-        return (where.quote is not None or not self.addresses or bool(data[tcp + 13] & (_SYN | _RST))
-                or not self.addresses.isdisjoint(ip_addresses(data, where)))
+        return (
+            where.quote is not None
+            or not self.addresses
+            or bool(data[tcp + 13] & (_SYN | _RST))
+            or not self.addresses.isdisjoint(ip_addresses(data, where))
+        )
 
 
 def ip_addresses(data: bytes, where: Outline) -> tuple[bytes, bytes]:
     """Source and destination of an IP header, packed."""
     if where.version == 4:
-        return data[where.start + 12:where.start + 16], data[where.start + 16:where.start + 20]
-    return data[where.start + 8:where.start + 24], data[where.start + 24:where.start + 40]
+        return data[where.start + 12 : where.start + 16], data[where.start + 16 : where.start + 20]
+    return data[where.start + 8 : where.start + 24], data[where.start + 24 : where.start + 40]
 
 
 def tcp_offset(data: bytes, where: Outline) -> int | None:
@@ -88,15 +92,20 @@ def is_neighbour_message(data: bytes, where: Outline) -> bool:
     """Whether it is ARP, a neighbour solicitation or an advertisement, and whole enough to tell its addresses."""
     if where.version == 0:
         return True
-    return (where.version == 6 and where.protocol == ICMPV6 and not where.fragment and len(data) >= where.transport + 24
-            and data[where.transport] in ICMPV6_NEIGHBOUR)
+    return (
+        where.version == 6
+        and where.protocol == ICMPV6
+        and not where.fragment
+        and len(data) >= where.transport + 24
+        and data[where.transport] in ICMPV6_NEIGHBOUR
+    )
 
 
 def neighbour_addresses(data: bytes, where: Outline) -> tuple[bytes, bytes]:
     """Who speaks and about whom, packed."""
     if where.version == 0:
         return data[14:18], data[24:28]
-    return data[where.start + 8:where.start + 24], data[where.transport + 8:where.transport + 24]
+    return data[where.start + 8 : where.start + 24], data[where.transport + 8 : where.transport + 24]
 
 
 def kernel_filter(selection: Selection) -> list[tuple[int, int, int, int]]:
@@ -166,8 +175,15 @@ def _program(ports: frozenset[int] | None, addresses: frozenset[bytes], everythi
     _remember(program, _SPEAKER, bpf.LDW, 8 + 12)
     _remember(program, _SUBJECT, bpf.LDW, 24 + 12)
     program.do(bpf.LDB, 6)
-    program.switch({TCP: "tcp", ICMPV6: "icmpv6", IPV6_FRAGMENT: "ipv6 fragment",
-                    **dict.fromkeys(sorted(IPV6_EXTENSIONS - {IPV6_FRAGMENT}), "accept wide")}, "reject")
+    program.switch(
+        {
+            TCP: "tcp",
+            ICMPV6: "icmpv6",
+            IPV6_FRAGMENT: "ipv6 fragment",
+            **dict.fromkeys(sorted(IPV6_EXTENSIONS - {IPV6_FRAGMENT}), "accept wide"),
+        },
+        "reject",
+    )
     program.label("ipv6 fragment")
     program.do(bpf.LDH, 40 + 2)
     program.when(bpf.JSET, 0xFFF8, "reject")
@@ -177,8 +193,10 @@ def _program(ports: frozenset[int] | None, addresses: frozenset[bytes], everythi
 
     program.label("icmpv6")
     program.do(bpf.LDB, 40)
-    program.switch({**dict.fromkeys(sorted(ICMP_ERRORS[ICMPV6]), "icmpv6 quote"),
-                    **dict.fromkeys(sorted(ICMPV6_NEIGHBOUR), "neighbour discovery")}, "reject")
+    program.switch(
+        {**dict.fromkeys(sorted(ICMP_ERRORS[ICMPV6]), "icmpv6 quote"), **dict.fromkeys(sorted(ICMPV6_NEIGHBOUR), "neighbour discovery")},
+        "reject",
+    )
     program.label("icmpv6 quote")
     program.do(bpf.LDX_K, 88)
     program.do(bpf.LDB, 48 + 6)

@@ -33,8 +33,9 @@ class Frame(NamedTuple):
 
 def pack(frames: Iterable[Frame]) -> str:
     """base64(zlib(frames)): each one a fixed header, its link address and its data."""
-    raw = b"".join(_HEADER.pack(*frame[:5], len(frame.lladdr), frame.wire_length, len(frame.data)) + frame.lladdr + frame.data
-                   for frame in frames)
+    raw = b"".join(
+        _HEADER.pack(*frame[:5], len(frame.lladdr), frame.wire_length, len(frame.data)) + frame.lladdr + frame.data for frame in frames
+    )
     return base64.b64encode(zlib.compress(raw)).decode("ascii")
 
 

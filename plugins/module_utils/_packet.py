@@ -233,15 +233,37 @@ def decode(data: bytes, ethertype: int) -> Packet:
 def _ip(data: bytes, where: Outline) -> Packet:
     if where.version == 4:
         ip4 = _IPV4.read(data, where.start)
-        return Packet(4, _address(ip4.src), _address(ip4.dst), ip4.ttl, ip4.tos, ip4.ip_id, bool(ip4.flags_offset & 0x4000),
-                      bool(ip4.flags_offset & 0x2000), where.fragment, ip4.protocol, ip4.total_length or None)
+        return Packet(
+            4,
+            _address(ip4.src),
+            _address(ip4.dst),
+            ip4.ttl,
+            ip4.tos,
+            ip4.ip_id,
+            bool(ip4.flags_offset & 0x4000),
+            bool(ip4.flags_offset & 0x2000),
+            where.fragment,
+            ip4.protocol,
+            ip4.total_length or None,
+        )
     ip6 = _IPV6.read(data, where.start)
     ip_id, more = None, False
     for number, at, _following, _behind in ipv6_extensions(data, where.start + 40, ip6.next_header):
         if number == IPV6_FRAGMENT:
-            ip_id, more = int.from_bytes(data[at + 4:at + 8], "big"), bool(data[at + 3] & 1)
-    return Packet(6, _address(ip6.src), _address(ip6.dst), ip6.hop_limit, ip6.version_class_flow >> 20 & 0xFF, ip_id, True, more,
-                  where.fragment, where.protocol, ip6.payload_length + 40 if ip6.payload_length else None)
+            ip_id, more = int.from_bytes(data[at + 4 : at + 8], "big"), bool(data[at + 3] & 1)
+    return Packet(
+        6,
+        _address(ip6.src),
+        _address(ip6.dst),
+        ip6.hop_limit,
+        ip6.version_class_flow >> 20 & 0xFF,
+        ip_id,
+        True,
+        more,
+        where.fragment,
+        where.protocol,
+        ip6.payload_length + 40 if ip6.payload_length else None,
+    )
 
 
 def _payload(packet: Packet, where: Outline) -> int | None:
@@ -254,7 +276,7 @@ def _tcp(data: bytes, offset: int, length: int | None) -> Tcp:
     header = (tcp.offset_flags >> 12) * 4
     if header < 20:
         raise DecodeError(f"a TCP header has at least 20 bytes, this one claims {header}")
-    options = decode_options(data[offset + 20:offset + header], header - 20) if header > 20 else NO_OPTIONS
+    options = decode_options(data[offset + 20 : offset + header], header - 20) if header > 20 else NO_OPTIONS
     payload = None if length is None else max(0, length - header)
     return Tcp(tcp.sport, tcp.dport, tcp.seq, tcp.ack, tcp.offset_flags & 0x1FF, tcp.window, options, payload)
 
@@ -302,7 +324,7 @@ def _discovery(data: bytes, offset: int, packet: Packet) -> Neighbour:
     wanted, lladdr, at = (1 if solicitation else 2), None, offset + 24
     while len(data) >= at + 8 and data[at + 1]:
         if data[at] == wanted:
-            lladdr = mac(data[at + 2:at + 8])
+            lladdr = mac(data[at + 2 : at + 8])
         at += data[at + 1] * 8
     target = _address(message.target)
     if solicitation:

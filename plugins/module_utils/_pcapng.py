@@ -37,8 +37,11 @@ def write(interfaces: Sequence[str], packets: Iterable[CapturedPacket], comment:
     section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
     blocks = [_block(_SECTION, section, (_COMMENT, _text(comment)), (_SHB_USERAPPL, b"threeway.handshake"))]
     for name in interfaces:
-        blocks.append(_block(_INTERFACE, struct.pack("<HHI", _LINKTYPE_LINUX_SLL2, 0, 0),
-                             (_IF_NAME, _text(name)), (_IF_TSRESOL, bytes((_NANOSECONDS,)))))
+        blocks.append(
+            _block(
+                _INTERFACE, struct.pack("<HHI", _LINKTYPE_LINUX_SLL2, 0, 0), (_IF_NAME, _text(name)), (_IF_TSRESOL, bytes((_NANOSECONDS,)))
+            )
+        )
     blocks.extend(_packet(packet) for packet in packets)
     return b"".join(blocks)
 

@@ -52,16 +52,22 @@ class Interest(NamedTuple):
         tcp = tcp_offset(data, where)
         if tcp is None:
             return False
-        if not self.ports.isdisjoint(tcp_ports(data, tcp)) or int.from_bytes(data[tcp + 4:tcp + 8], "big") in self.sequence_numbers:
+        if not self.ports.isdisjoint(tcp_ports(data, tcp)) or int.from_bytes(data[tcp + 4 : tcp + 8], "big") in self.sequence_numbers:
             return True
-        return where.quote is None and int.from_bytes(data[tcp + 8:tcp + 12], "big") in self.sequence_numbers
+        return where.quote is None and int.from_bytes(data[tcp + 8 : tcp + 12], "big") in self.sequence_numbers
 
 
 class Recording:
     """A recording in this process. Poll `fileno()` for reading and call `collect()` when it is readable."""
 
-    def __init__(self, ports: Iterable[int], addresses: Iterable[str], seconds: float = 60.0,
-                 max_packets: int = MAX_PACKETS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        ports: Iterable[int],
+        addresses: Iterable[str],
+        seconds: float = 60.0,
+        max_packets: int = MAX_PACKETS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         """Begin at once; every packet from now on is in. `max_bytes` bounds the memory that packets take.
 
         Raises NotPermittedError without CAP_NET_RAW, RecorderError for ports or addresses that are none, ObserveError.
@@ -160,7 +166,7 @@ class Recording:
             except DecodeError:
                 continue  # the filter guarantees whole IP headers of TCP; this is something else
             if self._selection.wants(frame.data, where, frame.pkttype):
-                yield frame._replace(data=frame.data[:where.end]) if where.end < len(frame.data) else frame, where
+                yield frame._replace(data=frame.data[: where.end]) if where.end < len(frame.data) else frame, where
 
     def _keep(self, frames: Iterable[tuple[Frame, Outline]]) -> None:
         for frame, where in frames:

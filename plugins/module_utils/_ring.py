@@ -93,7 +93,7 @@ class Ring:
             status, _packets, _first, used = _BLOCK.unpack_from(self._memory, start)
             if not status & _TP_STATUS_USER:
                 return
-            block = self._memory[start:start + used]
+            block = self._memory[start : start + used]
             struct.pack_into("=I", self._memory, start + 8, 0)
             self._next = (self._next + 1) % self._count
             yield block
@@ -104,7 +104,7 @@ class Ring:
         yield from self.blocks()
         start = self._next * _BLOCK_BYTES
         for _ in range(10):
-            block = self._memory[start:start + _BLOCK_BYTES]
+            block = self._memory[start : start + _BLOCK_BYTES]
             if _is_complete(block):
                 break
             time.sleep(0.001)  # another processor is copying a packet; it found the filter still open
@@ -148,9 +148,27 @@ def frames_in(block: bytes) -> Iterator[Frame]:
     """Read a copied block."""
     _status, packets, at, _used = _BLOCK.unpack_from(block)
     for _ in range(packets):
-        (step, sec, nsec, kept, length, status, mac, _net, _hash, tci, _tpid,
-         _family, protocol, ifindex, _hatype, pkttype, halen, address) = _PACKET.unpack_from(block, at)
-        data = block[at + mac:at + mac + kept]
+        (
+            step,
+            sec,
+            nsec,
+            kept,
+            length,
+            status,
+            mac,
+            _net,
+            _hash,
+            tci,
+            _tpid,
+            _family,
+            protocol,
+            ifindex,
+            _hatype,
+            pkttype,
+            halen,
+            address,
+        ) = _PACKET.unpack_from(block, at)
+        data = block[at + mac : at + mac + kept]
         ethertype = socket.ntohs(protocol)
         if ethertype in ETH_P_VLAN:  # outgoing, before Linux 6.11: the tag has been left out, what it announced must be guessed
             ethertype = _BY_VERSION.get(data[0] >> 4, ETH_P_ARP)

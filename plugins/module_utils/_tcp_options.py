@@ -78,7 +78,7 @@ def decode_options(data: bytes, length: int) -> TcpOptions:
         if size < 2 or at + size > len(data):
             malformed = True
             break
-        value = data[at + 2:at + size]
+        value = data[at + 2 : at + size]
         at += size
         field, sizes, meaning = _KNOWN.get(kind, ("", (), bytes))
         if kind == TcpOption.MPTCP and value:

@@ -126,8 +126,23 @@ def run_recorder(rate: int, seconds: float, matching: int) -> Result:
 
 
 def run_tcpdump(rate: int, seconds: float, matching: int) -> Result:
-    command = ["ip", "netns", "exec", "receiver",
-               "tcpdump", "-n", "-i", "any", "-B", str(16 << 10), "-Z", "root", "-w", "/run/tcpdump.pcap", f"tcp port {PORT}"]
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        "receiver",
+        "tcpdump",
+        "-n",
+        "-i",
+        "any",
+        "-B",
+        str(16 << 10),
+        "-Z",
+        "root",
+        "-w",
+        "/run/tcpdump.pcap",
+        f"tcp port {PORT}",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         while "listening" not in (line := process.stderr.readline()):
@@ -157,8 +172,10 @@ def compare(seconds: float, runs: int) -> Iterator[str]:
                 result = medians[name] = median([run(rate, seconds, matching) for _ in range(runs)])
                 cost = result.cpu / result.seen * 1e6 if result.seen else 0.0
                 finish = f"{result.finish:7.3f}s" if result.finish else ""
-                yield (f"{result.rate:9.0f} {matching:4}%  {name:8} {result.seen:9.0f} {result.lost:7.0f} {result.cpu / seconds:6.1%} "
-                       f"{cost:8.2f}us {finish:>8}")
+                yield (
+                    f"{result.rate:9.0f} {matching:4}%  {name:8} {result.seen:9.0f} {result.lost:7.0f} {result.cpu / seconds:6.1%} "
+                    f"{cost:8.2f}us {finish:>8}"
+                )
             yield f"{'':17}recorder/tcpdump CPU: {medians['recorder'].cpu / medians['tcpdump'].cpu:.2f}"
 
 

@@ -29,12 +29,13 @@ class Flow:
     source: str | None = None
     via: tuple[str, ...] = ()
     dial: str | None = None  # what the flow names as its address, where that is not the server's own
+    service: str | None = None
 
     def declared(self) -> dict[str, Any]:
         """As handshake_flows has it."""
         flow: dict[str, Any] = {"name": "flow", "clients": self.client, "port": self.port, "timeout": self.timeout}
         optional = {"servers": self.server, "address": self.dial or self.address, "source": self.source, "via": list(self.via)}
-        return {**flow, **{name: value for name, value in optional.items() if value}}
+        return {**flow, **{name: value for name, value in {**optional, "service": self.service}.items() if value}}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Fault:
     flow: Flow = field(default_factory=Flow)
     topology: Callable[[], Topology] = default
     options: Mapping[str, Any] = field(default_factory=dict)
-    systemd: bool = False  # also run over SSH, on hosts that run systemd
+    systemd: bool = False  # needs hosts that run systemd, which are reached over SSH
 
 
 CATALOGUE: list[Fault] = []

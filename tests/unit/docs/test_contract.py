@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import jmespath
+
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
-
 from tests.faults._recorded import load
 
 ROOT = Path(__file__).parents[3]

@@ -31,7 +31,7 @@ def run(program: Sequence[tuple[int, int, int, int]], data: bytes, metadata: dic
                 wanted = 1 if mode == 0xA0 else size
                 if offset + wanted > len(data):
                     return 0
-                value = int.from_bytes(data[offset:offset + wanted], "big")
+                value = int.from_bytes(data[offset : offset + wanted], "big")
                 if mode == 0xA0:
                     value = (value & 15) * 4
             if kind == 0:

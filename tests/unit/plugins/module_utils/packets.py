@@ -10,7 +10,7 @@ IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 CLIENT4, SERVER4 = bytes((192, 0, 2, 11)), bytes((192, 0, 2, 21))
 CLIENT6 = bytes.fromhex("20010db8000000000000000000000011")
 SERVER6 = bytes.fromhex("20010db8000000000000000000000021")
-SYN_OPTIONS = bytes.fromhex("020405b4" "0402" "080a0000000100000000" "01" "030307")
+SYN_OPTIONS = bytes.fromhex("020405b40402080a000000010000000001030307")
 
 
 def tcp(flags: int = 0x02, options: bytes = SYN_OPTIONS, payload: bytes = b"", sport: int = 40001, dport: int = 5432) -> bytes:
@@ -18,8 +18,9 @@ def tcp(flags: int = 0x02, options: bytes = SYN_OPTIONS, payload: bytes = b"", s
     return struct.pack("!HHIIHHHH", sport, dport, 1000, 2000, doff << 12 | flags, 64240, 0, 0) + options + payload
 
 
-def ipv4(payload: bytes, protocol: int = 6, options: bytes = b"", flags_offset: int = 0x4000,
-         src: bytes = CLIENT4, dst: bytes = SERVER4) -> bytes:
+def ipv4(
+    payload: bytes, protocol: int = 6, options: bytes = b"", flags_offset: int = 0x4000, src: bytes = CLIENT4, dst: bytes = SERVER4
+) -> bytes:
     ihl = 5 + len(options) // 4
     length = ihl * 4 + len(payload)
     header = struct.pack("!BBHHHBBH4s4s", 0x40 | ihl, 0, length & 0xFFFF, 0x1234, flags_offset, 64, protocol, 0, src, dst)

@@ -99,7 +99,9 @@ def test_at_its_deadline_a_recorder_is_gone_without_a_trace(net: Rootless) -> No
     handle = start(net, 0.3)
     gone(net)
     assert script(net, f"tell(failure(stop_detached, '{handle}'))") == [
-        "RecorderError", f"there is no recorder {handle}: its deadline has passed, or something on this host ended it"]
+        "RecorderError",
+        f"there is no recorder {handle}: its deadline has passed, or something on this host ended it",
+    ]
 
 
 def test_a_terminated_recorder_removes_itself(net: Rootless) -> None:
@@ -156,33 +158,44 @@ def test_without_cap_net_raw_it_says_what_to_do(net: Rootless) -> None:
 
 
 def test_packets_bound_a_recording(net: Rootless) -> None:
-    recording = script(net, """
+    recording = script(
+        net,
+        """
         recording = Recording([5432], [], max_packets=3)
         for _ in range(4):
             knock()
-        tell(recording.finish())""")
+        tell(recording.finish())""",
+    )
     assert (recording["count"], recording["truncated"]) == (3, "packets")
 
 
 def test_bytes_bound_a_recording(net: Rootless) -> None:
-    recording = script(net, """
+    recording = script(
+        net,
+        """
         recording = Recording([5432], [], max_bytes=20_000)
         for _ in range(200):
             knock(); recording.collect(); time.sleep(0.001)
-        tell(recording.finish())""")
+        tell(recording.finish())""",
+    )
     assert recording["truncated"] == "bytes" and 30 < recording["count"] < 400
 
 
 def test_a_deadline_bounds_a_recording_in_this_process(net: Rootless) -> None:
-    recording = script(net, """
+    recording = script(
+        net,
+        """
         recording = Recording([5432], [], seconds=0.2)
         knock(); time.sleep(0.3); recording.collect(); knock()
-        tell(recording.finish())""")
+        tell(recording.finish())""",
+    )
     assert (recording["count"], recording["truncated"]) == (2, "deadline")
 
 
 def test_when_room_is_short_handshakes_stay_and_chatter_goes(net: Rootless) -> None:
-    recording = script(net, """
+    recording = script(
+        net,
+        """
         server = socket.create_server(("127.0.0.1", 5432))
         old = socket.create_connection(("127.0.0.1", 5432)); far, _ = server.accept()
         recording = Recording([5432], ["127.0.0.1"], max_packets=50)
@@ -193,7 +206,8 @@ def test_when_room_is_short_handshakes_stay_and_chatter_goes(net: Rootless) -> N
         new = socket.create_connection(("127.0.0.1", 5432)); new.close(); server.accept()[0].close()
         knock(5433)
         chat()
-        tell(recording.finish())""")
+        tell(recording.finish())""",
+    )
     packets = describe(recording)
     assert recording["truncated"] is None
     assert [packet["flags"] for packet in packets][:3] == [["SYN"], ["SYN", "ACK"], ["ACK"]] and len(packets) < 10
@@ -216,8 +230,16 @@ def test_interest_selects_the_handshakes_that_were_tried(net: Rootless) -> None:
     assert {packet["destination_port"] for packet in describe(by_port) if packet["flags"] == ["SYN"]} == {5433}
 
 
-@pytest.mark.parametrize("interest", [{}, {"isns": ["x"], "ports": [], "addresses": []}, {"isns": [], "ports": [0], "addresses": []},
-                                      {"isns": [], "ports": [], "addresses": ["db"]}, {"isns": None, "ports": [], "addresses": []}])
+@pytest.mark.parametrize(
+    "interest",
+    [
+        {},
+        {"isns": ["x"], "ports": [], "addresses": []},
+        {"isns": [], "ports": [0], "addresses": []},
+        {"isns": [], "ports": [], "addresses": ["db"]},
+        {"isns": None, "ports": [], "addresses": []},
+    ],
+)
 def test_an_interest_that_is_none(interest: dict[str, Any]) -> None:
     with pytest.raises(RecorderError, match="the interest of a recording needs isns, ports and addresses"):
         Interest.of(interest)

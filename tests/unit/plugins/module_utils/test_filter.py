@@ -43,33 +43,40 @@ def foreign(flags: int, **ports: int) -> bytes:
     return ipv4(tcp(flags, b"", b"secret", **ports), src=STRANGER4, dst=STRANGER4)
 
 
-@pytest.mark.parametrize(("data", "ethertype", "kept"), [
-    (ipv4(tcp(ACK, b"", b"secret")), IPV4, 40),
-    (ipv4(tcp(SYN)), IPV4, 60),
-    (ipv4(tcp(SYN), options=bytes(8)), IPV4, 68),
-    (ipv4(tcp(SYN, sport=5432, dport=40001)), IPV4, 60),
-    (ipv4(tcp(SYN, dport=5433)), IPV4, 0),
-    (ipv4(b"x" * 30, 17), IPV4, 0),
-    (ipv4(tcp(SYN), flags_offset=1), IPV4, 0),
-    (foreign(SYN), IPV4, 40),
-    (foreign(RST_ACK), IPV4, 40),
-    (foreign(ACK), IPV4, 0),
-    (ipv4(icmp(3, 13, ipv4(tcp(SYN, payload=b"secret"))), 1, src=STRANGER4), IPV4, 20 + 8 + 60),
-    (ipv4(icmp(11, 0, ipv4(tcp(SYN, payload=b"secret"), options=bytes(4))[:24 + 8]), 1), IPV4, 256),
-    (ipv4(icmp(3, 3, ipv4(b"x" * 8, 17)), 1), IPV4, 0),
-    (ipv4(icmp(3, 3, ipv4(tcp(dport=80))), 1), IPV4, 0),
-    (ipv4(icmp(8, 0, b"ping"), 1), IPV4, 0),
-    (ipv6(tcp(ACK, b"", b"secret")), IPV6, 60),
-    (ipv6(tcp(ACK, b""), src=STRANGER6, dst=STRANGER6), IPV6, 0),
-    (ipv6(tcp(SYN, b""), src=STRANGER6, dst=STRANGER6), IPV6, 60),
-    (ipv6(bytes((6, 0)) + bytes(6) + tcp(), 60), IPV6, 256),
-    (ipv6(struct.pack("!BBHI", 6, 0, 1, 7) + tcp(payload=b"secret"), 44), IPV6, 40 + 8 + 40),
-    (ipv6(struct.pack("!BBHI", 6, 0, 1480, 7) + tcp(), 44), IPV6, 0),
-    (ipv6(icmp(1, 4, ipv6(tcp(payload=b"secret"))), 58), IPV6, 40 + 8 + 40 + 40),
-    (ipv6(icmp(128, 0, b"ping"), 58), IPV6, 0),
-    (ipv6(advertisement(), 58), IPV6, 256),
-    (arp(1), ARP, 256),
-    (b"", IPV4, 0), (b"\x45", IPV4, 0), (b"", IPV6, 0), (b"", 0x88CC, 0)])
+@pytest.mark.parametrize(
+    ("data", "ethertype", "kept"),
+    [
+        (ipv4(tcp(ACK, b"", b"secret")), IPV4, 40),
+        (ipv4(tcp(SYN)), IPV4, 60),
+        (ipv4(tcp(SYN), options=bytes(8)), IPV4, 68),
+        (ipv4(tcp(SYN, sport=5432, dport=40001)), IPV4, 60),
+        (ipv4(tcp(SYN, dport=5433)), IPV4, 0),
+        (ipv4(b"x" * 30, 17), IPV4, 0),
+        (ipv4(tcp(SYN), flags_offset=1), IPV4, 0),
+        (foreign(SYN), IPV4, 40),
+        (foreign(RST_ACK), IPV4, 40),
+        (foreign(ACK), IPV4, 0),
+        (ipv4(icmp(3, 13, ipv4(tcp(SYN, payload=b"secret"))), 1, src=STRANGER4), IPV4, 20 + 8 + 60),
+        (ipv4(icmp(11, 0, ipv4(tcp(SYN, payload=b"secret"), options=bytes(4))[: 24 + 8]), 1), IPV4, 256),
+        (ipv4(icmp(3, 3, ipv4(b"x" * 8, 17)), 1), IPV4, 0),
+        (ipv4(icmp(3, 3, ipv4(tcp(dport=80))), 1), IPV4, 0),
+        (ipv4(icmp(8, 0, b"ping"), 1), IPV4, 0),
+        (ipv6(tcp(ACK, b"", b"secret")), IPV6, 60),
+        (ipv6(tcp(ACK, b""), src=STRANGER6, dst=STRANGER6), IPV6, 0),
+        (ipv6(tcp(SYN, b""), src=STRANGER6, dst=STRANGER6), IPV6, 60),
+        (ipv6(bytes((6, 0)) + bytes(6) + tcp(), 60), IPV6, 256),
+        (ipv6(struct.pack("!BBHI", 6, 0, 1, 7) + tcp(payload=b"secret"), 44), IPV6, 40 + 8 + 40),
+        (ipv6(struct.pack("!BBHI", 6, 0, 1480, 7) + tcp(), 44), IPV6, 0),
+        (ipv6(icmp(1, 4, ipv6(tcp(payload=b"secret"))), 58), IPV6, 40 + 8 + 40 + 40),
+        (ipv6(icmp(128, 0, b"ping"), 58), IPV6, 0),
+        (ipv6(advertisement(), 58), IPV6, 256),
+        (arp(1), ARP, 256),
+        (b"", IPV4, 0),
+        (b"\x45", IPV4, 0),
+        (b"", IPV6, 0),
+        (b"", 0x88CC, 0),
+    ],
+)
 def test_what_is_kept_and_how_much_of_it(data: bytes, ethertype: int, kept: int) -> None:
     assert verdict(ONE, data, ethertype) == kept
 
@@ -99,21 +106,43 @@ def test_without_addresses_the_port_decides() -> None:
 
 _ADDRESSES = st.sampled_from([bytes((192, 0, 2, 11)), bytes((192, 0, 2, 21)), STRANGER4])
 _ADDRESSES6 = st.sampled_from([bytes.fromhex("20010db80000000000000000000000" + last) for last in ("11", "21", "99")])
-_TCP = st.builds(lambda flags, sport, dport, options: tcp(flags, bytes([1]) * options * 4, b"payload", sport, dport),
-                 st.integers(0, 255), st.sampled_from([5432, 40001, 80]), st.sampled_from([5432, 443, 65535]), st.integers(0, 10))
-_IP4 = st.builds(lambda payload, options, fragment, src, dst: ipv4(payload, 6, bytes(options * 4), fragment, src, dst),
-                 _TCP, st.integers(0, 10), st.sampled_from([0, 0x4000, 1]), _ADDRESSES, _ADDRESSES)
+_TCP = st.builds(
+    lambda flags, sport, dport, options: tcp(flags, bytes([1]) * options * 4, b"payload", sport, dport),
+    st.integers(0, 255),
+    st.sampled_from([5432, 40001, 80]),
+    st.sampled_from([5432, 443, 65535]),
+    st.integers(0, 10),
+)
+_IP4 = st.builds(
+    lambda payload, options, fragment, src, dst: ipv4(payload, 6, bytes(options * 4), fragment, src, dst),
+    _TCP,
+    st.integers(0, 10),
+    st.sampled_from([0, 0x4000, 1]),
+    _ADDRESSES,
+    _ADDRESSES,
+)
 _IP6 = st.builds(lambda payload, src, dst: ipv6(payload, 6, src, dst), _TCP, _ADDRESSES6, _ADDRESSES6)
-_ERRORS4 = st.builds(lambda kind, quote, length: ipv4(icmp(kind, 1, quote[:length]), 1),
-                     st.sampled_from([0, 3, 5, 11, 12]), _IP4, st.integers(0, 120))
-_ERRORS6 = st.builds(lambda kind, quote, length: ipv6(icmp(kind, 1, quote[:length]), 58),
-                     st.integers(0, 5), _IP6, st.integers(0, 120))
-_SELECTIONS = st.builds(Selection.of, st.sets(st.sampled_from([5432, 443, 1, 65535])),
-                        st.sets(st.sampled_from(["192.0.2.11", "198.51.100.9", "2001:db8::11", "2001:db8::99"])))
+_ERRORS4 = st.builds(
+    lambda kind, quote, length: ipv4(icmp(kind, 1, quote[:length]), 1), st.sampled_from([0, 3, 5, 11, 12]), _IP4, st.integers(0, 120)
+)
+_ERRORS6 = st.builds(lambda kind, quote, length: ipv6(icmp(kind, 1, quote[:length]), 58), st.integers(0, 5), _IP6, st.integers(0, 120))
+_SELECTIONS = st.builds(
+    Selection.of,
+    st.sets(st.sampled_from([5432, 443, 1, 65535])),
+    st.sets(st.sampled_from(["192.0.2.11", "198.51.100.9", "2001:db8::11", "2001:db8::99"])),
+)
 
 
-@given(_SELECTIONS, st.one_of(_IP4.map(lambda p: (p, IPV4)), _ERRORS4.map(lambda p: (p, IPV4)), _IP6.map(lambda p: (p, IPV6)),
-                              _ERRORS6.map(lambda p: (p, IPV6)), st.binary(max_size=120).map(lambda p: (p, IPV4))))
+@given(
+    _SELECTIONS,
+    st.one_of(
+        _IP4.map(lambda p: (p, IPV4)),
+        _ERRORS4.map(lambda p: (p, IPV4)),
+        _IP6.map(lambda p: (p, IPV6)),
+        _ERRORS6.map(lambda p: (p, IPV6)),
+        st.binary(max_size=120).map(lambda p: (p, IPV4)),
+    ),
+)
 def test_the_kernels_choice_is_the_same_as_pythons(selection: Selection, packet: tuple[bytes, int]) -> None:
     data, ethertype = packet
     kept = verdict(selection, data, ethertype)
@@ -125,13 +154,14 @@ def test_the_kernels_choice_is_the_same_as_pythons(selection: Selection, packet:
     assert bool(kept) == wanted or (kept and where.quote), "quotes of less than 8 bytes are sorted out in Python"
     if wanted:
         cut = data[:kept]
-        assert cut[:header_length(cut, ethertype)] == data[:header_length(data, ethertype)], "the kernel leaves all headers"
+        assert cut[: header_length(cut, ethertype)] == data[: header_length(data, ethertype)], "the kernel leaves all headers"
         if kept != 256:
             assert min(kept, len(data)) == header_length(data, ethertype), "and nothing behind them"
 
 
-@pytest.mark.parametrize(("ports", "addresses", "exact"), [
-    (1, 0, True), (100, 1000, True), (1000, 10, True), (100, 5000, False), (5000, 5000, False)])
+@pytest.mark.parametrize(
+    ("ports", "addresses", "exact"), [(1, 0, True), (100, 1000, True), (1000, 10, True), (100, 5000, False), (5000, 5000, False)]
+)
 def test_large_specifications(ports: int, addresses: int, exact: bool) -> None:
     numbers = [1000 + 7 * number for number in range(ports)]
     literals = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(1, 3 * addresses, 3)]

@@ -27,12 +27,22 @@ def test_what_is_packed_is_unpacked(frames: list[Frame]) -> None:
     assert unpack(pack(frames)) == frames
 
 
-@pytest.mark.parametrize(("packed", "reason"), [
-    ("ö", "cannot be unpacked"), ("AAA", "cannot be unpacked"), ("AAAA", "cannot be unpacked"), ("", "not complete"),
-    (deflated(b"\0" * 5), "cut off"), (deflated(b"\0" * 23), "cut off"), (deflated(b"\0" * 22 + b"\0\5" + b"abc"), "lacks 2 bytes"),
-    (base64.b64encode(zlib.compress(b"") + b"more").decode(), "something follows"),
-    (base64.b64encode(zlib.compress(b"x" * 99)[:-3]).decode(), "not complete"),
-    (None, "cannot be unpacked"), (["x"], "cannot be unpacked")])
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        ("ö", "cannot be unpacked"),
+        ("AAA", "cannot be unpacked"),
+        ("AAAA", "cannot be unpacked"),
+        ("", "not complete"),
+        (deflated(b"\0" * 5), "cut off"),
+        (deflated(b"\0" * 23), "cut off"),
+        (deflated(b"\0" * 22 + b"\0\5" + b"abc"), "lacks 2 bytes"),
+        (base64.b64encode(zlib.compress(b"") + b"more").decode(), "something follows"),
+        (base64.b64encode(zlib.compress(b"x" * 99)[:-3]).decode(), "not complete"),
+        (None, "cannot be unpacked"),
+        (["x"], "cannot be unpacked"),
+    ],
+)
 def test_anything_else_is_refused(packed: str, reason: str) -> None:
     with pytest.raises(DecodeError, match=reason):
         unpack(packed)

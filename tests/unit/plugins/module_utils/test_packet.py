@@ -49,17 +49,35 @@ def test_all_flags_have_names() -> None:
     assert TcpFlags.names(packet.tcp.flags) == ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"]
 
 
-@pytest.mark.parametrize(("flags", "syn", "syn_ack", "rst"), [
-    (0x02, True, False, False), (0xC2, True, False, False), (0x12, False, True, False), (0x52, False, True, False),
-    (0x14, False, False, True), (0x10, False, False, False), (0x06, False, False, True)])
+@pytest.mark.parametrize(
+    ("flags", "syn", "syn_ack", "rst"),
+    [
+        (0x02, True, False, False),
+        (0xC2, True, False, False),
+        (0x12, False, True, False),
+        (0x52, False, True, False),
+        (0x14, False, False, True),
+        (0x10, False, False, False),
+        (0x06, False, False, True),
+    ],
+)
 def test_the_steps_of_a_handshake(flags: int, syn: bool, syn_ack: bool, rst: bool) -> None:
     segment = decode(ipv4(tcp(flags)), IPV4).tcp
     assert segment is not None and (segment.is_syn, segment.is_syn_ack, segment.is_rst) == (syn, syn_ack, rst)
 
 
 def test_less_common_options() -> None:
-    raw = (bytes((19, 18)) + b"d" * 16 + bytes((29, 4, 1, 2)) + bytes((34, 2)) + bytes((30, 4, 0, 1))
-           + bytes((253, 4)) + b"ab" + bytes((3, 4, 0, 0)) + bytes(4))
+    raw = (
+        bytes((19, 18))
+        + b"d" * 16
+        + bytes((29, 4, 1, 2))
+        + bytes((34, 2))
+        + bytes((30, 4, 0, 1))
+        + bytes((253, 4))
+        + b"ab"
+        + bytes((3, 4, 0, 0))
+        + bytes(4)
+    )
     segment = decode(ipv4(tcp(options=raw)), IPV4).tcp
     assert segment is not None
     options = segment.options
@@ -95,7 +113,7 @@ def test_ipv6_extension_headers_are_walked() -> None:
 @pytest.mark.parametrize("quoted", [8, 16, 20, 40, 48])
 def test_an_icmp_error_quotes_as_much_as_the_router_liked(quoted: int) -> None:
     sent = ipv4(tcp(payload=b"secret!!"))
-    data = ipv4(icmp(3, 4, sent[:20 + quoted], rest=1280), 1)
+    data = ipv4(icmp(3, 4, sent[: 20 + quoted], rest=1280), 1)
     message = decode(data, IPV4).icmp
     assert message is not None and (message.type, message.code, message.mtu) == (3, 4, 1280)
     assert message.quote is not None and (message.quote.sport, message.quote.dport, message.quote.seq) == (40001, 5432, 1000)
@@ -127,24 +145,36 @@ def test_other_protocols_keep_their_ip_header_only() -> None:
         assert isinstance(decode(data[:20], IPV4), Packet)
 
 
-@pytest.mark.parametrize(("data", "ethertype", "reason"), [
-    (b"", IPV4, "an IPv4 header has at least 20 bytes, here are 0"),
-    (b"\x60" * 40, IPV4, "0x60 does not begin an IPv4 header"),
-    (b"\x45" * 40, IPV6, "0x45 does not begin an IPv6 header"),
-    (ipv4(tcp()[:12]), IPV4, "a TCP header has 20 bytes, here are 12"),
-    (ipv4(tcp()[:12] + b"\x10" + bytes(7)), IPV4, "a TCP header has at least 20 bytes, this one claims 4"),
-    (bytes(10), ARP, "an ARP message for IPv4 has 28 bytes, this one has 10"),
-    (b"", 0x88CC, "ethertype 0x88cc is neither IPv4, IPv6 nor ARP")])
+@pytest.mark.parametrize(
+    ("data", "ethertype", "reason"),
+    [
+        (b"", IPV4, "an IPv4 header has at least 20 bytes, here are 0"),
+        (b"\x60" * 40, IPV4, "0x60 does not begin an IPv4 header"),
+        (b"\x45" * 40, IPV6, "0x45 does not begin an IPv6 header"),
+        (ipv4(tcp()[:12]), IPV4, "a TCP header has 20 bytes, here are 12"),
+        (ipv4(tcp()[:12] + b"\x10" + bytes(7)), IPV4, "a TCP header has at least 20 bytes, this one claims 4"),
+        (bytes(10), ARP, "an ARP message for IPv4 has 28 bytes, this one has 10"),
+        (b"", 0x88CC, "ethertype 0x88cc is neither IPv4, IPv6 nor ARP"),
+    ],
+)
 def test_what_is_wrong_is_said(data: bytes, ethertype: int, reason: str) -> None:
     with pytest.raises(DecodeError) as error:
         decode(data, ethertype)
     assert str(error.value) == reason
 
 
-_PACKETS = st.sampled_from([
-    (ipv4(tcp()), IPV4), (ipv4(tcp(0x12), options=bytes(4)), IPV4), (ipv4(icmp(3, 1, ipv4(tcp())), 1), IPV4), (arp(2), ARP),
-    (ipv6(tcp()), IPV6), (ipv6(icmp(1, 4, ipv6(tcp())), 58), IPV6),
-    (ipv6(advertisement(), 58), IPV6), (ipv6(bytes((6, 0)) + bytes(6) + tcp(), 0), IPV6)])
+_PACKETS = st.sampled_from(
+    [
+        (ipv4(tcp()), IPV4),
+        (ipv4(tcp(0x12), options=bytes(4)), IPV4),
+        (ipv4(icmp(3, 1, ipv4(tcp())), 1), IPV4),
+        (arp(2), ARP),
+        (ipv6(tcp()), IPV6),
+        (ipv6(icmp(1, 4, ipv6(tcp())), 58), IPV6),
+        (ipv6(advertisement(), 58), IPV6),
+        (ipv6(bytes((6, 0)) + bytes(6) + tcp(), 0), IPV6),
+    ]
+)
 
 
 @given(_PACKETS, st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=8), st.integers(0, 200))
@@ -164,7 +194,7 @@ def test_random_bytes_raise_nothing_but_decode_error(data: bytes, ethertype: int
 def _survives(data: bytes, ethertype: int) -> None:
     try:
         whole = decode(data, ethertype)
-        kept = data[:header_length(data, ethertype)]
+        kept = data[: header_length(data, ethertype)]
     except DecodeError:
         return
     assert len(kept) <= len(data)

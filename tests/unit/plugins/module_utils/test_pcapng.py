@@ -47,7 +47,8 @@ def test_interfaces_times_lengths_and_directions(path: Path) -> None:
         ["db1:eth0", "1763697600.123456790", "84", "84", "0x00000001", "0"],
         ["db1:eth0", "1763697600.123456791", "48", "48", "0x00000001", "1"],
         ["vpn:wg0", "1763697600.123456792", "80", "600", "0x00000001", "0"],
-        ["web1:eth0", "1763697600.123456793", "108", "108", "0x00000001", "3"]]
+        ["web1:eth0", "1763697600.123456793", "108", "108", "0x00000001", "3"],
+    ]
 
 
 def test_the_packets_are_decoded_behind_their_link_fields(path: Path) -> None:
@@ -56,7 +57,8 @@ def test_the_packets_are_decoded_behind_their_link_fields(path: Path) -> None:
         ["TCP", "100", "02:00:5e:10:00:11", "5432", "0"],
         ["ARP", "", "02:00:5e:10:00:11", "", ""],
         ["TCP", "", "", "5432", "520"],
-        ["ICMP", "", "02:00:5e:10:00:11", "5432", ""]]
+        ["ICMP", "", "02:00:5e:10:00:11", "5432", ""],
+    ]
 
 
 def test_comments_are_shown(path: Path) -> None:

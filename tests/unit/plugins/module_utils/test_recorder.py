@@ -22,10 +22,28 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.root
 HERE = Path(__file__).parent
 COLLECTIONS = HERE.parents[3] / "build" / "collections"
 FIELDS = (
-    "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.id", "ip.ttl", "ipv6.hlim", "sll.pkttype",
-    "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.window_size_value", "tcp.len",
-    "tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.timestamp.tsval",
-    "icmp.type", "icmp.code", "icmpv6.type", "icmpv6.code",
+    "ip.src",
+    "ip.dst",
+    "ipv6.src",
+    "ipv6.dst",
+    "ip.id",
+    "ip.ttl",
+    "ipv6.hlim",
+    "sll.pkttype",
+    "tcp.srcport",
+    "tcp.dstport",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.flags",
+    "tcp.window_size_value",
+    "tcp.len",
+    "tcp.options.mss_val",
+    "tcp.options.wscale.shift",
+    "tcp.options.timestamp.tsval",
+    "icmp.type",
+    "icmp.code",
+    "icmpv6.type",
+    "icmpv6.code",
 )
 
 pytestmark = pytest.mark.skipif(not (shutil.which("tshark") and shutil.which("dumpcap")), reason="the witnesses are missing")
@@ -75,10 +93,17 @@ def ours(recording: dict[str, Any]) -> list[dict[str, str]]:
         if packet.neighbour and packet.version == 6:
             names |= {"icmpv6.type": 135 if packet.neighbour.operation == "request" else 136, "icmpv6.code": 0}
         if tcp:
-            names |= {"tcp.srcport": tcp.sport, "tcp.dstport": tcp.dport, "tcp.seq_raw": tcp.seq, "tcp.ack_raw": tcp.ack,
-                      "tcp.flags": f"0x{tcp.flags:04x}", "tcp.window_size_value": tcp.window, "tcp.options.mss_val": tcp.options.mss,
-                      "tcp.options.wscale.shift": tcp.options.wscale,
-                      "tcp.options.timestamp.tsval": tcp.options.timestamps and tcp.options.timestamps[0]}
+            names |= {
+                "tcp.srcport": tcp.sport,
+                "tcp.dstport": tcp.dport,
+                "tcp.seq_raw": tcp.seq,
+                "tcp.ack_raw": tcp.ack,
+                "tcp.flags": f"0x{tcp.flags:04x}",
+                "tcp.window_size_value": tcp.window,
+                "tcp.options.mss_val": tcp.options.mss,
+                "tcp.options.wscale.shift": tcp.options.wscale,
+                "tcp.options.timestamp.tsval": tcp.options.timestamps and tcp.options.timestamps[0],
+            }
             if packet.tcp:
                 names["tcp.len"] = tcp.payload_length
         told.append({name: str(value) for name, value in names.items() if value is not None})
@@ -105,10 +130,17 @@ def test_the_recorder_saw_what_libpcap_saw_and_the_decoder_reads_what_tshark_rea
 
 def test_arp_and_neighbour_discovery_are_there(witnessed: tuple[dict[str, Any], Path]) -> None:
     frames = unpack(witnessed[0]["frames"])
-    messages = {(packet.version, packet.neighbour.operation, packet.neighbour.sender, packet.neighbour.sender_mac, frame.pkttype)
-                for frame in frames if (packet := decode(frame.data, frame.ethertype)).neighbour}
-    assert {(0, "request", "192.0.2.11", "02:00:5e:10:00:11", 4), (0, "reply", "192.0.2.21", "02:00:5e:10:00:21", 0),
-            (6, "request", "2001:db8::11", "02:00:5e:10:00:11", 4), (6, "reply", "2001:db8::21", "02:00:5e:10:00:21", 0)} <= messages
+    messages = {
+        (packet.version, packet.neighbour.operation, packet.neighbour.sender, packet.neighbour.sender_mac, frame.pkttype)
+        for frame in frames
+        if (packet := decode(frame.data, frame.ethertype)).neighbour
+    }
+    assert {
+        (0, "request", "192.0.2.11", "02:00:5e:10:00:11", 4),
+        (0, "reply", "192.0.2.21", "02:00:5e:10:00:21", 0),
+        (6, "request", "2001:db8::11", "02:00:5e:10:00:11", 4),
+        (6, "reply", "2001:db8::21", "02:00:5e:10:00:21", 0),
+    } <= messages
     assert {frame.lladdr.hex(":") for frame in frames} == {"02:00:5e:10:00:11", "02:00:5e:10:00:21"}
 
 

@@ -32,8 +32,10 @@ print(json.dumps(seen))
 
 def test_tags() -> None:
     with Rootless() as net:
-        net.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n"
-               "ip link add va type veth peer name vb address 02:00:5e:10:00:21; ip link set va up; ip link set vb up")
+        net.sh(
+            "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n"
+            "ip link add va type veth peer name vb address 02:00:5e:10:00:21; ip link set va up; ip link set vb up"
+        )
         seen = json.loads(net.sh(f"export PYTHONPATH={COLLECTIONS}\n{sys.executable} - <<'PYTHON'\n{SCRIPT}\nPYTHON"))
     families = ("192.0.2.11", "2001:db8::11")
     assert seen[""] == [[*place, None, family] for family in families for place in (("va", "out"), ("vb", "in"))]
