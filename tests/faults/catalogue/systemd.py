@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults as hosts that run systemd have them, with units and the managers of firewalls; and some of the others once more, over SSH."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tests.faults import _fault
+from tests.faults._fault import DB1, DB1_V6, Flow
+from tests.faults.catalogue.firewall import LIKELY, chain
+from tests.lab._machines import Machines
+from tests.lab.systemd_fleet import TOOLS, SystemdFleet
+
+fault = partial(_fault.fault, systemd=True)
+ORDERS = Flow(service="orders")
+REFUSED: dict[str, Any] = {"kernel": "ECONNREFUSED", "host": "db1", "leg": "syn", "segment": "server.socket"}
+FIREWALL: dict[str, Any] = {"host": "db1", "leg": "syn", "segment": "server.firewall", "certainties": LIKELY}
+
+
+def served(fleet: Machines, listener: str = ":: 5432") -> None:
+    """orders.service listens on port 5432, or as told."""
+    assert isinstance(fleet, SystemdFleet)
+    fleet.service("db1", "orders", int(listener.split()[1]), ExecStart=f"{fleet.python} -B {TOOLS}/serve.py {listener}")
+
+
+@fault("systemd/healthy", "connected", status="ok", flow=ORDERS)
+def declared_and_running(fleet: Machines) -> None:
+    served(fleet)
+
+
+@fault("systemd/healthy/ipv6", "connected", status="ok", flow=Flow(DB1_V6))
+def running_ipv6(fleet: Machines) -> None:
+    served(fleet)
+
+
+def stopped(fleet: Machines) -> None:
+    served(fleet)
+    fleet.run("db1", ["systemctl", "stop", "orders"])
+
+
+fault("systemd/service_stopped", code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
+fault("systemd/service_stopped/text", code="service_stopped", certainties=LIKELY, **REFUSED)(stopped)
+
+
+@fault("systemd/service_stopped/failed", code="service_stopped", flow=ORDERS, **REFUSED)
+def fails_to_start(fleet: Machines) -> None:
+    complaint = "sh -c 'echo cannot open /srv/orders: no such volume >&2; exit 3'"
+    text = f"[Service]\nExecStartPre={complaint}\nExecStart={fleet.python} -B {TOOLS}/serve.py :: 5432\n"
+    fleet.write("db1", "/etc/systemd/system/orders.service", text)
+    fleet.run("db1", ["systemctl", "start", "orders"], check=False)
+
+
+@fault("systemd/service_stopped/socket", code="service_stopped", **REFUSED)
+def socket_unit_stopped(fleet: Machines) -> None:
+    fleet.write("db1", "/etc/systemd/system/orders.socket", "[Socket]\nListenStream=5432\n")
+    fleet.write("db1", "/etc/systemd/system/orders.service", "[Service]\nExecStart=/bin/sleep 60\n")
+    fleet.run("db1", ["systemctl", "start", "orders.socket"])
+    fleet.run("db1", ["systemctl", "stop", "orders.socket"])
+
+
+@fault("systemd/no_listener", code="no_listener", **REFUSED)
+def nothing_listens(_fleet: Machines) -> None:
+    pass
+
+
+@fault("systemd/no_listener/other-port", code="no_listener", flow=ORDERS, **REFUSED)
+def runs_on_another_port(fleet: Machines) -> None:
+    served(fleet, ":: 5433")
+
+
+@fault("systemd/listener_other_address", code="listener_other_address", **REFUSED)
+def loopback_only(fleet: Machines) -> None:
+    served(fleet, "127.0.0.1 5432")
+
+
+@fault("systemd/accept_queue_full", "timeout", code="accept_queue_full", host="db1", leg="syn", segment="server.backlog")
+def frozen(fleet: Machines) -> None:
+    served(fleet, ":: 5432 --backlog=2")
+    fleet.run("db1", ["systemctl", "kill", "--signal=STOP", "orders"])
+    fleet.hold("web2", DB1, 5432, 3)
+
+
+@fault("systemd/firewall_drop", "timeout", code="firewall_drop", **FIREWALL)
+def dropped_by_nft(fleet: Machines) -> None:
+    served(fleet)
+    fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
+
+
+def firewalld(zone: str, fleet: Machines) -> None:
+    served(fleet)
+    fleet.run("db1", ["sh", "-c", "systemctl start firewalld; until firewall-cmd --state; do sleep 0.1; done"])
+    fleet.run("db1", ["firewall-cmd", f"--zone={zone}", "--change-interface=eth0"])
+
+
+fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **FIREWALL)(partial(firewalld, "public"))
+fault("systemd/firewall_drop/firewalld", "timeout", code="firewall_drop", **FIREWALL)(partial(firewalld, "drop"))
+
+
+@fault("systemd/firewall_drop/ufw", "timeout", code="firewall_drop", **FIREWALL)
+def ufw_denies(fleet: Machines) -> None:
+    served(fleet)
+    fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
+
+
+@fault("systemd/path_drop", "timeout", code="path_drop", host="path", leg="syn", segment="path.forward")
+def dropped_by_the_router(fleet: Machines) -> None:
+    served(fleet)
+    fleet.nft("r1", chain("forward", "tcp dport 5432 drop"))
