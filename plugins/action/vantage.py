@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
             message = (said.strip() or "the module failed without a word")[-600:]
             if returned.get("_ansible_parsed", True) and "module_stderr" not in returned:
                 raise _Failure("module", message)
-            if _is_about_become(self, said):
+            if _is_about_become(self, message):
                 raise _Failure("become", message)
             raise _Failure("python" if returned.get("rc") in (126, 127) or _NO_PYTHON.search(said) else "malformed", message)
         missing = [part for part in PARTS[phase] if part not in returned]
@@ -116,9 +116,9 @@ class ActionModule(ActionBase):
     def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
         """As upstream, which shows what surrounds the JSON to the user as a warning: without what controls a terminal.
 
-        The JSON itself is plain ASCII.
+        The JSON itself is plain ASCII. Without pipelining SSH gives it a terminal, which ends lines with CR LF.
         """
-        output = res.get("stdout", "")
+        output = res.get("stdout", "").replace("\r\n", "\n")
         if len(output) > MAX_ANSWER:
             raise _Failure("malformed", f"the host said {len(output)} characters, and {MAX_ANSWER} are the limit")
         parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": _UNPRINTABLE.sub("?", output)}, profile)

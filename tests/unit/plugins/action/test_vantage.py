@@ -26,6 +26,7 @@ PROGRAMS = {
     "liar": r"""printf '{"changed": false, "snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "absent": 7, "_ansible_x": 1}'""",
     "wordy": r"""head -c 70000000 /dev/zero | tr '\0' x""",
     "sudo": r"""echo 'sudo: a password is required' >&2; exit 1""",
+    "terminal": rf"""{sys.executable} "$@" | sed 's/$/\r/'""",
 }
 
 
@@ -41,6 +42,7 @@ def hosts(tmp_path: Path) -> dict[str, dict[str, object]]:
         "not/executable": {**local, "ansible_python_interpreter": "/dev/null"},
         "junk": {**local, "ansible_python_interpreter": str(tmp_path / "junk")},
         "liar": {**local, "ansible_python_interpreter": str(tmp_path / "liar")},
+        "terminal": {**local, "ansible_python_interpreter": str(tmp_path / "terminal")},
         "wordy": {**local, "ansible_python_interpreter": str(tmp_path / "wordy")},
         "no become": {
             **local,
@@ -85,7 +87,14 @@ def test_the_play_succeeds_and_the_good_host_is_diagnosed(play):
     assert done.returncode == 0, done.stdout + done.stderr
     verdicts = {flow["name"]: flow["status"] for flow in json.loads((report / "report.json").read_text())["flows"]}
     assert set(verdicts.values()) == {"broken"}
-    assert len(verdicts) == 8
+    assert len(verdicts) == 9
+
+
+def test_a_terminal_ends_lines_in_its_own_way(play):
+    _done, report = play
+    answer = json.loads((report / "evidence" / "terminal.open.json").read_text())
+    assert answer["failure"] is None
+    assert answer["evidence"]["snapshot"]["kernel"] == os.uname().release
 
 
 @pytest.mark.parametrize(
