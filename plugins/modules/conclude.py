@@ -33,7 +33,8 @@ options:
   fail_on:
     description:
       - When to fail, after the report has been written.
-      - V(broken) fails when some handshake breaks or could not be judged, V(degraded) also when one completes but something is wrong with it.
+      - V(broken) fails when some handshake breaks or could not be judged.
+      - V(degraded) fails also when one completes but something is wrong with it.
     type: str
     choices: [never, broken, degraded]
     default: never
