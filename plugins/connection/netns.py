@@ -111,7 +111,7 @@ class Connection(LocalConnection):
         return super().exec_command(shlex.join([*self._enter(), "/bin/sh", "-c", cmd]), in_data=in_data, sudoable=sudoable)
 
     def put_file(self, in_path: str, out_path: str) -> None:
-        code, _, errors = self.exec_command(f"cat > {shlex.quote(out_path)}", in_data=Path(in_path).read_bytes(), sudoable=False)
+        code, _output, errors = self.exec_command(f"cat > {shlex.quote(out_path)}", in_data=Path(in_path).read_bytes(), sudoable=False)
         if code != 0:
             raise AnsibleError(f"Cannot write {out_path} on the lab's host: {errors.decode(errors='replace').strip()}")
 

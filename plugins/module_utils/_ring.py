@@ -88,7 +88,7 @@ class Ring:
 
     def blocks(self) -> Iterator[bytes]:
         """Copy out the blocks that are ready and give them back to the kernel; does not wait, and ends after one round of the ring."""
-        for _ in range(self._count):
+        for _turn in range(self._count):
             start = self._next * _BLOCK_BYTES
             status, _packets, _first, used = _BLOCK.unpack_from(self._memory, start)
             if not status & _TP_STATUS_USER:
@@ -103,7 +103,7 @@ class Ring:
         self.silence()
         yield from self.blocks()
         start = self._next * _BLOCK_BYTES
-        for _ in range(10):
+        for _turn in range(10):
             block = self._memory[start : start + _BLOCK_BYTES]
             if _is_complete(block):
                 break
@@ -136,7 +136,7 @@ def packets_in(block: bytes) -> int:
 def _is_complete(block: bytes) -> bool:
     """Whether every packet that has a place in the block has been copied there; its status is the last thing that the kernel writes."""
     _status, packets, at, _used = _BLOCK.unpack_from(block)
-    for _ in range(packets):
+    for _turn in range(packets):
         step, *_when, status = _PACKET.unpack_from(block, at)[:6]
         if not status & _TP_STATUS_USER:
             return False
@@ -147,7 +147,7 @@ def _is_complete(block: bytes) -> bool:
 def frames_in(block: bytes) -> Iterator[Frame]:
     """Read a copied block."""
     _status, packets, at, _used = _BLOCK.unpack_from(block)
-    for _ in range(packets):
+    for _turn in range(packets):
         (
             step,
             sec,

@@ -25,7 +25,8 @@ requirements:
 attributes:
   check_mode:
     support: partial
-    description:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
       - In check mode O(state=started) starts nothing and returns an empty RV(handle). With an empty O(handle) there is nothing to read.
       - In check mode O(state=stopped) reads the recording and leaves the recorder running. O(dest) is not written.
   diff_mode:

@@ -19,7 +19,7 @@ def captures(cases: Sequence[Case], causes: Sequence[dict[str, Any]]) -> bytes:
     """The file's bytes: one interface per vantage point, packets by the time of the client's clock, as recorded on each host."""
     found = [(case, attempt, row, seen) for case in cases for attempt in case.attempts for row in attempt.rows for seen in row.seen]
     found.sort(key=lambda item: item[1].when(item[3]))
-    names = list(dict.fromkeys(_vantage(seen) for _, _, _, seen in found))
+    names = list(dict.fromkeys(_vantage(seen) for _case, _attempt, _row, seen in found))
     packets = [CapturedPacket(names.index(_vantage(seen)), seen.frame, _comment(case, attempt, row)) for case, attempt, row, seen in found]
     first = f"{causes[0]['code']} at {causes[0]['host']} ({causes[0]['certainty']}): {causes[0]['summary']}" if causes else "no cause found"
     return write(names, packets, first)

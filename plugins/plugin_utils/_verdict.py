@@ -119,7 +119,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     judged = [(case, explain(case)) for case in cases]
     answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
-    findings = [found for _, explained in answers for found in explained]
+    findings = [found for _case, explained in answers for found in explained]
     leg, segment = _place(answers[0][0].fate, findings) if answers and status != "ok" else (None, None)
     fate = answers[0][0].fate if answers else Fate("silent")
     addresses = [case.address for case in cases if case.address]
@@ -145,7 +145,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
         "clock": _clocks(cases),
-        "not_observed": _not_observed([hosts[name] for name, _ in _parties(entry)]),
+        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)]),
     }
 
 
@@ -198,7 +198,7 @@ def _undecided(
     """What would decide, where the evidence did not."""
     if status == "ok" or (findings and findings[0][1].certainty == "proven"):
         return []
-    sentences = [sentence for _, finding in findings for sentence in finding.undecided]
+    sentences = [sentence for _cause, finding in findings for sentence in finding.undecided]
     for case, explained in answers:
         if not explained and case.fate.kind != "completed":
             sentences.append(_would_decide(case))

@@ -49,14 +49,14 @@ def serve(ports: range, connections: int, late: bool, say: int) -> None:
     first = listen(ports[0])
     kept = [] if late else [listen(port) for port in ports[1:]]
     os.write(say, b"1")
-    kept += [first.accept()[0] for _ in range(connections)]
+    kept += [first.accept()[0] for _turn in range(connections)]
     kept += [listen(port) for port in ports[1:]] if late else []
     os.write(say, b"2")
     time.sleep(10_000)
 
 
 def dial(port: int, connections: int, say: int) -> None:
-    kept = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
+    kept = [socket.create_connection(("127.0.0.1", port)) for _turn in range(connections)]
     os.write(say, b"3")
     time.sleep(10_000 + len(kept))
 
@@ -77,7 +77,7 @@ def populate(sockets: int, listeners: int, late: bool) -> None:
         if os.fork() == 0:
             dial(base, connections, say)
         os.close(say)
-        for _ in range(2):
+        for _turn in range(2):
             if not os.read(hear, 1):
                 sys.exit("a process of the scene died")
         os.close(hear)
@@ -97,7 +97,7 @@ def run(command: list[str | Path], path: Path | None = None, stdin: str = "") ->
 
 
 def several(name: str, times: int, measure: t.Callable[[], tuple[float, str]]) -> tuple[float, str]:
-    results = [measure() for _ in range(times)]
+    results = [measure() for _turn in range(times)]
     seconds = sorted(elapsed for elapsed, _output in results)
     middle = statistics.median(seconds)
     print(f"  {name:<58} {middle * 1000:10.1f} ms   (fastest {seconds[0] * 1000:.1f}, {times} times)", flush=True)

@@ -93,7 +93,7 @@ def record() -> None:
     poll = select.poll()
     poll.register(recording.fileno(), select.POLLIN)
     poll.register(0, select.POLLIN)
-    while not any(descriptor == 0 for descriptor, _ in poll.poll()):
+    while not any(descriptor == 0 for descriptor, _event in poll.poll()):
         recording.collect()
     recording.collect()
     busy = time.process_time()
@@ -169,7 +169,7 @@ def compare(seconds: float, runs: int) -> Iterator[str]:
         for matching in (1, 100):
             medians = {}
             for name, run in (("recorder", run_recorder), ("tcpdump", run_tcpdump)):
-                result = medians[name] = median([run(rate, seconds, matching) for _ in range(runs)])
+                result = medians[name] = median([run(rate, seconds, matching) for _turn in range(runs)])
                 cost = result.cpu / result.seen * 1e6 if result.seen else 0.0
                 finish = f"{result.finish:7.3f}s" if result.finish else ""
                 yield (
@@ -196,7 +196,9 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
             environment = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
-            raise SystemExit(subprocess.run([*NAMESPACES, sys.executable, __file__, "--inside", *sys.argv[1:]], env=environment).returncode)
+            raise SystemExit(
+                subprocess.run([*NAMESPACES, sys.executable, __file__, "--inside", *sys.argv[1:]], env=environment, check=False).returncode
+            )
 
 
 if __name__ == "__main__":

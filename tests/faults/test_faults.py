@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import catalogue  # noqa: F401  # fills CATALOGUE
+from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._fault import CATALOGUE, Fault, diagnose
 from tests.faults._recorded import record
 from tests.lab.fleet import Fleet

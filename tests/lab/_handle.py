@@ -40,7 +40,7 @@ class Handle:
             raise FleetError(f"{self.process.args!r} said nothing for {patience:.0f} s.")
         line = stdout.readline()
         if not line:
-            _, errors = self.process.communicate(timeout=PATIENCE)
+            _output, errors = self.process.communicate(timeout=PATIENCE)
             raise FleetError(f"{self.process.args!r} ended with {self.process.returncode}: {errors.strip()}")
         self.answer = json.loads(line)
         return self.answer

@@ -38,14 +38,14 @@ def dial(order: dict[str, Any]) -> tuple[socket.socket | None, str]:
 def main() -> None:
     order = json.loads(sys.argv[1])
     deadline = time.monotonic() + order["timeout"]
-    dialled = [dial(order) for _ in range(order["count"])]
-    poller, waiting, results, held = select.poll(), {}, [outcome for _, outcome in dialled], []
-    for index, (dialler, _) in enumerate(dialled):
+    dialled = [dial(order) for _turn in range(order["count"])]
+    poller, waiting, results, held = select.poll(), {}, [outcome for _dialler, outcome in dialled], []
+    for index, (dialler, _outcome) in enumerate(dialled):
         if dialler is not None:
             poller.register(dialler, select.POLLOUT)
             waiting[dialler.fileno()] = (index, dialler)
     while waiting and time.monotonic() < deadline:
-        for descriptor, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        for descriptor, _event in poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
             poller.unregister(descriptor)
             index, dialler = waiting.pop(descriptor)
             code = dialler.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -60,13 +60,13 @@ def main() -> None:
     due: list[tuple[float, int, socket.socket, bytes]] = []
     print(json.dumps("ready"), flush=True)
     while True:
-        for key, _ in selector.select(max(0.0, due[0][0] - time.monotonic()) if due else None):
+        for key, _event in selector.select(max(0.0, due[0][0] - time.monotonic()) if due else None):
             source = key.data
             direction = directions[source]
             for when, frame in direction.treat(source.recv(LARGEST)):
                 heapq.heappush(due, (when, next(serial), direction.out, frame))
         while due and due[0][0] <= time.monotonic():
-            _, _, out, frame = heapq.heappop(due)
+            _due, _order, out, frame = heapq.heappop(due)
             out.send(frame)
 
 

@@ -46,12 +46,12 @@ def serve(listener: socket.socket, behaviour: str) -> None:
     if behaviour != "silent":
         selector.register(listener, selectors.EVENT_READ)
     while True:
-        for key, _ in selector.select():
+        for key, _event in selector.select():
             if key.data is not None:
                 receive(selector, key.data)
                 continue
             try:
-                connection, _ = listener.accept()
+                connection, _peer = listener.accept()
             except OSError:  # out of descriptors: as a real service, it can only wait
                 selector.unregister(listener)
                 continue

@@ -81,13 +81,13 @@ def own_cgroups() -> list[Path]:
     """Our directories in the hierarchies that systemd manages (cgroups(7)): the unified one, and name=systemd of old."""
     places = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields, _, kind = line.partition(" - ")
+        fields, _dash, kind = line.partition(" - ")
         if kind.startswith("cgroup2 "):
             places[""] = Path(fields.split()[4])
         elif kind.startswith("cgroup ") and "name=systemd" in kind:
             places["name=systemd"] = Path(fields.split()[4])
     ours = (line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines())
-    return [places[controllers] / path.lstrip("/") for _, controllers, path in ours if controllers in places]
+    return [places[controllers] / path.lstrip("/") for _number, controllers, path in ours if controllers in places]
 
 
 def end(cgroups: list[Path]) -> None:
@@ -96,7 +96,7 @@ def end(cgroups: list[Path]) -> None:
         while True:
             os.wait()
     for cgroup in cgroups:
-        for directory, _, _ in os.walk(cgroup, topdown=False):
+        for directory, _directories, _files in os.walk(cgroup, topdown=False):
             os.rmdir(directory)
 
 

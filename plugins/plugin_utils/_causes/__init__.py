@@ -33,7 +33,7 @@ _CERTAINTIES = ("proven", "likely", "possible")
 def explain(case: Case) -> list[tuple[Cause, Finding]]:
     """The causes of a case's fate, the decisive one first."""
     findings = _ask(case, last_resort=False)
-    if not any(finding.certainty in ("proven", "likely") for _, finding in findings):
+    if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         findings += _ask(case, last_resort=True)
     return sorted(findings, key=lambda found: _CERTAINTIES.index(found[1].certainty))
 

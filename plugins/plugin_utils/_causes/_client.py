@@ -86,7 +86,7 @@ def _reserved_within(text: str, low: int, high: int) -> int:
     """How many ports of ip_local_reserved_ports ('80,8000-8010') lie within the range."""
     count = 0
     for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
+        first, _dash, last = part.partition("-")
         if first.strip().isdigit():
             end = int(last) if last.strip().isdigit() else int(first)
             count += max(0, min(high, end) - max(low, int(first)) + 1)
@@ -241,7 +241,7 @@ def _connect_forbidden(case: Case) -> Finding | None:
 
 
 def _link_down(case: Case) -> Finding | None:
-    _, interface = case.gateway
+    _gateway, interface = case.gateway
     link = case.client.link(interface)
     if link is None or (link.up is not False and link.carrier is not False):
         return None

@@ -162,7 +162,7 @@ def _listen(port: int) -> None:
         listener.close()
         return
     while True:
-        connection, _ = listener.accept()
+        connection, _peer = listener.accept()
         if os.fork() == 0:
             listener.close()
             with suppress(OSError):

@@ -69,7 +69,7 @@ def id_mapper() -> Callable[[int], None] | None:
 def _map_all(pid: int) -> None:
     for name in ("uid_map", "gid_map"):
         ranges = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
-        Path(f"/proc/{pid}", name).write_text("".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges))
+        Path(f"/proc/{pid}", name).write_text("".join(f"{inside} {inside} {count}\n" for inside, _outside, count in ranges))
 
 
 def _delegated(path: Path, user: str) -> tuple[int, int] | None:

@@ -41,7 +41,7 @@ def main() -> None:
     kept += [listen(ANY6, 7005), listen(ANY6, 7006, v6only=True), listen(ANY4, 7007, device="lo"), listen(ANY6, 7007, device="wire")]
 
     full = listen(ANY4, 7010, backlog=1)
-    kept += [full, *(connect(7010, wait=False) for _ in range(4))]  # two fit, the others' handshakes stay half done
+    kept += [full, *(connect(7010, wait=False) for _turn in range(4))]  # two fit, the others' handshakes stay half done
 
     signed = listen(LOOPBACK4, 7011)
     peer = struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton("10.9.0.0"))
@@ -58,7 +58,7 @@ def main() -> None:
     kept += [silenced, connect(7013, wait=False), connect(7013, wait=False)]
 
     busy = listen(ANY6, 7020)
-    for _ in range(3):
+    for _turn in range(3):
         client = connect(7020)
         kept += [client, busy.accept()[0]]
     client = connect(7020)

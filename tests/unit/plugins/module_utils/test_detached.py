@@ -63,7 +63,7 @@ def recorders(net: Rootless) -> list[str]:
 
 def gone(net: Rootless) -> None:
     """Wait until neither a recorder nor its directory is there."""
-    for _ in range(100):
+    for _turn in range(100):
         if not recorders(net) and net.sh("test -e /run/threeway-handshake || echo gone"):
             return
         time.sleep(0.05)
@@ -162,7 +162,7 @@ def test_packets_bound_a_recording(net: Rootless) -> None:
         net,
         """
         recording = Recording([5432], [], max_packets=3)
-        for _ in range(4):
+        for _turn in range(4):
             knock()
         tell(recording.finish())""",
     )
@@ -174,7 +174,7 @@ def test_bytes_bound_a_recording(net: Rootless) -> None:
         net,
         """
         recording = Recording([5432], [], max_bytes=20_000)
-        for _ in range(200):
+        for _turn in range(200):
             knock(); recording.collect(); time.sleep(0.001)
         tell(recording.finish())""",
     )
@@ -200,7 +200,7 @@ def test_when_room_is_short_handshakes_stay_and_chatter_goes(net: Rootless) -> N
         old = socket.create_connection(("127.0.0.1", 5432)); far, _ = server.accept()
         recording = Recording([5432], ["127.0.0.1"], max_packets=50)
         def chat():
-            for _ in range(200):
+            for _turn in range(200):
                 old.send(b"x"); far.recv(1); far.send(b"y"); old.recv(1)
         chat()
         new = socket.create_connection(("127.0.0.1", 5432)); new.close(); server.accept()[0].close()

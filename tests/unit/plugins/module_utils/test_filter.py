@@ -172,9 +172,11 @@ def test_large_specifications(ports: int, addresses: int, exact: bool) -> None:
         code = array.array("B", _bpf.machine_code(program))
         judge.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HP", len(program), code.buffer_info()[0]))
     some = random.Random(7)
-    for _ in range(300):
+    for _turn in range(300):
         port = some.choice([some.choice(numbers), some.randrange(1, 65536)])
-        src, dst = (socket.inet_aton(some.choice([*literals, "198.51.100.9"]) if some.random() < 0.3 else "198.51.100.9") for _ in range(2))
+        src, dst = (
+            socket.inet_aton(some.choice([*literals, "198.51.100.9"]) if some.random() < 0.3 else "198.51.100.9") for _turn in range(2)
+        )
         data = ipv4(tcp(some.choice([SYN, ACK]), b"", b"", 1, port), src=src, dst=dst)
         kept = run(program, data, {0: IPV4, 4: PACKET_HOST, 8: 2})
         wanted = selection.wants(data, outline(data, IPV4), PACKET_HOST)
@@ -186,7 +188,7 @@ def test_jumps_reach_any_distance(distance: int) -> None:
     program = _bpf.Program()
     program.do(_bpf.LDB, 0)
     program.when(_bpf.JEQ, 1, "one", "other")
-    for _ in range(distance):
+    for _turn in range(distance):
         program.do(_bpf.LDB, 0)
     program.label("other")
     program.do(_bpf.RET, 100)

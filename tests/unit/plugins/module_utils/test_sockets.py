@@ -146,7 +146,7 @@ def test_every_listener_has_the_process_that_made_it_and_the_child_that_inherite
 
 
 def test_the_walk_comes_to_the_end_of_large_tables_of_open_files() -> None:
-    fillers = [os.dup(0) for _ in range(1500)]
+    fillers = [os.dup(0) for _turn in range(1500)]
     try:
         with socket.create_server(("127.0.0.1", 0)) as last:
             inode = os.fstat(last.fileno()).st_ino

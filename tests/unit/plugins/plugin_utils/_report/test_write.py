@@ -55,7 +55,7 @@ def test_a_report_that_is_no_report_is_replaced(demo: Callable[[], Report], tmp_
 
 
 def test_no_capture_leaves_the_directory(demo: Callable[[], Report], tmp_path: Path) -> None:
-    (*_, path) = write(tmp_path / "report", demo(), {"../../escape": b""})
+    (*_others, path) = write(tmp_path / "report", demo(), {"../../escape": b""})
     assert path.parent == tmp_path / "report" / "captures"
     assert path.name.startswith("escape-")
 
