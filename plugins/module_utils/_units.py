@@ -158,10 +158,16 @@ def _unit(port: int, how: str, shown: dict[str, str]) -> dict[str, t.Any]:
 
 
 def _last_words(unit: str, run: Run) -> list[str] | None:
-    """The last lines of a unit's journal; None when it may not be read, which for an ordinary user looks like an empty one."""
-    code, output, _error = run(["journalctl", f"--unit={unit}", f"--lines={LOG_LINES}", "--boot", "--no-pager", "--output=cat", "--quiet"])
-    lines = [line[:LOG_WIDTH] for line in output.splitlines()[-LOG_LINES:]]
-    return None if code != 0 or (not lines and os.geteuid() != 0) else lines
+    """The last lines that a unit's processes logged, else what systemd logged about it: there is much of that after a few restarts.
+
+    None when the journal may not be read, which for an ordinary user looks like an empty one.
+    """
+    for match in (f"_SYSTEMD_UNIT={unit}", f"--unit={unit}"):  # see systemd.journal-fields(7)
+        code, output, _error = run(["journalctl", match, f"--lines={LOG_LINES}", "--boot", "--no-pager", "--output=cat", "--quiet"])
+        lines = [line[:LOG_WIDTH] for line in output.splitlines()[-LOG_LINES:]]
+        if code != 0 or lines:
+            return lines if code == 0 else None
+    return [] if os.geteuid() == 0 else None
 
 
 def _read(path: str) -> str:
