@@ -87,8 +87,16 @@ demo: $(VENV)/.ready $(CHECKOUT)  ## build the embedded lab, break it in several
 	@dev/programs demo
 	ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
 
-bench: setup  ## measure against what others do; writes nothing but its output
-	@for script in tests/bench/*.py; do echo "== $$script"; PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' "$$script" || exit; done
+bench: setup build/bench/.ready  ## measure against what others do (BENCH_ARGS=--quick for a short run)
+	@for script in tests/bench/*.py; do \
+	    echo "== $$script"; \
+	    PATH="$(CURDIR)/build/bench/bin:$$PATH" PYTHONPATH='$(COLLECTIONS)' build/bench/bin/python "$$script" $(BENCH_ARGS) || exit; \
+	done
+
+build/bench/.ready: tests/bench/requirements.txt constraints.txt
+	'$(PYTHON)' -m venv --clear build/bench
+	build/bench/bin/pip install -qq --disable-pip-version-check -r tests/bench/requirements.txt -c constraints.txt
+	@touch $@
 
 # -- writing
 
