@@ -92,7 +92,7 @@ WITHOUT_ROOT: dict[str, tuple[str | None, str | None, str | None]] = {
 
 @pytest.mark.parametrize("name", WITHOUT_ROOT)
 def test_without_root(fleet: SystemdFleet, name: str) -> None:
-    fault = replace(FAULTS[name], flow=replace(FAULTS[name].flow, timeout=1.0), options={"diagnose_attempts": 2, "diagnose_patience": 0.5})
+    fault = FAULTS[name]
     fault.make(fleet)
     for (who, guests), certainty in zip(GUESTS.items(), WITHOUT_ROOT[name], strict=True):
         flow = diagnose(fleet, fault, OPS, guest_on(fleet, *guests))["flows"][0]

@@ -16,6 +16,7 @@ from tests.lab.systemd_fleet import TOOLS, SystemdFleet
 fault = partial(_fault.fault, systemd=True)
 ORDERS = Flow(service="orders")
 REFUSED: dict[str, Any] = {"kernel": "ECONNREFUSED", "host": "db1", "leg": "syn", "segment": "server.socket"}
+SILENCE: dict[str, Any] = {"kernel": "timeout", "flow": Flow(timeout=1.0), "options": {"diagnose_patience": 0.5}}
 FIREWALL: dict[str, Any] = {"host": "db1", "leg": "syn", "segment": "server.firewall", "certainties": LIKELY}
 
 
@@ -75,14 +76,14 @@ def loopback_only(fleet: Machines) -> None:
     served(fleet, "127.0.0.1 5432")
 
 
-@fault("systemd/accept_queue_full", "timeout", code="accept_queue_full", host="db1", leg="syn", segment="server.backlog")
+@fault("systemd/accept_queue_full", code="accept_queue_full", host="db1", leg="syn", segment="server.backlog", **SILENCE)
 def frozen(fleet: Machines) -> None:
     served(fleet, ":: 5432 --backlog=2")
     fleet.run("db1", ["systemctl", "kill", "--signal=STOP", "orders"])
     fleet.hold("web2", DB1, 5432, 3)
 
 
-@fault("systemd/firewall_drop", "timeout", code="firewall_drop", **FIREWALL)
+@fault("systemd/firewall_drop", code="firewall_drop", **FIREWALL, **SILENCE)
 def dropped_by_nft(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
@@ -95,16 +96,16 @@ def firewalld(zone: str, fleet: Machines) -> None:
 
 
 fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **FIREWALL)(partial(firewalld, "public"))
-fault("systemd/firewall_drop/firewalld", "timeout", code="firewall_drop", **FIREWALL)(partial(firewalld, "drop"))
+fault("systemd/firewall_drop/firewalld", code="firewall_drop", **FIREWALL, **SILENCE)(partial(firewalld, "drop"))
 
 
-@fault("systemd/firewall_drop/ufw", "timeout", code="firewall_drop", **FIREWALL)
+@fault("systemd/firewall_drop/ufw", code="firewall_drop", **FIREWALL, **SILENCE)
 def ufw_denies(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
 
 
-@fault("systemd/path_drop", "timeout", code="path_drop", host="path", leg="syn", segment="path.forward")
+@fault("systemd/path_drop", code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
 def dropped_by_the_router(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("r1", chain("forward", "tcp dport 5432 drop"))
