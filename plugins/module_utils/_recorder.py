@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any, Iterable, Iterator, NamedTuple
 
 from ._errors import DecodeError, ObserveError
-from ._filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, neighbour_addresses, tcp_offset, tcp_ports
+from ._filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, tcp_offset, tcp_ports
 from ._frames import Frame, pack
 from ._headers import Outline, outline
 from ._ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
@@ -48,7 +48,7 @@ class Interest(NamedTuple):
     def wants(self, data: bytes, where: Outline) -> bool:
         """The choice for one recorded packet."""
         if is_neighbour_message(data, where):
-            return not self.addresses.isdisjoint(neighbour_addresses(data, where))
+            return True  # what the selection let in is about the flows' addresses, or this host's own: its next hops
         tcp = tcp_offset(data, where)
         if tcp is None:
             return False

@@ -88,7 +88,7 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
 
 
 def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Destination]:
-    """The destinations none of whose attempts had any answer, not even a late one."""
+    """The destinations none of whose attempts had an answer, not even a late one, but that the TTL was used up: hops show a loop."""
     from ._hop import Destination
     from ._tcp import canonical
 
@@ -100,7 +100,8 @@ def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Desti
     asked: dict[Destination, bool] = {}
     for probe in probes:
         destination = targets[probe["dial"], probe["address"]]
-        unanswered = probe["outcome"] == "timeout" and probe["late_ms"] is None and probe["icmp"] is None
+        used_up = probe["icmp"] is not None and probe["icmp"]["type"] == (11 if ":" not in probe["address"] else 3)  # time exceeded
+        unanswered = (probe["outcome"] == "timeout" and probe["late_ms"] is None and probe["icmp"] is None) or used_up
         asked[destination] = asked.get(destination, True) and unanswered
     return [destination for destination, unanswered in asked.items() if unanswered]
 

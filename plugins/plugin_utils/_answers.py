@@ -69,7 +69,11 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
             if not each["isns"]:
                 ports.add(each["port"])
             for local in each["local"]:
-                pairs += [(each["address"], local)] if dials[each["dial"]] == "server" else [(None, each["address"]), (None, local)]
+                pairs += (
+                    [(each["address"], local), (None, each["address"])]
+                    if dials[each["dial"]] == "server"
+                    else [(None, each["address"]), (None, local)]
+                )
     return {
         **order,
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -119,6 +119,14 @@ FATES = {
 }
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What all flows of the run together did to the hosts, whose counters they share."""
+
+    swallowed: Mapping[str, int]  # host: SYNs (SYN-ACKs, at a client) that went in and were not answered
+    resets: Mapping[str, int]  # host: RSTs that left it
+
+
 @dataclass
 class Case:
     """One client, one server (or none that we manage), one dialled address and port."""
@@ -136,6 +144,7 @@ class Case:
     fates: list[Fate] = field(default_factory=list)  # of the attempts, in their order
     fate: Fate = Fate("silent")  # what the rules are to explain
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
+    totals: Totals = Totals({}, {})
 
     @property
     def completed(self) -> int:
@@ -225,6 +234,11 @@ class Case:
         held = {(entry.remote, entry.remote_port) for entry in self.server.after.sockets if entry.state == state}
         return sum(bool(held & self.client_endpoints(attempt)) for attempt in self.subject)
 
+    def swallowed_at(self, host: Host) -> int:
+        """How many packets a counter must have counted at least, if it is to account for this case and all others at the host."""
+        kind = "syn_ack" if host is self.client and host is not self.server else "syn"
+        return max(1, self.count(kind, host, "in"), self.totals.swallowed.get(host.name, 0))
+
     def is_end(self, address: str) -> bool:
         """Whether an address is the server's (or the dialled one) or the client's, as far as that is known."""
         ends = {self.address, *(probe.local_address for probe in self.probes)}
@@ -237,7 +251,8 @@ class Case:
         half_open, timeouts = self.server_sockets("SYN_RECV"), self.server.delta("TcpExt", "TCPTimeouts") or 0
         if half_open:
             return (self.saw(self.server, "inet_diag", f"{plural(half_open, 'socket')} of this flow in SYN-RECV: the SYN was accepted"),)
-        if timeouts >= len(self.subject):
+        # Each SYN-ACK that cannot leave makes its timer run out once, but for the last ones.
+        if timeouts >= len(self.subject) and timeouts >= 0.6 * self.totals.swallowed.get(self.server.name, 0):
             return (self.saw(self.server, "counter TCPTimeouts", f"+{timeouts}: SYN-ACKs were made and not acknowledged"),)
         return ()
 
@@ -257,6 +272,19 @@ class Case:
             return None
         return [listener for listener in self.server.snapshot.listeners if listener.port == self.server_port]
 
+    def listened_before(self) -> bool:
+        """Whether a socket listened on the server's port already before the handshakes were tried, as far as that is known."""
+        listeners = self.server.before.listeners if self.server and self.server.before else None
+        return listeners is None or any(listener.port == self.server_port for listener in listeners)
+
+    def server_owns(self, address: str) -> bool | None:
+        """Whether an address is the server's; every host has loopback addresses, and they are nobody else's."""
+        if self.server is None:
+            return None
+        if self.server is not self.client and literal_is_loopback(address):
+            return False
+        return self.server.owns(address)
+
     def listener(self) -> Listener | None:
         """The listener that a SYN for this address reaches, most specific first."""
         candidates = [listener for listener in self.listeners_on_port() or [] if self.mismatch(listener) is None]
@@ -275,9 +303,14 @@ class Case:
             return "device"
         return None
 
+    @property
+    def hosts(self) -> list[Host]:
+        """The managed hosts in the order in which the SYN passes them."""
+        return [host for host in (self.client, *self.vias, self.server) if host is not None]
+
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
-        hosts = [host for host in (self.client, *self.vias, self.server) if host is not None and host.sightings is not None]
+        hosts = [host for host in self.hosts if host.sightings is not None]
         return tuple(Evidence(host.name, "capture", self._passage_at(host)) for host in hosts)
 
     def _passage_at(self, host: Host) -> str:
@@ -295,6 +328,10 @@ class Case:
 
     def saw(self, host: Host, source: str, observation: str) -> Evidence:
         return Evidence(host.name, source, observation)
+
+
+def literal_is_loopback(address: str) -> bool:
+    return bool(address) and ipaddress.ip_address(address).is_loopback
 
 
 def is_any(address: str) -> bool:

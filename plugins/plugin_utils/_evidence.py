@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._packet import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 
+LOOPBACK = "lo"
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
 
 
@@ -93,6 +94,8 @@ class Listener:
     uid: int | None = None
     md5: tuple[str, ...] | None = None
     filtered: bool | None = None
+    min_ttl: int | None = None
+    defer_accept: int | None = None
     processes: tuple[Process, ...] | None = None
 
 
@@ -145,6 +148,7 @@ class BaseChain:
     device: str | None = None
     policy: str | None = None
     rules: int | None = None
+    type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -336,15 +340,29 @@ class Host:
                 return entry
         return None
 
+    def answers_for(self, address: str) -> bool:
+        """Whether the recording has an ARP reply or a neighbour advertisement for an address."""
+        messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction == "in"]
+        return any(message and message.operation == "reply" and message.sender == address for message in messages)
+
     def unanswered_requests(self, address: str) -> int:
         """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""
-        requests = 0
-        for sighting in self.sightings or ():
-            message = sighting.packet.neighbour
-            if message and message.operation == "reply" and message.sender == address and sighting.direction == "in":
-                return 0
-            requests += bool(message and message.operation == "request" and message.target == address and sighting.direction == "out")
-        return requests
+        if self.answers_for(address):
+            return 0
+        messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction == "out"]
+        return sum(bool(message and message.operation == "request" and message.target == address) for message in messages)
+
+    def interface_of(self, address: str) -> Address | None:
+        """The interface address entry that has an address."""
+        return next((entry for entry in (self.snapshot.addresses if self.snapshot else None) or () if entry.address == address), None)
+
+    def translates(self, *hooks: str) -> bool | None:
+        """Whether address translation is set up on one of the hooks; ``None`` when that could not be read."""
+        known = self.snapshot.hooks if self.snapshot else None
+        if known is None or known.netfilter is None:
+            return None
+        legacy = any(table.endswith(":nat") for table in known.iptables_legacy or ())
+        return legacy or any(chain.type == "nat" and chain.hook in hooks and chain.rules != 0 for chain in known.netfilter)
 
     def link(self, name: str | None) -> Link | None:
         for entry in (self.snapshot.links if self.snapshot else None) or ():
@@ -419,6 +437,7 @@ def recording_frames(data: object) -> str:
 def _read_recording(host: Host, data: object) -> None:
     recording = build(_Recording, data, "recording")
     sightings = host.sightings or []
+    known = {(seen.frame.ts_ns, seen.frame.ifindex, seen.frame.data) for seen in sightings}  # a host may record as client and as server
     undecodable = 0
     for frame in unpack(recording_frames(data)):
         try:
@@ -426,9 +445,12 @@ def _read_recording(host: Host, data: object) -> None:
         except DecodeError:
             undecodable += 1
             continue
+        if (frame.ts_ns, frame.ifindex, frame.data) in known:
+            continue
         interface = recording.interfaces.get(str(frame.ifindex), f"if{frame.ifindex}")
-        direction = _DIRECTIONS.get(frame.pkttype, "other")
-        sightings.append(Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame))
+        # The recorder keeps one of the two sightings that each packet on the loopback interface has.
+        directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
+        sightings += [Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame) for direction in directions]
     host.sightings = sorted(sightings, key=lambda sighting: sighting.time)
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     if recording.dropped:

@@ -57,9 +57,11 @@ def _left_client(case: Case, attempt: Attempt) -> bool | None:
     """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP tell of it."""
     if _wire_syns(case, attempt):
         return True
-    if case.client.saw_everything:
-        return False
     probe = attempt.probe
+    if case.client.saw_everything:
+        # Translated to another port, a SYN escapes the recorder; then only an answer tells that it left.
+        translated = attempt.isn is None and case.client.translates("output", "postrouting")
+        return bool(translated and probe.final_errno in ("ECONNREFUSED", "ECONNRESET"))
     if probe.icmp and probe.icmp.offender == probe.local_address:
         return False  # the client's own kernel speaks: its next hop does not answer, or its firewall rejects
     return not (probe.stage in ("socket", "bind") or (probe.final_errno and probe.final_errno not in _ANSWERS and not probe.icmp))
@@ -120,18 +122,23 @@ def _follow(case: Case, attempt: Attempt) -> Fate:
 def _connected(case: Case, attempt: Attempt) -> Fate:
     """connect() succeeded: did the server's end complete as well?"""
     client, server, probe = case.client, case.server, attempt.probe
-    if client.saw_everything and not _wire_syns(case, attempt):
+    if client.saw_everything and not _wire_syns(case, attempt) and not client.translates("postrouting"):
         return Fate("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
-    if server is None:
-        return Fate("completed")
-    recognisable = attempt.isn is not None or server.owns(case.address)  # behind NAT only the ISN tells the SYN
+    if server is None or (case.server_owns(case.address) is False and not _seen_at(attempt.of("syn"), (server, "in"))):
+        return Fate("completed")  # with whatever stands in front of the server
+    recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
     if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):
+        if attempt.isn is None and client.translates("postrouting") is not False:
+            return Fate("completed")
         return Fate("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
     taken = _seen_at(acknowledgements, (server, "in"))
-    if server.saw_everything and not taken and (client.saw_everything or _half_open(case, attempt)):
-        if client.saw_everything and not _seen_at(acknowledgements, (client, "out")):
+    known = client.saw_everything and attempt.isn is not None
+    if server.saw_everything and not taken and (known or _half_open(case, attempt)):
+        if known and not _seen_at(acknowledgements, (client, "out")):
             return Fate("lost_ack", "ack", "client.firewall", client.name)
+        if not _had_time(attempt, acknowledgements, client, server):
+            return Fate("completed")
         forward = _way(case, back=False)
         return _lost("lost_ack", "ack", "path.forward", _furthest(acknowledgements, forward), forward, acknowledgements)
     if _half_open(case, attempt):
@@ -143,22 +150,36 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
 
 def _recovered(case: Case, attempt: Attempt) -> Fate | None:
     """Completed only after a retransmission: what befell the first SYN, or the first SYN-ACK?"""
-    syns = attempt.of("syn")
+    syns = [row for row in attempt.of("syn") if row.at(case.client.name, "out")]
     if len(syns) < 2 or case.server is None or not (case.client.saw_everything and case.server.saw_everything):
         return None
     first, second = syns[:1], syns[1]
-    again = attempt.when(second.seen[0])
-    answers = [row for row in attempt.of("syn_ack") if attempt.when(row.seen[0]) < again]
+    first_answer = _first(attempt.of("syn_ack"))
+    if attempt.answered_transmission() == 1 and first_answer and first_answer.at(case.client.name, "in"):
+        return None  # slow, not lost
+    arrived = _seen_at(first, (case.server, "in"))
     forward, back = _way(case, back=False), _way(case, back=True)
-    if not _seen_at(first, (case.server, "in")):
-        fate = _lost("lost_syn", "syn", "path.forward", _furthest(first, forward), forward, first)
-    elif not answers:
-        fate = Fate("unanswered", "syn", None, case.server.name, last_seen=_seen_at(first, (case.server, "in")))
-    elif not _seen_at(answers, (case.client, "in")):
-        fate = _lost("lost_syn_ack", "syn_ack", "path.return", _furthest(answers, back), back, answers)
-    else:
-        fate = Fate("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=_seen_at(answers, (case.client, "in")))
-    return replace(fate, recovered=True)
+    if not arrived:
+        return replace(_lost("lost_syn", "syn", "path.forward", _furthest(first, forward), forward, first), recovered=True)
+    answers = [row for row in attempt.of("syn_ack") if (seen := row.at(case.server.name, "out")) and 0 <= seen.time - arrived.time < 0.5]
+    if not answers:
+        return Fate("unanswered", "syn", None, case.server.name, last_seen=arrived, recovered=True)
+    taken = _seen_at(answers, (case.client, "in"))
+    if not taken:
+        return replace(_lost("lost_syn_ack", "syn_ack", "path.return", _furthest(answers, back), back, answers), recovered=True)
+    if attempt.when(taken) < attempt.when(second.seen[0]):
+        return Fate("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=taken, recovered=True)
+    return None  # the SYN-ACK was on its way when the SYN was repeated
+
+
+def _had_time(attempt: Attempt, rows: Sequence[Row], sender: Host, receiver: Host) -> bool:
+    """Whether the receiver recorded long enough after a packet was sent to see it arrive: two round trips of this attempt."""
+    sent = min((attempt.when(seen) for row in rows if (seen := row.at(sender.name, "out"))), default=None)
+    offset = attempt.clocks[receiver.name].offset if receiver.name in attempt.clocks else 0.0
+    if sent is None or receiver.recorded_until is None:
+        return True
+    round_trip = (attempt.probe.elapsed_ms or 0.0) / 1000
+    return receiver.recorded_until - offset - sent > max(0.2, 2 * round_trip)
 
 
 def _half_open(case: Case, attempt: Attempt) -> bool:

@@ -19,6 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence impor
 
 _MODULUS = 1 << 32
 SAME_PACKET_S = 0.5  # sightings of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
+DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
 Endpoint = tuple[str, int]
 
 
@@ -63,6 +64,16 @@ class Attempt:
         """How many packets of a kind were seen at a host."""
         return sum(row.at(host, direction) is not None for row in self.of(kind, sender))
 
+    def answered_transmission(self) -> int | None:
+        """Which transmission of the SYN the first SYN-ACK answers: its TSecr echoes that SYN's TSval (RFC 7323)."""
+        for answer in self.of("syn_ack"):
+            echoed = answer.packet.tcp.options.timestamps if answer.packet.tcp else None
+            for syn in self.of("syn"):
+                sent = syn.packet.tcp.options.timestamps if syn.packet.tcp else None
+                if echoed and sent and echoed[1] == sent[0]:
+                    return syn.transmission
+        return None
+
     def when(self, sighting: Sighting) -> float:
         """The time of a sighting by the client's clock, in seconds."""
         clock = self.clocks.get(sighting.host)
@@ -75,8 +86,11 @@ class Packets:
     def __init__(self, hosts: Iterable[Host]) -> None:
         self._by_isn: dict[int, list[Sighting]] = defaultdict(list)
         self._by_flow: dict[frozenset[Endpoint], list[Sighting]] = defaultdict(list)
+        self._syns_by_port: dict[tuple[str, int], list[Sighting]] = defaultdict(list)
         for host in hosts:
             for sighting in host.sightings or ():
+                if sighting.packet.tcp and sighting.packet.tcp.is_syn:
+                    self._syns_by_port[host.name, sighting.packet.tcp.sport].append(sighting)
                 for isn in _client_isns(sighting.packet):
                     self._by_isn[isn].append(sighting)
                 flow = _flow(sighting.packet)
@@ -91,6 +105,8 @@ class Packets:
         flow = frozenset((local, (probe.address, probe.port)))
         by_flow = [sighting for sighting in self._by_flow.get(flow, ()) if sighting.host != client or _within(probe, sighting)]
         isn = _isn(by_flow, client)
+        if isn is None:  # the client may translate addresses on its own way out, and keep the port
+            isn = _isn([seen for seen in self._syns_by_port[client, probe.local_port] if _within(probe, seen)], client)
         found = {id(sighting): sighting for sighting in by_flow}
         if isn is not None:
             found.update({id(sighting): sighting for sighting in self._by_isn[isn]})
@@ -219,23 +235,34 @@ def _rows(sightings: list[Sighting], clients: set[Endpoint], clocks: dict[str, C
     def when(sighting: Sighting) -> float:
         return sighting.time - (clocks[sighting.host].offset if sighting.host in clocks else 0.0)
 
+    def near(sighting: Sighting, row: Row) -> bool:
+        tolerance = SAME_PACKET_S + sum(clocks[seen.host].error or 0.0 for seen in (sighting, row.seen[-1]) if seen.host in clocks)
+        return abs(when(sighting) - when(row.seen[-1])) < tolerance
+
     rows: list[Row] = []
     for sighting in sorted(sightings, key=when):
         kind, sender = kind_of(sighting.packet), _sender(sighting.packet, clients)
-        near = [
-            row
-            for row in rows
-            if (row.kind, row.sender) == (kind, sender)
-            and abs(when(sighting) - when(row.seen[-1])) < SAME_PACKET_S
-            and not any(_same_place(sighting, other) for other in row.seen)
-        ]
-        same = [row for row in near if _identity(row.packet) == _identity(sighting.packet)]
-        changed = [row for row in near if all(other.host != sighting.host for other in row.seen)]
+        alike = [row for row in rows if (row.kind, row.sender) == (kind, sender)]
+        same = [row for row in alike if _same(row, sighting) and (_is_unique(sighting.packet) or near(sighting, row))]
+        changed = [row for row in alike if near(sighting, row) and all(other.host != sighting.host for other in row.seen)]
         if same or changed:
             (same or changed)[0].seen.append(sighting)
         else:
             rows.append(Row(kind, sender, sighting.packet, [sighting]))
     return rows
+
+
+def _same(row: Row, sighting: Sighting) -> bool:
+    """Whether it may be the same packet once more: elsewhere, or doubled on the way."""
+    if _identity(row.packet) != _identity(sighting.packet):
+        return False
+    again = [other for other in row.seen if _same_place(sighting, other)]
+    return _is_unique(sighting.packet) or all(abs(sighting.time - other.time) < DOUBLED_S for other in again)
+
+
+def _is_unique(packet: Packet) -> bool:
+    """Whether a retransmission of the packet would differ from it: by its timestamp or its IP ID."""
+    return bool(packet.tcp and packet.tcp.options.timestamps) or bool(packet.tcp and packet.ip_id)
 
 
 def _same_place(one: Sighting, other: Sighting) -> bool:

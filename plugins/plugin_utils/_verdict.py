@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._captures import captures
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fate, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fate, Finding, Totals
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import explain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
@@ -43,8 +43,11 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
     hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
     packets = Packets(hosts.values())
     flows, pcaps, taken = [], {}, set[str]()
-    for entry in plan.entries:
-        cases = _cases(entry, hosts, packets)
+    cases_of = [_cases(entry, hosts, packets) for entry in plan.entries]
+    totals = _totals([case for cases in cases_of for case in cases])
+    for entry, cases in zip(plan.entries, cases_of, strict=True):
+        for case in cases:
+            case.totals = totals
         identity = _identity(entry, taken)
         flows.append(_flow(entry, identity, cases, hosts))
         if any(attempt.rows for case in cases for attempt in case.attempts):
@@ -105,6 +108,8 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets) -> list[Ca
             )
         )
     for case in cases:
+        _order_vias(case)
+        _stop_at_front(case)
         if case.attempts:
             locate(case)
         else:
@@ -112,6 +117,45 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets) -> list[Ca
     for case in cases:
         case.siblings = [other for other in cases if other is not case]
     return cases
+
+
+def _order_vias(case: Case) -> None:
+    """Hosts on the way in the order in which the SYN really passed them, where all of them saw one."""
+    passed = {
+        via.name: min(
+            (attempt.when(seen) for attempt in case.attempts for row in attempt.of("syn") if (seen := row.at(via.name, "in"))), default=None
+        )
+        for via in case.vias
+    }
+    if None not in passed.values():
+        case.vias = sorted(case.vias, key=lambda via: passed[via.name] or 0.0)
+
+
+def _stop_at_front(case: Case) -> None:
+    """A host on the way that owns the address and lets no SYN through, such as a proxy, is where these handshakes end."""
+    front = next((via for via in case.vias if via.owns(case.address)), None)
+    if front is None or case.server is None or case.server_owns(case.address):
+        return
+    if not any(attempt.count("syn", case.server.name, "in") for attempt in case.attempts):
+        case.vias = case.vias[: list(case.vias).index(front)]
+        case.server = front
+
+
+def _totals(cases: Sequence[Case]) -> Totals:
+    """What counters of each host have to account for; attempts that several flows share count once."""
+    swallowed, resets, known = Counter[str](), Counter[str](), set[tuple[str, int, int, str]]()
+    for case in cases:
+        for attempt, fate in zip(case.attempts, case.fates, strict=True):
+            key = (case.client.name, attempt.probe.dial, attempt.probe.attempt, attempt.probe.address)
+            if key in known or case.server is None:
+                continue
+            known.add(key)
+            if fate.kind == "unanswered":
+                swallowed[case.server.name] += attempt.count("syn", case.server.name, "in")
+            elif fate.kind == "ignored_syn_ack":
+                swallowed[case.client.name] += attempt.count("syn_ack", case.client.name, "in")
+            resets[case.server.name] += attempt.count("rst", case.server.name, "out", "server")
+    return Totals(swallowed, resets)
 
 
 def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:

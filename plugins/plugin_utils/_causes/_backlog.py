@@ -31,7 +31,7 @@ def _accept_queue_full(case: Case) -> Finding | None:
     process = (case.listener() or listener).processes
     who, state = _who(process[0] if process else None)
     at_ack = case.fate.kind in ("ignored_ack", "reset_after")
-    missed = max(1, case.arrived if case.fate.kind == "unanswered" else len(case.subject))
+    missed = case.swallowed_at(server) if case.fate.kind == "unanswered" else len(case.subject)
     limit = _limit(server, listener)
     leg: Leg = "ack" if at_ack else "syn"
     return Finding(
@@ -97,9 +97,10 @@ def _syn_queue_full(case: Case) -> Finding | None:
     if server is None or listener is None or not dropped:
         return None
     half_open = _half_open(case)
-    full = half_open >= listener.send_q
+    if 2 * half_open < listener.send_q:
+        return None  # the counter rose for another listener
     return Finding(
-        "proven" if full and dropped >= max(1, case.arrived) else "likely",
+        "proven" if half_open >= listener.send_q and dropped >= case.swallowed_at(server) else "likely",
         server.name,
         "server.backlog",
         f"the SYN queue of {describe(listener)} on {server.name} is full ({half_open} half-open, limit {listener.send_q}) and SYN cookies "
@@ -134,7 +135,7 @@ def _syn_backlog_reserved(case: Case) -> Finding | None:
     if not dropped or overflows or full or backlog is None or half_open <= backlog - (backlog >> 2) - 1:
         return None
     return Finding(
-        "proven" if case.arrived and dropped >= case.arrived else "likely",
+        "proven" if case.arrived and dropped >= case.swallowed_at(server) else "likely",
         server.name,
         "server.backlog",
         f"{half_open} half-open connections on {server.name} use up three quarters of tcp_max_syn_backlog ({backlog}); with SYN cookies "
@@ -149,12 +150,13 @@ def _syn_backlog_reserved(case: Case) -> Finding | None:
 
 
 def _defer_accept(case: Case) -> Finding | None:
-    server = case.server
+    server, listener = case.server, case.listener()
     dropped = server.delta("TcpExt", "TCPDeferAcceptDrop") if server else None
-    if server is None or not dropped:
+    deferred = listener.defer_accept if listener else None
+    if server is None or not dropped or deferred == 0:
         return None
     return Finding(
-        "proven" if dropped >= len(case.subject) else "likely",
+        "proven" if deferred and dropped >= len(case.subject) else "possible",
         server.name,
         "server.backlog",
         f"the listener on {server.name} uses TCP_DEFER_ACCEPT: it takes a connection only when the client sends data",
@@ -163,7 +165,7 @@ def _defer_accept(case: Case) -> Finding | None:
         fix=Fix(
             "application",
             server.name,
-            "harmless where the client speaks first; otherwise switch deferred accept off in the application",
+            "harmless where the client speaks first; otherwise switch deferred accept off",
             "advice",
         ),
     )

@@ -16,7 +16,7 @@ class Cause:
     """One cause: its stable code, where it acts, the fates that it can explain, its rule, and what the documentation says of it.
 
     ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` rule argues by elimination: it is
-    asked only when no other rule found anything that is at least likely.
+    asked only when no other rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one.
     """
 
     code: str
@@ -27,3 +27,4 @@ class Cause:
     contradicted_by: str
     rule: Callable[[Case], Finding | None]
     last_resort: bool = False
+    explains: tuple[str, ...] = ()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 _LOCAL = ("refused_locally",)
 _UNRESOLVED = ("FAILED", "INCOMPLETE")
@@ -110,8 +109,9 @@ def _descriptor_limit(case: Case) -> Finding | None:
 
 def _syn_retries_too_low(case: Case) -> Finding | None:
     early = [probe for probe in case.probes if probe.errno == "ETIMEDOUT" and (probe.elapsed_ms or 0) < case.timeout * 1000 - 50]
-    answered = [row for row in case.rows("syn_ack") if row.at(case.client.name, "in")]
-    if not early or not answered:
+    answered = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
+    gave_up = max((probe.started + (probe.elapsed_ms or 0) / 1000 for probe in early), default=0.0)
+    if not early or not answered or min(seen.time for seen in answered) < gave_up:
         return None
     retries = case.client.sysctl("net.ipv4.tcp_syn_retries")
     return Finding(
@@ -133,7 +133,7 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
     late = [probe.late_ms for probe in case.probes if probe.late_ms is not None and probe.late_errno is None]
     if case.fate.kind != "late" or not late:
         return None
-    repeated = any((_answered_transmission(attempt) or 1) > 1 for attempt in case.subject)
+    repeated = any((attempt.answered_transmission() or 1) > 1 for attempt in case.subject)
     why = "its first SYN was not answered" if repeated else "the way is that slow"
     seen = case.sighting("syn_ack", case.client, "in")
     return Finding(
@@ -153,17 +153,6 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
         detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
         fix=Fix("timeout", case.client.name, f"let the application wait longer than {min(late) / 1000:.1f} s for connect()", "advice"),
     )
-
-
-def _answered_transmission(attempt: Attempt) -> int | None:
-    """Which transmission of the SYN the first SYN-ACK answers: its TSecr echoes that SYN's TSval (RFC 7323)."""
-    for answer in attempt.of("syn_ack"):
-        echoed = answer.packet.tcp.options.timestamps if answer.packet.tcp else None
-        for syn in attempt.of("syn"):
-            sent = syn.packet.tcp.options.timestamps if syn.packet.tcp else None
-            if echoed and sent and echoed[1] == sent[0]:
-                return syn.transmission
-    return None
 
 
 def _route(case: Case) -> Route | None:
@@ -195,10 +184,12 @@ def _no_route(case: Case) -> Finding | None:
 def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
     def rule(case: Case) -> Finding | None:
         route = _route(case)
-        if case.errno() != errno or route is None or not (route.error == errno or route.type == kind):
+        if case.errno() != errno or route is None or route.error != errno or route.type not in (kind, None):
             return None
+        if route.type is None and errno == "EINVAL":
+            return None  # a source that is not fit for the way gives the same error
         return Finding(
-            "proven",
+            "proven" if route.type == kind else "likely",
             case.client.name,
             "client.route",
             f"a route of type {kind} on {case.client.name} refuses {case.address}",
@@ -263,6 +254,8 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
     failed = entry is not None and entry.state in _UNRESOLVED
     if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
         return None
+    if failed and not asked and case.client.answers_for(gateway):
+        return None  # the answer came, and the client did not take it
     what = "ARP requests" if case.family == 4 else "neighbour solicitations"
     return Finding(
         "proven" if failed and (asked or case.errno() == "EHOSTUNREACH") else "likely",

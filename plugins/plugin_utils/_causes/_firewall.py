@@ -36,10 +36,14 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
     chains = droppers(host, hooks, case.family)
     if chains == []:
         return None
+    if host is case.client and segment == "client.firewall" and leg == "syn" and host.translates("output", "postrouting"):
+        certainty: Certainty = "possible"  # the SYN may have left translated, and the recorder may not know it again
+    else:
+        certainty = "likely" if chains else "possible"
     named = f"chains that could: {', '.join(chains[:5])}" if chains else "its firewall could not be read"
     direction = "input" if hooks is RECEIVING else "output"
     return Finding(
-        "likely" if chains else "possible",
+        certainty,
         host.name,
         segment,
         f"{packet} is dropped inside {host.name}, most likely by its firewall ({direction})",
@@ -77,6 +81,8 @@ def _rejected_by_client(case: Case) -> Finding | None:
         probe.stage != "bind" for probe in case.probes
     ):
         return None
+    if droppers(case.client, SENDING, case.family) == [] or (route and route.type not in ("unicast", "local", None)):
+        return None
     slow = min((probe.elapsed_ms or 0) for probe in case.probes) > 500
     if slow or (errno != "ECONNREFUSED" and (route is None or route.error)):
         return None
@@ -103,6 +109,8 @@ def _rejected_by_icmp(case: Case) -> Finding | None:
     if answer is None or not case.is_end(answer.offender):
         return None
     server = case.server
+    if server and case.syn_at_server and server.owns(case.syn_at_server.dst) is False:
+        return None  # the server only tried to forward it
     seen_out = server is not None and any(row.at(server.name, "out") for row in case.rows("icmp"))
     name = server.name if server else case.address
     return Finding(
@@ -122,32 +130,28 @@ def _rejected_by_icmp(case: Case) -> Finding | None:
 
 
 def _rejected_by_reset(case: Case) -> Finding | None:
-    """An RST from the server although TCP counted none sent, or although a socket listens: a firewall made it."""
+    """RSTs left the server that its TCP did not count: a firewall made them. Or, unseen: although a socket listens all the time."""
     server = case.server
     if server is None:
         return None
     made = case.count("rst", server, "out", "server")
     counted = server.delta("Tcp", "OutRsts")
-    listening = case.listener() is not None
     if server.saw_everything and not made:
         return None
-    uncounted = counted is not None and counted == 0
-    if not uncounted and not listening:
+    listening = case.listener() is not None and case.listened_before()
+    uncounted = counted is not None and counted < max(made, case.totals.resets.get(server.name, 0), 1)
+    if not uncounted and (made or not listening):
         return None
-    certainty: Certainty = "likely" if made and (uncounted or listening) else "possible"
+    alone = counted == 0 or listening
     return Finding(
-        certainty,
+        "likely" if made and uncounted and alone else "possible",
         server.name,
         "server.firewall",
         f"the firewall of {server.name} rejects the SYN with an RST"
         + (f"; a socket does listen on port {case.server_port}" if listening else f"; nothing listens on port {case.server_port} either"),
         (
             *([case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}")] if made else []),
-            *(
-                [case.saw(server, "counter Tcp OutRsts", f"+{counted}: the RSTs are not TCP's own")]
-                if counted is not None and uncounted
-                else []
-            ),
+            *([case.saw(server, "counter Tcp OutRsts", f"+{counted}: not all RSTs are TCP's own")] if uncounted else []),
             *([case.saw(server, "inet_diag", f"a socket listens on port {case.server_port}")] if listening else []),
         ),
         leg="syn",

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections import Counter
 from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.module_utils._tcp_options import TcpOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Neighbour
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
 
+LOW_TTL = 32  # systems start at 64, 128 or 255
 _LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
 _PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"}
 
@@ -31,9 +34,12 @@ def _stretch(case: Case) -> str:
 
 
 def _router_not_forwarding(case: Case) -> Finding | None:
-    via = _swallower(case)
-    name = "net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding"
-    if via is None or via.sysctl(name) != 0:
+    """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
+    via, seen = _swallower(case), case.fate.last_seen
+    if via is None or seen is None:
+        return None
+    name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
+    if via.sysctl(name) != 0:
         return None
     errors = via.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
     return Finding(
@@ -46,40 +52,64 @@ def _router_not_forwarding(case: Case) -> Finding | None:
             case.saw(via, f"sysctl {name}", "0"),
             *([case.saw(via, "counter InAddrErrors", f"+{errors}")] if errors else []),
         ),
-        fix=Fix("sysctl", via.name, f"set {name}=1 on {via.name}"),
+        fix=Fix("sysctl", via.name, f"set {'net.ipv4.ip_forward' if case.family == 4 else name}=1 on {via.name}"),
     )
 
 
 def _neighbour_wrong(case: Case) -> Finding | None:
-    """The client's table has a link address for the next hop that is not the next hop's own."""
-    gateway, interface = case.gateway
-    entry = case.client.neighbour(gateway, interface)
-    hosts = [host for host in (case.server, *case.vias) if host is not None and host.owns(gateway)]
-    if entry is None or not entry.mac or not hosts or case.fate.host != "path":
+    """The last host that sent the packet has a link address for its next hop that is not the next hop's own."""
+    sender = next((host for host in case.hosts if case.fate.between and host.name == case.fate.between[0]), None)
+    if sender is None or case.fate.host != "path":
         return None
-    owner = hosts[0]
-    snapshot = owner.snapshot
-    names = {address.interface for address in (snapshot.addresses if snapshot else None) or () if address.address == gateway}
-    real = [link.mac for link in (snapshot.links if snapshot else None) or () if link.name in names and link.mac]
-    if not real or entry.mac.lower() in {mac.lower() for mac in real}:
+    back = case.fate.kind == "lost_syn_ack"
+    target = (case.client_address if back else case.address) or ""
+    route = sender.route(target)
+    next_hop = (route.gateway if route else None) or target
+    entry = sender.neighbour(next_hop, route.interface if route else None)
+    owners = [host for host in case.hosts if host is not sender and host.owns(next_hop) and _on_link(sender, host, next_hop, entry)]
+    real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
+    if entry is None or not entry.mac or not real or entry.mac.lower() in real or any(hop.offender for hop in case.client.hops):
         return None
+    mac, owner = next(iter(real.items()))
+    segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.fate.segment
     return Finding(
         "proven",
-        case.client.name,
-        "client.neighbour",
-        f"{case.client.name} sends to {entry.mac} for {gateway}, but {owner.name} has {real[0]} there",
+        sender.name,
+        segment or "path.forward",
+        f"{sender.name} sends to {entry.mac} for {next_hop}, but {owner.name} has {mac} there",
         (
-            case.saw(case.client, "rtnetlink neighbour", f"{gateway} is at {entry.mac} ({entry.state})"),
-            case.saw(owner, "rtnetlink link", f"{gateway} is on the interface with {real[0]}"),
+            case.saw(sender, "rtnetlink neighbour", f"{next_hop} is at {entry.mac} ({entry.state})"),
+            case.saw(owner, "rtnetlink link", f"{next_hop} is on the interface with {mac}"),
             *case.passage(),
         ),
-        detail={"next_hop": gateway, "mac": entry.mac, "real_mac": real[0]},
+        detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
         fix=Fix(
             "neighbour",
-            case.client.name,
-            f"delete the neighbour entry for {gateway} on {case.client.name} (ip neigh del {gateway} dev {entry.interface})",
+            sender.name,
+            f"delete the neighbour entry for {next_hop} on {sender.name} (ip neigh del {next_hop} dev {entry.interface})",
         ),
     )
+
+
+def _on_link(sender: Host, owner: Host, address: str, entry: Neighbour | None) -> bool:
+    """Whether the two are on one network by their own prefixes: otherwise somebody may answer for the address (proxy ARP)."""
+    theirs = owner.interface_of(address)
+    ours = [mine for mine in (sender.snapshot.addresses if sender.snapshot else None) or () if entry and mine.interface == entry.interface]
+    networks = {_network(mine.address, mine.prefix) for mine in ours}
+    return theirs is not None and _network(theirs.address, theirs.prefix) in networks - {None}
+
+
+def _network(address: str, prefix: int) -> str | None:
+    try:
+        return str(ipaddress.ip_interface(f"{address}/{prefix}").network)
+    except ValueError:
+        return None
+
+
+def _macs(host: Host, address: str) -> list[str]:
+    entry = host.interface_of(address)
+    link = host.link(entry.interface) if entry else None
+    return [link.mac] if link and link.mac else []
 
 
 def _xdp_drop(case: Case) -> Finding | None:
@@ -120,7 +150,7 @@ def _softirq_drop(case: Case) -> Finding | None:
 
 def _ecn_blackhole(case: Case) -> Finding | None:
     """ECN-setup SYNs are lost, plain ones pass: the kernel falls back at its first retransmission (RFC 3168, 6.1.1.1)."""
-    if case.fate.kind != "lost_syn" or not case.fate.recovered or case.server is None:
+    if case.fate.kind != "lost_syn" or case.server is None:
         return None
     lost, passed = 0, 0
     for attempt in case.subject:
@@ -140,6 +170,36 @@ def _ecn_blackhole(case: Case) -> Finding | None:
         (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
         leg="syn",
         fix=Fix("sysctl", case.client.name, f"set net.ipv4.tcp_ecn=2 on {case.client.name}, or mend the device {_stretch(case)}"),
+    )
+
+
+def _ecmp_member_bad(case: Case) -> Finding | None:
+    """Each attempt, that is each source port, either loses all its SYNs or none: one of several ways is bad."""
+    if case.server is None or not case.server.saw_everything:
+        return None
+    lost, passed = [], []
+    for attempt in case.attempts:
+        arrived = [row.at(case.server.name, "in") is not None for row in attempt.of("syn")]
+        if arrived and not any(arrived) and len(arrived) >= 3:
+            lost.append(attempt)
+        elif arrived and all(arrived):
+            passed.append(attempt)
+    if len(lost) < 2 or len(passed) < 2 or len(lost) + len(passed) < len(case.attempts):
+        return None
+    ports = [str(attempt.probe.local_port) for attempt in lost[:8]]
+    return Finding(
+        "likely",
+        "path",
+        "path.forward",
+        f"whether the SYN passes {_stretch(case)} depends on the source port: one of several ways is bad",
+        (*case.passage(), case.saw(case.client, "captures", f"all SYNs from ports {', '.join(ports)} are lost, none of the others")),
+        leg="syn",
+        detail={
+            "lost_ports": [attempt.probe.local_port for attempt in lost],
+            "passed_ports": [attempt.probe.local_port for attempt in passed],
+        },
+        undecided=("more attempts (diagnose_attempts) would tell it from chance",),
+        fix=Fix("advice", "path", f"look at the members of equal-cost routes and bonds {_stretch(case)}", "advice"),
     )
 
 
@@ -196,8 +256,9 @@ def _path_drop(case: Case) -> Finding | None:
         return None
     via = _swallower(case)
     packet = _PACKETS[case.fate.kind]
-    foreign = case.server is not None and case.fate.kind == "lost_syn" and case.server.owns(case.address) is False
-    certainty: Certainty = "likely" if foreign else "proven"
+    translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
+    foreign = case.server is not None and case.fate.kind == "lost_syn" and case.server_owns(case.address) is False
+    certainty: Certainty = "likely" if foreign or (translated and not via) else "proven"
     hops = [hop for hop in case.client.hops if (hop.address, hop.port) == (case.address, case.port) and hop.offender]
     last_hop = max(hops, key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {_stretch(case)}"
@@ -230,13 +291,13 @@ def _path_reset(case: Case) -> Finding | None:
     server, row = case.server, case.fate.row
     if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
         return None
-    if server.owns(case.address) is False and not case.arrived:
+    if case.server_owns(case.address) is False and not case.arrived:
         return None  # the RST may well come from the machine that has the address
     via = next((via for via in case.vias if row.at(via.name, "out") and not row.at(via.name, "in")), None)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
     return Finding(
-        "proven" if server.owns(case.address) else "likely",
+        "proven" if case.server_owns(case.address) else "likely",
         host,
         "path.forward" if not case.arrived else "path.return",
         f"an RST in the name of {case.address} comes from {host if via else 'something on the way'}, not from {server.name}",
@@ -257,6 +318,8 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
             return None
         ends_known = case.server is None or case.server.owns(answer.offender) is False
+        if wanted == "loop" and not _hops_repeat(case):
+            ends_known = False  # something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
         return Finding(
@@ -276,6 +339,32 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
     return rule
 
 
+def _hops_repeat(case: Case) -> bool:
+    """Whether the same router answers at several distances."""
+    hops = {(hop.offender, hop.ttl) for hop in case.client.hops if hop.address == case.address and hop.answer == "time_exceeded"}
+    return max(Counter(offender for offender, _ in hops).values(), default=0) > 1
+
+
+def _ttl_too_low(case: Case) -> Finding | None:
+    answer, sent = answer_of(case), case.sighting("syn", case.client, "out")
+    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL:
+        return None
+    name = "net.ipv4.ip_default_ttl" if case.family == 4 else "net.ipv6.conf.all.hop_limit"
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.egress",
+        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl}, which is used up at {answer.offender}",
+        (
+            case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
+            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
+        ),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl, "offender": answer.offender},
+        fix=Fix("sysctl", case.client.name, f"set {name}=64 on {case.client.name}, or let the application set a higher TTL"),
+    )
+
+
 def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
     where = f"on {answer.offender}"
     advice = {
@@ -285,6 +374,52 @@ def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
         "loop": f"correct the routes that send packets for {case.address} in a circle",
     }
     return Fix("route" if meaning in ("no_route", "loop") else "advice", host, advice[meaning], "advice")
+
+
+def _nat_wrong_target(case: Case) -> Finding | None:
+    """A managed host on the way sends the SYN on to another address than the server's."""
+    for via in case.vias:
+        seen = case.sighting("syn", via, "out")
+        if case.server and seen and seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False:
+            return Finding(
+                "proven",
+                via.name,
+                "path.forward",
+                f"{via.name} translates {case.address} to {seen.packet.dst}, which is not {case.server.name}",
+                (*case.passage(), case.saw(via, "capture", f"the SYN leaves {seen.interface} for {seen.packet.dst}")),
+                leg="syn",
+                detail={"target": seen.packet.dst},
+                fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "disruptive"),
+            )
+    return _translated_at_server(case)
+
+
+def _translated_at_server(case: Case) -> Finding | None:
+    """The server itself answers with a refusal that only what it translates the SYN to can give."""
+    server, answer = case.server, answer_of(case)
+    if server is None or not server.translates("prerouting") or not case.arrived:
+        return None
+    counted = server.delta("Tcp", "OutRsts") or 0
+    refused = case.fate.kind == "reset" and case.listener() is not None and counted >= case.count("rst", server, "out", "server")
+    forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
+    if not refused and not forwarded:
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.firewall",
+        f"{server.name} translates the SYN for {case.target} to another address or port, where "
+        + ("nothing listens" if refused else "nobody answers"),
+        (*case.passage(), case.saw(server, "nfnetlink base chains", "address translation is set up on prerouting")),
+        leg="syn",
+        undecided=(f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
+        fix=Fix(
+            "firewall",
+            server.name,
+            f"correct the translation of tcp/{case.port} on {server.name}, or start what it leads to",
+            "advice",
+        ),
+    )
 
 
 def _nat_not_undone(case: Case) -> Finding | None:
@@ -319,7 +454,7 @@ def _source_at(row: Row, case: Case) -> str | None:
 
 def _answered_by_middlebox(case: Case) -> Finding | None:
     row, server = case.fate.row, case.server
-    if server is None or server.owns(case.address) is not True:
+    if server is None or case.server_owns(case.address) is not True:
         return None
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
@@ -391,7 +526,7 @@ def _sequence_rewritten(case: Case) -> Finding | None:
 
 def _path_slow(case: Case) -> Finding | None:
     times = sorted(probe.elapsed_ms for probe in case.probes if probe.connected and probe.elapsed_ms is not None)
-    once = case.client.saw_everything and all(len(attempt.of("syn")) == 1 for attempt in case.attempts)
+    once = case.client.saw_everything and all(len(a.of("syn")) == 1 or a.answered_transmission() == 1 for a in case.attempts)
     if not once or not times or times[len(times) // 2] < 500 * min(case.timeout, 2.0):
         return None
     middle = times[len(times) // 2]
@@ -399,7 +534,7 @@ def _path_slow(case: Case) -> Finding | None:
         "proven",
         "path",
         "path.forward",
-        f"the handshake takes {middle:.0f} ms without a retransmission; the application waits {case.timeout:g} s, the kernel sends again "
+        f"the handshake takes {middle:.0f} ms and no packet is lost; the application waits {case.timeout:g} s, the kernel sends again "
         "after 1 s",
         (case.saw(case.client, "connect()", f"median {middle:.0f} ms of {plural(len(times), 'attempt')}"),),
         detail={"median_ms": middle},
@@ -476,6 +611,37 @@ CAUSES = (
         "The second column of /proc/net/softnet_stat rises while SYNs do not reach the taps.",
         "The column does not move.",
         _softirq_drop,
+    ),
+    Cause(
+        "nat_wrong_target",
+        "An address translation leads elsewhere",
+        ("path.forward", "server.firewall"),
+        ("lost_syn", "silent", "reset", "icmp", "unanswered"),
+        "The SYN leaves a managed host on the way for an address that is not the server's. At the server itself: likely, when translation "
+        "is set up and the refusal is not one that the listener or the address dialled could give.",
+        "The SYN leaves for the server.",
+        _nat_wrong_target,
+        explains=("path_drop", "path_reset", "firewall_reject", "path_icmp_rejected", "path_icmp_unreachable", "no_listener"),
+    ),
+    Cause(
+        "ecmp_member_bad",
+        "One of several ways is bad",
+        ("path.forward",),
+        ("lost_syn",),
+        "Not provable: each source port either loses all its SYNs or none, in two attempts or more on either side.",
+        "Of one attempt's SYNs some arrive and some do not.",
+        _ecmp_member_bad,
+        explains=("path_loss",),
+    ),
+    Cause(
+        "ttl_too_low",
+        "The client's TTL is too low for the way",
+        ("client.egress",),
+        ("icmp",),
+        "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
+        "The SYN left with a normal TTL.",
+        _ttl_too_low,
+        explains=("routing_loop",),
     ),
     Cause(
         "path_loss",
@@ -558,7 +724,7 @@ CAUSES = (
         "The way is slow",
         ("path.forward",),
         ("completed",),
-        "The median handshake takes half of the flow's timeout, or a second, without a retransmission.",
+        "The median handshake takes half of the flow's timeout, or a second, and the first SYN is the one that is answered.",
         "The time comes from retransmissions.",
         _path_slow,
     ),

@@ -29,14 +29,17 @@ def _name_resolution_failed(case: Case) -> Finding | None:
 
 def _name_resolves_elsewhere(case: Case) -> Finding | None:
     server = case.server
-    if server is None or case.dialled == case.address or server.owns(case.address) is not False:
+    if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
         return None
+    loopback = case.client.owns(case.address) and case.client is not server
+    if case.fate.kind in ("completed", "diverted", "unanswered") and not loopback:
+        return None  # whoever stands in front of the server may well own the address
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
         return None
     known = server.snapshot.addresses if server.snapshot else None
     owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
     return Finding(
-        "proven" if server.saw_everything else "likely",
+        "proven" if case.client.owns(case.address) else "likely",  # elsewhere, an unknown translation may still lead to the server
         case.client.name,
         "client.resolve",
         f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}",
@@ -104,10 +107,11 @@ CAUSES = (
         "name_resolves_elsewhere",
         "The name resolves to another machine's address",
         ("client.resolve",),
-        ("reset", "icmp", "lost_syn", "silent", "refused_locally", "unsent", "answered_elsewhere"),
+        ("reset", "icmp", "lost_syn", "silent", "refused_locally", "unsent", "unanswered", "diverted", "completed"),
         "The address that the name resolves to belongs to no interface of the server and to no host on the way, and no SYN arrives at "
         "the server.",
         "The SYN arrives at the server after all (address translation).",
         _name_resolves_elsewhere,
+        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
     ),
 )

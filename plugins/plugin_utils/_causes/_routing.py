@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, Leg, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 
 _REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
@@ -32,7 +33,7 @@ def _rp_filter_drop(case: Case) -> Finding | None:
     way = "no way back exists" if back and back.error else f"its way back is {back.interface}" if back else "its way back is unknown"
     strictness = "strict" if mode == 1 else "loose"
     return Finding(
-        "proven" if elsewhere and dropped >= packets else "likely",
+        "proven" if elsewhere and dropped >= case.swallowed_at(host) else "likely",
         host.name,
         segment,
         f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}",
@@ -68,7 +69,7 @@ def _no_return_route(case: Case) -> Finding | None:
         return None
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
     unroutable = server.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
-    counted = bool(dropped and not overflows) or bool(unroutable)
+    counted = max(0 if overflows else dropped or 0, unroutable or 0) >= case.swallowed_at(server)
     said = route.error or route.type
     return Finding(
         "proven" if counted and case.arrived else "likely",
@@ -89,14 +90,18 @@ def _no_return_route(case: Case) -> Finding | None:
 
 def _address_not_local(case: Case) -> Finding | None:
     server, syn = case.server, case.syn_at_server
-    if server is None or syn is None or server.owns(syn.dst) is not False:
+    if server is None or server.owns(syn.dst if syn else case.address) is not False:
         return None
-    forwards = server.sysctl("net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding")
-    if forwards not in (0, None):
+    if syn is None:
+        return _address_gone(case, server)
+    forwards = server.sysctl("net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding") not in (0, None)
+    refused = case.fate.kind == "icmp"
+    if forwards and not refused:
         return None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
+    counted = errors is not None and errors >= case.swallowed_at(server)
     return Finding(
-        "proven" if errors is not None and errors >= case.arrived else "likely",
+        "proven" if counted or refused else "likely",
         server.name,
         "server.ingress",
         f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address",
@@ -104,14 +109,56 @@ def _address_not_local(case: Case) -> Finding | None:
             *case.passage(),
             case.saw(server, "rtnetlink addresses", f"{syn.dst} is on no interface"),
             *([case.saw(server, "counter InAddrErrors", f"+{errors}")] if errors else []),
+            *([case.saw(server, "capture", f"{server.name} forwards it, and says with an ICMP error that it cannot")] if refused else []),
         ),
+        leg="syn",
         detail={"address": syn.dst},
-        fix=Fix(
-            "address",
-            server.name,
-            f"add {syn.dst} to an interface of {server.name} (a VIP that moved away?), or correct what the client dials",
-            "advice",
+        fix=_own(server, syn.dst),
+    )
+
+
+def _address_gone(case: Case, server: Host) -> Finding | None:
+    """Nobody answers for the address, and the server, which should have it, has not."""
+    answer = answer_of(case)
+    unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
+    on_link = case.fate.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
+    if case.dialled != case.address or not (unreachable or on_link):
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.ingress",
+        f"{case.address} is on no interface of {server.name}, and its neighbours ask for it in vain",
+        (
+            case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
+            *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
         ),
+        leg="syn",
+        detail={"address": case.address},
+        fix=_own(server, case.address),
+    )
+
+
+def _own(server: Host, address: str) -> Fix:
+    advice = f"add {address} to an interface of {server.name} (a VIP that moved away?), or correct what the client dials"
+    return Fix("address", server.name, advice, "advice")
+
+
+def _server_link_down(case: Case) -> Finding | None:
+    """The interface that has the address is down: whoever is asked about the way there is only the messenger."""
+    entry = case.server.interface_of(case.address) if case.server else None
+    link = case.server.link(entry.interface) if case.server and entry else None
+    if case.server is None or link is None or case.arrived or (link.up is not False and link.carrier is not False):
+        return None
+    state = "administratively down" if link.up is False else "without carrier"
+    return Finding(
+        "proven",
+        case.server.name,
+        "server.ingress",
+        f"the interface {link.name} of {case.server.name}, which has {case.address}, is {state}",
+        (case.saw(case.server, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *case.passage()),
+        leg="syn",
+        fix=Fix("link", case.server.name, f"bring {link.name} up on {case.server.name} (cable, switch port, bond, peer)", "advice"),
     )
 
 
@@ -157,11 +204,22 @@ CAUSES = (
         "address_not_local",
         "The address dialled is not the server's",
         ("server.ingress",),
-        ("unanswered",),
-        "The SYN enters the server for an address that none of its interfaces has, the server does not forward, and InAddrErrors rises "
-        "by the SYNs.",
+        ("unanswered", "icmp", "refused_locally", "unsent"),
+        "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
+        "forwards it and says with an ICMP error that it cannot. When its neighbours only ask for the address in vain: likely.",
         "An interface has the address.",
         _address_not_local,
+        explains=("path_icmp_unreachable", "neighbour_unresolved"),
+    ),
+    Cause(
+        "server_link_down",
+        "The server's interface is down",
+        ("server.ingress",),
+        ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
+        "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives.",
+        "A SYN arrives at the server.",
+        _server_link_down,
+        explains=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
     ),
     Cause(
         "no_return_route",

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
@@ -27,7 +29,10 @@ def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
         evidence.append(case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}"))
     if counted is not None:
         evidence.append(case.saw(server, "counter Tcp OutRsts", f"+{counted}"))
-    decisive = bool(made) and counted is not None and counted >= made
+    # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
+    # leads the SYN away from says nothing either.
+    everything = max(made, case.totals.resets.get(server.name, 0))
+    decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is not True
     return server, "proven" if decisive else "likely", tuple(evidence)
 
 
@@ -68,27 +73,45 @@ def _stopped_unit(server: Host, port: int) -> Unit | None:
 
 
 def _no_listener(case: Case) -> Finding | None:
+    if case.server is None:
+        return _refused_unseen(case)
     refusal = _refusal(case)
-    if (
-        refusal is None
-        or case.listeners_on_port()
-        or _stopped_unit(refusal[0], case.server_port)
-        or _elsewhere(refusal[0], case.server_port)
-    ):
+    if refusal is None or _stopped_unit(refusal[0], case.server_port) or _elsewhere(refusal[0], case.server_port):
+        return None
+    late = bool(case.listeners_on_port())
+    if late and case.listened_before():
         return None
     server, certainty, evidence = refusal
     return Finding(
-        certainty,
+        "likely" if late else certainty,
         server.name,
         "server.socket",
-        f"nothing listens on port {case.server_port} of {server.name}",
-        (*evidence, case.saw(server, "inet_diag", f"no socket listens on port {case.server_port}")),
+        f"nothing {'listened' if late else 'listens'} on port {case.server_port} of {server.name}"
+        + ("; now something does" if late else ""),
+        (
+            *evidence,
+            case.saw(server, "inet_diag", f"no socket listens on port {case.server_port}" + (" before the attempts" if late else "")),
+        ),
         fix=Fix(
             "service",
             server.name,
             f"start the service that should listen on port {case.server_port} of {server.name}, or correct the port",
             "advice",
         ),
+    )
+
+
+def _refused_unseen(case: Case) -> Finding:
+    """The server is not managed: its RST, or one in its name, is all that is known."""
+    return Finding(
+        "possible",
+        "path",
+        "server.socket",
+        f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it",
+        (*case.passage(), case.saw(case.client, "connect()", f"{case.errno()}, {plural(len(case.subject), 'attempt')}")),
+        leg="syn",
+        undecided=(f"a recording at {case.address} would tell who sends the RST: name the machine in the flow's servers if you manage it",),
+        fix=Fix("advice", "path", f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?", "advice"),
     )
 
 
@@ -166,40 +189,82 @@ def _owner(listener: Listener) -> str:
 
 def _tcp_md5_mismatch(case: Case) -> Finding | None:
     """RFC 2385: a listener with a key for the client drops unsigned SYNs, one without a key drops signed ones, silently."""
-    server, syn = case.server, case.syn_at_server
-    if server is None or syn is None or syn.tcp is None:
+    server, syn, listener = case.server, case.syn_at_server, case.listener()
+    if server is None or syn is None or syn.tcp is None or listener is None:
         return None
     signed = syn.tcp.options.md5 is not None
-    names = ("TCPMD5Unexpected", "TCPMD5Failure") if signed else ("TCPMD5NotFound",)
-    rises = {name: server.delta("TcpExt", name) or 0 for name in names}
-    name, rise = max(rises.items(), key=lambda item: item[1])
-    if not rise:
+    keyed = None if listener.md5 is None else _covers(listener.md5, syn.src)
+    names = ("TCPMD5NotFound",) if not signed else ("TCPMD5Failure",) if keyed else ("TCPMD5Unexpected", "TCPMD5Failure")
+    name, rise = max(((name, server.delta("TcpExt", name) or 0) for name in names), key=lambda item: item[1])
+    if not rise or (keyed is False and not signed):
         return None
-    listener = case.listener()
-    keyed = listener.md5 if listener else None
-    wrong = (
-        "is signed with another key"
-        if name == "TCPMD5Failure"
-        else "is signed, but the listener has no key"
-        if signed
-        else "is not signed, but the listener demands it"
-    )
-    consistent = keyed is None or bool(keyed) is not (name == "TCPMD5Unexpected")
+    wrong = {
+        "TCPMD5NotFound": "is not signed, but the listener demands it",
+        "TCPMD5Unexpected": "is signed, but the listener has no key",
+        "TCPMD5Failure": "is signed with another key",
+    }
     return Finding(
-        "proven" if rise >= case.arrived and consistent else "likely",
+        "proven" if rise >= case.arrived and keyed is not None else "likely",
         server.name,
         "server.socket",
-        f"the SYN {wrong}: {server.name} drops it (TCP-MD5, RFC 2385)",
+        f"the SYN {wrong[name]}: {server.name} drops it (TCP-MD5, RFC 2385)",
         (
             *case.passage(),
             case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
             case.saw(server, "capture", f"the SYN has {'an' if signed else 'no'} MD5 option"),
-            *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(keyed)}")] if keyed else []),
+            *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(listener.md5)}")] if listener.md5 else []),
         ),
-        against=()
-        if signed
-        else (case.saw(case.client, "probe", "the probe never signs: an application that does sign is not hit by this"),),
+        against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
         fix=Fix("application", server.name, "configure the same TCP-MD5 password for this peer on both sides", "advice"),
+    )
+
+
+def _covers(networks: tuple[str, ...], address: str) -> bool:
+    """Whether one of the networks (texts of a host, which may be anything) has the address."""
+    known = ipaddress.ip_address(address)
+    for text in networks:
+        with contextlib.suppress(ValueError):
+            network = ipaddress.ip_network(text, strict=False)
+            if network.version == known.version and known in network:
+                return True
+    return False
+
+
+def _min_ttl_drop(case: Case) -> Finding | None:
+    server, syn, listener = case.server, case.syn_at_server, case.listener()
+    rise = server.delta("TcpExt", "TCPMinTTLDrop") if server else None
+    if server is None or syn is None or listener is None or not rise:
+        return None
+    if listener.min_ttl is not None and syn.ttl >= listener.min_ttl:
+        return None
+    enough = rise >= (case.arrived if listener.min_ttl else case.swallowed_at(server))
+    return Finding(
+        "proven" if enough else "likely" if listener.min_ttl else "possible",
+        server.name,
+        "server.socket",
+        f"{server.name} drops the SYN: its TTL {syn.ttl} is below the listener's minimum (IP_MINTTL, RFC 5082)",
+        (
+            *case.passage(),
+            case.saw(server, "counter TCPMinTTLDrop", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
+            *([case.saw(server, "listener", f"minimum TTL {listener.min_ttl}")] if listener.min_ttl else []),
+        ),
+        detail={"ttl": syn.ttl, "min_ttl": listener.min_ttl},
+        fix=Fix("application", server.name, "raise the client's TTL, or lower what the listener demands (GTSM)", "advice"),
+    )
+
+
+def _listener_filtered(case: Case) -> Finding | None:
+    server, listener = case.server, case.listener()
+    if server is None or listener is None or not listener.filtered:
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.socket",
+        f"a socket filter is attached to the listener {describe(listener)} on {server.name}, which may drop the SYN",
+        (*case.passage(), case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")),
+        undecided=(f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
+        fix=Fix("application", server.name, f"look at the socket filter that {_owner(listener)} attached", "advice"),
     )
 
 
@@ -213,7 +278,7 @@ def _counted_drop(counters: tuple[tuple[str, str], ...], what: str, kind: str, a
             return None
         name, rise = max(rises, key=lambda item: item[1])
         return Finding(
-            "proven" if rise >= case.arrived else "likely",
+            "proven" if rise >= case.swallowed_at(server) else "possible",
             server.name,
             "server.ingress" if name == "InCsumErrors" else "server.socket",
             f"{server.name} drops the SYN: {what}",
@@ -314,14 +379,18 @@ CAUSES = (
         "The listener demands a higher TTL",
         ("server.socket",),
         ("unanswered",),
-        "TCPMinTTLDrop rises by the SYNs.",
+        "TCPMinTTLDrop rises by the SYNs, whose TTL is below what the listener demands.",
         "The counter does not move.",
-        _counted_drop(
-            (("TcpExt", "TCPMinTTLDrop"),),
-            "its TTL is below the listener's minimum (IP_MINTTL, RFC 5082)",
-            "application",
-            "raise the client's TTL or lower the hops allowed (GTSM, ttl-security) on the server",
-        ),
+        _min_ttl_drop,
+    ),
+    Cause(
+        "listener_filtered",
+        "A socket filter on the listener may drop the SYN",
+        ("server.socket",),
+        ("unanswered",),
+        "Not provable from outside the filter: the SYN vanishes in the server, and a filter is attached to its listener.",
+        "No filter is attached to the listener.",
+        _listener_filtered,
     ),
     Cause(
         "bad_checksum",

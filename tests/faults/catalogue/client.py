@@ -42,6 +42,7 @@ def name_known(fleet: Machines) -> None:
     host="web1",
     leg="syn",
     segment="client.resolve",
+    certainties=("likely",),
     flow=BY_NAME,
 )
 def name_of_another_host(fleet: Machines) -> None:
@@ -212,3 +213,50 @@ def slow_way(fleet: Machines) -> None:
 def somewhat_slow_way(fleet: Machines) -> None:
     service(fleet)
     fleet.relay("web1", "eth0", outbound={"delay": 0.1})
+
+
+@twin("loopback", flow=Flow(client="db1"))
+def itself(fleet: Machines) -> None:
+    service(fleet)
+
+
+@fault("no_listener/loopback", "ECONNREFUSED", code="no_listener", host="db1", leg="syn", segment="server.socket", flow=Flow(client="db1"))
+def itself_without_service(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5433)
+
+
+def service_address(fleet: Machines) -> None:
+    """As kube-proxy does it: an address that exists nowhere is translated on the client's own way out."""
+    rule = f"ip daddr 10.96.0.1 dnat to {DB1}"
+    fleet.nft("web1", f"table ip nat {{ chain output {{ type nat hook output priority -100; {rule}; }}\n}}")
+
+
+@twin("client-translates", flow=Flow("10.96.0.1"))
+def translated_by_the_client(fleet: Machines) -> None:
+    service(fleet)
+    service_address(fleet)
+
+
+@fault(
+    "no_listener/client-translates",
+    "ECONNREFUSED",
+    code="no_listener",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    flow=Flow("10.96.0.1"),
+)
+def translated_and_refused(fleet: Machines) -> None:
+    service_address(fleet)
+
+
+@fault("ttl_too_low", "EHOSTUNREACH", code="ttl_too_low", host="web1", leg="syn", segment="client.egress")
+def ttl_of_one(fleet: Machines) -> None:
+    service(fleet)
+    fleet.sysctl("web1", "net.ipv4.ip_default_ttl", 1)
+
+
+@twin("ttl_too_low")
+def ttl_of_two(fleet: Machines) -> None:
+    service(fleet)
+    fleet.sysctl("web1", "net.ipv4.ip_default_ttl", 2)

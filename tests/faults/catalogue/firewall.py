@@ -123,3 +123,19 @@ def stateful_server(fleet: Machines) -> None:
 def redirected(fleet: Machines) -> None:
     fleet.listen("web1", "127.0.0.1", 3128)
     fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport 5432 redirect to :3128; }\n}")
+
+
+@fault(
+    "firewall_drop/client-input-few-retries",
+    "timeout ETIMEDOUT",
+    code="firewall_drop",
+    host="web1",
+    leg="syn_ack",
+    segment="client.firewall",
+    certainties=LIKELY,
+    flow=Flow(timeout=4.0),
+)
+def dropped_while_retries_are_few(fleet: Machines) -> None:
+    """The kernel gives up early, but that is not why: every SYN-ACK was there in time."""
+    fleet.sysctl("web1", "net.ipv4.tcp_syn_retries", 1)
+    firewalled("web1", "input", "tcp sport 5432 drop", fleet)

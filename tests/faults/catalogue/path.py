@@ -178,3 +178,54 @@ def clamped_mss(fleet: Machines) -> None:
 def ecn_dropped(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.tcp_ecn", 1)
     at_router("tcp flags & (syn|ecn|cwr) == syn|ecn|cwr drop", fleet)
+
+
+@fault(
+    "path_slow",
+    "connected",
+    status="degraded",
+    code="path_slow",
+    host="path",
+    segment="path.forward",
+    flow=Flow(timeout=6.0),
+)
+def slower_than_the_first_retransmission(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.relay("web1", "eth0", outbound={"delay": 1.2})
+
+
+@twin("duplicates")
+def everything_twice(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.relay("web1", "eth0", outbound={"duplicate": 1.0}, inbound={"duplicate": 1.0})
+
+
+@fault("nat_wrong_target", "timeout", code="nat_wrong_target", host="r1", leg="syn", segment="path.forward", flow=VIA)
+def translated_to_another_host(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
+    rule = f"ip daddr {DB1} tcp dport 5432 dnat to 10.0.2.22"
+    fleet.nft("r1", f"table ip nat {{ chain prerouting {{ type nat hook prerouting priority -100; {rule}; }}\n}}")
+
+
+@fault(
+    "router_not_forwarding/interface",
+    "timeout",
+    code="router_not_forwarding",
+    host="r1",
+    leg="syn",
+    segment="path.forward",
+    flow=VIA,
+)
+def forwarding_off_on_one_interface(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.sysctl("r1", "net.ipv4.conf.eth0.forwarding", 0)
+
+
+@fault("path_drop/forwarding-by-interface", "timeout", code="path_drop", host="r1", leg="syn", segment="path.forward", flow=VIA)
+def forwarding_off_but_for_the_interfaces(fleet: Machines) -> None:
+    """ip_forward=0 looks guilty, but the interfaces forward: it is the filter."""
+    at_router("tcp dport 5432 drop", fleet)
+    fleet.sysctl("r1", "net.ipv4.ip_forward", 0)
+    for interface in ("eth0", "eth1"):
+        fleet.sysctl("r1", f"net.ipv4.conf.{interface}.forwarding", 1)

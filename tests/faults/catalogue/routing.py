@@ -126,3 +126,37 @@ def second_address(fleet: Machines) -> None:
 def gateway_of_the_server_gone(fleet: Machines) -> None:
     service(fleet)
     fleet.run("db1", ["ip", "route", "replace", "default", "via", "10.0.2.99"])
+
+
+@fault(
+    "server_link_down",
+    "timeout EHOSTUNREACH",
+    code="server_link_down",
+    host="db1",
+    leg="syn",
+    segment="server.ingress",
+)
+def interface_of_the_server_down(fleet: Machines) -> None:
+    service(fleet)
+    fleet.run("db1", ["ip", "link", "set", "eth0", "down"])
+
+
+@fault(
+    "address_not_local/gone",
+    "timeout EHOSTUNREACH",
+    code="address_not_local",
+    host="db1",
+    leg="syn",
+    segment="server.ingress",
+    certainties=("likely",),
+)
+def address_removed(fleet: Machines) -> None:
+    service(fleet)
+    fleet.run("db1", ["ip", "address", "delete", f"{DB1}/24", "dev", "eth0"])
+
+
+@twin("address_not_local/any-ip", flow=Flow("10.0.2.50"))
+def local_by_route_alone(fleet: Machines) -> None:
+    service(fleet)
+    fleet.run("db1", ["ip", "route", "add", "local", "10.0.2.50/32", "dev", "lo"])
+    fleet.run("r1", ["ip", "route", "add", "10.0.2.50/32", "via", DB1])
