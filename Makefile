@@ -70,7 +70,7 @@ faults: setup  ## the catalogue of causes, each brought about in the embedded la
 
 systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
 	@dev/programs systemd
-	$(PYTEST) tests/integration tests/faults -m 'systemd and not slow'
+	$(PYTEST) tests/integration tests/faults -m 'systemd and not slow' -n 3
 
 molecule: setup  ## the molecule scenario, on the embedded lab
 	cd $(CHECKOUT)/extensions && molecule test -s diagnose

@@ -166,7 +166,7 @@ KILLED = """
   gather_facts: false
   tasks:
     - ansible.builtin.import_role: {name: threeway.handshake.diagnose, tasks_from: plan}
-    - ansible.builtin.replace: {path: report/evidence/db1.order.json, regexp: '("recorder_seconds"): \\d+', replace: '\\1: 12'}
+    - ansible.builtin.replace: {path: report/evidence/db1.order.json, regexp: '("recorder_seconds"): \\d+', replace: '\\1: 15'}
       delegate_to: localhost
       become: false
       run_once: true
@@ -206,7 +206,7 @@ def test_a_killed_controller_leaves_nothing_on_hosts(fleet: SystemdFleet) -> Non
         until((fleet.directory / "report/evidence/web1.try.json").exists, 30)
         controller.send_signal(signal.SIGKILL)
     assert recorders(fleet, "db1") == 1
-    until(lambda: left_on(fleet, "db1") == before and left_on(fleet, "web1") == [], 20)
+    until(lambda: left_on(fleet, "db1") == before and left_on(fleet, "web1") == [], 30)
 
 
 def until(is_so: Any, patience: float) -> None:
