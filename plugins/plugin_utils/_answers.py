@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
@@ -14,6 +14,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils._packet import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 
+# What one dial may cause on other hosts, whatever its client says: routes to look up, ports to look for.
+MAX_LOCAL, MAX_PORTS = 64, 4096
 Dialled = dict[str, Any]  # {"dial", "address", "port", "local": [..], "local_ports": [..], "isns": [..] | None (no recording)}
 
 
@@ -22,7 +24,7 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
     found: dict[tuple[int, str, int], Dialled] = {}
     for probe in _mappings(evidence.get("probes")):
         dial, address, port = probe.get("dial"), probe.get("address"), probe.get("port")
-        if not (isinstance(dial, int) and isinstance(address, str) and literal(address) and isinstance(port, int)):
+        if not (isinstance(dial, int) and isinstance(address, str) and literal(address) == address and _is_port(port)):
             continue
         each = found.setdefault(
             (dial, address, port), {"dial": dial, "address": address, "port": port, "local": [], "local_ports": [], "isns": None}
@@ -33,7 +35,7 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
         by_destination.setdefault((each["address"], each["port"]), []).append(each)
     for hop in _mappings(evidence.get("hops")):
         address, port = hop.get("address"), hop.get("port")
-        if not (isinstance(address, str) and isinstance(port, int)):
+        if not (isinstance(address, str) and _is_port(port)):
             continue
         for each in by_destination.get((address, port), []):
             _note(each, None, hop.get("local_port"))
@@ -86,10 +88,14 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 
 
 def _note(each: Dialled, address: object, port: object) -> None:
-    if isinstance(address, str) and literal(address) and address not in each["local"]:
+    if isinstance(address, str) and literal(address) == address and address not in each["local"] and len(each["local"]) < MAX_LOCAL:
         each["local"].append(address)
-    if isinstance(port, int) and 0 < port < 65536:
+    if _is_port(port) and len(each["local_ports"]) < MAX_PORTS:
         each["local_ports"].append(port)
+
+
+def _is_port(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
 
 
 def _isns(recording: object) -> dict[tuple[int, int], set[int]] | None:

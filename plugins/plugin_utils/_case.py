@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Probe, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Hop, Host, Listener, Probe, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
 Leg = Literal["syn", "syn_ack", "ack"]
@@ -253,7 +253,7 @@ class Case:
             return (self.saw(self.server, "inet_diag", f"{plural(half_open, 'socket')} of this flow in SYN-RECV: the SYN was accepted"),)
         # Each SYN-ACK that cannot leave makes its timer run out once, but for the last ones.
         if timeouts >= len(self.subject) and timeouts >= 0.6 * self.totals.swallowed.get(self.server.name, 0):
-            return (self.saw(self.server, "counter TCPTimeouts", f"+{timeouts}: SYN-ACKs were made and not acknowledged"),)
+            return (self.saw(self.server, "counter TCPTimeouts", f"+{timeouts}: retransmission timers that ran out on this host"),)
         return ()
 
     def client_endpoints(self, attempt: Attempt) -> set[tuple[str, int]]:
@@ -307,6 +307,10 @@ class Case:
     def hosts(self) -> list[Host]:
         """The managed hosts in the order in which the SYN passes them."""
         return [host for host in (self.client, *self.vias, self.server) if host is not None]
+
+    def hops(self) -> list[Hop]:
+        """The routers that answered SYNs with rising TTL on this way."""
+        return [hop for hop in self.client.hops if (hop.address, hop.port) == (self.address, self.port) and hop.offender]
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""

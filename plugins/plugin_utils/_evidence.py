@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build, whole
 
 LOOPBACK = "lo"
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
@@ -31,8 +31,6 @@ class Absence:
 class Link:
     name: str
     index: int = 0
-    kind: str | None = None
-    mtu: int | None = None
     mac: str | None = None
     up: bool | None = None
     carrier: bool | None = None
@@ -243,7 +241,7 @@ class Probe:
 
     def __post_init__(self) -> None:
         for address in (self.address, self.local_address):
-            if address is not None and literal(address) is None:
+            if address is not None and literal(address) != address:
                 raise RecordError(f"a probe names {address[:60]!r}, which is no address")
 
     @property
@@ -301,22 +299,21 @@ class Host:
     def snapshot(self) -> Snapshot | None:
         return self.after or self.before
 
-    def delta(self, group: str, *names: str) -> int | None:
-        """How far counters of ``group`` rose between the two snapshots, summed.
+    def delta(self, group: str, name: str) -> int | None:
+        """How far a counter of ``group`` rose between the two snapshots.
 
         ``None`` when that was not observed, or when this kernel counts no such thing (docs/evidence.md).
         """
         if self.before is None or self.after is None or self.before.counters is None or self.after.counters is None:
             return None
         was, now = self.before.counters.get(group, {}), self.after.counters.get(group, {})
-        known = [name for name in names if name in now]
-        return sum(now[name] - was.get(name, 0) for name in known) if known else None
+        return now[name] - was.get(name, 0) if name in now else None
 
     def sysctl(self, name: str) -> int | None:
         """A whole-number sysctl, or ``None`` when it is unknown here."""
         values = self.snapshot.sysctls if self.snapshot else None
-        text = (values or {}).get(name, "").split()
-        return int(text[0]) if text and text[0].lstrip("-").isdigit() else None
+        words = (values or {}).get(name, "").split()
+        return whole(words[0]) if words else None
 
     def owns(self, address: str) -> bool | None:
         """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
@@ -332,7 +329,10 @@ class Host:
             route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif
         ]
         exact = [route for route in candidates if route.local == local]
-        return (exact or candidates or [None])[0]  # type: ignore[list-item]
+        usable = [
+            route for route in candidates if route.local is None or self.owns(route.local)
+        ]  # from others' addresses it fails by design
+        return next(iter(exact or usable), None)
 
     def neighbour(self, address: str, interface: str | None) -> Neighbour | None:
         for entry in (self.snapshot.neighbours if self.snapshot else None) or ():
@@ -401,6 +401,9 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
             setattr(host, attribute, _merged(getattr(host, attribute), value, attribute))
     try:
         host.absent += build(tuple[Absence, ...], answer.get("absent") or [], f"{phase}.absent")
+    except RecordError as error:
+        host.absent.append(Absence("absent", f"malformed answer: {error}"))
+    try:
         if answer.get("recording") is not None:
             _read_recording(host, answer["recording"])
     except (RecordError, DecodeError) as error:
@@ -453,9 +456,13 @@ def _read_recording(host: Host, data: object) -> None:
         sightings += [Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame) for direction in directions]
     host.sightings = sorted(sightings, key=lambda sighting: sighting.time)
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
+    host.incomplete = host.incomplete or _missing(recording, undecodable)
+
+
+def _missing(recording: _Recording, undecodable: int) -> str | None:
+    """Why a recording may lack packets."""
     if recording.dropped:
-        host.incomplete = f"the kernel dropped {recording.dropped} packets before the recorder could read them"
-    elif recording.truncated:
-        host.incomplete = f"the recorder reached its limit of {recording.truncated}"
-    if undecodable:
-        host.absent.append(Absence("recording", f"{undecodable} recorded packets could not be decoded"))
+        return f"the kernel dropped {recording.dropped} packets before the recorder could read them"
+    if recording.truncated:
+        return f"the recorder reached its limit of {recording.truncated}"
+    return f"{undecodable} recorded packets could not be decoded" if undecodable else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 MAX_TEXT = 4096
 MAX_LENGTH = 200_000
+MAX_NUMBER = 1 << 64
 
 
 class RecordError(Exception):
@@ -78,6 +80,8 @@ def _collection(kind: type, data: object, where: str) -> Any:
 def _scalar(kind: type, data: object, where: str) -> Any:
     if kind is str and isinstance(data, str):
         return _text(data)
+    if isinstance(data, int) and abs(data) > MAX_NUMBER:
+        raise RecordError(f"{where} is a number beyond all that is counted here")
     if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
         return float(data)
     if kind is int and isinstance(data, int) and not isinstance(data, bool):
@@ -85,6 +89,11 @@ def _scalar(kind: type, data: object, where: str) -> Any:
     if kind is bool and isinstance(data, bool):
         return data
     raise RecordError(f"{where} is {_found(data)} where a {kind.__name__} belongs")
+
+
+def whole(text: str) -> int | None:
+    """A text that spells a whole number, as /proc has them."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 
 def _text(data: object) -> str:

@@ -48,6 +48,9 @@ def _row(case: Case, attempt: Attempt, row: Row, start: float) -> dict[str, Any]
 
 def is_lost(case: Case, attempt: Attempt, row: Row) -> bool:
     """Whether a packet left one end and the recording at the other end, which misses nothing, has not got it."""
+    fronted = case.server_owns(case.address) is False and not attempt.count("syn", case.server.name if case.server else "", "in")
+    if row.kind == "icmp" or fronted:
+        return False  # not meant for the other end, or answered by whoever stands in front of it
     if row.sender == "client":
         return case.server is not None and case.server.saw_everything and row.at(case.server.name, "in") is None
     recorded = attempt.when(row.seen[0]) < (case.client.recorded_until or 0.0)

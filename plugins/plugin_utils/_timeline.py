@@ -110,6 +110,8 @@ class Packets:
         found = {id(sighting): sighting for sighting in by_flow}
         if isn is not None:
             found.update({id(sighting): sighting for sighting in self._by_isn[isn]})
+            for translated in filter(None, {_flow(seen.packet) for seen in self._by_isn[isn]}):  # behind the ACK only the 4-tuple tells
+                found.update({id(seen): seen for seen in self._by_flow[translated] if seen.host != client or _within(probe, seen)})
         sightings = list(found.values())
         clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in sightings if s.packet.tcp and s.packet.tcp.is_syn}
         clocks = _clocks(sightings, client)

@@ -164,7 +164,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
     findings = [found for _case, explained in answers for found in explained]
-    leg, segment = _place(answers[0][0].fate, findings) if answers and status != "ok" else (None, None)
+    leg, segment = _place(answers[0][0].fate, answers[0][1]) if answers and status != "ok" else (None, None)
     fate = answers[0][0].fate if answers else Fate("silent")
     addresses = [case.address for case in cases if case.address]
     return {
@@ -184,7 +184,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "between": list(fate.between) if fate.between and status != "ok" else None,
         "last_seen": {"host": fate.last_seen.host, "interface": fate.last_seen.interface} if fate.last_seen and status != "ok" else None,
         "causes": [_cause(cause, finding) for cause, finding in findings],
-        "undecided": _undecided(answers, findings, status, hosts[entry.client]),
+        "undecided": _undecided(answers, status, hosts[entry.client]),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
@@ -236,15 +236,15 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _undecided(
-    answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], findings: Sequence[tuple[Cause, Finding]], status: str, client: Host
-) -> list[str]:
+def _undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], status: str, client: Host) -> list[str]:
     """What would decide, where the evidence did not."""
-    if status == "ok" or (findings and findings[0][1].certainty == "proven"):
+    if status == "ok":
         return []
-    sentences = [sentence for _cause, finding in findings for sentence in finding.undecided]
+    sentences: list[str] = []
     for case, explained in answers:
-        if not explained and case.fate.kind != "completed":
+        if explained and explained[0][1].certainty != "proven":
+            sentences += [sentence for _cause, finding in explained for sentence in finding.undecided]
+        elif not explained and case.fate.kind != "completed":
             sentences.append(_would_decide(case))
     if not answers:
         sentences.append(f"no handshake was tried: {client.name} must be reachable for Ansible, with Python on it")

@@ -96,11 +96,11 @@ def _syn_queue_full(case: Case) -> Finding | None:
     dropped = server.delta("TcpExt", "TCPReqQFullDrop") if server else None
     if server is None or listener is None or not dropped:
         return None
-    half_open = _half_open(case)
-    if 2 * half_open < listener.send_q:
-        return None  # the counter rose for another listener
+    half_open, cookies = _half_open(case), server.sysctl("net.ipv4.tcp_syncookies")
+    if cookies or 2 * half_open < listener.send_q:
+        return None  # the counter rose for another listener, or earlier
     return Finding(
-        "proven" if half_open >= listener.send_q and dropped >= case.swallowed_at(server) else "likely",
+        "proven" if cookies == 0 and half_open >= listener.send_q and dropped >= case.swallowed_at(server) else "likely",
         server.name,
         "server.backlog",
         f"the SYN queue of {describe(listener)} on {server.name} is full ({half_open} half-open, limit {listener.send_q}) and SYN cookies "
@@ -109,7 +109,7 @@ def _syn_queue_full(case: Case) -> Finding | None:
             *case.passage(),
             case.saw(server, "counter TCPReqQFullDrop", f"+{dropped}"),
             case.saw(server, "inet_diag", f"{plural(half_open, 'socket')} in SYN-RECV on port {case.server_port}, limit {listener.send_q}"),
-            case.saw(server, "sysctl net.ipv4.tcp_syncookies", str(server.sysctl("net.ipv4.tcp_syncookies"))),
+            *([case.saw(server, "sysctl net.ipv4.tcp_syncookies", "0")] if cookies == 0 else []),
         ),
         detail={"half_open": half_open, "limit": listener.send_q},
         fix=Fix(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
 
 _LOCAL = ("refused_locally",)
 _UNRESOLVED = ("FAILED", "INCOMPLETE")
@@ -49,7 +50,7 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
         return None
     snapshot = case.client.snapshot
     sysctls = (snapshot.sysctls if snapshot else None) or {}
-    bounds = [int(text) for text in sysctls.get("net.ipv4.ip_local_port_range", "").split() if text.isdigit()]
+    bounds = [port for text in sysctls.get("net.ipv4.ip_local_port_range", "").split() if (port := whole(text)) is not None]
     reserved = sysctls.get("net.ipv4.ip_local_reserved_ports", "")
     entry = next(
         (use for use in (snapshot.ephemeral if snapshot else None) or () if (use.remote, use.port) == (case.address, case.port)), None
@@ -61,18 +62,28 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
         _errno_evidence(case),
         case.saw(case.client, "sysctl net.ipv4.ip_local_port_range", f"{bounds[0]}-{bounds[1]}: {size} usable ports"),
     ]
-    if entry:
+    if entry and entry.used >= size:
         evidence.append(
             case.saw(case.client, "inet_diag", f"{entry.used} ports in use towards {case.target}, {entry.time_wait} of them in TIME_WAIT")
         )
     exhausted = entry is not None and entry.used >= size
+    free = entry is not None and not exhausted
     return Finding(
-        "proven" if exhausted else "likely",
+        "proven" if exhausted else "possible" if free else "likely",
         case.client.name,
         "client.socket",
-        f"{case.client.name} has no free local port towards {case.target}" + (f": {entry.used} of {size} are in use" if entry else ""),
+        f"{case.client.name} finds no free local port towards {case.target}"
+        + (f": {entry.used} of {size} are in use" if entry and exhausted else ""),
         (*evidence, *_nothing_sent(case)),
-        detail={"range": bounds, "usable": size, "used": entry.used if entry else None, "time_wait": entry.time_wait if entry else None},
+        against=(case.saw(case.client, "inet_diag", f"only {entry.used} of {size} ports are in use towards {case.target}"),)
+        if entry and free
+        else (),
+        detail={
+            "range": bounds,
+            "usable": size,
+            "used": entry.used if entry else None,
+            "time_wait": entry.time_wait if entry else None,
+        },
         fix=Fix(
             "sysctl",
             case.client.name,
@@ -86,9 +97,9 @@ def _reserved_within(text: str, low: int, high: int) -> int:
     count = 0
     for part in filter(None, text.split(",")):
         first, _dash, last = part.partition("-")
-        if first.strip().isdigit():
-            end = int(last) if last.strip().isdigit() else int(first)
-            count += max(0, min(high, end) - max(low, int(first)) + 1)
+        begin, end = whole(first.strip()), whole(last.strip())
+        if begin is not None:
+            count += max(0, min(high, begin if end is None else end) - max(low, begin) + 1)
     return count
 
 
@@ -236,6 +247,8 @@ def _link_down(case: Case) -> Finding | None:
     link = case.client.link(interface)
     if link is None or (link.up is not False and link.carrier is not False):
         return None
+    if case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
+        return None
     state = "administratively down" if link.up is False else "without carrier"
     return Finding(
         "proven",
@@ -315,7 +328,7 @@ CAUSES = (
         "syn_retries_too_low",
         "The kernel gives up before the answer comes",
         ("client.socket",),
-        ("ignored_syn_ack", "lost_syn", "unanswered", "silent"),
+        ("ignored_syn_ack", "lost_syn", "silent"),
         "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
         "No SYN-ACK ever reaches the client.",
         _syn_retries_too_low,

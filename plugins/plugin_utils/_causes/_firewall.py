@@ -161,9 +161,9 @@ def _rejected_by_reset(case: Case) -> Finding | None:
 
 def _rejected_way_back(case: Case) -> Finding | None:
     """The SYN-ACK was refused: on the server's way out, or by the client, which tells the server so."""
-    for host, segment in ((case.server, "server.firewall"), (case.client, "client.firewall")):
-        if host is None or (host is case.client) != (case.fate.kind == "ignored_syn_ack"):
-            continue
+    refused = case.fate.kind == "ignored_syn_ack"
+    host, segment = (case.client, "client.firewall") if refused else (case.server, "server.firewall")
+    if host is not None:
         for attempt in case.subject:
             for row in attempt.of("icmp"):
                 quote = row.packet.icmp.quote if row.packet.icmp else None

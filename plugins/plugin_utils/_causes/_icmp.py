@@ -57,12 +57,12 @@ def answer_of(case: Case) -> Answer | None:
     if offender is None:
         return None
     message = row.packet.icmp if row else None
-    error = next((probe.icmp for probe in case.probes if probe.icmp), None)
+    errors = [attempt.probe.icmp for attempt in case.subject if attempt.probe.icmp and attempt.probe.icmp.offender == offender]
     if message is not None:
         kind, code, source = message.type, message.code, "capture"
         count = case.count("icmp", case.client, "in")
-    elif error is not None:
-        kind, code, source, count = error.type, error.code, "socket error queue", sum(probe.icmp is not None for probe in case.probes)
+    elif errors:
+        kind, code, source, count = errors[0].type, errors[0].code, "socket error queue", len(errors)
     else:
         return None
     meaning, words = (_V4 if case.family == 4 else _V6).get((kind, code), (None, "an ICMP error"))

@@ -14,7 +14,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Neighbour
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 _LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
@@ -68,7 +67,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     entry = sender.neighbour(next_hop, route.interface if route else None)
     owners = [host for host in case.hosts if host is not sender and host.owns(next_hop) and _on_link(sender, host, next_hop, entry)]
     real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
-    if entry is None or not entry.mac or not real or entry.mac.lower() in real or any(hop.offender for hop in case.client.hops):
+    if entry is None or not entry.mac or not real or entry.mac.lower() in real or any(case.hops()):
         return None
     mac, owner = next(iter(real.items()))
     segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.fate.segment
@@ -153,7 +152,7 @@ def _ecn_blackhole(case: Case) -> Finding | None:
     if case.fate.kind != "lost_syn" or case.server is None:
         return None
     lost, passed = 0, 0
-    for attempt in case.subject:
+    for attempt in case.attempts:
         for row in attempt.of("syn"):
             ecn = bool(row.packet.tcp and row.packet.tcp.flags & 0xC0)
             arrived = row.at(case.server.name, "in") is not None
@@ -259,8 +258,7 @@ def _path_drop(case: Case) -> Finding | None:
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
     foreign = case.server is not None and case.fate.kind == "lost_syn" and case.server_owns(case.address) is False
     certainty: Certainty = "likely" if foreign or (translated and not via) else "proven"
-    hops = [hop for hop in case.client.hops if (hop.address, hop.port) == (case.address, case.port) and hop.offender]
-    last_hop = max(hops, key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None
+    last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {_stretch(case)}"
     located = (
         [case.saw(case.client, "SYNs with rising TTL", f"the last hop that answers is {last_hop.offender} (hop {last_hop.ttl})")]
@@ -341,7 +339,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
 
 def _hops_repeat(case: Case) -> bool:
     """Whether the same router answers at several distances."""
-    hops = {(hop.offender, hop.ttl) for hop in case.client.hops if hop.address == case.address and hop.answer == "time_exceeded"}
+    hops = {(hop.offender, hop.ttl) for hop in case.hops() if hop.answer == "time_exceeded"}
     return max(Counter(offender for offender, _ in hops).values(), default=0) > 1
 
 
@@ -423,33 +421,26 @@ def _translated_at_server(case: Case) -> Finding | None:
 
 
 def _nat_not_undone(case: Case) -> Finding | None:
-    foreign = next(
-        (row for row in case.rows("syn_ack") if row.at(case.client.name, "in") and _source_at(row, case) not in (None, case.address)), None
-    )
-    if foreign is None:
+    """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
+    sent = case.sighting("syn", case.client, "out")
+    answers = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
+    foreign = next((seen for seen in answers if sent and seen.packet.src != sent.packet.dst), None)
+    if foreign is None or sent is None:
         return None
-    source = _source_at(foreign, case)
+    source, dialled = foreign.packet.src, sent.packet.dst
+    reset = ", answered with an RST" if any(case.rows("rst", "client")) else ""
     return Finding(
         "proven",
         "path",
         "path.return",
-        f"the SYN-ACK reaches {case.client.name} from {source}, but it dialled {case.address}: an address translation is not undone on "
-        "the way back",
-        (*case.passage(), case.saw(case.client, "capture", f"SYN-ACK from {source}, answered with an RST")),
+        f"the SYN-ACK reaches {case.client.name} from {source}, but the SYN went to {dialled}: a translation is not undone on the way back",
+        (*case.passage(), case.saw(case.client, "capture", f"SYN-ACK from {source}{reset}")),
         leg="syn_ack",
         detail={"source": source},
         fix=Fix(
-            "advice",
-            "path",
-            f"make replies pass the host that translates {case.address} (routing, or translate the source as well)",
-            "advice",
+            "advice", "path", f"make replies pass the host that translates {dialled} (routing, or translate the source as well)", "advice"
         ),
     )
-
-
-def _source_at(row: Row, case: Case) -> str | None:
-    seen = row.at(case.client.name, "in")
-    return seen.packet.src if seen else None
 
 
 def _answered_by_middlebox(case: Case) -> Finding | None:
@@ -527,18 +518,40 @@ def _sequence_rewritten(case: Case) -> Finding | None:
 def _path_slow(case: Case) -> Finding | None:
     times = sorted(probe.elapsed_ms for probe in case.probes if probe.connected and probe.elapsed_ms is not None)
     once = case.client.saw_everything and all(len(a.of("syn")) == 1 or a.answered_transmission() == 1 for a in case.attempts)
-    if not once or not times or times[len(times) // 2] < 500 * min(case.timeout, 2.0):
+    if not once or not times:
         return None
-    middle = times[len(times) // 2]
+    middle, inside = times[len(times) // 2], _answer_ms(case)
+    if middle - (inside or 0.0) < 500 * min(case.timeout, 2.0):
+        return None
     return Finding(
-        "proven",
+        "likely" if inside is None else "proven",
         "path",
         "path.forward",
-        f"the handshake takes {middle:.0f} ms and no packet is lost; the application waits {case.timeout:g} s, the kernel sends again "
-        "after 1 s",
-        (case.saw(case.client, "connect()", f"median {middle:.0f} ms of {plural(len(times), 'attempt')}"),),
+        f"the handshake takes {middle:.0f} ms and no packet is lost; the application waits {case.timeout:g} s, the kernel repeats after 1 "
+        "s",
+        (
+            case.saw(case.client, "connect()", f"median {middle:.0f} ms of {plural(len(times), 'attempt')}"),
+            *(
+                [case.saw(case.server, "capture", f"the SYN is answered within {inside:.1f} ms")]
+                if case.server and inside is not None
+                else []
+            ),
+        ),
         detail={"median_ms": middle},
     )
+
+
+def _answer_ms(case: Case) -> float | None:
+    """How long the server took at most to answer a SYN, by its own recording; ``None`` without one."""
+    if case.server is None or not case.server.saw_everything:
+        return None
+    spans = []
+    for attempt in case.attempts:
+        came = [seen.time for row in attempt.of("syn") if (seen := row.at(case.server.name, "in"))]
+        went = [seen.time for row in attempt.of("syn_ack") if (seen := row.at(case.server.name, "out"))]
+        if came and went:
+            spans.append((min(went) - min(came)) * 1000)
+    return max(spans, default=None)
 
 
 _ICMP_CAUSES = (
@@ -578,10 +591,10 @@ CAUSES = (
     ),
     Cause(
         "neighbour_wrong",
-        "The client sends to a wrong link address",
-        ("client.neighbour",),
-        ("lost_syn",),
-        "The link address in the client's neighbour table is not the one that the next hop, a managed host, has.",
+        "A host sends to a wrong link address",
+        ("client.neighbour", "server.egress", "path.forward", "path.return"),
+        ("lost_syn", "lost_syn_ack"),
+        "The link address in the sender's neighbour table is not the one that the next hop, a managed host on the same network, has.",
         "The link addresses agree.",
         _neighbour_wrong,
     ),
@@ -724,7 +737,8 @@ CAUSES = (
         "The way is slow",
         ("path.forward",),
         ("completed",),
-        "The median handshake takes half of the flow's timeout, or a second, and the first SYN is the one that is answered.",
+        "The median handshake takes half of the flow's timeout, or a second, the first SYN is the one that is answered, and the server "
+        "answers at once.",
         "The time comes from retransmissions.",
         _path_slow,
     ),

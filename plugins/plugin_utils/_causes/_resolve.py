@@ -32,7 +32,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
     if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
         return None
     loopback = case.client.owns(case.address) and case.client is not server
-    if case.fate.kind in ("completed", "diverted", "unanswered") and not loopback:
+    if case.fate.kind in ("completed", "diverted") and not loopback:
         return None  # whoever stands in front of the server may well own the address
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
         return None
@@ -107,7 +107,7 @@ CAUSES = (
         "name_resolves_elsewhere",
         "The name resolves to another machine's address",
         ("client.resolve",),
-        ("reset", "icmp", "lost_syn", "silent", "refused_locally", "unsent", "unanswered", "diverted", "completed"),
+        ("reset", "icmp", "lost_syn", "silent", "refused_locally", "unsent", "diverted", "completed"),
         "The address that the name resolves to belongs to no interface of the server and to no host on the way, and no SYN arrives at "
         "the server.",
         "The SYN arrives at the server after all (address translation).",

@@ -64,7 +64,7 @@ def _no_return_route(case: Case) -> Finding | None:
     server, client = case.server, case.client_address
     if server is None or client is None:
         return None
-    route = server.route(client, case.server_address)
+    route = server.route(client, case.server_address) if server.owns(case.server_address) else None
     if route is None or not (route.error or route.type in _REFUSING):
         return None
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
@@ -95,7 +95,8 @@ def _address_not_local(case: Case) -> Finding | None:
     if syn is None:
         return _address_gone(case, server)
     forwards = server.sysctl("net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding") not in (0, None)
-    refused = case.fate.kind == "icmp"
+    answer = answer_of(case)
+    refused = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender) is True
     if forwards and not refused:
         return None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
@@ -150,9 +151,16 @@ def _server_link_down(case: Case) -> Finding | None:
     link = case.server.link(entry.interface) if case.server and entry else None
     if case.server is None or link is None or case.arrived or (link.up is not False and link.carrier is not False):
         return None
+    if case.fate.kind == "refused_locally" and case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None):
+        return None
+    # Another interface may receive for the address (weak host model), unless the whole host is cut off.
+    others = [
+        other for other in (case.server.snapshot.links if case.server.snapshot else None) or () if other.name not in ("lo", link.name)
+    ]
+    alone = not any(other.up and other.carrier is not False for other in others)
     state = "administratively down" if link.up is False else "without carrier"
     return Finding(
-        "proven",
+        "proven" if case.server.saw_everything and alone else "likely",
         case.server.name,
         "server.ingress",
         f"the interface {link.name} of {case.server.name}, which has {case.address}, is {state}",

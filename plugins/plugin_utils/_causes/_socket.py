@@ -237,12 +237,13 @@ def _min_ttl_drop(case: Case) -> Finding | None:
         return None
     if listener.min_ttl is not None and syn.ttl >= listener.min_ttl:
         return None
-    enough = rise >= (case.arrived if listener.min_ttl else case.swallowed_at(server))
+    counted = rise >= case.swallowed_at(server)
+    minimum = f"its TTL {syn.ttl} is below the listener's minimum"
     return Finding(
-        "proven" if enough else "likely" if listener.min_ttl else "possible",
+        ("proven" if rise >= case.arrived else "likely") if listener.min_ttl else ("likely" if counted else "possible"),
         server.name,
         "server.socket",
-        f"{server.name} drops the SYN: its TTL {syn.ttl} is below the listener's minimum (IP_MINTTL, RFC 5082)",
+        f"{server.name} drops the SYN: {minimum if listener.min_ttl else 'its listener demands a higher TTL'} (IP_MINTTL, RFC 5082)",
         (
             *case.passage(),
             case.saw(server, "counter TCPMinTTLDrop", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
@@ -278,7 +279,7 @@ def _counted_drop(counters: tuple[tuple[str, str], ...], what: str, kind: str, a
             return None
         name, rise = max(rises, key=lambda item: item[1])
         return Finding(
-            "proven" if rise >= case.swallowed_at(server) else "possible",
+            "likely" if rise >= case.swallowed_at(server) else "possible",
             server.name,
             "server.ingress" if name == "InCsumErrors" else "server.socket",
             f"{server.name} drops the SYN: {what}",
@@ -365,7 +366,7 @@ CAUSES = (
         "One side signs segments (TCP-AO), the other does not, or with another key",
         ("server.socket",),
         ("unanswered",),
-        "TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
+        "Not provable by a counter of the whole host: TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
         "None of the counters moves.",
         _counted_drop(
             (("TcpExt", "TCPAORequired"), ("TcpExt", "TCPAOKeyNotFound"), ("TcpExt", "TCPAOBad")),
@@ -379,7 +380,7 @@ CAUSES = (
         "The listener demands a higher TTL",
         ("server.socket",),
         ("unanswered",),
-        "TCPMinTTLDrop rises by the SYNs, whose TTL is below what the listener demands.",
+        "TCPMinTTLDrop rises by the SYNs, and their TTL is below what the listener is known to demand.",
         "The counter does not move.",
         _min_ttl_drop,
     ),
@@ -397,7 +398,7 @@ CAUSES = (
         "The SYN's checksum is wrong",
         ("server.ingress",),
         ("unanswered",),
-        "InCsumErrors rises by the SYNs.",
+        "Not provable by a counter of the whole host: InCsumErrors rises by the SYNs.",
         "The counter does not move.",
         _counted_drop(
             (("Tcp", "InCsumErrors"), ("IpExt", "InCsumErrors")),

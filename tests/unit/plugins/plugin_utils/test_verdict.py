@@ -112,7 +112,25 @@ def test_hosts_that_lie_raise_nothing(path: Path, seed: int) -> None:
     assert sound(conclude(path, found)["flows"][0])
 
 
-LIES = [None, -1, 10**30, 0.5, "", "\x1b[31m<script>", "10.0.2.21", [], {}, [[]], {"a": 1}, True, "x" * 10_000]
+LIES = [
+    None,
+    -1,
+    10**30,
+    10**400,
+    "²",
+    "--5",
+    "10.0.2.21%x",
+    0.5,
+    "",
+    "\x1b[31m<script>",
+    "10.0.2.21",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    True,
+    "x" * 10_000,
+]
 
 
 def spoil(value: Any, dice: random.Random) -> Any:
