@@ -123,9 +123,10 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run) -> Non
     if listeners is not None and silent:  # what listens instead may explain it
         listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), ports, snapshot))
     if owners and listeners:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _owners
+        from ansible_collections.threeway.handshake.plugins.module_utils import _listener_options, _owners
 
         snapshot.absent += _owners.attach(listeners)
+        snapshot.absent += _listener_options.attach([listener for listener in listeners if listener["port"] in ports])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return

@@ -47,7 +47,13 @@ def _accept_queue_full(case: Case) -> Finding | None:
             *([case.saw(server, "/proc", f"{who}{state}")] if process else []),
         ),
         leg=leg,
-        detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit, "process": process[0].name if process else None},
+        detail={
+            "recv_q": listener.recv_q,
+            "limit": listener.send_q,
+            "limited_by": limit,
+            "process": process[0].name if process else None,
+            "unit": process[0].unit if process else None,
+        },
         fix=_unblock(server, process[0] if process else None, listener, limit),
     )
 
@@ -73,7 +79,10 @@ def _limit(server: Host, listener: Listener) -> str:
 def _unblock(server: Host, process: Process | None, listener: Listener, limit: str) -> Fix:
     if process and process.state in ("T", "t"):
         return Fix(
-            "service", server.name, f"let {process.name} (pid {process.pid}) go on: kill -CONT {process.pid}, or restart it", "disruptive"
+            "service",
+            server.name,
+            f"let {process.name} (pid {process.pid}) go on: kill -CONT {process.pid}, or restart {process.unit or 'it'}",
+            "disruptive",
         )
     if process and process.unit:
         return Fix(
