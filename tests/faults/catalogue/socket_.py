@@ -86,7 +86,6 @@ def signature_demanded_of_others(fleet: Machines) -> None:
     host="db1",
     leg="syn",
     segment="server.socket",
-    certainties=("likely",),  # the lab does not let anybody read the listener's minimum
 )
 def ttl_security(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", 5432, min_ttl=255)
@@ -113,3 +112,22 @@ def closes_politely(fleet: Machines) -> None:
 @twin("application_closes/greeting")
 def speaks_first(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432, behaviour="greeting")
+
+
+@fault(
+    "listener_filtered",
+    "timeout",
+    code="listener_filtered",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    certainties=("likely",),
+)
+def filter_on_the_listener(fleet: Machines) -> None:
+    fleet.listen("db1", "0.0.0.0", 5432, filtered=True)
+    fleet.nft("db1", chain("input", "tcp dport 22 accept"))
+
+
+@twin("defer_accept")
+def waits_for_data(fleet: Machines) -> None:
+    fleet.listen("db1", "0.0.0.0", 5432, defer_accept=5)

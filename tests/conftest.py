@@ -1,0 +1,13 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+import resource
+
+# Some tests need more descriptors than the 1024 that a login shell usually grants.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_WANTED = 16384
+if 0 <= _soft < _WANTED:  # infinity is negative
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_WANTED if _hard < 0 else min(_WANTED, _hard), _hard))
