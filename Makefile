@@ -14,6 +14,7 @@ COLLECTIONS := $(CURDIR)/build/collections
 CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
+UNSUITED := slow or bench$(if $(ROOT),, or root)
 
 export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -59,14 +60,14 @@ sanity: setup  ## ansible-test sanity, for every Python from 3.8 to 3.13 that is
 	dev/sanity
 
 unit: setup  ## unit tests
-	$(PYTEST) tests/unit -m 'not slow and not bench' -n 2
+	$(PYTEST) tests/unit -m 'not ($(UNSUITED))' -n 2
 
 integration: setup  ## the modules on this machine's kernel
-	$(PYTEST) tests/integration -m 'not slow and not bench and not systemd' -n 2
+	$(PYTEST) tests/integration -m 'not (systemd or $(UNSUITED))' -n 2
 
 # More workers than cores: these tests mostly wait for timeouts.
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
-	$(PYTEST) tests/faults -m 'not slow and not bench and not systemd' -n 4
+	$(PYTEST) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4
 
 systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
 	@dev/programs systemd
