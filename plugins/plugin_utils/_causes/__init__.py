@@ -35,7 +35,7 @@ def explain(case: Case) -> list[tuple[Cause, Finding]]:
     findings = _ask(case, last_resort=False)
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         findings += _ask(case, last_resort=True)
-    symptoms = {code for cause, _ in findings for code in cause.explains}
+    symptoms = {code for cause, _finding in findings for code in cause.explains}
     return sorted(findings, key=lambda found: (found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty)))
 
 

@@ -340,7 +340,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
 def _hops_repeat(case: Case) -> bool:
     """Whether the same router answers at several distances."""
     hops = {(hop.offender, hop.ttl) for hop in case.hops() if hop.answer == "time_exceeded"}
-    return max(Counter(offender for offender, _ in hops).values(), default=0) > 1
+    return max(Counter(offender for offender, _ttl in hops).values(), default=0) > 1
 
 
 def _ttl_too_low(case: Case) -> Finding | None:
