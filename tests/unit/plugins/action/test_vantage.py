@@ -86,8 +86,9 @@ def test_the_play_succeeds_and_the_good_host_is_diagnosed(play):
     done, report = play
     assert done.returncode == 0, done.stdout + done.stderr
     verdicts = {flow["name"]: flow["status"] for flow in json.loads((report / "report.json").read_text())["flows"]}
-    assert set(verdicts.values()) == {"broken"}
-    assert len(verdicts) == 9
+    assert verdicts.pop("good") == "broken"
+    assert set(verdicts.values()) <= {"broken", "undetermined"}  # a loopback address is no other host's
+    assert len(verdicts) == 8
 
 
 def test_a_terminal_ends_lines_in_its_own_way(play):
