@@ -126,7 +126,8 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run) -> Non
         from ansible_collections.threeway.handshake.plugins.module_utils import _listener_options, _owners
 
         snapshot.absent += _owners.attach(listeners)
-        snapshot.absent += _listener_options.attach([listener for listener in listeners if listener["port"] in ports])
+        # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
+        _listener_options.attach([listener for listener in listeners if listener["port"] in ports])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
