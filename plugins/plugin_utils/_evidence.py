@@ -30,7 +30,6 @@ class Absence:
 @dataclass(frozen=True)
 class Link:
     name: str
-    index: int = 0
     mac: str | None = None
     up: bool | None = None
     carrier: bool | None = None
@@ -43,7 +42,6 @@ class Address:
     interface: str
     address: str
     prefix: int
-    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,6 @@ class Route:
 
     local: str | None
     remote: str
-    mark: int | None = 0
     iif: str | None = None
     error: str | None = None
     type: str | None = None
@@ -89,7 +86,6 @@ class Listener:
     send_q: int
     v6only: bool = False
     device: str | None = None
-    uid: int | None = None
     md5: tuple[str, ...] | None = None
     filtered: bool | None = None
     min_ttl: int | None = None
@@ -119,7 +115,6 @@ class Unit:
     port: int
     unit: str
     how: str
-    load: str | None = None
     active: str | None = None
     sub: str | None = None
     result: str | None = None
@@ -143,16 +138,9 @@ class BaseChain:
     table: str
     chain: str
     hook: str
-    device: str | None = None
     policy: str | None = None
     rules: int | None = None
     type: str | None = None
-
-
-@dataclass(frozen=True)
-class TrafficControl:
-    interface: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -161,22 +149,17 @@ class Hooks:
 
     netfilter: tuple[BaseChain, ...] | None = None
     iptables_legacy: tuple[str, ...] | None = None
-    tc: tuple[TrafficControl, ...] | None = None
-    xdp: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Conntrack:
     count: int | None = None
     max: int | None = None
-    stats: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Snapshot:
     time: float
-    kernel: str = ""
-    root: bool = False
     counters: dict[str, dict[str, int]] | None = None
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
@@ -212,12 +195,6 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class TcpInfo:
-    rtt_us: int | None = None
-    retransmits: int | None = None
-
-
-@dataclass(frozen=True)
 class Probe:
     """One connect(), as the application would have seen it."""
 
@@ -237,7 +214,6 @@ class Probe:
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
-    tcp_info: TcpInfo | None = None
 
     def __post_init__(self) -> None:
         for address in (self.address, self.local_address):
