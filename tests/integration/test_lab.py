@@ -72,7 +72,7 @@ def test_a_relay_delays_and_goes_away(fleet: Fleet) -> None:
 
     with fleet.relay("db1", "eth0", inbound={"delay": 0.2}, outbound={"delay": 0.2}):
         assert took() >= 0.4
-    assert took() < 0.4
+    assert min(took() for _attempt in range(5)) < 0.4  # a busy machine may be slow once, not always
 
 
 def test_a_relay_loses_and_alters(fleet: Fleet) -> None:
