@@ -120,7 +120,7 @@ class SystemdFleet(Machines):
     def _has_booted(self, host: str) -> bool:
         return self.run(host, ["systemctl", "is-system-running"], check=False).stdout.strip() in ("running", "degraded")
 
-    def _await(self, what: str, is_so: Callable[[], bool], patience: float = PATIENCE) -> None:
+    def _await(self, what: str, is_so: Callable[[], bool], patience: float = 4 * PATIENCE) -> None:
         give_up = time.monotonic() + patience
         while not is_so():
             if time.monotonic() > give_up:
