@@ -79,7 +79,7 @@ molecule: setup  ## the molecule scenario, on the embedded lab
 test: lint sanity unit integration $(if $(ROOT),systemd) faults  ## all of the above
 
 test-all: test molecule  ## `test`, what is slow, and every ansible-core for which there is a Python
-	$(PYTEST) tests/unit tests/integration tests/faults -m 'slow and not bench'
+	$(PYTEST) tests/unit tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
 	dev/matrix
 
 # -- showing
