@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Evaluating one packet, and what to do where the answer hangs on something unknown.
+
+An evaluation is straight-line code. Where a condition cannot be known (a rate limit, a random number, a field that nobody told), it asks
+`choose`. `explore` repeats the evaluation for every combination of such choices: when all end alike, the unknowns do not
+matter and the verdict stands; otherwise the packet is undecided, and the reason is the first unknown that matters.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+MOST_TRIES = 64  # combinations of unknown conditions that are tried
+MOST_STEPS = 200  # rules that are told of one evaluation
+
+Reference = t.Dict[str, t.Any]
+
+
+class Rule(t.Protocol):
+    """A rule as the evaluation and the report see it, whatever firewall it is from."""
+
+    def reference(self) -> Reference:
+        """{family, table, chain, handle, number, text, packets}: `number` counts from 1 in the chain; what it has not is None."""
+
+    def parts(self) -> list[str]:
+        """Its conditions, in the order in which the kernel checks them, as people write them."""
+
+
+class Part(t.NamedTuple):
+    """Where a rule stopped matching: the condition's number in `parts()`, and what the packet has there instead, in words."""
+
+    number: int
+    seen: str | None
+
+
+class Step(t.NamedTuple):
+    """A rule (None: the chain's policy) on the packet's way. `matched` None: it could not be known, and was supposed to be `supposed`."""
+
+    chain: Reference  # {family, table, chain, hook, priority}
+    rule: Rule | None
+    matched: bool | None
+    stopped: Part | None = None
+    effect: str | None = None  # accept, drop, jump x, return, set mark ..., None: goes on with the next rule
+
+
+class Outcome(t.NamedTuple):
+    """What becomes of the packet: accept | drop | reject | queue | stolen. `rule` None: a policy, or nobody objected."""
+
+    verdict: str
+    rule: Rule | None = None
+    chain: Reference | None = None
+    reject_with: str | None = None  # tcp-reset, icmp-port-unreachable ...
+    queue: int | None = None
+
+
+ACCEPT = Outcome("accept")
+
+
+class UnsupportedError(Exception):
+    """The evaluation met something whose effect is not known to us and cannot be narrowed down to two cases."""
+
+
+class Evaluation:
+    """One try: the choices that it is to make, those that it made, and the path of rules."""
+
+    def __init__(self, facts: t.Any, forced: t.Sequence[bool] = ()) -> None:
+        self.facts = facts
+        self._forced = forced
+        self.choices: list[bool] = []
+        self.reasons: list[str] = []
+        self._known: dict[object, int] = {}
+        self.path: list[Step] = []
+        self.passed = 0  # rules that did not match and are not told
+
+    def choose(self, reason: str, key: object = None) -> bool:
+        """Whether an unknown condition holds. `reason` says what is unknown: "limit rate 5/second", "ip ttl < 5".
+
+        The same unknown has one answer throughout a try; `key` tells two apart that read the same, such as the limits of two rules.
+        """
+        at = self._known.setdefault(key or reason, len(self.choices))
+        if at == len(self.choices):
+            self.choices.append(self._forced[at] if at < len(self._forced) else False)
+            self.reasons.append(reason)
+        return self.choices[at]
+
+    def step(self, step: Step) -> None:
+        """Keep a rule on the way; rules that did not match only as long as there is room."""
+        if step.matched is False and len(self.path) >= MOST_STEPS:
+            self.passed += 1
+        else:
+            self.path.append(step)
+
+
+class Explored(t.NamedTuple):
+    """The verdict over all tries. `outcome` None: undecided, `because` says why, and `possible` what it might be."""
+
+    outcome: Outcome | None
+    because: str | None
+    possible: tuple[Outcome, ...]
+    first: Evaluation
+    packet: t.Any  # as it leaves the host in the first try
+
+
+def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any) -> Explored:
+    """Evaluate a packet (anything with `copy()`) under every combination of what is unknown."""
+    forced: list[bool] | None = []
+    tries: list[tuple[Evaluation, t.Any, Outcome]] = []
+    while forced is not None and len(tries) < MOST_TRIES:
+        evaluation, mine = Evaluation(facts, forced), packet.copy()
+        try:
+            outcome = evaluate(evaluation, mine)
+        except UnsupportedError as error:
+            known = tuple(outcome for _evaluation, _packet, outcome in tries)
+            return Explored(None, str(error), known, evaluation, mine)
+        tries.append((evaluation, mine, outcome))
+        forced = _next(evaluation.choices)
+    first, left, outcome = tries[0]
+    if forced is not None:
+        return Explored(None, f"it hangs on too many unknowns, such as {first.reasons[0]}", (), first, left)
+    outcomes = tuple(each for _evaluation, _packet, each in tries)
+    if all(_alike(each, outcome) for each in outcomes) and all(_same_way(mine, left) for _evaluation, mine, _outcome in tries):
+        same_rule = all(each.rule is outcome.rule for each in outcomes)
+        return Explored(outcome if same_rule else outcome._replace(rule=None), None, (outcome,), first, left)
+    return Explored(None, _deciding(tries), tuple(dict.fromkeys(outcomes)), first, left)
+
+
+def _next(choices: t.Sequence[bool]) -> list[bool] | None:
+    """The next combination, depth first; None behind the last one."""
+    forced = list(choices)
+    while forced and forced[-1]:
+        forced.pop()
+    return [*forced[:-1], True] if forced else None
+
+
+def _alike(one: Outcome, other: Outcome) -> bool:
+    return (one.verdict, one.reject_with, one.queue) == (other.verdict, other.reject_with, other.queue)
+
+
+def _same_way(one: t.Any, other: t.Any) -> bool:
+    return bool(one.ends == other.ends)
+
+
+def _deciding(tries: t.Sequence[tuple[Evaluation, t.Any, Outcome]]) -> str:
+    """The unknown on which it hangs: the first whose two answers lead to different ends."""
+    for (one, _packet, ended), (other, _other_packet, ended_otherwise) in zip(tries, tries[1:]):
+        if not _alike(ended, ended_otherwise):
+            split = next((at for at, (a, b) in enumerate(zip(one.choices, other.choices)) if a != b), 0)
+            return f"it hangs on {other.reasons[split]}: {ended.verdict} if not, {ended_otherwise.verdict} if so"
+    evaluation = next(each for each, _packet, _outcome in tries if each.reasons)
+    return f"where it goes hangs on {evaluation.reasons[0]}"
