@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH = 18, 22, 30
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 10, 16, 18, 23
-IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 29, 33, 43
+IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 4, 2
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
 IFF_UP = 0x1
@@ -122,7 +122,7 @@ def _is_entry(body: bytes, index: int, raw: bytes) -> bool:
 
 
 def _link(body: bytes) -> dict[str, t.Any]:
-    _family, _type, index, flags, _change = unpack(_IFINFO, body, "a link")
+    _family, hardware, index, flags, _change = unpack(_IFINFO, body, "a link")
     about = attributes(body[_IFINFO.size :])
     info = attributes(about.get(IFLA_LINKINFO, b""))
     xdp = attributes(about.get(IFLA_XDP, b"")).get(IFLA_XDP_ATTACHED, b"\0")
@@ -134,6 +134,8 @@ def _link(body: bytes) -> dict[str, t.Any]:
         "index": index,
         "name": _name(about.get(IFLA_IFNAME, b"")),
         "kind": kind or None,
+        "type": hardware,
+        "group": _optional_number(about.get(IFLA_GROUP)) or 0,
         "mtu": _optional_number(about.get(IFLA_MTU)),
         "mac": mac_text(mac) if mac else None,
         "up": bool(flags & IFF_UP),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ._evaluation import Evaluation, Outcome, Reference
-from ._packet import Packet
+from ._packet import Link, Packet
 
 
 class BaseChain(t.Protocol):
@@ -47,19 +47,20 @@ class Ruleset(t.NamedTuple):
 class Facts(t.Protocol):
     """What rules ask of the host itself."""
 
-    def link(self, name: str) -> t.Any:
-        """The `_packet.Link` of that name, or None."""
+    def link(self, name: str) -> Link | None: ...
 
-    def link_by_index(self, index: int) -> t.Any:
-        """The `_packet.Link`, or None."""
+    def link_by_index(self, index: int) -> Link | None: ...
 
     def addresses(self, link: str | None = None) -> list[tuple[bytes, int]]:
         """Addresses of the host, or of one interface: (packed, prefix length)."""
 
+    def owns(self, address: bytes) -> bool:
+        """Whether packets to it end here."""
+
     def route(
         self, destination: bytes, source: bytes | None = None, mark: int = 0, iif: str | None = None, oif: str | None = None
     ) -> dict[str, t.Any]:
-        """The kernel's answer (`_routes.answer`): error, type, interface, gateway, source, mtu. With `iif`: for a packet that arrives there."""
+        """The kernel's answer (`_routes.answer`): error, type, interface, gateway, source, mtu. With `iif`: for one that arrives."""
 
     def sysctl(self, name: str) -> str | None:
         """A file below /proc/sys, blanks stripped; None when there is none or it may not be read."""

@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""A packet's way through the hooks of one host, in the kernel's order.
+
+Sources: net/netfilter/core.c and nf_nat_core.c, net/ipv4/{ip_input,ip_forward,ip_output}.c, net/bridge/br_{input,forward}.c.
+At each hook the chains of the packet's family run by priority. Conntrack has its place among them (-200), and all NAT chains run in one
+hook (destinations at -100, sources at 100), only for the first packet of a connection, until one of them translated it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._evaluation import ACCEPT, Evaluation, Outcome, UnsupportedError
+from ._packet import Header, Link, Packet, Tracking
+from ._ruleset import BaseChain, Facts, Ruleset
+
+CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -200, -100, 100  # enum nf_ip_hook_priorities, linux/netfilter_ipv4.h
+ARPHRD_LOOPBACK = 772
+
+_IP = {4: ("ip", "inet"), 6: ("ip6", "inet")}
+_TRACKED = ("prerouting", "output")  # where conntrack first sees a packet
+_NAT = {"prerouting": NAT_DESTINATION, "output": NAT_DESTINATION, "input": NAT_SOURCE, "postrouting": NAT_SOURCE}
+_LOCAL = ("local", "broadcast", "multicast", "anycast")
+
+Run = t.Callable[[], Outcome]
+
+
+class Walk:
+    """One packet's way, in one evaluation; call `run` once."""
+
+    def __init__(self, ruleset: Ruleset, facts: Facts, packet: Packet, evaluation: Evaluation) -> None:
+        self._ruleset, self._facts, self._packet, self._evaluation = ruleset, facts, packet, evaluation
+
+    def run(self) -> Outcome:
+        """What becomes of the packet; it leaves the host, or reaches its socket, as the packet then is."""
+        if self._packet.direction == "out":
+            return self._send()
+        return self._receive()
+
+    # -- the ways
+
+    def _receive(self) -> Outcome:
+        packet = self._packet
+        if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:
+            packet.tracking = packet.tracking or self._tracking()  # it was tracked when it was sent
+        outcome = self._device("ingress", packet.iif)
+        bridge = self._bridge_of(packet.iif)
+        if outcome.verdict == "accept" and bridge is not None:
+            if packet.oif is not None and packet.oif.master == bridge.name:
+                return self._bridged(packet.oif)
+            outcome = self._up_from_bridge(bridge)
+        if outcome.verdict != "accept":
+            return outcome
+        before = (packet.destination, packet.mark)
+        outcome = self._hook("prerouting")
+        if outcome.verdict != "accept":
+            return outcome
+        if (packet.destination, packet.mark) != before:
+            self._route_again()
+        return self._forward() if packet.direction == "forward" else self._hook("input")
+
+    def _route_again(self) -> None:
+        """Rules changed where the packet goes or its mark: it may now end here, or go on."""
+        packet = self._packet
+        iif = packet.iif.name if packet.iif else None
+        answer = self._facts.route(packet.destination, packet.source, packet.mark or 0, iif)
+        if answer["type"] in _LOCAL:
+            packet.direction, packet.oif = "in", None
+        elif answer["type"] == "unicast":
+            packet.direction, packet.oif = "forward", self._facts.link(answer["interface"] or "")
+        elif answer["error"] or answer["type"]:
+            raise UnsupportedError(
+                f"rules send it to another place, and the routing table has no way for it there ({answer['error'] or answer['type']})"
+            )
+
+    def _forward(self) -> Outcome:
+        outcome = self._hook("forward")
+        return self._leave() if outcome.verdict == "accept" else outcome
+
+    def _send(self) -> Outcome:
+        packet = self._packet
+        packet.link = Header(0, packet.link.why)  # it has none before it leaves
+        before = (packet.destination, packet.source, packet.mark)
+        outcome = self._hook("output")
+        if outcome.verdict != "accept":
+            return outcome
+        if (packet.destination, packet.source, packet.mark) != before:
+            answer = self._facts.route(packet.destination, None, packet.mark or 0)
+            if answer["interface"]:
+                packet.oif = self._facts.link(answer["interface"])
+        return self._leave()
+
+    def _leave(self) -> Outcome:
+        packet = self._packet
+        outcome = self._hook("postrouting")
+        if outcome.verdict != "accept":
+            return outcome
+        if packet.oif is not None and packet.oif.kind == "bridge" and self._chains("bridge", hooks=("output", "postrouting")):
+            raise UnsupportedError(f"it leaves by the bridge {packet.oif.name}, whose own rules ask for the port, which is not known")
+        return self._device("egress", packet.oif)
+
+    # -- bridges
+
+    def _bridge_of(self, port: Link | None) -> Link | None:
+        bridge = self._facts.link(port.master) if port is not None and port.master else None
+        if bridge is not None and bridge.kind == "bridge":
+            return bridge
+        if port is not None and port.kind == "bridge" and self._chains("bridge", hooks=("prerouting", "input")):
+            raise UnsupportedError(f"it comes through the bridge {port.name}, whose own rules ask for the port: give the port as interface")
+        return None
+
+    def _up_from_bridge(self, bridge: Link) -> Outcome:
+        """From a port to the host's own IP stack, where it arrives on the bridge."""
+        outcome = self._bridge_hook("prerouting")
+        if outcome.verdict == "accept":
+            outcome = self._bridge_hook("input")
+        self._packet.iif = bridge
+        return outcome
+
+    def _bridged(self, port: Link) -> Outcome:
+        for hook in ("prerouting", "forward", "postrouting"):
+            outcome = self._bridge_hook(hook)
+            if outcome.verdict != "accept":
+                return outcome
+        return self._device("egress", port)
+
+    def _bridge_hook(self, hook: str) -> Outcome:
+        called = self._facts.sysctl(
+            "net.bridge.bridge-nf-call-ip6tables" if self._packet.family == 6 else "net.bridge.bridge-nf-call-iptables"
+        )
+        if called not in (None, "0") and self._chains(*_IP[self._packet.family], hooks=("prerouting", "forward", "postrouting")):
+            raise UnsupportedError("bridge-nf-call-iptables shows bridged packets to the rules of IP, which we do not model")
+        return self._run_all([(chain.priority, chain) for chain in self._chains("bridge", hooks=(hook,))])
+
+    # -- hooks
+
+    def _device(self, hook: str, link: Link | None) -> Outcome:
+        """The chains of one network device: those of netdev, and at ingress those of inet, in one list."""
+        chains = [chain for chain in self._chains("netdev", "inet", hooks=(hook,)) if link is None or link.name in chain.devices]
+        if chains and link is None:
+            raise UnsupportedError(f"which interface it passes is not known, and {_name(chains[0])} has rules for {chains[0].devices[0]}")
+        return self._run_all([(chain.priority, chain) for chain in chains])
+
+    def _hook(self, hook: str) -> Outcome:
+        chains = self._chains(*_IP[self._packet.family], hooks=(hook,))
+        ordered: list[tuple[int, BaseChain | Run]] = [(chain.priority, chain) for chain in chains if chain.kind != "nat"]
+        if hook in _TRACKED:
+            ordered.append((CONNTRACK, self._track))
+        nat = sorted((chain for chain in chains if chain.kind == "nat"), key=lambda chain: chain.priority)
+        if nat:
+            ordered.append((_NAT[hook], lambda: self._translate(hook, nat)))
+        return self._run_all(ordered)
+
+    def _run_all(self, entries: t.Sequence[tuple[int, BaseChain | Run]]) -> Outcome:
+        for _priority, entry in sorted(entries, key=lambda each: each[0]):
+            outcome = entry() if callable(entry) else entry.run(self._packet, self._evaluation)
+            if outcome.verdict != "accept":
+                return outcome
+        return ACCEPT
+
+    def _chains(self, *families: str, hooks: t.Sequence[str] = ()) -> list[BaseChain]:
+        return [chain for chain in self._ruleset.chains if chain.family in families and chain.hook in hooks]
+
+    # -- conntrack and NAT
+
+    def _track(self) -> Outcome:
+        if self._packet.tracking is None:
+            self._packet.tracking = self._tracking()
+        return ACCEPT
+
+    def _tracking(self) -> Tracking:
+        packet = self._packet
+        tracking = Tracking(packet.state, "reply" if packet.kind == "syn_ack" else "original")
+        if packet.state == "new":
+            tracking.original = packet.ends
+        elif packet.state in ("established", "related"):
+            tracking.mark = None if self._ruleset.tracks_marks else 0
+            if self._ruleset.translates:
+                tracking.source_translated = tracking.destination_translated = None
+            elif tracking.direction == "original":
+                tracking.original = packet.ends
+            else:
+                source, source_port, destination, destination_port = packet.ends
+                tracking.original = type(packet.ends)(destination, destination_port, source, source_port)
+        return tracking
+
+    def _translate(self, hook: str, chains: t.Sequence[BaseChain]) -> Outcome:
+        """All NAT chains of a hook: the first that translates ends it (nf_nat_inet_fn). Later packets are translated as the first was."""
+        tracking = self._packet.tracking
+        if tracking is None or tracking.state != "new":
+            return ACCEPT
+        for chain in chains:
+            before = (tracking.source_translated, tracking.destination_translated)
+            outcome = chain.run(self._packet, self._evaluation)
+            if outcome.verdict != "accept":
+                return outcome
+            if (tracking.source_translated, tracking.destination_translated) != before:
+                break
+        return ACCEPT
+
+
+def _name(chain: BaseChain) -> str:
+    return f"{chain.reference['family']} {chain.reference['table']} {chain.reference['chain']}"
