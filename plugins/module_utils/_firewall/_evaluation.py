@@ -65,8 +65,9 @@ class UnsupportedError(Exception):
 class Evaluation:
     """One try: the choices that it is to make, those that it made, and the path of rules."""
 
-    def __init__(self, facts: t.Any, forced: t.Sequence[bool] = ()) -> None:
+    def __init__(self, facts: t.Any, forced: t.Sequence[bool] = (), ignored: t.Collection[Rule] = ()) -> None:
         self.facts = facts
+        self.ignored = ignored  # rules that are to be passed over, to see what would happen without them
         self._forced = forced
         self.choices: list[bool] = []
         self.reasons: list[str] = []
@@ -103,12 +104,14 @@ class Explored(t.NamedTuple):
     packet: t.Any  # as it leaves the host in the first try
 
 
-def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any) -> Explored:
+def explore(
+    evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any, ignored: t.Collection[Rule] = ()
+) -> Explored:
     """Evaluate a packet (anything with `copy()`) under every combination of what is unknown."""
     forced: list[bool] | None = []
     tries: list[tuple[Evaluation, t.Any, Outcome]] = []
     while forced is not None and len(tries) < MOST_TRIES:
-        evaluation, mine = Evaluation(facts, forced), packet.copy()
+        evaluation, mine = Evaluation(facts, forced, ignored), packet.copy()
         try:
             outcome = evaluate(evaluation, mine)
         except UnsupportedError as error:
