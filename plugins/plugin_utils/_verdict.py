@@ -40,10 +40,8 @@ class Conclusion:
 
 def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], started: str, finished: str) -> Conclusion:
     """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text."""
-    hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
-    packets = Packets(hosts.values())
+    hosts, cases_of = examine(plan, evidence)
     flows, pcaps, taken = [], {}, set[str]()
-    cases_of = [_cases(entry, hosts, packets) for entry in plan.entries]
     totals = _totals([case for cases in cases_of for case in cases])
     for entry, cases in zip(plan.entries, cases_of, strict=True):
         for case in cases:
@@ -64,6 +62,13 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
         "changes": [],
     }
     return Conclusion(report, pcaps)
+
+
+def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[list[Case]]]:
+    """The hosts by name, and how far the handshakes of each of the plan's entries came: what is known before causes are asked for."""
+    hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
+    packets = Packets(hosts.values())
+    return hosts, [_cases(entry, hosts, packets) for entry in plan.entries]
 
 
 def _names(plan: Plan) -> list[str]:
