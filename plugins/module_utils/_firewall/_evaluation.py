@@ -104,9 +104,7 @@ class Explored(t.NamedTuple):
     packet: t.Any  # as it leaves the host in the first try
 
 
-def explore(
-    evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any, ignored: t.Collection[Rule] = ()
-) -> Explored:
+def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any, ignored: t.Collection[Rule] = ()) -> Explored:
     """Evaluate a packet (anything with `copy()`) under every combination of what is unknown."""
     forced: list[bool] | None = []
     tries: list[tuple[Evaluation, t.Any, Outcome]] = []

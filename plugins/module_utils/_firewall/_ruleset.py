@@ -29,10 +29,14 @@ class BaseChain(t.Protocol):
 
 
 class Absence(t.NamedTuple):
-    """A part of a ruleset that could not be read, and why; both are told to people."""
+    """A part of a ruleset that could not be read, and why; both are told to people.
+
+    `hides_rules`: there may be rules in it that are not evaluated at all, so that nothing can be said to be accepted.
+    """
 
     what: str
     why: str
+    hides_rules: bool = True
 
 
 class Ruleset(t.NamedTuple):

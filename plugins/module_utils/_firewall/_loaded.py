@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The ruleset that is loaded in this network namespace, of all firewalls together."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import ObserveError
+from ._nftables import _read as nftables
+from ._ruleset import Absence, BaseChain, Facts, Ruleset
+from ._xtables import _ipset
+from ._xtables import _read as xtables
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+
+
+def load(run: Run, facts: Facts) -> Ruleset:
+    """Read everything; what cannot be read is named in `absent`, and the rest is evaluated all the same."""
+    chains: list[BaseChain] = []
+    absent: list[Absence] = []
+    iptables = xtables.read(run)
+    absent += iptables.absent
+    chains += iptables.base_chains()
+    tracks_marks, translates = iptables.tracks_marks, iptables.translates
+    try:
+        tables = nftables.read()
+    except ObserveError as error:
+        absent.append(Absence("nf_tables", str(error)))
+    else:
+        chains += tables.base_chains(iptables.compat)
+        tracks_marks, translates = tracks_marks or tables.tracks_marks, translates or tables.translates
+    return Ruleset(chains, absent, tracks_marks, translates)
+
+
+def sets(run: Run) -> t.Callable[[str], t.Any]:
+    """Members of ipsets, each set read when a rule first asks for it."""
+    known: dict[str, t.Any] = {}
+
+    def members(name: str) -> t.Any:
+        if name not in known:
+            known[name] = _ipset.read(run, name)
+        return known[name]
+
+    return members

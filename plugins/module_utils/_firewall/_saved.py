@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""A saved ruleset, evaluated as if it were loaded.
+
+What iptables-save prints is evaluated as it is. Rulesets of nftables are loaded by `nft` into a network namespace that a child process
+makes for itself and that ends with it, and are read back from the kernel: nothing but `nft` itself understands its language as it does.
+The child's own questions about routes and addresses go through a netlink socket that was opened here, and so are answered by the host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import struct
+import typing as t
+
+from .._errors import ObserveError
+from .._netlink import NETLINK_ROUTE, Netlink, NetlinkError, attribute
+from ._facts import LiveFacts
+from ._loaded import sets
+from ._nftables import _read as nftables
+from ._packet import Link
+from ._questions import Question
+from ._ruleset import BaseChain, Ruleset
+from ._verdicts import Answer, Run, Teller, judge
+from ._xtables import _read as xtables
+
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+RTM_NEWLINK, NLM_F_CREATE, NLM_F_EXCL = 16, 0x400, 0x200
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, NLA_F_NESTED = 3, 18, 1, 0x8000
+MOST_BYTES = 64 << 20
+
+_IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
+
+_NAMES_LINK = re.compile(r'\b(?:iif|oif|ibrname|obrname|device)\s+(?:[!=]=\s*)?"?([A-Za-z][\w.@:-]{0,14})"?')
+_NAMES_DEVICES = re.compile(r"\bdevices\s*=\s*\{([^}]*)\}")
+
+
+class SavedFacts(LiveFacts):
+    """The host's facts, and links that only the saved ruleset names."""
+
+    def __init__(self, netlink: Netlink, members: t.Callable[[str], t.Any], named: t.Mapping[str, Link]) -> None:
+        super().__init__(netlink, members)
+        self._named = named
+
+    def link(self, name: str) -> Link | None:
+        return super().link(name) or self._named.get(name)
+
+    def link_by_index(self, index: int) -> Link | None:
+        return super().link_by_index(index) or next((link for link in self._named.values() if link.index == index), None)
+
+
+def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answer:
+    """As `_verdicts.observe`, for the text of a ruleset or the path of its file."""
+    text = _read_file(saved.strip()) if saved.strip().startswith("/") and "\n" not in saved.strip() else saved
+    with Netlink(NETLINK_ROUTE) as netlink:
+        if re.search(r"^\*\w+\s*$", text, re.MULTILINE):
+            iptables = xtables.saved(text)
+            ruleset = Ruleset(iptables.base_chains(), list(iptables.absent), iptables.tracks_marks, iptables.translates)
+            return judge(questions, LiveFacts(netlink, sets(run)), ruleset, Teller(None))
+        facts = LiveFacts(netlink, sets(run))
+        links = {link.name: link for link in facts.links()}
+        spare = max(link.index for link in links.values()) + 1000
+        missing = [name for name in _named(text) if name not in links]
+        named = {name: Link(spare + number, name) for number, name in enumerate(missing)}
+        wanted = [links.get(name) or named[name] for name in _named(text)]
+        return _in_namespace(lambda: _judge_loaded(questions, run, text, wanted, SavedFacts(netlink, sets(run), named)))
+
+
+def _read_file(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(MOST_BYTES)
+    except OSError as error:
+        raise ObserveError(f"the ruleset {path} cannot be read: {error.strerror}") from error
+
+
+def _named(text: str) -> list[str]:
+    """Interfaces that must exist for the ruleset to be loaded."""
+    names = _NAMES_LINK.findall(text)
+    names += [name.strip('" \t') for group in _NAMES_DEVICES.findall(text) for name in group.split(",")]
+    return [name for name in dict.fromkeys(names) if name and name != "lo" and len(name) < 16]
+
+
+def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t.Sequence[Link], facts: SavedFacts) -> Answer:
+    """In the new namespace: load, read back, evaluate."""
+    with Netlink(NETLINK_ROUTE) as netlink:
+        for link in links:
+            _make(netlink, link)
+    json_flag = ["-j"] if text.lstrip().startswith("{") else []
+    code, _output, error = run(["nft", *json_flag, "-f", "-"], text)
+    if code:
+        raise ObserveError(f"nft does not load the ruleset: {' '.join(error.split())[:300]}")
+    chains: list[BaseChain] = []
+    tables = nftables.read()
+    chains += tables.base_chains(lambda *_place: None)
+    return judge(questions, facts, Ruleset(chains, [], tables.tracks_marks, tables.translates), Teller(None))
+
+
+def _make(netlink: Netlink, link: Link) -> None:
+    """A link of that name and index, so that rules that name it can be loaded; of the first kind that the kernel has."""
+    for kind in (b"dummy", b"bridge", b"veth"):
+        info = attribute(IFLA_INFO_KIND, kind + b"\0")
+        wanted = attribute(IFLA_IFNAME, link.name.encode() + b"\0") + attribute(IFLA_LINKINFO | NLA_F_NESTED, info)
+        try:
+            netlink.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _IFINFO.pack(0, 0, link.index, 0, 0) + wanted)
+            return
+        except NetlinkError as error:
+            refusal = error
+    raise ObserveError(f"an interface {link.name}, which the ruleset names, cannot be made to load it: {refusal}")
+
+
+def _in_namespace(work: t.Callable[[], Answer]) -> Answer:
+    """What `work` returns in a child process with a network namespace of its own; an ObserveError comes back as one."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        status = 1
+        try:
+            _told(writer, work)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        said = file.read()
+    os.waitpid(child, 0)
+    if not said:
+        raise ObserveError("the process that was to load the ruleset ended without a word")
+    answer: Answer = json.loads(said)
+    if "refused" in answer:
+        raise ObserveError(answer["refused"])
+    return answer
+
+
+def _told(writer: int, work: t.Callable[[], Answer]) -> None:
+    try:
+        _leave_namespace()
+        answer = work()
+    except ObserveError as error:
+        answer = {"refused": str(error)}
+    except Exception as error:  # must reach the parent as words
+        answer = {"refused": f"the ruleset cannot be evaluated: {type(error).__name__}: {error}"}
+    with os.fdopen(writer, "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+def _leave_namespace() -> None:
+    """unshare(2): with a user namespace first, where there is no CAP_SYS_ADMIN."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET):
+        if libc.unshare(flags) == 0:
+            return
+    raise ObserveError(
+        f"no network namespace can be made to load the ruleset ({os.strerror(ctypes.get_errno())}): it takes root, run with become"
+    )

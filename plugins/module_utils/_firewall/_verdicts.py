@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host's firewall does to packets, and which rules do it: the work of the module firewall_info, see docs/firewall.md."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import ObserveError
+from .._netlink import NETLINK_ROUTE, Netlink
+from ._evaluation import Evaluation, Explored, Outcome, Reference, Rule, Step, UnsupportedError, explore
+from ._managers import Managers
+from ._packet import Packet, text
+from ._questions import Question, asked, packet_of
+from ._ruleset import Facts, Ruleset
+from ._walk import Walk
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+Answer = t.Dict[str, t.Any]
+
+
+def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None) -> Answer:
+    """`verdicts` and `absent` of firewall_info for the loaded ruleset, or for a saved one. Raises ObserveError for what cannot be asked.
+
+    `run(command, data=None)` runs a tool and returns its exit code, output and error output.
+    """
+    if saved is not None:
+        from ._saved import observe_saved
+
+        return observe_saved(questions, run, saved)
+    from ._loaded import load, sets
+
+    with Netlink(NETLINK_ROUTE) as netlink:
+        from ._facts import LiveFacts
+
+        facts = LiveFacts(netlink, sets(run))
+        return judge(questions, facts, load(run, facts), Teller(run))
+
+
+class Teller:
+    """Rules in words: their text as `nft` writes it, who made them, and how to change that. None of it decides anything.
+
+    `run` None: a saved ruleset, of which no tool and no file of this host can tell.
+    """
+
+    def __init__(self, run: Run | None) -> None:
+        self._run = run
+        self._managers = Managers(run)
+        self._told: dict[int, Reference] = {}
+
+    def tell(self, rules: t.Iterable[Rule]) -> None:
+        """Look up the text of those rules all at once."""
+        wanted = {id(rule): rule for rule in rules if id(rule) not in self._told}
+        references = {key: dict(rule.reference()) for key, rule in wanted.items()}
+        if self._run is not None:
+            from ._nftables._told import told_by_nft
+
+            for reference, words in told_by_nft(self._run, list(references.values())):
+                reference["text"] = words
+        for key, reference in references.items():
+            self._told[key] = {**reference, **self._managers.owner(reference)}
+
+    def rule(self, rule: Rule) -> Reference:
+        return self._told[id(rule)]
+
+    def policy(self, chain: Reference, verdict: str) -> Reference:
+        """A chain's policy, told as a rule."""
+        place = {name: chain[name] for name in ("family", "table", "chain")}
+        reference = {**place, "handle": None, "number": None, "text": f"policy {verdict}", "packets": chain.get("packets")}
+        return {**reference, **self._managers.owner(reference)}
+
+    def change(self, reference: Reference, question: Answer) -> Answer | None:
+        return self._managers.change(reference, question)
+
+
+def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, teller: Teller) -> Answer:
+    """The answers to all questions; equal questions are evaluated once."""
+    packets = []
+    for number, question in enumerate(questions):
+        try:
+            packets.append(packet_of(question, facts))
+        except ObserveError as error:
+            raise ObserveError(f"packets[{number}]: {error}") from error
+    known: dict[tuple[t.Any, ...], Answer] = {}
+    verdicts = []
+    for packet, question in zip(packets, questions):
+        told = asked(packet, question)
+        key = (*told.values(), question.get("header"))
+        if key not in known:
+            known[key] = {**told, **_verdict(packet, told, facts, ruleset, teller)}
+        verdicts.append(known[key])
+    return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
+
+
+def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, teller: Teller) -> Answer:
+    def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
+        outcome = Walk(ruleset, facts, mine, evaluation).run()
+        if outcome.verdict == "accept" and hidden:
+            raise UnsupportedError(f"{hidden.what} could not be read: {hidden.why}")
+        return outcome
+
+    hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
+    explored = explore(walk, packet, facts)
+    outcome, path = explored.outcome, explored.first.path
+    shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
+    teller.tell([step.rule for step in path if step.rule] + ([outcome.rule] if outcome and outcome.rule else []) + shadowed)
+    rule = _decisive(explored, teller)
+    stopped = outcome is not None and outcome.verdict in ("drop", "reject")
+    return {
+        "verdict": outcome.verdict if outcome else "undecided",
+        "reject_with": outcome.reject_with if outcome else None,
+        "queue": outcome.queue if outcome else None,
+        "undecided_because": explored.because,
+        "rewritten": _rewritten(explored.packet) if outcome else None,
+        "rule": rule,
+        "change": teller.change(rule, told) if rule and stopped else None,
+        "shadowed": [teller.rule(each) for each in shadowed],
+        "path": [_step(step, teller) for step in path],
+        "passed": explored.first.passed,
+    }
+
+
+def _decisive(explored: Explored, teller: Teller) -> Reference | None:
+    """The rule or policy that ended the packet's way, or the last one that let it on."""
+    outcome = explored.outcome
+    if outcome is None:
+        return None
+    if outcome.rule is not None:
+        return teller.rule(outcome.rule)
+    if outcome.verdict != "accept":
+        return teller.policy(outcome.chain, outcome.verdict) if outcome.chain else None
+    accepting = [step.rule for step in explored.first.path if step.rule and step.matched and step.effect == "accept"]
+    return teller.rule(accepting[-1]) if accepting else None
+
+
+def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
+    """The rule behind the one that stops the packet that would have let it through, if there is one."""
+    outcome = explored.outcome
+    if outcome is None or outcome.verdict not in ("drop", "reject") or outcome.rule is None:
+        return []
+    instead = without((outcome.rule,))
+    return [
+        step.rule
+        for step in instead.first.path[-1:]
+        if instead.outcome
+        and instead.outcome.verdict == "accept"
+        and step.rule
+        and step.matched
+        and step.effect == "accept"
+        and step.chain == outcome.chain
+    ]
+
+
+def _rewritten(packet: Packet) -> Answer | None:
+    if not packet.changes:
+        return None
+    return {
+        "source": text(packet.source),
+        "source_port": packet.source_port,
+        "destination": text(packet.destination),
+        "port": packet.destination_port,
+        "mark": packet.mark,
+        "changes": packet.changes,
+    }
+
+
+def _step(step: Step, teller: Teller) -> Answer:
+    parts = step.rule.parts() if step.rule else []
+    stopped = step.stopped.number if step.stopped else len(parts)
+    return {
+        "chain": {name: step.chain.get(name) for name in ("family", "table", "chain", "hook", "priority")},
+        "rule": teller.rule(step.rule) if step.rule else None,
+        "matched": step.matched,
+        "parts": [
+            {
+                "text": part,
+                "matched": True if number < stopped else step.matched if number == stopped else None,
+                "seen": step.stopped.seen if step.stopped and number == stopped else None,
+            }
+            for number, part in enumerate(parts)
+        ],
+        "effect": step.effect,
+    }

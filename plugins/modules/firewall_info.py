@@ -1,0 +1,281 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: firewall_info
+short_description: What the firewall of a host does to the packets of a TCP handshake, and which rule does it
+version_added: 0.1.0
+description:
+  - Evaluates the rules of nftables, iptables and ip6tables (both of the latter in their legacy and their nft-backed variants), as they
+    are loaded in the kernel, for packets that are described, and tells what becomes of each packet, the rule that decides, who made
+    that rule, and every rule on the way with the condition that did not match.
+  - Nothing is guessed. Where the verdict hangs on something that cannot be known, such as a rate limit, a random number, or a field of the
+    packet that was not told, it is V(undecided), and RV(verdicts[].undecided_because) says on what it hangs. Where such a thing makes no
+    difference to the verdict, it is of no account.
+  - Sends no packet and changes nothing. Reading the rules needs root or C(CAP_NET_ADMIN).
+  - BPF programs, traffic control, and what other hosts do are not evaluated.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return the same.
+  diff_mode:
+    support: N/A
+    description: Does not change anything on the host.
+options:
+  packets:
+    description: The packets to ask for.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      packet:
+        description: Which packet of the handshake it is.
+        type: str
+        choices: [syn, syn_ack, ack]
+        default: syn
+      direction:
+        description:
+          - Whether it comes in, goes out or is forwarded.
+          - By default it goes out when O(packets[].source) is an address of the host, comes in when O(packets[].destination) is one, and is
+            forwarded otherwise.
+        type: str
+        choices: [in, out, forward]
+      source:
+        description: The source address of this very packet, IPv4 or IPv6.
+        type: str
+        required: true
+      source_port:
+        description: The source port of this very packet. Without it, rules that ask for the source port may leave the packet undecided.
+        type: int
+      destination:
+        description: The destination address of this very packet.
+        type: str
+        required: true
+      port:
+        description: The destination port of this very packet.
+        type: int
+        required: true
+      interface:
+        description:
+          - The interface that it arrives on, or, for one that goes out, leaves by.
+          - By default that of the route to O(packets[].source), or for one that goes out to O(packets[].destination).
+        type: str
+      out_interface:
+        description: The interface that it leaves by. By default that of the route to O(packets[].destination).
+        type: str
+      state:
+        description:
+          - What connection tracking says of it.
+          - By default V(new) for a SYN and V(established) for the others.
+        type: str
+        choices: [new, established, invalid, untracked]
+      mark:
+        description: The mark that it carries when it comes in, or that its socket gave it.
+        type: int
+        default: 0
+      uid:
+        description: The numeric user that owns the socket that sends it. Only for packets that go out.
+        type: int
+      header:
+        description:
+          - Its headers as they are, in hexadecimal digits from the IP header on to the end of the TCP header, where they are known from a
+            capture. Without them, rules that ask for TTL, length, DSCP, TCP options and the like may leave the packet undecided.
+          - Addresses, ports and flags must be those of the other options.
+        type: str
+  ruleset:
+    description:
+      - Evaluates this saved ruleset instead of the one that is loaded.
+      - Either its text, or the path of a file on the host, which begins with V(/).
+      - What C(nft list ruleset), C(nft -j list ruleset), C(iptables-save) and C(ip6tables-save) print is understood. Rulesets of nftables
+        are loaded into a network namespace that exists for that purpose only, which needs root and the tool C(nft) on the host.
+      - Interfaces, addresses, routes and sets of C(ipset) are those of the host.
+    type: str
+seealso:
+  - module: threeway.handshake.path_info
+  - module: threeway.handshake.listener_info
+"""
+
+EXAMPLES = r"""
+- name: Ask what becomes of a SYN from the web server
+  threeway.handshake.firewall_info:
+    packets:
+      - source: 192.0.2.11
+        destination: 198.51.100.21
+        port: 5432
+  register: firewall
+
+- name: Make sure that it gets through
+  ansible.builtin.assert:
+    that: firewall.verdicts[0].verdict == 'accept'
+    fail_msg: "{{ firewall.verdicts[0].rule.text | default(firewall.verdicts[0].undecided_because) }}"
+
+- name: Ask a saved ruleset before it is loaded
+  threeway.handshake.firewall_info:
+    ruleset: "{{ lookup('ansible.builtin.file', 'nftables.conf') }}"
+    packets:
+      - packet: syn_ack
+        direction: out
+        source: 198.51.100.21
+        source_port: 5432
+        destination: 192.0.2.11
+        port: 40001
+"""
+
+RETURN = r"""
+verdicts:
+  description: One for each of O(packets), in the same order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    packet:
+      description:
+        - The question as it was understood. So are C(direction), C(source), C(source_port), C(destination), C(port), C(interface),
+          C(out_interface), C(state), C(mark) and C(uid).
+      type: str
+      returned: always
+      sample: syn
+    verdict:
+      description:
+        - What becomes of the packet, V(accept), V(drop), V(reject), V(queue) (to a program, which decides), or V(undecided).
+      type: str
+      returned: always
+      sample: drop
+    reject_with:
+      description: What it is answered with, V(tcp-reset) or an ICMP error by the name that iptables gives it.
+      type: str
+      returned: when RV(verdicts[].verdict) is V(reject), else null
+      sample: icmp-port-unreachable
+    queue:
+      description: The number of the queue.
+      type: int
+      returned: when RV(verdicts[].verdict) is V(queue), else null
+    undecided_because:
+      description: On what the verdict hangs.
+      type: str
+      returned: when RV(verdicts[].verdict) is V(undecided), else null
+      sample: "it hangs on limit rate 5/second: drop if not, accept if so"
+    rewritten:
+      description: The packet as it leaves the firewall, where rules changed it.
+      type: dict
+      returned: when a rule changed it, else null
+      contains:
+        source: {description: Its source address., type: str, returned: always}
+        source_port: {description: Its source port., type: int, returned: always}
+        destination: {description: Its destination address., type: str, returned: always}
+        port: {description: Its destination port., type: int, returned: always}
+        mark: {description: Its mark., type: int, returned: always}
+        changes: {description: What the rules did to it, in their order., type: list, elements: str, returned: always}
+    rule:
+      description:
+        - The rule that decided. For V(accept) the last one that accepted the packet.
+        - Null where no rule decided, because all chains accept what no rule matches.
+        - The policy of a chain that drops the packet stands here as a rule without handle and number.
+      type: dict
+      returned: always
+      sample:
+        family: inet
+        table: filter
+        chain: input
+        handle: 12
+        number: 3
+        text: tcp dport 5432 counter drop
+        manager: nftables
+        origin: {file: /etc/nftables.conf, line: 9}
+        packets: 3
+      contains:
+        family: {description: The family of its table., type: str, returned: always}
+        table: {description: Its table., type: str, returned: always}
+        chain: {description: Its chain., type: str, returned: always}
+        handle: {description: Its handle in nf_tables; null for legacy iptables., type: int, returned: always}
+        number: {description: Its number in the chain, from 1., type: int, returned: always}
+        text: {description: The rule as people write it., type: str, returned: always}
+        manager: {description: "The program that made it: firewalld, ufw, docker, nftables and others.", type: str, returned: always}
+        origin: {description: Where its manager keeps it. Null where that was not found., type: dict, returned: always}
+        packets: {description: How many packets it counted. Null for a rule without a counter., type: int, returned: always}
+    change:
+      description: How to let the packet through, in the words of the program that made the rule.
+      type: dict
+      returned: when the packet is dropped or rejected and that is known, else null
+    shadowed:
+      description: Rules that would accept the packet, but stand behind the one that decided. Like RV(verdicts[].rule).
+      type: list
+      elements: dict
+      returned: always
+    path:
+      description: The rules on the packet's way. Of those that did not match, only the first 200 are told.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        chain: {description: "Its C(family), C(table), C(chain), C(hook) and C(priority).", type: dict, returned: always}
+        rule: {description: Like RV(verdicts[].rule). Null for the policy of the chain., type: dict, returned: always}
+        matched: {description: Whether it matched. Null where that could not be known., type: bool, returned: always}
+        parts:
+          description:
+            - Its conditions, each with C(text), C(matched), and C(seen), what the packet has instead. C(matched) is null for those that
+              were not looked at, because one before did not match, or that could not be known.
+          type: list
+          elements: dict
+          returned: always
+        effect: {description: What it did. Null when the packet went on to the next rule., type: str, returned: always}
+    passed:
+      description: How many rules did not match and are not told in RV(verdicts[].path).
+      type: int
+      returned: always
+absent:
+  description: What could not be read and why, each with C(what) and C(why).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._questions import DIRECTIONS, KINDS, STATES
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
+
+PACKET = {
+    "packet": {"type": "str", "choices": list(KINDS), "default": "syn"},
+    "direction": {"type": "str", "choices": list(DIRECTIONS)},
+    "source": {"type": "str", "required": True},
+    "source_port": {"type": "int"},
+    "destination": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "interface": {"type": "str"},
+    "out_interface": {"type": "str"},
+    "state": {"type": "str", "choices": list(STATES)},
+    "mark": {"type": "int", "default": 0},
+    "uid": {"type": "int"},
+    "header": {"type": "str"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"packets": {"type": "list", "elements": "dict", "required": True, "options": PACKET}, "ruleset": {"type": "str"}},
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
+
+    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
+        code, output, error = module.run_command(command, data=data)
+        return code, output, error
+
+    try:
+        answer = observe(module.params["packets"], run, module.params["ruleset"])
+    except ObserveError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **answer)
+
+
+if __name__ == "__main__":
+    main()
