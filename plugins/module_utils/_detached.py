@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A recorder that goes on when its starter has ended, and ends by itself.
+"""A recorder (or a tracer, see `Worker`) that goes on when its starter has ended, and ends by itself.
 
 It is a process with a Unix socket in a directory of its own; the directory's name is the recorder's handle. No packet is ever written to
 a file: the recording leaves the process through the socket, once, when it is asked for. At its deadline, or on SIGTERM, the process
@@ -21,7 +21,7 @@ import shutil
 import signal
 import socket
 import time
-from typing import Any, Iterable, Iterator, NoReturn
+from typing import Any, Iterable, Iterator, NoReturn, Protocol
 
 from ._recorder import MAX_BYTES, MAX_PACKETS, Interest, RecorderError, Recording
 
@@ -30,6 +30,25 @@ _SOCKET = "control"
 _CONVERSATION_SECONDS = 20.0
 _MAX_REQUEST = 16 << 20
 _SPARE_MEMORY = 256 << 20  # bytes beyond the frames: the interpreter, and copies while an answer is put together
+
+
+class Worker(Protocol):
+    """What can run detached: something that gathers what its one descriptor has to say, as `Recording` does."""
+
+    def fileno(self) -> int:
+        """Stays valid until `close()`."""
+
+    def collect(self) -> None:
+        """Take what is waiting."""
+
+    def result(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What was gathered up to now."""
+
+    def finish(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The same, and the end of it."""
+
+    def close(self) -> None:
+        """End it, without a word."""
 
 
 class _Terminated(Exception):
@@ -43,20 +62,27 @@ def start_detached(
 
     Raises NotPermittedError, RecorderError or ObserveError when it cannot be started.
     """
-    recording = Recording(ports, addresses, seconds, max_packets, max_bytes)
+    return detach(Recording(ports, addresses, seconds, max_packets, max_bytes), seconds, max_bytes, "handshake-rec")
+
+
+def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:
+    """Let a worker go on for so many seconds in a process of its own with that name, and return its handle; here it is closed.
+
+    `max_bytes` is what it may gather by its own bounds. Raises RecorderError or ObserveError when that cannot be done.
+    """
     try:
         directory, listener = _publish()
     except OSError as error:
-        recording.close()
+        worker.close()
         raise RecorderError(f"the recorder has no place for its socket: {error}") from error
     try:
-        _detach(recording, listener, directory, time.monotonic() + seconds, max_bytes)
+        _detach(worker, listener, directory, time.monotonic() + seconds, max_bytes, name)
     except OSError as error:
         _remove(directory)
         raise RecorderError(f"the recorder cannot leave this process: {error}") from error
     finally:
         listener.close()
-        recording.close()
+        worker.close()
     return os.path.basename(directory)
 
 
@@ -163,7 +189,7 @@ def _ask(handle: str, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _detach(recording: Recording, listener: socket.socket, directory: str, deadline: float, max_bytes: int) -> None:
+def _detach(worker: Worker, listener: socket.socket, directory: str, deadline: float, max_bytes: int, name: str) -> None:
     """Run the recorder in a process that nobody waits for; return when it has let go of everything of ours."""
     ready, report = os.pipe()
     child = os.fork()
@@ -172,7 +198,7 @@ def _detach(recording: Recording, listener: socket.socket, directory: str, deadl
             os.close(ready)
             os.setsid()
             if os.fork() == 0:  # not a session leader: it never gets a terminal
-                _run(recording, listener, directory, deadline, max_bytes, report)
+                _run(worker, listener, directory, deadline, max_bytes, name, report)
         finally:
             os._exit(0)
     os.close(report)
@@ -185,24 +211,24 @@ def _detach(recording: Recording, listener: socket.socket, directory: str, deadl
         raise OSError(message.decode("utf-8", "replace") or "it ended at once")
 
 
-def _run(recording: Recording, listener: socket.socket, directory: str, deadline: float, max_bytes: int, report: int) -> NoReturn:
+def _run(worker: Worker, listener: socket.socket, directory: str, deadline: float, max_bytes: int, name: str, report: int) -> NoReturn:
     """The life of the detached process."""
     try:
         try:
-            _let_go({recording.fileno(), listener.fileno(), report}, max_bytes)
+            _let_go({worker.fileno(), listener.fileno(), report}, max_bytes, name)
             os.write(report, b"ready")
         except (OSError, ValueError) as error:
             os.write(report, str(error).encode())
             raise
         finally:
             os.close(report)
-        _serve(recording, listener, deadline)
+        _serve(worker, listener, deadline)
     finally:
         _remove(directory)
         os._exit(0)
 
 
-def _let_go(keep: set[int], max_bytes: int) -> None:
+def _let_go(keep: set[int], max_bytes: int, name: str) -> None:
     """Hold nothing of the starter: no descriptor (Ansible and sshd wait until their pipes are closed), directory, signal or terminal."""
 
     def terminate(_number: int, _frame: object) -> None:
@@ -216,12 +242,12 @@ def _let_go(keep: set[int], max_bytes: int) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     kept = {os.readlink(f"/proc/self/fd/{descriptor}") for descriptor in keep}  # by what they are: mmap holds a duplicate of its own
-    for name in os.listdir("/proc/self/fd"):
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):  # the directory itself was among them
-            if int(name) > 2 and os.readlink(f"/proc/self/fd/{name}") not in kept:
-                os.close(int(name))
+            if descriptor > 2 and os.readlink(f"/proc/self/fd/{descriptor}") not in kept:
+                os.close(descriptor)
     with open("/proc/self/comm", "w", encoding="ascii") as comm:
-        comm.write("handshake-rec")
+        comm.write(name)
     with open("/proc/self/statm", encoding="ascii") as statm:
         now = int(statm.read().split()[0]) * resource.getpagesize()
     # The recording bounds itself; this is for the case that it is wrong.
@@ -231,10 +257,10 @@ def _let_go(keep: set[int], max_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _serve(recording: Recording, listener: socket.socket, deadline: float) -> None:
-    """Record until the deadline, SIGTERM, or the request to stop."""
+def _serve(worker: Worker, listener: socket.socket, deadline: float) -> None:
+    """Work until the deadline, SIGTERM, or the request to stop."""
     poll = select.poll()
-    poll.register(recording.fileno(), select.POLLIN)
+    poll.register(worker.fileno(), select.POLLIN)
     poll.register(listener.fileno(), select.POLLIN)
     with contextlib.suppress(_Terminated):
         while True:
@@ -245,13 +271,13 @@ def _serve(recording: Recording, listener: socket.socket, deadline: float) -> No
                 if descriptor == listener.fileno():
                     peer, _address = listener.accept()
                     with peer, contextlib.suppress(OSError):
-                        if not _answer(recording, peer):
+                        if not _answer(worker, peer):
                             return
                 else:
-                    recording.collect()
+                    worker.collect()
 
 
-def _answer(recording: Recording, peer: socket.socket) -> bool:
+def _answer(worker: Worker, peer: socket.socket) -> bool:
     """Answer one request; False when it was the last one."""
     peer.settimeout(_CONVERSATION_SECONDS)
     text = b""
@@ -266,7 +292,7 @@ def _answer(recording: Recording, peer: socket.socket) -> bool:
         stop, interest = request["command"] == "stop", request["interest"]
         if interest is not None:
             Interest.of(interest)  # before a mistake costs the recording
-        answer = recording.finish(interest) if stop else recording.result(interest)
+        answer = worker.finish(interest) if stop else worker.result(interest)
     except (RecorderError, ValueError, KeyError, TypeError) as error:
         stop, answer = False, {"error": f"the recorder does not understand the request: {error}"}
     with contextlib.suppress(OSError):

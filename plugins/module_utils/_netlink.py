@@ -96,7 +96,7 @@ class Netlink:
                         continue
                     interrupted = interrupted or bool(marks & NLM_F_DUMP_INTR)
                     if answer in (NLMSG_ERROR, NLMSG_DONE):
-                        _raise_refusal(doing, answer, marks, body)
+                        raise_refusal(doing, answer, marks, body)
                         if interrupted:
                             raise InterruptedDumpError(f"{doing}: the tables changed again and again while they were read")
                         return
@@ -151,7 +151,7 @@ def unpack(layout: struct.Struct, data: bytes, what: str) -> tuple[t.Any, ...]:
     return layout.unpack_from(data)
 
 
-def _raise_refusal(doing: str, answer: int, flags: int, body: bytes) -> None:
+def raise_refusal(doing: str, answer: int, flags: int, body: bytes) -> None:
     """Raise what NLMSG_ERROR or NLMSG_DONE says, with the extended acknowledgement's sentence; an acknowledgement raises nothing."""
     if answer == NLMSG_DONE and not body:
         return
