@@ -27,7 +27,7 @@ MOST_INTERFACES = 16  # whose sysctls are read
 MOST_LISTENERS = 200
 
 Order = t.Mapping[str, t.Any]
-Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+Run = t.Callable[..., t.Tuple[int, str, str]]
 Destination = t.Tuple[t.Optional[str], str, int]  # source (None: the kernel chooses), address, port
 Absent = t.List[t.Dict[str, str]]
 
@@ -66,6 +66,7 @@ def take(order: Order, *, owners: bool, run: Run, destinations: t.Sequence[Desti
 
     `order`: the work order, of which ports, addresses, pairs, units and phases are used. `destinations`: those of a client's dials
     once names are resolved; the way to each and the local ports in use towards it are asked for as well.
+    The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations`.
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
     (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
     """
@@ -80,7 +81,7 @@ def take(order: Order, *, owners: bool, run: Run, destinations: t.Sequence[Desti
             _network(snapshot, netlink, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
     except ObserveError as error:
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
-    _transport(snapshot, order, owners, run)
+    _transport(snapshot, order, owners, run, _firewall(snapshot, order, run, destinations))
     snapshot.add(
         "ephemeral", lambda: _sockets.ephemeral({(address, port) for _source, address, port in destinations}) if destinations else []
     )
@@ -116,12 +117,38 @@ def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_route
         del links[MOST_LINKS:]
 
 
-def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run) -> None:
+def _firewall(snapshot: _Snapshot, order: Order, run: Run, destinations: t.Sequence[Destination]) -> set[int]:
+    """Ask the firewall, where there is one; returns the ports to which it sends SYNs on: who listens there decides what becomes of them."""
+    hooks = snapshot.parts.get("hooks") or {}
+    if not order.get("packets") and not destinations:
+        return set()
+    if "netfilter" not in hooks or "iptables_legacy" not in hooks:
+        snapshot.lacks("firewall", "where the kernel enters it could not be read, see hooks")
+        return set()
+    if not hooks["iptables_legacy"] and not any(map(_decides, hooks["netfilter"])):
+        snapshot.parts["firewall"] = {"from": time.time(), "to": time.time(), "verdicts": []}
+        return set()
+    from ansible_collections.threeway.handshake.plugins.module_utils import _firewalled
+
+    chosen = {route["remote"]: route["source"] for route in snapshot.parts.get("routes") or ()}
+    dials = [(source or chosen.get(address), address, port) for source, address, port in destinations]
+    snapshot.add_partial("firewall", lambda: _firewalled.ask(order, dials, run))
+    verdicts = (snapshot.parts.get("firewall") or {}).get("verdicts") or ()
+    return {each["rewritten"]["port"] for each in verdicts if each["rewritten"] and each["packet"] == "syn"} - {None}
+
+
+def _decides(chain: t.Mapping[str, t.Any]) -> bool:
+    """Whether a base chain does anything at all to IP packets."""
+    return chain["family"] != "arp" and (chain["policy"] == "drop" or bool(chain["rules"]))
+
+
+def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewritten: set[int]) -> None:
     ports = set(order.get("ports") or ())
-    listeners = snapshot.add("listeners", lambda: _sockets.listeners(ports))
-    silent = ports - {listener["port"] for listener in listeners or ()}
+    wanted = ports | rewritten
+    listeners = snapshot.add("listeners", lambda: _sockets.listeners(wanted))
+    silent = wanted - {listener["port"] for listener in listeners or ()}
     if listeners is not None and silent:  # what listens instead may explain it
-        listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), ports, snapshot))
+        listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), wanted, snapshot))
     if owners and listeners:
         from ansible_collections.threeway.handshake.plugins.module_utils import _listener_options, _owners
 
@@ -142,7 +169,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run) -> Non
     snapshot.add("sockets", sockets)
     snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
     if owners and "open" in order.get("phases", ()):
-        _elsewhere(snapshot, ports if listeners is None else silent, order.get("units") or {}, run)
+        _elsewhere(snapshot, ports if listeners is None else silent & ports, order.get("units") or {}, run)
 
 
 def _elsewhere(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:

@@ -10,7 +10,7 @@ they are needed, because Ansible compiles whatever a module imports at every cal
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
 
 from ._errors import ObserveError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._resolve import Resolved
 
 Order = Dict[str, Any]
-Run = Callable[[List[str]], Tuple[int, str, str]]
+Run = Callable[..., Tuple[int, str, str]]
 
 RECORDING = "recording"
 
@@ -29,7 +29,7 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
     """Before the handshakes, where they are expected: start the recorder, then look at the host."""
     answer: dict[str, Any] = {"snapshot": None, "recorder": None, "absent": []}
     if order["record"]:
-        with _part(answer, RECORDING):
+        with part(answer, RECORDING):
             from ._detached import start_detached
 
             answer["recorder"] = {"handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"])}
@@ -59,15 +59,15 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
     recording = _record(answer, order) if order["record"] else None
     try:
         watch = {recording.fileno(): recording.collect} if recording else {}
-        with _part(answer, "probes"):
+        with part(answer, "probes"):
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
         _snapshot(answer, "after", order, run, owners=False, destinations=destinations)
         if order["hops"]:
-            with _part(answer, "hops"):
+            with part(answer, "hops"):
                 _locate(answer, silent(resolved, answer["probes"]))
         if recording:
-            with _part(answer, RECORDING):
+            with part(answer, RECORDING):
                 answer["recording"] = recording.result(interest(answer["probes"], answer["hops"]))
     finally:
         if recording:
@@ -79,10 +79,15 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
     """After the handshakes: fetch the recording, as far as it is about them, and look again."""
     answer: dict[str, Any] = {"recording": None, "after": None, "absent": []}
     if handle:
-        with _part(answer, RECORDING):
+        with part(answer, RECORDING):
             from ._detached import stop_detached
 
             answer["recording"] = stop_detached(handle, order["interest"])
+    if answer["recording"]:
+        with part(answer, "firewall"):
+            from ._crossings import recorded
+
+            order = {**order, "packets": recorded(answer["recording"], order.get("packets") or ())}
     _snapshot(answer, "after", order, run, owners=True)
     return answer
 
@@ -124,7 +129,7 @@ def _destinations(resolved: list[Resolved]) -> list[tuple[str | None, str, int]]
 
 def _record(answer: dict[str, Any], order: Order) -> Recording | None:
     recording = None
-    with _part(answer, RECORDING):
+    with part(answer, RECORDING):
         from ._recorder import Recording
 
         recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"])
@@ -139,7 +144,7 @@ def _locate(answer: dict[str, Any], destinations: list[Destination]) -> None:
 
 
 def _snapshot(answer: dict[str, Any], key: str, order: Order, run: Run, **more: Any) -> None:
-    with _part(answer, key):
+    with part(answer, key):
         from ._snapshot import take
 
         snapshot, absent = take(order, run=run, **more)
@@ -148,7 +153,7 @@ def _snapshot(answer: dict[str, Any], key: str, order: Order, run: Run, **more: 
 
 
 @contextlib.contextmanager
-def _part(answer: dict[str, Any], what: str) -> Iterator[None]:
+def part(answer: dict[str, Any], what: str) -> Iterator[None]:
     """Whatever goes wrong inside costs this part only."""
     try:
         yield

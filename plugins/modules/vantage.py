@@ -91,8 +91,8 @@ def main() -> None:
     if order is None:
         module.fail_json(msg="there is no work order: run the role threeway.handshake.diagnose, which makes one")
 
-    def run(command: list[str]) -> tuple[int, str, str]:
-        code, output, error = module.run_command(command)
+    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
+        code, output, error = module.run_command(command, data=data)
         return code, output, error
 
     phase = module.params["phase"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
+from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
@@ -16,7 +17,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Pl
 
 # What one dial may cause on other hosts, whatever its client says: routes to look up, ports to look for.
 MAX_LOCAL, MAX_PORTS = 64, 4096
-Dialled = dict[str, Any]  # {"dial", "address", "port", "local": [..], "local_ports": [..], "isns": [..] | None (no recording)}
+# {"dial", "address", "port", "local": [..], "local_ports": [..], "isns": [..] | None (no recording), "connected": whether all attempts did}
+Dialled = dict[str, Any]
 
 
 def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
@@ -27,8 +29,10 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
         if not (isinstance(dial, int) and isinstance(address, str) and literal(address) == address and _is_port(port)):
             continue
         each = found.setdefault(
-            (dial, address, port), {"dial": dial, "address": address, "port": port, "local": [], "local_ports": [], "isns": None}
+            (dial, address, port),
+            {"dial": dial, "address": address, "port": port, "local": [], "local_ports": [], "isns": None, "connected": True},
         )
+        each["connected"] = each["connected"] and probe.get("outcome") == "connected"
         _note(each, probe.get("local_address"), probe.get("local_port"))
     by_destination: dict[tuple[str, int], list[Dialled]] = {}
     for each in found.values():
@@ -47,7 +51,7 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
 
 
 def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], Iterable[Dialled]]) -> dict[str, Any]:
-    """The order for the phase C(close), with `pairs` and `interest` from what the clients dialled (`dialled_by`: client -> `dialled`).
+    """The order for the phase C(close): `pairs`, `packets` and `interest` from what clients dialled (`dialled_by`: client -> `dialled`).
 
     Local ports and initial sequence numbers tell the tried handshakes from everything else on the same ports. Where a client could not
     record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
@@ -61,6 +65,8 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
     isns: set[int] = set()
     ports: set[int] = set()
     addresses: set[str] = set(order["addresses"])
+    failed: dict[tuple[str, End, End], None] = {}  # handshakes by the role that this host has in them
+    connected: dict[tuple[str, End, End], None] = {}
     for client, dials in wanted.items():
         for each in dialled_by(client):
             if each["dial"] not in dials:
@@ -71,13 +77,20 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
             if not each["isns"]:
                 ports.add(each["port"])
             for local in each["local"]:
+                ends = (local, next(iter(each["local_ports"]), None)), (each["address"], each["port"])
+                (connected if each["connected"] else failed)[dials[each["dial"]], *ends] = None
                 pairs += (
                     [(each["address"], local), (None, each["address"])]
                     if dials[each["dial"]] == "server"
                     else [(None, each["address"]), (None, local)]
                 )
+    packets, left_out = bounded([*failed, *connected])  # where there is no room for all, the failed ones
+    if not packets:
+        packets, left_out = order["packets"], order["packets_left_out"]
     return {
         **order,
+        "packets": packets,
+        "packets_left_out": left_out,
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],
         "interest": {"isns": sorted(isns), "ports": sorted(ports), "addresses": sorted(addresses)},
     }

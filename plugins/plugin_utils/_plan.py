@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
+from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
     MAX_TIMEOUT,
     Flow,
@@ -105,6 +106,8 @@ class _Part:
     addresses: set[str] = field(default_factory=set)
     units: dict[str, str] = field(default_factory=dict)
     pairs: set[tuple[str | None, str]] = field(default_factory=set)
+    handshakes: dict[tuple[str, End, End], None] = field(default_factory=dict)
+    """(role, client, server) of those that cross it, for its firewall"""
     dials: dict[tuple[Any, ...], int] = field(default_factory=dict)
     nameless: bool = False
     """Some flow's addresses are all unknown yet (names): packets cannot be chosen by address."""
@@ -192,6 +195,10 @@ class _Builder:
             self._part(server, "server").pairs.add((own or far, near))
         for host in via:
             self._part(host, "via").pairs |= {(None, end) for end in (own or far, near) if end}
+        for destination in dict.fromkeys(end for end in (far, own) if end and near):
+            for host, role in ((server, "server"), *((host, "via") for host in via)):
+                if host:
+                    self._part(host, role).handshakes[role, (str(near), None), (destination, port)] = None
         if server and flow.service:
             self._unit(flow, server, port)
         parties = {party for party in (near, far, own, *map(self._literal, via)) if party}
@@ -254,6 +261,7 @@ class _Builder:
         watches = bool(part.roles & {"server", "via"})
         takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
         options = self.options
+        packets, left_out = bounded(list(part.handshakes))
         return {
             "run": self.run,
             "host": host,
@@ -270,6 +278,8 @@ class _Builder:
                 {"local": local, "remote": remote, "mark": 0}
                 for local, remote in sorted(part.pairs, key=lambda pair: (pair[0] or "", pair[1]))
             ],
+            "packets": packets,
+            "packets_left_out": left_out,
             "dials": [
                 {
                     "id": dial,

@@ -49,7 +49,7 @@ def test_a_snapshot_has_all_parts() -> None:
         snapshot, absent = take(namespace, ORDER, owners=False, destinations=[(None, "192.0.2.2", 5432)])
         inode = int(namespace.sh("stat -L -c %i /proc/self/ns/net"))
     assert absent == []
-    assert set(snapshot) == PARTS
+    assert set(snapshot) == {*PARTS, "firewall"}  # as there are destinations
     assert snapshot["root"] is True
     assert snapshot["netns"] == inode
     assert [(route["local"], route["interface"], route["error"]) for route in snapshot["routes"]] == [
@@ -60,6 +60,7 @@ def test_a_snapshot_has_all_parts() -> None:
     assert snapshot["sysctls"]["net.ipv4.conf.eth0.rp_filter"] in ("0", "1", "2")
     assert [(one["address"], one["port"]) for one in snapshot["listeners"]] == [("192.0.2.1", 5432)]
     assert snapshot["hooks"]["netfilter"] == []
+    assert snapshot["firewall"]["verdicts"] == []
     assert snapshot["ephemeral"] == [{"remote": "192.0.2.2", "port": 5432, "used": 0, "time_wait": 0}]
 
 

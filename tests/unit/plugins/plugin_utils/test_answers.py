@@ -32,8 +32,9 @@ EVIDENCE = {
     "hops": [{"address": "10.0.2.21", "port": 5432, "local_port": 40009}],
     "recording": {"frames": pack([syn(40001, 5432, 7), syn(40001, 5432, 7), syn(40009, 5432, 9), syn(41000, 5432, 1)])},
 }
-FIRST = {"dial": 0, "address": "10.0.2.21", "port": 5432, "local": ["10.0.1.11"], "local_ports": [40001, 40002, 40009], "isns": [7, 9]}
-SECOND = {"dial": 1, "address": "10.0.2.21", "port": 80, "local": [], "local_ports": [], "isns": []}
+FIRST = {"dial": 0, "address": "10.0.2.21", "port": 5432, "local": ["10.0.1.11"], "local_ports": [40001, 40002, 40009]}
+FIRST.update({"isns": [7, 9], "connected": False})
+SECOND = {"dial": 1, "address": "10.0.2.21", "port": 80, "local": [], "local_ports": [], "isns": [], "connected": False}
 
 PLAN = Plan(
     "r", (Entry("a", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None), Entry("b", "web1", "db2", "x", 80, 1, (), 3.0, None)), {}
@@ -41,7 +42,8 @@ PLAN = Plan(
 
 
 def order(host: str) -> dict[str, Any]:
-    return {"host": host, "pairs": [{"local": "10.0.2.21", "remote": "10.0.1.11", "mark": 0}], "addresses": ["10.0.9.9"], "interest": None}
+    pair = {"local": "10.0.2.21", "remote": "10.0.1.11", "mark": 0}
+    return {"host": host, "pairs": [pair], "packets": [], "packets_left_out": 0, "addresses": ["10.0.9.9"], "interest": None}
 
 
 def test_dialled():
@@ -65,6 +67,16 @@ def test_a_host_on_the_way_is_asked_for_both_directions():
         (None, "10.0.2.21"),
         (None, "10.0.1.11"),
     ]
+
+
+def test_firewalls_are_asked_about_the_packets_that_were_sent_and_first_about_those_that_failed():
+    many = [{**FIRST, "local": [f"10.0.{net}.{host}" for host in range(1, 61)], "connected": net == 1} for net in (1, 2)]
+    done = complete(order("db1"), PLAN, lambda _client: many)
+    ends = [(packet["source"], packet["source_port"], packet["port"]) for packet in done["packets"] if packet["packet"] == "syn"]
+    assert (len(ends), done["packets_left_out"]) == (100, 20)
+    assert ends[0] == ("10.0.2.1", 40001, 5432)
+    assert sum(source.startswith("10.0.2.") for source, *_ports in ends) == 60
+    assert [packet["direction"] for packet in complete(order("r1"), PLAN, lambda _client: [FIRST])["packets"]] == ["forward"] * 3
 
 
 def test_without_sequence_numbers_the_port_decides_and_without_a_client_nothing_is_wanted():

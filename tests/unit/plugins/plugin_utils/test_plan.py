@@ -72,6 +72,8 @@ def test_orders_of_a_flow_with_a_router():
         "addresses": ["10.0.1.1", "10.0.1.11", "10.0.2.21"],
         "units": {},
         "pairs": [{"local": None, "remote": "10.0.2.21", "mark": 0}],
+        "packets": [],
+        "packets_left_out": 0,
         "dials": [{"id": 0, "address": "10.0.2.21", "port": 5432, "timeout": 1.5, "source": None, "attempts": 2, "interval": 0.2}],
         "interest": None,
     }
@@ -81,6 +83,9 @@ def test_orders_of_a_flow_with_a_router():
         {"local": None, "remote": "10.0.1.11", "mark": 0},
         {"local": None, "remote": "10.0.2.21", "mark": 0},
     ]
+    told = [[each[name] for name in ("packet", "direction", "source", "port")] for each in made.orders["db1"]["packets"]]
+    assert told == [["syn", "in", "10.0.1.11", 5432], ["syn_ack", "out", "10.0.2.21", None], ["ack", "in", "10.0.1.11", 5432]]
+    assert [packet["direction"] for packet in made.orders["r1"]["packets"]] == ["forward"] * 3
     assert made.entries == (_plan.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
     again = _plan.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
     assert again == made

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host's firewall does to the packets of the handshakes that a diagnosis tries: `firewall` of a snapshot, see docs/evidence.md."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.threeway.handshake.plugins.module_utils import _crossings
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
+
+MOST_STEPS = 20  # rules told of one packet's way
+MOST_PARTS = 20  # conditions told of one rule
+MOST_TEXT = 500  # characters of a rule, which may have a large set in it
+
+Absent = t.List[t.Dict[str, str]]
+Record = t.Dict[str, t.Any]
+Dial = t.Tuple[t.Optional[str], str, int]  # source (None: no way there), address, port
+
+
+def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:
+    """The verdicts on the order's packets and on those of the host's own dials.
+
+    Where a packet is let through, but would not be if conntrack found it invalid, the verdict on that follows. Raises ObserveError.
+    """
+    begun = time.time()
+    handshakes = [("client", (source, None), (address, port)) for source, address, port in dials if source]
+    own, left_out = _crossings.bounded(t.cast("list[t.Any]", handshakes))
+    for question in own:
+        question["uid"] = os.geteuid() if question["direction"] == "out" else None
+    asked = [*own, *(order.get("packets") or ())]
+    found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run)
+    verdicts = found["verdicts"][: len(asked)]
+    invalid = zip(verdicts, found["verdicts"][len(asked) :])
+    verdicts += [other for verdict, other in invalid if verdict["verdict"] == "accept" != other["verdict"]]
+    absent = [{**each, "what": f"firewall: {each['what']}"} for each in found["absent"]]
+    left_out += order.get("packets_left_out") or 0
+    if left_out:
+        why = f"not asked about {left_out} handshakes: at most {_crossings.MOST_HANDSHAKES} are asked about on a host"
+        absent.append({"what": "firewall", "why": why})
+    return {"from": begun, "to": time.time(), "verdicts": [_told(verdict) for verdict in verdicts]}, absent
+
+
+def _told(verdict: Record) -> Record:
+    """A verdict with the steps that matter: the rules that matched, or might have."""
+    path = [step for step in verdict["path"] if step["matched"] is not False]
+    left_out = len(verdict["path"]) - len(path) + max(0, len(path) - MOST_STEPS)
+    told = [*path[: MOST_STEPS - 1], path[-1]] if len(path) > MOST_STEPS else path
+    shadowed = [_short(rule) for rule in verdict["shadowed"][:3]]
+    return {
+        **verdict,
+        "rule": _short(verdict["rule"]),
+        "shadowed": shadowed,
+        "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
+        "passed": verdict["passed"] + left_out,
+    }
+
+
+def _short(rule: Record | None) -> Record | None:
+    return {**rule, "text": str(rule["text"])[:MOST_TEXT]} if rule else None
