@@ -87,7 +87,7 @@ def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:
 
 
 def stop_detached(handle: str, interest: dict[str, Any] | None = None) -> dict[str, Any]:
-    """End a recorder and return its recording (see `Recording.finish`). Raises RecorderError when there is no such recorder any more."""
+    """End a recorder and return its recording (see `Worker.finish`). Raises RecorderError when there is no such recorder any more."""
     return _ask(handle, {"command": "stop", "interest": interest})
 
 

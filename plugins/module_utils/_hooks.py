@@ -48,7 +48,7 @@ def read(route: Netlink, links: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[dict
     """`hooks` of docs/evidence.md, and what could not be read and is missing there. `route`: a NETLINK_ROUTE socket."""
     collectors: dict[str, t.Callable[[], t.Any]] = {
         "netfilter": base_chains,
-        "iptables_legacy": lambda: [f"{family}:{table}" for family in ("ip", "ip6") for table in _lines(f"{family}_tables_names")],
+        "iptables_legacy": legacy_tables,
         "nfqueue": lambda: [parse_queue(line) for line in _lines("netfilter/nfnetlink_queue")],
         "tc": lambda: traffic_control(route, {link["index"]: link["name"] for link in links}),
         "ipsec_policies": ipsec_policies,
@@ -63,6 +63,11 @@ def read(route: Netlink, links: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[dict
             why = "not permitted: it takes root or CAP_NET_ADMIN, run with become" if refused else str(error)
             absent.append({"what": f"hooks.{name}", "why": why})
     return hooks, absent
+
+
+def legacy_tables() -> list[str]:
+    """The tables of legacy iptables and ip6tables that exist: "ip:filter", "ip6:mangle"; OSError without root."""
+    return [f"{family}:{table}" for family in ("ip", "ip6") for table in _lines(f"{family}_tables_names")]
 
 
 def base_chains() -> list[dict[str, t.Any]]:
