@@ -13,7 +13,7 @@ from typing import Any
 from ._errors import ObserveError
 from ._trace import MAX_BYTES, Tracer
 from ._trace_table import MAX_FLOWS, Flow
-from ._vantage import Order, _part
+from ._vantage import Order, part
 
 TRACE = "trace"
 
@@ -21,7 +21,7 @@ TRACE = "trace"
 def trace_open(order: Order) -> dict[str, Any]:
     """Where handshakes are expected: trace their packets from now on, until `trace_close`, or the deadline."""
     answer: dict[str, Any] = {"tracer": None, "absent": []}
-    with _part(answer, TRACE):
+    with part(answer, TRACE):
         from ._detached import detach
 
         handle = detach(_tracer(order), order["trace_seconds"], MAX_BYTES, "handshake-trace")
@@ -37,16 +37,16 @@ def trace_try(order: Order) -> dict[str, Any]:
 
     answer: dict[str, Any] = {"probes": [], "trace": None, "absent": []}
     tracer = None
-    with _part(answer, TRACE):
+    with part(answer, TRACE):
         tracer = _tracer(order)
         _limits(answer, order)
     try:
         watch = {tracer.fileno(): tracer.collect} if tracer else {}
-        with _part(answer, "probes"):
+        with part(answer, "probes"):
             resolved = resolve([Dial(**dial) for dial in order["dials"]])
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         if tracer:
-            with _part(answer, TRACE):
+            with part(answer, TRACE):
                 answer["trace"] = tracer.result()
     finally:
         if tracer:
@@ -58,7 +58,7 @@ def trace_close(handle: str | None) -> dict[str, Any]:
     """After the handshakes: fetch what was traced, which ends it."""
     answer: dict[str, Any] = {"trace": None, "absent": []}
     if handle:
-        with _part(answer, TRACE):
+        with part(answer, TRACE):
             from ._detached import stop_detached
 
             answer["trace"] = stop_detached(handle)
