@@ -27,7 +27,7 @@ SCHEMA = "threeway.handshake/report/1"
 STATUSES = ("ok", "degraded", "broken", "undetermined")
 _BY_SEVERITY = ("ok", "degraded", "undetermined", "broken")
 # connect() succeeded, but not with the server, or not for long: the handshake as such completed.
-_DEGRADING = ("diverted", "answered_elsewhere", "reset_after")
+DEGRADING = ("diverted", "answered_elsewhere", "reset_after")
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
     completed = sum(fate.completed for fate in fates)
     if completed == len(fates):
         return "degraded" if any(fate.recovered for fate in fates) or explained else "ok"
-    if completed or all(fate.completed or fate.kind in _DEGRADING for fate in fates):
+    if completed or all(fate.completed or fate.kind in DEGRADING for fate in fates):
         return "degraded"
     return "broken" if explained else "undetermined"
 
