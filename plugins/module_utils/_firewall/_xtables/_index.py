@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Which rules of a long chain a packet might match, by what they ask for first: an address, a port, an interface, another protocol.
+
+A rule that asks for one exact thing is kept under that thing, so that a packet's cost grows with the rules that it might match.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._errors import DecodeError
+from .._packet import Packet
+from . import _condition
+
+_SHORT = 16  # rules that are not worth an index
+_MOST_PORTS = 32  # of a range that is kept under each of its ports
+_LEAD = re.compile(
+    r"(?:\[\d+:\d+\] )?-A \S+(?: -s (\S+))?(?: -d (\S+))?(?: -i (\S+))?(?: -o (\S+))?(?: -p (\S+))?"
+    r"(?: -m tcp(?: --sport (\d+(?::\d+)?)(?= ))?(?: --dport (\d+(?::\d+)?)(?= |$))?)?"
+)
+
+Kind = t.Tuple[str, int]  # a field, and the mask for addresses
+
+
+class Index:
+    """Made once for a chain; `candidates` is asked for each packet."""
+
+    def __init__(self, lines: t.Sequence[str]) -> None:
+        self._all = range(len(lines))
+        self._any: list[int] = []  # rules that are kept under nothing
+        self._kept: dict[Kind, dict[t.Union[int, str], list[int]]] = {}
+        self._last: tuple[t.Any, t.Sequence[int]] | None = None
+        if len(lines) >= _SHORT:
+            for at, line in enumerate(lines):
+                self._keep(at, line)
+
+    def candidates(self, packet: Packet) -> t.Sequence[int]:
+        """The rules that the packet might match, in order: all others are certain not to."""
+        if not self._kept:
+            return self._all
+        fields = _fields(packet)
+        if self._last is None or self._last[0] != fields:
+            self._last = (fields, self._find(fields))
+        return self._last[1]
+
+    def _find(self, fields: dict[str, t.Union[int, str, None]]) -> t.Sequence[int]:
+        found: list[int] = []
+        for (field, mask), kept in self._kept.items():
+            value = fields[field]
+            if value is None:
+                found += [at for rules in kept.values() for at in rules]
+            elif isinstance(value, int):
+                found += kept.get(value & mask, ())
+            else:
+                found += kept.get(value, ())
+        return sorted({*found, *self._any}) if found else self._any
+
+    def _keep(self, at: int, line: str) -> None:
+        lead = _LEAD.match(line)
+        keys = _keys(*lead.groups()) if lead else None
+        if keys is None:
+            self._any.append(at)
+        else:
+            kind, values = keys
+            for value in values:
+                self._kept.setdefault(kind, {}).setdefault(value, []).append(at)
+
+
+def _fields(packet: Packet) -> dict[str, t.Union[int, str, None]]:
+    first, second, size = (12, 16, 4) if packet.family == 4 else (8, 24, 16)
+    return {
+        "source": packet.network.number(first, size),
+        "destination": packet.network.number(second, size),
+        "source port": packet.source_port,
+        "port": packet.destination_port,
+        "protocol": "tcp",
+        "in": packet.iif.name if packet.iif else "",
+        "out": packet.oif.name if packet.oif else "",
+    }
+
+
+_Keys = t.Optional[t.Tuple[Kind, t.Sequence[t.Union[int, str]]]]
+
+
+def _keys(
+    source: str | None, destination: str | None, in_: str | None, out: str | None, protocol: str | None, sport: str | None, dport: str | None
+) -> _Keys:
+    """What narrows the packets down most, of what the rule asks for."""
+    if protocol is not None and protocol.isalpha() and protocol.lower() not in ("tcp", "all"):
+        return ("protocol", 0), (protocol.lower(),)
+    networks = [_network("source", source), _network("destination", destination)]
+    ports = [_ports("source port", sport), _ports("port", dport)]
+    for key in sorted((each for each in networks if each), key=lambda each: -each[0][1]):
+        if not any(ports) or _exact(key[0][1]):
+            return key
+    for key in ports:
+        if key:
+            return key
+    for field, name in (("in", in_), ("out", out)):
+        if name is not None and not name.endswith("+"):
+            return (field, 0), (name,)
+    return None
+
+
+def _network(field: str, text: str | None) -> _Keys:
+    if text is None:
+        return None
+    try:
+        address, mask = _condition.network(text, 6 if ":" in text else 4)
+    except DecodeError:
+        return None
+    return (field, int.from_bytes(mask, "big")), (int.from_bytes(address, "big"),)
+
+
+def _exact(mask: int) -> bool:
+    return mask in (0xFFFFFFFF, (1 << 128) - 1)
+
+
+def _ports(field: str, text: str | None) -> _Keys:
+    if text is None:
+        return None
+    low, _colon, high = text.partition(":")
+    first, last = int(low), int(high or low)
+    return ((field, 0xFFFF), range(first, last + 1)) if 0 <= last - first < _MOST_PORTS else None

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""One rule: its conditions and its target, made from its line when a packet first comes to it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import DecodeError
+from .._effect import Effect, Evaluated
+from .._evaluation import Evaluation, Outcome, Part, Reference
+from .._packet import Packet
+from . import _matches, _save, _syntax, _targets
+from ._condition import Condition, Place, Unknown, unknown_match
+from ._matches import _core
+
+
+class _Made(t.NamedTuple):
+    conditions: list[Condition]
+    target: _targets.Target
+    acts: bool  # whether some condition changes something when it is reached
+
+
+class Rule:
+    """A rule of a chain, as the evaluation and the report see it. `number` counts from 1."""
+
+    __slots__ = ("_chains", "_line", "_made", "chain", "family", "number", "table")
+
+    def __init__(self, family: str, table: str, chain: str, number: int, line: str, chains: t.Container[str]) -> None:
+        self.family, self.table, self.chain, self.number = family, table, chain, number
+        self._line, self._chains = line, chains
+        self._made: _Made | None = None
+
+    def reference(self) -> Reference:
+        packets, text = _save.packets_and_rule(self._line)
+        return {
+            "family": self.family,
+            "table": self.table,
+            "chain": self.chain,
+            "handle": None,
+            "number": self.number,
+            "text": text,
+            "packets": packets,
+        }
+
+    def parts(self) -> list[str]:
+        return [condition.text for condition in self._make().conditions]
+
+    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None) -> Evaluated:
+        """Whether it matches, and what follows. `hook` tells NETMAP which end to change, where the packet alone does not."""
+        if evaluation.ignored and self in evaluation.ignored:
+            return Evaluated(False)
+        made = self._made or self._make()
+        unknown = False
+        if made.acts:
+            for number, condition in enumerate(made.conditions):
+                answer = condition.holds(packet, evaluation)
+                unknown = unknown or isinstance(answer, Unknown)
+                if not (condition.choose(answer, evaluation) if isinstance(answer, Unknown) else answer):
+                    return Evaluated(None if unknown else False, Part(number, condition.seen(packet)))
+                condition.reached(packet, evaluation)
+        else:
+            hanging = []
+            for number, condition in enumerate(made.conditions):
+                answer = condition.holds(packet, evaluation)
+                if answer is False:
+                    return Evaluated(False, Part(number, condition.seen(packet)))
+                if isinstance(answer, Unknown):
+                    hanging.append((number, condition, answer))
+            for number, condition, answer in hanging:
+                unknown = True
+                if not condition.choose(answer, evaluation):
+                    return Evaluated(None, Part(number, condition.seen(packet)))
+        effect, told = made.target(packet, evaluation, hook)
+        if isinstance(effect, Outcome):
+            effect = effect._replace(rule=self)
+        return Evaluated(None if unknown else True, None, effect, told)
+
+    def _make(self) -> _Made:
+        if self._made is None:
+            self._made = self._compile()
+        return self._made
+
+    def _compile(self) -> _Made:
+        place = Place(4 if self.family == "ip" else 6, (self.family, self.table, self.chain, self.number))
+        text = _save.packets_and_rule(self._line)[1]
+        try:
+            syntax = _syntax.parse(text)
+        except DecodeError as error:
+            return _Made([Condition(text, lambda packet, evaluation: Unknown(text))], _targets.unsupported(str(error)), False)
+        conditions = _core_conditions(syntax.core, place)
+        for clause in syntax.matches:
+            conditions += _match_conditions(clause, place)
+        return _Made(conditions, self._target(syntax, place), any(condition.acts for condition in conditions))
+
+    def _target(self, syntax: _syntax.Syntax, place: Place) -> _targets.Target:
+        if syntax.target is None:
+            return _targets.go_on
+        name = syntax.target.name
+        if name in self._chains:
+            effect: Effect = ("goto" if syntax.goto else "jump", name)
+            return lambda packet, evaluation, hook: (effect, None)
+        try:
+            return _targets.build(syntax.target, place)
+        except DecodeError as error:
+            return _targets.unsupported(f"the target {name} of {self.chain} rule {self.number} is not understood: {error}")
+
+
+def _core_conditions(options: t.Sequence[_syntax.Option], place: Place) -> list[Condition]:
+    try:
+        return _core.conditions(options, place)
+    except DecodeError as error:
+        reason = str(error)
+        return [Condition(" ".join(option.text for option in options), lambda packet, evaluation: Unknown(reason, place))]
+
+
+def _match_conditions(clause: _syntax.Clause, place: Place) -> list[Condition]:
+    builder = _matches.builder(clause.name)
+    if builder is None:
+        return unknown_match(clause, place)
+    try:
+        return builder(clause, place)
+    except DecodeError:
+        return unknown_match(clause, place)
