@@ -105,6 +105,7 @@ class Packet:
         self.pkttype: str | None = "host"  # host | broadcast | multicast | otherhost
         self.state = "new"  # what conntrack will find
         self.tracking: Tracking | None = None  # None before conntrack has seen it
+        self.zone = 0  # in which conntrack will look for it
         self.link = Header(14, UNTOLD.format("link header"))
         network, transport = Header(20 if self.family == 4 else 40, ""), Header(20, "")
         network.why = UNTOLD.format("IP header's other fields: give header")

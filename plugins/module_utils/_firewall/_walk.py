@@ -173,6 +173,7 @@ class Walk:
     def _tracking(self) -> Tracking:
         packet = self._packet
         tracking = Tracking(packet.state, "reply" if packet.kind == "syn_ack" else "original")
+        tracking.zone = packet.zone
         if packet.state == "new":
             tracking.original = packet.ends
         elif packet.state in ("established", "related"):
