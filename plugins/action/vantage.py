@@ -20,7 +20,11 @@ PARTS = {
     "open": ("snapshot", "recorder", "absent"),
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
     "close": ("recording", "after", "absent"),
+    "trace_open": ("tracer", "absent"),
+    "trace_try": ("probes", "trace", "absent"),
+    "trace_close": ("trace", "absent"),
 }
+OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become")  # kinds of failure that another attempt in the same run would only repeat
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
@@ -60,7 +64,7 @@ class ActionModule(ActionBase):
         return result
 
     def _phase(self, files: EvidenceFiles, host: str, phase: str, task_vars: dict[str, Any]) -> str:
-        order = files.order(host)
+        order = files.order(host, phase)
         if order is None or phase not in order["phases"]:
             return "nothing to do"
         # Stays when the task is ended from outside (a timeout, a signal).
@@ -79,15 +83,17 @@ class ActionModule(ActionBase):
 
     def _ask(self, files: EvidenceFiles, order: dict[str, Any], phase: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {"phase": phase, "order": order}
-        if phase != "open":
-            before = files.answer(order["host"], "open") or {}
+        if phase in OPENED_BY:
+            before = files.answer(order["host"], OPENED_BY[phase]) or {}
             failure = before.get("failure")
             if failure and failure["kind"] in LASTING:
                 raise _Failure(failure["kind"], f"not tried again: {failure['message']}")
+            opened = before.get("evidence") or {}
             if phase == "close":
                 plan, _started = files.plan()
-                recorder = (before.get("evidence") or {}).get("recorder") or {}
-                arguments.update(order=complete(order, plan, files.dialled), handle=recorder.get("handle"))
+                arguments.update(order=complete(order, plan, files.dialled), handle=(opened.get("recorder") or {}).get("handle"))
+            elif phase == "trace_close":
+                arguments["handle"] = (opened.get("tracer") or {}).get("handle")
         try:
             returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
@@ -133,8 +139,9 @@ def _summary(phase: str, evidence: dict[str, Any]) -> str:
     absent = evidence["absent"] if isinstance(evidence["absent"], list) else []
     lacking = f", {len(absent)} parts not observed" if absent else ""
     probes = evidence.get("probes")
-    if phase == "try" and isinstance(probes, list):
+    if phase in ("try", "trace_try") and isinstance(probes, list):
         connected = sum(isinstance(probe, dict) and probe.get("outcome") == "connected" for probe in probes)
         return f"{len(probes)} attempts, {connected} connected{lacking}"
-    recorded = evidence.get("recorder") or evidence.get("recording")
-    return f"{'recorded' if recorded else 'not recorded'}{lacking}"
+    verb = "traced" if phase.startswith("trace") else "recorded"
+    kept = any(evidence.get(part) for part in ("recorder", "recording", "tracer", "trace"))
+    return f"{verb if kept else f'not {verb}'}{lacking}"

@@ -17,6 +17,10 @@ description:
     another user, is kept as that host's answer, and the task succeeds, so that one host never ends the diagnosis of the others.
   - On the host it changes nothing. The recorder that it starts in the phase V(open) keeps headers of packets in memory, never payload,
     and removes itself at a deadline even if nobody asks for the recording.
+  - The phases that trace are the exception, and only take place where M(threeway.handshake.plan_trace) asks for them. They add an
+    nf_tables table of their own to the host, C(handshake_trace_*), that drops nothing and has the kernel tell what its firewall does to
+    the packets of the handshakes that broke. The kernel removes it together with the process that made it, however that ends, and
+    at a deadline at the latest. Kernels before Linux 5.12 cannot do that, and are not made to trace.
 author:
   - The threeway.handshake authors (@threeway)
 attributes:
@@ -34,8 +38,11 @@ options:
       - V(open) starts a recorder and takes a snapshot, on servers and the hosts on the way.
       - V(try) tries the handshakes and records them, on clients.
       - V(close) fetches the recording and takes another snapshot, on servers and the hosts on the way.
+      - V(trace_open) begins to trace, on servers and the hosts on the way.
+      - V(trace_try) tries each broken handshake once more and traces it, on clients.
+      - V(trace_close) fetches what was traced, and ends it, on servers and the hosts on the way.
     type: str
-    choices: [open, try, close]
+    choices: [open, try, close, trace_open, trace_try, trace_close]
     required: true
   report_dir:
     description:
@@ -48,10 +55,11 @@ options:
     type: dict
   handle:
     description:
-      - The recorder to ask for its recording, as the phase V(open) returned it. The controller fills it in.
+      - The recorder or tracer to ask for what it has, as the phase V(open) or V(trace_open) returned it. The controller fills it in.
     type: str
 seealso:
   - module: threeway.handshake.plan
+  - module: threeway.handshake.plan_trace
   - module: threeway.handshake.conclude
   - module: threeway.handshake.probe
 """
@@ -71,6 +79,8 @@ msg:
   sample: 3 attempts, 0 connected
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
@@ -79,7 +89,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "phase": {"type": "str", "choices": ["open", "try", "close"], "required": True},
+            "phase": {"type": "str", "choices": ["open", "try", "close", "trace_open", "trace_try", "trace_close"], "required": True},
             "report_dir": {"type": "path"},
             "order": {"type": "dict"},
             "handle": {"type": "str"},
@@ -100,9 +110,19 @@ def main() -> None:
         answer = _vantage.open_(order, run)
     elif phase == "try":
         answer = _vantage.try_(order, run)
-    else:
+    elif phase == "close":
         answer = _vantage.close(order, run, module.params["handle"])
+    else:
+        answer = _trace(phase, order, module.params["handle"])
     module.exit_json(changed=False, **answer)
+
+
+def _trace(phase: str, order: dict[str, Any], handle: str | None) -> dict[str, Any]:
+    from ansible_collections.threeway.handshake.plugins.module_utils import _vantage_trace
+
+    if phase == "trace_open":
+        return _vantage_trace.trace_open(order)
+    return _vantage_trace.trace_try(order) if phase == "trace_try" else _vantage_trace.trace_close(handle)
 
 
 if __name__ == "__main__":

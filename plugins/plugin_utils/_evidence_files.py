@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, TRACE_PHASES, Plan
 
 MAX_ANSWER = 64 << 20  # bytes of JSON that one host's answer may take
 KINDS = ("unreachable", "python", "become", "module", "malformed")
@@ -52,12 +52,17 @@ class EvidenceFiles:
         raw = self._read(_PLAN)
         return Plan.from_json(raw), raw["started"]
 
-    def order(self, host: str) -> dict[str, Any] | None:
-        """A host's work order; None when it takes no part. EvidenceError."""
+    def order(self, host: str, phase: str = "open") -> dict[str, Any] | None:
+        """A host's work order for a phase; None when it takes no part. EvidenceError."""
         try:
-            return self._read(_name(host, "order"))
+            return self._read(_name(host, "trace_order" if phase in TRACE_PHASES else "order"))
         except FileNotFoundError:
             return None
+
+    def keep_trace_orders(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the work orders for the phases that trace what broke."""
+        for host, order in orders.items():
+            self._write(_name(host, "trace_order"), order)
 
     def keep(self, host: str, phase: str, evidence: Mapping[str, Any]) -> None:
         """Write what a host returned. EvidenceError when that is no JSON, or too much of it."""
@@ -83,7 +88,7 @@ class EvidenceFiles:
     def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
         """Everything that was kept for the plan's hosts, by host and phase."""
         hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-        found = {host: {phase: self.answer(host, phase) for phase in PHASES} for host in sorted(hosts)}
+        found = {host: {phase: self.answer(host, phase) for phase in (*PHASES, *TRACE_PHASES)} for host in sorted(hosts)}
         return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
 
     def keep_dialled(self, host: str, dialled: list[dict[str, Any]]) -> None:

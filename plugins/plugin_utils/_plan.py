@@ -23,6 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
 MAX_ENTRIES = 20_000
 MAX_RECORDER_SECONDS = 900
 PHASES = ("open", "try", "close")
+TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
 AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.plan_trace; its documentation stands in plugins/modules/plan_trace.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(argument_spec={"report_dir": {"type": "str", "required": True}})
+        files = EvidenceFiles(str(arguments["report_dir"]))
+        try:
+            plan, _started = files.plan()
+            hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
+            orders = {host: order for host in hosts if (order := files.order(host)) is not None}
+            trace = trace_orders(plan, files.answers(plan), orders)
+            files.keep_trace_orders(trace)
+        except (EvidenceError, OSError) as error:
+            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+        dials = sum(len(order["dials"]) for order in trace.values())
+        result.update(changed=False, dials=dials, phases={host: order["phases"] for host, order in trace.items()})
+        return {**result, "msg": f"{dials} broken handshakes to trace" if dials else "nothing to trace"}

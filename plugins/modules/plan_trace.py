@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan_trace
+short_description: Work out which broken handshakes the hosts' kernels are to trace
+version_added: 0.1.0
+description:
+  - Reads what M(threeway.handshake.plan) and M(threeway.handshake.vantage) left in the report directory, finds the handshakes that did not
+    complete, and writes a work order for the phases that trace them for each of their hosts into the report directory.
+    The role P(threeway.handshake.diagnose#role) calls it when its option O(threeway.handshake.diagnose#role:diagnose_trace) asks for it.
+  - At most 32 pairs of addresses are traced on a host.
+  - Runs on the controller, and once for a play.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Runs the same in check mode, because it changes nothing but the report directory.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  report_dir:
+    description:
+      - The report directory.
+    type: str
+    required: true
+seealso:
+  - module: threeway.handshake.vantage
+  - module: threeway.handshake.conclude
+"""
+
+EXAMPLES = r"""
+- name: Find out which handshakes broke
+  threeway.handshake.plan_trace:
+    report_dir: ./handshake-report
+  delegate_to: localhost
+  run_once: true
+  register: broken
+"""
+
+RETURN = r"""
+msg:
+  description: The plan in a few words, or what is wrong.
+  returned: always
+  type: str
+  sample: 2 broken handshakes to trace
+dials:
+  description: How many handshakes are to be tried once more.
+  returned: success
+  type: int
+  sample: 2
+phases:
+  description: The phases in which each host takes part. Empty when there is nothing to trace.
+  returned: success
+  type: dict
+  sample: {"web1": ["trace_try"], "db1": ["trace_open", "trace_close"]}
+"""

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""From the evidence of a diagnosis to what its hosts must do so that their kernels trace the handshakes that broke. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES, Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import DEGRADING, examine
+
+MAX_FLOWS = 32  # pairs of addresses per host: as many as a host's table takes
+MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
+
+Orders = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """How a handshake looks at one host: C(Flow) of module_utils/_trace_table.py."""
+
+    client: str | None
+    server: str
+    port: int
+    ack: bool
+
+
+@dataclass
+class _Part:
+    """What one host has to do."""
+
+    watches: bool = False
+    flows: dict[_Flow, None] = field(default_factory=dict)
+    dials: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
+    left_out: int = 0
+
+
+def trace_orders(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], orders: Mapping[str, Mapping[str, Any]]) -> Orders:
+    """host -> its order for the trace phases (docs/evidence.md), for the handshakes none of whose attempts completed.
+
+    `orders`: the work orders of the first three round trips. Empty when there is nothing to trace.
+    """
+    parts: dict[str, _Part] = {}
+    _hosts, cases_of = examine(plan, evidence)
+    for entry, cases in zip(plan.entries, cases_of, strict=True):
+        for case in cases:
+            if _broke(case):
+                _add(parts, entry, case)
+    found = {name: _order(plan.run, orders[name], part) for name, part in sorted(parts.items()) if name in orders}
+    return {name: order for name, order in found.items() if order["phases"]}
+
+
+def _broke(case: Case) -> bool:
+    return bool(case.attempts) and not case.completed and not all(fate.kind in DEGRADING for fate in case.fates)
+
+
+def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
+    """Add a case to the parts of its hosts, unless one of them has no room for it."""
+    wanted = {host.name: _flows(case, host) for host in case.hosts if host.snapshot is not None}
+    for name, flows in wanted.items():
+        part = parts.setdefault(name, _Part())
+        if len(part.flows.keys() | set(flows)) > MAX_FLOWS:
+            part.left_out += 1
+            return
+    for name, flows in wanted.items():
+        parts[name].flows.update(dict.fromkeys(flows))
+        parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
+    dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
+    parts[case.client.name].dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
+
+
+def _flows(case: Case, host: Host) -> list[_Flow]:
+    """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
+    ack = case.fate.kind in ("lost_ack", "ignored_ack")
+    found: dict[tuple[str | None, str, int], None] = {}
+    if host is case.client or not host.saw_everything:
+        found.update(dict.fromkeys((probe.local_address, case.address, case.port) for probe in case.probes))
+    for attempt in case.attempts:
+        for row in attempt.of("syn"):
+            for seen in row.seen:
+                if seen.host == host.name and seen.packet.tcp:
+                    found[seen.packet.src, seen.packet.dst, seen.packet.tcp.dport] = None
+        for row in attempt.of("syn_ack"):
+            for seen in row.seen:
+                if seen.host == host.name and seen.packet.tcp:
+                    found[seen.packet.dst, seen.packet.src, seen.packet.tcp.sport] = None
+    return [_Flow(client, server, port, ack) for client, server, port in found]
+
+
+def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
+    takes_part = {"trace_open": part.watches, "trace_try": bool(part.dials), "trace_close": part.watches}
+    return {
+        "run": run,
+        "host": order["host"],
+        "phases": [phase for phase in TRACE_PHASES if takes_part[phase]],
+        "trace_seconds": order["recorder_seconds"],
+        "patience": 0.0,
+        "settle": order["settle"],
+        "trace": [asdict(flow) for flow in part.flows],
+        "left_out": part.left_out,
+        "dials": list(part.dials.values()),
+    }
