@@ -16,8 +16,7 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _hooks
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._netlink import attributes, messages, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, TABLE_PREFIX, Flow, TraceSocket
 
@@ -44,11 +43,8 @@ class Tracer:
     """A trace in this process, or in one of its own (see `_detached.Worker`). Poll `fileno()` and call `collect()` when it is readable."""
 
     def __init__(self, run: str, flows: t.Iterable[Flow], seconds: float) -> None:
-        """Trace the handshakes' packets from now on. NotPermittedError without CAP_NET_ADMIN, ObserveError where nothing can be traced."""
-        chosen = list(dict.fromkeys(flows))[:MAX_FLOWS]
-        if not _hooks.base_chains():
-            raise ObserveError("there is no nf_tables chain that could be traced")  # and the kernel's module is not loaded for us
-        self._socket = TraceSocket(run, chosen)
+        """Trace the handshakes' packets from now on. NotPermittedError without CAP_NET_ADMIN, ObserveError where the kernel cannot."""
+        self._socket = TraceSocket(run, list(dict.fromkeys(flows))[:MAX_FLOWS])
         self._deadline = time.monotonic() + seconds
         self._traces: list[Record] = []
         self._passing: dict[int, Record] = {}  # by the kernel's identifier of a packet's buffer, which is used again

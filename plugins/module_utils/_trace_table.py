@@ -33,6 +33,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
 )
 
 TABLE_PREFIX = "handshake_trace_"
+NOT_PERMITTED = "tracing needs root or CAP_NET_ADMIN: run with become"
 MAX_FLOWS = 32  # every SYN of the host is compared with each
 
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
@@ -140,7 +141,7 @@ class TraceSocket:
 
 def _explained(error: NetlinkError, number: int) -> ObserveError:
     if error.errno in (errno.EPERM, errno.EACCES):
-        return NotPermittedError("tracing needs root or CAP_NET_ADMIN: run with become")
+        return NotPermittedError(NOT_PERMITTED)
     if number == _TABLE_MESSAGE:
         return ObserveError(f"Linux {os.uname().release} makes no table that goes with its owner (5.12 and later do): {error}")
     return error

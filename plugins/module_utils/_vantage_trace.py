@@ -8,11 +8,13 @@ The only thing that they change is a table of their own, which goes with the pro
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
-from ._errors import ObserveError
+from ._errors import NotPermittedError
+from ._netlink import NetlinkError
 from ._trace import MAX_BYTES, Tracer
-from ._trace_table import MAX_FLOWS, Flow
+from ._trace_table import MAX_FLOWS, NOT_PERMITTED, Flow
 from ._vantage import Order, part
 
 TRACE = "trace"
@@ -22,11 +24,11 @@ def trace_open(order: Order) -> dict[str, Any]:
     """Where handshakes are expected: trace their packets from now on, until `trace_close`, or the deadline."""
     answer: dict[str, Any] = {"tracer": None, "absent": []}
     with part(answer, TRACE):
-        from ._detached import detach
+        tracer = _tracer(answer, order)
+        if tracer:
+            from ._detached import detach
 
-        handle = detach(_tracer(order), order["trace_seconds"], MAX_BYTES, "handshake-trace")
-        answer["tracer"] = {"handle": handle}
-        _limits(answer, order)
+            answer["tracer"] = {"handle": detach(tracer, order["trace_seconds"], MAX_BYTES, "handshake-trace")}
     return answer
 
 
@@ -38,8 +40,7 @@ def trace_try(order: Order) -> dict[str, Any]:
     answer: dict[str, Any] = {"probes": [], "trace": None, "absent": []}
     tracer = None
     with part(answer, TRACE):
-        tracer = _tracer(order)
-        _limits(answer, order)
+        tracer = _tracer(answer, order)
     try:
         watch = {tracer.fileno(): tracer.collect} if tracer else {}
         with part(answer, "probes"):
@@ -65,27 +66,23 @@ def trace_close(handle: str | None) -> dict[str, Any]:
     return answer
 
 
-def _tracer(order: Order) -> Tracer:
-    return Tracer(order["run"], _flows(order), order["trace_seconds"])
+def _tracer(answer: dict[str, Any], order: Order) -> Tracer | None:
+    """A trace that has begun; None on a host without chains of nf_tables, which do nothing then. ObserveError."""
+    from ._hooks import base_chains, legacy_tables
 
-
-def _flows(order: Order) -> list[Flow]:
-    return [Flow(flow["client"], flow["server"], flow["port"], flow["ack"]) for flow in order["trace"]]
-
-
-def _limits(answer: dict[str, Any], order: Order) -> None:
-    """What a trace that did begin will not show."""
-    from ._hooks import legacy_tables
-
-    if len(order["trace"]) > MAX_FLOWS:
-        answer["absent"].append(
-            {"what": TRACE, "why": f"only the first {MAX_FLOWS} of {len(order['trace'])} pairs of addresses are traced"}
-        )
     try:
-        legacy = legacy_tables()
-    except (ObserveError, OSError) as error:
-        answer["absent"].append({"what": "trace of legacy iptables", "why": str(error)})
-        return
+        legacy, chains = legacy_tables(), base_chains()
+    except (NetlinkError, OSError) as error:
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise NotPermittedError(NOT_PERMITTED) from error
+        raise
     if legacy:
         why = f"the kernel's trace does not show what the legacy tables do ({', '.join(legacy)})"
         answer["absent"].append({"what": "trace of legacy iptables", "why": why})
+    if order["left_out"]:
+        why = f"{order['left_out']} broken handshakes are not traced: at most {MAX_FLOWS} pairs of addresses are on a host"
+        answer["absent"].append({"what": TRACE, "why": why})
+    if not chains:
+        return None
+    flows = [Flow(flow["client"], flow["server"], flow["port"], flow["ack"]) for flow in order["trace"]]
+    return Tracer(order["run"], flows, order["trace_seconds"])

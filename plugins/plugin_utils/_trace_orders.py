@@ -61,7 +61,7 @@ def _broke(case: Case) -> bool:
 
 def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
     """Add a case to the parts of its hosts, unless one of them has no room for it."""
-    wanted = {host.name: _flows(case, host) for host in case.hosts if host.snapshot is not None}
+    wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host)}
     for name, flows in wanted.items():
         part = parts.setdefault(name, _Part())
         if len(part.flows.keys() | set(flows)) > MAX_FLOWS:
@@ -72,6 +72,10 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
         parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
     dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
     parts[case.client.name].dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
+
+
+def _answered(host: Host) -> bool:
+    return host.snapshot is not None or host.sightings is not None
 
 
 def _flows(case: Case, host: Host) -> list[_Flow]:
