@@ -9,7 +9,6 @@ before (XDP, tc, chains of the families netdev and bridge), and the legacy table
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import struct
@@ -68,9 +67,12 @@ class Tracer:
                 continue
             if datagram is None:
                 break
-            for kind, _flags, _sequence, body in messages(datagram):
-                if kind == _MSG_TRACE:
-                    self._event(body)
+            try:
+                for kind, _flags, _sequence, body in messages(datagram):
+                    if kind == _MSG_TRACE:
+                        self._event(body)
+            except DecodeError:  # by a kernel unlike those we know
+                self._lost = True
         if self._truncated is None and time.monotonic() > self._deadline:
             self._end("deadline")
 
@@ -115,11 +117,10 @@ class Tracer:
     def _begin(self, packet: int, about: dict[int, bytes]) -> None:
         self._count()
         self._passing.pop(packet, None)
-        with contextlib.suppress(DecodeError):
-            hook = "output" if _OIF in about else "prerouting"
-            trace = {"packet": _packet(about), "hook": hook, "steps": [], "verdict": "accept"}
-            self._traces.append(trace)
-            self._passing[packet] = trace
+        hook = "output" if _OIF in about else "prerouting"
+        trace = {"packet": _packet(about), "hook": hook, "steps": [], "verdict": "accept"}
+        self._traces.append(trace)
+        self._passing[packet] = trace
 
     def _count(self) -> None:
         self._events += 1
