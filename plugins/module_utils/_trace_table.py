@@ -63,9 +63,9 @@ _SYN_CHAIN, _ACK_CHAIN = "handshakes", "acknowledgements"
 
 
 class Flow(t.NamedTuple):
-    """The addresses and the port of handshakes as this host sees them; `client` None stands for anybody."""
+    """The addresses and the port of handshakes as this host sees them."""
 
-    client: str | None
+    client: str
     server: str
     port: int
     ack: bool = False  # whether bare ACKs are traced too, of which there are many once a connection is established
@@ -192,9 +192,8 @@ def _is_of(flow: Flow, backwards: bool) -> t.Iterator[bytes]:
     yield _compare(_EQUAL, bytes([family]))  # NFPROTO_IPV4 and NFPROTO_IPV6 have the numbers of the address families
     source, destination = (flow.server, flow.client) if backwards else (flow.client, flow.server)
     for address, offset in ((source, at), (destination, at + length)):
-        if address is not None:
-            yield _payload(_NETWORK, offset, length)
-            yield _compare(_EQUAL, socket.inet_pton(family, address))
+        yield _payload(_NETWORK, offset, length)
+        yield _compare(_EQUAL, socket.inet_pton(family, address))
 
 
 def _trace() -> list[bytes]:

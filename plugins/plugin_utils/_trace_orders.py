@@ -24,7 +24,7 @@ Orders = dict[str, dict[str, Any]]
 class _Flow:
     """How a handshake looks at one host: C(Flow) of module_utils/_trace_table.py."""
 
-    client: str | None
+    client: str
     server: str
     port: int
     ack: bool
@@ -56,7 +56,9 @@ def trace_orders(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, An
 
 
 def _broke(case: Case) -> bool:
-    return bool(case.attempts) and not case.completed and not all(fate.kind in DEGRADING for fate in case.fates)
+    """Whether no attempt completed, and not for want of a packet: without a way or a port the kernel makes none."""
+    tried = any(probe.local_address for probe in case.probes)
+    return tried and not case.completed and not all(fate.kind in DEGRADING for fate in case.fates)
 
 
 def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
@@ -81,9 +83,9 @@ def _answered(host: Host) -> bool:
 def _flows(case: Case, host: Host) -> list[_Flow]:
     """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
     ack = case.fate.kind in ("lost_ack", "ignored_ack")
-    found: dict[tuple[str | None, str, int], None] = {}
+    found: dict[tuple[str, str, int], None] = {}
     if host is case.client or not host.saw_everything:
-        found.update(dict.fromkeys((probe.local_address, case.address, case.port) for probe in case.probes))
+        found.update(dict.fromkeys((probe.local_address, case.address, case.port) for probe in case.probes if probe.local_address))
     for attempt in case.attempts:
         for row in attempt.of("syn"):
             for seen in row.seen:

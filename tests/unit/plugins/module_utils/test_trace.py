@@ -28,7 +28,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._detached impor
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import *
 from ansible_collections.threeway.handshake.plugins.module_utils._trace import *
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import *
-V4, V6 = Flow("127.0.0.1", "127.0.0.2", 5432), Flow(None, "::1", 5432)
+V4, V6 = Flow("127.0.0.1", "127.0.0.2", 5432), Flow("::1", "::1", 5432)
 def knock(port=5432, address="127.0.0.2", source="127.0.0.1", seconds=0.1):
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as dialler:
         if ":" not in address:

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which handshakes are traced where, on recorded evidence."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils import _trace_table
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import MAX_FLOWS, trace_orders
+from tests.faults._recorded import load
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+OPENS, TRIES = ["trace_open", "trace_close"], ["trace_try"]
+Phases = dict[str, dict[str, dict[str, Any]]]
+
+
+def read(name: str) -> tuple[Plan, Phases]:
+    kept = load(Path(__file__).parent / "recorded" / f"{name}.json.gz")
+    found: Phases = {}
+    for answer in kept["evidence"]:
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    return Plan.from_json(kept["plan"]), found
+
+
+def orders(plan: Plan, found: Phases) -> dict[str, dict[str, Any]]:
+    return trace_orders(plan, found, {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in found})
+
+
+def told(name: str) -> dict[str, Any]:
+    """host -> its phases and (client, server, port, ack) of what is traced there"""
+    return {host: (order["phases"], [tuple(flow.values()) for flow in order["trace"]]) for host, order in orders(*read(name)).items()}
+
+
+def flow(client: str = "10.0.1.11", server: str = "10.0.2.21", port: int = 5432, ack: bool = False) -> tuple[str, str, int, bool]:
+    return client, server, port, ack
+
+
+def test_the_order_of_a_client_and_of_a_server() -> None:
+    found = orders(*read("firewall_drop.server-output"))
+    common = {
+        "trace_seconds": 67,
+        "patience": 0.0,
+        "settle": 0.25,
+        "trace": [{"client": "10.0.1.11", "server": "10.0.2.21", "port": 5432, "ack": False}],
+        "left_out": 0,
+    }
+    plan, _found = read("firewall_drop.server-output")
+    dial = {"id": 0, "address": "10.0.2.21", "port": 5432, "source": None, "attempts": 1, "interval": 0.0, "timeout": 3.0}
+    assert found == {
+        "db1": {"run": plan.run, "host": "db1", "phases": OPENS, "dials": [], **common},
+        "web1": {"run": plan.run, "host": "web1", "phases": TRIES, "dials": [dial], **common},
+    }
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
+def test_what_works_is_not_traced_and_what_broke_is(path: Path) -> None:
+    found = orders(*read(path.name.removesuffix(".json.gz")))
+    status = load(path)["expected"]["status"]
+    if status == "ok":
+        assert found == {}
+    for order in found.values():
+        assert order["phases"]
+        assert bool(order["dials"]) == ("trace_try" in order["phases"])
+        assert ("trace_open" in order["phases"]) == ("trace_close" in order["phases"])
+        assert 0 < len(order["trace"]) <= MAX_FLOWS
+
+
+def test_where_nothing_came_nothing_is_traced() -> None:
+    assert told("path_drop.syn") == {"web1": (TRIES, [flow()])}
+    assert told("firewall_drop.client-output") == {"web1": (TRIES, [flow()])}
+
+
+@pytest.mark.parametrize("name", ["no_route", "source_address_unavailable", "name_resolution_failed", "route_blackhole"])
+def test_where_there_was_no_packet_nothing_is_traced(name: str) -> None:
+    assert told(name) == {}
+
+
+def test_bare_acks_only_where_one_was_lost() -> None:
+    assert told("firewall_drop.server-ack") == {"db1": (OPENS, [flow(ack=True)]), "web1": (TRIES, [flow(ack=True)])}
+
+
+def test_addresses_before_and_behind_translation() -> None:
+    assert told("nat_wrong_target") == {"r1": (OPENS, [flow(), flow(server="10.0.2.22")]), "web1": (TRIES, [flow()])}
+    assert told("no_listener.client-translates")["web1"] == (TRIES, [flow(server="10.96.0.1"), flow()])
+
+
+def test_hosts_on_the_way_and_a_host_that_dials_itself() -> None:
+    assert told("path_drop.syn-ack-managed") == {"db1": (OPENS, [flow()]), "r1": (OPENS, [flow()]), "web1": (TRIES, [flow()])}
+    assert told("no_listener.loopback") == {"db1": (["trace_open", "trace_try", "trace_close"], [flow(client="10.0.2.21")])}
+
+
+def test_only_the_address_that_fails() -> None:
+    assert told("dead_address_family")["web1"] == (TRIES, [flow("2001:db8:1::11", "2001:db8:2::21")])
+
+
+def test_a_server_that_recorded_nothing_is_asked_by_the_addresses_that_the_client_knows() -> None:
+    plan, found = read("firewall_drop.server-output")
+    found["db1"]["close"]["evidence"]["recording"] = None
+    assert orders(plan, found)["db1"]["trace"] == [asdict(_trace_orders._Flow(*flow()))]
+
+
+def test_a_host_that_never_answered_is_not_asked_again() -> None:
+    plan, found = read("firewall_drop.server-output")
+    failure = {"kind": "unreachable", "message": "no"}
+    found["db1"] = {phase: {"host": "db1", "phase": phase, "failure": failure, "evidence": None} for phase in ("open", "close")}
+    assert list(orders(plan, found)) == ["web1"]
+    del found["web1"]
+    assert orders(plan, found) == {}
+
+
+def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
+    plan, found = read("firewall_drop.server-input")
+    entries = [replace(plan.entries[0], dial=number, port=1000 + number) for number in range(MAX_FLOWS + 8)]
+    probe = found["web1"]["try"]["evidence"]["probes"][0]
+    found["web1"]["try"]["evidence"]["probes"] = [{**copy.deepcopy(probe), "dial": entry.dial, "port": entry.port} for entry in entries]
+    found["web1"]["try"]["evidence"]["recording"] = found["db1"]["close"]["evidence"]["recording"] = None
+    made = orders(replace(plan, entries=tuple(entries)), found)
+    assert MAX_FLOWS == _trace_table.MAX_FLOWS
+    assert [(len(order["trace"]), len(order["dials"])) for order in made.values()] == [(MAX_FLOWS, 0), (MAX_FLOWS, MAX_FLOWS)]
+    assert max(order["left_out"] for order in made.values()) == 8
