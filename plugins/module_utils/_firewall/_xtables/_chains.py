@@ -28,7 +28,7 @@ class Rules:
 
     def __init__(self, table: _save.Table, chain: _save.Chain) -> None:
         self._lines, self.name, self.policy = chain.lines, chain.name, chain.policy
-        self._table, self._rules = table, t.cast("list[t.Optional[Rule]]", [None] * len(chain.lines))
+        self._table, self._rules = table, t.cast("list[Rule | None]", [None] * len(chain.lines))
         self._index: Index | None = None
 
     def __len__(self) -> int:

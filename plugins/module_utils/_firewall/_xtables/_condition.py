@@ -32,7 +32,7 @@ class Place(t.NamedTuple):
     """What a condition's meaning hangs on besides its options. `rule` tells it apart from others that read the same."""
 
     family: int  # 4 | 6
-    rule: t.Tuple[str, str, str, int]
+    rule: tuple[str, str, str, int]
 
 
 Builder = t.Callable[[Clause, Place], t.List["Condition"]]

@@ -86,7 +86,13 @@ _Keys = t.Optional[t.Tuple[Kind, t.Sequence[t.Union[int, str]]]]
 
 
 def _keys(
-    source: str | None, destination: str | None, in_: str | None, out: str | None, protocol: str | None, sport: str | None, dport: str | None
+    source: str | None,
+    destination: str | None,
+    in_: str | None,
+    out: str | None,
+    protocol: str | None,
+    sport: str | None,
+    dport: str | None,
 ) -> _Keys:
     """What narrows the packets down most, of what the rule asks for."""
     if protocol is not None and protocol.isalpha() and protocol.lower() not in ("tcp", "all"):

@@ -3,8 +3,8 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """What `iptables-save -c` and `ip6tables-save -c` write, taken apart as far as chains; rules are read when a packet comes to them.
 
-The format is that of iptables' own tools (iptables/iptables-save.c, libxtables' xtables_save_string): `*table`, `:CHAIN POLICY [packets:bytes]`,
-`[packets:bytes] -A CHAIN ...`, `COMMIT`, and lines that begin with `#`.
+The format is that of iptables' own tools (iptables/iptables-save.c, xtables_save_string): `*table`,
+`:CHAIN POLICY [packets:bytes]`, `[packets:bytes] -A CHAIN ...`, `COMMIT`, and lines that begin with `#`.
 """
 
 from __future__ import annotations

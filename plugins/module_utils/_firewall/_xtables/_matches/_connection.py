@@ -243,5 +243,7 @@ BUILDERS: dict[str, Builder] = {
     "connlabel": _connlabel,
     "helper": _helper,
     "connbytes": _untracked_never,
-    "connlimit": lambda clause, place: _condition.unknown_match(clause, place, f"how many connections there are: {_condition.whole(clause)}"),
+    "connlimit": lambda clause, place: _condition.unknown_match(
+        clause, place, f"how many connections there are: {_condition.whole(clause)}"
+    ),
 }

@@ -41,7 +41,12 @@ def time_to_live(packet: Packet) -> int | None:
     return packet.network.number(8 if packet.family == 4 else 7, 1)
 
 
-_DSCP_CLASSES = {"be": 0, "ef": 46, **{f"cs{n}": n << 3 for n in range(8)}, **{f"af{a}{b}": a << 3 | b << 1 for a in (1, 2, 3, 4) for b in (1, 2, 3)}}
+DSCP_CLASSES = {
+    "be": 0,
+    "ef": 46,
+    **{f"cs{number}": number << 3 for number in range(8)},
+    **{f"af{class_}{drop}": class_ << 3 | drop << 1 for class_ in (1, 2, 3, 4) for drop in (1, 2, 3)},
+}
 
 
 def _traffic_class(packet: Packet, wanted: int, mask: int) -> bool | None:
@@ -68,9 +73,9 @@ def _tos(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
 def _dscp(option: Option, place: Place) -> tuple[Test, Seen | None]:
     if option.name == "dscp-class":
-        if option.value.lower() not in _DSCP_CLASSES:
+        if option.value.lower() not in DSCP_CLASSES:
             raise DecodeError(f"{option.value[:20]!r} is not a DSCP class")
-        value = _DSCP_CLASSES[option.value.lower()]
+        value = DSCP_CLASSES[option.value.lower()]
     else:
         value = _condition.number(option.value, 63)
     return _class_test("-m dscp " + Option(option.name, option.values).text, value << 2, 0xFC), None

@@ -18,7 +18,9 @@ from .._condition import Answer, Builder, Condition, Place, Seen, Test, Unknown
 from .._syntax import Clause, Option
 
 _ARPHRD_LOOPBACK = 772
-_TYPES = {"UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE"}
+_TYPES = {
+    "UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE",
+}  # fmt: skip
 
 
 def _addrtype(clause: Clause, place: Place) -> list[Condition]:
@@ -103,7 +105,7 @@ def _owner(clause: Clause, place: Place) -> list[Condition]:
         if option.name == "suppl-groups":
             continue
         if option.name == "socket-exists":
-            conditions.append(Condition(text, _has_socket, option.negated, lambda packet: "no socket" if packet.has_socket is False else None))
+            conditions.append(Condition(text, _has_socket, option.negated, _seen_socket))
         elif option.name in ("uid-owner", "gid-owner"):
             conditions.append(Condition(text, _owned(option, clause), option.negated, _seen_owner(option)))
         else:
@@ -113,6 +115,10 @@ def _owner(clause: Clause, place: Place) -> list[Condition]:
 
 def _has_socket(packet: Packet, evaluation: Evaluation) -> Answer:
     return _condition.untold(packet, "-m owner --socket-exists") if packet.has_socket is None else packet.has_socket
+
+
+def _seen_socket(packet: Packet) -> str | None:
+    return "no socket of this host" if packet.has_socket is False else None
 
 
 def _owned(option: Option, clause: Clause) -> Test:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-
-
 from ...._errors import DecodeError
 from ..._evaluation import Evaluation
 from ..._packet import Link, Packet, text
@@ -118,7 +116,9 @@ def _physdev(clause: Clause, place: Place) -> list[Condition]:
 
         return test
 
-    return [Condition("-m physdev " + option.text, test_of(option), option.negated, lambda packet: "no bridge") for option in clause.options]
+    return [
+        Condition("-m physdev " + option.text, test_of(option), option.negated, lambda packet: "no bridge") for option in clause.options
+    ]
 
 
 BUILDERS: dict[str, Builder] = {

@@ -30,7 +30,7 @@ class _Bytes:
         self.known = bytes(network.known) + bytes(transport.known) + b"\xff" * len(packet.options or b"")
         self.longest = len(self.value) + (40 if packet.options is None else 0)
 
-    def number(self, at: int) -> int | None | bool:
+    def number(self, at: int) -> int | bool | None:
         """Four bytes; None when they are not all known, False behind the packet's end."""
         if at < 0 or at + 4 > self.longest:
             return False

@@ -29,8 +29,8 @@ class _Times(t.NamedTuple):
     last: int
     begins: int  # seconds since the epoch
     ends: int
-    weekdays: t.FrozenSet[int]  # 0 is Monday
-    monthdays: t.FrozenSet[int]
+    weekdays: frozenset[int]  # 0 is Monday
+    monthdays: frozenset[int]
     contiguous: bool
 
     def hold(self, at: int) -> bool:
@@ -94,7 +94,7 @@ def _date(option: Option | None, default: int) -> int:
         raise DecodeError(f"{option.value!r} is no date") from None
 
 
-def _days(option: Option | None, read: t.Callable[[str], int], every: t.FrozenSet[int]) -> t.FrozenSet[int]:
+def _days(option: Option | None, read: t.Callable[[str], int], every: frozenset[int]) -> frozenset[int]:
     if option is None:
         return every
     named = frozenset(read(each) for each in option.value.split(","))
