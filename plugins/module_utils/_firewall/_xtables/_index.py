@@ -31,7 +31,7 @@ class Index:
     def __init__(self, lines: t.Sequence[str]) -> None:
         self._all = range(len(lines))
         self._any: list[int] = []  # rules that are kept under nothing
-        self._kept: dict[Kind, dict[t.Union[int, str], list[int]]] = {}
+        self._kept: dict[Kind, dict[int | str, list[int]]] = {}
         self._last: tuple[t.Any, t.Sequence[int]] | None = None
         if len(lines) >= _SHORT:
             for at, line in enumerate(lines):
@@ -46,7 +46,7 @@ class Index:
             self._last = (fields, self._find(fields))
         return self._last[1]
 
-    def _find(self, fields: dict[str, t.Union[int, str, None]]) -> t.Sequence[int]:
+    def _find(self, fields: dict[str, int | str | None]) -> t.Sequence[int]:
         found: list[int] = []
         for (field, mask), kept in self._kept.items():
             value = fields[field]
@@ -69,7 +69,7 @@ class Index:
                 self._kept.setdefault(kind, {}).setdefault(value, []).append(at)
 
 
-def _fields(packet: Packet) -> dict[str, t.Union[int, str, None]]:
+def _fields(packet: Packet) -> dict[str, int | str | None]:
     first, second, size = (12, 16, 4) if packet.family == 4 else (8, 24, 16)
     return {
         "source": packet.network.number(first, size),
@@ -85,27 +85,19 @@ def _fields(packet: Packet) -> dict[str, t.Union[int, str, None]]:
 _Keys = t.Optional[t.Tuple[Kind, t.Sequence[t.Union[int, str]]]]
 
 
-def _keys(
-    source: str | None,
-    destination: str | None,
-    in_: str | None,
-    out: str | None,
-    protocol: str | None,
-    sport: str | None,
-    dport: str | None,
-) -> _Keys:
+def _keys(source: str | None, destination: str | None, iif: str | None, oif: str | None, protocol: str | None, *ports: str | None) -> _Keys:
     """What narrows the packets down most, of what the rule asks for."""
     if protocol is not None and protocol.isalpha() and protocol.lower() not in ("tcp", "all"):
         return ("protocol", 0), (protocol.lower(),)
     networks = [_network("source", source), _network("destination", destination)]
-    ports = [_ports("source port", sport), _ports("port", dport)]
+    ranged = [_ports(field, text) for field, text in zip(("source port", "port"), ports)]
     for key in sorted((each for each in networks if each), key=lambda each: -each[0][1]):
-        if not any(ports) or _exact(key[0][1]):
+        if not any(ranged) or _exact(key[0][1]):
             return key
-    for key in ports:
-        if key:
-            return key
-    for field, name in (("in", in_), ("out", out)):
+    for each in ranged:
+        if each:
+            return each
+    for field, name in (("in", iif), ("out", oif)):
         if name is not None and not name.endswith("+"):
             return (field, 0), (name,)
     return None

@@ -107,7 +107,7 @@ def _reply(packet: Packet, tracking: Tracking) -> Ends | None:
     return Ends(ends.destination, ends.destination_port, ends.source, ends.source_port)
 
 
-def _tuple_of(option: Option) -> t.Callable[[Packet, Tracking], t.Optional[Ends]]:
+def _tuple_of(option: Option) -> t.Callable[[Packet, Tracking], Ends | None]:
     return _original if option.name.startswith("ctorig") else _reply
 
 
@@ -236,6 +236,10 @@ def _untracked_never(clause: Clause, place: Place) -> list[Condition]:
     return [Condition(_condition.whole(clause), lambda packet, evaluation: False if _tracked(packet) is None else unknown)]
 
 
+def _connlimit(clause: Clause, place: Place) -> list[Condition]:
+    return _condition.unknown_match(clause, place, f"how many connections there are ({_condition.whole(clause)})")
+
+
 BUILDERS: dict[str, Builder] = {
     "conntrack": _conntrack,
     "state": _conntrack,
@@ -243,7 +247,5 @@ BUILDERS: dict[str, Builder] = {
     "connlabel": _connlabel,
     "helper": _helper,
     "connbytes": _untracked_never,
-    "connlimit": lambda clause, place: _condition.unknown_match(
-        clause, place, f"how many connections there are: {_condition.whole(clause)}"
-    ),
+    "connlimit": _connlimit,
 }

@@ -116,9 +116,11 @@ def _physdev(clause: Clause, place: Place) -> list[Condition]:
 
         return test
 
-    return [
-        Condition("-m physdev " + option.text, test_of(option), option.negated, lambda packet: "no bridge") for option in clause.options
-    ]
+    return [Condition("-m physdev " + option.text, test_of(option), option.negated, _no_bridge) for option in clause.options]
+
+
+def _no_bridge(packet: Packet) -> str:
+    return "no bridge"
 
 
 BUILDERS: dict[str, Builder] = {

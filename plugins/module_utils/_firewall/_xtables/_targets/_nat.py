@@ -191,10 +191,12 @@ def _leaving_address(packet: Packet, evaluation: Evaluation) -> bytes | None:
     own = [(each, length) for each, length in facts.addresses(oif.name) if len(each) == len(packet.destination)]
     if packet.family == 6 and answer["source"]:
         return ipaddress.IPv6Address(answer["source"]).packed
+    found: bytes | None = own[0][0] if own else None
     for each, length in own:
         if hop in ipaddress.ip_network((each, length), strict=False):
-            return each
-    return own[0][0] if own else None
+            found = each
+            break
+    return found
 
 
 def _netmap(clause: Clause, place: Place) -> Target:
