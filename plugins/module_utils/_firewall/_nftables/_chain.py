@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rules and chains of nf_tables, and how a packet goes through them. Source: nft_do_chain in net/netfilter/nf_tables_core.c."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import DecodeError
+from ..._netlink import attributes
+from .._bits import Value
+from .._effect import CompatRule, Effect
+from .._evaluation import MOST_STEPS, Outcome, Part, Reference, Step, UnsupportedError
+from . import _text
+from ._context import BREAK, Context
+from ._decode import decode_all
+from ._endings import Xtables
+from ._index import Index
+from ._limits import Counter
+from ._operations import Expression
+from ._wire import long
+
+NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
+_TOLD = 32  # rules that do not match are told one by one up to here, in a longer chain
+
+if t.TYPE_CHECKING:
+    from ._tables import Table
+
+
+class Rule:
+    """A rule; what it says in words is made when somebody asks."""
+
+    def __init__(self, chain: Chain, index: int, body: bytes) -> None:
+        self._chain, self._index = chain, index
+        about = attributes(body)
+        self.handle = long(about, NFTA_RULE_HANDLE) or None
+        self.userdata = about.get(NFTA_RULE_USERDATA, b"")
+        self.expressions: list[Expression] = decode_all(about.get(NFTA_RULE_EXPRESSIONS, b""))
+        self.xtables = any(isinstance(each, Xtables) for each in self.expressions)
+        self._described: _text.Described | None = None
+        self._compat: CompatRule | None = None
+        self._asked = False
+
+    @property
+    def where(self) -> tuple[str, str, str, int | None]:
+        return (*self._chain.table.key, self._chain.name, self._index)
+
+    def compat(self) -> CompatRule | None:
+        """The rule as iptables-nft-save tells it; None for rules that have no xtables in them."""
+        if self.xtables and not self._asked:
+            self._asked = True
+            ask = self._chain.table.compat
+            self._compat = ask(*self._chain.table.key, self._chain.name, self._index) if ask else None
+        return self._compat
+
+    def reference(self) -> Reference:
+        other = self.compat()
+        return {
+            "family": self._chain.table.family,
+            "table": self._chain.table.name,
+            "chain": self._chain.name,
+            "handle": self.handle,
+            "number": self._index + 1,
+            "text": other.reference()["text"] if other else self.described().text,
+            "packets": next((each.packets for each in self.expressions if isinstance(each, Counter)), None),
+        }
+
+    def parts(self) -> list[str]:
+        other = self.compat()
+        return other.parts() if other else list(self.described().parts)
+
+    def part_at(self, position: int) -> str:
+        """The condition that an expression belongs to."""
+        described = self.described()
+        at = described.belongs[position] if position < len(described.belongs) else -1
+        return described.parts[at] if at >= 0 else described.text
+
+    def stopped(self, position: int, seen: Value | None) -> Part | None:
+        described = self.described()
+        at = described.belongs[position] if position < len(described.belongs) else -1
+        return Part(at, described.seen(position, seen)) if at >= 0 else None
+
+    def described(self) -> _text.Described:
+        if self._described is None:
+            self._described = _text.describe(self.expressions, self.userdata, self._chain.table)
+        return self._described
+
+
+class Chain:
+    """A chain's rules, read and decoded as far as a packet gets."""
+
+    def __init__(self, table: Table, name: str, read: t.Callable[[], t.Sequence[bytes]]) -> None:
+        self.table, self.name, self._read = table, name, read
+        self._bodies: t.Sequence[bytes] | None = None
+        self._rules: dict[int, Rule] = {}
+        self._index: Index | None = None
+
+    @property
+    def bodies(self) -> t.Sequence[bytes]:
+        if self._bodies is None:
+            self._bodies = self._read()
+        return self._bodies
+
+    def rule(self, index: int) -> Rule:
+        if index not in self._rules:
+            try:
+                self._rules[index] = Rule(self, index, self.bodies[index])
+            except DecodeError as error:
+                raise UnsupportedError(f"rule {index + 1} of chain {self.name} cannot be read: {error}") from error
+        return self._rules[index]
+
+    def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
+        """The first rule from `start` on that matches with a verdict; None at the chain's end. All on the way are told to the evaluation."""
+        position, end = start, len(self.bodies)
+        told = min(end, start + _TOLD) if end - start > 2 * _TOLD else end
+        while position < told:
+            rule = self.rule(position)
+            effect = self._evaluate(rule, at, reference)
+            if effect is not None:
+                return position, rule, effect
+            position += 1
+        while position < end:
+            for candidate, generation in self._candidates(at, position):
+                at.evaluation.passed += candidate - position
+                position = candidate + 1
+                rule = self.rule(candidate)
+                effect = self._evaluate(rule, at, reference)
+                if effect is not None:
+                    return candidate, rule, effect
+                if at.packet.generation != generation:
+                    break
+            else:
+                at.evaluation.passed += end - position
+                return None
+        return None
+
+    def _candidates(self, at: Context, start: int) -> t.Iterator[tuple[int, int]]:
+        if self._index is None:
+            try:
+                self._index = Index([attributes(body).get(NFTA_RULE_EXPRESSIONS, b"") for body in self.bodies])
+            except DecodeError as error:
+                raise UnsupportedError(f"chain {self.name} cannot be read: {error}") from error
+        generation = at.packet.generation
+        for candidate in self._index.candidates(at, start):
+            yield candidate, generation
+
+    def _evaluate(self, rule: Rule, at: Context, reference: Reference) -> Effect | None:
+        """One rule's verdict; None: on with the next rule."""
+        at.begin(rule)
+        other = rule.compat()
+        if other is not None:
+            return _foreign(rule, other, at, reference)
+        result: Effect | None = None
+        for at.position, expression in enumerate(rule.expressions):
+            result = expression.run(at)
+            if result is not None:
+                break
+        if result == BREAK:
+            if len(at.evaluation.path) < MOST_STEPS:
+                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped()))
+            else:
+                at.evaluation.passed += 1
+            return None
+        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, told(at.told, result)))
+        return result
+
+
+def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -> Effect | None:
+    """A rule of iptables-nft that has xtables matches or targets in it."""
+    found = other.evaluate(at.packet, at.evaluation)
+    matched = found.stopped is None and found.matched is not False
+    effect = None if found.effect == "continue" else found.effect
+    words = told([found.told] if found.told else [], effect) if matched else None
+    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, words))
+    return effect if matched else None
+
+
+def told(words: t.Sequence[str], effect: Effect | None) -> str | None:
+    """What a rule did, in words: its changes and its verdict."""
+    every = list(words)
+    if isinstance(effect, tuple) and not isinstance(effect, Outcome):
+        every.append(" ".join(effect))
+    elif isinstance(effect, Outcome):
+        every.append(f"reject with {effect.reject_with}" if effect.verdict == "reject" else effect.verdict)
+    elif effect is not None:
+        every.append(effect)
+    return ", ".join(every) or None

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""One packet in one base chain of nf_tables: what expressions work on."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from .._bits import Partial, Value, known
+from .._effect import Effect
+from .._evaluation import Evaluation, Part
+from .._packet import Link, Packet, Tracking
+from ._registers import Registers
+
+if t.TYPE_CHECKING:
+    from ._chain import Rule
+    from ._tables import Table
+
+BREAK = "break"  # the rule does not match: go on with the next one
+Result = t.Optional[Effect]  # None: go on with the next expression
+
+_WIDEST = 64  # bytes of all registers
+_RECEIVING = ("ingress", "prerouting", "input", "forward")
+_SENDING = ("forward", "output", "postrouting", "egress")
+
+
+class Context:
+    """The packet, the registers, and the rule that is evaluated. `hook` and `family` are those of the base chain."""
+
+    def __init__(self, packet: Packet, evaluation: Evaluation, table: Table, hook: str) -> None:
+        self.packet, self.evaluation, self.table, self.hook = packet, evaluation, table, hook
+        self.family = table.family
+        self.registers = Registers()
+        self.rule: Rule | None = None
+        self.position = 0  # of the expression that is evaluated, in the rule
+        self.guessed = False  # whether something in this rule had to be supposed
+        self.told: list[str] = []  # what the rule did so far besides its verdict
+        self.seen: Value | None = None  # what the failed test found
+
+    def begin(self, rule: Rule) -> None:
+        self.rule, self.position, self.guessed, self.told, self.seen = rule, 0, False, [], None
+
+    @property
+    def iif(self) -> Link | None:
+        """The kernel's nft_in: what a packet sent by the host itself has not."""
+        came_in = self.hook in _RECEIVING or (self.hook == "postrouting" and self.packet.direction == "forward")
+        return self.packet.iif if came_in else None
+
+    @property
+    def oif(self) -> Link | None:
+        """The kernel's nft_out, which is set once the packet is routed."""
+        return self.packet.oif if self.hook in _SENDING else None
+
+    @property
+    def tracking(self) -> Tracking | None:
+        """What conntrack knows of the packet's connection; None where the kernel has none (nf_ct_get is NULL)."""
+        tracking = self.packet.tracking
+        return None if tracking is None or tracking.state in ("invalid", "untracked") else tracking
+
+    @property
+    def where(self) -> tuple[str, str, str, int | None]:
+        """The rule, for telling apart unknowns that read the same."""
+        return self.rule.where if self.rule else ("", "", "", None)
+
+    def choose(self, reason: str | None = None, key: object = None) -> bool:
+        """Whether a condition that cannot be known holds: by default the one that is evaluated, as people write it."""
+        self.guessed = True
+        if reason is None:
+            reason = self.rule.part_at(self.position) if self.rule else "an unknown condition"
+        return self.evaluation.choose(reason, key)
+
+    def test(self, holds: bool | None, source: int) -> Result:
+        """Go on where a condition on a register holds, break where it does not, choose where that is unknown."""
+        if holds is None:
+            holds = self.choose()
+        if holds:
+            return None
+        self.seen = self.registers.get(source, _WIDEST)
+        return BREAK
+
+    def changed(self, what: str) -> None:
+        """The rule changed the packet."""
+        self.told.append(what)
+        self.packet.changed(what)
+
+    def stopped(self) -> Part | None:
+        """Where the rule stopped matching."""
+        return self.rule.stopped(self.position, self.seen) if self.rule else None
+
+
+def host(number: int, length: int = 4) -> bytes:
+    """A number as the kernel stores it in a register: in the byte order of the machine."""
+    return number.to_bytes(length, sys.byteorder)
+
+
+def unknown(length: int, why: str) -> Partial:
+    return Partial.nothing(length, why)
+
+
+def up_to(most: int, length: int, why: str) -> Partial:
+    """A number in host order of which only is known that it is at most `most`."""
+    bits = (1 << most.bit_length()) - 1
+    return Partial(bytes(length), host(~bits & (1 << 8 * length) - 1, length), why)
+
+
+def sure_number(value: Value) -> int | None:
+    """A number in host order, None where some bits are unknown."""
+    sure = known(value)
+    return None if sure is None else int.from_bytes(sure, sys.byteorder)
