@@ -9,20 +9,30 @@ before (XDP, tc, chains of the families netdev and bridge), and the legacy table
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import attributes, messages, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+    NETLINK_NETFILTER,
+    NLM_F_DUMP,
+    Netlink,
+    attribute,
+    attributes,
+    messages,
+    unpack,
+)
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, TABLE_PREFIX, Flow, TraceSocket
 
 MAX_EVENTS = 5000
 MAX_BYTES = 16 << 20  # of memory, which so many events take at the most
 
-_MSG_TRACE = 10 << 8 | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
+_MSG_GETRULE, _MSG_TRACE = 10 << 8 | 7, 10 << 8 | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_*
+_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3  # NFTA_RULE_*
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID = 1, 2, 3, 4, 5, 6  # NFTA_TRACE_*
 _NETWORK, _TRANSPORT, _OIF, _NFPROTO, _POLICY = 8, 9, 12, 15, 16
 _VERDICT_CODE, _VERDICT_CHAIN = 1, 2
@@ -79,6 +89,7 @@ class Tracer:
     def result(self, interest: Record | None = None) -> Record:
         """`TR` of docs/evidence.md, up to now. There is nothing to choose: only packets of the flows were traced."""
         self.collect()
+        _number_rules([trace["steps"][-1] for trace in self._traces if trace["steps"] and trace["verdict"] in _FINAL])
         return {"traces": self._traces, "truncated": self._truncated, "lost": self._lost}
 
     def finish(self, interest: Record | None = None) -> Record:
@@ -159,7 +170,33 @@ def _step(family: str, table: str, about: dict[int, bytes]) -> Record:
         "handle": unpack(_LONG, about[_HANDLE], "a handle")[0] if _HANDLE in about else None,
         "verdict": None if code is None else _VERDICTS.get(code if code < 0 else code & 0xFF, str(code)),
         "target": _text(verdict[_VERDICT_CHAIN]) if _VERDICT_CHAIN in verdict else None,
+        "number": None,
     }
+
+
+def _number_rules(steps: t.Iterable[Record]) -> None:
+    """Count at which place of their chains the rules of some steps are: iptables knows no handles. They may be gone, and keep None."""
+    known: dict[tuple[str, str, str], dict[int, int]] = {}
+    for step in steps:
+        place = (step["family"], step["table"], step["chain"])
+        if step["handle"] is not None:
+            if place not in known:
+                known[place] = _numbers(*place)
+            step["number"] = known[place].get(step["handle"])
+
+
+def _numbers(family: str, table: str, chain: str) -> dict[int, int]:
+    """handle -> number, counted from 1, of the rules of a chain; empty when it cannot be read any more."""
+    number = next((number for number, name in _FAMILIES.items() if name == family), 0)
+    names = [(_RULE_TABLE, table.encode() + b"\0"), (_RULE_CHAIN, chain.encode() + b"\0")]
+    found: dict[int, int] = {}
+    with contextlib.suppress(ObserveError), Netlink(NETLINK_NETFILTER) as netlink:
+        asked = bytes((number, 0, 0, 0)) + b"".join(attribute(kind, name) for kind, name in names)
+        for body in netlink.request(_MSG_GETRULE, NLM_F_DUMP, asked):
+            rule = attributes(body[4:])
+            if all(rule.get(kind) == name for kind, name in names):  # a kernel may tell more than it was asked for
+                found[unpack(_LONG, rule.get(_RULE_HANDLE, b""), "a handle")[0]] = len(found) + 1
+    return found
 
 
 def _number(raw: bytes | None) -> int:

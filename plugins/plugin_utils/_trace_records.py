@@ -48,6 +48,7 @@ class TraceStep:
     handle: int | None = None
     verdict: str | None = None
     target: str | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True)

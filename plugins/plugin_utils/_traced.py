@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Leg, plural
@@ -28,6 +29,8 @@ class TracedRule:
     chain: str
     handle: int | None
     """None: the policy of the chain"""
+    number: int | None
+    """its place in the chain, counted from 1; None: not known, or a policy"""
     hook: str
     """of the base chain from which the packet came to the rule"""
     verdict: str
@@ -35,7 +38,7 @@ class TracedRule:
     packets: int
     """how many of ours ended there"""
     passed: int
-    """how many of ours of the same leg nf_tables let through on this host, at another time or hook"""
+    """how many of ours of the same leg nf_tables let through there, at another time"""
 
     @property
     def text(self) -> str:
@@ -49,21 +52,23 @@ class TracedRule:
         return Evidence(self.host, SOURCE, f"{self.text} {verb} {plural(self.packets, _LEGS[self.leg])} of this flow (hook {self.hook})")
 
 
-def traced(case: Case, host: Host | None, leg: Leg) -> TracedRule | None:
+def traced(case: Case, host: Host | None, leg: Leg, hooks: Collection[str] = ()) -> TracedRule | None:
     """The rule that stops this leg of the case at the host; None when nothing was traced there, or nf_tables stopped nothing.
 
-    Where several rules did, the one that stopped most.
+    Where several rules did, the one that stopped most. With ``hooks``: only on one of them, as a host that dials itself passes them all.
     """
     if host is None:
         return None
     traces = traces_of(case, host, leg)
-    ends: Counter[tuple[TraceStep, str]] = Counter(
-        (trace.steps[-1], _hook(host, trace)) for trace in traces if trace.verdict in _STOPPING and trace.steps
+    ends: Counter[tuple[TraceStep, str, str]] = Counter(
+        (trace.steps[-1], hook, trace.hook)
+        for trace in traces
+        if trace.verdict in _STOPPING and trace.steps and ((hook := _hook(host, trace)) in hooks or not hooks)
     )
-    for (step, hook), count in ends.most_common(1):
+    for (step, hook, entered), count in ends.most_common(1):
         handle = step.handle if step.type == "rule" else None
-        passed = sum(trace.verdict == "accept" for trace in traces)
-        return TracedRule(host.name, leg, step.family, step.table, step.chain, handle, hook, str(step.verdict), count, passed)
+        passed = sum(trace.verdict == "accept" and trace.hook == entered for trace in traces)
+        return TracedRule(host.name, leg, step.family, step.table, step.chain, handle, step.number, hook, str(step.verdict), count, passed)
     return None
 
 

@@ -117,6 +117,14 @@ def test_a_rule_without_a_counter_is_named_with_the_way_to_it(net: Rootless) -> 
     assert (packets[0]["source"], packets[0]["destination"], packets[0]["port"]) == ("127.0.0.1", "127.0.0.2", 5432)
 
 
+def test_the_rule_that_ends_the_way_is_numbered(net: Rootless) -> None:
+    found = script(net, "tracer = Tracer('run', [V4], 10); knock(); tell(tracer.finish())")
+    assert [step["number"] for step in found["traces"][1]["steps"]] == [None, 2]
+    net.sh("nft insert rule inet mine ours tcp dport 1 accept")
+    code = "tracer = Tracer('run', [V4], 10); knock(); subprocess.run(['nft', 'flush chain inet mine {}']); tell(tracer.finish())"
+    assert [step["number"] for step in script(net, code.format("input"))["traces"][1]["steps"]] == [None, 3]
+
+
 def test_ipv6_and_a_rule_that_rejects(net: Rootless) -> None:
     found = script(net, "tracer = Tracer('run', [V6], 10); knock(address='::1'); tell(tracer.finish())")
     _sent, came = ends(found["traces"])
