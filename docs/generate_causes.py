@@ -49,7 +49,8 @@ def _entry(cause: Cause) -> str:
         f"- Contradicted by: {cause.contradicted_by}",
     ]
     if cause.last_resort:
-        lines.append("- Argued by elimination: asked only when nothing else is at least likely.")
+        also = "" if cause.rule is None else "also "
+        lines.append(f"- It is {also}argued by elimination, when nothing else is at least likely.")
     return "\n".join([*lines, ""])
 
 

@@ -41,7 +41,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     if left_out:
         why = f"not asked about {left_out} handshakes: at most {_crossings.MOST_HANDSHAKES} are asked about on a host"
         absent.append({"what": "firewall", "why": why})
-    return {"from": begun, "to": time.time(), "verdicts": [_told(verdict) for verdict in verdicts]}, absent
+    return {"begun": begun, "ended": time.time(), "verdicts": [_told(verdict) for verdict in verdicts]}, absent
 
 
 def _told(verdict: Record) -> Record:

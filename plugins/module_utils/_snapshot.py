@@ -126,13 +126,16 @@ def _firewall(snapshot: _Snapshot, order: Order, run: Run, destinations: t.Seque
         snapshot.lacks("firewall", "where the kernel enters it could not be read, see hooks")
         return set()
     if not hooks["iptables_legacy"] and not any(map(_decides, hooks["netfilter"])):
-        snapshot.parts["firewall"] = {"from": time.time(), "to": time.time(), "verdicts": []}
+        snapshot.parts["firewall"] = {"begun": time.time(), "ended": time.time(), "verdicts": []}
         return set()
     from ansible_collections.threeway.handshake.plugins.module_utils import _firewalled
 
     chosen = {route["remote"]: route["source"] for route in snapshot.parts.get("routes") or ()}
     dials = [(source or chosen.get(address), address, port) for source, address, port in destinations]
-    snapshot.add_partial("firewall", lambda: _firewalled.ask(order, dials, run))
+    try:
+        snapshot.add_partial("firewall", lambda: _firewalled.ask(order, dials, run))
+    except Exception as error:  # rules unlike all that we know, and a mistake of ours: the rest of the snapshot is worth keeping
+        snapshot.lacks("firewall", f"{type(error).__name__}: {error}")
     verdicts = (snapshot.parts.get("firewall") or {}).get("verdicts") or ()
     return {each["rewritten"]["port"] for each in verdicts if each["rewritten"] and each["packet"] == "syn"} - {None}
 

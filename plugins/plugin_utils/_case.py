@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet
+from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals import Arrivals
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Hop, Host, Listener, Probe, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
@@ -49,12 +50,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Fix:
-    """A way to mend a cause. ``risk``: low, disruptive or advice."""
+    """A way to mend a cause. ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known."""
 
     kind: str
     host: str
     summary: str
     risk: str = "low"
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class Totals:
 
     swallowed: Mapping[str, int]  # host: SYNs (SYN-ACKs, at a client) that went in and were not answered
     resets: Mapping[str, int]  # host: RSTs that left it
+    arrivals: Mapping[str, Arrivals] = field(default_factory=dict)  # host: all packets that came in
 
 
 @dataclass

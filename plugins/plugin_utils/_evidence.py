@@ -13,7 +13,11 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build, whole
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rulings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import read as read_rulings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import Tracing
 
 LOOPBACK = "lo"
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
@@ -144,11 +148,19 @@ class BaseChain:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """An NFQUEUE that a program reads."""
+
+    queue: int
+
+
+@dataclass(frozen=True)
 class Hooks:
     """Where the host could drop a packet; ``None``: that kind could not be read."""
 
     netfilter: tuple[BaseChain, ...] | None = None
     iptables_legacy: tuple[str, ...] | None = None
+    nfqueue: tuple[Queue, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -264,6 +276,9 @@ class Host:
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()
     hops: tuple[Hop, ...] = ()
+    traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
+    tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
+    rulings: Rulings = field(default_factory=Rulings)
     absent: list[Absence] = field(default_factory=list)
 
     @property
@@ -352,9 +367,11 @@ def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, s
     host = Host(name, absent=[Absence(f"phase {phase}", why) for phase, why in failures.items()])
     for phase, answer in answers.items():
         if isinstance(answer, Mapping):
-            _read_answer(host, phase, answer)
+            (_read_trace if phase in TRACE_PHASES else _read_answer)(host, phase, answer)
         elif answer is not None:
             host.absent.append(Absence(f"phase {phase}", "malformed answer: it is no mapping"))
+    host.rulings, malformed = read_rulings(answers)
+    host.absent += [Absence("firewall", f"malformed answer: {why}") for why in malformed]
     return host
 
 
@@ -375,15 +392,29 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
                 host.absent.append(Absence(key, f"malformed answer: {error}"))
                 continue
             setattr(host, attribute, _merged(getattr(host, attribute), value, attribute))
-    try:
-        host.absent += build(tuple[Absence, ...], answer.get("absent") or [], f"{phase}.absent")
-    except RecordError as error:
-        host.absent.append(Absence("absent", f"malformed answer: {error}"))
+    _read_absent(host, phase, answer)
     try:
         if answer.get("recording") is not None:
             _read_recording(host, answer["recording"])
     except (RecordError, DecodeError) as error:
         host.absent.append(Absence("recording", f"malformed answer: {error}"))
+
+
+def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
+    try:
+        host.traced_probes += build(tuple[Probe, ...], answer.get("probes") or [], f"{phase}.probes")
+        if answer.get("trace") is not None:
+            host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
+    except RecordError as error:
+        host.absent.append(Absence("trace", f"malformed answer: {error}"))
+    _read_absent(host, phase, answer)
+
+
+def _read_absent(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
+    try:
+        host.absent += build(tuple[Absence, ...], answer.get("absent") or [], f"{phase}.absent")
+    except RecordError as error:
+        host.absent.append(Absence("absent", f"malformed answer: {error}"))
 
 
 def _merged(known: Any, value: Any, attribute: str) -> Any:

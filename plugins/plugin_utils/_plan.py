@@ -197,9 +197,9 @@ class _Builder:
         for host in via:
             self._part(host, "via").pairs |= {(None, end) for end in (own or far, near) if end}
         for destination in dict.fromkeys(end for end in (far, own) if end and near):
-            for host, role in ((server, "server"), *((host, "via") for host in via)):
-                if host:
-                    self._part(host, role).handshakes[role, (str(near), None), (destination, port)] = None
+            for party, role in ((server, "server"), *((each, "via") for each in via)):
+                if party:
+                    self._part(party, role).handshakes[role, (str(near), None), (destination, port)] = None
         if server and flow.service:
             self._unit(flow, server, port)
         parties = {party for party in (near, far, own, *map(self._literal, via)) if party}

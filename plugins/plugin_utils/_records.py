@@ -16,6 +16,7 @@ from typing import Any
 MAX_TEXT = 4096
 MAX_LENGTH = 200_000
 MAX_NUMBER = 1 << 64
+MAX_DEPTH, MAX_PLAIN = 4, 50  # of JSON whose shape nobody asks for
 
 
 class RecordError(Exception):
@@ -31,6 +32,8 @@ def build(kind: Any, data: object, where: str) -> Any:
     """
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, data, where)
+    if kind is object:
+        return _plain(data, where, MAX_DEPTH)
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return _optional(kind, data, where)
@@ -75,6 +78,19 @@ def _collection(kind: type, data: object, where: str) -> Any:
     if len(data) > MAX_LENGTH:  # type: ignore[arg-type]
         raise RecordError(f"{where} has {len(data)} entries, more than {MAX_LENGTH}")  # type: ignore[arg-type]
     return data
+
+
+def _plain(data: object, where: str, depth: int) -> object:
+    """Any small JSON, as annotation `object`: what is only shown to people."""
+    if data is None or isinstance(data, bool):
+        return data
+    if isinstance(data, (str, int, float)):
+        return build(str if isinstance(data, str) else float if isinstance(data, float) else int, data, where)
+    if depth == 0 or not isinstance(data, (list, dict)) or len(data) > MAX_PLAIN:
+        raise RecordError(f"{where} is {_found(data)} where a little JSON belongs")
+    if isinstance(data, dict):
+        return {_text(key): _plain(each, f"{where}.{_text(key)}", depth - 1) for key, each in data.items()}
+    return [_plain(each, f"{where}[{position}]", depth - 1) for position, each in enumerate(data)]
 
 
 def _scalar(kind: type, data: object, where: str) -> Any:

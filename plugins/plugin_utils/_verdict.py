@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals import Arrivals
 from ansible_collections.threeway.handshake.plugins.plugin_utils._captures import captures
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fate, Finding, Totals
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import explain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import contradictions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
@@ -42,7 +44,7 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
     """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text."""
     hosts, cases_of = examine(plan, evidence)
     flows, pcaps, taken = [], {}, set[str]()
-    totals = _totals([case for cases in cases_of for case in cases])
+    totals = replace(_totals([case for cases in cases_of for case in cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
     for entry, cases in zip(plan.entries, cases_of, strict=True):
         for case in cases:
             case.totals = totals
@@ -194,7 +196,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
         "clock": _clocks(cases),
-        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)]),
+        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)], cases),
     }
 
 
@@ -313,8 +315,10 @@ def _clocks(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _not_observed(hosts: Sequence[Host]) -> list[str]:
-    return list(dict.fromkeys(f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent))
+def _not_observed(hosts: Sequence[Host], cases: Sequence[Case]) -> list[str]:
+    """What could not be seen, and where what was seen contradicts what was evaluated."""
+    absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
+    return list(dict.fromkeys([*absent, *(sentence for case in cases for sentence in contradictions(case))]))
 
 
 def _identity(entry: Entry, taken: set[str]) -> str:

@@ -10,12 +10,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import 
     _backlog,
     _client,
     _firewall,
+    _limits,
     _path,
     _resolve,
     _routing,
     _socket,
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import further
 
 # In the order in which a handshake passes them; of findings that are equally certain, the first explains the later ones.
 CATALOGUE: tuple[Cause, ...] = (
@@ -25,6 +27,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *_backlog.CAUSES,
     *_socket.CAUSES,
     *_path.CAUSES,
+    *_limits.CAUSES,
     *_firewall.CAUSES,
 )
 _CERTAINTIES = ("proven", "likely", "possible")
@@ -34,11 +37,16 @@ def explain(case: Case) -> list[tuple[Cause, Finding]]:
     """The causes of a case's fate, the decisive one first."""
     findings = _ask(case, last_resort=False)
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
-        findings += _ask(case, last_resort=True)
+        told = {cause.code for cause, _finding in findings}
+        findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in told]
     symptoms = {code for cause, _finding in findings for code in cause.explains}
-    return sorted(findings, key=lambda found: (found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty)))
+    ranked = sorted(findings, key=lambda found: (found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty)))
+    if not ranked:
+        return []
+    by_code = {cause.code: cause for cause in CATALOGUE}
+    return ranked + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in ranked])]
 
 
 def _ask(case: Case, last_resort: bool) -> list[tuple[Cause, Finding]]:
-    asked = [cause for cause in CATALOGUE if cause.last_resort is last_resort and case.fate.kind in cause.fates]
-    return [(cause, finding) for cause in asked if (finding := cause.rule(case))]
+    asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in CATALOGUE if case.fate.kind in cause.fates]
+    return [(cause, finding) for cause, rule in asked if rule and (finding := rule(case))]

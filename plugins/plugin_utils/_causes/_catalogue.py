@@ -15,8 +15,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 class Cause:
     """One cause: its stable code, where it acts, the fates that it can explain, its rule, and what the documentation says of it.
 
-    ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` rule argues by elimination: it is
-    asked only when no other rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one.
+    ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
+    only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one.
     """
 
     code: str
@@ -25,6 +25,6 @@ class Cause:
     fates: tuple[str, ...]
     proof: str
     contradicted_by: str
-    rule: Callable[[Case], Finding | None]
-    last_resort: bool = False
+    rule: Callable[[Case], Finding | None] | None = None
+    last_resort: Callable[[Case], Finding | None] | None = None
     explains: tuple[str, ...] = ()

@@ -1,21 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""client.firewall and server.firewall, in both directions, by what the packets show and by elimination."""
+"""Firewalls that drop, reject or redirect: by the rules that decide on the packet, by what the packets show, and by elimination."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, Leg, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Direction, Place, judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import objection, opening, stopped_by, weaker
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 
 
 def _firewall_drop(case: Case) -> Finding | None:
+    return stopped_by(case, "drop")
+
+
+def _dropped_somehow(case: Case) -> Finding | None:
     """Elimination: the packet entered a host (or was handed down by its TCP) and did not come out, and nothing else explains it."""
     client, server = case.client, case.server
     kind = case.fate.kind
+    if kind == "silent" or (kind.startswith("lost_") and case.fate.segment != "client.firewall"):
+        return None  # nothing shows that it ended inside a host
     if kind == "unsent":
         return _dropped(case, client, SENDING, "client.firewall", "syn", "the SYN")
     if kind == "lost_ack" and case.fate.segment == "client.firewall":
@@ -27,7 +37,8 @@ def _firewall_drop(case: Case) -> Finding | None:
     if kind == "ignored_ack":
         return _dropped(case, server, RECEIVING, "server.firewall", "ack", "the final ACK")
     inbound, outbound = (droppers(server, hooks, case.family) for hooks in (RECEIVING, SENDING))
-    if outbound != [] and (case.accepted_by_server() or inbound == []):
+    taken_in = judged(case, Place(server, "syn", "in", "server.firewall"))
+    if outbound != [] and (case.accepted_by_server() or inbound == [] or (taken_in and taken_in.verdict == "accept")):
         return _dropped(case, server, SENDING, "server.firewall", "syn_ack", "the SYN-ACK")
     return _dropped(case, server, RECEIVING, "server.firewall", "syn", "the SYN")
 
@@ -40,31 +51,37 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
         certainty: Certainty = "possible"  # the SYN may have left translated, and the recorder may not know it again
     else:
         certainty = "likely" if chains else "possible"
+    direction: Direction = "in" if (leg == "syn_ack") is (segment == "client.firewall") else "out"
+    against, unclear = objection(case, [Place(host, leg, direction, segment)])
     named = f"chains that could: {', '.join(chains[:5])}" if chains else "its firewall could not be read"
-    direction = "input" if hooks is RECEIVING else "output"
+    towards = "input" if hooks is RECEIVING else "output"
     return Finding(
-        certainty,
+        weaker(certainty, against),
         host.name,
         segment,
-        f"{packet} is dropped inside {host.name}, most likely by its firewall ({direction})",
+        f"{packet} is dropped inside {host.name}, most likely by its firewall ({towards})",
         (*case.passage(), *(case.accepted_by_server() if leg == "syn_ack" else ()), case.saw(host, "nfnetlink base chains", named)),
+        against=against,
         leg=leg,
-        detail={"direction": direction, "chains": chains or []},
-        undecided=(f"the counters of the {direction} rules on {host.name} would name the rule",),
-        fix=_allow(case, host),
-    )
-
-
-def _allow(case: Case, host: Host) -> Fix:
-    source = case.client_address or case.client.name
-    return Fix(
-        "firewall",
-        host.name,
-        f"allow {source} -> {case.server_address} tcp/{case.server_port} in the firewall of {host.name}, both directions",
+        detail={"direction": towards, "chains": chains or []},
+        undecided=(*unclear, f"a kernel trace (diagnose_trace) on {host.name} would name the rule"),
+        fix=opening(case, host),
     )
 
 
 def _firewall_reject(case: Case) -> Finding | None:
+    by_rule = stopped_by(case, "reject")
+    finding = None if by_rule else _rejected_somehow(case)
+    if finding is None:
+        return by_rule
+    against, unclear = objection(case, [place for place in suspects(case) if place.host.name == finding.host])
+    undecided = (*finding.undecided, *unclear)
+    return replace(finding, certainty=weaker(finding.certainty, against), against=(*finding.against, *against), undecided=undecided)
+
+
+def _rejected_somehow(case: Case) -> Finding | None:
+    if case.fate.kind == "silent" or case.fate.kind.startswith("lost_"):
+        return None
     if case.fate.kind == "refused_locally":
         return _rejected_by_client(case)
     if case.fate.kind == "icmp":
@@ -75,6 +92,7 @@ def _firewall_reject(case: Case) -> Finding | None:
 
 
 def _rejected_by_client(case: Case) -> Finding | None:
+    """The client's own kernel refused at once, although a route leads there."""
     errno = case.errno()
     route = case.client.route(case.address, case.source or case.client_address)
     if errno not in ("ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ECONNRESET") or not all(
@@ -98,8 +116,8 @@ def _rejected_by_client(case: Case) -> Finding | None:
             *([case.saw(case.client, "rtnetlink route get", f"{case.address} by {route.interface}")] if route else []),
         ),
         leg="syn",
-        undecided=(f"the counters of the output rules on {case.client.name} would name the rule",),
-        fix=_allow(case, case.client),
+        undecided=(f"a kernel trace (diagnose_trace) on {case.client.name} would name the rule",),
+        fix=opening(case, case.client),
     )
 
 
@@ -125,7 +143,7 @@ def _rejected_by_icmp(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"type": answer.type, "code": answer.code},
-        fix=_allow(case, server) if server else None,
+        fix=opening(case, server) if server else None,
     )
 
 
@@ -155,7 +173,7 @@ def _rejected_by_reset(case: Case) -> Finding | None:
             *([case.saw(server, "inet_diag", f"a socket listens on port {case.server_port}")] if listening else []),
         ),
         leg="syn",
-        fix=_allow(case, server),
+        fix=opening(case, server),
     )
 
 
@@ -175,7 +193,7 @@ def _rejected_way_back(case: Case) -> Finding | None:
                         f"the firewall of {host.name} rejects the SYN-ACK with an ICMP error",
                         (case.saw(host, "capture", f"an ICMP error that quotes the SYN-ACK left {row.packet.src}"),),
                         leg="syn_ack",
-                        fix=_allow(case, host),
+                        fix=opening(case, host),
                     )
     return None
 
@@ -252,22 +270,28 @@ CAUSES = (
     Cause(
         "firewall_reject",
         "A firewall rejects the packet",
-        ("client.firewall", "server.firewall"),
-        ("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack"),
-        "Client: an error at once, a valid route, nothing on the wire. Server: an RST that TCP did not count or that a listening port "
-        "sends, or an ICMP error from the server's own address. The rule itself is not named yet, so the certainty is likely.",
-        "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host.",
+        ("client.firewall", "server.firewall", "path.forward", "path.return"),
+        ("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
+        "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
+        "packets of the run. Evaluated without a counter, or without an evaluation: likely, by an error at once with a valid route and "
+        "nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the server's "
+        "own address.",
+        "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
         _firewall_reject,
+        explains=("path_reset", "path_icmp_rejected", "path_drop"),
     ),
     Cause(
         "firewall_drop",
         "A firewall drops the packet",
-        ("client.firewall", "server.firewall"),
-        ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_ack"),
-        "By elimination: the packet went into the host and did not come out, a firewall chain that could drop it exists, and no queue, "
-        "route, address or reverse-path check explains it. The rule itself is not named yet, so the certainty is likely.",
-        "No chain on the packet's hooks can drop anything; a counter of the TCP stack accounts for the packets.",
+        ("client.firewall", "server.firewall", "path.forward", "path.return"),
+        ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
+        "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the packets "
+        "of the run. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no rule was evaluated "
+        "to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path check explains it.",
+        "The rule's counter does not move; its rules, evaluated, let the packet through; no chain on the packet's hooks can drop "
+        "anything; a counter of the TCP stack accounts for the packets.",
         _firewall_drop,
-        last_resort=True,
+        last_resort=_dropped_somehow,
+        explains=("path_drop",),
     ),
 )

@@ -672,8 +672,7 @@ CAUSES = (
         _LOSSES,
         "Both recordings are complete; every packet of the leg left one vantage point, and none reached the next.",
         "One of them arrives.",
-        _path_drop,
-        last_resort=True,
+        last_resort=_path_drop,
     ),
     Cause(
         "path_reset",

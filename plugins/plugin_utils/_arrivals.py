@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The packets of all flows that came in at one host, counted as the host's own counters would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import kind_of
+
+SAME_PACKET_S = 0.1  # one packet's sightings on the interfaces of one host are closer than this
+# kind, source, destination, whether the port is the one that it goes "to" or comes "from", the port
+Arrival = tuple[str, str, str, str, int]
+
+
+class Arrivals:
+    """Looks into the recording when it is first asked."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._found: dict[Arrival, list[Sighting]] | None = None
+
+    def of(self, arrival: Arrival) -> Sequence[Sighting]:
+        """Each packet once, also where it passes a bridge, a bond or a VLAN."""
+        if self._found is None:
+            self._found = {}
+            last: dict[object, Sighting] = {}
+            for seen in self._host.sightings or ():
+                tcp = seen.packet.tcp
+                if tcp is None or seen.direction != "in":
+                    continue
+                key = (seen.packet.src, tcp.sport, seen.packet.dst, tcp.dport, tcp.flags, tcp.seq, tcp.ack, seen.packet.ip_id)
+                before, last[key] = last.get(key), seen
+                if before is None or before.interface == seen.interface or seen.time - before.time > SAME_PACKET_S:
+                    kind = kind_of(seen.packet)
+                    self._found.setdefault((kind, seen.packet.src, seen.packet.dst, "to", tcp.dport), []).append(seen)
+                    self._found.setdefault((kind, seen.packet.src, seen.packet.dst, "from", tcp.sport), []).append(seen)
+        return self._found.get(arrival, [])

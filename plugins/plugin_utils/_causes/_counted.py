@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""How sure an evaluated rule is: its counter against the packets of the whole run that must have hit it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rise, Rule, Verdict
+
+Range = tuple[int, int]  # at least, at most
+_LATER = ("fin", "data", "rst")  # packets that the firewall was not asked about, and that the same rule may hit
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a rule's counter says of an evaluation."""
+
+    certainty: Certainty
+    evidence: tuple[Evidence, ...] = ()
+    against: tuple[Evidence, ...] = ()
+    counter: dict[str, object] | None = None
+
+
+def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool = False) -> Proof:
+    """Weigh the counter of a rule that, evaluated, decides on the packet at a place. ``invalid``: as an invalid packet."""
+    host, rise = place.host, place.host.rulings.rise(rule)
+    then = verdict(case, place, "before", invalid)
+    if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
+        was = f"{then.verdict} by {then.rule.name}" if then.rule else then.verdict
+        return Proof("likely", (_saw(host, rule, f"before the handshakes the answer was {was}: the rules changed meanwhile"),))
+    if rise is None:
+        known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
+        return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),))
+    own = expected(case, host, [ruling], rise)
+    hitting = [] if invalid else [other for other in host.rulings.hitting(rule) if other.crossing != ruling.crossing]
+    everything = expected(case, host, [ruling, *hitting], rise)
+    counter: dict[str, object] = {"before": rise.before, "after": rise.after, "expected": list(everything) if everything else None}
+    said = f"counter {rise.before} -> {rise.after}"
+    if own is None or everything is None or own[1] == 0:
+        if rise.by <= 0:
+            return Proof("possible", (), (_saw(host, rule, f"{said}: it did not move"),), counter)
+        return Proof("likely", (_saw(host, rule, f"{said}; how many packets of ours hit it was not recorded"),), (), counter)
+    least, most = everything
+    if rise.by < least or rise.by <= 0:
+        return Proof("possible", (), (_saw(host, rule, f"{said}, though {_packets(least, most)} of this run should hit it"),), counter)
+    if rise.by > most:
+        return Proof("likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter)
+    ours = "the packets of this run" if len(hitting) or own != everything else f"the packets of this flow ({_packets(least, most)})"
+    return Proof("proven" if own[0] else "likely", (_saw(host, rule, f"{said}: {ours}"),), (), counter)
+
+
+def _decision(ruling: Verdict) -> tuple[object, ...]:
+    return ruling.verdict, ruling.rule.identity if ruling.rule else None
+
+
+def _packets(least: int, most: int) -> str:
+    return plural(most, "packet") if least == most else f"{least} to {most} packets"
+
+
+def _saw(host: Host, rule: Rule, observation: str) -> Evidence:
+    return Evidence(host.name, "nftables" if rule.handle is not None else "iptables", f"{rule.name}: {observation}")
+
+
+def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: Rise) -> Range | None:
+    """How many packets of the run must and may have hit a rule between its counts; None where that was not recorded."""
+    least = most = 0
+    for ruling in rulings:
+        found = _sent(case, host, ruling, rise) if ruling.direction == "out" else _came(case, host, ruling, rise)
+        if found is None:
+            return None
+        least, most = least + found[0], most + found[1]
+    return least, most
+
+
+def _came(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
+    arrivals = case.totals.arrivals.get(host.name)
+    if arrivals is None or not host.saw_everything:
+        return None
+    end, port = ("from", ruling.source_port) if ruling.packet == "syn_ack" else ("to", ruling.port)
+    sure = arrivals.of((ruling.packet, ruling.source, ruling.destination, end, port or 0))
+    maybe = [seen for kind in _LATER for seen in arrivals.of((kind, ruling.source, ruling.destination, end, port or 0))]
+    return len(_within(sure, rise, surely=True)), len(_within([*sure, *maybe], rise, surely=False))
+
+
+def _within(sightings: Sequence[Sighting], rise: Rise, surely: bool) -> list[Sighting]:
+    """Those between the two counts; packets that came while the rules were being read may have been counted or not."""
+    begin, end = (rise.first.ended, rise.last.begun) if surely else (rise.first.begun, rise.last.ended)
+    return [seen for seen in sightings if begin <= seen.time <= end]
+
+
+def _sent(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
+    """What the host's own TCP handed down, which no recording shows when the firewall stops it."""
+    if ruling.packet == "syn":
+        dialled = [
+            probe
+            for probe in host.probes
+            if (probe.address, probe.port, probe.local_address) == (ruling.destination, ruling.port, ruling.source)
+            and probe.stage not in ("socket", "bind")
+        ]
+        # A retransmission that netfilter stops counts as failed (tcp_retransmit_skb()).
+        again = host.delta("TcpExt", "TCPRetransFail")
+        return None if again is None else (len(dialled), len(dialled) + again if dialled else 0)
+    arrivals = case.totals.arrivals.get(host.name)
+    again = host.delta("TcpExt", "TCPTimeouts")
+    if arrivals is None or again is None or not host.saw_everything:
+        return None
+    if ruling.packet == "syn_ack":
+        answered = arrivals.of(("syn", ruling.destination, ruling.source, "to", ruling.source_port or 0))
+        ports = {seen.packet.tcp.sport for seen in _within(answered, rise, surely=True) if seen.packet.tcp}
+        most = len(_within(answered, rise, surely=False))
+        return len(ports), most + again if most else 0
+    answers = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
+    ports = {seen.packet.tcp.dport for seen in _within(answers, rise, surely=True) if seen.packet.tcp}
+    most = len(_within(answers, rise, surely=False))
+    return len(ports), most + 2 * len(ports) + again if most else 0  # a FIN and its like come behind the ACK

@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host's firewall does to the handshakes' packets, as typed records (docs/firewall.md), and its rules' counters over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+
+VERDICTS = ("accept", "drop", "reject", "queue", "undecided")
+When = Literal["before", "after"]
+Identity = tuple[object, ...]
+Crossing = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule or, without handle and number, a chain's policy; `packets` is its counter."""
+
+    family: str
+    table: str
+    chain: str
+    text: str = ""
+    handle: int | None = None
+    number: int | None = None
+    manager: str | None = None
+    origin: object = None
+    packets: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What makes it the same rule in two snapshots: legacy iptables has no handles."""
+        return (self.family, self.table, self.chain, *((self.handle,) if self.handle is not None else (self.number, self.text)))
+
+    @property
+    def is_policy(self) -> bool:
+        return self.handle is None and self.number is None
+
+    @property
+    def tag(self) -> str:
+        """``handle 12``, or ``rule 3`` where there are no handles."""
+        return f"handle {self.handle}" if self.handle is not None else f"rule {self.number}"
+
+    @property
+    def name(self) -> str:
+        """``rule 'tcp dport 5432 drop' (table inet filter, chain input, handle 12)``"""
+        place = f"table {self.family} {self.table}, chain {self.chain}"
+        return f"'{self.text}' ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})"
+
+
+@dataclass(frozen=True)
+class Chain:
+    family: str
+    table: str
+    chain: str
+    hook: str | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A condition of a rule; ``matched`` None: not examined, or not to be known."""
+
+    text: str
+    matched: bool | None = None
+    seen: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    chain: Chain
+    rule: Rule | None = None
+    matched: bool | None = None
+    parts: tuple[Part, ...] = ()
+    effect: str | None = None
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    source: str
+    destination: str
+    source_port: int | None = None
+    port: int | None = None
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """How to let the packet through, in the words of whoever keeps the rule."""
+
+    summary: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    packet: str
+    direction: str
+    source: str
+    destination: str
+    verdict: str
+    state: str = ""
+    source_port: int | None = None
+    port: int | None = None
+    reject_with: str | None = None
+    queue: int | None = None
+    undecided_because: str | None = None
+    rewritten: Rewritten | None = None
+    rule: Rule | None = None
+    change: Change | None = None
+    shadowed: tuple[Rule, ...] = ()
+    path: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise RecordError(f"a firewall's verdict is {self.verdict[:60]!r}, which is none")
+        for address in (self.source, self.destination):
+            if literal(address) != address:
+                raise RecordError(f"a firewall's verdict names {address[:60]!r}, which is no address")
+
+    @property
+    def stops(self) -> bool:
+        return self.verdict in ("drop", "reject")
+
+    @property
+    def crossing(self) -> Crossing:
+        if self.packet == "syn_ack":
+            return self.packet, self.direction, self.destination, self.source, self.source_port or 0
+        return self.packet, self.direction, self.source, self.destination, self.port or 0
+
+    def rules(self) -> Iterator[Rule]:
+        """All rules that it names."""
+        yield from (step.rule for step in self.path if step.rule)
+        if self.rule:
+            yield self.rule
+
+    def hit(self) -> Iterator[Rule]:
+        """Those that the packet matches on its way, or ends at."""
+        yield from (step.rule for step in self.path if step.rule and step.matched)
+        if self.rule and self.stops:
+            yield self.rule
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """The verdicts of one snapshot; the rules and their counters were read between ``begun`` and ``ended``."""
+
+    begun: float
+    ended: float
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rise:
+    """A rule's counter before and after the handshakes, and the firewalls' snapshots that told it."""
+
+    before: int
+    after: int
+    first: Firewall
+    last: Firewall
+
+    @property
+    def by(self) -> int:
+        return self.after - self.before
+
+
+class Rulings:
+    """All verdicts of one host. Adding comes before asking."""
+
+    def __init__(self) -> None:
+        self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
+        self._verdicts: dict[tuple[When, bool], dict[Crossing, Verdict]] = {}
+        self._counters: dict[When, dict[Identity, tuple[Firewall, int]]] = {}
+        self._hitting: dict[Identity, list[Verdict]] | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the firewall was asked at all, before or after."""
+        return any(self.snapshots.values())
+
+    def add(self, when: When, firewall: Firewall) -> None:
+        self.snapshots[when].append(firewall)
+
+    def verdict(self, crossing: Crossing, when: When = "after", invalid: bool = False) -> Verdict | None:
+        """The verdict on a packet; ``invalid``: had connection tracking found it so."""
+        return self._told(when, invalid).get(crossing)
+
+    def hitting(self, rule: Rule) -> list[Verdict]:
+        """The verdicts afterwards on packets that match a rule on their way, or end at it."""
+        if self._hitting is None:
+            self._hitting = {}
+            for verdict in self._told("after", False).values():
+                for identity in {known.identity for known in verdict.hit()}:
+                    self._hitting.setdefault(identity, []).append(verdict)
+        return self._hitting.get(rule.identity, [])
+
+    def rise(self, rule: Rule) -> Rise | None:
+        """How a rule's counter rose; None where it has none, or was not told both before and after."""
+        first, last = self._count("before").get(rule.identity), self._count("after").get(rule.identity)
+        return Rise(first[1], last[1], first[0], last[0]) if first and last else None
+
+    def _told(self, when: When, invalid: bool) -> dict[Crossing, Verdict]:
+        if (when, invalid) not in self._verdicts:
+            told = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
+            self._verdicts[when, invalid] = {
+                verdict.crossing: verdict for verdict in reversed(told) if (verdict.state == "invalid") is invalid
+            }
+        return self._verdicts[when, invalid]
+
+    def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:
+        """The earliest counts before the handshakes, or the latest behind them."""
+        if when not in self._counters:
+            counts = self._counters[when] = {}
+            for firewall in sorted(self.snapshots[when], key=lambda one: one.begun, reverse=when == "after"):
+                for verdict in firewall.verdicts:
+                    for rule in verdict.rules():
+                        if rule.packets is not None:
+                            counts.setdefault(rule.identity, (firewall, rule.packets))
+        return self._counters[when]
+
+
+def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
+    """The rulings in a host's answers by phase, and why some could not be read: a malformed one costs that one only."""
+    found, malformed = Rulings(), []
+    for phase, answer in answers.items():
+        for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):
+            snapshot: Any = answer.get(key) if isinstance(answer, Mapping) else None
+            told = snapshot.get("firewall") if isinstance(snapshot, Mapping) else None
+            if told is not None:
+                try:
+                    found.add(when, build(Firewall, told, f"{phase}.{key}.firewall"))  # type: ignore[arg-type]
+                except RecordError as error:
+                    malformed.append(str(error))
+    return found, malformed

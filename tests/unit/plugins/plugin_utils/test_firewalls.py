@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evaluated rules in the verdict: named, weighed against their counters, and never believed against the packets."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import kind_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from tests.faults._recorded import load
+
+RECORDED = Path(__file__).parent / "recorded"
+CLIENT, SERVER, PORT = "10.0.1.11", "10.0.2.21", 5432
+KEYS = {"open": "snapshot", "try": "before", "close": "after"}
+RULE: dict[str, Any] = {
+    **{"family": "inet", "table": "filter", "chain": "input", "handle": 12, "number": 3},
+    **{"text": "tcp dport 5432 counter drop", "manager": None, "origin": None},
+}
+
+
+class Run:
+    """A recorded diagnosis, whose firewalls a test makes say something."""
+
+    def __init__(self, name: str) -> None:
+        self.kept = load(RECORDED / f"{name}.json.gz")
+        self.found: dict[str, dict[str, Any]] = {}
+        for answer in copy.deepcopy(self.kept["evidence"]):
+            self.found.setdefault(answer["host"], {})[answer["phase"]] = answer
+            for key in ("snapshot", "before", "after"):
+                (answer["evidence"].get(key) or {}).pop("firewall", None)
+
+    def snapshots(self, host: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        phases = self.found[host]
+        if "try" in phases:
+            return phases["try"]["evidence"]["before"], phases["try"]["evidence"]["after"]
+        return phases["open"]["evidence"]["snapshot"], phases["close"]["evidence"]["after"]
+
+    def says(self, host: str, packet: str, direction: str, said: str, counts: tuple[Any, Any] = (None, None), **more: Any) -> Run:
+        """The firewall of a host on one of the three packets; `counts`: of the deciding rule, before and after."""
+        ends = {"source": CLIENT, "source_port": None, "destination": SERVER, "port": PORT}
+        if packet == "syn_ack":
+            ends = {"source": SERVER, "source_port": PORT, "destination": CLIENT, "port": None}
+        for snapshot, count in zip(self.snapshots(host), counts, strict=True):
+            rule = {**RULE, "packets": count, **more.get("rule", {})}
+            step = {"chain": {"family": "inet", "table": "filter", "chain": "input", "hook": "input", "priority": 0}, "rule": rule}
+            parts = [{"text": "tcp dport 5432", "matched": True, "seen": None}]
+            told = {
+                **{"packet": packet, "direction": direction, **ends, "state": "new", "verdict": said},
+                **{"rule": rule, "path": [{**step, "matched": True, "parts": parts, "effect": said}], "shadowed": [], "passed": 0},
+                **{name: value for name, value in more.items() if name != "rule"},
+            }
+            begun = snapshot["time"]
+            firewall = snapshot.setdefault("firewall", {"begun": begun, "ended": begun + 0.001, "verdicts": []})
+            firewall["verdicts"].append(told)
+        return self
+
+    def flow(self) -> dict[str, Any]:
+        report = decide(Plan.from_json(self.kept["plan"]), self.found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+        flow: dict[str, Any] = report["flows"][0]
+        return flow
+
+    def first(self) -> dict[str, Any]:
+        cause: dict[str, Any] = self.flow()["causes"][0]
+        return cause
+
+
+def packets(name: str, host: str, kind: str) -> int:
+    """How many packets came in there, those of SYNs with rising TTL among them."""
+    recording = Run(name).found[host]["close"]["evidence"]["recording"]
+    frames = [decode(frame.data, frame.ethertype) for frame in unpack(recording["frames"]) if frame.pkttype != 4]
+    return sum(bool(packet.tcp) and kind_of(packet) == kind for packet in frames)
+
+
+SYNS = packets("firewall_drop.server-input", "db1", "syn")
+
+
+@pytest.mark.parametrize(
+    ("counts", "certainty", "sentence"),
+    [
+        ((0, SYNS), "proven", f"counter 0 -> {SYNS}"),
+        ((40, 40 + SYNS), "proven", f"counter 40 -> {40 + SYNS}"),
+        ((None, None), "likely", "it has no counter"),
+        ((0, SYNS + 1), "likely", f"of which {SYNS} packets can be of this run"),
+        ((0, 0), "possible", "0 -> 0"),
+        ((0, SYNS - 1), "possible", f"though {SYNS} packets of this run should hit it"),
+        ((9, 0), "possible", "9 -> 0"),
+        ((None, 7), "likely", "its counter stands at 7, and was not read before"),
+    ],
+)
+def test_a_rule_is_as_sure_as_its_counter(counts: tuple[Any, Any], certainty: str, sentence: str) -> None:
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", counts).first()
+    assert (cause["code"], cause["host"], cause["certainty"]) == ("firewall_drop", "db1", certainty)
+    place = "table inet filter, chain input, handle 12"
+    assert cause["summary"] == f"rule 'tcp dport 5432 counter drop' ({place}) on db1 drops the SYN"
+    assert any(sentence in seen["observation"] for seen in (*cause["evidence"], *cause["against"]))
+    assert cause["detail"]["path"][0]["parts"] == [{"text": "tcp dport 5432", "matched": True, "seen": None}]
+
+
+def test_rules_that_changed_meanwhile_prove_nothing() -> None:
+    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS))
+    run.snapshots("db1")[0]["firewall"]["verdicts"][0]["verdict"] = "accept"
+    cause = run.first()
+    assert cause["certainty"] == "likely"
+    assert "the rules changed meanwhile" in cause["evidence"][0]["observation"]
+
+
+def test_the_answer_on_the_way_back_is_the_second_suspect() -> None:
+    run = Run("firewall_drop.server-output").says("db1", "syn", "in", "accept").says("db1", "syn_ack", "out", "drop", (0, 5))
+    cause = run.first()
+    assert cause["summary"].endswith("on db1 drops the SYN-ACK")
+    assert run.flow()["leg"] == "syn_ack"
+
+
+def test_rules_that_let_it_through_speak_against_elimination() -> None:
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "accept", (0, 3)).first()
+    assert (cause["code"], cause["certainty"]) == ("firewall_drop", "possible")
+    assert cause["against"][0]["observation"] == "evaluated: its rules let the SYN through"
+
+
+def test_undecided_says_on_what_it_hangs() -> None:
+    because = "it hangs on meta skuid: drop if so, accept if not"
+    flow = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because).flow()
+    assert (flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("firewall_drop", "likely")
+    assert any(because in sentence for sentence in flow["undecided"])
+
+
+def test_a_limit_is_named() -> None:
+    because = "it hangs on limit rate 5/second: drop if not, accept if so"
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because).first()
+    assert (cause["code"], cause["certainty"]) == ("firewall_rate_limited", "likely")
+
+
+def test_a_queue_without_a_reader() -> None:
+    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "queue", (0, SYNS), queue=7)
+    assert (run.first()["code"], run.first()["certainty"]) == ("firewall_queue_unread", "proven")
+    for snapshot in run.snapshots("db1"):
+        snapshot["hooks"]["nfqueue"] = [{"queue": 7, "port_id": 9, "waiting": 0, "dropped": 0, "user_dropped": 0}]
+    assert run.first()["code"] == "firewall_drop"
+
+
+def test_a_router_drops_by_name() -> None:
+    cause = Run("path_drop.syn-managed").says("r1", "syn", "forward", "drop").first()
+    assert (cause["code"], cause["host"], cause["segment"], cause["certainty"]) == ("firewall_drop", "r1", "path.forward", "likely")
+
+
+def test_an_earlier_fault_comes_first_and_the_rule_would_also_drop() -> None:
+    causes = Run("path_drop.syn").says("db1", "syn", "in", "drop", (0, 0)).flow()["causes"]
+    assert causes[0]["code"] == "path_drop"
+    assert (causes[-1]["code"], causes[-1]["certainty"]) == ("firewall_drop", "likely")
+    assert causes[-1]["summary"].endswith("on db1 would also drop the SYN")
+
+
+@pytest.mark.parametrize("packet", ["syn", "syn_ack"])
+def test_what_got_through_was_not_dropped(packet: str) -> None:
+    """Whatever the evaluation says, the flow stays as the packets say."""
+    flow = Run("healthy.twin").says("db1", packet, "in" if packet == "syn" else "out", "drop", (0, 3)).flow()
+    assert (flow["status"], flow["causes"]) == ("ok", [])
+    assert any("and yet it got through" in sentence for sentence in flow["not_observed"])
+
+
+def test_an_accept_rule_that_comes_too_late_is_told() -> None:
+    late = {**RULE, "handle": 15, "text": "tcp dport 5432 accept", "packets": None}
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), shadowed=[late]).first()
+    assert cause["summary"].endswith("; an accept rule for this flow exists but comes too late: handle 15 after handle 12")
+
+
+def test_the_manager_has_the_word() -> None:
+    run = Run("firewall_drop.server-input").says(
+        *("db1", "syn", "in", "drop", (0, SYNS)),
+        rule={"manager": "firewalld", "origin": {"zone": "public"}},
+        change={"summary": "open tcp/5432 in zone public", "commands": ["firewall-cmd --zone=public --add-port=5432/tcp"]},
+    )
+    cause = run.first()
+    assert {"host": "db1", "source": "firewalld", "observation": "handle 12 is firewalld's: zone public"} in cause["evidence"]
+    assert cause["fix"]["summary"] == "open tcp/5432 in zone public"
+    assert list(cause["fix"]["commands"]) == ["firewall-cmd --zone=public --add-port=5432/tcp"]
+
+
+def test_a_malformed_verdict_costs_the_firewalls_part_only() -> None:
+    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), verdict=7)
+    flow = run.flow()
+    assert (flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("firewall_drop", "likely")
+    assert any("db1: firewall: malformed answer" in sentence for sentence in flow["not_observed"])
