@@ -43,6 +43,11 @@ class Header:
     def __init__(self, length: int, why: str) -> None:
         self.bytes, self.known, self.why = bytearray(length), bytearray(length), why
 
+    def copy(self) -> Header:
+        other = Header(0, self.why)
+        other.bytes, other.known = bytearray(self.bytes), bytearray(self.known)
+        return other
+
     def put(self, offset: int, value: bytes, mask: bytes | None = None) -> None:
         """Make bits known: all of `value`, or those in `mask`."""
         for at, byte in enumerate(value):
@@ -178,7 +183,11 @@ class Packet:
         self.generation += 1
 
     def copy(self) -> Packet:
-        return copy.deepcopy(self)
+        other = copy.copy(self)
+        other.link, other.network, other.transport = self.link.copy(), self.network.copy(), self.transport.copy()
+        other.tracking = copy.copy(self.tracking)
+        other.changes = list(self.changes)
+        return other
 
 
 def text(address: bytes) -> str:

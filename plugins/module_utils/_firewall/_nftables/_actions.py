@@ -22,8 +22,8 @@ _TCP_OPTIONS = {
 }  # fmt: skip
 _TCP_FIELDS = {(2, 2, 2): "size", (3, 2, 1): "count", (8, 2, 4): "tsval", (8, 6, 4): "tsecr"}
 _LOG_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit")
-_OBJECTS = {1: "counter", 2: "quota", 3: "ct helper set", 4: "limit", 5: "ct count", 6: "tunnel", 7: "ct timeout set", 8: "meta secmark set",
-            9: "ct expectation set", 10: "synproxy"}  # fmt: skip
+_OBJECTS = {1: "counter", 2: "quota", 3: "ct helper set", 4: "limit", 5: "ct count", 6: "tunnel", 7: "ct timeout set",
+            8: "meta secmark set", 9: "ct expectation set", 10: "synproxy"}  # fmt: skip
 _DYNSET = ("add", "update", "delete")
 
 
@@ -45,8 +45,8 @@ def loaded(each: t.Any) -> Field:
         return Field(names[each.key], form, (4, 4, 16, 2, 1)[each.key])
     if isinstance(each, _host.Socket):
         key = min(each.key, 3)
-        names = ("transparent", "mark", "wildcard", "cgroupv2")
-        return Field(f"socket {names[key]}", _fields.mark if key == 1 else _fields.host_number, (1, 4, 1, 8)[key])
+        form = _fields.mark if key == 1 else _fields.host_number
+        return Field(f"socket {('transparent', 'mark', 'wildcard', 'cgroupv2')[key]}", form, (1, 4, 1, 8)[key])
     if isinstance(each, _limits.Number):
         return Field(each.text(), _fields.host_number, 4)
     if isinstance(each, _host.Fingerprint):
@@ -119,8 +119,8 @@ def elements(found: Set, fields: t.Sequence[Field], links: _fields.Links, most: 
                 break
     else:
         for element in found.elements():
-            first, last = written(fields, element.key, links), written(fields, element.last, links)
-            if add(first if first == last else _range(fields, element, links), element):
+            one = element.key == element.last
+            if add(written(fields, element.key, links) if one else _range(fields, element, links), element):
                 break
     if found.catchall is not None:
         words.insert(0, "*" + _with(found.catchall, links))
@@ -159,9 +159,10 @@ def _interval(fields: t.Sequence[Field], first: bytes, behind: bytes | None, lin
 def _range(fields: t.Sequence[Field], element: Element, links: _fields.Links) -> str:
     words, at = [], 0
     for field in fields:
-        first, last = element.key[at : at + field.length], element.last[at : at + field.length]
-        behind = int.from_bytes(last, "big") + 1
-        words.append(_interval([field], first, behind.to_bytes(len(last), "big") if behind < 1 << 8 * len(last) else None, links))
+        least, greatest = element.key[at : at + field.length], element.last[at : at + field.length]
+        behind = int.from_bytes(greatest, "big") + 1
+        end = behind.to_bytes(len(greatest), "big") if behind < 1 << 8 * len(greatest) else None
+        words.append(_interval([field], least, end, links))
         at += (field.length + 3) & ~3
     return " . ".join(words)
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import struct
 import typing as t
 
 from ..._errors import DecodeError
-from ..._netlink import attributes
+from ..._netlink import NLA_TYPE_MASK, attributes
 from .._bits import Value
 from .._effect import CompatRule, Effect
 from .._evaluation import MOST_STEPS, Outcome, Part, Reference, Step, UnsupportedError
@@ -21,6 +22,7 @@ from ._limits import Counter
 from ._operations import Expression
 from ._wire import long
 
+_HEAD = struct.Struct("=HH")  # struct nlattr
 NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
 _TOLD = 32  # rules that do not match are told one by one up to here, in a longer chain
 
@@ -111,7 +113,7 @@ class Chain:
         return self._rules[index]
 
     def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
-        """The first rule from `start` on that matches with a verdict; None at the chain's end. All on the way are told to the evaluation."""
+        """The first rule from `start` on that matches with a verdict, None at the end. All on the way are told to the evaluation."""
         position, end = start, len(self.bodies)
         told = min(end, start + _TOLD) if end - start > 2 * _TOLD else end
         while position < told:
@@ -138,7 +140,7 @@ class Chain:
     def _candidates(self, at: Context, start: int) -> t.Iterator[tuple[int, int]]:
         if self._index is None:
             try:
-                self._index = Index([attributes(body).get(NFTA_RULE_EXPRESSIONS, b"") for body in self.bodies])
+                self._index = Index(_expressions(body) for body in self.bodies)
             except DecodeError as error:
                 raise UnsupportedError(f"chain {self.name} cannot be read: {error}") from error
         generation = at.packet.generation
@@ -164,6 +166,19 @@ class Chain:
             return None
         at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, told(at.told, result)))
         return result
+
+
+def _expressions(body: bytes) -> bytes:
+    """A rule's NFTA_RULE_EXPRESSIONS, without decoding what is in front and behind."""
+    at = 0
+    while at + _HEAD.size <= len(body):
+        length, kind = _HEAD.unpack_from(body, at)
+        if length < _HEAD.size:
+            break
+        if kind & NLA_TYPE_MASK == NFTA_RULE_EXPRESSIONS:
+            return body[at + _HEAD.size : at + length]
+        at += (length + 3) & ~3
+    return b""
 
 
 def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -> Effect | None:

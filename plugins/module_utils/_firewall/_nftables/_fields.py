@@ -85,7 +85,7 @@ def _mac(data: bytes, _links: Links) -> str:
 
 
 def _one_of(names: t.Mapping[int, str] | t.Sequence[str], host: bool = False) -> Format:
-    table = dict(names) if isinstance(names, dict) else dict(enumerate(names))
+    table: dict[int, str] = dict(names) if isinstance(names, dict) else dict(enumerate(t.cast(t.Sequence[str], names)))
 
     def form(data: bytes, _links: Links) -> str:
         found = int.from_bytes(data, sys.byteorder if host else "big")
@@ -120,11 +120,12 @@ _IP4 = {
     (9, 1): ("protocol", protocol), (12, 4): ("saddr", address), (16, 4): ("daddr", address),
 }  # fmt: skip
 _IP6 = {
-    (4, 2): ("length", number), (6, 1): ("nexthdr", protocol), (7, 1): ("hoplimit", number), (8, 16): ("saddr", address), (24, 16): ("daddr", address),
+    (4, 2): ("length", number), (6, 1): ("nexthdr", protocol), (7, 1): ("hoplimit", number), (8, 16): ("saddr", address),
+    (24, 16): ("daddr", address),
 }  # fmt: skip
 _TH = {
-    (0, 2): ("sport", number), (2, 2): ("dport", number), (4, 4): ("sequence", number), (8, 4): ("ackseq", number), (13, 1): ("flags", tcp_flags),
-    (14, 2): ("window", number), (16, 2): ("checksum", number), (18, 2): ("urgptr", number),
+    (0, 2): ("sport", number), (2, 2): ("dport", number), (4, 4): ("sequence", number), (8, 4): ("ackseq", number),
+    (13, 1): ("flags", tcp_flags), (14, 2): ("window", number), (16, 2): ("checksum", number), (18, 2): ("urgptr", number),
 }  # fmt: skip
 _ETHER = {(0, 6): ("daddr", _mac), (6, 6): ("saddr", _mac), (12, 2): ("type", _one_of(_ETHERTYPES))}
 _BASES = ("ll", "nh", "th", "ih")
@@ -138,7 +139,8 @@ _META: dict[int, tuple[str, Format, int]] = {
     _meta.NFPROTO_KEY: ("meta nfproto", _one_of(_FAMILIES), 1), _meta.L4PROTO: ("meta l4proto", protocol, 1),
     _meta.BRI_IIFNAME: ("ibrname", string, 16), _meta.BRI_OIFNAME: ("obrname", string, 16),
     _meta.PKTTYPE: ("meta pkttype", _one_of(_meta.PKTTYPES), 1), _meta.CPU: ("meta cpu", host_number, 4),
-    _meta.IIFGROUP: ("iifgroup", host_number, 4), _meta.OIFGROUP: ("oifgroup", host_number, 4), _meta.CGROUP: ("meta cgroup", host_number, 4),
+    _meta.IIFGROUP: ("iifgroup", host_number, 4), _meta.OIFGROUP: ("oifgroup", host_number, 4),
+    _meta.CGROUP: ("meta cgroup", host_number, 4),
     _meta.PRANDOM: ("meta random", host_number, 4), _meta.SECPATH: ("meta ipsec", presence, 1), _meta.IIFKIND: ("meta iifkind", string, 16),
     _meta.OIFKIND: ("meta oifkind", string, 16), _meta.TIME_NS: ("meta time", host_number, 8),
     _meta.TIME_DAY: ("meta day", _one_of(_DAYS), 1), _meta.TIME_HOUR: ("meta hour", _hour, 4), _meta.SDIF: ("meta sdif", _interface, 4),

@@ -22,6 +22,8 @@ from ._meta import Meta
 from ._operations import BITWISE_MASK_XOR, CMP_EQ, Bitwise, Compare, Expression
 
 _HEAD = struct.Struct("=HH")
+_MOST_FORMS = 64
+_NEXT_HEAD = 16  # bytes of the first expression that is no such comparison, its name among them
 _COMPARE_HEAD = 40  # bytes of a comparison in front of its constant: list entry, name, data, register, operation, constant, value
 
 Load = t.Union[Payload, Meta]
@@ -47,17 +49,33 @@ Tests = t.Tuple[Test, ...]
 Wanted = t.Tuple[bytes, ...]
 
 
+class Form(t.NamedTuple):
+    """The beginning of a rule, of which only the constants in `wanted` differ between the rules of this form."""
+
+    fixed: tuple[tuple[int, int, bytes], ...]
+    wanted: tuple[tuple[int, int], ...]
+    tests: Tests
+
+    def fits(self, raw: bytes) -> bool:
+        return all(raw[start:end] == same for start, end, same in self.fixed)
+
+
 class Index:
     """Of the rules of one chain, from their NFTA_RULE_EXPRESSIONS."""
 
-    def __init__(self, expressions: t.Sequence[bytes]) -> None:
+    def __init__(self, expressions: t.Iterable[bytes]) -> None:
         self._always: list[int] = []
         self._groups: dict[Tests, dict[Wanted, list[int]]] = {}
-        self._prefixes: dict[bytes, Compare | None] = {}
+        forms: list[Form] = []
         for number, raw in enumerate(expressions):
-            tests, wanted = self._leading(raw)
-            if tests:
-                self._groups.setdefault(tests, {}).setdefault(wanted, []).append(number)
+            form = next((each for each in forms if each.fits(raw)), None)
+            if form is None:
+                form = _form(raw)
+                if len(forms) < _MOST_FORMS:
+                    forms.append(form)
+            if form.tests:
+                wanted = tuple(raw[start:end] for start, end in form.wanted)
+                self._groups.setdefault(form.tests, {}).setdefault(wanted, []).append(number)
             else:
                 self._always.append(number)
 
@@ -85,47 +103,43 @@ class Index:
             if all(equal(value, want) is not False for value, want in zip(found, wanted)):
                 yield numbers
 
-    def _leading(self, raw: bytes) -> tuple[Tests, Wanted]:
-        """The comparisons that a rule begins with, and what they want."""
-        tests: list[Test] = []
-        wanted: list[bytes] = []
-        load: Load | None = None
-        mask: Bitwise | None = None
-        at, end = 0, len(raw)
-        while at + 4 <= end:
-            length, _kind = _HEAD.unpack_from(raw, at)
-            if length < 4 or at + length > end:
-                raise DecodeError(f"a rule's expression says {length} bytes where {end - at} remain")
-            entry = raw[at : at + length]
-            at += (length + 3) & ~3
-            if load is not None:
-                compared = self._compared(entry)
-                if compared is not None and compared[0].source == load.target:
-                    tests.append(Test(load, mask, len(compared[1])))
-                    wanted.append(compared[1])
-                    load = mask = None
-                    continue
-            expression = decode(entry[4:])
-            if load is not None and mask is None and _is_mask(expression, load):
-                mask = t.cast(Bitwise, expression)
-            elif isinstance(expression, (Payload, Meta)) and expression.fixed and load is None:
-                load = expression
-            else:
-                break
-        return tuple(tests), tuple(wanted)
 
-    def _compared(self, entry: bytes) -> tuple[Compare, bytes] | None:
-        """A comparison for equality and its constant; all that differ in the constant only are decoded once."""
-        prefix = entry[:_COMPARE_HEAD]
-        if prefix not in self._prefixes:
-            expression = decode(entry[4:])
-            plain = isinstance(expression, Compare) and expression.operation == CMP_EQ
-            like = t.cast(Compare, expression) if plain else None
-            if like is not None and like.data != entry[_COMPARE_HEAD : _COMPARE_HEAD + len(like.data)]:
-                like = None
-            self._prefixes[prefix] = like
-        like = self._prefixes[prefix]
-        return None if like is None else (like, entry[_COMPARE_HEAD : _COMPARE_HEAD + len(like.data)])
+def _form(raw: bytes) -> Form:
+    """The comparisons that a rule begins with, and where their constants stand."""
+    tests: list[Test] = []
+    wanted: list[tuple[int, int]] = []
+    load: Load | None = None
+    mask: Bitwise | None = None
+    at, end = 0, len(raw)
+    while at + 4 <= end:
+        length, _kind = _HEAD.unpack_from(raw, at)
+        if length < 4 or at + length > end:
+            raise DecodeError(f"a rule's expression says {length} bytes where {end - at} remain")
+        expression = decode(raw[at + 4 : at + length])
+        if load is None and isinstance(expression, (Payload, Meta)) and expression.fixed:
+            load = expression
+        elif load is not None and mask is None and _is_mask(expression, load):
+            mask = t.cast(Bitwise, expression)
+        elif load is not None and _is_compared(expression, load, raw[at + _COMPARE_HEAD : at + length]):
+            constant = t.cast(Compare, expression).data
+            tests.append(Test(load, mask, len(constant)))
+            wanted.append((at + _COMPARE_HEAD, at + _COMPARE_HEAD + len(constant)))
+            load = mask = None
+        else:
+            break
+        at += (length + 3) & ~3
+    edges = [0, *(edge for pair in wanted for edge in pair), min(at + _NEXT_HEAD, end)]
+    fixed = tuple((start, stop, raw[start:stop]) for start, stop in zip(edges[::2], edges[1::2]))
+    return Form(fixed, tuple(wanted), tuple(tests))
+
+
+def _is_compared(expression: Expression, load: Load, constant: bytes) -> bool:
+    return (
+        isinstance(expression, Compare)
+        and expression.operation == CMP_EQ
+        and expression.source == load.target
+        and constant[: len(expression.data)] == expression.data
+    )
 
 
 def _is_mask(expression: Expression, load: Load) -> bool:

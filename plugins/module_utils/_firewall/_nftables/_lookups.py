@@ -103,7 +103,8 @@ class ObjectReference(Expression):
     def __init__(self, about: Attributes) -> None:
         self.kind = number(about, 1, 0)
         self.name = name(about, 2) if 2 in about else None
-        self.set, self.source = (name(about, 4), register(about, 3)) if self.name is None else (None, -1)
+        self.set: str | None = None if self.name is not None else name(about, 4)
+        self.source = -1 if self.name is not None else register(about, 3)
 
     def run(self, at: Context) -> Result:
         chosen, kind = self.name, self.kind

@@ -24,6 +24,7 @@ from ._wire import Attributes, DecodeError, attribute_list, attributes, long, na
 ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL, OBJECT, CONCAT, EXPR = (1 << bit for bit in range(9))
 INTERVAL_END, CATCHALL = 1, 2
 (KEY, DATA, FLAGS, ELEM_TIMEOUT, EXPIRATION, USERDATA, ELEM_EXPR, _PAD, OBJREF, KEY_END, EXPRESSIONS) = range(1, 12)
+_SHORT = 24  # bytes, such as flags
 
 _HEADERS = struct.Struct("=HHHHHH")  # of an element, its key, and the key's value
 
@@ -39,6 +40,13 @@ class Element(t.NamedTuple):
     data: Data | None
     name: str | None
     expressions: tuple[Expression, ...]
+
+
+_NOTHING = Element(b"", b"", None, None, ())  # where an interval ends and none begins
+
+
+def _plain(key: bytes) -> Element:
+    return Element(key, key, None, None, ())
 
 
 class About(t.NamedTuple):
@@ -78,7 +86,7 @@ class Set:
         self.interval, self.ranged = bool(about.flags & INTERVAL), False
         self.exact: dict[bytes, Element | None] = {}  # None: one without anything besides its key
         self._starts: list[bytes] = []  # of an interval set, both kinds of ends in one list
-        self._open: list[Element | None] = []  # what begins at each; None: nothing
+        self._open: list[Element | None] = []  # what begins at each; None: an element with nothing besides its key
         self._shapes: dict[tuple[int, ...], dict[tuple[int, ...], list[tuple[int, Element]]]] = {}
         self._cells = _cells(about)
         self._some: dict[Value, list[Element]] = {}
@@ -90,8 +98,8 @@ class Set:
             return self._in_ranges(key)
         if self.interval:
             at = bisect.bisect_right(self._starts, key) - 1
-            return self._open[at] if at >= 0 else None
-        return (self.exact[key] or Element(key, key, None, None, ())) if key in self.exact else None
+            return self._opened(at) if at >= 0 else None
+        return (self.exact[key] or _plain(key)) if key in self.exact else None
 
     def possible(self, key: Partial) -> tuple[list[Element], bool]:
         """The elements that a partly known key may meet, and whether it may as well meet none of them."""
@@ -109,45 +117,58 @@ class Set:
             everything = [pair for shape in self._shapes.values() for cell in shape.values() for pair in cell]
             yield from (each for _order, each in sorted(everything, key=lambda pair: pair[0]))
         elif self.interval:
-            yield from (each for each in self._open if each is not None)
+            yield from (each for _first, _behind, each in self.intervals())
         else:
-            yield from (each or Element(key, key, None, None, ()) for key, each in self.exact.items())
+            yield from (each or _plain(key) for key, each in self.exact.items())
 
     def intervals(self) -> t.Iterator[tuple[bytes, bytes | None, Element]]:
         """(first, first behind it or None at the end, element) of a set of intervals without concatenation."""
-        for at, each in enumerate(self._open):
+        for at, first in enumerate(self._starts):
+            each = self._opened(at)
             if each is not None:
-                yield self._starts[at], self._starts[at + 1] if at + 1 < len(self._starts) else None, each
+                yield first, self._starts[at + 1] if at + 1 < len(self._starts) else None, each
+
+    def _opened(self, at: int) -> Element | None:
+        """What begins at an end of an interval; None where nothing does."""
+        each = self._open[at]
+        return None if each is _NOTHING else each or _plain(self._starts[at])
 
     # -- building
 
     def _load(self, raw: t.Iterable[bytes]) -> None:
         ends: set[bytes] = set()
-        begins: dict[bytes, Element] = {}
-        nothing: Attributes = {}
+        begins: dict[bytes, Element | None] = {}
+        like: dict[bytes, Attributes] = {b"": {}}  # short rests are mostly alike
         for chunk in raw:
             for key, rest in _split(chunk):
-                if not rest and not self.interval:
-                    self.exact[key] = None
+                inner = like.get(rest)
+                if inner is None:
+                    inner = attributes(rest)
+                    if len(rest) <= _SHORT:
+                        like[rest] = inner
+                if not inner and not self._cells:
+                    (begins if self.interval else self.exact)[key] = None
+                elif ELEM_TIMEOUT in inner and EXPIRATION in inner and not long(inner, EXPIRATION):
                     continue
-                inner = attributes(rest) if rest else nothing
-                if ELEM_TIMEOUT in inner and EXPIRATION in inner and not long(inner, EXPIRATION):
-                    continue
-                flags = number(inner, FLAGS, 0)
-                if flags & CATCHALL:
-                    self.catchall = self._element(b"", b"", inner)
-                elif not self.interval:
-                    self.exact[key] = self._element(key, key, inner)
-                elif self._cells:
-                    self._add_range(self._element(key, value(inner[KEY_END]) if KEY_END in inner else key, inner))
-                elif flags & INTERVAL_END:
-                    ends.add(key)
                 else:
-                    begins[key] = self._element(key, key, inner)
+                    self._add(key, inner, begins, ends)
         self.count += len(self.exact) + len(begins)
         if self.interval and not self._cells:
             self._starts = sorted(ends | begins.keys())
-            self._open = [begins.get(key) for key in self._starts]
+            self._open = [begins.get(key, _NOTHING) for key in self._starts]
+
+    def _add(self, key: bytes, inner: Attributes, begins: dict[bytes, Element | None], ends: set[bytes]) -> None:
+        flags = number(inner, FLAGS, 0)
+        if flags & CATCHALL:
+            self.catchall = self._element(b"", b"", inner)
+        elif not self.interval:
+            self.exact[key] = self._element(key, key, inner)
+        elif self._cells:
+            self._add_range(self._element(key, value(inner[KEY_END]) if KEY_END in inner else key, inner))
+        elif flags & INTERVAL_END:
+            ends.add(key)
+        else:
+            begins[key] = self._element(key, key, inner)
 
     def _element(self, key: bytes, last: bytes, inner: Attributes) -> Element:
         data = value_or_verdict(inner[DATA]) if DATA in inner else None
@@ -196,7 +217,7 @@ class Set:
     def _possible_intervals(self, key: Partial) -> tuple[list[Element], bool]:
         least, greatest = bounds(key)
         first, last = bisect.bisect_right(self._starts, least) - 1, bisect.bisect_right(self._starts, greatest) - 1
-        met = self._open[max(first, 0) : last + 1]
+        met = [self._opened(at) for at in range(max(first, 0), last + 1)]
         return [each for each in met if each is not None], first < 0 or any(each is None for each in met)
 
 

@@ -64,7 +64,7 @@ class Table:
 
     def object_kind(self, map_name: str) -> int:
         """Of what type the objects are that a map names."""
-        return self._asked(f"map {map_name}", lambda: number(attributes(self._set(map_name)), 15))
+        return int(self._asked(f"map {map_name}", lambda: number(attributes(self._set(map_name)), 15)))
 
     def object(self, kind: int, name: str) -> Expression:
         if (kind, name) not in self._objects:

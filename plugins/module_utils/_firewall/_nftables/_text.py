@@ -9,6 +9,7 @@ more expressions; a test that only makes sure of the protocol for the next one i
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from .._bits import Partial, Value, known
@@ -72,8 +73,8 @@ class Describer:
         self.transport: str | None = None
 
     def add(self, at: int, each: Expression) -> None:
-        if isinstance(each, (_headers.Payload, _headers.ExtensionHeader, _meta.Meta, _ct.ConnectionField, _host.Fib, _host.Route, _host.Socket,
-                             _host.Fingerprint, _limits.Number, _endings.Absent)):  # fmt: skip
+        if isinstance(each, (_headers.Payload, _headers.ExtensionHeader, _meta.Meta, _ct.ConnectionField, _host.Fib, _host.Route,
+                             _host.Socket, _host.Fingerprint, _limits.Number, _endings.Absent)):  # fmt: skip
             field, layer = self._loaded(each)
             self._set(each.target, field, {at}, layer)
         elif isinstance(each, _operations.Bitwise):
@@ -148,7 +149,7 @@ class Describer:
         def back(data: bytes, links: _fields.Links) -> str:
             return form(b"".join(data[i : i + size][::-1] for i in range(0, len(data), size)), links)
 
-        swapped = register.field._replace(form=back if _fields.sys.byteorder == "little" else form)
+        swapped = register.field._replace(form=back if sys.byteorder == "little" else form)
         self._set(each.target, swapped, register.loads | {at}, register.layer)
 
     # -- conditions
