@@ -34,14 +34,19 @@ class _UnknownError(Exception):
 
 
 class Set:
-    """One set. `kind` is its type (hash:ip,port), `options` those of its creation."""
+    """One set. `kind` is its type (hash:ip,port), `options` those of its creation; DecodeError for impossible ones."""
 
     def __init__(self, name: str, kind: str, options: t.Mapping[str, str]) -> None:
-        self.name, self.kind, self.options = name, kind, options
-        self.family = {"inet": 4, "inet6": 6}.get(options.get("family", "inet"), 4)
+        self.name, self.kind = name, kind
+        self.family = 6 if options.get("family") == "inet6" else 4
+        self._full = 32 if self.family == 4 else 128
+        self._netmask = number(options.get("netmask", str(self._full)), self._full)
+        self._unusual = "bitmask" in options
+        self._markmask = number(options.get("markmask", "0xffffffff"))
         self.parts = tuple(kind.partition(":")[2].split(","))
         self.members: dict[str, bool] = {}  # member -> whether it is marked nomatch
         self._wildcards: dict[str, list[str]] = {}  # network -> beginnings of interface names
+        self._networks: set[str] = set()  # of a set of networks and interfaces: those that have some interface
         self._lengths: set[Lengths] = set()
         self._nets = tuple(at for at, part in enumerate(self.parts) if part == "net")
 
@@ -49,7 +54,9 @@ class Set:
         """A member as `ipset save` writes it."""
         fields = member.split(",")
         if "iface" in self.parts:
+            self._networks.add(",".join(fields[:-1]))
             if fields[-1].startswith("physdev:"):  # only for rules that ask for bridge ports, which xt_set cannot
+                self._keep_lengths(fields)
                 return
             if "wildcard" in options:
                 self._wildcards.setdefault(",".join(fields[:-1]), []).append(fields[-1])
@@ -64,11 +71,10 @@ class Set:
         self.members[member] = "nomatch" in options
 
     def _keep_lengths(self, fields: t.Sequence[str]) -> None:
-        full = 32 if self.family == 4 else 128
         lengths = []
         for at in self._nets:
             _address, slash, length = fields[at].partition("/") if at < len(fields) else ("", "", "")
-            lengths.append(number(length, full) if slash else full)
+            lengths.append(number(length, self._full) if slash else self._full)
         self._lengths.add(tuple(lengths))
 
     def contains(
@@ -77,7 +83,7 @@ class Set:
         """Whether the packet is in it; `directions` are src or dst for each dimension. None: that hangs on what is not known."""
         if self.kind == "list:set":
             return self._in_a_list(packet, directions, return_nomatch, facts, depth)
-        if any(part not in _DIMENSIONS for part in self.parts):
+        if self._unusual or any(part not in _DIMENSIONS for part in self.parts):
             return None
         if len(directions) < len(self.parts) or (self.parts not in (("port",), ("mac",)) and packet.family != self.family):
             return False
@@ -114,6 +120,8 @@ class Set:
                 return False
             if any(own[-1].startswith(beginning) for beginning in self._wildcards.get(",".join(own[:-1]), ())):
                 return False
+            if ",".join(own[:-1]) in self._networks:  # other interfaces of that network: wider networks do not count then
+                return None
         return None
 
     def _field(self, packet: Packet, part: str, direction: str, lengths: t.Iterator[int]) -> str | None:
@@ -122,8 +130,7 @@ class Set:
         if part == "net":
             return _network(packet, source, next(lengths))
         if part == "ip":
-            full = 32 if self.family == 4 else 128
-            return _network(packet, source, number(self.options["netmask"], full) if "netmask" in self.options else full, False)
+            return _network(packet, source, self._netmask, False)
         if part == "port":
             port = packet.source_port if source else packet.destination_port
             if port is None:
@@ -132,7 +139,7 @@ class Set:
         if part == "mark":
             if packet.mark is None:
                 raise _UnknownError
-            return f"{packet.mark & number(self.options.get('markmask', '0xffffffff')):#x}"
+            return f"{packet.mark & self._markmask:#x}"
         if part == "iface":
             link = packet.iif if source else packet.oif
             return link.name if link else None
