@@ -126,7 +126,7 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
     if all(_alike(each, outcome) for each in outcomes) and all(_same_way(mine, left) for _evaluation, mine, _outcome in tries):
         same_rule = all(each.rule is outcome.rule for each in outcomes)
         return Explored(outcome if same_rule else outcome._replace(rule=None), None, (outcome,), first, left)
-    return Explored(None, _deciding(tries), tuple(dict.fromkeys(outcomes)), first, left)
+    return Explored(None, _deciding(tries), tuple({_end(each): each for each in outcomes}.values()), first, left)
 
 
 def _next(choices: t.Sequence[bool]) -> list[bool] | None:
@@ -138,7 +138,11 @@ def _next(choices: t.Sequence[bool]) -> list[bool] | None:
 
 
 def _alike(one: Outcome, other: Outcome) -> bool:
-    return (one.verdict, one.reject_with, one.queue) == (other.verdict, other.reject_with, other.queue)
+    return _end(one) == _end(other)
+
+
+def _end(outcome: Outcome) -> tuple[t.Any, ...]:
+    return outcome.verdict, outcome.reject_with, outcome.queue
 
 
 def _same_way(one: t.Any, other: t.Any) -> bool:

@@ -25,12 +25,12 @@ def load(run: Run, facts: Facts) -> Ruleset:
     chains += iptables.base_chains()
     tracks_marks, translates = iptables.tracks_marks, iptables.translates
     try:
-        tables = nftables.read()
+        tables = nftables.read({link.index: link for link in facts.links()})
     except ObserveError as error:
         absent.append(Absence("nf_tables", str(error)))
     else:
         chains += tables.base_chains(iptables.compat)
-        tracks_marks, translates = tracks_marks or tables.tracks_marks, translates or tables.translates
+        tracks_marks, translates = tracks_marks or bool(tables.tables), translates or tables.translates
     return Ruleset(chains, absent, tracks_marks, translates)
 
 

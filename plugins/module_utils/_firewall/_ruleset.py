@@ -44,7 +44,7 @@ class Ruleset(t.NamedTuple):
 
     chains: list[BaseChain]
     absent: list[Absence]
-    tracks_marks: bool  # whether some rule sets connection marks: those of connections that exist are unknown then
+    tracks_marks: bool  # whether some rule may set connection marks: those of connections that exist are unknown then
     translates: bool  # whether some rule translates addresses: what was done to connections that exist is unknown then
 
 
@@ -57,6 +57,8 @@ class Facts(t.Protocol):
 
     def addresses(self, link: str | None = None) -> list[tuple[bytes, int]]:
         """Addresses of the host, or of one interface: (packed, prefix length)."""
+
+    def links(self) -> list[Link]: ...
 
     def owns(self, address: bytes) -> bool:
         """Whether packets to it end here."""

@@ -112,9 +112,9 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
     if code:
         raise ObserveError(f"nft does not load the ruleset: {' '.join(error.split())[:300]}")
     chains: list[BaseChain] = []
-    tables = nftables.read()
+    tables = nftables.read({link.index: link for link in links})
     chains += tables.base_chains(lambda *_place: None)
-    return judge(questions, facts, Ruleset(chains, [], tables.tracks_marks, tables.translates), Teller(None))
+    return judge(questions, facts, Ruleset(chains, [], True, tables.translates), Teller(None))
 
 
 def _make(netlink: Netlink, link: Link) -> None:

@@ -27,6 +27,9 @@ class Host:
     def link(self, name: str) -> Link | None:
         return LINKS.get(name)
 
+    def links(self) -> list[Link]:
+        return list(LINKS.values())
+
     def link_by_index(self, index: int) -> Link | None:
         return next((link for link in LINKS.values() if link.index == index), None)
 
