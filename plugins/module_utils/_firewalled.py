@@ -18,7 +18,7 @@ MOST_TEXT = 500  # characters of a rule, which may have a large set in it
 
 Absent = t.List[t.Dict[str, str]]
 Record = t.Dict[str, t.Any]
-Dial = t.Tuple[t.Optional[str], str, int]  # source (None: no way there), address, port
+Dial = t.Tuple[t.Optional[str], t.Optional[int], str, int]  # source (None: no way there), local port, address, port
 
 
 def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:
@@ -27,8 +27,9 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     Where a packet is let through, but would not be if conntrack found it invalid, the verdict on that follows. Raises ObserveError.
     """
     begun = time.time()
-    handshakes = [("client", (source, None), (address, port)) for source, address, port in dials if source]
-    own, left_out = _crossings.bounded(t.cast("list[t.Any]", handshakes))
+    own, left_out = _crossings.bounded(
+        [("client", (source, local_port), (address, port)) for source, local_port, address, port in dials if source]
+    )
     for question in own:
         question["uid"] = os.geteuid() if question["direction"] == "out" else None
     asked = [*own, *(order.get("packets") or ())]

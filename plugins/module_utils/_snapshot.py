@@ -61,12 +61,20 @@ class _Snapshot:
         self.absent.append({"what": what, "why": why})
 
 
-def take(order: Order, *, owners: bool, run: Run, destinations: t.Sequence[Destination] = ()) -> tuple[dict[str, t.Any], Absent]:
+def take(
+    order: Order,
+    *,
+    owners: bool,
+    run: Run,
+    destinations: t.Sequence[Destination] = (),
+    local_ports: t.Mapping[tuple[str, int], int | None] | None = None,
+) -> tuple[dict[str, t.Any], Absent]:
     """The snapshot and its `absent` entries; never raises for what cannot be observed.
 
     `order`: the work order, of which ports, addresses, pairs, units and phases are used. `destinations`: those of a client's dials
     once names are resolved; the way to each and the local ports in use towards it are asked for as well.
-    The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations`.
+    The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations` (address, port), from
+    `local_ports` where they have been tried.
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
     (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
     """
@@ -81,7 +89,7 @@ def take(order: Order, *, owners: bool, run: Run, destinations: t.Sequence[Desti
             _network(snapshot, netlink, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
     except ObserveError as error:
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
-    _transport(snapshot, order, owners, run, _firewall(snapshot, order, run, destinations))
+    _transport(snapshot, order, owners, run, _firewall(snapshot, order, run, _ends(destinations, local_ports or {})))
     snapshot.add(
         "ephemeral", lambda: _sockets.ephemeral({(address, port) for _source, address, port in destinations}) if destinations else []
     )
@@ -117,10 +125,14 @@ def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_route
         del links[MOST_LINKS:]
 
 
-def _firewall(snapshot: _Snapshot, order: Order, run: Run, destinations: t.Sequence[Destination]) -> set[int]:
+def _ends(destinations: t.Sequence[Destination], local_ports: t.Mapping[tuple[str, int], int | None]) -> list[tuple[t.Any, ...]]:
+    return [(source, local_ports.get((address, port)), address, port) for source, address, port in destinations]
+
+
+def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tuple[t.Any, ...]]) -> set[int]:
     """Ask the firewall, where there is one; returns the ports to which it sends SYNs on: who listens there decides what becomes of them."""
     hooks = snapshot.parts.get("hooks") or {}
-    if not order.get("packets") and not destinations:
+    if not order.get("packets") and not dials:
         return set()
     if "netfilter" not in hooks or "iptables_legacy" not in hooks:
         snapshot.lacks("firewall", "where the kernel enters it could not be read, see hooks")
@@ -131,9 +143,9 @@ def _firewall(snapshot: _Snapshot, order: Order, run: Run, destinations: t.Seque
     from ansible_collections.threeway.handshake.plugins.module_utils import _firewalled
 
     chosen = {route["remote"]: route["source"] for route in snapshot.parts.get("routes") or ()}
-    dials = [(source or chosen.get(address), address, port) for source, address, port in destinations]
+    own = [(source or chosen.get(address), local_port, address, port) for source, local_port, address, port in dials]
     try:
-        snapshot.add_partial("firewall", lambda: _firewalled.ask(order, dials, run))
+        snapshot.add_partial("firewall", lambda: _firewalled.ask(order, own, run))
     except Exception as error:  # rules unlike all that we know, and a mistake of ours: the rest of the snapshot is worth keeping
         snapshot.lacks("firewall", f"{type(error).__name__}: {error}")
     verdicts = (snapshot.parts.get("firewall") or {}).get("verdicts") or ()

@@ -62,7 +62,8 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         with part(answer, "probes"):
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
-        _snapshot(answer, "after", order, run, owners=False, destinations=destinations)
+        used = {(probe["address"], probe["port"]): probe["local_port"] for probe in reversed(answer["probes"])}
+        _snapshot(answer, "after", order, run, owners=False, destinations=destinations, local_ports=used)
         if order["hops"]:
             with part(answer, "hops"):
                 _locate(answer, silent(resolved, answer["probes"]))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 
-VERDICTS = ("accept", "drop", "reject", "queue", "undecided")
+VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
 When = Literal["before", "after"]
 Identity = tuple[object, ...]
 Crossing = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
@@ -189,6 +189,12 @@ class Rulings:
     def verdict(self, crossing: Crossing, when: When = "after", invalid: bool = False) -> Verdict | None:
         """The verdict on a packet; ``invalid``: had connection tracking found it so."""
         return self._told(when, invalid).get(crossing)
+
+    def all(self) -> Iterator[Verdict]:
+        """Every verdict, before and after."""
+        for firewalls in self.snapshots.values():
+            for firewall in firewalls:
+                yield from firewall.verdicts
 
     def hitting(self, rule: Rule) -> list[Verdict]:
         """The verdicts afterwards on packets that match a rule on their way, or end at it."""

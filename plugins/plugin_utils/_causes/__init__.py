@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import 
     _resolve,
     _routing,
     _socket,
+    _translations,
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import further
@@ -27,6 +28,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *_backlog.CAUSES,
     *_socket.CAUSES,
     *_path.CAUSES,
+    *_translations.CAUSES,
     *_limits.CAUSES,
     *_firewall.CAUSES,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, Leg, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._by_trace import by_trace
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Direction, Place, judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
@@ -17,7 +18,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence impor
 
 
 def _firewall_drop(case: Case) -> Finding | None:
-    return stopped_by(case, "drop")
+    return by_trace(case, "drop") or stopped_by(case, "drop")
 
 
 def _dropped_somehow(case: Case) -> Finding | None:
@@ -70,7 +71,7 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
 
 
 def _firewall_reject(case: Case) -> Finding | None:
-    by_rule = stopped_by(case, "reject")
+    by_rule = by_trace(case, "reject") or stopped_by(case, "reject")
     finding = None if by_rule else _rejected_somehow(case)
     if finding is None:
         return by_rule
@@ -223,41 +224,7 @@ def _swallowers(case: Case) -> list[tuple[Host, str]]:
     return [(via, case.fate.segment or "path.forward") for via in case.vias if via.name == case.fate.host]
 
 
-def _redirected_to_proxy(case: Case) -> Finding | None:
-    """connect() succeeded and no SYN left: a process of the client's own answered."""
-    chains = droppers(case.client, ("output",), case.family)
-    if chains == []:
-        return None
-    unseen = case.server is not None and case.server.saw_everything and not case.arrived
-    return Finding(
-        "likely" if chains else "possible",
-        case.client.name,
-        "client.firewall",
-        f"{case.client.name} redirects the connection to a process of its own; {case.target} never sees it",
-        (
-            case.saw(case.client, "connect()", f"connected, {plural(len(case.subject), 'attempt')}"),
-            case.saw(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),
-            *([case.saw(case.server, "capture", "no SYN of this flow arrived")] if unseen and case.server else []),
-            *([case.saw(case.client, "nfnetlink base chains", f"chains that could: {', '.join(chains[:5])}")] if chains else []),
-        ),
-        leg="syn",
-        fix=Fix(
-            "firewall", case.client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {case.client.name}", "disruptive"
-        ),
-    )
-
-
 CAUSES = (
-    Cause(
-        "redirected_to_proxy",
-        "The client's firewall redirects the connection to a local proxy",
-        ("client.firewall",),
-        ("diverted",),
-        "Argued by elimination: connect() succeeds while the client's complete recording shows no SYN on any interface, and the client "
-        "has output chains that could redirect.",
-        "The SYN leaves through an interface.",
-        _redirected_to_proxy,
-    ),
     Cause(
         "conntrack_full",
         "The connection tracking table is full",
@@ -273,9 +240,9 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         ("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
         "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run. Evaluated without a counter, or without an evaluation: likely, by an error at once with a valid route and "
-        "nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the server's "
-        "own address.",
+        "packets of the run. Evaluated without a counter, or without an evaluation: likely, by an error at once with a valid route "
+        "and nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the "
+        "server's own address.",
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
         _firewall_reject,
         explains=("path_reset", "path_icmp_rejected", "path_drop"),
@@ -285,9 +252,10 @@ CAUSES = (
         "A firewall drops the packet",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
-        "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the packets "
-        "of the run. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no rule was evaluated "
-        "to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path check explains it.",
+        "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
+        "packets of the run. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no rule was "
+        "evaluated to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path check "
+        "explains it.",
         "The rule's counter does not move; its rules, evaluated, let the packet through; no chain on the packet's hooks can drop "
         "anything; a counter of the TCP stack accounts for the packets.",
         _firewall_drop,

@@ -374,52 +374,6 @@ def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
     return Fix("route" if meaning in ("no_route", "loop") else "advice", host, advice[meaning], "advice")
 
 
-def _nat_wrong_target(case: Case) -> Finding | None:
-    """A managed host on the way sends the SYN on to another address than the server's."""
-    for via in case.vias:
-        seen = case.sighting("syn", via, "out")
-        if case.server and seen and seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False:
-            return Finding(
-                "proven",
-                via.name,
-                "path.forward",
-                f"{via.name} translates {case.address} to {seen.packet.dst}, which is not {case.server.name}",
-                (*case.passage(), case.saw(via, "capture", f"the SYN leaves {seen.interface} for {seen.packet.dst}")),
-                leg="syn",
-                detail={"target": seen.packet.dst},
-                fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "disruptive"),
-            )
-    return _translated_at_server(case)
-
-
-def _translated_at_server(case: Case) -> Finding | None:
-    """The server itself answers with a refusal that only what it translates the SYN to can give."""
-    server, answer = case.server, answer_of(case)
-    if server is None or not server.translates("prerouting") or not case.arrived:
-        return None
-    counted = server.delta("Tcp", "OutRsts") or 0
-    refused = case.fate.kind == "reset" and case.listener() is not None and counted >= case.count("rst", server, "out", "server")
-    forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
-    if not refused and not forwarded:
-        return None
-    return Finding(
-        "likely",
-        server.name,
-        "server.firewall",
-        f"{server.name} translates the SYN for {case.target} to another address or port, where "
-        + ("nothing listens" if refused else "nobody answers"),
-        (*case.passage(), case.saw(server, "nfnetlink base chains", "address translation is set up on prerouting")),
-        leg="syn",
-        undecided=(f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
-        fix=Fix(
-            "firewall",
-            server.name,
-            f"correct the translation of tcp/{case.port} on {server.name}, or start what it leads to",
-            "advice",
-        ),
-    )
-
-
 def _nat_not_undone(case: Case) -> Finding | None:
     """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
     sent = case.sighting("syn", case.client, "out")
@@ -624,17 +578,6 @@ CAUSES = (
         "The second column of /proc/net/softnet_stat rises while SYNs do not reach the taps.",
         "The column does not move.",
         _softirq_drop,
-    ),
-    Cause(
-        "nat_wrong_target",
-        "An address translation leads elsewhere",
-        ("path.forward", "server.firewall"),
-        ("lost_syn", "silent", "reset", "icmp", "unanswered"),
-        "The SYN leaves a managed host on the way for an address that is not the server's. At the server itself: likely, when translation "
-        "is set up and the refusal is not one that the listener or the address dialled could give.",
-        "The SYN leaves for the server.",
-        _nat_wrong_target,
-        explains=("path_drop", "path_reset", "firewall_reject", "path_icmp_rejected", "path_icmp_unreachable", "no_listener"),
     ),
     Cause(
         "ecmp_member_bad",

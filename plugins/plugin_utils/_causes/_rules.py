@@ -22,7 +22,7 @@ def stopped_by(case: Case, wanted: str) -> Finding | None:
     for place in suspects(case):
         ruling = judged(case, place)
         if ruling is not None and ruling.verdict == wanted and answered_so(case, place, ruling):
-            return _stopped(case, place, ruling)
+            return stopped(case, place, ruling)
     return None
 
 
@@ -35,7 +35,8 @@ def answered_so(case: Case, place: Place, ruling: Verdict) -> bool:
     return case.fate.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
 
 
-def _stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
+def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
+    """The finding that the firewall's rules stop the packet at a place."""
     host, how = place.host, with_what(ruling)
     if ruling.rule is None:
         return Finding(
@@ -64,7 +65,9 @@ def _stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
 
 
 def capped(case: Case, place: Place, weighed: Proof) -> Proof:
-    """Without recordings that show how far the packet came, a counter that fits is not proof."""
+    """Without recordings that show how far the packet came, a counter that fits is not proof; what the kernel traced is."""
+    if weighed.traced:
+        return weighed
     blind = case.fate.kind == "silent" or (place.direction == "forward" and case.fate.host != place.host.name and place.leg != "syn")
     return replace(weighed, certainty="likely") if blind and weighed.certainty == "proven" else weighed
 
@@ -103,9 +106,9 @@ def _origin(origin: object) -> Iterator[str]:
             yield f"{str(key).replace('_', ' ')} {value}"
 
 
-def told(ruling: Verdict, weighed: Proof | None) -> dict[str, object]:
-    """The rules on the packet's way, part by part, for reports."""
-    rule = ruling.rule
+def told(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
+    """The rules on the packet's way, part by part, for reports; ``rule``: the one that matters, where it is not the deciding one."""
+    rule = rule or ruling.rule
     return {
         "verdict": ruling.verdict,
         "undecided_because": ruling.undecided_because,

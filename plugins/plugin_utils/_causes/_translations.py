@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Firewalls that send the SYN elsewhere: to a proxy, to another host, to a port where nobody listens."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import droppers
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rewritten, Rule, Verdict
+
+_TRANSLATES = re.compile(r"\b(dnat|redirect|netmap|tproxy)\b", re.IGNORECASE)
+_ANYWHERE = ("127.0.0.1", "::1")
+
+
+def _redirected_to_proxy(case: Case) -> Finding | None:
+    """connect() succeeded and no SYN left: a process of the client's own answered."""
+    chains = droppers(case.client, ("output",), case.family)
+    if chains == []:
+        return None
+    client, place = case.client, Place(case.client, "syn", "out", "client.firewall")
+    ruling = judged(case, place)
+    target, rule = _translation(ruling, case.address, case.port)
+    connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
+    unseen = case.server is not None and case.server.saw_everything and not case.arrived
+    against: tuple[Evidence, ...] = ()
+    if ruling and ruling.verdict == "accept" and target is None:
+        against = (case.saw(client, "firewall", "evaluated: its rules send the SYN nowhere else"),)
+    if rule and target:
+        summary = f"{rule.name} on {client.name} redirects the connection to {_socket(target)}; {case.target} never sees it"
+    else:
+        summary = f"{client.name} redirects the connection to a process of its own; {case.target} never sees it"
+    return Finding(
+        "proven" if connections and connections[0] and rule else "possible" if against or not chains else "likely",
+        client.name,
+        "client.firewall",
+        summary,
+        (
+            *((connections[1],) if connections else ()),
+            case.saw(client, "connect()", f"connected, {plural(len(case.subject), 'attempt')}"),
+            case.saw(client, "capture", f"no SYN for {case.target} left {client.name}"),
+            *([case.saw(case.server, "capture", "no SYN of this flow arrived")] if unseen and case.server else []),
+            *([case.saw(client, "nfnetlink base chains", f"chains that could: {', '.join(chains[:5])}")] if chains and not rule else []),
+            *(kept_by(client, rule) if rule else ()),
+        ),
+        against=against,
+        leg="syn",
+        detail=told(ruling, None, rule) if ruling else {},
+        fix=Fix("firewall", client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {client.name}", "disruptive"),
+    )
+
+
+def _dialled(case: Case, ruling: Verdict | None) -> list[Probe]:
+    """Every attempt of the run for which the client's firewall was asked this question."""
+    if ruling is None:
+        return []
+    return [probe for probe in case.client.probes if (probe.address, probe.port) == (ruling.destination, ruling.port)]
+
+
+def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewritten | None, Rule | None]:
+    """Where a packet for that end is sent instead, and the rule that does it, where it is one rule."""
+    if ruling is None or ruling.rewritten is None or (ruling.rewritten.destination, ruling.rewritten.port) == (address, port):
+        return None, None
+    rules = [step.rule for step in ruling.path if step.rule and step.matched and _TRANSLATES.search(step.effect or "")]
+    return ruling.rewritten, rules[-1] if rules else None
+
+
+def _connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:
+    """Whether a translating rule's counter rose by the connections: it sees the first packet of each alone."""
+    rise = host.rulings.rise(rule) if rule else None
+    if rule is None or rise is None:
+        return None
+    fits = 0 < wanted == rise.by
+    said = f"{rule.name}: counter {rise.before} -> {rise.after}, {plural(wanted, 'connection')} of this run"
+    return fits, Evidence(host.name, "nftables" if rule.handle is not None else "iptables", said)
+
+
+def _socket(target: Rewritten) -> str:
+    address = f"[{target.destination}]" if ":" in target.destination else target.destination
+    return f"{address}:{target.port}"
+
+
+def _nat_wrong_target(case: Case) -> Finding | None:
+    """A managed host on the way sends the SYN on to another address than the server's, or to a port where it does not listen."""
+    for via in case.vias:
+        seen = case.sighting("syn", via, "out")
+        if case.server is None or seen is None or seen.packet.tcp is None:
+            continue
+        elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False
+        dead = seen.packet.tcp.dport != case.port and case.fate.kind == "reset" and case.listeners_on_port() == []
+        if not elsewhere and not dead:
+            continue
+        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
+        _target, rule = _translation(ruling, case.address, case.port)
+        name = case.server.name
+        whither = (
+            f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {seen.packet.tcp.dport} of {name}, where nothing listens"
+        )
+        return Finding(
+            "proven",
+            via.name,
+            "path.forward",
+            f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {whither}",
+            (
+                *case.passage(),
+                case.saw(via, "capture", f"the SYN leaves {seen.interface} for {seen.packet.dst} port {seen.packet.tcp.dport}"),
+                *(kept_by(via, rule) if rule else ()),
+            ),
+            leg="syn",
+            detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": seen.packet.tcp.dport},
+            fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "disruptive"),
+        )
+    return _translated_at_server(case)
+
+
+def _translated_at_server(case: Case) -> Finding | None:
+    """The server itself answers with a refusal that only what it translates the SYN to can give."""
+    server, answer = case.server, answer_of(case)
+    if server is None or not server.translates("prerouting") or not case.arrived:
+        return None
+    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
+    target, rule = _translation(ruling, case.server_address, case.server_port)
+    if ruling is not None and ruling.verdict == "accept" and target is None:
+        return None  # its rules were evaluated, and send the SYN nowhere else
+    counted = server.delta("Tcp", "OutRsts") or 0
+    by_tcp = case.fate.kind == "reset" and counted >= max(1, case.count("rst", server, "out", "server"))
+    dead = (
+        target is not None and (target.destination in _ANYWHERE or server.owns(target.destination) is True) and not _listens(server, target)
+    )
+    refused = by_tcp and (dead if target else case.listener() is not None)
+    forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
+    gone = target is not None and server.owns(target.destination) is False and case.fate.kind in ("unanswered", "icmp", "reset", "silent")
+    if not refused and not forwarded and not gone:
+        return None
+    connections = _connections(server, rule, _distinct_syns(case, server)) if rule else None
+    where = "where nothing listens" if refused else "where nobody answers"
+    named = f"{rule.name} on {server.name}" if rule else server.name
+    return Finding(
+        "proven" if refused and connections and connections[0] else "likely",
+        server.name,
+        "server.firewall",
+        f"{named} translates the SYN for {case.target} to {_socket(target) if target else 'another address or port'}, {where}",
+        (
+            *((connections[1],) if connections else ()),
+            *case.passage(),
+            *([case.saw(server, "inet_diag", f"nothing listens on {_socket(target)}")] if refused and target else []),
+            *([] if rule else [case.saw(server, "nfnetlink base chains", "address translation is set up on prerouting")]),
+            *(kept_by(server, rule) if rule else ()),
+        ),
+        leg="syn",
+        detail=told(ruling, None, rule) if ruling else {},
+        undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
+        fix=Fix(
+            "firewall",
+            server.name,
+            f"correct the translation of tcp/{case.port} on {server.name}, or start what it leads to",
+            "advice",
+        ),
+    )
+
+
+def _listens(server: Host, target: Rewritten) -> bool:
+    """Whether somebody listens where the SYN is sent, as far as listeners are known."""
+    listeners = server.snapshot.listeners if server.snapshot else None
+    return listeners is None or any(listener.port == target.port for listener in listeners)
+
+
+def _distinct_syns(case: Case, server: Host) -> int:
+    """The connections that the run asked the server for at this end."""
+    syn, arrivals = case.syn_at_server, case.totals.arrivals.get(server.name)
+    if syn is None or syn.tcp is None or arrivals is None:
+        return 0
+    seen = arrivals.of(("syn", syn.src, syn.dst, "to", syn.tcp.dport))
+    return len({(each.packet.tcp.sport, each.packet.tcp.seq) for each in seen if each.packet.tcp})
+
+
+CAUSES = (
+    Cause(
+        "nat_wrong_target",
+        "An address translation leads elsewhere",
+        ("path.forward", "server.firewall"),
+        ("lost_syn", "silent", "reset", "icmp", "unanswered"),
+        "The SYN leaves a managed host on the way for an address that is not the server's, or for a port of the server where nothing "
+        "listens. At the server itself: a rule, evaluated, translates the SYN to a port where nothing listens, its counter rises by the "
+        "connections, and TCP refuses them; without a counter, or without the rule's name, likely.",
+        "The SYN leaves for the server; the rules, evaluated, translate nothing.",
+        _nat_wrong_target,
+        explains=("path_drop", "path_reset", "firewall_reject", "path_icmp_rejected", "path_icmp_unreachable", "no_listener"),
+    ),
+    Cause(
+        "redirected_to_proxy",
+        "The client's firewall redirects the connection to a local proxy",
+        ("client.firewall",),
+        ("diverted",),
+        "connect() succeeds while the client's complete recording shows no SYN on any interface, a rule, evaluated, redirects the SYN, and "
+        "its counter rises by the connections. Without a counter, or by elimination where output chains could redirect: likely.",
+        "The SYN leaves through an interface; the rules, evaluated, send it nowhere else.",
+        _redirected_to_proxy,
+    ),
+)
