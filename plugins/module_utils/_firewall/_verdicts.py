@@ -130,7 +130,7 @@ def _decisive(explored: Explored, teller: Teller) -> Reference | None:
         return teller.rule(outcome.rule)
     if outcome.verdict != "accept":
         return teller.policy(outcome.chain, outcome.verdict) if outcome.chain else None
-    accepting = [step.rule for step in explored.first.path if step.rule and step.matched and step.effect == "accept"]
+    accepting = [step.rule for step in explored.first.path if step.rule and _accepts(step)]
     return teller.rule(accepting[-1]) if accepting else None
 
 
@@ -140,16 +140,19 @@ def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Expl
     if outcome is None or outcome.verdict not in ("drop", "reject") or outcome.rule is None:
         return []
     instead = without((outcome.rule,))
-    return [
-        step.rule
-        for step in instead.first.path[-1:]
-        if instead.outcome
-        and instead.outcome.verdict == "accept"
-        and step.rule
-        and step.matched
-        and step.effect == "accept"
-        and step.chain == outcome.chain
-    ]
+    if instead.outcome is None or instead.outcome.verdict != "accept":
+        return []
+    place = _hook(outcome.chain or {})
+    return [step.rule for step in instead.first.path if step.rule and _accepts(step) and _hook(step.chain) == place]
+
+
+def _accepts(step: Step) -> bool:
+    return bool(step.matched and step.effect and step.effect.endswith("accept"))
+
+
+def _hook(chain: Reference) -> tuple[t.Any, ...]:
+    """The base chain that a rule was reached from."""
+    return tuple(chain.get(name) for name in ("family", "table", "hook", "priority"))
 
 
 def _rewritten(packet: Packet) -> Answer | None:

@@ -149,6 +149,8 @@ class Chain:
 
     def _evaluate(self, rule: Rule, at: Context, reference: Reference) -> Effect | None:
         """One rule's verdict; None: on with the next rule."""
+        if rule in at.evaluation.ignored:
+            return None
         at.begin(rule)
         other = rule.compat()
         if other is not None:

@@ -135,7 +135,7 @@ class _Run:
         policy = (self._base.rules(self._base.name).policy or "ACCEPT").lower()
         if policy not in ("accept", "drop"):
             raise UnsupportedError(f"{self._base.name} has the policy {policy[:40]!r}, which we do not know")
-        self._evaluation.step(Step(self._base.reference, None, True, None, policy))
+        self._evaluation.step(Step(self._base.reference, None, True, None, f"policy {policy}"))
         return Outcome(policy, None, self._base.reference)
 
     def _next(self, rules: Rules, start: int) -> tuple[int, Evaluated | None]:
@@ -164,6 +164,8 @@ class _Run:
 
     def _evaluate(self, rules: Rules, at: int) -> Evaluated:
         rule = rules[at]
+        if rule in self._evaluation.ignored:
+            return Evaluated(False)
         evaluated = rule.evaluate(self._packet, self._evaluation, self._base.hook)
         told = evaluated.told or _in_words(evaluated)
         self._evaluation.step(Step(self._base.reference_of(rules.name), rule, evaluated.matched, evaluated.stopped, told))
