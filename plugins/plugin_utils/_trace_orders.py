@@ -6,28 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, Flow
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES, Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import DEGRADING, examine
 
-MAX_FLOWS = 32  # pairs of addresses per host: as many as a host's table takes
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
 
 Orders = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Flow:
-    """How a handshake looks at one host: C(Flow) of module_utils/_trace_table.py."""
-
-    client: str
-    server: str
-    port: int
-    ack: bool
 
 
 @dataclass
@@ -35,7 +25,7 @@ class _Part:
     """What one host has to do."""
 
     watches: bool = False
-    flows: dict[_Flow, None] = field(default_factory=dict)
+    flows: dict[Flow, None] = field(default_factory=dict)
     dials: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
     left_out: int = 0
 
@@ -80,7 +70,7 @@ def _answered(host: Host) -> bool:
     return host.snapshot is not None or host.sightings is not None
 
 
-def _flows(case: Case, host: Host) -> list[_Flow]:
+def _flows(case: Case, host: Host) -> list[Flow]:
     """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
     ack = case.fate.kind in ("lost_ack", "ignored_ack")
     found: dict[tuple[str, str, int], None] = {}
@@ -95,7 +85,7 @@ def _flows(case: Case, host: Host) -> list[_Flow]:
             for seen in row.seen:
                 if seen.host == host.name and seen.packet.tcp:
                     found[seen.packet.dst, seen.packet.src, seen.packet.tcp.sport] = None
-    return [_Flow(client, server, port, ack) for client, server, port in found]
+    return [Flow(client, server, port, ack) for client, server, port in found]
 
 
 def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
@@ -107,7 +97,7 @@ def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
         "trace_seconds": order["recorder_seconds"],
         "patience": 0.0,
         "settle": order["settle"],
-        "trace": [asdict(flow) for flow in part.flows],
+        "trace": [flow._asdict() for flow in part.flows],
         "left_out": part.left_out,
         "dials": list(part.dials.values()),
     }

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""How sure an evaluated rule is: its counter against the packets of the whole run that must have hit it."""
+"""How sure an evaluated rule is: the kernel's trace, or its counter against the packets of the whole run that must have hit it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rise, Rule, Verdict
 
@@ -25,10 +26,27 @@ class Proof:
     evidence: tuple[Evidence, ...] = ()
     against: tuple[Evidence, ...] = ()
     counter: dict[str, object] | None = None
+    traced: bool = False
+    """Whether the kernel itself named the rule."""
 
 
 def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool = False) -> Proof:
-    """Weigh the counter of a rule that, evaluated, decides on the packet at a place. ``invalid``: as an invalid packet."""
+    """How sure it is that a rule decides on the packet at a place: the kernel's own trace says it, or else the rule's counter.
+
+    ``invalid``: as an invalid packet.
+    """
+    counted = _by_counter(case, place, ruling, rule, invalid)
+    seen = stop(case, place)
+    if seen is None:
+        return counted
+    if is_rule(seen, rule):
+        certainty: Certainty = "likely" if seen.passed else "proven"
+        return replace(counted, certainty=certainty, evidence=(seen.evidence(), *counted.evidence), traced=True)
+    return replace(counted, certainty="possible", against=(seen.evidence(), *counted.against))
+
+
+def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool) -> Proof:
+    """Weigh the counter of a rule that, evaluated, decides on the packet at a place."""
     host, rise = place.host, place.host.rulings.rise(rule)
     then = verdict(case, place, "before", invalid)
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):

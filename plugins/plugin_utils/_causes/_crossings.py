@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Leg
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import cleared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Verdict, When
 
@@ -78,6 +79,8 @@ def _took_in(case: Case, place: Place) -> bool:
 
 def passed(case: Case, place: Place) -> bool:
     """Whether a packet of the attempts demonstrably got through the host's firewall there."""
+    if cleared(case, place):
+        return True
     host, attempts = place.host, case.subject or case.attempts
     kinds: dict[Leg, tuple[str, ...]] = {"syn": ("syn",), "syn_ack": ("syn_ack",), "ack": ("ack", "fin", "data")}
     sender = "server" if place.leg == "syn_ack" else "client"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import TABLE_PREFIX
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import BaseChain, Host
 
 RECEIVING = ("ingress", "prerouting", "input")
@@ -29,6 +30,8 @@ def droppers(host: Host, hooks: tuple[str, ...], family: int) -> list[str] | Non
 
 def _may_drop(chain: BaseChain, hooks: tuple[str, ...], family: int) -> bool:
     harmless = chain.policy in (None, "accept") and chain.rules == 0
+    if chain.table.startswith(TABLE_PREFIX):  # of another diagnosis at the same time: it drops nothing
+        return False
     return chain.hook in hooks and chain.family in _FAMILIES[family] and not harmless
 
 

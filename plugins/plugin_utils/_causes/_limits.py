@@ -24,7 +24,7 @@ def _rate_limited(case: Case) -> Finding | None:
     """The evaluation hangs on a limit, and packets were lost (or refused) right there."""
     for place in suspects(case):
         ruling = judged(case, place)
-        if ruling is None or ruling.verdict != "undecided" or not _LIMITS.search(ruling.undecided_because or ""):
+        if ruling is None or not hangs_on_a_limit(ruling):
             continue
         host, rule = place.host, _hinge(ruling)
         some = case.completed or len(case.subject) < len(case.attempts)
@@ -47,6 +47,11 @@ def _rate_limited(case: Case) -> Finding | None:
             fix=Fix("firewall", host.name, f"raise the limit in {rule.name if rule else 'the firewall'} on {host.name}", "advice"),
         )
     return None
+
+
+def hangs_on_a_limit(ruling: Verdict) -> bool:
+    """Whether the evaluation is undecided for a limit, a count or a random number."""
+    return ruling.verdict == "undecided" and bool(_LIMITS.search(ruling.undecided_because or ""))
 
 
 def _hinge(ruling: Verdict) -> Rule | None:

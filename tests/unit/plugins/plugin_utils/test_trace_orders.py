@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _trace_table
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _trace_orders
+from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, Flow
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import MAX_FLOWS, trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
 from tests.faults._recorded import load
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
@@ -104,7 +103,7 @@ def test_only_the_address_that_fails() -> None:
 def test_a_server_that_recorded_nothing_is_asked_by_the_addresses_that_the_client_knows() -> None:
     plan, found = read("firewall_drop.server-output")
     found["db1"]["close"]["evidence"]["recording"] = None
-    assert orders(plan, found)["db1"]["trace"] == [asdict(_trace_orders._Flow(*flow()))]
+    assert orders(plan, found)["db1"]["trace"] == [Flow(*flow())._asdict()]
 
 
 def test_a_host_that_never_answered_is_not_asked_again() -> None:
@@ -123,6 +122,5 @@ def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
     found["web1"]["try"]["evidence"]["probes"] = [{**copy.deepcopy(probe), "dial": entry.dial, "port": entry.port} for entry in entries]
     found["web1"]["try"]["evidence"]["recording"] = found["db1"]["close"]["evidence"]["recording"] = None
     made = orders(replace(plan, entries=tuple(entries)), found)
-    assert MAX_FLOWS == _trace_table.MAX_FLOWS
     assert [(len(order["trace"]), len(order["dials"])) for order in made.values()] == [(MAX_FLOWS, 0), (MAX_FLOWS, MAX_FLOWS)]
     assert max(order["left_out"] for order in made.values()) == 8

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The rule that the kernel's own trace names, whatever an evaluation says."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits import hangs_on_a_limit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import invalid_ruling, kept_by, opening, stopped, told
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import TracedRule
+
+_REFUSED = ("refused_locally", "reset", "icmp")
+
+
+def by_trace(case: Case, wanted: str) -> Finding | None:
+    """The first place at which the kernel saw the packet stopped by a rule: ``wanted`` is drop or reject, which it calls drop as well.
+
+    Rules that stop only what conntrack finds invalid, or what is over a limit, are other causes'.
+    """
+    invalid = invalid_ruling(case)
+    for place in suspects(case):
+        seen, ruling = stop(case, place), judged(case, place)
+        if seen is None or seen.verdict != "drop":
+            continue
+        if (ruling and hangs_on_a_limit(ruling)) or (invalid and is_rule(seen, invalid[2])):
+            return None
+        if ruling and ruling.rule and ruling.stops and is_rule(seen, ruling.rule):
+            return stopped(case, place, ruling) if ruling.verdict == wanted else None
+        rule = _known(case, place, seen)
+        rejects = case.fate.kind in _REFUSED or (rule is not None and "reject" in rule.text.lower())
+        return _named(case, place, seen, rule, ruling) if rejects == (wanted == "reject") else None
+    return None
+
+
+def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
+    """The rule as an evaluation of any packet of the run told it."""
+    told = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
+    return next((rule for rule in told if is_rule(seen, rule)), None)
+
+
+def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None) -> Finding:
+    host = place.host
+    name = rule.name if rule else seen.text
+    against: tuple[Evidence, ...] = ()
+    if ruling is not None and ruling.verdict != "undecided":
+        other = f" by {ruling.rule.name}" if ruling.rule else ""
+        against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
+    return Finding(
+        "likely" if seen.passed else "proven",
+        host.name,
+        place.segment,
+        f"{name} on {host.name} {'rejects' if case.fate.kind in _REFUSED else 'drops'} {place.packet}",
+        (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
+        against=against,
+        leg=place.leg,
+        detail={**(told(ruling, None) if ruling else {}), "rule": {"name": name, "handle": seen.handle, "number": seen.number}},
+        fix=opening(case, host),
+    )
