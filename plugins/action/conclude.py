@@ -13,6 +13,9 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
@@ -35,6 +38,11 @@ class ActionModule(ActionBase):
             argument_spec={
                 "report_dir": {"type": "str", "required": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+                "history": {"type": "str", "default": "", "no_log": True},
+                "history_days": {"type": "int", "default": 400},
+                "webhook": {"type": "str", "default": "", "no_log": True},
+                "webhook_timeout": {"type": "float", "default": 5.0},
+                "webhook_causes": {"type": "bool", "default": False},
             }
         )
         files = EvidenceFiles(str(arguments["report_dir"]))
@@ -49,12 +57,28 @@ class ActionModule(ActionBase):
         display.display("\n" + _terminal.render(conclusion.report, width=_width(), style=style))
         summary = conclusion.report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written)
+        result.update(_keep(conclusion.report, plain(arguments)))
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
         if counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
         else:
             result["msg"] = f"The report is {written[0]}."
         return result
+
+
+def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Record and tell, as far as that is wanted. Whatever goes wrong with it, the diagnosis stands."""
+    wanted = Wanted(*(arguments[name] for name in ("history", "history_days", "webhook", "webhook_timeout", "webhook_causes")))
+    if not wanted.history and not wanted.webhook:
+        return {}
+    try:
+        return {"changes_told": keep(report, wanted)}
+    except HistoryError as error:
+        why = str(error)
+    except Exception as error:
+        why = f"The history failed unexpectedly ({type(error).__name__}): this is a fault of the collection, please report it."
+    display.warning(why)
+    return {"history_failure": why}
 
 
 def _width() -> int | None:

@@ -38,9 +38,39 @@ options:
     type: str
     choices: [never, broken, degraded]
     default: never
+  history:
+    description:
+      - Where to record the report, which is the path of a file of SQLite, or the URL of a database of PostgreSQL such as
+        C(postgresql://user@db.example.org/handshakes). Empty for nowhere.
+      - It needs SQLAlchemy on the controller, and psycopg for PostgreSQL.
+      - If the report cannot be recorded, there is a warning, and nothing fails.
+    type: str
+    default: ""
+  history_days:
+    description:
+      - The days after which runs are deleted from O(history), V(0) for never.
+    type: int
+    default: 400
+  webhook:
+    description:
+      - The URL that a JSON document is posted to when the status of a flow is not the one that was told last. It needs O(history).
+      - If it does not answer with success in three tries, there is a warning, nothing fails, and the next run tells it what is still new.
+    type: str
+    default: ""
+  webhook_timeout:
+    description:
+      - The seconds to wait for an answer, for each try.
+    type: float
+    default: 5.0
+  webhook_causes:
+    description:
+      - Whether to tell also that the decisive cause of a flow has changed where its status has not.
+    type: bool
+    default: false
 seealso:
   - module: threeway.handshake.plan
   - module: threeway.handshake.vantage
+  - module: threeway.handshake.history_info
 """
 
 EXAMPLES = r"""
@@ -74,4 +104,14 @@ files:
   type: list
   elements: str
   sample: [handshake-report/report.json, handshake-report/captures/web-to-db.pcapng]
+changes_told:
+  description: How many changes the webhook was told.
+  returned: when the report was recorded
+  type: int
+  sample: 1
+history_failure:
+  description: Why the report could not be recorded, or the webhook not be told.
+  returned: when that failed
+  type: str
+  sample: "The webhook at https://hooks.example.org answered 404: see whether its URL is right."
 """

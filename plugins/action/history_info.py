@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.history_info; its documentation stands in plugins/modules/history_info.py."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import ANSIBLE_COLOR
+from ansible.utils.display import Display
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+
+_WIDTH = 160
+"""Columns of the table where there is no terminal."""
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "history": {"type": "str", "required": True, "no_log": True},
+                "flow": {"type": "str", "default": ""},
+                "client": {"type": "str", "default": ""},
+                "server": {"type": "str", "default": ""},
+                "since": {"type": "str", "default": "30d"},
+                "flap_window": {"type": "str", "default": "24h"},
+                "flap_changes": {"type": "int", "default": 4},
+                "show": {"type": "bool", "default": False},
+            }
+        )
+        arguments = plain(arguments)
+        try:
+            answer = _answer(arguments)
+        except HistoryError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        if arguments["show"]:
+            style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+            width = shutil.get_terminal_size((_WIDTH, 24)).columns
+            display.display("\n" + _table.render(answer["flows"], answer["since"], width, style))
+        return {**result, "changed": False, **answer}
+
+
+def _answer(arguments: dict[str, Any]) -> dict[str, Any]:
+    now = time.time()
+    since = _document.ago(arguments["since"], now, "since")
+    window = _document.Window(since, _document.ago(arguments["flap_window"], now, "flap_window"), max(arguments["flap_changes"], 1))
+    with Database(arguments["history"]).reading() as connection:
+        flows = _ask.named(connection, _ask.Wanted(arguments["flow"], arguments["client"], arguments["server"]))
+        histories = _ask.histories(connection, flows)
+        changes = _ask.changes(connection, flows, since)
+        not_held = _ask.not_held(connection)
+    names = {flow.key: _document.name_document(flow) for flow in flows}
+    return {
+        "since": _document.iso(int(since)),
+        "flows": [_document.flow_document(history, window) for history in histories],
+        "changes": [_document.change_document(change) for change in changes],
+        "fixes_not_held": [
+            {**names[key], "code": code, "host": host, "times": times} for (key, code, host), times in not_held.items() if key in names
+        ],
+    }

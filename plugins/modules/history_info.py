@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: history_info
+short_description: What became of handshakes from run to run
+version_added: 0.1.0
+description:
+  - Reads the history that diagnoses were recorded in, and tells for each flow its state, since when it has it, when it went down
+    and was mended, how often it did so, and the share of time in which it worked.
+  - A flow works while it is V(ok) or V(degraded), because its handshakes complete then. It is down while it is V(broken).
+    Runs that found it V(undetermined) tell neither.
+    They begin no outage and end none.
+  - What a run found holds until the next run finds something else. The more often runs are made, the more precise all times are.
+  - Runs on the controller.
+author:
+  - The threeway.handshake authors (@threeway)
+requirements:
+  - SQLAlchemy >= 2.0 on the controller
+  - psycopg >= 3.1 on the controller, for PostgreSQL
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Runs the same in check mode, because it changes nothing.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  history:
+    description:
+      - The path of a file of SQLite, or the URL of a database of PostgreSQL, such as C(postgresql://user@db.example.org/handshakes).
+      - A password in it is not shown. It can also stand in C(~/.pgpass).
+    type: str
+    required: true
+  flow:
+    description:
+      - A pattern as a shell has it, which the names of flows must match.
+    type: str
+    default: ""
+  client:
+    description:
+      - A pattern that the client of a flow must match.
+    type: str
+    default: ""
+  server:
+    description:
+      - A pattern that the server of a flow, or the address that its client dials, must match.
+    type: str
+    default: ""
+  since:
+    description:
+      - From when on outages, flaps, time to mend, availability and changes are told.
+      - Either how long ago that is, such as V(90m), V(24h), V(7d), V(4w), or a time in ISO 8601, which is UTC if it does not say otherwise.
+      - The state and since when a flow has it do not depend on it.
+    type: str
+    default: 30d
+  flap_window:
+    description:
+      - The time up to now in which a flow must have gone down or come back up O(flap_changes) times to be called flapping.
+        It is written as O(since) is.
+    type: str
+    default: 24h
+  flap_changes:
+    description:
+      - How often a flow must have gone down or come back up within O(flap_window) to be called flapping.
+    type: int
+    default: 4
+  show:
+    description:
+      - Whether to show a table of the flows, those with trouble first.
+    type: bool
+    default: false
+seealso:
+  - module: threeway.handshake.conclude
+"""
+
+EXAMPLES = r"""
+- name: See what became of the flows of the databases this week
+  threeway.handshake.history_info:
+    history: /var/lib/handshake/history.db
+    server: db*
+    since: 7d
+    show: true
+  delegate_to: localhost
+  run_once: true
+  register: history
+
+- name: Fail when one of them comes and goes
+  ansible.builtin.assert:
+    that: history.flows | selectattr('flapping') is none
+"""
+
+RETURN = r"""
+since:
+  description: The time from which on things are counted, in ISO 8601.
+  returned: success
+  type: str
+  sample: "2026-10-22T04:00:00Z"
+flows:
+  description: The flows that match, by name. Times are UTC in ISO 8601.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the flow.
+      type: str
+      sample: web-to-db
+    client:
+      description: The inventory name of the client.
+      type: str
+      sample: web1
+    server:
+      description: The inventory name of the server, null if it is not managed.
+      type: str
+      sample: db1
+    address:
+      description: What the client dials.
+      type: str
+      sample: 192.0.2.21
+    port:
+      description: The port.
+      type: int
+      sample: 5432
+    status:
+      description: What the last run found.
+      type: str
+      sample: broken
+    since:
+      description: The first run of those in a row that found this status.
+      type: str
+      sample: "2026-11-21T02:00:00Z"
+    last_run:
+      description: The last run.
+      type: str
+      sample: "2026-11-21T04:00:00Z"
+    runs:
+      description: How many runs are recorded.
+      type: int
+      sample: 2880
+    last_good:
+      description: The last run before the latest outage that found the flow working. It went down after that.
+      type: str
+      sample: "2026-11-21T01:45:00Z"
+    first_bad:
+      description: The first run that found the flow down in the latest outage, null without an outage.
+      type: str
+      sample: "2026-11-21T02:00:00Z"
+    mended:
+      description: The first run that found it working after that, null while it is down.
+      type: str
+    time_to_mend_seconds:
+      description: The time from C(first_bad) to C(mended) for the latest outage that was mended.
+      type: int
+      sample: 2700
+    mean_time_to_mend_seconds:
+      description: The mean of these times over all outages that were mended.
+      type: int
+      sample: 1800
+    outages:
+      description: All outages since O(since), the oldest first, with C(last_good), C(first_bad), C(mended), C(seconds) and C(cause).
+      type: list
+      elements: dict
+    flaps:
+      description: How often the flow went down or came back up.
+      type: int
+      sample: 3
+    flapping:
+      description: Whether that was O(flap_changes) times or more within O(flap_window).
+      type: bool
+      sample: false
+    availability:
+      description: The share of the time between runs for which the flow worked, null where no two runs tell.
+      type: float
+      sample: 0.999306
+    last_cause:
+      description: The decisive cause that was found last, with C(code), C(host), C(certainty) and C(summary), null without one.
+      type: dict
+      sample: {"code": "no_listener", "host": "db1", "certainty": "proven", "summary": "nothing listens on 192.0.2.21:5432"}
+changes:
+  description: What was changed on hosts since O(since) for these flows, the oldest first, with C(run), C(finished), C(code), C(host),
+    C(kind), C(outcome), C(summary) and C(flows).
+  returned: success
+  type: list
+  elements: dict
+fixes_not_held:
+  description: How many C(times) a fix was kept, and then the flow was found broken again by the same cause on the same host, or was fixed
+    again.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "web-to-db", "client": "web1", "server": "db1", "address": "192.0.2.21", "port": 5432, "code": "no_listener",
+    "host": "db1", "times": 2}]
+"""
