@@ -29,7 +29,7 @@ class Evaluated(t.NamedTuple):
 class CompatRule(t.Protocol):
     """A rule of iptables-nft, told by `iptables-nft-save`: all of its conditions and its target."""
 
-    def evaluate(self, packet: Packet, evaluation: Evaluation) -> Evaluated:
+    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None) -> Evaluated:
         """Whether it matches, and what follows; rewrites the packet as its target does. It adds no step: the caller does."""
 
     def reference(self) -> Reference: ...

@@ -72,10 +72,9 @@ class Evaluation:
         self.choices: list[bool] = []
         self.reasons: list[str] = []
         self._known: dict[object, int] = {}
-        self.memory: dict[object, object] = {}  # what rules on the way did to what later rules ask for, besides the packet
+        self.memory: dict[object, t.Any] = {}  # what rules on the way did to what later rules ask for, besides the packet
         self.path: list[Step] = []
         self.passed = 0  # rules that did not match and are not told
-        self.notes: dict[t.Any, t.Any] = {}  # what rules leave for later ones besides the packet: elements that they added to sets
 
     def choose(self, reason: str, key: object = None) -> bool:
         """Whether an unknown condition holds. `reason` says what is unknown: "limit rate 5/second", "ip ttl < 5".

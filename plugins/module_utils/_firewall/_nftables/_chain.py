@@ -14,7 +14,8 @@ from .._bits import Value
 from .._effect import CompatRule, Effect
 from .._evaluation import MOST_STEPS, Outcome, Part, Reference, Step, UnsupportedError
 from . import _text
-from ._context import BREAK, Context
+from ._ahead import look_ahead
+from ._context import BREAK, Context, SettledError
 from ._decode import decode_all
 from ._endings import Xtables
 from ._index import Index
@@ -82,6 +83,10 @@ class Rule:
         described = self.described()
         at = described.belongs[position] if position < len(described.belongs) else -1
         return Part(at, described.seen(position, seen)) if at >= 0 else None
+
+    def look_ahead(self, at: Context) -> None:
+        """Raise SettledError where an unknown in this rule does not matter."""
+        look_ahead(at, self.expressions)
 
     def described(self) -> _text.Described:
         if self._described is None:
@@ -156,10 +161,15 @@ class Chain:
         if other is not None:
             return _foreign(rule, other, at, reference)
         result: Effect | None = None
-        for at.position, expression in enumerate(rule.expressions):
-            result = expression.run(at)
-            if result is not None:
-                break
+        try:
+            for at.position, expression in enumerate(rule.expressions):
+                result = expression.run(at)
+                if result is not None:
+                    break
+        except SettledError as settled:
+            at.guessed = at.guessed or settled.position is None
+            if settled.position is not None:
+                result, at.position, at.seen = BREAK, settled.position, settled.seen
         if result == BREAK:
             if len(at.evaluation.path) < MOST_STEPS:
                 at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped()))
@@ -185,7 +195,7 @@ def _expressions(body: bytes) -> bytes:
 
 def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -> Effect | None:
     """A rule of iptables-nft that has xtables matches or targets in it."""
-    found = other.evaluate(at.packet, at.evaluation)
+    found = other.evaluate(at.packet, at.evaluation, at.hook)
     matched = found.stopped is None and found.matched is not False
     effect = None if found.effect == "continue" else found.effect
     words = told([found.told] if found.told else [], effect) if matched else None

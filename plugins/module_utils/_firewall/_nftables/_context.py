@@ -26,6 +26,17 @@ _RECEIVING = ("ingress", "prerouting", "input", "forward")
 _SENDING = ("forward", "output", "postrouting", "egress")
 
 
+class SettledError(Exception):
+    """The rule's end is known without an answer to what is unknown: a later condition fails, or nothing would come of it."""
+
+    def __init__(self, position: int | None, seen: Value | None) -> None:
+        self.position, self.seen = position, seen  # the condition that fails; None: nothing comes of the rule
+
+
+class HangingError(Exception):
+    """Looking ahead ends: what follows hangs on more than whether a condition holds."""
+
+
 class Context:
     """The packet, the registers, and the rule that is evaluated. `hook` and `family` are those of the base chain."""
 
@@ -35,6 +46,7 @@ class Context:
         self.registers = Registers()
         self.rule: Rule | None = None
         self.position = 0  # of the expression that is evaluated, in the rule
+        self.ahead = False  # whether this is a look ahead, in which what is unknown is supposed to hold
         self.guessed = False  # whether something in this rule had to be supposed
         self.told: list[str] = []  # what the rule did so far besides its verdict
         self.seen: Value | None = None  # what the failed test found
@@ -65,7 +77,16 @@ class Context:
         return self.rule.where if self.rule else ("", "", "", None)
 
     def choose(self, reason: str | None = None, key: object = None) -> bool:
-        """Whether a condition that cannot be known holds: by default the one that is evaluated, as people write it."""
+        """Whether a condition that cannot be known holds: by default the one that is evaluated, as people write it.
+
+        Raises SettledError where the answer does not matter, as the rule fails all the same, or does nothing.
+        """
+        if self.ahead:
+            if reason is None:
+                return True
+            raise HangingError
+        if self.rule is not None:
+            self.rule.look_ahead(self)
         self.guessed = True
         if reason is None:
             reason = self.rule.part_at(self.position) if self.rule else "an unknown condition"

@@ -61,8 +61,8 @@ class ConnectionField(Expression):
             return None
         if self.key in (PKTS, BYTES, AVGPKT):
             return self._count(at, tracking)
-        if self.key == LABELS and "ct labels" in at.evaluation.notes:
-            return t.cast(Value, at.evaluation.notes["ct labels"])
+        if self.key == LABELS and "ct labels" in at.evaluation.memory:
+            return t.cast(Value, at.evaluation.memory["ct labels"])
         if self.key == LABELS and tracking.state == "new":
             return bytes(16)
         fixed = {L3PROTOCOL: bytes([2 if at.packet.family == 4 else 10]), PROTOCOL: bytes([_TCP]), ZONE: host(tracking.zone, 2)}
@@ -119,7 +119,7 @@ class ConnectionSet(Expression):
             tracking.mark = sure_number(at.registers.get(self.source, 4))
             at.changed("set ct mark " + ("to an unknown value" if tracking.mark is None else f"{tracking.mark:#x}"))
         elif self.key == LABELS:
-            at.evaluation.notes["ct labels"] = at.registers.get(self.source, 16)
+            at.evaluation.memory["ct labels"] = at.registers.get(self.source, 16)
         return None
 
 

@@ -69,7 +69,7 @@ class Dynset(Expression):
         found_set = at.table.set(self.name)
         key = at.registers.get(self.key, found_set.about.key_length)
         sure = known(key)
-        added: dict[bytes, Element | None] = at.evaluation.notes.setdefault(("added", at.table.key, self.name), {})
+        added: dict[bytes, Element | None] = at.evaluation.memory.setdefault(("added", at.table.key, self.name), {})
         if self.operation == DELETE:
             if sure is not None:
                 added[sure] = None
@@ -126,7 +126,7 @@ def meet(at: Context, found_set: Set, key: Value) -> Element | None:
     if isinstance(key, bytes):
         element = found_set.find(key)
         if found_set.about.flags & EVAL:
-            added = at.evaluation.notes.get(("added", at.table.key, found_set.about.name), {})
+            added = at.evaluation.memory.get(("added", at.table.key, found_set.about.name), {})
             element = added.get(key, element)
         return element or found_set.catchall
     candidates, or_none = found_set.possible(key)

@@ -18,8 +18,8 @@ from ._wire import NFPROTO, Attributes, number, register
 IFNAMSIZ = 16
 PKTTYPES = ("host", "broadcast", "multicast", "otherhost", "outgoing")
 (LEN, PROTOCOL, PRIORITY, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, SKUID, SKGID, NFTRACE, RTCLASSID, SECMARK, NFPROTO_KEY,
- L4PROTO, BRI_IIFNAME, BRI_OIFNAME, PKTTYPE, CPU, IIFGROUP, OIFGROUP, CGROUP, PRANDOM, SECPATH, IIFKIND, OIFKIND, BRI_IIFPVID, BRI_IIFVPROTO,
- TIME_NS, TIME_DAY, TIME_HOUR, SDIF, SDIFNAME) = range(35)  # fmt: skip
+ L4PROTO, BRI_IIFNAME, BRI_OIFNAME, PKTTYPE, CPU, IIFGROUP, OIFGROUP, CGROUP, PRANDOM, SECPATH, IIFKIND, OIFKIND, BRI_IIFPVID,
+ BRI_IIFVPROTO, TIME_NS, TIME_DAY, TIME_HOUR, SDIF, SDIFNAME) = range(35)  # fmt: skip
 _DAY = 86400
 
 # What never changes on the packet's way through a chain, or raises the packet's generation when it does.
@@ -70,7 +70,7 @@ class MetaSet(Expression):
             else:
                 at.told.append(what)
         elif self.key == PRIORITY:
-            at.evaluation.notes["priority"] = at.registers.get(self.source, 4)
+            at.evaluation.memory["priority"] = at.registers.get(self.source, 4)
             packet.generation += 1
         elif self.key == PKTTYPE:
             kind = known(at.registers.get(self.source, 1))
@@ -94,7 +94,7 @@ def _nfproto(at: Context) -> Value:
 
 
 def _priority(at: Context) -> Value:
-    found: Value = at.evaluation.notes.get("priority", unknown(4, "its priority is not known"))
+    found: Value = at.evaluation.memory.get("priority", unknown(4, "its priority is not known"))
     return found
 
 

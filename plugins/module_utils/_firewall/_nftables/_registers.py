@@ -20,6 +20,12 @@ class Registers:
         self._known: bytearray | None = None  # None: every bit is known, as nearly always
         self._why = ""
 
+    def copy(self) -> Registers:
+        other = Registers()
+        other._memory, other._why = bytearray(self._memory), self._why
+        other._known = None if self._known is None else bytearray(self._known)
+        return other
+
     def put(self, at: int, value: Value) -> None:
         """Store a value, zeros behind it up to the next multiple of four bytes."""
         if isinstance(value, bytes):

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Looking ahead in a rule before something unknown in it is chosen: often the rest of the rule makes the choice needless."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from .._bits import Partial
+from ._context import BREAK, Context, HangingError, SettledError
+from ._ct import ConnectionField
+from ._headers import ExtensionHeader, Payload
+from ._host import Fib, Fingerprint, Route, Socket
+from ._limits import ConnLimit, Counter, Last, Limit, Log, Number, Quota
+from ._lookups import Lookup
+from ._meta import Meta
+from ._operations import Bitwise, Byteorder, Compare, Expression, Immediate, Range
+
+# These change nothing but registers, and what nobody asks for.
+_HARMLESS = (Payload, Meta, ConnectionField, Compare, Range, Bitwise, Byteorder, Counter, Last, Log, Limit, Quota, ConnLimit, Fib, Route,
+             Socket, Fingerprint, ExtensionHeader, Number)  # fmt: skip
+_REGISTERS = 64  # bytes
+
+
+def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
+    """Raise SettledError where it does not matter how the expression that is evaluated ends."""
+    if not _harmless(expressions[at.position]):
+        return
+    ahead = copy.copy(at)
+    ahead.ahead = True
+    ahead.registers = at.registers.copy()
+    ahead.told = list(at.told)
+    target = getattr(expressions[at.position], "target", None)
+    if target is not None and target >= 0:
+        ahead.registers.put(target, Partial.nothing(_REGISTERS - target, "it hangs on something unknown"))
+    for position in range(at.position + 1, len(expressions)):
+        each = expressions[position]
+        if not _harmless(each):
+            return
+        ahead.position = position
+        try:
+            result = each.run(ahead)
+        except HangingError:
+            return
+        if result == BREAK:
+            raise SettledError(position, ahead.seen)
+        if result is not None:
+            return
+    if not at.told:
+        raise SettledError(None, None)
+
+
+def _harmless(each: Expression) -> bool:
+    if isinstance(each, Lookup):
+        return each.target != -1
+    return isinstance(each, _HARMLESS) or (isinstance(each, Immediate) and isinstance(each.data, bytes))
