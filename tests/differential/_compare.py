@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where what the evaluator says of a packet differs from what the kernel did to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from ._case import Fate, Key, Sent
+
+_FATES = {"accept": ("accept",), "drop": ("lost",), "stolen": ("lost",), "queue": ("lost",), "reject": ("reject", "lost")}
+
+
+def differences(sent: Sent, verdict: Mapping[str, Any], fate: Fate, counted: Collection[Key]) -> list[str]:
+    """Sentences, none where both agree. A packet that is undecided agrees with everything. `counted`: the rules that have counters."""
+    if verdict["verdict"] == "undecided":
+        return []
+    found = []
+    if fate.verdict not in _FATES[verdict["verdict"]]:
+        found.append(f"the evaluator says {verdict['verdict']}, the kernel {fate.verdict}")
+    elif fate.verdict == "reject" and fate.reject_with != verdict["reject_with"]:
+        found.append(f"the evaluator says reject with {verdict['reject_with']}, the kernel {fate.reject_with}")
+    elif fate.verdict == "accept":
+        found += _rewritten(sent, verdict["rewritten"] or {}, fate)
+    return found + list(_path(verdict, fate, counted))
+
+
+def _rewritten(sent: Sent, rewritten: Mapping[str, Any], fate: Fate) -> Iterator[str]:
+    for field in ("source", "source_port", "destination", "port", "mark"):
+        expected, got = rewritten.get(field, getattr(sent, field)), getattr(fate, field)
+        if None not in (expected, got) and expected != got:
+            yield f"its {field} is {got}, the evaluator says {expected}"
+
+
+def _path(verdict: Mapping[str, Any], fate: Fate, counted: Collection[Key]) -> Iterator[str]:
+    """Counters of the rules on the way moved, and no others; where an answer was sent, its way moved some, too."""
+    sure, unsure = Counter[Key](), Counter[Key]()
+    for step in verdict["path"]:
+        key = _key(step["rule"])
+        if key in counted and step["matched"] is not False:
+            (sure if step["matched"] else unsure)[key] += 1
+    others = fate.replied or fate.looped or verdict["verdict"] == "reject"
+    for key in sorted(sure.keys() | fate.moved.keys()):
+        moved, least = fate.moved.get(key, 0), sure[key]
+        most = moved if others else least + unsure[key]
+        if not least <= moved <= max(most, least):
+            yield f"the counter of {' '.join(map(str, key))} moved by {moved}, the evaluator has it match {least} times"
+
+
+def _key(rule: Mapping[str, Any] | None) -> Key | None:
+    if rule is None or rule["number"] is None:
+        return None
+    return ("legacy" if rule["handle"] is None else "nft", rule["family"], rule["table"], rule["chain"], rule["number"])

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several workers at once, each in namespaces of its own, and what they found."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).absolute().parents[2]
+_SCRIPT = 'mount -t tmpfs none /run && exec "$0" "$@"'
+
+
+class WorkerError(Exception):
+    """A worker ended before its time."""
+
+
+def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None) -> Iterator[dict[str, Any]]:
+    """The answers of _worker.py to all orders, in the order in which they come. `workers` None: one for each CPU that is ours."""
+    cpus = sorted(os.sched_getaffinity(0))
+    todo: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+    for order in orders:
+        todo.put(order)
+    done: queue.SimpleQueue[dict[str, Any] | BaseException] = queue.SimpleQueue()
+    count = min(workers or len(cpus), len(orders))
+    processes = [_start(cpus[number % len(cpus)]) for number in range(count)]
+    threads = [threading.Thread(target=_feed, args=(process, todo, done), daemon=True) for process in processes]
+    try:
+        for thread in threads:
+            thread.start()
+        for _order in orders:
+            answer = done.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            yield answer
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+        for thread in threads:
+            thread.join()
+        for process in processes:
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+
+
+def _start(cpu: int) -> subprocess.Popen[str]:
+    """Root needs no user namespace, and has all users to send packets as; anybody else is root of one, and its only user."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    worker = ["sh", "-c", _SCRIPT, sys.executable, "-B", "-m", "tests.differential._worker", str(cpu)]
+    path = f"{CHECKOUT}:{CHECKOUT / 'build' / 'collections'}"
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": path, "LC_ALL": "C.UTF-8"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*unshare, *worker], cwd=CHECKOUT, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+
+def _feed(process: subprocess.Popen[str], todo: queue.SimpleQueue[Any], done: queue.SimpleQueue[Any]) -> None:
+    assert process.stdin is not None and process.stdout is not None
+    while True:
+        try:
+            order = todo.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (OSError, ValueError):
+            line = ""
+        if not line:
+            done.put(WorkerError(f"the worker ended at {json.dumps(order)[:200]}"))
+            return
+        done.put(json.loads(line))
+
+
+@dataclasses.dataclass
+class Figures:
+    """What came of a run. Rulesets that hang on luck on purpose are counted apart from those that should be decided."""
+
+    rulesets: int = 0
+    refused: int = 0
+    packets: Counter[bool] = dataclasses.field(default_factory=Counter)  # by whether the ruleset is lucky
+    undecided: Counter[bool] = dataclasses.field(default_factory=Counter)
+    reasons: Counter[str] = dataclasses.field(default_factory=Counter)  # of what is undecided without luck
+    verdicts: Counter[str] = dataclasses.field(default_factory=Counter)
+    differing: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # answers with differences or failures
+    evaluating: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def undecided_share(self) -> float:
+        return self.undecided[False] / max(self.packets[False], 1)
+
+    def count(self, answer: dict[str, Any]) -> None:
+        self.refused += answer.get("attempts", 1) - 1
+        if "refused" in answer:
+            self.refused += 1
+            return
+        self.rulesets += 1
+        lucky = answer["lucky"]
+        self.packets[lucky] += answer["packets"]
+        if "failed" in answer:
+            self.differing.append(answer)
+            return
+        self.evaluating += answer["evaluating"]
+        self.verdicts.update(answer["verdicts"])
+        self.undecided[lucky] += sum(answer["undecided"].values())
+        if not lucky:
+            for reason, number in answer["undecided"].items():
+                self.reasons[_kind(reason)] += number
+        if answer["differing"]:
+            self.differing.append(answer)
+
+    def __str__(self) -> str:
+        total = sum(self.packets.values())
+        wrong = sum(len(answer.get("differing", [1])) for answer in self.differing)
+        lines = [
+            f"{self.rulesets} rulesets ({self.refused} more were refused by the tools), {total} packets in {self.seconds:.1f} s:"
+            f" {self.rulesets / max(self.seconds, 1e-9):.1f} rulesets/s, {1e3 * self.evaluating / max(self.rulesets, 1):.1f} ms evaluating each",
+            f"verdicts: {', '.join(f'{verdict} {number}' for verdict, number in self.verdicts.most_common())}",
+            f"disagreements: {wrong} packets of {len(self.differing)} rulesets",
+            f"undecided: {self.undecided[False]} of {self.packets[False]} packets ({self.undecided_share:.2%});"
+            f" in rulesets that hang on luck {self.undecided[True]} of {self.packets[True]}",
+            *(f"  {number:6}  {reason}" for reason, number in self.reasons.most_common(25)),
+        ]
+        return "\n".join(lines)
+
+
+def measure(orders: Sequence[Mapping[str, Any]], workers: int | None = None, on: Callable[[Figures], None] | None = None) -> Figures:
+    """Run all orders; `on` is called after each."""
+    figures, began = Figures(), time.monotonic()
+    for answer in run(orders, workers):
+        figures.count(answer)
+        figures.seconds = time.monotonic() - began
+        if on:
+            on(figures)
+    return figures
+
+
+def _kind(reason: str) -> str:
+    """A reason without its numbers and names, so that like reasons count together."""
+    return re.sub(r"\b(0x[0-9a-f]+|\d[\d.:/a-f-]*|[a-z]\d+|[0-9a-f:]+::[0-9a-f:/]*)\b", "#", reason)[:160]
