@@ -111,7 +111,7 @@ class ExtensionHeader(Expression):
 
 
 class ExtensionHeaderSet(Expression):
-    """Writes to a TCP option, or removes it (no register to write from). Without that option the rule does not go on."""
+    """Writes to a TCP option, or removes it (no register to write from). Where there is no such option, nothing is done."""
 
     __slots__ = ("kind", "length", "offset", "operation", "source")
 
@@ -124,15 +124,12 @@ class ExtensionHeaderSet(Expression):
 
     def run(self, at: Context) -> Result:
         options = at.packet.options
-        if options is None:
-            there = at.choose(f"whether there is a TCP option {self.kind}", ("tcp option", self.kind))
-            if self.source is None:
-                return None
-            return None if there else BREAK
-        found = option(options, self.kind)
+        found = None if options is None else option(options, self.kind)
+        if options is None or found is None:
+            return None
         if self.source is None:
-            at.packet.options = options.replace(found, b"\1" * len(found)) if found else options
-        elif found is None or self.offset + self.length > len(found):
+            at.packet.options = options.replace(found, b"\1" * len(found))
+        elif self.offset + self.length > len(found):
             return BREAK
         else:
             self._write(at, options, found)

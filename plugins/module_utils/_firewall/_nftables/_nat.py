@@ -45,7 +45,7 @@ class Nat(Expression):
         if self.addresses:
             size = 4 if at.packet.family == 4 else 16
             if self.family != (2 if at.packet.family == 4 else 10):
-                return BREAK
+                return None
             first, last = (_sure(at, register, size, f"the address of {what}") for register in self.addresses)
         ports = _ports(at, self.ports, what)
         translate(at, what, self.kind == DNAT, first, last, ports, self.flags)

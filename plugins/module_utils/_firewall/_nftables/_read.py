@@ -66,7 +66,7 @@ class Nftables:
     @property
     def translates(self) -> bool:
         """Whether some rule may translate addresses."""
-        return any(chain.kind == "nat" and chain.rules for chain in self.base_chains())
+        return any(chain.kind == "nat" and chain.rules and not chain.table.dormant for chain in self._base_chains)
 
     def _base_chain(self, body: bytes) -> NftBaseChain | None:
         about = attributes(body[_HEADER:])
