@@ -69,6 +69,14 @@ def _cause(cause: Cause) -> Iterator[str]:
         yield "| host | source | observation |"
         yield "| --- | --- | --- |"
         yield from (f"| {markdown(item.host)} | {markdown(item.source)} | {markdown(item.observation)} |" for item in cause.evidence)
+    if cause.steps:
+        yield ""
+        yield "| rule on the way | conditions | effect | counter |"
+        yield "| --- | --- | --- | --- |"
+        for step in cause.steps:
+            parts = "; ".join(words.condition(part) for part in step.parts) or step.text
+            cells = (words.rule(step), parts, words.effect(step), "" if step.packets is None else str(step.packets))
+            yield f"| {' | '.join(map(markdown, cells))} |"
     if cause.against:
         yield ""
         yield from (f"- against it: {markdown(sentence)}" for sentence in cause.against)
@@ -76,6 +84,9 @@ def _cause(cause: Cause) -> Iterator[str]:
         at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path") else ""
         yield ""
         yield f"**Fix** {markdown(at + cause.fix.summary + words.risk(cause.fix))}"
+        if cause.fix.commands:
+            yield ""
+            yield from (f"- {markdown(command)}" for command in cause.fix.commands)
 
 
 def _destinations(report: Report) -> Iterator[str]:

@@ -22,10 +22,30 @@ PAGE = """\
     {% endfor %}
     </tbody></table>
   {% endif %}
+  {% if cause.steps %}
+  <div class="scroll"><table class="rules"><caption>Rules on the packet's way</caption>
+    <thead><tr><th scope="col">chain</th><th scope="col">rule</th><th scope="col">condition</th><th scope="col">matches</th>
+      <th scope="col">effect</th><th scope="col" class="n">counter</th></tr></thead>
+    {% for step in cause.steps %}
+    {% set parts = step.parts or [none] %}
+    <tbody{{ ' class="decides"' if loop.last else "" }}>
+    {% for part in parts %}
+    <tr>{% if loop.first %}<td rowspan="{{ parts | length }}">{{ step.chain }}{% if step.hook %} <span class="quiet">{{ step.hook }}</span>
+      {%- endif %}</td><td rowspan="{{ parts | length }}">{{ step.rule or "policy" }}</td>{% endif %}
+      <td><code>{{ part.text if part else step.text }}</code></td>
+      <td>{% if part %}{{ words.matches(part) }} <span class="quiet">{{ part.seen }}</span>{% else %}-{% endif %}</td>
+      {% if loop.first %}<td rowspan="{{ parts | length }}">{{ words.effect(step) }}</td>
+      <td rowspan="{{ parts | length }}" class="n">{{ step.packets if step.packets is not none else "-" }}</td>{% endif %}</tr>
+    {% endfor %}
+    </tbody>
+    {% endfor %}
+  </table></div>
+  {% endif %}
   {% for sentence in cause.against %}<p class="against"><b>Against it:</b> {{ sentence }}</p>{% endfor %}
   {% if cause.fix %}
   <p class="fix"><b>Fix</b>{% if cause.fix.host and cause.fix.host != "path" %} on {{ cause.fix.host }}{% endif %}: {{ cause.fix.summary }}
-    <span class="risk">{{ words.risk(cause.fix) }}</span></p>
+    <span class="risk">{{ words.risk(cause.fix) }}</span>
+    {% for command in cause.fix.commands %}<code class="command">{{ command }}</code>{% endfor %}</p>
   {% endif %}
 </section>
 {% endmacro %}
@@ -235,6 +255,12 @@ details.flow.ok { border-left-color: var(--ok); }
 .links a { margin-right: 1rem; display: inline-block; }
 .fix { background: var(--ok-soft); border-radius: 6px; padding: .35rem .7rem; }
 .fix b { color: var(--ok); }
+.command { display: block; color: var(--ink); }
+.rules { margin: .3rem 0 .5rem; }
+.rules td { border-bottom: 0; }
+.rules tbody { border-bottom: 1px solid var(--rule); }
+.rules .decides { background: var(--broken-soft); }
+.rules .decides td:first-child { padding-left: .4rem; }
 .against b, .lost { color: var(--broken); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; }

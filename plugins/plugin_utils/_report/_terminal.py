@@ -16,6 +16,8 @@ BLOCKS = 20
 """Root causes that are told in full."""
 EVIDENCE = 4
 """Pieces of evidence that a cause is told with; the rest is in the report's files."""
+COMMANDS = 3
+"""Commands of a fix that are shown."""
 LISTED = 12
 """Healthy flows up to which a line per destination reads better than a table."""
 ROWS = 40
@@ -140,6 +142,8 @@ class _Terminal:
         if cause.fix:
             at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path", cause.host) else ""
             yield from self.note("fix", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
+            for command in cause.fix.commands[:COMMANDS]:
+                yield from wrap(f"$ {command}", self.width, _INDENT * 2, _INDENT * 3)
 
     def faint(self, text: str) -> Iterator[str]:
         """Two lines at most: evidence is quoted in full elsewhere."""

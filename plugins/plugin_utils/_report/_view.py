@@ -36,6 +36,30 @@ class Fix:
     host: str
     summary: str
     risk: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A condition of a firewall rule; ``matched`` None: not examined, or not to be known."""
+
+    text: str
+    matched: bool | None
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A firewall rule on a packet's way."""
+
+    chain: str
+    hook: str
+    rule: str
+    text: str
+    matched: bool | None
+    effect: str
+    packets: int | None
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +72,8 @@ class Cause:
     evidence: tuple[Evidence, ...]
     against: tuple[str, ...]
     fix: Fix | None
+    steps: tuple[Step, ...] = ()
+    """The firewall rules that the packet matched, up to the one that decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +263,29 @@ def _cause(entry: Mapping[str, object]) -> Cause:
             for item in _records(entry.get("evidence"))
         ),
         against=_observations(entry.get("against")),
-        fix=Fix(kind, fixed_host, clean(fix.get("summary")), risk) if fix else None,
+        fix=Fix(kind, fixed_host, clean(fix.get("summary")), risk, _texts(fix.get("commands"))) if fix else None,
+        steps=tuple(_step(step) for step in _records(_record(entry.get("detail")).get("path"))),
     )
+
+
+def _step(entry: Mapping[str, object]) -> Step:
+    packets = entry.get("packets")
+    return Step(
+        chain=clean(entry.get("chain"), NAME),
+        hook=clean(entry.get("hook"), NAME),
+        rule=clean(entry.get("rule"), NAME),
+        text=clean(entry.get("text")),
+        matched=_answer(entry.get("matched")),
+        effect=clean(entry.get("effect")),
+        packets=None if packets is None else _integer(packets),
+        parts=tuple(
+            Part(clean(part.get("text")), _answer(part.get("matched")), clean(part.get("seen"))) for part in _records(entry.get("parts"))
+        ),
+    )
+
+
+def _answer(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _vantage(entry: Mapping[str, object], clock: Mapping[str, object]) -> Vantage:

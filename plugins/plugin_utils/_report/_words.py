@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Fix, Flow, Report
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Fix, Flow, Part, Report, Step
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
@@ -61,6 +61,27 @@ def place(flow: Flow) -> str:
 def risk(fix: Fix) -> str:
     """`` (risk: low)``, or `` (advice)`` where only a person can do it."""
     return " (advice)" if fix.risk == "advice" else f" (risk: {fix.risk})" if fix.risk else ""
+
+
+def rule(step: Step) -> str:
+    """``inet filter input, handle 12``"""
+    return f"{step.chain}, {step.rule}" if step.rule else step.chain
+
+
+def effect(step: Step) -> str:
+    """What the rule did to the packet, as far as that is known."""
+    if step.matched is None:
+        return f"{step.effect or 'goes on'}, if it matches"
+    return step.effect or "goes on"
+
+
+def condition(part: Part) -> str:
+    """``tcp dport 443 (no: port 5432)``"""
+    return f"{part.text} ({matches(part)}{f': {part.seen}' if part.seen else ''})"
+
+
+def matches(part: Part) -> str:
+    return "not known" if part.matched is None else "yes" if part.matched else "no"
 
 
 def connects(flow: Flow) -> str:

@@ -22,6 +22,8 @@ def test_a_ticket_has_verdict_cause_evidence_and_fix(demo: Callable[[], Report])
     assert r"**SYN dropped at db1, server.firewall** \[likely\]" in lines
     assert "| db1 | recording | SYN reached eth0 9 times; no SYN-ACK and no RST left |" in lines
     assert any(line.startswith("**Fix** on db1: accept 10.0.1.11") for line in lines)
+    assert "| inet filter input, handle 12 | tcp dport 5432 (yes) | drop | 9 |" in lines
+    assert "- nft insert rule inet filter input position 12 ip saddr 10.0.1.11 tcp dport 5432 accept" in lines
     assert "| app1 10.0.2.11:8080 | 0 | 0 | 0 | 1 |" in lines
 
 

@@ -24,6 +24,7 @@ def test_a_broken_flow_reads_as_one_block(demo: Callable[[], Report]) -> None:
     assert block[1].startswith("    firewall_drop: A netfilter chain on db1 (table inet filter")
     assert "    db1 recording: SYN reached eth0 9 times; no SYN-ACK and no RST left" in block
     assert "    fix: accept 10.0.1.11 -> tcp/5432 ahead of the drop in table inet filter, chain input (risk:" in block
+    assert "        $ nft insert rule inet filter input position 12 ip saddr 10.0.1.11 tcp dport 5432 accept" in block
     assert "    not observed: nft on db1: not installed, so no rule counters" in block
     assert any(line.startswith("    would decide: run with become on db1") for line in block)
 
