@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The flow that is to be let through, in the words of iptables, nft and firewalld."""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+
+class Flow:
+    """The packet that was stopped, and the words for no more than packets like it. Ports may be unknown.
+
+    A SYN or ACK is told by the service's port, its destination; a SYN-ACK by the service's port, its source.
+    """
+
+    def __init__(self, question: t.Mapping[str, t.Any]) -> None:
+        self.packet: str = question["packet"]
+        self.direction: str = question["direction"]
+        self.source: str = question["source"]
+        self.destination: str = question["destination"]
+        self.port: int | None = question["port"]
+        self.source_port: int | None = question["source_port"]
+        self.interface: str | None = question["interface"]
+        self.out_interface: str | None = question["out_interface"]
+        self.state: str = question["state"]
+        self.ipv6 = ":" in self.source
+
+    @property
+    def opens(self) -> bool:
+        """Whether this packet opens the connection, so that a rule for its port lets the flow through."""
+        return self.packet == "syn"
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the packet belongs to a connection that was let through."""
+        return not self.opens and self.state == "established"
+
+    def nft(self) -> str:
+        """Conditions of a rule of nft. In a chain of one direction the addresses tell the rest."""
+        network = "ip6" if self.ipv6 else "ip"
+        words = [f"{network} saddr {self.source}", f"{network} daddr {self.destination}"]
+        ends = [("tcp sport", self.source_port)] if self.packet == "syn_ack" else [("tcp dport", self.port)]
+        words += [f"{name} {port}" for name, port in ends if port is not None]
+        return " ".join(words + (["ct state established"] if self.tracked else []))
+
+    def iptables(self) -> str:
+        """Conditions of a rule of iptables."""
+        words = [f"-s {self.source} -d {self.destination} -p tcp"]
+        ends = [("--sport", self.source_port)] if self.packet == "syn_ack" else [("--dport", self.port)]
+        words += [f"{name} {port}" for name, port in ends if port is not None]
+        return " ".join(words + (["-m conntrack --ctstate ESTABLISHED"] if self.tracked else []))
+
+    def rich_rule(self, priority: int = 0) -> str:
+        """A rich rule of firewalld that accepts it; see firewalld.richlanguage(5)."""
+        before = f' priority="{priority}"' if priority else ""
+        family = "ipv6" if self.ipv6 else "ipv4"
+        ends = f'source address="{self.source}"' + ("" if self.direction == "in" else f' destination address="{self.destination}"')
+        return f'rule{before} family="{family}" {ends} port port="{self.port}" protocol="tcp" accept'
+
+    def words(self) -> str:
+        """For people."""
+        if self.packet == "syn_ack":
+            return f"SYN-ACKs from {self.source} port {self.source_port or 'any'} to {self.destination}"
+        return f"TCP from {self.source} to {self.destination} port {self.port}"
+
+
+def quoted(*words: str) -> str:
+    """A command line for a shell."""
+    return " ".join(shlex.quote(word) for word in words)
