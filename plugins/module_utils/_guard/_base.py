@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What all parts of the guard share: its error, how tools run, and what a saver is."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+
+BASE = "/var/lib/threeway-handshake"  # one directory for each transaction of this host
+
+Run = t.Callable[..., t.Tuple[int, str, str]]  # run(argv, data=None) -> (return code, standard output, standard error)
+Json = t.Any  # what json.loads() may return
+
+
+class GuardError(ObserveError):
+    """A transaction cannot be what it is asked to be; the message is a sentence for people."""
+
+
+class Blobs(t.Protocol):
+    """Where a saver puts contents. Equal contents have equal names, so that records can be compared without them."""
+
+    def put(self, content: bytes) -> str:
+        """Keep a content and return its name."""
+
+    def get(self, name: str) -> bytes:
+        """The content of that name."""
+
+
+class Saver(t.Protocol):
+    """One kind of state of a host."""
+
+    title: str  # what differs, in a sentence for people
+    survives_reboot: bool  # whether a reboot keeps this state, or forgets it
+
+    def save(self, wanted: Json, blobs: Blobs, run: Run) -> Json:
+        """Read the state now. GuardError when it cannot be read completely, or could not be restored."""
+
+    def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
+        """Make the state what `save` read; what is so already is not touched. GuardError when that cannot be done completely."""
+
+    def essence(self, record: Json) -> Json:
+        """What of a record must be equal for the state to be the same."""
+
+    def lines(self, record: Json, blobs: Blobs) -> list[str]:
+        """The record for people, as lines that can be compared."""
+
+
+def succeed(run: Run, argv: t.Sequence[str], data: str | None = None) -> str:
+    """The standard output of a tool; GuardError with what it said when it fails."""
+    code, output, error = run(list(argv), data=data)
+    if code != 0:
+        said = " ".join((error or output).split())[:500] or "nothing"
+        raise GuardError(f"{' '.join(argv)} ended with {code} and said: {said}")
+    return output

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""All that a transaction saves of a host, in one record; comparing it with the present, and putting it back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import typing as t
+
+from ._base import Blobs, GuardError, Json, Run, Saver
+from ._disk import RememberedBlobs
+from ._files import Files
+from ._firewall import Firewall
+from ._routes import Neighbours, Routes
+from ._sysctls import Sysctls
+from ._units import Units
+
+_SO_NETNS_COOKIE = 71
+
+
+def savers(booting: bool = False) -> dict[str, Saver]:
+    """By the option's name, in the order in which things are put back: first what lets packets reach the host again."""
+    return {
+        "sysctls": Sysctls(),
+        "firewall": Firewall(),
+        "routes": Routes(),
+        "neighbours": Neighbours(),
+        "files": Files(),
+        "units": Units(booting),
+    }
+
+
+def save(wanted: t.Mapping[str, Json], blobs: Blobs, run: Run) -> Json:
+    """A record of what is wanted, by the savers' names. Raises GuardError, OSError."""
+    records = {kind: saver.save(wanted[kind], blobs, run) for kind, saver in savers().items() if wanted.get(kind)}
+    return {"wanted": {kind: wanted[kind] for kind in records}, "records": records, "kernel": kernel()}
+
+
+def restore(saved: Json, blobs: Blobs, run: Run, booting: bool = False) -> None:
+    """Put everything back. What fails does not keep the rest from being tried; then GuardError says all that failed.
+
+    What a reboot forgets is not put back behind a reboot: another kernel, or another network, has its own.
+    """
+    parts, records = savers(booting), saved["records"]
+    passing = [kind for kind in records if not parts[kind].survives_reboot and saved["kernel"] == kernel()]
+    failures: dict[str, str] = {}
+
+    def attempt(kind: str, action: t.Callable[[], object]) -> None:
+        try:
+            action()
+            failures.pop(kind, None)
+        except (GuardError, OSError) as error:
+            failures[kind] = str(error)
+
+    def put_back(kind: str) -> None:
+        attempt(kind, lambda: parts[kind].restore(records[kind], blobs, run))
+
+    for kind in passing:
+        put_back(kind)
+    if "files" in records:
+        differed = "files" in differences({**saved, "records": {"files": records["files"]}}, run)
+        put_back("files")
+        units = parts["units"]
+        if differed and "units" in records and isinstance(units, Units):
+            attempt("files read by units", lambda: units.reread(records["units"], run))
+    if "units" in records:
+        put_back("units")
+        for kind in passing:  # services that start may bring sysctls, rules and routes of their own
+            put_back(kind)
+    if failures:
+        raise GuardError("; ".join(f"{kind}: {why}" for kind, why in failures.items()))
+
+
+def differences(saved: Json, run: Run) -> dict[str, list[str]]:
+    """The present state of what is not as it was saved, as lines for people, by the savers' names. Raises GuardError, OSError."""
+    found = {}
+    for kind, record in saved["records"].items():
+        saver, blobs = savers()[kind], RememberedBlobs()
+        now = saver.save(saved["wanted"][kind], blobs, run)
+        if saver.essence(now) != saver.essence(record):
+            found[kind] = saver.lines(now, blobs)
+    return found
+
+
+def not_saved(saved: Json) -> list[str]:
+    """Sentences about what is there and cannot be saved."""
+    return list(saved["records"].get("firewall", {}).get("not_saved", []))
+
+
+def saved_lines(saved: Json, blobs: Blobs) -> dict[str, list[str]]:
+    """What was saved, as lines for people, by the savers' names."""
+    return {kind: savers()[kind].lines(record, blobs) for kind, record in saved["records"].items()}
+
+
+def kernel() -> list[str]:
+    """Names the running kernel and the network namespace in it, which outlives the reboot of a container."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        boot = stream.read().strip()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as any_socket:
+            network = any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8).hex()
+    except OSError:  # before Linux 5.14
+        network = os.readlink("/proc/self/ns/net")
+    return [boot, network]

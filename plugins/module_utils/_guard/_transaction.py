@@ -1,0 +1,296 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Transactions of a host: arm, confirm, restore, and what is open. docs/guard.md tells the protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import re
+import time
+import typing as t
+
+from . import _state
+from ._alarm import RESTORER, is_alarm_set, ring, set_alarm
+from ._base import BASE, GuardError, Json, Run
+from ._disk import RememberedBlobs, StoredBlobs, locked, sync_directory, write_durably
+from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, PLANNED, RESTORED, RESTORING, Journal
+from ._restorer import archive
+from ._restoring import RESERVE, SAVED, forget, load, note_differences, tidy
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_PATIENCE = 10.0  # seconds for another one's step to end
+_RESTORE_PATIENCE = 300.0
+_RECORDS = 20  # finished transactions whose journals are kept
+_JOURNAL_ROOM = 64 << 10
+
+Lines = t.Dict[str, t.List[str]]
+
+
+class Outcome(t.NamedTuple):
+    """What a step came to: whether it changed anything, the transaction's state and record, and lines for people by kind of state."""
+
+    changed: bool
+    state: str
+    about: dict[str, t.Any]
+    before: Lines
+    after: Lines
+
+
+class Guard:
+    """The transactions of this host. Every method raises GuardError with a sentence."""
+
+    def __init__(self, run: Run, base: str = BASE) -> None:
+        self._run, self._base = run, base
+
+    def arm(self, transaction: str, timeout: float, wanted: t.Mapping[str, Json], check: bool = False) -> Outcome:
+        """Save what is wanted and have it restored in `timeout` seconds. Before this returns, nothing may be changed.
+
+        With `check`, tell what would be saved. A transaction that is armed already stays as it is.
+        """
+        directory = self._directory(transaction)
+        if not (math.isfinite(timeout) and 0 < timeout <= 86400):
+            raise GuardError(f"the timeout is {timeout}: give seconds, up to 86400")
+        if not any(wanted.values()):
+            raise GuardError(f"transaction {transaction} has nothing to save: name what is going to change")
+        if check:
+            self._refuse_another(transaction)
+            with _sentences("the state of this host cannot be saved"):
+                blobs = RememberedBlobs()
+                saved = _state.save(wanted, blobs, self._run)
+            return Outcome(True, PLANNED, {"not_saved": _state.not_saved(saved)}, {}, _state.saved_lines(saved, blobs))
+        with _sentences(f"transaction {transaction} cannot be armed, nothing has been changed"):
+            self._make_base()
+            with locked(self._base, _PATIENCE):
+                self._sweep()
+                self._refuse_another(transaction)
+                armed = self._armed_already(directory, wanted)
+                if armed:
+                    return armed
+                try:
+                    os.mkdir(directory, 0o700)
+                    sync_directory(self._base)
+                    return self._arm(directory, transaction, timeout, wanted)
+                except BaseException:
+                    forget(directory, self._run)
+                    raise
+
+    def confirm(self, transaction: str, check: bool = False) -> Outcome:
+        """Keep what has been changed since, and disarm. Only one of this and a restore ever happens: the one that began first."""
+        directory = self._known(transaction)
+        with _sentences(f"transaction {transaction} cannot be confirmed"), self._step(directory):
+            journal = Journal(directory)
+            state = journal.state()
+            if state == CONFIRMED:
+                if not check:
+                    tidy(directory, self._run)
+                return Outcome(False, state, self._about(directory), {}, {})
+            if state != ARMED:
+                raise GuardError(self._too_late(journal, state))
+            saved, blobs = load(directory)
+            before = _state.saved_lines(saved, blobs)
+            if check:
+                after = _state.differences(saved, self._run)
+                return Outcome(True, state, self._about(directory), _only(before, after), after)
+            os.sync()  # what is confirmed must not be lost with the power
+            after = note_differences(journal, saved, self._run)
+            journal.append(CONFIRMED)
+            tidy(directory, self._run)
+            return Outcome(True, CONFIRMED, self._about(directory), _only(before, after), after)
+
+    def restore(self, transaction: str, check: bool = False) -> Outcome:
+        """Restore the host now, and wait for it. GuardError when something cannot be put back; what could is."""
+        directory = self._known(transaction)
+        state = Journal(directory).state()
+        if state == CONFIRMED:
+            raise GuardError(f"transaction {transaction} was confirmed and is not restored: what it saved is gone")
+        if state in (RESTORED, PLANNED):
+            return Outcome(False, state, self._about(directory), {}, {})
+        with _sentences(f"transaction {transaction} cannot be restored"):
+            before, after = self._to_undo(directory)
+            if check:
+                return Outcome(True, state, self._about(directory), before, after)
+            seen = len(Journal(directory).lines())
+            ring(directory, transaction, self._run)
+            state = self._await_restore(directory, seen)
+        journal = Journal(directory)
+        if state == FAILED:
+            why = (journal.last(FAILED) or {}).get("why")
+            raise GuardError(
+                f"transaction {transaction} could not be restored completely: {why}. Mend that and restore it again, or forget it"
+            )
+        return Outcome(True, state, self._about(directory), before, after)
+
+    def forget(self, transaction: str, check: bool = False) -> Outcome:
+        """Remove the record of a transaction that has come to an end, or whose restore has failed. The host stays as it is."""
+        directory = self._directory(transaction)
+        if not os.path.isdir(directory):
+            return Outcome(False, "absent", {}, {}, {})
+        with _sentences(f"transaction {transaction} cannot be forgotten"), self._step(directory):
+            state = Journal(directory).state()
+            if state in (ARMED, RESTORING):
+                raise GuardError(f"transaction {transaction} is {state}: confirm or restore it")
+            if not check:
+                forget(directory, self._run)
+            return Outcome(True, "absent", {}, {}, {})
+
+    def open(self) -> list[dict[str, t.Any]]:
+        """The transactions that have come to no end, the oldest first."""
+        found = [self._about(os.path.join(self._base, name)) for name in self._names()]
+        return sorted((about for about in found if about["state"] not in (*FINISHED, PLANNED)), key=lambda about: about["armed"] or 0)
+
+    def _arm(self, directory: str, transaction: str, timeout: float, wanted: t.Mapping[str, Json]) -> Outcome:
+        journal = Journal(directory)
+        journal.append(PLANNED, wanted=sorted(kind for kind in wanted if wanted[kind]), timeout=timeout)
+        blobs = StoredBlobs(directory)
+        saved = _state.save(wanted, blobs, self._run)
+        size = sum(entry.stat().st_size for entry in os.scandir(directory))
+        _reserve(os.path.join(directory, RESERVE), size + _JOURNAL_ROOM)
+        write_durably(os.path.join(directory, RESTORER), archive())
+        write_durably(os.path.join(directory, SAVED), json.dumps(saved).encode("ascii"))
+        lines = _state.saved_lines(saved, blobs)
+        deadline = time.time() + timeout
+        by = set_alarm(directory, transaction, timeout, self._run)
+        journal.append(ARMED, deadline=deadline, by=by)
+        return Outcome(True, ARMED, {**self._about(directory), "not_saved": _state.not_saved(saved)}, {}, lines)
+
+    def _armed_already(self, directory: str, wanted: t.Mapping[str, Json]) -> Outcome | None:
+        """The outcome for a transaction that is armed already; GuardError when its name has been used for another one."""
+        if not os.path.isdir(directory):
+            return None
+        state = Journal(directory).state()
+        if state == ARMED and load(directory)[0]["wanted"] == {kind: wanted[kind] for kind in wanted if wanted[kind]}:
+            return Outcome(False, state, self._about(directory), {}, {})
+        raise GuardError(f"transaction {os.path.basename(directory)} is {state} already: give every transaction a name of its own")
+
+    def _refuse_another(self, transaction: str) -> None:
+        for about in self.open():
+            if about["transaction"] != transaction:
+                advice = "confirm it, restore it or wait"
+                if about["state"] == FAILED:
+                    advice = "mend what kept it from being restored and restore it, or forget it"
+                elif not about["guarded"]:
+                    advice = "nothing is left that would restore it by itself: restore it"
+                raise GuardError(f"transaction {about['transaction']} of this host is {about['state']}: {advice}")
+
+    def _sweep(self) -> None:
+        """Finish what was interrupted between the last line of a journal and the end, and keep few old journals."""
+        finished = []
+        for name in self._names():
+            directory = os.path.join(self._base, name)
+            journal = Journal(directory)
+            state = journal.state()
+            if state == PLANNED:
+                forget(directory, self._run)
+            elif state in FINISHED:
+                tidy(directory, self._run)
+                finished.append((journal.lines()[-1]["time"], directory))
+        for _time, directory in sorted(finished)[:-_RECORDS]:
+            forget(directory, self._run)
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self._base) if _NAME.fullmatch(name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise GuardError(f"{self._base} cannot be read: {error.strerror}") from error
+
+    def _directory(self, transaction: str) -> str:
+        if not _NAME.fullmatch(transaction):
+            raise GuardError(f"{transaction!r} is not the name of a transaction: give up to 64 letters, digits and dashes")
+        return os.path.join(self._base, transaction)
+
+    def _known(self, transaction: str) -> str:
+        directory = self._directory(transaction)
+        if not os.path.isdir(directory) or Journal(directory).state() == PLANNED:
+            raise GuardError(f"there is no transaction {transaction} on this host")
+        return directory
+
+    def _make_base(self) -> None:
+        os.makedirs(self._base, 0o700, exist_ok=True)
+        status = os.lstat(self._base)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o170022 != 0o040000:
+            raise GuardError(f"{self._base} is not a directory that only this user may write to")
+        sync_directory(os.path.dirname(self._base))
+
+    @contextlib.contextmanager
+    def _step(self, directory: str) -> t.Iterator[None]:
+        """Hold the lock; one that a restore holds is not worth waiting for."""
+        try:
+            with locked(self._base, 0 if Journal(directory).state() == RESTORING else _PATIENCE):
+                yield
+        except GuardError:
+            journal = Journal(directory)
+            state = journal.state()
+            if state == RESTORING:
+                raise GuardError(self._too_late(journal, state)) from None
+            raise
+
+    @staticmethod
+    def _too_late(journal: Journal, state: str) -> str:
+        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((journal.last(RESTORING) or {"time": 0})["time"]))
+        return {
+            RESTORING: f"its restore began at {began} and is going on",
+            RESTORED: f"its restore began at {began}, and the host is as it was before",
+        }.get(state, f"its restore began at {began} and could not be completed: {(journal.last(FAILED) or {}).get('why')}")
+
+    def _to_undo(self, directory: str) -> tuple[Lines, Lines]:
+        """What differs from what was saved: lines of now and of then. None where the files are gone, because a restore has just ended."""
+        with contextlib.suppress(GuardError):
+            saved, blobs = load(directory)
+            now = _state.differences(saved, self._run)
+            return now, _only(_state.saved_lines(saved, blobs), now)
+        return {}, {}
+
+    @staticmethod
+    def _await_restore(directory: str, seen: int) -> str:
+        """The state once a restore that began behind `seen` lines of the journal has ended."""
+        give_up = time.monotonic() + _RESTORE_PATIENCE
+        while time.monotonic() < give_up:
+            for line in Journal(directory).lines()[seen:]:
+                if line["step"] in (RESTORED, CONFIRMED, FAILED):
+                    return str(line["step"])
+            time.sleep(0.05)
+        raise GuardError(f"it has not ended after {_RESTORE_PATIENCE:.0f} s and goes on")
+
+    def _about(self, directory: str) -> dict[str, t.Any]:
+        """One transaction, for people and for remediate."""
+        journal, name = Journal(directory), os.path.basename(directory)
+        state, armed = journal.state(), journal.last(ARMED) or {}
+        return {
+            "transaction": name,
+            "state": state,
+            "armed": armed.get("time"),
+            "deadline": armed.get("deadline"),
+            "guard": armed.get("by"),
+            "guarded": state not in FINISHED and is_alarm_set(directory, name, self._run),
+            "journal": journal.lines(),
+        }
+
+
+def _only(lines: Lines, kinds: t.Iterable[str]) -> Lines:
+    return {kind: lines[kind] for kind in kinds}
+
+
+def _reserve(path: str, size: int) -> None:
+    """Take the room that a restore will need; OSError (ENOSPC) when there is none."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, size)
+        os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def _sentences(failing: str) -> t.Iterator[None]:
+    """Let every failure be a sentence that begins so."""
+    try:
+        yield
+    except GuardError as error:
+        raise GuardError(f"{failing}: {error}") from error
+    except OSError as error:
+        full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        raise GuardError(f"{failing}: {full}{f' ({error.filename})' if error.filename else ''}") from error
