@@ -29,15 +29,25 @@ class Managers:
     def owner(self, reference: Reference) -> dict[str, t.Any]:
         """{manager, origin} of a rule or policy; `origin` None where it is not known. Rules are asked for in the order of their way:
         what a program's jumps tell of a chain is remembered for the rules and the policy behind them."""
-        place = (str(reference["family"]), str(reference["table"]), str(reference["chain"]))
         manager = maker(reference)
-        if manager in ("iptables", "nftables") and builtin(place[2]):
+        if builtin(str(reference["chain"])):
+            manager = self._in_shared_chain(manager, reference)
+        return {"manager": manager, "origin": self._keeper(manager).origin(reference)}
+
+    def _in_shared_chain(self, manager: str, reference: Reference) -> str:
+        """Jumps belong to the program whose chain they lead to, a policy to the program that is known to set it."""
+        place = (str(reference["family"]), str(reference["table"]), str(reference["chain"]))
+        before = self._chains.get(place)
+        if manager == "iptables":
             target = jumps_to(str(reference["text"]))
-            led = maker({**reference, "chain": target, "text": ""}) if target else manager
-            manager = led if led not in ("iptables", "nftables") else self._chains.get(place, manager)
-        if builtin(place[2]) and manager != "fail2ban":  # which adds its jumps to chains of others
+            led = maker({**reference, "chain": target, "text": "-j"}) if target else manager
+            if led != "iptables":
+                manager = led
+            elif before and (reference["number"] is None or before == "firewalld"):  # which has rules of its own there
+                manager = before
+        if manager in ("firewalld", "ufw", "shorewall", "csf") or (manager == "docker" and not before and place[2] == "FORWARD"):
             self._chains[place] = manager
-        return {"manager": manager, "origin": self._origin(manager, reference)}
+        return manager
 
     def change(self, reference: Reference, question: t.Mapping[str, t.Any]) -> Change | None:
         """How to let the packet of `question` (completed, see docs/firewall.md) through, which the owned rule or policy stops.
@@ -50,10 +60,6 @@ class Managers:
         flow = Flow(question)
         told = self._keeper(str(reference["manager"])).change(reference, flow)
         return None if told is None else {"manager": reference["manager"], "simple": None, **told}
-
-    def _origin(self, manager: str, reference: Reference) -> dict[str, t.Any] | None:
-        origin: dict[str, t.Any] | None = self._keeper(manager).origin(reference)
-        return origin
 
     def _keeper(self, manager: str) -> t.Any:
         """What knows the files and words of a program."""

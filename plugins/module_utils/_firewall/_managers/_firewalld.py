@@ -60,7 +60,7 @@ class Firewalld:
         if name is None:
             return None
         priority = _FIRST if part == "pre" else -1 if part in ("log", "deny") else 0
-        rich = f"--add-rich-rule={flow.rich_rule(priority)}"
+        rich = f"--add-rich-rule={quoted(flow.rich_rule(priority))}"
         if holder == "zone" and flow.direction == "forward":
             return self._forwarded(name, flow)
         simple = None
@@ -71,7 +71,7 @@ class Firewalld:
         note = "; the rule that stops it is not permanent, firewall-cmd --reload forgets it" if only_now else ""
         return {
             "summary": f"accept {flow.words()} in {holder} {name}, now and permanently{note}",
-            "commands": [quoted("firewall-cmd", where, rich), quoted("firewall-cmd", "--permanent", where, rich)],
+            "commands": [f"{quoted('firewall-cmd', where)} {rich}", f"{quoted('firewall-cmd', '--permanent', where)} {rich}"],
             "simple": simple,
         }
 
@@ -80,7 +80,7 @@ class Firewalld:
         leaves = self._files.zone_of(flow.out_interface) if self._files and flow.out_interface else None
         command = ["firewall-cmd", "--permanent"]
         name = re.sub(r"[^\w-]", "", f"{zone[:8]}-{(leaves or 'any')[:8]}")
-        allowed = quoted(*command, f"--policy={name}", f"--add-rich-rule={flow.rich_rule()}")
+        allowed = f"{quoted(*command, f'--policy={name}')} --add-rich-rule={quoted(flow.rich_rule())}"
         return {
             "summary": f"forward {flow.words()} from zone {zone} to {f'zone {leaves}' if leaves else 'any zone'} with a policy",
             "commands": [

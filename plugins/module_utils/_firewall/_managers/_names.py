@@ -11,7 +11,7 @@ import typing as t
 _BUILTIN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 _IPTABLES_TABLES = ("filter", "nat", "mangle", "raw", "security")
 _TABLES = {
-    "firewalld": r"firewalld",
+    "firewalld": r"firewalld(_.*)?",
     "docker": r"docker-bridges",
     "kube-proxy": r"kube-proxy",
     "fail2ban": r"f2b-.*",
@@ -44,6 +44,7 @@ _CHAINS = {
 # What a rule says, wherever it stands: jails of fail2ban are sets, too; the last is firewalld's first rule in the chains of the kernel.
 _TEXTS = {
     "fail2ban": re.compile(r"@addr6?-set-|--match-set f2b-"),
+    "docker": re.compile(r"(-[io]|[io]ifname) \"?(docker0|docker_gwbridge|br-[0-9a-f]{12})\b"),
     "crowdsec": re.compile(r"@crowdsec6?-blacklists|--match-set crowdsec"),
     "wireguard": re.compile(r'comment "?wg-quick\(8\) rule for '),
     "kube-proxy": re.compile(r'comment "?kubernetes '),

@@ -11,7 +11,7 @@ import typing as t
 from ._flow import Flow, quoted
 from ._iptables import binary, inserted
 
-_COMMENT = re.compile(r"""(?:--comment |comment )("(?:[^"\\]|\\.){0,256}"|[^\s"]{1,256})""")
+_COMMENT = re.compile(r"""(?:^|\s)(?:--comment|comment) (?!-)("(?:[^"\\]|\\.){0,256}"|[^\s"]{1,256})""")
 _SERVICE = re.compile(r"([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})(?::([\w.-]{1,63}))?(?= |$)")
 _JAIL = re.compile(r"(?:@addr6?-set-|--match-set f2b-|^f2b-)([\w.-]{1,64})")
 _BANNED = re.compile(r"(?:-s|ip6? saddr) ([0-9a-f.:]+)(?:/(?:32|128))?(?=\s|$)")
@@ -88,13 +88,15 @@ def _container(reference: t.Mapping[str, t.Any]) -> Told:
 
 def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
     """Docker keeps DOCKER-USER for rules of others and enters it before its own; what direct rules of others drop is theirs."""
+    if not flow.opens:
+        return None
     if reference["chain"] == "DOCKER-USER" and reference["number"] is not None:
         command, where = inserted(binary(reference, flow), reference, flow)
         return {"summary": f"accept {flow.words()} {where}", "commands": [command]}
-    if flow.direction != "forward":
+    if reference["table"] != "filter":
         return {"summary": f"publish port {flow.port} of the container (docker run --publish)", "commands": []}
-    place = {**reference, "table": "filter", "chain": "DOCKER-USER", "number": 1}
-    command, _where = inserted(binary(reference, flow), place, flow)
+    ends = f"--ctorigdst {flow.destination} --ctorigdstport {flow.port}"  # before the port was translated to the container's
+    command = f"{binary(reference, flow)} -I DOCKER-USER 1 -s {flow.source} -p tcp -m conntrack --ctdir ORIGINAL {ends} -j ACCEPT"
     return {"summary": f"accept {flow.words()} in chain DOCKER-USER, which precedes docker's own rules", "commands": [command]}
 
 
