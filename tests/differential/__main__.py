@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m tests.differential --rulesets 500 --packets 20 --seed 1 [--workers 2] [--only 1/17] [--replay FILE] [--keep DIRECTORY]"""
+"""python -m tests.differential --rulesets 500 --packets 20 --seed 1 [--workers 2] [--only 1/17] [--replay FILE] [--keep DIRECTORY] [--shrink]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import _pool
+from . import _pool, _shrink
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, nargs="+", help="run cases again that --keep, or regressions/, has kept")
     parser.add_argument("--keep", type=Path, help="write each disagreement's case there, as JSON")
     parser.add_argument("--show", type=int, default=5, help="disagreements that are shown in full")
+    parser.add_argument("--shrink", action="store_true", help="make the cases that are shown or kept as small as they can be")
     arguments = parser.parse_args()
     if arguments.replay:
         orders: list[dict[str, Any]] = [{"case": json.loads(path.read_text(encoding="utf-8"))} for path in arguments.replay]
@@ -32,6 +33,8 @@ def main() -> int:
     else:
         orders = [{"seed": f"{arguments.seed}/{number}", "packets": arguments.packets} for number in range(arguments.rulesets)]
     figures = _pool.measure(orders, arguments.workers)
+    if arguments.shrink:
+        figures.differing[: arguments.show] = [_shrink.shrink(answer) for answer in figures.differing[: arguments.show]]
     for answer in figures.differing[: arguments.show]:
         print(describe(answer), end="\n\n")
     if arguments.keep:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 CHECKOUT = Path(__file__).absolute().parents[2]
 _SCRIPT = 'mount -t tmpfs none /run && exec "$0" "$@"'
@@ -26,64 +27,77 @@ class WorkerError(Exception):
     """A worker ended before its time."""
 
 
+class Process:
+    """One worker on one CPU, by default the first that is ours; a context manager."""
+
+    def __init__(self, cpu: int | None = None) -> None:
+        """Root needs no user namespace, and has all users to send packets as; anybody else is root of one, and its only user."""
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        chosen = min(os.sched_getaffinity(0)) if cpu is None else cpu
+        worker = ["sh", "-c", _SCRIPT, sys.executable, "-B", "-m", "tests.differential._worker", str(chosen)]
+        path = f"{CHECKOUT}:{CHECKOUT / 'build' / 'collections'}"
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": path, "LC_ALL": "C.UTF-8"}
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([*unshare, *worker], cwd=CHECKOUT, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    def ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of _worker.py to one order; WorkerError when it ends instead."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        line = ""
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        if not line:
+            raise WorkerError(f"the worker ended at {json.dumps(order)[:200]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
 def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None) -> Iterator[dict[str, Any]]:
     """The answers of _worker.py to all orders, in the order in which they come. `workers` None: one for each CPU that is ours."""
     cpus = sorted(os.sched_getaffinity(0))
     todo: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
     for order in orders:
         todo.put(order)
-    done: queue.SimpleQueue[dict[str, Any] | BaseException] = queue.SimpleQueue()
+    done: queue.SimpleQueue[dict[str, Any] | Exception] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def feed(cpu: int) -> None:
+        try:
+            with Process(cpu) as process:
+                while not stop.is_set():
+                    done.put(process.ask(todo.get_nowait()))
+        except queue.Empty:
+            pass
+        except Exception as error:
+            done.put(error)
+
     count = min(workers or len(cpus), len(orders))
-    processes = [_start(cpus[number % len(cpus)]) for number in range(count)]
-    threads = [threading.Thread(target=_feed, args=(process, todo, done), daemon=True) for process in processes]
+    threads = [threading.Thread(target=feed, args=(cpus[number % len(cpus)],)) for number in range(count)]
     try:
         for thread in threads:
             thread.start()
         for _order in orders:
             answer = done.get()
-            if isinstance(answer, BaseException):
+            if isinstance(answer, Exception):
                 raise answer
             yield answer
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+        stop.set()
         for thread in threads:
             thread.join()
-        for process in processes:
-            for pipe in (process.stdin, process.stdout):
-                if pipe:
-                    pipe.close()
-
-
-def _start(cpu: int) -> subprocess.Popen[str]:
-    """Root needs no user namespace, and has all users to send packets as; anybody else is root of one, and its only user."""
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    worker = ["sh", "-c", _SCRIPT, sys.executable, "-B", "-m", "tests.differential._worker", str(cpu)]
-    path = f"{CHECKOUT}:{CHECKOUT / 'build' / 'collections'}"
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": path, "LC_ALL": "C.UTF-8"}
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*unshare, *worker], cwd=CHECKOUT, env=environment, stdin=pipe, stdout=pipe, text=True)
-
-
-def _feed(process: subprocess.Popen[str], todo: queue.SimpleQueue[Any], done: queue.SimpleQueue[Any]) -> None:
-    assert process.stdin is not None and process.stdout is not None
-    while True:
-        try:
-            order = todo.get_nowait()
-        except queue.Empty:
-            return
-        try:
-            process.stdin.write(json.dumps(order) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except (OSError, ValueError):
-            line = ""
-        if not line:
-            done.put(WorkerError(f"the worker ended at {json.dumps(order)[:200]}"))
-            return
-        done.put(json.loads(line))
 
 
 @dataclasses.dataclass

@@ -8,7 +8,8 @@
 
 The wires have no addresses: frames are put onto them as they are. Interfaces with cables need no neighbours (NOARP), the bridge has fixed
 ones. So the host sends nothing of its own accord, and every counter that moves was moved by the packet, or by the answer to it. Everything
-happens on one CPU, one after the other: when a frame that was sent later has arrived, what can come of the packet has come.
+happens on one CPU, one after the other: when a frame that was sent later has arrived, by a wire of its own that no rule knows, what can come
+of the packet has come.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ._case import CLIENT_PORTS, PORTS, Fate, Key, Load, Sent, Tool
 from ._counters import NETLINK_NETFILTER, LegacyCounters, NftCounters, netlink
 
 CLONE_NEWNET = 0x40000000
-WIRES = {"eth0": "p0", "eth1": "p1", "wan0": "p2", "port0": "p3", "port1": "p4"}
+WIRES = {"eth0": "p0", "eth1": "p1", "wan0": "p2", "port0": "p3", "port1": "p4", "fence": "p5"}
 MAC = {name: bytes((2, 0, 0, 0, 0, 0x10 + at)) for at, name in enumerate([*WIRES, "br0"])}
 WIRE_MAC = {name: bytes((2, 0, 0, 0, 0, 0x20 + at)) for at, name in enumerate(WIRES)}
 ADDRESSES = {
@@ -53,6 +54,7 @@ _SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": 0,
     "net/ipv4/conf/all/send_redirects": 0,
     "net/ipv4/conf/default/send_redirects": 0,
+    "net/ipv6/conf/default/router_solicitations": 0,
     "net/ipv6/conf/default/addr_gen_mode": 1,  # no link-local addresses, so no redirects
     "net/ipv6/conf/default/accept_dad": 0,
     "net/ipv6/conf/default/mldv2_unsolicited_report_interval": 1,
@@ -269,9 +271,9 @@ class Scene:
         kind = ETH_P_IPV6 if ":" in sent.source else ETH_P_IP
         self._wires[sent.interface].send(target + WIRE_MAC[sent.interface] + struct.pack("!H", kind) + packet)
 
-    def _fence(self, interface: str) -> None:
-        """Wait until what was sent before has been worked off."""
-        self._wires[interface].send(MAC[interface] + WIRE_MAC[interface] + struct.pack("!H", ETH_P_FENCE) + bytes(46))
+    def _fence(self) -> None:
+        """Send what arrives when everything that was sent before has been worked off."""
+        self._wires["fence"].send(MAC["fence"] + WIRE_MAC["fence"] + struct.pack("!H", ETH_P_FENCE) + bytes(46))
 
     def _drain(self) -> None:
         for each in (self._tap, *self._arrived.values()):
@@ -280,8 +282,7 @@ class Scene:
                     each.recv(1)
 
     def _watch(self, sent: Sent) -> dict[str, Any]:
-        fenced = sent.interface or "eth0"
-        self._fence(fenced)
+        self._fence()
         left: list[tuple[str, _frames.Seen, int | None]] = []
         for interface, kind, packet, mark in self._tapped():
             if kind == ETH_P_FENCE:

@@ -32,7 +32,7 @@ def case(seed: str, packets: int, uids: tuple[int, ...]) -> Case:
     stateful = False
     for tool in tools:
         if tool == "nft":
-            load, remembers = _nft.tables(dice, lucky)
+            load, remembers = _nft.tables(dice, lucky, len(tools) > 1)
             more = [load]
         else:
             more, remembers = _xtables.tables(dice, tool, lucky)

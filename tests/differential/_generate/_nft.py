@@ -19,16 +19,19 @@ _PRIORITIES = (-450, -300, -225, -200, -199, -150, -100, -99, -1, 0, 0, 0, 0, 1,
 _FAMILIES = (("inet", 0.45), ("ip", 0.25), ("ip6", 0.15), ("bridge", 0.07), ("netdev", 0.08))
 
 
-def tables(dice: Dice, lucky: bool) -> tuple[Load, bool]:
-    """One to three tables, and whether some rule of theirs remembers packets. `lucky`: rules that hang on luck are wanted."""
+def tables(dice: Dice, lucky: bool, beside: bool) -> tuple[Load, bool]:
+    """One to three tables, and whether some rule of theirs remembers packets. `lucky`: rules that hang on luck are wanted.
+
+    `beside`: rules of other programs will be loaded, too. At equal priority nobody can tell from outside which runs first: avoid it.
+    """
     families, weights = zip(*_FAMILIES, strict=True)
-    made = [_Table(dice, dice.choices(families, weights)[0], f"t{number}", lucky) for number in range(dice.pick(1, 1, 2, 2, 3))]
+    made = [_Table(dice, dice.choices(families, weights)[0], f"t{number}", lucky, beside) for number in range(dice.pick(1, 1, 2, 2, 3))]
     return Load("nft", "\n".join(table.text() for table in made)), any(table.rules.stateful for table in made)
 
 
 class _Table:
-    def __init__(self, dice: Dice, family: str, name: str, lucky: bool) -> None:
-        self._dice, self._family, self._name = dice, family, name
+    def __init__(self, dice: Dice, family: str, name: str, lucky: bool, beside: bool) -> None:
+        self._dice, self._family, self._name, self._beside = dice, family, name, beside
         self._users = [f"u{number}" for number in range(dice.pick(0, 0, 1, 2, 3))]
         self.rules = Rules(dice, family, lucky)
 
@@ -57,7 +60,7 @@ class _Table:
             elif kind == "route":
                 hook, priority = "output", dice.pick(-150, 0)
             else:
-                priority = dice.choice(_PRIORITIES)
+                priority = dice.choice(_PRIORITIES) + (3 if self._beside else 0)
             if self._family == "netdev":
                 device = f" device {dice.choice(('eth0', 'eth1', 'wan0', 'port0'))}"
             elif self._family == "inet" and kind == "filter" and dice.chance(0.03):

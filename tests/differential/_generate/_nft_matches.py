@@ -51,7 +51,7 @@ class Matches:
             if hook in ("output", "forward", "postrouting") and self._family != "inet":
                 weighted.append((0.3, lambda: self._route(version)))
         if self._family in ("bridge", "netdev") or hook in ("prerouting", "input"):
-            weighted.append((0.5, lambda: self._ether()))
+            weighted.append((0.5, lambda: self._ether() if self._lucky else f"ether type {self._not()}{dice.pick('ip', 'ip6', 'arp')}"))
         return dice.one_of(weighted)
 
     # -- values
@@ -291,7 +291,7 @@ class Matches:
         ip, address = "ip" if version == 4 else "ip6", dice.address(version)
         return dice.pick(
             f"ct direction {dice.pick('original', 'reply')}",
-            f"ct status {dice.pick('seen-reply', 'assured', 'confirmed', 'snat', 'dnat', '!= dnat', 'expected', 'dying')}",
+            f"ct status {dice.pick('seen-reply', 'assured', 'confirmed', 'snat', 'dnat', '!= dnat', 'expected')}",
             f"ct protocol {dice.pick('tcp', 'udp')}" if self._family != "inet" else "ct l3proto ipv4",
             f"ct original {ip} saddr {self._not()}{address}",
             f"ct original {ip} daddr {self._not()}{address}",

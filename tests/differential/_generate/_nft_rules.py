@@ -44,8 +44,8 @@ class Rules:
         count = dice.choices((0, 1, 2, 3), (0.08, 0.5, 0.32, 0.1))[0]
         parts = _consistent([self._matches.match(place.hook, version) for _ in range(count)])
         if place.kind == "nat":
-            end = self._nat(place, version)
-            return " ".join([*parts, *([] if " map {" in end else ["counter"]), end])
+            guard, end = self._nat(place, version)
+            return " ".join([*parts, *guard, *([] if " map {" in end else ["counter"]), end])
         if place.users and dice.chance(0.06):
             return " ".join([*parts, self._verdict_map(place, version)])
         if dice.chance(0.03):
@@ -173,22 +173,24 @@ class Rules:
 
     # -- NAT
 
-    def _nat(self, place: Place, version: int) -> str:
+    def _nat(self, place: Place, version: int) -> tuple[list[str], str]:
+        """What nft would otherwise put behind the counter to guard the translation, and the translation."""
         dice = self._dice
         if dice.chance(0.25):
-            return dice.pick("accept", "return", "drop", "", *(f"jump {user}" for user in place.users))
+            return [], dice.pick("accept", "return", "drop", "", *(f"jump {user}" for user in place.users))
         family = f" {_ip(version)}" if self._family == "inet" else ""
+        guard = [f"meta nfproto ipv{version}"] if family else []
+        tcp = [*guard, "meta l4proto tcp"]
         if place.hook in ("prerouting", "output"):
             if dice.chance(0.3):
-                port = f" to :{dice.port()}" if dice.chance(0.7) else ""
-                return f"meta l4proto tcp redirect{port}"
+                return tcp[-1:], f"redirect to :{dice.port()}" if dice.chance(0.7) else "redirect"
             if dice.chance(0.15):
                 entries = ", ".join(f"{port} : {dice.address(version)}" for port in {dice.port() for _ in range(3)})
-                return f"dnat{family} to tcp dport map {{ {entries} }}"
-            return f"meta l4proto tcp dnat{family} to {_with_port(dice.address(version), dice, dice.port())}"
+                return guard, f"dnat{family} to tcp dport map {{ {entries} }}"
+            return tcp, f"dnat{family} to {_with_port(dice.address(version), dice, dice.port())}"
         if dice.chance(0.3) and place.hook == "postrouting":
-            return f"meta l4proto tcp masquerade"
-        return f"meta l4proto tcp snat{family} to {_with_port(dice.address(version), dice, dice.pick(2000, 30000))}"
+            return tcp[-1:], "masquerade"
+        return tcp, f"snat{family} to {_with_port(dice.address(version), dice, dice.pick(2000, 30000))}"
 
 
 def _consistent(parts: list[str]) -> list[str]:
