@@ -240,7 +240,8 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         ("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
         "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run. Evaluated without a counter, or without an evaluation: likely, by an error at once with a valid route "
+        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated without a counter, or without an "
+        "evaluation: likely, by an error at once with a valid route "
         "and nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the "
         "server's own address.",
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
@@ -253,7 +254,8 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
         "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no rule was "
+        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated, but without a counter, or with one that "
+        "others share: likely. By elimination, where no rule was "
         "evaluated to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path check "
         "explains it.",
         "The rule's counter does not move; its rules, evaluated, let the packet through; no chain on the packet's hooks can drop "
