@@ -1,11 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reports in the form of report.json, as short as tests need them."""
+"""Reports in the form of report.json, as short as tests need them; into databases, and what is there then."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _record
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 
 EPOCH = 1_790_000_000
 """When run number 0 finished; each further one finished a minute later."""
@@ -46,3 +49,21 @@ def report(number: float, *flows: dict[str, Any], changes: list[dict[str, Any]] 
         "groups": [],
         "changes": changes or [],
     }
+
+
+def record(where: str, *reports: dict[str, Any]) -> list[bool]:
+    """Whether each of them was new."""
+    with Database(where).writing() as connection:
+        return [_record.record(connection, each, "here") for each in reports]
+
+
+def rows(where: str, query: str) -> list[tuple[Any, ...]]:
+    """What a query answers."""
+    with Database(where).reading() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def contents(where: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All tables."""
+    tables = ("runs", "flows", "verdicts", "causes", "changes", "changed_flows", "told")
+    return {table: sorted(rows(where, f"SELECT * FROM handshake_{table}"), key=repr) for table in tables}
