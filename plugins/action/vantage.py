@@ -91,9 +91,9 @@ class ActionModule(ActionBase):
             opened = before.get("evidence") or {}
             if phase == "close":
                 plan, _started = files.plan()
-                arguments.update(order=complete(order, plan, files.dialled), handle=(opened.get("recorder") or {}).get("handle"))
+                arguments.update(order=complete(order, plan, files.dialled), handle=_handle(opened.get("recorder")))
             elif phase == "trace_close":
-                arguments["handle"] = (opened.get("tracer") or {}).get("handle")
+                arguments["handle"] = _handle(opened.get("tracer"))
         try:
             returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
@@ -133,6 +133,12 @@ class ActionModule(ActionBase):
 
 def _is_about_become(action: ActionBase, message: str) -> bool:
     return bool(action._connection.become and _BECOME.search(message))
+
+
+def _handle(opened: object) -> str | None:
+    """Of a recorder or a tracer, as the host told it."""
+    handle = opened.get("handle") if isinstance(opened, dict) else None
+    return handle if isinstance(handle, str) else None
 
 
 def _summary(phase: str, evidence: dict[str, Any]) -> str:

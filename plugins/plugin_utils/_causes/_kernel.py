@@ -23,20 +23,22 @@ _HOOKS = {
 
 def stop(case: Case, place: Place) -> TracedRule | None:
     """The rule at which the kernel saw the packet end there."""
-    return traced(case, place.host, place.leg, _HOOKS[place.direction])
+    return traced(case, place.host, place.leg, _HOOKS[place.direction]) if _ended_alike(case) else None
 
 
 def cleared(case: Case, place: Place) -> bool:
-    """Whether the kernel saw nf_tables let the packet through there, and there is no other firewall.
-
-    It counts only as long as the handshake that was traced ended as those before it did.
-    """
+    """Whether the kernel saw nf_tables let the packet through there, and there is no other firewall."""
     hooks = place.host.snapshot.hooks if place.host.snapshot else None
     if hooks is None or hooks.iptables_legacy != () or place.host is case.client is case.server:
         return False
-    before = {attempt.probe.connected for attempt in case.subject or case.attempts}
-    now = {probe.connected for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
-    return before == now and let_through(case, place.host, place.leg) > 0
+    return _ended_alike(case) and let_through(case, place.host, place.leg) > 0
+
+
+def _ended_alike(case: Case) -> bool:
+    """Whether the handshake that was traced ended as those before it did: else something changed, or it takes more than one to see it."""
+    before = {(attempt.probe.outcome, attempt.probe.errno) for attempt in case.subject or case.attempts}
+    now = {(probe.outcome, probe.errno) for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
+    return bool(now) and now <= before
 
 
 def is_rule(seen: TracedRule, rule: Rule) -> bool:

@@ -167,3 +167,37 @@ JUNK = st.recursive(
 def test_whatever_a_host_says_reading_it_ends_well(probes: Any, answer: Any) -> None:
     host = read_host("h", {"trace_try": {"probes": probes, "trace": answer, "absent": answer}}, {})
     assert isinstance(host.tracings, tuple)
+
+
+def flow_of(client: Any, server: Any, **probe: Any) -> dict[str, Any]:
+    plan, found = evidence(client, server)
+    found["web1"]["trace_try"]["evidence"]["probes"][0].update(probe)
+    flow: dict[str, Any] = decide(plan, found, "", "").report["flows"][0]
+    return flow
+
+
+def test_what_the_kernel_traced_is_proven() -> None:
+    cause = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, DROP)))["causes"][0]
+    assert (cause["code"], cause["host"], cause["certainty"]) == ("firewall_drop", "db1", "proven")
+    assert cause["summary"].startswith("rule 12 of inet test input on db1 drops the SYN")
+
+
+@pytest.mark.parametrize(
+    ("server", "probe"),
+    [
+        (tracing(trace(SYN, DROP), trace(SYN, PASSED)), {}),
+        (tracing(trace(SYN, DROP)), {"outcome": "connected"}),
+        (tracing(trace(SYN, DROP)), {"outcome": "error", "errno": "ECONNREFUSED"}),
+        (tracing(trace({**SYN, "seq": 1}, DROP)), {}),
+        (tracing(trace(SYN, {**DROP, "verdict": "accept"})), {}),
+    ],
+)
+def test_what_hangs_on_more_than_a_rule_or_ended_otherwise_is_not_proven(server: Any, probe: dict[str, Any]) -> None:
+    flow = flow_of(tracing(trace(SYN, hook="output")), server, **probe)
+    assert all(cause["certainty"] != "proven" for cause in flow["causes"]), flow["causes"]
+
+
+def test_a_packet_that_the_kernel_saw_pass_ended_elsewhere() -> None:
+    flow = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, PASSED), trace(SYN_ACK, {**DROP, "chain": "o"}, hook="output")))
+    cause = flow["causes"][0]
+    assert (cause["code"], cause["certainty"], flow["leg"]) == ("firewall_drop", "proven", "syn_ack")
