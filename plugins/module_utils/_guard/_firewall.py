@@ -47,9 +47,7 @@ class Firewall:
 
     def lines(self, record: Json, blobs: Blobs) -> list[str]:
         """As nft, iptables-save and ipset print them, without counters."""
-        found = blobs.get(record["nftables"]["text"]).decode("utf-8", "replace").splitlines() or [
-            f"nf_tables {record['nftables']['essence']}"
-        ]
+        found = self._nftables.lines(record["nftables"], blobs)
         for name, text in record["essence"]["xtables"].items():
             found += [f"# {name.split()[0]}-legacy", *text.splitlines()]
         for name, (kind, *entries) in record["essence"]["ipsets"].items():

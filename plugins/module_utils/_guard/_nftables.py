@@ -67,6 +67,11 @@ class Nftables:
         """Replace the ruleset: no packet sees less than the old one or the new one."""
         _send(blobs.get(record["messages"]), commit=True)
 
+    def lines(self, record: Json, blobs: Blobs) -> list[str]:
+        """As nft prints it; where it is missing, a number that tells whether rulesets are the same."""
+        text = blobs.get(record["text"]).decode("utf-8", "replace").splitlines()
+        return text if text or not blobs.get(record["messages"]) else [f"nf_tables ruleset {record['essence']}"]
+
     def check(self, record: Json, blobs: Blobs) -> None:
         """GuardError when the kernel would not take the saved ruleset; nothing changes."""
         _send(blobs.get(record["messages"]), commit=False)

@@ -35,7 +35,7 @@ def carry_out(base: str, transaction: str, run: Run, booting: bool = False) -> s
         if state == PLANNED:
             forget(directory, run)
             return None
-        if state not in FINISHED:
+        if state not in FINISHED and (booting or state != FAILED):  # what has failed is tried again when somebody asks for it
             with contextlib.suppress(FileNotFoundError):  # room for the journal and the drafts of files
                 os.unlink(os.path.join(directory, RESERVE))
             _restore(journal, directory, run, booting)

@@ -114,6 +114,9 @@ class Guard:
             before, after = self._to_undo(directory)
             if check:
                 return Outcome(True, state, self._about(directory), before, after)
+            if state == FAILED:
+                with self._step(directory):
+                    Journal(directory).append(RESTORING, again=True)
             seen = len(Journal(directory).lines())
             ring(directory, transaction, self._run)
             state = self._await_restore(directory, seen)

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL at a random step of a transaction, and the loss of power: at the end the host is as it was before, or as planned."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import CHANGE, SAVES, Scene
+
+TIMEOUT = 3.0
+AT_ONCE = 4
+
+
+def things_done() -> dict[str, int]:
+    """How many things each step does when nobody kills it."""
+    with Scene() as host:
+        done = {"arm": host.arm(timeout=60.0)["things"]}
+        host.sh(CHANGE)
+        done["confirm"] = host.step("confirm", "t1")["things"]
+        return {**done, "restorer": 3 * done["confirm"]}
+
+
+def trial(seed: int, things: dict[str, int]) -> str:
+    """One transaction, killed somewhere; returns what was killed, for the log."""
+    chance = random.Random(seed)
+    victim = chance.choice(["arm", "change", "confirm", "restorer"])
+    power_fails = chance.random() < 0.3
+    kill_at = chance.randint(1, things.get(victim, 1))
+    what = f"seed {seed}: {victim} at {kill_at}{', then power' if power_fails else ''}"
+    with Scene() as host:
+        before = planned = host.dump()
+        outcome = host.arm(timeout=TIMEOUT, kill_at=kill_at if victim == "arm" else 0)
+        armed_until = time.monotonic() + TIMEOUT
+        if victim == "arm":
+            assert "killed" in outcome or kill_at >= outcome["things"], what
+        elif victim == "change":
+            host.sh(f"timeout -s KILL {chance.uniform(0.001, 0.06):.3f} sh -c '{CHANGE}' || true")
+        else:
+            host.sh(CHANGE)
+            planned = host.dump()
+            if victim == "confirm":
+                host.step("confirm", "t1", kill_at=kill_at)
+            else:
+                host.step("restorer", "t1", "now", kill_at=kill_at)
+        if power_fails:
+            watchers = host.watchers()
+            host.sh(f"kill -KILL {' '.join(watchers)}" if watchers else "true")
+            host.step("restorer", "t1", "boot") if "restore.pyz" in "".join(host.left()) else None
+        else:
+            time.sleep(max(0.0, armed_until - time.monotonic()))
+            host.await_silence()
+        steps, after = host.steps(), host.dump()
+        last = steps[-1] if steps else "forgotten"
+        if last == "planned":  # killed before anything would have watched
+            last = "forgotten"
+        assert last in {"arm": ("forgotten", "restored")}.get(victim, ("confirmed", "restored")), f"{what}: {steps}"
+        assert after == (planned if last == "confirmed" else before), f"{what}: {steps}"
+        assert victim in ("confirm", "restorer") or after == before, what
+        host.sh("ip link show lo > /dev/null")
+        again = host.arm("t2", saves=SAVES)
+        assert again.get("state") == "armed", f"{what}: {again}"
+        assert host.step("confirm", "t2")["state"] == "confirmed", what
+        assert host.left() == [], what
+    return what
+
+
+def run(seeds: range) -> None:
+    things = things_done()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for what in pool.map(lambda seed: trial(seed, things), seeds):
+            print(what)
+
+
+def test_a_host_is_as_before_or_as_planned_wherever_a_transaction_is_killed() -> None:
+    run(range(24))
+
+
+@pytest.mark.slow
+def test_two_hundred_more() -> None:
+    run(range(100, 300))
