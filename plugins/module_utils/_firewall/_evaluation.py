@@ -123,8 +123,10 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
         return Explored(None, f"it hangs on too many unknowns, such as {first.reasons[0]}", (), first, left)
     outcomes = tuple(each for _evaluation, _packet, each in tries)
     if all(_alike(each, outcome) for each in outcomes) and all(_same_way(mine, left) for _evaluation, mine, _outcome in tries):
-        same_rule = all(each.rule is outcome.rule for each in outcomes)
-        return Explored(outcome if same_rule else outcome._replace(rule=None), None, (outcome,), first, left)
+        if any(mine.mark != left.mark for _evaluation, mine, _outcome in tries):
+            left.mark = None  # how it is marked hangs on an unknown
+        same_rule = all(each.rule is outcome.rule and each.chain == outcome.chain for each in outcomes)
+        return Explored(outcome if same_rule else outcome._replace(rule=None, chain=None), None, (outcome,), first, left)
     return Explored(None, _deciding(tries), tuple({_end(each): each for each in outcomes}.values()), first, left)
 
 

@@ -107,3 +107,20 @@ def test_every_try_has_a_packet_of_its_own() -> None:
 
     assert explore(evaluate, SYN, None).packet.mark == 1
     assert SYN.mark == 0
+
+
+def test_how_a_packet_is_marked_may_be_unknown_where_its_fate_is_not() -> None:
+    def evaluate(evaluation: Evaluation, packet: Packet) -> Outcome:
+        packet.mark = 7 if evaluation.choose("ip ttl < 5") else 0
+        return ACCEPT
+
+    explored = explore(evaluate, SYN, None)
+    assert (explored.outcome, explored.packet.mark) == (ACCEPT, None)
+
+
+def test_where_either_of_two_chains_drops_it_none_is_named() -> None:
+    def evaluate(evaluation: Evaluation, packet: Packet) -> Outcome:
+        return Outcome("drop", chain={"chain": "one" if evaluation.choose("ip ttl < 5") else "other"})
+
+    explored = explore(evaluate, SYN, None)
+    assert explored.outcome == Outcome("drop")
