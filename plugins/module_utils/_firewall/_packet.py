@@ -82,6 +82,7 @@ class Tracking:
         self.zone = 0
         self.source_translated: bool | None = False  # IPS_SRC_NAT
         self.destination_translated: bool | None = False  # IPS_DST_NAT
+        self.source_bound = self.destination_bound = False  # whether NAT has made up its mind, be it to change nothing
         self.original: Ends | None = None  # the original direction's tuple, where it is known
 
 

@@ -193,13 +193,18 @@ class Walk:
         if tracking is None or tracking.state != "new":
             return ACCEPT
         for chain in chains:
-            before = (tracking.source_translated, tracking.destination_translated)
+            before = _nat_of(tracking)
             outcome = chain.run(self._packet, self._evaluation)
             if outcome.verdict != "accept":
                 return outcome
-            if (tracking.source_translated, tracking.destination_translated) != before:
+            if _nat_of(tracking) != before:
                 break
         return ACCEPT
+
+
+def _nat_of(tracking: Tracking) -> tuple[object, ...]:
+    """What NAT has done so far; a translation to what is there already counts as well."""
+    return tracking.source_translated, tracking.destination_translated, tracking.source_bound, tracking.destination_bound
 
 
 def _name(chain: BaseChain) -> str:

@@ -126,11 +126,12 @@ def translate(at: Context, what: str, destination: bool, first: bytes | None, la
         packet.rewrite(source=address, source_port=port if kept else None)
     if not kept:
         packet.transport.forget(2 if destination else 0, 2)
-    if tracking is not None and (packet.ends != ends or not kept):
+    if tracking is not None:
+        changed = packet.ends != ends or not kept
         if destination:
-            tracking.destination_translated = True
+            tracking.destination_bound, tracking.destination_translated = True, changed or tracking.destination_translated
         else:
-            tracking.source_translated = True
+            tracking.source_bound, tracking.source_translated = True, changed or tracking.source_translated
     now = packet.ends
     end, end_port = (now.destination, now.destination_port) if destination else (now.source, now.source_port)
     shown = f"[{text(end)}]" if packet.family == 6 and ports else text(end)

@@ -96,7 +96,7 @@ class Bitwise(Expression):
 
 
 class Byteorder(Expression):
-    """Between the machine's byte order and the network's, for numbers of `size` bytes."""
+    """Between the machine's byte order and the network's, for numbers of `size` bytes; a rest that is shorter stays."""
 
     __slots__ = ("length", "size", "source", "target")
 
@@ -107,7 +107,7 @@ class Byteorder(Expression):
             raise DecodeError(f"nf_tables does not turn numbers of {self.size} bytes in {self.length}")
 
     def run(self, at: Context) -> Result:
-        have = at.registers.get(self.source, -(-self.length // self.size) * self.size)
+        have = at.registers.get(self.source, self.length // self.size * self.size)
         if isinstance(have, bytes):
             at.registers.put(self.target, self._turned(have))
         else:
