@@ -67,7 +67,7 @@ ConditionPathExists={restorer}
 def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str:
     """Have the host restored in so many seconds. Returns by whom: `systemd` (behind a reboot, too) or `process`. GuardError, OSError."""
     if not _is_systemd_ours(run):
-        _watch(directory, seconds)
+        _watch(directory, seconds, _WATCHERS)
         return "process"
     name, restorer = _unit(transaction), os.path.join(directory, RESTORER)
     about = {"transaction": transaction, "directory": directory, "restorer": restorer, "seconds": f"{seconds:g}s"}
@@ -117,7 +117,7 @@ def ring(directory: str, transaction: str, run: Run) -> None:
     if os.path.exists(f"{_PASSING}/{name}.service"):
         succeed(run, ["systemctl", "start", "--no-block", f"{name}.service"])
     else:
-        _watch(directory, 0)
+        _watch(directory, 0, 1)
 
 
 def _unit(transaction: str) -> str:
@@ -139,12 +139,12 @@ def _is_systemd_ours(run: Run) -> bool:
     return ours and run(["systemctl", "show", "--property=Version"])[0] == 0
 
 
-def _watch(directory: str, seconds: float) -> None:
+def _watch(directory: str, seconds: float, number: int) -> None:
     """Start the processes and wait until each of them watches."""
     deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
     ready, report = os.pipe()
     try:
-        for _number in range(_WATCHERS):
+        for _nth in range(number):
             child = os.fork()
             if child == 0:
                 _become_watcher(directory, deadline, report)
@@ -152,12 +152,12 @@ def _watch(directory: str, seconds: float) -> None:
         os.close(report)
         report = -1
         give_up, heard = time.monotonic() + _READY_SECONDS, b""
-        while len(heard) < _WATCHERS and select.select([ready], [], [], max(0.0, give_up - time.monotonic()))[0]:
-            word = os.read(ready, _WATCHERS)
+        while len(heard) < number and select.select([ready], [], [], max(0.0, give_up - time.monotonic()))[0]:
+            word = os.read(ready, number)
             if not word:
                 break
             heard += word
-        if len(heard) < _WATCHERS:
+        if len(heard) < number:
             raise GuardError(f"the processes that are to restore this host do not start: {sys.executable} {directory}/{RESTORER}")
     finally:
         for descriptor in (ready, report):

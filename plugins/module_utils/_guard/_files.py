@@ -44,18 +44,24 @@ class Files:
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """What is new goes first, then what is above comes before what is below, and directories get their times last."""
         entries = {path: entry for path, entry in record["entries"].items() if entry != _ABSENT}
-        try:
-            for path in reversed([path for root in record["roots"] for path in _walk(root)]):
-                if path not in entries or _kind(path) != entries[path]["type"]:
-                    _remove(path)
-            for path in sorted(entries):
-                _put_back(path, entries[path], blobs)
-            for path in sorted(entries, reverse=True):
-                if entries[path]["type"] == "directory":
-                    _set_time(path, entries[path])
-                    sync_directory(path)
-        except OSError as error:
-            raise GuardError(f"{error.filename or 'a file'} cannot be put back: {error.strerror}") from error
+        failures: dict[str, str] = {}
+
+        def attempt(action: t.Callable[..., object], path: str, *more: t.Any) -> None:
+            try:
+                action(path, *more)
+            except OSError as error:
+                failures.setdefault(path, error.strerror or str(error))
+
+        for path in reversed([path for root in record["roots"] for path in _walk(root)]):
+            if path not in entries or _kind(path) != entries[path]["type"]:
+                attempt(_remove, path)
+        for path in sorted(entries):
+            attempt(_put_back, path, entries[path], blobs)
+        for path in sorted(entries, reverse=True):
+            if entries[path]["type"] == "directory":
+                attempt(_finish_directory, path, entries[path])
+        if failures:
+            raise GuardError("; ".join(f"{path} cannot be put back: {why}" for path, why in sorted(failures.items())))
 
     def essence(self, record: Json) -> Json:
         """All of it."""
@@ -208,6 +214,11 @@ def _dress(path: str, entry: Entry) -> None:
     if entry["type"] != "link":
         os.chmod(path, entry["mode"])
     _set_time(path, entry)
+
+
+def _finish_directory(path: str, entry: Entry) -> None:
+    _set_time(path, entry)
+    sync_directory(path)
 
 
 def _set_time(path: str, entry: Entry) -> None:

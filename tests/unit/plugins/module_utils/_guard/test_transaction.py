@@ -157,7 +157,8 @@ def test_what_cannot_be_put_back_is_named_and_the_rest_is_put_back(host: Scene) 
     assert host.sh("sysctl -n net.ipv4.tcp_syncookies").strip() == "1"
     assert "mend what kept it from being restored" in host.arm("t2")["error"]
     host.sh("umount /run/etc/busy")
-    assert host.step("restore", "t1")["state"] == "restored"
+    restored = host.step("restore", "t1")
+    assert restored.get("state") == "restored", restored
     assert host.sh("cat /run/etc/one; stat -c %F /run/etc/busy").splitlines() == ["one", "directory"]
 
 
