@@ -115,17 +115,18 @@ class _Reader:
 
     def _saved(self, family: str, variant: str) -> t.Mapping[str, _save.Table]:
         what = f"{'legacy ' if variant == 'legacy' else ''}{_TOOL[family]} rules{'' if variant == 'legacy' else ' of nf_tables'}"
+        hidden = variant == "legacy"  # those of nf_tables are seen all the same: each that is not told is undecided by itself
         tool = self._tool(family, variant)
         if tool is None:
-            self.absent.append(Absence(what, f"there is no {_TOOL[family]}-save of the variant {variant} on this host"))
+            self.absent.append(Absence(what, f"there is no {_TOOL[family]}-save of the variant {variant} on this host", hidden))
             return {}
         code, out, err = self._run([tool, "-c"])
         if code != 0:
             last = (err.strip() or out.strip() or "it wrote nothing").splitlines()[-1]
-            self.absent.append(Absence(what, f"{tool} -c failed with exit code {code}: {last[:300]}"))
+            self.absent.append(Absence(what, f"{tool} -c failed with exit code {code}: {last[:300]}", hidden))
             return {}
         saved = _save.parse(out, family)
-        self.absent += [Absence(f"a part of the {what}", problem) for problem in saved.problems[:20]]
+        self.absent += [Absence(f"a part of the {what}", problem, hidden) for problem in saved.problems[:20]]
         return saved.tables
 
     def _tool(self, family: str, variant: str) -> str | None:

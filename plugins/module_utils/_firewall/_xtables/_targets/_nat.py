@@ -63,12 +63,11 @@ def _translated(packet: Packet, source: bool, range_: _Range, what: str) -> Done
         _forget_low_bits(packet, range_.low or b"", range_.high or b"")
         told = f"{what} to {text(range_.low or b'')}-{text(range_.high or b'')}"
     packet.changed(told)
-    tracking = packet.tracking
-    if tracking is not None and (target != own or wanted != port):
-        if source:
-            tracking.source_translated = True
-        else:
-            tracking.destination_translated = True
+    tracking, changed = packet.tracking, target != own or wanted != port
+    if tracking is not None and source:
+        tracking.source_bound, tracking.source_translated = True, tracking.source_translated or changed
+    elif tracking is not None:
+        tracking.destination_bound, tracking.destination_translated = True, tracking.destination_translated or changed
     return "accept", told
 
 

@@ -3,12 +3,15 @@
 
 """Run inside a network namespace of one's own: which rules do real packets match, and which does the evaluation say they match?
 
-stdin: {"tool": "iptables-legacy", "rules": {"INPUT": [...], "OUTPUT": [...]}, "setup": "shell"}; stdout: a list of
-{"packet", "chain", "rule", "kernel": bool, "ours": bool | null}. Every rule only counts, so one packet meets all of them.
+stdin: {"tool": "iptables-legacy", "text": what its -restore reads, "setup": "shell", "packets": [[kind, incoming, port ...]],
+"alone": bool};
+stdout: a list of {"packet", "rule", "kernel": bool, "ours": bool | null}. `alone`: rules only count, and each is evaluated by itself.
+Otherwise the built-in chains are run as a packet would run through them, and a packet that some rule leaves undecided has "ours" null.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -19,7 +22,7 @@ import time
 import typing as t
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _facts, _loaded
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import Evaluation
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import ACCEPT, Evaluation
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import ACK, SYN, Ends, Packet, Tracking, packed
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables import _read
 from ansible_collections.threeway.handshake.plugins.module_utils._netlink import Netlink
@@ -38,7 +41,8 @@ ip link set near up; ip -n far link set wire up
 ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev near; ip neigh add 2001:db8::2 lladdr 02:00:00:00:00:02 dev near
 ip netns exec far iptables-legacy -P INPUT DROP; ip netns exec far ip6tables-legacy -P INPUT DROP
 for tool in iptables-legacy ip6tables-legacy; do $tool -t raw -A OUTPUT -p tcp -m tcp --tcp-flags RST RST -j DROP; done
-ip6tables-legacy -t raw -A OUTPUT -p ipv6-icmp -j DROP; ip6tables-legacy -t raw -A PREROUTING -p ipv6-icmp -j DROP
+iptables-legacy -t raw -A OUTPUT -p icmp -j DROP; ip6tables-legacy -t raw -A OUTPUT -p ipv6-icmp -j DROP
+ip6tables-legacy -t raw -A PREROUTING -p ipv6-icmp -j DROP
 """
 
 
@@ -90,10 +94,17 @@ def headers(sent: Sent, family: int) -> tuple[bytes, bytes]:
 
 
 def send(sent: Sent, family: int) -> None:
+    with contextlib.suppress(PermissionError):  # a rule drops it
+        put_on_wire(sent, family)
+    time.sleep(0.02)
+
+
+def put_on_wire(sent: Sent, family: int) -> None:
     ip, tcp = headers(sent, family)
     if sent.incoming:
         kind = "\\x08\\x00" if family == 4 else "\\x86\\xdd"
-        code = f"import socket; s = socket.socket(17, 3); s.bind(('wire', 0)); s.send(b'\\x02\\0\\0\\0\\0\\1\\x02\\0\\0\\0\\0\\2{kind}' + {ip + tcp!r})"
+        frame = f"b'\\x02\\0\\0\\0\\0\\1\\x02\\0\\0\\0\\0\\2{kind}' + {ip + tcp!r}"
+        code = f"import socket; s = socket.socket(17, 3); s.bind(('wire', 0)); s.send({frame})"
         subprocess.run(["ip", "netns", "exec", "far", sys.executable, "-c", code], check=True)
     elif family == 4:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
@@ -101,7 +112,6 @@ def send(sent: Sent, family: int) -> None:
     else:
         with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
             raw.sendto(ip + tcp, (FAR[6], 0))
-    time.sleep(0.02)
 
 
 def described(sent: Sent, family: int, facts: t.Any) -> Packet:
@@ -138,55 +148,89 @@ PACKETS = (
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    tool, rules = asked["tool"], asked["rules"]
+    tool = asked["tool"]
     family = 6 if tool.startswith("ip6") else 4
     sh(SCENE + asked.get("setup", ""))
-    text = (
-        "*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n"
-        + "".join(f"-A {chain} {rule}\n" for chain in rules for rule in rules[chain])
-        + "COMMIT\n"
-    )
-    restored = subprocess.run([tool + "-restore"], input=text, text=True, capture_output=True, check=False)
+    restored = subprocess.run([tool + "-restore"], input=asked["text"], text=True, capture_output=True, check=False)
     if restored.returncode:
-        sys.exit(restored.stderr + text)
+        sys.exit(restored.stderr + asked["text"])
     facts = _facts.LiveFacts(Netlink(socket.NETLINK_ROUTE), _loaded.sets(run))
     answers = []
     before = counters(tool)
-    for sent in PACKETS:
+    for fields in asked.get("packets") or PACKETS:
+        sent = Sent(*fields)
         send(sent, family)
         after = counters(tool)
-        xtables = _read.read(run)
-        packet = described(sent, family, facts)
-        chain = "INPUT" if sent.incoming else "OUTPUT"
-        for at, rule in enumerate(rules.get(chain, ())):
-            ours = evaluated(xtables, tool, chain, at, packet.copy(), facts)
-            answers.append(
-                {"packet": repr(sent), "chain": chain, "rule": rule, "kernel": after[chain][at] != before[chain][at], "ours": ours}
-            )
+        kernel = [now > then for now, then in zip(after, before, strict=True)]
         before = after
+        packet = described(sent, family, facts)
+        ours = alone(tool, packet, facts) if asked["alone"] else together(tool, packet, facts)
+        assert len(kernel) == len(ours)
+        answers += [
+            {"packet": repr(sent), "rule": rule, "kernel": theirs, "ours": our}
+            for theirs, (rule, our) in zip(kernel, ours.items(), strict=True)
+            if not asked["alone"] or ("INPUT" if sent.incoming else "OUTPUT") in rule.split()
+        ]
     print(json.dumps(answers))
 
 
-def evaluated(xtables: t.Any, tool: str, chain: str, at: int, packet: Packet, facts: t.Any) -> bool | None:
+def counters(tool: str) -> list[int]:
+    """Packets of every rule, in the order of the save file."""
+    return [int(line[1 : line.index(":")]) for line in saved(tool).splitlines() if line.startswith("[")]
+
+
+def saved(tool: str) -> str:
+    """Without the table raw, which keeps other packets away."""
+    text = run([tool + "-save", "-c"])[1]
+    return "".join(f"*{table}\n" for table in text.split("\n*") if not table.startswith("raw\n") and not table.startswith("#"))
+
+
+def alone(tool: str, packet: Packet, facts: t.Any) -> dict[str, bool | None]:
+    """Each rule by itself, read as the product reads it."""
     family = "ip6" if tool.startswith("ip6") else "ip"
-    if tool.endswith("nft"):
-        rule = xtables.compat(family, "filter", chain, at)
-    else:
-        base = next(
-            each for each in xtables.base_chains() if (each.family, each.reference["table"], each.name) == (family, "filter", chain)
-        )
-        rule = base.rules(chain)[at]
-    assert rule is not None, (chain, at, xtables.absent)
-    matched: bool | None = rule.evaluate(packet, Evaluation(facts)).matched
-    return matched
-
-
-def counters(tool: str) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {"INPUT": [], "OUTPUT": []}
-    for line in run([tool + "-save", "-c", "-t", "filter"])[1].splitlines():
+    xtables = _read.read(run)
+    bases = {base.name: base for base in xtables.base_chains() if (base.family, base.reference["table"]) == (family, "filter")}
+    answers: dict[str, bool | None] = {}
+    numbers: dict[str, int] = {}
+    for line in saved(tool).splitlines():
         if line.startswith("["):
-            found[line.split()[2]].append(int(line[1 : line.index(":")]))
-    return found
+            chain = line.split()[2]
+            at = numbers[chain] = numbers.get(chain, -1) + 1
+            rule = xtables.compat(family, "filter", chain, at) if tool.endswith("nft") else bases[chain].rules(chain)[at]
+            assert rule is not None, (chain, at, xtables.absent)
+            answers[f"{at} {line}"] = rule.evaluate(packet.copy(), Evaluation(facts)).matched
+    return answers
+
+
+def together(tool: str, packet: Packet, facts: t.Any) -> dict[str, bool | None]:
+    """Which rules match on the packet's way through the chains behind conntrack."""
+    family = "ip6" if tool.startswith("ip6") else "ip"
+    text = saved(tool)
+    bases = _read.from_text({family: text}).base_chains()
+    evaluation = Evaluation(facts)
+    hooks = ("prerouting", "input") if packet.iif else ("output", "postrouting")
+    outcome = ACCEPT
+    for hook in hooks:
+        for base in sorted(bases, key=lambda each: each.priority):
+            if base.hook == hook and outcome.verdict == "accept" and base.kind != "nat":
+                outcome = base.run(packet, evaluation)
+    told = {
+        (step.rule.reference()["table"], step.rule.reference()["chain"], step.rule.reference()["number"]): step
+        for step in evaluation.path
+        if step.rule
+    }
+    answers: dict[str, bool | None] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("["):
+            chain = line.split()[2]
+            number = numbers[table, chain] = numbers.get((table, chain), 0) + 1
+            step = told.get((table, chain, number))
+            answers[f"{table} {number} {line}"] = None if evaluation.choices else step is not None and step.matched is True
+    return answers
 
 
 if __name__ == "__main__":

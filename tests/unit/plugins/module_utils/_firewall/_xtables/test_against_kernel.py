@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -232,7 +234,8 @@ ipset create networks hash:net; ipset add networks 192.0.0.0/8; ipset add networ
 ipset create pairs hash:ip,port; ipset add pairs 192.0.2.2,22; ipset add pairs 192.0.2.2,udp:5432; ipset add pairs 192.0.2.1,443
 ipset create interfaces hash:net,iface; ipset add interfaces 192.0.2.0/24,near; ipset add interfaces 192.0.2.2,ot wildcard || true
 ipset create triples hash:ip,port,net; ipset add triples 192.0.2.2,5432,192.0.0.0/16; ipset add triples 192.0.2.2,22,192.0.2.1/32 nomatch
-ipset create lists list:set; ipset add lists pairs; ipset add lists ports; ipset create range bitmap:ip range 192.0.2.0/24; ipset add range 192.0.2.2
+ipset create lists list:set; ipset add lists pairs; ipset add lists ports
+ipset create range bitmap:ip range 192.0.2.0/24; ipset add range 192.0.2.2
 ipset create six hash:ip family inet6; ipset add six 2001:db8::2; ipset create macs bitmap:ip,mac range 192.0.2.0/24
 ipset add macs 192.0.2.2,02:00:00:00:00:02; ipset add macs 192.0.2.1; ipset create blocks hash:ip netmask 28; ipset add blocks 192.0.2.9
 ipset create timed hash:ip timeout 600; ipset add timed 192.0.2.2 timeout 500 -exist
@@ -241,17 +244,34 @@ ipset create timed hash:ip timeout 600; ipset add timed 192.0.2.2 timeout 500 -e
 # Conditions that nobody can know, on which the evaluation has to try both ways.
 UNKNOWN = ("-m limit", "-m policy", "-m socket", "-m connbytes", "-m helper", "-m connlabel")
 
+TARGETS = (
+    "-j MARK --set-xmark 0x1/0xff", "-j MARK --or-mark 0x6", "-j MARK --and-mark 0xfffffff0", "-j MARK --xor-mark 0x3",
+    "-j MARK --set-mark 5/4", "-j CONNMARK --set-xmark 0x7/0xffffffff", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0x3",
+    "-j RETURN",
+    "-j TOS --set-tos 0x10/0x3f", "-j DSCP --set-dscp 46", "-j ACCEPT", "-j DROP", "-j one", "-j two", "-j three", "-g one", "-g three",
+    "-j LOG", "-j TCPOPTSTRIP --strip-options 2,8",
+)  # fmt: skip
+MARKS = (
+    "-m mark --mark 0x1/0x1",
+    "-m mark --mark 0x4/0x6",
+    "-m mark --mark 5",
+    "-m connmark --mark 7",
+    "-m connmark ! --mark 0",
+    "-m mark ! --mark 0",
+)
+TTL = {
+    "ip": ("-j TTL --ttl-set 64", "-j TTL --ttl-inc 250", "-j TTL --ttl-dec 5"),
+    "ip6": ("-j HL --hl-set 64", "-j HL --hl-inc 250", "-j HL --hl-dec 5"),
+}
 
-@pytest.mark.parametrize("tool", ["iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft"])
-def test_rules_match_what_the_kernel_says_they_match(tool: str) -> None:
+
+def ask(tool: str, **asked: t.Any) -> list[dict[str, t.Any]]:
     if not shutil.which(tool) or not shutil.which("ipset"):
         pytest.skip(f"{tool} or ipset is not installed")
-    both = BOTH + (V6 if tool.startswith("ip6") else V4)
-    asked = {"tool": tool, "setup": SETS, "rules": {"INPUT": both + INPUT, "OUTPUT": both + OUTPUT}}
     with Rootless() as host:
         done = subprocess.run(
             [*host._enter, sys.executable, str(Path(__file__).with_name("against_kernel.py"))],
-            input=json.dumps(asked),
+            input=json.dumps({"tool": tool, "setup": SETS, **asked}),
             capture_output=True,
             text=True,
             timeout=100,
@@ -259,8 +279,64 @@ def test_rules_match_what_the_kernel_says_they_match(tool: str) -> None:
             env={"PYTHONPATH": str(_COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )
     assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
+    answers: list[dict[str, t.Any]] = json.loads(done.stdout)
+    return answers
+
+
+def disagreements(answers: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    return [each for each in answers if each["ours"] is not None and each["ours"] is not each["kernel"]]
+
+
+@pytest.mark.parametrize("tool", ["iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft"])
+def test_rules_match_what_the_kernel_says_they_match(tool: str) -> None:
+    both = BOTH + (V6 if tool.startswith("ip6") else V4)
+    chains = {"INPUT": both + INPUT, "OUTPUT": both + OUTPUT}
+    rules = "".join(f"-A {chain} {rule}\n" for chain in chains for rule in chains[chain])
+    answers = ask(tool, alone=True, text=f"*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n{rules}COMMIT\n")
     assert len(answers) == 3 * len(both + INPUT) + 2 * len(both + OUTPUT)
-    assert [each for each in answers if each["ours"] is not None and each["ours"] is not each["kernel"]] == []
+    assert disagreements(answers) == []
     assert [each for each in answers if each["ours"] is None and not any(known in each["rule"] for known in UNKNOWN)] == []
     assert sum(each["kernel"] for each in answers) > 100
+
+
+def plausible(tool: str, chance: random.Random) -> str:
+    """Tables with chains of the user's own, of matches that everybody can know and targets that change the packet."""
+    family = "ip6" if tool.startswith("ip6") else "ip"
+    known = [each for each in BOTH + (V6 if family == "ip6" else V4) if not any(unknown in each for unknown in (*UNKNOWN, "-m recent"))]
+    text = ""
+    for table, bases in (("mangle", ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]), ("filter", ["INPUT", "OUTPUT"])):
+        rules = []
+        for chain in (*bases, "one", "two", "three"):
+            later = {"one": ("one", "two", "three"), "two": ("one", "two"), "three": ("one", "two", "three")}.get(chain, ())
+            for _rule in range(chance.randint(2, 10)):
+                target = chance.choice(["", *TARGETS, *TTL[family]])
+                if table == "filter" and any(name in target for name in ("TTL", "HL", "TOS", "DSCP", "TCPOPT")):
+                    target = chance.choice(["-j REJECT", "-j ACCEPT", ""])
+                if target[3:] in later or (table == "mangle" and "REJECT" in target):
+                    target = "-j RETURN"
+                match = chance.choice([*MARKS, *MARKS, *known, "", "", ""])
+                if "TCPOPT" in target or "REJECT" in target:
+                    match = "-p tcp " + match.replace("! -p tcp", "").replace("-p tcp", "").replace("-p udp", "").replace("! -p 17", "")
+                rules.append(f"-A {chain} {match} {target}\n")
+        policies = "".join(f":{base} {chance.choice(['ACCEPT', 'ACCEPT', 'DROP'])}\n" for base in bases)
+        text += f"*{table}\n{policies}:one -\n:two -\n:three -\n{''.join(rules)}COMMIT\n"
+    return text
+
+
+@pytest.mark.parametrize("tool", ["iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft"])
+@pytest.mark.parametrize("seed", range(3))
+def test_packets_take_the_way_through_chains_that_the_kernel_takes(tool: str, seed: int) -> None:
+    chance = random.Random(f"{tool} {seed}")
+    packets = [
+        [
+            "syn",
+            chance.random() < 0.6,
+            chance.choice((22, 443, 1024, 40000)) + at,
+            chance.choice((22, 443, 5432, 50000)),
+            chance.choice((1, 3, 60, 64, 255)),
+        ]
+        for at in range(12)
+    ]
+    answers = ask(tool, alone=False, text=plausible(tool, chance), packets=packets)
+    assert disagreements(answers) == [], f"seed {tool} {seed}"
+    assert sum(each["ours"] is not None for each in answers) > len(answers) / 2
