@@ -35,22 +35,28 @@ print(json.dumps([code, time.perf_counter() - started, resource.getrusage(resour
 AS_JSON = "import json, subprocess; json.loads(subprocess.run(['nft', '-j', 'list', 'ruleset'], capture_output=True, check=True).stdout)"
 
 
-def chain(rules: Sequence[str], sets: str = "") -> str:
-    body = "\n".join(rules)
-    return f"table inet bench {{\n{sets}\nchain input {{ type filter hook input priority 0; policy accept;\n{body}\n}}\n}}\n"
+CHUNK = 200  # rules or elements in one transaction: the netlink socket of an ordinary user takes no more than some 200 KiB
+
+
+def pieces(base: str, commands: Sequence[str]) -> list[str]:
+    """A ruleset in pieces that nft loads one after the other."""
+    return [base, *("\n".join(commands[at : at + CHUNK]) for at in range(0, len(commands), CHUNK))]
 
 
 def address(number: int) -> str:
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
-def nft_rules(count: int) -> str:
-    return chain([f"ip saddr {address(number)} tcp dport {1024 + number % 60000} counter drop" for number in range(count)])
+def nft_rules(count: int) -> list[str]:
+    base = "table inet bench { chain input { type filter hook input priority 0; policy accept; }\n}"
+    rules = [f"ip saddr {address(number)} tcp dport {1024 + number % 60000} counter drop" for number in range(count)]
+    return pieces(base, [f"add rule inet bench input {rule}" for rule in rules])
 
 
-def nft_set(count: int) -> str:
-    elements = ", ".join(address(number) for number in range(count))
-    return chain(["ip saddr @blocked counter drop"], f"set blocked {{ type ipv4_addr; elements = {{ {elements} }}\n}}")
+def nft_set(count: int) -> list[str]:
+    rule = "chain input { type filter hook input priority 0; policy accept; ip saddr @blocked counter drop; }"
+    base = f"table inet bench {{ set blocked {{ type ipv4_addr; }}\n{rule}\n}}"
+    return pieces(base, [f"add element inet bench blocked {{ {address(number)} }}" for number in range(count)])
 
 
 def iptables_rules(count: int) -> str:
@@ -86,8 +92,8 @@ def measured(name: str, command: Sequence[str], stdin: str = "") -> tuple[float,
     return seconds, memory, output
 
 
-def compare(title: str, load: Callable[[], object], peer: tuple[str, Sequence[str]], spread: int) -> None:
-    load()
+def compare(title: str, prepare: Callable[[], object], peer: tuple[str, Sequence[str]], spread: int) -> None:
+    prepare()
     print(f"{title}:", flush=True)
     theirs, their_memory, _output = measured(*peer)
     for flows in (1, 100):
@@ -103,6 +109,11 @@ def feed(command: Sequence[str], text: str) -> None:
     subprocess.run(command, input=text, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
+def load(ruleset: Sequence[str]) -> None:
+    for piece in ruleset:
+        feed(["nft", "-f", "-"], piece)
+
+
 def inside(quick: bool) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     least = 10 if quick else 1
@@ -111,9 +122,9 @@ def inside(quick: bool) -> None:
     measured("(an AnsibleModule that does nothing)", MODULE, json.dumps({"ANSIBLE_MODULE_ARGS": {"packets": []}}))
     as_json = ("nft -j list ruleset and json.loads", [sys.executable, "-c", AS_JSON])
     flush = ["nft", "flush", "ruleset"]
-    compare(f"{rules} nftables rules", lambda: feed(["nft", "-f", "-"], nft_rules(rules)), as_json, rules // 50)
+    compare(f"{rules} nftables rules", lambda: load(nft_rules(rules)), as_json, rules // 50)
     subprocess.run(flush, check=True)
-    compare(f"a set of {elements} elements", lambda: feed(["nft", "-f", "-"], nft_set(elements)), as_json, elements // 50)
+    compare(f"a set of {elements} elements", lambda: load(nft_set(elements)), as_json, elements // 50)
     subprocess.run(flush, check=True)
     for variant in ("nft", "legacy"):
         save = (f"iptables-{variant}-save -c", [f"iptables-{variant}-save", "-c"])

@@ -78,11 +78,12 @@ def builtin(chain: str) -> bool:
 
 
 def of_iptables(reference: t.Mapping[str, t.Any]) -> bool:
-    """Whether iptables made it, of either variant, and not the tool nft."""
+    """Whether iptables made it, of either variant, and not the tool nft: iptables counts in every rule and writes hooks in capitals."""
     if reference["table"] not in _IPTABLES_TABLES or reference["family"] not in ("ip", "ip6"):
         return False
-    text = str(reference["text"])
-    return text.startswith("-") or (builtin(str(reference["chain"])) and not re.match(r"(meta|ip6?|tcp|ct|[io]ifname) ", text))
+    text, chain = str(reference["text"]), str(reference["chain"])
+    theirs = builtin(chain) or chain.upper() not in _BUILTIN
+    return text.startswith("-") or (theirs and re.search(r"\bcounter\b|^policy ", text) is not None)
 
 
 def jumps_to(text: str) -> str | None:
