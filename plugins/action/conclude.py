@@ -57,7 +57,8 @@ class ActionModule(ActionBase):
         display.display("\n" + _terminal.render(conclusion.report, width=_width(), style=style))
         summary = conclusion.report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written)
-        result.update(_keep(conclusion.report, plain(arguments)))
+        if not self._task.check_mode:
+            result.update(_keep(conclusion.report, plain(arguments)))
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
         if counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")

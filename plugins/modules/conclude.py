@@ -20,7 +20,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - Runs the same in check mode, because it changes nothing but the report directory.
+      - Judges and writes the report in check mode as well, but records nothing in a history and calls no webhook.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
