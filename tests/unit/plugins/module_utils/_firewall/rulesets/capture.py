@@ -8,15 +8,14 @@ TREE is a Debian file system with the programs in it (firewalld, ufw, fail2ban);
 namespaces that end with this process. A scenario is a directory of `scenarios/`: `load`, a shell script that runs in the tree and loads the
 ruleset, and `dials`, a line for each connection: FROM [SOURCE] TO PORT, where FROM is one of the hosts c1, c2 and here.
 
-For each scenario NAME.* is written: the ruleset as `nft list ruleset` or `iptables-save -c` and `ip6tables-save -c` print it, and NAME.json:
-the links, addresses and routes, and each packet that the kernel traced, with the verdict and the rule that decided.
+For each scenario NAME.* is written: the ruleset as `nft list ruleset`, or as `iptables-save -c` and `ip6tables-save -c` print it, and
+NAME.json: links, addresses and routes, and each packet that the kernel traced, with its verdict and the rule that decided.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -91,17 +90,21 @@ def capture(tree: str, scenario: Path) -> None:
     sh(NETWORK)
     sh(TREE.format(tree=tree))
     sh(f"cp -r {scenario} {ROOT}/run/scenario")
-    said = sh("cd /run/scenario && { sh -e ./load </dev/null >/run/log 2>&1 || { cat /run/log; exit 1; }; } && sh ./version", "chroot", ROOT).strip()
+    said = sh(
+        "cd /run/scenario && { sh -e ./load </dev/null >/run/log 2>&1 || { cat /run/log; exit 1; }; } && sh ./version", "chroot", ROOT
+    ).strip()
     dials = [line.split() for line in (scenario / "dials").read_text().splitlines() if line and not line.startswith("#")]
     header = f"# Made by {said}, see scenarios/{scenario.name}; {time.strftime('%Y-%m-%d')}\n"
     _keep(scenario, header)
     ports = sorted({int(dial[-1]) for dial in dials})
     listeners = [_listen(where, ports) for where in ("here", "c1", "c2")]
-    answers: list[dict[str, Any]] = []
     traces = Traces()
+    answers: list[dict[str, Any]] = []
     for origin, *source, to, port in dials:
         enter = [] if origin == "here" else ["ip", "netns", "exec", origin]
-        told = subprocess.run([*enter, sys.executable, "-c", DIAL, *(source or ["-"]), to, port], capture_output=True, text=True, check=True)
+        told = subprocess.run(
+            [*enter, sys.executable, "-c", DIAL, *(source or ["-"]), to, port], capture_output=True, text=True, check=True
+        )
         time.sleep(0.05)
         seen: set[str] = set()
         for packet in traces.read():
@@ -112,21 +115,35 @@ def capture(tree: str, scenario: Path) -> None:
     for listener in listeners:
         listener.kill()
         listener.wait()
-    scene = {"made_by": said, "links": json.loads(sh("ip -j link")), "addresses": json.loads(sh("ip -j address"))}
-    scene["routes"] = json.loads(sh("ip -j route; ip -j -6 route").replace("]\n[", ",").replace("] [", ","))
     lines = ",\n".join("  " + json.dumps(answer) for answer in answers)
-    places = {name: [_short(each) for each in scene[name]] for name in ("addresses", "routes")}
-    (HERE / f"{scenario.name}.json").write_text(
-        f'{{"made_by": {json.dumps(said)},\n"addresses": {json.dumps(places["addresses"])},\n"routes": {json.dumps(places["routes"])},\n"packets": [\n{lines}\n]}}\n'
-    )
+    scene = {"made_by": said, "links": _links(), "routes": _routes()}
+    told = "".join(f"{json.dumps(name)}: {json.dumps(value)},\n" for name, value in scene.items())
+    (HERE / f"{scenario.name}.json").write_text(f'{{{told}"packets": [\n{lines}\n]}}\n')
     for answer in answers:
-        print(scenario.name, answer["dial"], answer["packet"], answer["connect"], answer["verdict"], (answer["rule"] or {}).get("chain"), (answer["rule"] or {}).get("number"))
+        print(
+            scenario.name,
+            answer["dial"],
+            answer["packet"],
+            answer["connect"],
+            answer["verdict"],
+            (answer["rule"] or {}).get("chain"),
+            (answer["rule"] or {}).get("number"),
+            (answer["rule"] or {}).get("effect"),
+        )
 
 
-def _short(entry: dict[str, Any]) -> dict[str, Any]:
-    if "addr_info" in entry:
-        return {"name": entry["ifname"], "index": entry["ifindex"], "addresses": [f"{each['local']}/{each['prefixlen']}" for each in entry["addr_info"]]}
-    return {"to": entry["dst"], "interface": entry["dev"], **({"gateway": entry["gateway"]} if "gateway" in entry else {})}
+def _links() -> dict[str, list[str]]:
+    """Interfaces other than lo, with their addresses."""
+    return {
+        link["ifname"]: [f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"] if each["scope"] != "link"]
+        for link in json.loads(sh("ip -j address"))
+        if link["ifname"] != "lo"
+    }
+
+
+def _routes() -> list[str]:
+    """Those through gateways; the others come with the addresses."""
+    return [f"{route['dst']} via {route['gateway']}" for route in json.loads(sh("ip -j route")) if "gateway" in route]
 
 
 def _direction(packet: dict[str, Any]) -> str:
@@ -139,8 +156,8 @@ def _direction(packet: dict[str, Any]) -> str:
 def _keep(scenario: Path, header: str) -> None:
     name = scenario.name
     if sh("iptables-nft-save").strip() or sh("ip6tables-nft-save").strip():
-        (HERE / f"{name}.iptables").write_text(header + sh("iptables-nft-save -c", "chroot", ROOT))
-        (HERE / f"{name}.ip6tables").write_text(header + sh("ip6tables-nft-save -c", "chroot", ROOT))
+        (HERE / f"{name}.iptables").write_text(header + sh("iptables-save -c", "chroot", ROOT))
+        (HERE / f"{name}.ip6tables").write_text(header + sh("ip6tables-save -c", "chroot", ROOT))
     else:
         (HERE / f"{name}.nft").write_text(header + sh("nft -s list ruleset", "chroot", ROOT))
 

@@ -19,6 +19,7 @@ table inet traced_for_us {
 NETLINK_NETFILTER, GROUP, BUFFER = 12, 9, 8 << 20  # NFNLGRP_NFTRACE
 TABLE, CHAIN, HANDLE, TYPE, VERDICT, ID, _LINK, NETWORK, TRANSPORT, IIF, _IIFTYPE, OIF, _OIFTYPE, _MARK, _PROTOCOL, POLICY = range(1, 17)
 FAMILIES = {1: "inet", 2: "ip", 7: "bridge", 10: "ip6", 5: "netdev"}
+EFFECTS = ("reject", "drop", "accept")  # in expressions as JSON
 KINDS = {0x02: "syn", 0x12: "syn_ack", 0x10: "ack"}
 
 
@@ -37,7 +38,9 @@ class Traces:
     def read(self) -> list[dict[str, Any]]:
         """The packets since the last call, in their order: headers, interfaces, and the rule that decided."""
         packets: dict[bytes, dict[str, Any]] = {}
-        current: dict[bytes, bytes] = {}  # the kernel's number of a packet, which it soon gives to another -> the number and what does not change
+        current: dict[
+            bytes, bytes
+        ] = {}  # the kernel's number of a packet, which it soon gives to another -> the number and what does not change
         while True:
             try:
                 data = self._socket.recv(1 << 16)
@@ -48,7 +51,9 @@ class Traces:
                 fields = _attributes(data[20:length])
                 if TRANSPORT in fields:
                     current[fields[ID]] = fields[ID] + fields[TRANSPORT][4:14]
-                packet = packets.setdefault(current[fields[ID]], {"verdict": "accept", "rule": None, "interface": None, "out_interface": None})
+                packet = packets.setdefault(
+                    current[fields[ID]], {"verdict": "accept", "rule": None, "interface": None, "out_interface": None}
+                )
                 self._take(packet, FAMILIES[data[16]], fields)
                 data = data[length + 3 & ~3 :]
 
@@ -66,11 +71,13 @@ class Traces:
         rule = dict(zip(("family", "table", "chain"), place, strict=True))
         if kind == 3 and code in (0, 1):
             number, text = self._places[*place, struct.unpack("!Q", fields[HANDLE])[0]]
-            packet["rule"] = {**rule, "number": number, "text": text}
+            text = text.lower()
+            effect = next((name for name in EFFECTS if name in text), "other")
+            packet["rule"] = {**rule, "number": number, "effect": effect}
         elif kind == 1 and code == 0:
-            packet["rule"] = {**rule, "number": None, "text": "policy drop"}
+            packet["rule"] = {**rule, "number": None, "effect": "drop"}
         if code == 0:
-            packet["verdict"] = "reject" if "reject" in packet["rule"]["text"].lower() else "drop"
+            packet["verdict"] = "reject" if packet["rule"]["effect"] == "reject" else "drop"
 
 
 def _places() -> dict[tuple[str, str, str, int], tuple[int, str]]:
