@@ -23,7 +23,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit faults integration systemd molecule test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential faults integration systemd molecule test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -65,6 +65,9 @@ unit: setup  ## unit tests
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) tests/integration -m 'not (systemd or $(UNSUITED))' -n 2
 
+differential: setup  ## the firewall evaluator against the kernel: random rulesets, real packets
+	$(PYTEST) tests/differential -m 'not ($(UNSUITED))' -n 2
+
 # More workers than cores: these tests mostly wait for timeouts.
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
 	$(PYTEST) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4
@@ -76,10 +79,10 @@ systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (ro
 molecule: setup  ## the molecule scenario, on the embedded lab
 	cd $(CHECKOUT)/extensions && molecule test -s diagnose
 
-test: lint sanity unit integration $(if $(ROOT),systemd) faults  ## all of the above
+test: lint sanity unit differential integration $(if $(ROOT),systemd) faults  ## all of the above
 
 test-all: test molecule  ## `test`, what is slow, and every ansible-core for which there is a Python
-	$(PYTEST) tests/unit tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
+	$(PYTEST) tests/unit tests/differential tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
 	dev/matrix
 
 # -- showing
