@@ -95,6 +95,7 @@ class Change:
 
     summary: str = ""
     commands: tuple[str, ...] = ()
+    simple: str | None = None  # what people would write, which opens more than the flow needs
 
 
 @dataclass(frozen=True)

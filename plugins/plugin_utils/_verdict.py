@@ -196,7 +196,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
         "clock": _clocks(cases),
-        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)], cases),
+        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)], judged),
     }
 
 
@@ -315,10 +315,11 @@ def _clocks(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _not_observed(hosts: Sequence[Host], cases: Sequence[Case]) -> list[str]:
+def _not_observed(hosts: Sequence[Host], judged: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> list[str]:
     """What could not be seen, and where what was seen contradicts what was evaluated."""
     absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
-    return list(dict.fromkeys([*absent, *(sentence for case in cases for sentence in contradictions(case))]))
+    told = [sentence for case, found in judged for sentence in contradictions(case, [finding for _cause, finding in found])]
+    return list(dict.fromkeys([*absent, *told]))
 
 
 def _identity(entry: Entry, taken: set[str]) -> str:

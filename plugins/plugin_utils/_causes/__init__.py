@@ -18,7 +18,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import 
     _translations,
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import further
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import further, only_evaluated
 
 # In the order in which a handshake passes them; of findings that are equally certain, the first explains the later ones.
 CATALOGUE: tuple[Cause, ...] = (
@@ -45,8 +45,10 @@ def explain(case: Case) -> list[tuple[Cause, Finding]]:
     ranked = sorted(findings, key=lambda found: (found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty)))
     if not ranked:
         return []
+    # Rules that only were evaluated to stop the packet do not stop what something else proves to end earlier: they would.
+    told = [found for place, found in enumerate(ranked) if place == 0 or ranked[0][1].certainty != "proven" or not only_evaluated(found[1])]
     by_code = {cause.code: cause for cause in CATALOGUE}
-    return ranked + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in ranked])]
+    return told + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in told])]
 
 
 def _ask(case: Case, last_resort: bool) -> list[tuple[Cause, Finding]]:

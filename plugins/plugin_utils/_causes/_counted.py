@@ -101,9 +101,11 @@ def _came(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
     if arrivals is None or not host.saw_everything:
         return None
     end, port = ("from", ruling.source_port) if ruling.packet == "syn_ack" else ("to", ruling.port)
-    sure = arrivals.of((ruling.packet, ruling.source, ruling.destination, end, port or 0))
+    came = arrivals.of((ruling.packet, ruling.source, ruling.destination, end, port or 0))
     maybe = [seen for kind in _LATER for seen in arrivals.of((kind, ruling.source, ruling.destination, end, port or 0))]
-    return len(_within(sure, rise, surely=True)), len(_within([*sure, *maybe], rise, surely=False))
+    # What is at the end of its TTL is not forwarded, and answered before the forward hook.
+    sure = [seen for seen in came if ruling.direction != "forward" or seen.packet.ttl > 1]
+    return len(_within(sure, rise, surely=True)), len(_within([*came, *maybe], rise, surely=False))
 
 
 def _within(sightings: Sequence[Sighting], rise: Rise, surely: bool) -> list[Sighting]:

@@ -48,6 +48,11 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     return list(more.values())[:MOST]
 
 
+def only_evaluated(finding: Finding) -> bool:
+    """Whether a finding rests on nothing but the evaluation of a rule that has no counter, or a shared one."""
+    return finding.certainty == "likely" and finding.detail.get("verdict") in CODES
+
+
 def _beyond(place: Place, found: Sequence[Finding]) -> bool:
     """Whether the first cause does not itself show that the packet got through there: the server's socket is behind its firewall."""
     first = found[0] if found else None
@@ -68,12 +73,12 @@ def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:
             yield place, ruling
 
 
-def contradictions(case: Case) -> list[str]:
+def contradictions(case: Case, found: Sequence[Finding]) -> list[str]:
     """Sentences about evaluated rules that stop a packet which got through all the same: something about them was not as we read it."""
     ended = suspects(case) if case.fate.kind not in ("completed", "late") else []
     sentences = []
     for place, ruling in _stopping(case):
-        if place in ended or not passed(case, place):
+        if (place in ended or not passed(case, place)) and _beyond(place, found):
             continue
         what = ruling.rule.name if ruling.rule else "the firewall"
         sentences.append(

@@ -100,9 +100,11 @@ def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:
 
 
 def _origin(origin: object) -> Iterator[str]:
-    """``zone public, file /etc/firewalld/zones/public.xml``"""
+    """``zone public, item port 5432/tcp, permanent, file /etc/firewalld/zones/public.xml``"""
     for key, value in origin.items() if isinstance(origin, dict) else ():
-        if isinstance(value, str | int) and not isinstance(value, bool):
+        if key == "permanent" and isinstance(value, bool):
+            yield "permanent" if value else "not permanent: gone at its next reload"
+        elif isinstance(value, str | int) and not isinstance(value, bool):
             yield f"{str(key).replace('_', ' ')} {value}"
 
 
@@ -144,7 +146,8 @@ def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
 def opening(case: Case, host: Host, ruling: Verdict | None = None) -> Fix:
     """How to let the flow through, in the manager's own words where they are known."""
     if ruling is not None and ruling.change is not None and ruling.change.summary:
-        return Fix("firewall", host.name, ruling.change.summary, commands=ruling.change.commands)
+        wider = f"; in short, for more than this flow: {ruling.change.simple}" if ruling.change.simple else ""
+        return Fix("firewall", host.name, ruling.change.summary + wider, commands=ruling.change.commands)
     source = case.client_address or case.client.name
     where = f"table {ruling.rule.family} {ruling.rule.table} of {host.name}" if ruling and ruling.rule else f"the firewall of {host.name}"
     return Fix("firewall", host.name, f"allow {source} -> {case.server_address} tcp/{case.server_port} in {where}, both directions")
