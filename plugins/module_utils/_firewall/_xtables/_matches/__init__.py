@@ -11,7 +11,7 @@ _TRANSPORT = ("tcp", "multiport", "tcpmss")
 _HEADER = ("ttl", "hl", "tos", "dscp", "ecn", "length", "ipv6header")
 _CONNECTION = ("conntrack", "state", "connmark", "connlabel", "helper", "connbytes", "connlimit")
 _PACKET = ("mark", "iprange", "mac", "pkttype", "devgroup", "physdev")
-_HOST = ("addrtype", "owner", "rpfilter", "cgroup", "socket")
+_HOST = ("addrtype", "owner", "rpfilter", "cgroup", "socket", "policy", "cpu")
 _PAYLOAD = ("u32", "string")
 _RATE = ("limit", "hashlimit", "recent", "statistic", "quota")
 # Headers that a TCP segment without extension headers does not have: their matches fail before they look at `!`.

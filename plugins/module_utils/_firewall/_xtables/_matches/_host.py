@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Matches on this host: addresses, routes, sockets (net/netfilter/xt_addrtype.c, xt_owner.c, xt_cgroup.c, ipt_rpfilter.c)."""
+"""Matches on this host: addresses, routes, sockets (net/netfilter/xt_addrtype.c, xt_owner.c, xt_policy.c, ipt_rpfilter.c)."""
 
 from __future__ import annotations
 
 import grp
 import ipaddress
+import os
 import pwd
 import typing as t
 
@@ -192,4 +193,41 @@ def _socket(clause: Clause, place: Place) -> list[Condition]:
     return _condition.unknown_match(clause, place, f"whether a socket of this host takes it ({_condition.whole(clause)})")
 
 
-BUILDERS: dict[str, Builder] = {"addrtype": _addrtype, "owner": _owner, "rpfilter": _rpfilter, "cgroup": _cgroup, "socket": _socket}
+def _policy(clause: Clause, place: Place) -> list[Condition]:
+    """Where IPsec is not used at all, every packet matches --pol none and no other one."""
+    option = clause.get("pol")
+    if option is None or option.value not in ("none", "ipsec"):
+        raise DecodeError("-m policy without --pol")
+    text = _condition.whole(clause)
+
+    def test(packet: Packet, evaluation: Evaluation) -> Answer:
+        from .. import _ipsec
+
+        if "ipsec" not in evaluation.memory:
+            evaluation.memory["ipsec"] = _ipsec.used()
+        return option.value == "none" if evaluation.memory["ipsec"] is False else _condition.untold(packet, text)
+
+    return [Condition(text, test, False, lambda packet: "no IPsec" if option.value == "ipsec" else None)]
+
+
+def _cpu(option: Option, place: Place) -> tuple[Test, Seen | None]:
+    """Which CPU takes the packet is only known where there is no such CPU, or no other."""
+    wanted, count = _condition.number(option.value), os.sysconf("SC_NPROCESSORS_CONF")
+
+    def test(packet: Packet, evaluation: Evaluation) -> Answer:
+        if wanted >= count > 0:
+            return False
+        return count == 1 or Unknown(f"which CPU takes the packet (-m cpu --cpu {wanted})")
+
+    return test, None
+
+
+BUILDERS: dict[str, Builder] = {
+    "addrtype": _addrtype,
+    "owner": _owner,
+    "rpfilter": _rpfilter,
+    "cgroup": _cgroup,
+    "socket": _socket,
+    "policy": _policy,
+    "cpu": _condition.per_option("-m cpu ", {"cpu": _cpu}),
+}

@@ -79,6 +79,7 @@ BOTH = """
 -m length --length 0:59
 -m length ! --length 44:
 -m pkttype --pkt-type unicast
+-m cpu --cpu 4095
 -m pkttype ! --pkt-type broadcast
 -m addrtype --dst-type LOCAL
 -m addrtype ! --dst-type LOCAL
@@ -208,6 +209,7 @@ INPUT = """
 -p tcp -m recent --rcheck --hitcount 20 --name SEEN --rsource
 -p tcp -m recent ! --rcheck --name SEEN --rdest
 -m policy --dir in --pol none
+-m policy --dir in --pol ipsec
 -m socket
 """.strip().splitlines()
 
@@ -242,11 +244,12 @@ ipset create timed hash:ip timeout 600; ipset add timed 192.0.2.2 timeout 500 -e
 """
 
 # Conditions that nobody can know, on which the evaluation has to try both ways.
-UNKNOWN = ("-m limit", "-m policy", "-m socket", "-m connbytes", "-m helper", "-m connlabel")
+UNKNOWN = ("-m limit", "-m socket", "-m connbytes", "-m helper", "-m connlabel")
 
 TARGETS = (
     "-j MARK --set-xmark 0x1/0xff", "-j MARK --or-mark 0x6", "-j MARK --and-mark 0xfffffff0", "-j MARK --xor-mark 0x3",
-    "-j MARK --set-mark 5/4", "-j CONNMARK --set-xmark 0x7/0xffffffff", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0x3",
+    "-j MARK --set-mark 5/4", "-j CONNMARK --set-xmark 0x7/0xffffffff", "-j CONNMARK --save-mark",
+    "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0x3",
     "-j RETURN",
     "-j TOS --set-tos 0x10/0x3f", "-j DSCP --set-dscp 46", "-j ACCEPT", "-j DROP", "-j one", "-j two", "-j three", "-g one", "-g three",
     "-j LOG", "-j TCPOPTSTRIP --strip-options 2,8",
