@@ -10,14 +10,15 @@ hook (destinations at -100, sources at 100), only for the first packet of a conn
 
 from __future__ import annotations
 
+import struct
 import typing as t
 
 from ._evaluation import ACCEPT, Evaluation, Outcome, UnsupportedError
-from ._packet import Header, Link, Packet, Tracking
+from ._packet import ETH_P_IP, ETH_P_IPV6, Header, Link, Packet, Tracking
 from ._ruleset import BaseChain, Facts, Ruleset
 
 CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -200, -100, 100  # enum nf_ip_hook_priorities, linux/netfilter_ipv4.h
-ARPHRD_LOOPBACK = 772
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 
 _IP = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 _TRACKED = ("prerouting", "output")  # where conntrack first sees a packet
@@ -53,6 +54,8 @@ class Walk:
             outcome = self._up_from_bridge(bridge)
         if outcome.verdict != "accept":
             return outcome
+        if packet.pkttype == "otherhost":  # only rules make it so here; IP leaves such packets alone (ip_rcv_core)
+            return Outcome("drop")
         before = (packet.destination, packet.mark)
         outcome = self._hook("prerouting")
         if outcome.verdict != "accept":
@@ -76,8 +79,23 @@ class Walk:
             )
 
     def _forward(self) -> Outcome:
+        packet = self._packet
+        if packet.pkttype not in ("host", None):
+            return Outcome("drop")
+        self._spend_hop()
         outcome = self._hook("forward")
         return self._leave() if outcome.verdict == "accept" else outcome
+
+    def _spend_hop(self) -> None:
+        """The TTL or hop limit is lowered before the forward hook (ip_forward, ip6_forward)."""
+        packet = self._packet
+        at = 8 if packet.family == 4 else 7
+        hops = packet.network.number(at, 1)
+        if hops:
+            packet.network.put(at, bytes([hops - 1]))
+            packet.generation += 1
+        if packet.family == 4:
+            packet.network.forget(10, 2)  # the checksum
 
     def _send(self) -> Outcome:
         packet = self._packet
@@ -97,8 +115,11 @@ class Walk:
         outcome = self._hook("postrouting")
         if outcome.verdict != "accept":
             return outcome
-        if packet.oif is not None and packet.oif.kind == "bridge" and self._chains("bridge", hooks=("output", "postrouting")):
-            raise UnsupportedError(f"it leaves by the bridge {packet.oif.name}, whose own rules ask for the port, which is not known")
+        if packet.oif is not None and packet.oif.kind == "bridge":
+            self._down_to_bridge(packet.oif)
+        if packet.oif is None or packet.oif.type in (ARPHRD_ETHER, ARPHRD_LOOPBACK):
+            packet.link = Header(14, packet.link.why)
+            packet.link.put(12, struct.pack("!H", ETH_P_IP if packet.family == 4 else ETH_P_IPV6))
         return self._device("egress", packet.oif)
 
     # -- bridges
@@ -118,6 +139,13 @@ class Walk:
             outcome = self._bridge_hook("input")
         self._packet.iif = bridge
         return outcome
+
+    def _down_to_bridge(self, bridge: Link) -> None:
+        """By which port a packet leaves a bridge is not asked of it: where rules depend on that, nothing can be said."""
+        ports = [name for chain in self._chains("netdev", hooks=("egress",)) for name in chain.devices]
+        links = [self._facts.link(name) for name in ports]
+        if self._chains("bridge", hooks=("output", "postrouting")) or any(link and link.master == bridge.name for link in links):
+            raise UnsupportedError(f"it leaves by the bridge {bridge.name}, where rules ask for the port, which is not known")
 
     def _bridged(self, port: Link) -> Outcome:
         for hook in ("prerouting", "forward", "postrouting"):
@@ -144,13 +172,18 @@ class Walk:
         return self._run_all([(chain.priority, chain) for chain in chains])
 
     def _hook(self, hook: str) -> Outcome:
-        chains = self._chains(*_IP[self._packet.family], hooks=(hook,))
-        ordered: list[tuple[int, BaseChain | Run]] = [(chain.priority, chain) for chain in chains if chain.kind != "nat"]
+        every = self._chains(*_IP[self._packet.family])
+        nat = sorted((chain for chain in every if chain.kind == "nat" and chain.hook == hook), key=lambda chain: chain.priority)
+        # All NAT chains run in one hook, which is as old as the oldest of them, wherever that is; the younger goes first.
+        oldest = max((at for at, chain in enumerate(every) if chain.kind == "nat"), default=0)
+        ordered: list[tuple[int, BaseChain | Run]] = []
+        for at, chain in enumerate(every):
+            if chain.hook == hook and chain.kind != "nat":
+                ordered.append((chain.priority, chain))
+            if nat and at == oldest:
+                ordered.append((_NAT[hook], lambda: self._translate(hook, nat)))
         if hook in _TRACKED:
             ordered.append((CONNTRACK, self._track))
-        nat = sorted((chain for chain in chains if chain.kind == "nat"), key=lambda chain: chain.priority)
-        if nat:
-            ordered.append((_NAT[hook], lambda: self._translate(hook, nat)))
         return self._run_all(ordered)
 
     def _run_all(self, entries: t.Sequence[tuple[int, BaseChain | Run]]) -> Outcome:
@@ -161,7 +194,7 @@ class Walk:
         return ACCEPT
 
     def _chains(self, *families: str, hooks: t.Sequence[str] = ()) -> list[BaseChain]:
-        return [chain for chain in self._ruleset.chains if chain.family in families and chain.hook in hooks]
+        return [chain for chain in self._ruleset.chains if chain.family in families and chain.hook in (hooks or (chain.hook,))]
 
     # -- conntrack and NAT
 
