@@ -79,6 +79,10 @@ class Rule:
         at = described.belongs[position] if position < len(described.belongs) else -1
         return described.parts[at] if at >= 0 else described.text
 
+    def field_at(self, position: int) -> str:
+        """What a test is of."""
+        return " . ".join(field.name for field in self.described().tested.get(position, ()))
+
     def stopped(self, position: int, seen: Value | None) -> Part | None:
         described = self.described()
         at = described.belongs[position] if position < len(described.belongs) else -1

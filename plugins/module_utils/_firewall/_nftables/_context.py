@@ -92,10 +92,25 @@ class Context:
             reason = self.rule.part_at(self.position) if self.rule else "an unknown condition"
         return self.evaluation.choose(reason, key)
 
-    def test(self, holds: bool | None, source: int) -> Result:
-        """Go on where a condition on a register holds, break where it does not, choose where that is unknown."""
-        if holds is None:
-            holds = self.choose()
+    @property
+    def field(self) -> str:
+        """What the expression that is evaluated tests, in words."""
+        return self.rule.field_at(self.position) if self.rule else ""
+
+    def ask(self, question: tuple[object, ...], positive: bool) -> bool:
+        """Whether the condition that is evaluated holds, which is a question on unknown bits, or, where not `positive`, its contrary.
+
+        The same question has one answer, in whichever way it is put.
+        """
+        if self.ahead:
+            return True
+        first = self.evaluation.memory.get(question, positive)
+        answer = self.choose(None, question)
+        self.evaluation.memory[question] = first
+        return bool(answer == (first == positive))
+
+    def test(self, holds: bool, source: int) -> Result:
+        """Go on where a condition on a register holds, break where it does not."""
         if holds:
             return None
         self.seen = self.registers.get(source, _WIDEST)

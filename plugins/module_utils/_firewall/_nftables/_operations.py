@@ -17,6 +17,7 @@ from ._context import Context, Result
 from ._wire import Attributes, DecodeError, number, register, value, value_or_verdict
 
 CMP_EQ, CMP_NEQ, CMP_LT, CMP_LTE, CMP_GT, CMP_GTE = range(6)
+_QUESTIONS = (("equal", True), ("equal", False), ("less", True), ("more", False), ("more", True), ("less", False))
 BITWISE_MASK_XOR, BITWISE_LSHIFT, BITWISE_RSHIFT, BITWISE_AND, BITWISE_OR, BITWISE_XOR = range(6)
 
 
@@ -41,7 +42,11 @@ class Compare(Expression):
 
     def run(self, at: Context) -> Result:
         found = at.registers.get(self.source, len(self.data))
-        return at.test(compare(found, self.operation, self.data), self.source)
+        holds = compare(found, self.operation, self.data)
+        if holds is None:
+            question, positive = _QUESTIONS[self.operation]
+            holds = at.ask((question, at.field, found, self.data), positive)
+        return at.test(holds, self.source)
 
 
 class Range(Expression):
@@ -56,7 +61,19 @@ class Range(Expression):
     def run(self, at: Context) -> Result:
         found = at.registers.get(self.source, len(self.first))
         inside = within(found, self.first, self.last)
-        return at.test(None if inside is None else inside != self.negated, self.source)
+        if inside is not None:
+            return at.test(inside != self.negated, self.source)
+        holds = self._beyond(at, found, CMP_LT, self.first)
+        if holds != self.negated:  # the one end does not decide it
+            holds = self._beyond(at, found, CMP_GT, self.last)
+        return at.test(holds, self.source)
+
+    def _beyond(self, at: Context, found: Value, operation: int, end: bytes) -> bool:
+        """Whether what is beyond that end makes the condition hold."""
+        beyond = compare(found, operation, end)
+        if beyond is not None:
+            return beyond == self.negated
+        return at.ask((_QUESTIONS[operation][0], at.field, found, end), self.negated)
 
 
 class Bitwise(Expression):

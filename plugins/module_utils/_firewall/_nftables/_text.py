@@ -27,15 +27,15 @@ _COMMENT = 0  # NFTNL_UDATA_RULE_COMMENT
 
 
 class Described:
-    """A rule in words. `belongs`: the part that each expression belongs to, -1 for none."""
+    """A rule in words. `belongs`: the part that each expression belongs to, -1 for none; `tested`: the fields that a test is of."""
 
     def __init__(self, text: str, parts: list[str], belongs: list[int], tested: dict[int, list[Field]], links: _fields.Links) -> None:
         self.text, self.parts, self.belongs = text, parts, belongs
-        self._tested, self._links = tested, links
+        self.tested, self._links = tested, links
 
     def seen(self, position: int, value: Value | None) -> str | None:
         """What the packet has where a test failed; `value` begins with what was tested."""
-        fields = self._tested.get(position)
+        fields = self.tested.get(position)
         if value is None or not fields:
             return None
         length = sum((field.length + 3) & ~3 for field in fields[:-1]) + fields[-1].length
