@@ -50,7 +50,7 @@ class Walk:
         bridge = self._bridge_of(packet.iif)
         if outcome.verdict == "accept" and bridge is not None:
             if packet.oif is not None and packet.oif.master == bridge.name:
-                return self._bridged(packet.oif)
+                return self._bridged()
             outcome = self._up_from_bridge(bridge)
         if outcome.verdict != "accept":
             return outcome
@@ -120,7 +120,16 @@ class Walk:
         if packet.oif is None or packet.oif.type in (ARPHRD_ETHER, ARPHRD_LOOPBACK):
             packet.link = Header(14, packet.link.why)
             packet.link.put(12, struct.pack("!H", ETH_P_IP if packet.family == 4 else ETH_P_IPV6))
-        return self._device("egress", packet.oif)
+        return self._egress()
+
+    def _egress(self) -> Outcome:
+        """The chains of the interface it leaves by, where they ask for it as `iif`: as nf_hook_egress tells it."""
+        packet = self._packet
+        way = packet.iif, packet.oif
+        packet.iif, packet.oif = packet.oif, None
+        outcome = self._device("egress", packet.iif)
+        packet.iif, packet.oif = way
+        return outcome
 
     # -- bridges
 
@@ -147,12 +156,12 @@ class Walk:
         if self._chains("bridge", hooks=("output", "postrouting")) or any(link and link.master == bridge.name for link in links):
             raise UnsupportedError(f"it leaves by the bridge {bridge.name}, where rules ask for the port, which is not known")
 
-    def _bridged(self, port: Link) -> Outcome:
+    def _bridged(self) -> Outcome:
         for hook in ("prerouting", "forward", "postrouting"):
             outcome = self._bridge_hook(hook)
             if outcome.verdict != "accept":
                 return outcome
-        return self._device("egress", port)
+        return self._egress()
 
     def _bridge_hook(self, hook: str) -> Outcome:
         called = self._facts.sysctl(

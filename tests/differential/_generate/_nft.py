@@ -53,16 +53,19 @@ class _Table:
             if self._family in ("ip", "ip6", "inet"):
                 kind = dice.choices(("filter", "nat", "route"), (0.76, 0.2, 0.04))[0]
             hook = dice.choice(_HOOKS.get(self._family, _HOOKS["ip"]))
+            if self._family == "bridge" and dice.chance(0.7):  # by which port a packet leaves a bridge is not asked of it
+                hook = dice.pick("prerouting", "input", "forward")
             device = ""
             if kind == "nat":
                 hook = dice.pick("prerouting", "prerouting", "postrouting", "output", "input")
                 priority = dice.pick(-100, -100, -101, 0) if hook in ("prerouting", "output") else dice.pick(100, 100, 99, 101)
+                priority += 3 if self._beside else 0
             elif kind == "route":
                 hook, priority = "output", dice.pick(-150, 0)
             else:
                 priority = dice.choice(_PRIORITIES) + (3 if self._beside else 0)
             if self._family == "netdev":
-                device = f" device {dice.choice(('eth0', 'eth1', 'wan0', 'port0'))}"
+                device = f" device {dice.choice(('eth0', 'eth1', 'wan0', 'eth0', 'eth1', 'wan0', 'port0'))}"
             elif self._family == "inet" and kind == "filter" and dice.chance(0.03):
                 hook, device = "ingress", f" device {dice.choice(('eth0', 'eth1', 'wan0'))}"
             policy = " policy drop;" if kind == "filter" and dice.chance(0.2) else dice.pick("", " policy accept;")

@@ -243,7 +243,7 @@ class Matches:
 
     def _owner(self) -> str:
         dice = self._dice
-        return f"meta {dice.pick('skuid', 'skuid', 'skgid')} " + dice.pick(
+        return f"meta {'skgid' if self._lucky and dice.chance(0.3) else 'skuid'} " + dice.pick(
             f"{self._not()}{dice.choice(UIDS)}", f"{self._not()}{self._anonymous([str(dice.choice(UIDS)) for _ in range(2)])}", "< 1000", "> 0"
         )
 

@@ -58,7 +58,7 @@ class Conditions:
             (0.4, lambda: f"-m tos {self._not()}--tos {dice.pick('0x10', '0x10/0x1f', '0xb8/0xff')}"),
             (0.3, lambda: f"-m time {dice.pick('--timestart 00:00 --timestop 23:59:59', '--weekdays Mon,Tue', '--datestart 2020-01-01')}"),
             (0.3, lambda: f"-m policy --dir {'in' if hook in _IN else 'out'} --pol none"),
-            (0.3, lambda: f"-m cpu {self._not()}--cpu 3"),
+            (0.3 if self._lucky else 0, lambda: f"-m cpu {self._not()}--cpu 3"),
         ]
         if tcp:
             weighted += [
@@ -72,7 +72,7 @@ class Conditions:
         if version == 4:
             weighted.append((0.5, lambda: f'-m u32 {self._not()}--u32 "{self._u32()}"'))
         if hook in _IN:
-            weighted.append((2, lambda: f"{self._not()}-i {dice.pick(*IP_INTERFACES, 'e+', 'eth+', 'w+', 'br+', '+')}"))
+            weighted.append((2, lambda: f"{self._not()}-i {dice.pick(*IP_INTERFACES, 'e+', 'eth+', 'w+', 'br+')}"))
         if hook in _OUT:
             weighted.append((2, lambda: f"{self._not()}-o {dice.pick(*IP_INTERFACES, 'e+', 'eth+', 'w+', 'br+')}"))
         if hook in ("OUTPUT", "POSTROUTING"):
@@ -174,7 +174,8 @@ class Conditions:
 
     def _owner(self) -> str:
         dice = self._dice
-        return f"-m owner {self._not()}" + dice.pick(f"--uid-owner {dice.choice(UIDS)}", "--uid-owner 1000-1001", f"--gid-owner {dice.pick(0, 100)}", "--socket-exists")
+        choices = [f"--uid-owner {dice.choice(UIDS)}", "--uid-owner 1000-1001", "--socket-exists"]
+        return f"-m owner {self._not()}" + dice.choice(choices + ["--gid-owner 0"] * self._lucky)
 
     # -- the IP header
 
