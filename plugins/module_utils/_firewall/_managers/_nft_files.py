@@ -24,6 +24,8 @@ _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|\\\n|\n|[{};,]|[^\s{};,"#\\]+|["\\]')
 _VARIABLE = re.compile(r"\$([A-Za-z_][\w/.-]*)")
 # `meta iifname`, `icmpx type port-unreachable`: older versions of nft write such words, newer ones do not. Counts change.
+_MASKED = re.compile(r"flags & ?\(([\w| ]+)\) == ([\w|]+)")
+_IMPLIED = re.compile(r"\b(meta )?(l4proto (tcp|6)|nfproto ipv[46])(?= |$)")  # which nft adds where a later condition needs it
 _IGNORED = ("meta", "type", "(", ")", ",", "=")
 _NO_RULES = ("type", "device", "devices", "comment", "flags")
 
@@ -38,7 +40,9 @@ class Statement(t.NamedTuple):
 
 def words_of(text: str) -> Words:
     """What two spellings of a rule have in common."""
-    return _common(_TOKEN.findall(re.sub(r"\s+# handle \d+\s*$", "", text)))
+    text = re.sub(r"\s+# handle \d+\s*$", "", text)
+    text = _MASKED.sub(lambda found: f"flags {found[2]} / {found[1]}".replace("|", ","), text)
+    return _common(_TOKEN.findall(_IMPLIED.sub(" ", text)))
 
 
 def _common(tokens: t.Sequence[str]) -> Words:
@@ -159,7 +163,7 @@ class _Reader:
         number = 0
         if words[0] != "policy":
             number = self._counts[chain] = self._counts.get(chain, 0) + 1
-        self.statements.append(Statement(chain, _common(self._expanded(words)), path, line, number))
+        self.statements.append(Statement(chain, words_of(" ".join(self._expanded(words))), path, line, number))
 
     def _expanded(self, words: t.Sequence[str]) -> list[str]:
         """With definitions in place of variables, and those of variables in definitions."""
