@@ -46,7 +46,7 @@ DefaultDependencies=no
 IgnoreOnIsolate=yes
 
 [Timer]
-OnActiveSec={seconds}
+OnStartupSec={seconds}
 AccuracySec=100ms
 """
 _BOOT = """[Unit]
@@ -70,7 +70,7 @@ def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str
         _watch(directory, seconds, _WATCHERS)
         return "process"
     name, restorer = _unit(transaction), os.path.join(directory, RESTORER)
-    about = {"transaction": transaction, "directory": directory, "restorer": restorer, "seconds": f"{seconds:g}s"}
+    about = {"transaction": transaction, "directory": directory, "restorer": restorer, "seconds": f"{_systemd_runs_for(run) + seconds:.3f}s"}
     for path, text, how in (
         (f"{_PERMANENT}/{name}-boot.service", _BOOT, "boot"),
         (f"{_PASSING}/{name}.service", _NOW, "now"),
@@ -137,6 +137,12 @@ def _is_systemd_ours(run: Run) -> bool:
     except OSError:
         return False
     return ours and run(["systemctl", "show", "--property=Version"])[0] == 0
+
+
+def _systemd_runs_for(run: Run) -> float:
+    """Seconds since systemd started. A deadline counted from then stays where it is; `daemon-reload` sets others (OnActiveSec) back."""
+    shown = succeed(run, ["systemctl", "show", "--property=UserspaceTimestampMonotonic"])
+    return time.monotonic() - int(shown.strip().partition("=")[2]) / 1e6
 
 
 def _watch(directory: str, seconds: float, number: int) -> None:
