@@ -15,6 +15,8 @@ from . import _matches, _save, _syntax, _targets
 from ._condition import Condition, Place, Unknown, unknown_match
 from ._matches import _core
 
+_UNROUTED = ("prerouting", "input")  # hooks where a packet has no interface that it will leave by
+
 
 class _Made(t.NamedTuple):
     conditions: list[Condition]
@@ -48,9 +50,18 @@ class Rule:
         return [condition.text for condition in self._make().conditions]
 
     def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None) -> Evaluated:
-        """Whether it matches, and what follows. `hook` tells NETMAP which end to change, where the packet alone does not."""
+        """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there."""
         if evaluation.ignored and self in evaluation.ignored:
             return Evaluated(False)
+        if hook in _UNROUTED and packet.oif is not None:
+            oif, packet.oif = packet.oif, None
+            try:
+                return self._evaluate(packet, evaluation, hook)
+            finally:
+                packet.oif = oif
+        return self._evaluate(packet, evaluation, hook)
+
+    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None) -> Evaluated:
         made = self._made or self._make()
         unknown = False
         if made.acts:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from ...._errors import DecodeError
 from ..._evaluation import Evaluation
 from ..._packet import Link, Packet, text
@@ -13,6 +15,7 @@ from .._condition import Answer, Builder, Condition, Place, Seen, Test
 from .._syntax import Clause, Option
 
 _ARPHRD_ETHER = 1
+_GROUPS = ("/usr/share/iproute2/group", "/etc/iproute2/group")
 
 
 def _mark(option: Option, place: Place) -> tuple[Test, Seen | None]:
@@ -86,7 +89,7 @@ def _pkttype(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
 
 def _devgroup(option: Option, place: Place) -> tuple[Test, Seen | None]:
-    wanted, mask = _condition.value_and_mask(option.value)
+    wanted, mask = _group(option.value)
 
     def link_of(packet: Packet) -> Link | None:
         return packet.iif if option.name == "src-group" else packet.oif
@@ -100,6 +103,17 @@ def _devgroup(option: Option, place: Place) -> tuple[Test, Seen | None]:
         return f"group {link.group:#x}" if link else None
 
     return test, seen
+
+
+def _group(value: str) -> tuple[int, int]:
+    """A number and a mask, or a name of iproute2's file of groups."""
+    if value[:1].isdigit():
+        return _condition.value_and_mask(value)
+    names = {"default": "0"}
+    for path in _GROUPS:
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            names.update({name: group for group, name in (line.split()[:2] for line in file if len(line.split()) > 1 and line[0] != "#")})
+    return _condition.number(names.get(value, value)), 0xFFFFFFFF
 
 
 def _physdev(clause: Clause, place: Place) -> list[Condition]:

@@ -18,6 +18,8 @@ from .._condition import Place, address, network, port_range
 from .._syntax import Clause
 from . import Done, Target
 
+_LOOPBACK_NET = 127
+
 
 class _Range(t.NamedTuple):
     """Addresses (None: keep it) and ports (None: keep it) that a target translates to; `base` for ranges that keep their order."""
@@ -181,21 +183,25 @@ def _masquerade(clause: Clause, place: Place) -> Target:
 
 
 def _leaving_address(packet: Packet, evaluation: Evaluation) -> bytes | None:
-    """inet_select_addr: the address of the interface whose network has the next hop, else its first one."""
+    """The address that inet_select_addr or ipv6_dev_get_saddr chooses; addresses of the loopback net only where there is no other."""
     facts, oif = evaluation.facts, packet.oif
     if oif is None:
         return None
+    every = [(each, length) for each, length in facts.addresses() if len(each) == len(packet.destination)]
+    if packet.family == 6:
+        if any(packet.destination == each for each, _length in every):
+            return packet.destination
+        answer = facts.route(packet.destination, None, packet.mark or 0)
+        if answer["interface"] != oif.name:
+            answer = facts.route(packet.destination, None, packet.mark or 0, None, oif.name)
+        return ipaddress.IPv6Address(answer["source"]).packed if answer["source"] else None
     answer = facts.route(packet.destination, None, packet.mark or 0, None, oif.name)
     hop = ipaddress.ip_address(answer["gateway"] if answer["gateway"] else packet.destination)
-    own = [(each, length) for each, length in facts.addresses(oif.name) if len(each) == len(packet.destination)]
-    if packet.family == 6 and answer["source"]:
-        return ipaddress.IPv6Address(answer["source"]).packed
-    found: bytes | None = own[0][0] if own else None
-    for each, length in own:
-        if hop in ipaddress.ip_network((each, length), strict=False):
-            found = each
-            break
-    return found
+    own = [(each, length) for each, length in facts.addresses(oif.name) if len(each) == 4 and each[0] != _LOOPBACK_NET]
+    near = [each for each, length in own if hop in ipaddress.ip_network((each, length), strict=False)]
+    elsewhere = [each for each, _length in every if each[0] != _LOOPBACK_NET]
+    found: list[bytes] = [*near, *(each for each, _length in own), *elsewhere]
+    return found[0] if found else None
 
 
 def _netmap(clause: Clause, place: Place) -> Target:
