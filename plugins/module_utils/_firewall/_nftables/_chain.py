@@ -74,10 +74,8 @@ class Rule:
         return other.parts() if other else list(self.described().parts)
 
     def part_at(self, position: int) -> str:
-        """The condition that an expression belongs to."""
-        described = self.described()
-        at = described.belongs[position] if position < len(described.belongs) else -1
-        return described.parts[at] if at >= 0 else described.text
+        """The condition or statement that an expression belongs to."""
+        return self.described().statement(position)
 
     def field_at(self, position: int) -> str:
         """What a test is of."""

@@ -58,21 +58,23 @@ class Fib(Expression):
     def _bound(self, at: Context) -> Link | None:
         return at.iif if self.flags & F_IIF else at.oif if self.flags & F_OIF else None
 
-    def _route(self, at: Context, oif: str | None = None) -> dict[str, t.Any]:
+    def _route(self, at: Context, link: Link | None) -> dict[str, t.Any]:
+        """The interface restricts the question for link-local addresses only."""
         other = at.packet.destination if self.flags & F_SADDR else at.packet.source
         facts = at.evaluation.facts
         source = other if any(other == own for own, _prefix in facts.addresses()) else None
         mark = at.packet.mark if self.flags & F_MARK else 0
         if mark is None:
             raise UnsupportedError("a rule asks for the route of a packet whose mark is not known")
-        answer: dict[str, t.Any] = facts.route(self._address(at), source, mark, None, oif)
+        local = at.packet.family == 6 and ipaddress.ip_address(self._address(at)).is_link_local
+        answer: dict[str, t.Any] = facts.route(self._address(at), source, mark, None, link.name if local and link else None)
         return answer
 
     def _interface(self, at: Context) -> Value:
         link = self._bound(at)
         if at.hook == "prerouting" and at.iif is not None and at.iif.type == _LOOPBACK:
             return self._stored(at.iif)
-        answer = self._route(at, link.name if link and at.packet.family == 6 else None)
+        answer = self._route(at, link)
         if answer["type"] is None and not answer["error"]:
             raise UnsupportedError("a rule asks for a route that could not be read")
         if answer["error"] or answer["type"] != "unicast":
@@ -112,7 +114,7 @@ class Fib(Expression):
     def _type6(self, at: Context, address: t.Any, own: list[bytes], link: Link | None) -> str:
         if address.packed in own or (link is None and address.is_loopback):
             return "local"
-        answer = self._route(at, link.name if link else None)
+        answer = self._route(at, link)
         if answer["error"] or answer["type"] in ("unreachable", "blackhole", "prohibit"):
             kinds = {"EINVAL": "blackhole", "EACCES": "prohibit"}
             return kinds.get(str(answer["error"]), "unreachable") if answer["error"] else str(answer["type"])

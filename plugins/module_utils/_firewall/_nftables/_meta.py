@@ -15,7 +15,7 @@ from ._context import BREAK, Context, Result, host, sure_number, unknown, up_to
 from ._operations import Expression
 from ._wire import NFPROTO, Attributes, number, register
 
-IFNAMSIZ = 16
+IFNAMSIZ, ETHERNET = 16, 14  # bytes of a name, of a link header
 PKTTYPES = ("host", "broadcast", "multicast", "otherhost", "outgoing")
 (LEN, PROTOCOL, PRIORITY, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, SKUID, SKGID, NFTRACE, RTCLASSID, SECMARK, NFPROTO_KEY,
  L4PROTO, BRI_IIFNAME, BRI_OIFNAME, PKTTYPE, CPU, IIFGROUP, OIFGROUP, CGROUP, PRANDOM, SECPATH, IIFKIND, OIFKIND, BRI_IIFPVID,
@@ -80,7 +80,15 @@ class MetaSet(Expression):
 
 
 def _length(at: Context) -> Value:
-    return up_to(0xFFFF, 4, "the question does not tell the length") if at.packet.length is None else host(at.packet.length)
+    """Of the packet from its network header on; what leaves a device has its link header in front."""
+    if at.packet.length is None:
+        return up_to(0xFFFF, 4, "the question does not tell the length")
+    return host(at.packet.length + (ETHERNET if at.hook == "egress" else 0))
+
+
+def _device(at: Context) -> Link | None:
+    """The kernel's skb->dev, whose type `iiftype` is, be it in or out: since routing, that by which the packet leaves."""
+    return at.oif if at.hook in ("postrouting", "egress") else at.iif
 
 
 def _protocol(at: Context) -> Value:
@@ -152,7 +160,7 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     OIF: lambda at: host(at.oif.index if at.oif else 0),
     IIFNAME: lambda at: _name(at.iif.name if at.iif else ""),
     OIFNAME: lambda at: _name(at.oif.name if at.oif else ""),
-    IIFTYPE: lambda at: host(at.iif.type, 2) if at.iif else None,
+    IIFTYPE: lambda at: host(device.type, 2) if (device := _device(at)) else None,
     OIFTYPE: lambda at: host(at.oif.type, 2) if at.oif else None,
     IIFGROUP: lambda at: host(at.iif.group) if at.iif else None,
     OIFGROUP: lambda at: host(at.oif.group) if at.oif else None,

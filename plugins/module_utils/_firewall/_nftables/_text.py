@@ -29,9 +29,14 @@ _COMMENT = 0  # NFTNL_UDATA_RULE_COMMENT
 class Described:
     """A rule in words. `belongs`: the part that each expression belongs to, -1 for none; `tested`: the fields that a test is of."""
 
-    def __init__(self, text: str, parts: list[str], belongs: list[int], tested: dict[int, list[Field]], links: _fields.Links) -> None:
+    def __init__(self, describer: Describer, text: str, parts: list[str], belongs: list[int]) -> None:
         self.text, self.parts, self.belongs = text, parts, belongs
-        self.tested, self._links = tested, links
+        self.tested, self._links = describer.tested, describer.table.links
+        self._statements = {at: part.text for part in describer.parts for at in part.expressions}
+
+    def statement(self, position: int) -> str:
+        """The condition or statement that an expression belongs to."""
+        return self._statements.get(position, self.text)
 
     def seen(self, position: int, value: Value | None) -> str | None:
         """What the packet has where a test failed; `value` begins with what was tested."""
@@ -237,7 +242,7 @@ def describe(expressions: t.Sequence[Expression], userdata: bytes, table: Table)
     said = comment(userdata)
     if said is not None:
         words.append(f'comment "{said}"')
-    return Described(" ".join(words), [part.text for part in conditions], belongs, describer.tested, table.links)
+    return Described(describer, " ".join(words), [part.text for part in conditions], belongs)
 
 
 def comment(userdata: bytes) -> str | None:

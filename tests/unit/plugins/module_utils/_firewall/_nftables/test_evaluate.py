@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ways through chains, what is unknown, and what is told of it. That expressions mean what they mean in the kernel: test_each_expression."""
+"""Ways through chains, what is unknown, and what is told of it. What expressions mean is compared in test_each_expression."""
 
 from __future__ import annotations
 
