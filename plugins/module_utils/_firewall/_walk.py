@@ -46,11 +46,15 @@ class Walk:
         packet = self._packet
         if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:
             packet.tracking = packet.tracking or self._tracking()  # it was tracked when it was sent
-        outcome = self._device("ingress", packet.iif)
         bridge = self._bridge_of(packet.iif)
+        crosses = bridge is not None and packet.oif is not None and packet.oif.master == bridge.name
+        if bridge is not None and packet.iif is not None and (crosses or packet.iif.mac != bridge.mac):
+            packet.pkttype = "otherhost"  # the frame is not for the port itself
+        outcome = self._device("ingress", packet.iif)
         if outcome.verdict == "accept" and bridge is not None:
-            if packet.oif is not None and packet.oif.master == bridge.name:
+            if crosses:
                 return self._bridged()
+            packet.pkttype = "host"  # br_handle_frame
             outcome = self._up_from_bridge(bridge)
         if outcome.verdict != "accept":
             return outcome
@@ -123,12 +127,11 @@ class Walk:
         return self._egress()
 
     def _egress(self) -> Outcome:
-        """The chains of the interface it leaves by, where they ask for it as `iif`: as nf_hook_egress tells it."""
+        """The chains of the interface it leaves by, which know of no other (nf_hook_egress)."""
         packet = self._packet
-        way = packet.iif, packet.oif
-        packet.iif, packet.oif = packet.oif, None
-        outcome = self._device("egress", packet.iif)
-        packet.iif, packet.oif = way
+        arrived, packet.iif = packet.iif, None
+        outcome = self._device("egress", packet.oif)
+        packet.iif = arrived
         return outcome
 
     # -- bridges
