@@ -35,7 +35,7 @@ print(json.dumps([code, time.perf_counter() - started, resource.getrusage(resour
 AS_JSON = "import json, subprocess; json.loads(subprocess.run(['nft', '-j', 'list', 'ruleset'], capture_output=True, check=True).stdout)"
 
 
-CHUNK = 200  # rules or elements in one transaction: the netlink socket of an ordinary user takes no more than some 200 KiB
+CHUNK = 400  # rules or elements in one transaction: the netlink socket of an ordinary user takes no more than some 200 KiB
 
 
 def pieces(base: str, commands: Sequence[str]) -> list[str]:
@@ -59,9 +59,9 @@ def nft_set(count: int) -> list[str]:
     return pieces(base, [f"add element inet bench blocked {{ {address(number)} }}" for number in range(count)])
 
 
-def iptables_rules(count: int) -> str:
+def iptables_rules(count: int) -> list[str]:
     rules = [f"-A INPUT -s {address(number)}/32 -p tcp -m tcp --dport {1024 + number % 60000} -j DROP" for number in range(count)]
-    return "\n".join(["*filter", ":INPUT ACCEPT [0:0]", *rules, "COMMIT", ""])
+    return ["\n".join(["*filter", *rules[at : at + CHUNK], "COMMIT", ""]) for at in range(0, count, CHUNK)]
 
 
 def packets(flows: int, spread: int) -> list[dict[str, object]]:
@@ -109,9 +109,9 @@ def feed(command: Sequence[str], text: str) -> None:
     subprocess.run(command, input=text, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def load(ruleset: Sequence[str]) -> None:
+def load(ruleset: Sequence[str], command: Sequence[str] = ("nft", "-f", "-")) -> None:
     for piece in ruleset:
-        feed(["nft", "-f", "-"], piece)
+        feed(command, piece)
 
 
 def inside(quick: bool) -> None:
@@ -128,8 +128,8 @@ def inside(quick: bool) -> None:
     subprocess.run(flush, check=True)
     for variant in ("nft", "legacy"):
         save = (f"iptables-{variant}-save -c", [f"iptables-{variant}-save", "-c"])
-        restore = [f"iptables-{variant}-restore"]
-        compare(f"{xtables} iptables-{variant} rules", lambda to=restore: feed(to, iptables_rules(xtables)), save, xtables // 50)
+        restore = [f"iptables-{variant}-restore", "--noflush"]
+        compare(f"{xtables} iptables-{variant} rules", lambda to=restore: load(iptables_rules(xtables), to), save, xtables // 50)
         feed([f"iptables-{variant}", "-F"], "")
     print(f"{time.perf_counter() - started:.0f} s in all")
 
