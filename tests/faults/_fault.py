@@ -43,7 +43,7 @@ class Fault:
     """A way to break (or, as a healthy twin, not to break) a handshake.
 
     ``kernel``: what connect() must say, one of several outcomes separated by blanks, or an empty text where it cannot be asked.
-    ``certainties``: what the first cause's certainty may be.
+    ``certainties``: what the first cause's certainty may be. ``says``: what stands in its summary, evidence or fix.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Fault:
     code: str | None = None
     host: str | None = None
     certainties: tuple[str, ...] = ("proven",)
+    says: tuple[str, ...] = ()
     flow: Flow = field(default_factory=Flow)
     topology: Callable[[], Topology] = default
     options: Mapping[str, Any] = field(default_factory=dict)

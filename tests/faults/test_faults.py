@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,15 +37,18 @@ def kernel_agrees(fleet: Fleet, fault: Fault) -> None:
         assert said in fault.kernel.split(), f"the kernel says {said} where the fault says {fault.kernel}"
 
 
-def judge(fault: Fault, flow: dict[str, object]) -> None:
+def judge(fault: Fault, flow: dict[str, Any]) -> None:
     """Compare the report with what the fault demands."""
     causes = flow["causes"]
     assert isinstance(causes, list)
     told = [(cause["code"], cause["host"], cause["certainty"], cause["summary"]) for cause in causes]
     assert flow["status"] == fault.status, (told, flow["undecided"], flow["not_observed"])
+    assert [sentence for sentence in flow["not_observed"] if "got through" in sentence] == []  # evaluations that packets contradict
     if fault.code is None:
         return
     assert causes, flow["undecided"]
     assert (causes[0]["code"], causes[0]["host"]) == (fault.code, fault.host), told
     assert causes[0]["certainty"] in fault.certainties, told
     assert (flow["leg"], flow["segment"]) == (fault.leg, fault.segment), told
+    shown = {name: causes[0][name] for name in ("summary", "evidence", "against", "fix")}
+    assert [words for words in fault.says if words not in json.dumps(shown)] == [], shown

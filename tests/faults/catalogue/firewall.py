@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.faults._fault import DB1_V6, Flow, fault, twin
 from tests.lab._machines import Machines
 
-LIKELY = ("likely",)  # the rule itself is not named yet
+LIKELY = ("likely",)
 
 
 def chain(hook: str, rule: str) -> str:
@@ -19,25 +21,31 @@ def firewalled(host: str, hook: str, rule: str, fleet: Machines) -> None:
     fleet.nft(host, chain(hook, rule))
 
 
+def sure(ruleset: str) -> tuple[str, ...]:
+    """Only a counter proves which rule it was."""
+    return ("proven",) if "counter" in ruleset else LIKELY
+
+
+def forget_soon(fleet: Machines) -> None:
+    """Have the SYN-ACKs of the kernel's own try end before the diagnosis begins: they hit the same rules."""
+    fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 1)
+
+
 def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str = "timeout", flow: Flow | None = None) -> None:
-    @fault(
-        f"firewall_drop/{name}", kernel, code="firewall_drop", host=host, leg=leg, segment=segment, certainties=LIKELY, flow=flow or Flow()
-    )
+    certainties = ("proven", "likely") if (leg, host) == ("ack", "db1") else sure(rule)  # ACKs of the kernel's own try go on for long
+    more: dict[str, Any] = {"certainties": certainties, "flow": flow or Flow()}
+
+    @fault(f"firewall_drop/{name}", kernel, code="firewall_drop", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
+        if leg == "syn_ack":
+            forget_soon(fleet)
         firewalled(host, hook, rule, fleet)
 
 
 def reject(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str, flow: Flow | None = None) -> None:
-    @fault(
-        f"firewall_reject/{name}",
-        kernel,
-        code="firewall_reject",
-        host=host,
-        leg=leg,
-        segment=segment,
-        certainties=LIKELY,
-        flow=flow or Flow(),
-    )
+    more: dict[str, Any] = {"certainties": sure(rule), "flow": flow or Flow()}
+
+    @fault(f"firewall_reject/{name}", kernel, code="firewall_reject", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
         firewalled(host, hook, rule, fleet)
 
@@ -48,18 +56,18 @@ PURE_ACK = "tcp flags & (syn|ack) == ack"
 drop("server-input", "db1", "input", "tcp dport 5432 counter drop", "syn", "server.firewall")
 drop("server-input-ipv6", "db1", "input", "tcp dport 5432 counter drop", "syn", "server.firewall", flow=Flow(DB1_V6))
 drop("server-prerouting", "db1", "prerouting", "tcp dport 5432 counter drop", "syn", "server.firewall")
-drop("server-output", "db1", "output", f"{SYN_ACK} drop", "syn_ack", "server.firewall")
+drop("server-output", "db1", "output", f"{SYN_ACK} counter drop", "syn_ack", "server.firewall")
 drop("server-postrouting", "db1", "postrouting", f"{SYN_ACK} drop", "syn_ack", "server.firewall")
-drop("server-ack", "db1", "input", f"tcp dport 5432 {PURE_ACK} drop", "ack", "server.firewall", kernel="connected")
-drop("client-output", "web1", "output", "tcp dport 5432 drop", "syn", "client.firewall")
+drop("server-ack", "db1", "input", f"tcp dport 5432 {PURE_ACK} counter drop", "ack", "server.firewall", kernel="connected")
+drop("client-output", "web1", "output", "tcp dport 5432 counter drop", "syn", "client.firewall")
 drop("client-output-ipv6", "web1", "output", "tcp dport 5432 drop", "syn", "client.firewall", flow=Flow(DB1_V6))
-drop("client-input", "web1", "input", "tcp sport 5432 drop", "syn_ack", "client.firewall")
-drop("client-ack", "web1", "output", f"tcp dport 5432 {PURE_ACK} drop", "ack", "client.firewall", kernel="connected")
-reject("server-reset", "db1", "input", "tcp dport 5432 reject with tcp reset", "syn", "server.firewall", "ECONNREFUSED")
-reject("server-icmp", "db1", "input", "tcp dport 5432 reject", "syn", "server.firewall", "ECONNREFUSED")
+drop("client-input", "web1", "input", "tcp sport 5432 counter drop", "syn_ack", "client.firewall")
+drop("client-ack", "web1", "output", f"tcp dport 5432 {PURE_ACK} counter drop", "ack", "client.firewall", kernel="connected")
+reject("server-reset", "db1", "input", "tcp dport 5432 counter reject with tcp reset", "syn", "server.firewall", "ECONNREFUSED")
+reject("server-icmp", "db1", "input", "tcp dport 5432 counter reject", "syn", "server.firewall", "ECONNREFUSED")
 reject("server-prohibited", "db1", "input", "tcp dport 5432 reject with icmpx admin-prohibited", "syn", "server.firewall", "EHOSTUNREACH")
 reject("server-ipv6", "db1", "input", "tcp dport 5432 reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6))
-reject("client-output", "web1", "output", "tcp dport 5432 reject", "syn", "client.firewall", "ECONNREFUSED")
+reject("client-output", "web1", "output", "tcp dport 5432 counter reject", "syn", "client.firewall", "ECONNREFUSED")
 reject("client-output-reset", "web1", "output", "tcp dport 5432 reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED")
 reject(
     "client-output-host", "web1", "output", "tcp dport 5432 reject with icmpx host-unreachable", "syn", "client.firewall", "EHOSTUNREACH"
@@ -77,20 +85,6 @@ reject(
 )
 def rejected_port_without_listener(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "tcp dport 5432 reject with tcp reset"))
-
-
-@fault("firewall_drop/iptables", "timeout", code="firewall_drop", host="db1", leg="syn", segment="server.firewall", certainties=LIKELY)
-def iptables_drop(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
-    fleet.run("db1", ["iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"])
-
-
-@fault(
-    "firewall_drop/iptables-legacy", "timeout", code="firewall_drop", host="db1", leg="syn", segment="server.firewall", certainties=LIKELY
-)
-def legacy_iptables_drop(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
-    fleet.run("db1", ["iptables-legacy", "-A", "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"])
 
 
 @twin("firewall_drop")

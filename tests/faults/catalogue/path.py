@@ -17,8 +17,8 @@ def at_router(rule: str, fleet: Machines) -> None:
     fleet.nft("r1", chain("forward", rule))
 
 
-def on_the_way(name: str, rule: str, kernel: str, code: str, leg: str, segment: str, host: str = "path", flow: Flow | None = None) -> None:
-    @fault(name, kernel, code=code, host=host, leg=leg, segment=segment, flow=flow or Flow())
+def on_the_way(name: str, rule: str, kernel: str, code: str, leg: str, segment: str, flow: Flow | None = None) -> None:
+    @fault(name, kernel, code=code, host="path", leg=leg, segment=segment, flow=flow or Flow())
     def make(fleet: Machines) -> None:
         at_router(rule, fleet)
 
@@ -27,10 +27,7 @@ on_the_way("path_drop/syn", "tcp dport 5432 drop", "timeout", "path_drop", "syn"
 on_the_way("path_drop/syn-ipv6", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward", flow=Flow(DB1_V6))
 on_the_way("path_drop/syn-ack", f"tcp sport 5432 {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return")
 on_the_way("path_drop/ack", f"tcp dport 5432 {PURE_ACK} drop", "connected", "path_drop", "ack", "path.forward")
-on_the_way("path_drop/syn-managed", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward", "r1", VIA)
-on_the_way("path_drop/syn-ack-managed", f"tcp sport 5432 {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return", "r1", VIA)
 on_the_way("path_reset", "tcp dport 5432 reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward")
-on_the_way("path_reset/managed", "tcp dport 5432 reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward", "r1", VIA)
 on_the_way(
     "path_icmp_rejected", "tcp dport 5432 reject with icmpx admin-prohibited", "EHOSTUNREACH", "path_icmp_rejected", "syn", "path.forward"
 )
@@ -220,12 +217,3 @@ def translated_to_another_host(fleet: Machines) -> None:
 def forwarding_off_on_one_interface(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     fleet.sysctl("r1", "net.ipv4.conf.eth0.forwarding", 0)
-
-
-@fault("path_drop/forwarding-by-interface", "timeout", code="path_drop", host="r1", leg="syn", segment="path.forward", flow=VIA)
-def forwarding_off_but_for_the_interfaces(fleet: Machines) -> None:
-    """ip_forward=0 looks guilty, but the interfaces forward: it is the filter."""
-    at_router("tcp dport 5432 drop", fleet)
-    fleet.sysctl("r1", "net.ipv4.ip_forward", 0)
-    for interface in ("eth0", "eth1"):
-        fleet.sysctl("r1", f"net.ipv4.conf.{interface}.forwarding", 1)

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults by what rules ask for, each with a healthy twin: sets, maps, interfaces, users, families, both kinds of iptables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.faults._fault import DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.firewall import LIKELY, chain, sure
+from tests.lab._machines import Machines
+
+BRIEF: dict[str, Any] = {"options": {"diagnose_patience": 0.5}}
+V4, V6 = Flow(timeout=1.0), Flow(DB1_V6, timeout=1.0)
+SERVER: dict[str, Any] = {"host": "db1", "leg": "syn", "segment": "server.firewall"}
+CLIENT: dict[str, Any] = {"host": "web1", "leg": "syn", "segment": "client.firewall"}
+TABLES = ("iptables-nft", "iptables-legacy")
+
+
+def pair(name: str, guilty: str, harmless: str, flow: Flow = V4, says: tuple[str, ...] = (), **place: Any) -> None:
+    """nftables commands that drop the flow's packets, and alike ones that do not."""
+    place = place or SERVER
+
+    @fault(f"firewall_drop/{name}", "timeout", code="firewall_drop", certainties=sure(guilty), flow=flow, says=says, **place, **BRIEF)
+    def make(fleet: Machines) -> None:
+        fleet.listen("db1", "::", 5432)
+        fleet.nft(place["host"], guilty)
+
+    @twin(f"firewall_drop/{name}", flow=flow)
+    def make_twin(fleet: Machines) -> None:
+        fleet.listen("db1", "::", 5432)
+        fleet.nft(place["host"], harmless)
+
+
+def table(rules: str, sets: str = "", hook: str = "input", chains: str = "") -> str:
+    base = f"chain {hook} {{ type filter hook {hook} priority 0; policy accept; {rules}; }}"
+    return f"table inet test {{\n {sets}\n {chains}\n {base}\n}}"
+
+
+def blocked(addresses: str) -> str:
+    return f"set blocked {{ type ipv4_addr; flags interval; elements = {{ {addresses} }}\n}}"
+
+
+DROP = "counter drop"
+pair(
+    "set",
+    table(f"ip saddr @blocked tcp dport 5432 {DROP}", blocked("10.0.1.0/28, 192.0.2.1")),
+    table(f"ip saddr @blocked tcp dport 5432 {DROP}", blocked("10.0.1.16/28, 192.0.2.1")),
+    says=("@blocked",),
+)
+pair(
+    "anonymous-set",
+    table(f"tcp dport {{ 22, 5000-6000 }} {DROP}"),
+    table(f"tcp dport {{ 22, 5433-6000 }} {DROP}"),
+)
+pair(
+    "concatenation",
+    table(f"ip saddr . tcp dport {{ 10.0.1.11 . 5432, 10.0.1.12 . 80 }} {DROP}"),
+    table(f"ip saddr . tcp dport {{ 10.0.1.11 . 80, 10.0.1.12 . 5432 }} {DROP}"),
+)
+pair(
+    "vmap",
+    table("tcp dport vmap { 22 : accept, 5432 : jump closed }", chains=f"chain closed {{ {DROP}; }}"),
+    table("tcp dport vmap { 22 : jump closed, 5432 : accept }", chains=f"chain closed {{ {DROP}; }}"),
+    says=("chain closed",),
+)
+pair("vmap/verdict", table("ip saddr vmap { 10.0.1.11 : drop }"), table("ip saddr vmap { 10.0.1.12 : drop }"))
+pair(
+    "jump-return",
+    table("jump checks; tcp dport 5432 counter drop", chains="chain checks { ip saddr 10.0.1.12 accept; return; }"),
+    table("jump checks; tcp dport 5432 counter drop", chains="chain checks { ip saddr 10.0.1.11 accept; return; }"),
+)
+pair("interface", chain("input", f'iifname "eth0" tcp dport 5432 {DROP}'), chain("input", f'iifname "eth1" tcp dport 5432 {DROP}'))
+pair("interface/wildcard", chain("input", f'iifname "eth*" tcp dport 5432 {DROP}'), chain("input", f'iifname "wg*" tcp dport 5432 {DROP}'))
+pair(
+    "ipv6-only",
+    f"table ip6 test {{ chain input {{ type filter hook input priority 0; tcp dport 5432 {DROP}; }}\n}}",
+    f"table ip test {{ chain input {{ type filter hook input priority 0; tcp dport 5432 {DROP}; }}\n}}",
+    flow=V6,
+)
+pair("user", chain("output", f"meta skuid 0 tcp dport 5432 {DROP}"), chain("output", f"meta skuid 1234 tcp dport 5432 {DROP}"), **CLIENT)
+pair(
+    "ingress",
+    f"table netdev test {{ chain ingress {{ type filter hook ingress device eth0 priority 0; tcp dport 5432 {DROP}; }}\n}}",
+    f"table netdev test {{ chain ingress {{ type filter hook ingress device eth0 priority 0; tcp dport 5433 {DROP}; }}\n}}",
+    says=("chain ingress",),
+)
+pair(
+    "egress",
+    f"table netdev test {{ chain egress {{ type filter hook egress device eth0 priority 0; tcp dport 5432 {DROP}; }}\n}}",
+    f"table netdev test {{ chain egress {{ type filter hook egress device eth0 priority 0; tcp dport 5433 {DROP}; }}\n}}",
+    **CLIENT,
+)
+pair(
+    "equal-priority",
+    chain("input", "tcp dport 5432 accept") + "\n" + chain("input", f"tcp dport 5432 {DROP}").replace("inet test", "inet other"),
+    chain("input", "tcp dport 5432 accept") + "\n" + chain("input", "tcp dport 5432 counter accept").replace("inet test", "inet other"),
+    says=("table inet other",),
+)
+pair(
+    "shadowed",
+    chain("input", f"ip saddr 10.0.0.0/8 {DROP}; tcp dport 5432 accept"),
+    chain("input", f"tcp dport 5432 accept; ip saddr 10.0.0.0/8 {DROP}"),
+    says=("comes too late",),
+)
+pair(
+    "policy",
+    "table ip test { chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept; }\n}",
+    "table ip test { chain input { type filter hook input priority 0; policy drop; tcp dport 5432 accept; }\n}",
+    says=("policy drop",),
+)
+pair(
+    "new-only",
+    chain("input", f"ct state established,related accept; ct state new tcp dport != 22 meta l4proto tcp {DROP}"),
+    chain("input", f"ct state established,related accept; ct state new tcp dport 22 {DROP}; ct state invalid drop"),
+)
+pair("mark", chain("input", f"tcp dport 5432 meta mark set 7; meta mark 7 {DROP}"), chain("input", f"meta mark 7 {DROP}"))
+pair("tcp-option", chain("input", f"tcp option timestamp exists tcp dport 5432 {DROP}"), chain("input", f"tcp option 34 exists {DROP}"))
+
+
+def tables(name: str, guilty: Sequence[str], harmless: Sequence[str], flow: Flow = V4, tools: Sequence[str] = TABLES, **place: Any) -> None:
+    """iptables commands, for both kinds, that drop the flow's packets, and alike ones that do not. `-j DROP` always counts."""
+    place = place or SERVER
+    certainties = ("proven",) if any("-j DROP" in command for command in guilty) else LIKELY  # a policy's counter is not read
+    for tool in tools:
+
+        @fault(f"firewall_drop/{tool}/{name}", "timeout", code="firewall_drop", certainties=certainties, flow=flow, **place, **BRIEF)
+        def make(fleet: Machines, tool: str = tool) -> None:
+            load(fleet, place["host"], tool, guilty)
+
+        @twin(f"firewall_drop/{tool}/{name}", flow=flow)
+        def make_twin(fleet: Machines, tool: str = tool) -> None:
+            load(fleet, place["host"], tool, harmless)
+
+
+def load(fleet: Machines, host: str, tool: str, commands: Sequence[str]) -> None:
+    """Run commands, of which those for iptables begin with its first option."""
+    fleet.listen("db1", "::", 5432)
+    for command in commands:
+        fleet.run(host, [tool, *command.split()] if command.startswith("-") else command.split())
+
+
+tables(
+    "port",
+    ["-A INPUT -p tcp --dport 5432 -j DROP"],
+    ["-A INPUT -p tcp --dport 5433 -j DROP", "-A INPUT -s 10.0.1.12 -p tcp --dport 5432 -j DROP"],
+)
+tables("output", ["-A OUTPUT -p tcp --dport 5432 -j DROP"], ["-A OUTPUT -p tcp --dport 5433 -j DROP"], **CLIENT)
+tables("raw", ["-t raw -A PREROUTING -p tcp --dport 5432 -j DROP"], ["-t raw -A PREROUTING -p udp --dport 5432 -j DROP"])
+tables(
+    "multiport-iprange",
+    ["-A INPUT -p tcp -m multiport --dports 80,5000:6000 -m iprange --src-range 10.0.1.1-10.0.1.20 -j DROP"],
+    ["-A INPUT -p tcp -m multiport --dports 80,5000:6000 -m iprange --src-range 10.0.1.12-10.0.1.20 -j DROP"],
+)
+tables(
+    "ipset",
+    ["ipset create blocked hash:net", "ipset add blocked 10.0.1.0/24", "-A INPUT -m set --match-set blocked src -p tcp -j DROP"],
+    ["ipset create blocked hash:net", "ipset add blocked 10.0.3.0/24", "-A INPUT -m set --match-set blocked src -p tcp -j DROP"],
+)
+tables(
+    "owner",
+    ["-A OUTPUT -p tcp --dport 5432 -m owner --uid-owner 0 -j DROP"],
+    ["-A OUTPUT -p tcp --dport 5432 -m owner --uid-owner 1234 -j DROP"],
+    **CLIENT,
+)
+tables(
+    "user-chain",
+    ["-N services", "-A INPUT -i eth0 -j services", "-A services -p tcp --syn ! --dport 22 -j DROP"],
+    ["-N services", "-A INPUT -i eth0 -j services", "-A services -p tcp --syn --dport 5432 -j ACCEPT", "-A services -p tcp --syn -j DROP"],
+)
+tables(
+    "policy",
+    ["-A INPUT -p tcp --dport 22 -j ACCEPT", "-P INPUT DROP"],
+    ["-A INPUT -p tcp --dport 5432 -j ACCEPT", "-P INPUT DROP"],
+)
+tables(
+    "conntrack",
+    ["-A INPUT -p tcp -m conntrack --ctstate NEW -m tcp --dport 5432 -j DROP"],
+    ["-A INPUT -m conntrack --ctstate INVALID -j DROP", "-A INPUT -p tcp -m state --state NEW --dport 5433 -j DROP"],
+)
+tables(
+    "ipv6",
+    ["-A INPUT -p tcp --dport 5432 -j DROP"],
+    ["-A INPUT -p tcp --dport 5433 -j DROP"],
+    flow=V6,
+    tools=("ip6tables-nft", "ip6tables-legacy"),
+)
+
+
+@fault("firewall_drop/both-iptables", "timeout", code="firewall_drop", flow=V4, says=("chain INPUT",), **SERVER, **BRIEF)
+def legacy_drops_what_nft_accepts(fleet: Machines) -> None:
+    load(fleet, "db1", "iptables-nft", ["-A INPUT -p tcp --dport 5432 -j ACCEPT"])
+    fleet.run("db1", ["iptables-legacy", "-A", "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"])
+
+
+for number, how in enumerate(("tcp-reset", "icmp-port-unreachable", "icmp-host-prohibited")):
+    kernel = "EHOSTUNREACH" if number == 2 else "ECONNREFUSED"
+
+    @fault(f"firewall_reject/iptables/{how}", kernel, code="firewall_reject", **SERVER)
+    def rejected(fleet: Machines, how: str = how, tool: str = TABLES[number % 2]) -> None:
+        load(fleet, "db1", tool, [f"-A INPUT -p tcp --dport 5432 -j REJECT --reject-with {how}"])
