@@ -24,7 +24,8 @@ Dial = t.Tuple[t.Optional[str], t.Optional[int], str, int]  # source (None: no w
 def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:
     """The verdicts on the order's packets and on those of the host's own dials.
 
-    Where a packet is let through, but would not be if conntrack found it invalid, the verdict on that follows. Raises ObserveError.
+    Where conntrack's finding a packet invalid would make a difference to one that is not stopped anyway, the verdict on that follows.
+    Raises ObserveError.
     """
     begun = time.time()
     own, left_out = _crossings.bounded(
@@ -36,13 +37,17 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run)
     verdicts = found["verdicts"][: len(asked)]
     invalid = zip(verdicts, found["verdicts"][len(asked) :])
-    verdicts += [other for verdict, other in invalid if verdict["verdict"] == "accept" != other["verdict"]]
+    verdicts += [other for verdict, other in invalid if not _stops(verdict) and other["verdict"] != verdict["verdict"]]
     absent = [{**each, "what": f"firewall: {each['what']}"} for each in found["absent"]]
     left_out += order.get("packets_left_out") or 0
     if left_out:
         why = f"not asked about {left_out} handshakes: at most {_crossings.MOST_HANDSHAKES} are asked about on a host"
         absent.append({"what": "firewall", "why": why})
     return {"begun": begun, "ended": time.time(), "verdicts": [_told(verdict) for verdict in verdicts]}, absent
+
+
+def _stops(verdict: Record) -> bool:
+    return verdict["verdict"] in ("drop", "reject")
 
 
 def _told(verdict: Record) -> Record:

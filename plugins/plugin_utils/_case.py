@@ -173,6 +173,11 @@ class Case:
         return [attempt for attempt, fate in zip(self.attempts, self.fates, strict=True) if fate.kind == self.fate.kind]
 
     @property
+    def translated_on_the_way(self) -> bool:
+        """Whether rules of a managed host on the way, evaluated, send the SYN to another end, where recorders do not look for it."""
+        return any(via.rulings.elsewhere(self.address, self.port) for via in self.vias)
+
+    @property
     def errnos(self) -> Counter[str]:
         return Counter(errno for attempt in self.subject if (errno := attempt.probe.final_errno))
 

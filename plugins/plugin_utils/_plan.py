@@ -23,6 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
 MAX_ENTRIES = 20_000
 MAX_RECORDER_SECONDS = 900
 PHASES = ("open", "try", "close")
+STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
@@ -196,10 +197,10 @@ class _Builder:
             self._part(server, "server").pairs.add((own or far, near))
         for host in via:
             self._part(host, "via").pairs |= {(None, end) for end in (own or far, near) if end}
-        for destination in dict.fromkeys(end for end in (far, own) if end and near):
+        for destination in dict.fromkeys(end for end in (far, own) if end):
             for party, role in ((server, "server"), *((each, "via") for each in via)):
                 if party:
-                    self._part(party, role).handshakes[role, (str(near), None), (destination, port)] = None
+                    self._part(party, role).handshakes[role, (_source_towards(destination, near), None), (destination, port)] = None
         if server and flow.service:
             self._unit(flow, server, port)
         parties = {party for party in (near, far, own, *map(self._literal, via)) if party}
@@ -295,3 +296,9 @@ class _Builder:
             ],
             "interest": None,
         }
+
+
+def _source_towards(destination: str, near: str | None) -> str:
+    """The client's address, or, where it is not known yet, any of that family: most rules do not ask, and their counters are wanted."""
+    version = 6 if ":" in destination else 4
+    return near if near and (":" in near) == (version == 6) else STAND_INS[version]

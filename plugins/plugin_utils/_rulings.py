@@ -50,7 +50,7 @@ class Rule:
     def name(self) -> str:
         """``rule 'tcp dport 5432 drop' (table inet filter, chain input, handle 12)``"""
         place = f"table {self.family} {self.table}, chain {self.chain}"
-        return f"'{self.text}' ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})"
+        return f"{self.text} ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})"
 
 
 @dataclass(frozen=True)
@@ -205,6 +205,14 @@ class Rulings:
                 for identity in {known.identity for known in verdict.hit()}:
                     self._hitting.setdefault(identity, []).append(verdict)
         return self._hitting.get(rule.identity, [])
+
+    def elsewhere(self, address: str, port: int) -> Verdict | None:
+        """The verdict on a SYN for that end, where rules send it to another one."""
+        for verdict in self._told("after", False).values():
+            target, asked = verdict.rewritten, (verdict.packet, verdict.destination, verdict.port)
+            if target and asked == ("syn", address, port) and (target.destination, target.port) != (address, port):
+                return verdict
+        return None
 
     def rise(self, rule: Rule) -> Rise | None:
         """How a rule's counter rose; None where it has none, or was not told both before and after."""

@@ -32,7 +32,7 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
             return stopped(case, place, ruling) if ruling.verdict == wanted else None
         rule = _known(case, place, seen)
         rejects = case.fate.kind in _REFUSED or (rule is not None and "reject" in rule.text.lower())
-        return _named(case, place, seen, rule, ruling) if rejects == (wanted == "reject") else None
+        return _named(case, place, seen, rule, ruling, wanted) if rejects == (wanted == "reject") else None
     return None
 
 
@@ -42,7 +42,8 @@ def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
     return next((rule for rule in told if is_rule(seen, rule)), None)
 
 
-def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None) -> Finding:
+def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:
+    """A rule that no evaluation holds responsible. Without any evaluation it may hang on a limit that it stops this packet."""
     host = place.host
     name = rule.name if rule else seen.text
     against: tuple[Evidence, ...] = ()
@@ -50,13 +51,14 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         other = f" by {ruling.rule.name}" if ruling.rule else ""
         against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
     return Finding(
-        "likely" if seen.passed else "proven",
+        "likely" if seen.passed or ruling is None else "proven",
         host.name,
         place.segment,
-        f"{name} on {host.name} {'rejects' if case.fate.kind in _REFUSED else 'drops'} {place.packet}",
+        f"{name} on {host.name} {wanted}s {place.packet}",
         (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
         against=against,
         leg=place.leg,
         detail={**(told(ruling, None) if ruling else {}), "rule": {"name": name, "handle": seen.handle, "number": seen.number}},
+        undecided=(f"an evaluation of the rules of {host.name} would tell whether it always does",) if ruling is None else (),
         fix=opening(case, host),
     )

@@ -47,9 +47,9 @@ def way(case: Case) -> list[Place]:
     return places + ([Place(case.server, "ack", "in", "server.firewall")] if case.server is not None else [])
 
 
-def suspects(case: Case) -> list[Place]:
-    """The places at which the packets of the fate may have ended, as far as recordings tell."""
-    return [place for place in way(case) if _may_have_ended(case, place) and not passed(case, place)]
+def suspects(case: Case, partly: bool = False) -> list[Place]:
+    """The places at which the packets of the fate may have ended, as far as recordings tell; ``partly``: those where others passed, too."""
+    return [place for place in way(case) if _may_have_ended(case, place) and (partly or not passed(case, place))]
 
 
 def _may_have_ended(case: Case, place: Place) -> bool:

@@ -22,7 +22,7 @@ _REFUSED = ("refused_locally", "reset", "icmp")
 
 def _rate_limited(case: Case) -> Finding | None:
     """The evaluation hangs on a limit, and packets were lost (or refused) right there."""
-    for place in suspects(case):
+    for place in suspects(case, partly=True):
         ruling = judged(case, place)
         if ruling is None or not hangs_on_a_limit(ruling):
             continue
@@ -35,7 +35,7 @@ def _rate_limited(case: Case) -> Finding | None:
             f"{rule.name if rule else 'the firewall'} on {host.name} lets {place.packet} through only within a limit",
             (
                 case.saw(host, "firewall", f"evaluated: {ruling.undecided_because}"),
-                case.saw(case.client, "probe", f"{len(case.subject)} of {plural(len(case.attempts), 'attempt')} did not get through")
+                case.saw(case.client, "probe", f"{len(case.subject)} of {plural(len(case.attempts), 'attempt')} lost packets there")
                 if some
                 else case.saw(case.client, "probe", "no attempt got through: the limit was used up, if it is that"),
                 *(kept_by(host, rule) if rule else ()),

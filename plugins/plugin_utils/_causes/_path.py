@@ -289,13 +289,13 @@ def _path_reset(case: Case) -> Finding | None:
     server, row = case.server, case.fate.row
     if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
         return None
-    if case.server_owns(case.address) is False and not case.arrived:
+    if case.translated_on_the_way or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
     via = next((via for via in case.vias if row.at(via.name, "out") and not row.at(via.name, "in")), None)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
     return Finding(
-        "proven" if case.server_owns(case.address) else "likely",
+        "proven" if case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 else "likely",  # it may answer for another port
         host,
         "path.forward" if not case.arrived else "path.return",
         f"an RST in the name of {case.address} comes from {host if via else 'something on the way'}, not from {server.name}",
@@ -403,7 +403,7 @@ def _answered_by_middlebox(case: Case) -> Finding | None:
         return None
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
-        "proven" if row else "likely",
+        "proven" if row and server.delta("Tcp", "PassiveOpens") == 0 else "likely",  # it may have taken it on another port
         "path",
         "path.forward",
         f"something on the way completes the handshake in the name of {case.address}; {server.name} never saw the SYN",
@@ -622,7 +622,8 @@ CAUSES = (
         "Something on the way resets the connection",
         ("path.forward", "path.return"),
         ("reset",),
-        "An RST reaches the client that the server, whose recording is complete, did not send.",
+        "An RST reaches the client that the server, whose recording is complete, did not send, and its TCP counted none. Where it counted "
+        "some, they may answer a SYN for another port, to which something on the way translates: likely.",
         "The RST leaves the server.",
         _path_reset,
     ),
@@ -652,7 +653,9 @@ CAUSES = (
         "Something on the way answers in the server's name",
         ("path.forward",),
         ("answered_elsewhere",),
-        "A SYN-ACK reaches the client, and the server, which owns the address and whose recording is complete, saw no SYN.",
+        "A SYN-ACK reaches the client, and the server, which owns the address and whose recording is complete, saw no SYN, and its TCP "
+        "accepted no connection (PassiveOpens). Where it accepted some, they may be on another port, to which something on the way "
+        "translates: likely.",
         "The SYN arrives at the server.",
         _answered_by_middlebox,
     ),

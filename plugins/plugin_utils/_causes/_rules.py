@@ -94,7 +94,7 @@ def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:
         Evidence(
             host.name,
             rule.manager,
-            f"{rule.tag if not rule.is_policy else 'the policy'} is {rule.manager}'s" + (f": {where}" if where else ""),
+            f"{rule.tag if not rule.is_policy else 'the policy'} belongs to {rule.manager}" + (f": {where}" if where else ""),
         ),
     )
 
@@ -104,6 +104,8 @@ def _origin(origin: object) -> Iterator[str]:
     for key, value in origin.items() if isinstance(origin, dict) else ():
         if key == "permanent" and isinstance(value, bool):
             yield "permanent" if value else "not permanent: gone at its next reload"
+        elif key == "because" and isinstance(value, str):
+            yield value
         elif isinstance(value, str | int) and not isinstance(value, bool):
             yield f"{str(key).replace('_', ' ')} {value}"
 

@@ -117,7 +117,40 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": seen.packet.tcp.dport},
             fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "disruptive"),
         )
-    return _translated_at_server(case)
+    return _translated_by_rule(case) or _translated_at_server(case)
+
+
+def _translated_by_rule(case: Case) -> Finding | None:
+    """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
+    server = case.server
+    if server is None or case.fate.kind not in ("reset", "icmp", "lost_syn"):
+        return None
+    for via in case.vias:
+        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
+        target, rule = _translation(ruling, case.address, case.port)
+        if ruling is None or target is None or rule is None or not case.count("syn", via, "in"):
+            continue
+        connections = _connections(via, rule, _distinct(case, via, ruling))
+        refused = case.fate.kind == "reset" and server.owns(target.destination) is True
+        counted = server.delta("Tcp", "OutRsts") or 0
+        by_server = refused and counted >= len(case.subject)
+        whither = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
+        return Finding(
+            "proven" if connections and connections[0] and by_server else "likely",
+            via.name,
+            "path.forward",
+            f"{rule.name} on {via.name} translates the SYN for {case.target} to {whither}",
+            (
+                *((connections[1],) if connections else ()),
+                *([case.saw(server, "counter Tcp OutRsts", f"+{counted}: {server.name} refuses it")] if by_server else []),
+                *case.passage(),
+                *kept_by(via, rule),
+            ),
+            leg="syn",
+            detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
+            fix=Fix("firewall", via.name, f"correct the address translation of {case.target} on {via.name}", "disruptive"),
+        )
+    return None
 
 
 def _translated_at_server(case: Case) -> Finding | None:
@@ -139,7 +172,7 @@ def _translated_at_server(case: Case) -> Finding | None:
     gone = target is not None and server.owns(target.destination) is False and case.fate.kind in ("unanswered", "icmp", "reset", "silent")
     if not refused and not forwarded and not gone:
         return None
-    connections = _connections(server, rule, _distinct_syns(case, server)) if rule else None
+    connections = _connections(server, rule, _distinct(case, server, ruling)) if rule and ruling else None
     where = "where nothing listens" if refused else "where nobody answers"
     named = f"{rule.name} on {server.name}" if rule else server.name
     return Finding(
@@ -172,12 +205,12 @@ def _listens(server: Host, target: Rewritten) -> bool:
     return listeners is None or any(listener.port == target.port for listener in listeners)
 
 
-def _distinct_syns(case: Case, server: Host) -> int:
-    """The connections that the run asked the server for at this end."""
-    syn, arrivals = case.syn_at_server, case.totals.arrivals.get(server.name)
-    if syn is None or syn.tcp is None or arrivals is None:
+def _distinct(case: Case, host: Host, ruling: Verdict) -> int:
+    """The connections that the run asked for at this end, as the host saw them come in."""
+    arrivals = case.totals.arrivals.get(host.name)
+    if arrivals is None:
         return 0
-    seen = arrivals.of(("syn", syn.src, syn.dst, "to", syn.tcp.dport))
+    seen = arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0))
     return len({(each.packet.tcp.sport, each.packet.tcp.seq) for each in seen if each.packet.tcp})
 
 

@@ -147,7 +147,7 @@ def test_a_queue_without_a_reader() -> None:
 
 
 def test_a_router_drops_by_name() -> None:
-    cause = Run("path_drop.syn-managed").says("r1", "syn", "forward", "drop").first()
+    cause = Run("firewall_drop.router-syn").says("r1", "syn", "forward", "drop").first()
     assert (cause["code"], cause["host"], cause["segment"], cause["certainty"]) == ("firewall_drop", "r1", "path.forward", "likely")
 
 
@@ -179,7 +179,7 @@ def test_the_manager_has_the_word() -> None:
         change={"summary": "open tcp/5432 in zone public", "commands": ["firewall-cmd --zone=public --add-port=5432/tcp"]},
     )
     cause = run.first()
-    assert {"host": "db1", "source": "firewalld", "observation": "handle 12 is firewalld's: zone public"} in cause["evidence"]
+    assert {"host": "db1", "source": "firewalld", "observation": "handle 12 belongs to firewalld: zone public"} in cause["evidence"]
     assert cause["fix"]["summary"] == "open tcp/5432 in zone public"
     assert list(cause["fix"]["commands"]) == ["firewall-cmd --zone=public --add-port=5432/tcp"]
 
