@@ -209,7 +209,7 @@ verdicts:
       elements: dict
       returned: always
     path:
-      description: The rules on the packet's way. Of those that did not match, only the first 200 are told.
+      description: The rules on the packet's way. Of those that did not match, only the first 64 or so are told.
       type: list
       elements: dict
       returned: always

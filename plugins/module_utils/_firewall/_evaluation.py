@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 MOST_TRIES = 64  # combinations of unknown conditions that are tried
-MOST_STEPS = 200  # rules that are told of one evaluation
+MOST_STEPS = 64  # up to which rules that did not match are told
 
 Reference = t.Dict[str, t.Any]
 
