@@ -169,17 +169,37 @@ def test_whatever_a_host_says_reading_it_ends_well(probes: Any, answer: Any) -> 
     assert isinstance(host.tracings, tuple)
 
 
-def flow_of(client: Any, server: Any, **probe: Any) -> dict[str, Any]:
+def verdict(said: str, packet: str = "syn", because: str | None = None) -> dict[str, Any]:
+    """What an evaluation said, without naming a rule."""
+    ends = SYN if packet == "syn" else SYN_ACK
+    known = {name: ends[name] for name in ("source", "source_port", "destination", "port")}
+    direction = "in" if packet == "syn" else "out"
+    return {**known, "packet": packet, "direction": direction, "state": "new", "verdict": said, "undecided_because": because}
+
+
+def flow_of(client: Any, server: Any, verdicts: tuple[Any, ...] = (verdict("undecided", because="an expression"),), **probe: Any) -> Any:
     plan, found = evidence(client, server)
+    found["db1"]["close"]["evidence"]["after"]["firewall"] = {"begun": 1.0, "ended": 2.0, "verdicts": list(verdicts)}
     found["web1"]["trace_try"]["evidence"]["probes"][0].update(probe)
-    flow: dict[str, Any] = decide(plan, found, "", "").report["flows"][0]
-    return flow
+    return decide(plan, found, "", "").report["flows"][0]
 
 
 def test_what_the_kernel_traced_is_proven() -> None:
     cause = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, DROP)))["causes"][0]
     assert (cause["code"], cause["host"], cause["certainty"]) == ("firewall_drop", "db1", "proven")
     assert cause["summary"].startswith("rule 12 of inet test input on db1 drops the SYN")
+
+
+def test_an_evaluation_that_the_kernel_contradicts_is_told() -> None:
+    cause = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, DROP)), (verdict("accept"),))["causes"][0]
+    assert (cause["code"], cause["certainty"]) == ("firewall_drop", "proven")
+    assert cause["against"][0]["observation"] == "evaluated: accept, which is not what the kernel did"
+
+
+@pytest.mark.parametrize("verdicts", [(), (verdict("undecided", because="it hangs on limit rate 5/second"),)])
+def test_without_an_evaluation_or_with_a_limit_one_packet_proves_nothing(verdicts: tuple[Any, ...]) -> None:
+    causes = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, DROP)), verdicts)["causes"]
+    assert causes[0]["certainty"] == "likely" and all(cause["certainty"] != "proven" for cause in causes), causes
 
 
 @pytest.mark.parametrize(
@@ -198,6 +218,7 @@ def test_what_hangs_on_more_than_a_rule_or_ended_otherwise_is_not_proven(server:
 
 
 def test_a_packet_that_the_kernel_saw_pass_ended_elsewhere() -> None:
-    flow = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, PASSED), trace(SYN_ACK, {**DROP, "chain": "o"}, hook="output")))
+    dropped = trace(SYN_ACK, {**DROP, "chain": "o"}, hook="output")
+    flow = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, PASSED), dropped), (verdict("accept", "syn_ack"),))
     cause = flow["causes"][0]
     assert (cause["code"], cause["certainty"], flow["leg"]) == ("firewall_drop", "proven", "syn_ack")
