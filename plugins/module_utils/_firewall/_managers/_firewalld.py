@@ -54,7 +54,7 @@ class Firewalld:
         return origin
 
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any] | None:
-        if not flow.opens or flow.port is None:  # firewalld lets through what belongs to a connection before anything else
+        if not flow.opens:  # firewalld lets through what belongs to a connection before anything else
             return None
         holder, name, part = self._holder(str(reference["chain"]))
         if name is None:

@@ -10,7 +10,7 @@ import typing as t
 
 
 class Flow:
-    """The packet that was stopped, and the words for no more than packets like it. Ports may be unknown.
+    """The packet that was stopped, and the words for no more than packets like it. The source port may be unknown.
 
     A SYN or ACK is told by the service's port, its destination; a SYN-ACK by the service's port, its source.
     """
@@ -20,7 +20,7 @@ class Flow:
         self.direction: str = question["direction"]
         self.source: str = question["source"]
         self.destination: str = question["destination"]
-        self.port: int | None = question["port"]
+        self.port: int = question["port"]
         self.source_port: int | None = question["source_port"]
         self.interface: str | None = question["interface"]
         self.out_interface: str | None = question["out_interface"]
@@ -41,16 +41,19 @@ class Flow:
         """Conditions of a rule of nft. In a chain of one direction the addresses tell the rest."""
         network = "ip6" if self.ipv6 else "ip"
         words = [f"{network} saddr {self.source}", f"{network} daddr {self.destination}"]
-        ends = [("tcp sport", self.source_port)] if self.packet == "syn_ack" else [("tcp dport", self.port)]
-        words += [f"{name} {port}" for name, port in ends if port is not None]
+        words += self._service("tcp sport", "tcp dport")
         return " ".join(words + (["ct state established"] if self.tracked else []))
 
     def iptables(self) -> str:
         """Conditions of a rule of iptables."""
-        words = [f"-s {self.source} -d {self.destination} -p tcp"]
-        ends = [("--sport", self.source_port)] if self.packet == "syn_ack" else [("--dport", self.port)]
-        words += [f"{name} {port}" for name, port in ends if port is not None]
+        words = [f"-s {self.source} -d {self.destination} -p tcp", *self._service("--sport", "--dport")]
         return " ".join(words + (["-m conntrack --ctstate ESTABLISHED"] if self.tracked else []))
+
+    def _service(self, at_source: str, at_destination: str) -> list[str]:
+        """The condition for the service's port."""
+        if self.packet != "syn_ack":
+            return [f"{at_destination} {self.port}"]
+        return [] if self.source_port is None else [f"{at_source} {self.source_port}"]
 
     def rich_rule(self, priority: int = 0) -> str:
         """A rich rule of firewalld that accepts it; see firewalld.richlanguage(5)."""

@@ -13,6 +13,9 @@ from ._iptables import binary, inserted
 
 _COMMENT = re.compile(r"""(?:^|\s)(?:--comment|comment) (?!-)("(?:[^"\\]|\\.){0,256}"|[^\s"]{1,256})""")
 _SERVICE = re.compile(r"([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})(?::([\w.-]{1,63}))?(?= |$)")
+_SERVICE_CHAIN = re.compile(
+    r"[a-z-]+-[A-Z0-9]{8}-([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})/tcp/([\w.-]{0,63})(?:__.*)?"
+)  # of the nftables mode
 _JAIL = re.compile(r"(?:@addr6?-set-|--match-set f2b-|^f2b-)([\w.-]{1,64})")
 _BANNED = re.compile(r"(?:-s|ip6? saddr) ([0-9a-f.:]+)(?:/(?:32|128))?(?=\s|$)")
 
@@ -108,8 +111,8 @@ def _comment(reference: t.Mapping[str, t.Any]) -> str:
 def _service(reference: t.Mapping[str, t.Any]) -> Told:
     """The service's namespace, name and port, which kube-proxy writes into comments."""
     comment = _comment(reference)
-    told = _SERVICE.match(comment)
-    return {"namespace": told[1], "service": told[2], "port": told[3], "comment": comment} if told else None
+    told = _SERVICE.match(comment) or _SERVICE_CHAIN.fullmatch(str(reference["chain"]))
+    return {"namespace": told[1], "service": told[2], "port": told[3] or None, "comment": comment} if told else None
 
 
 def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Told:

@@ -54,7 +54,7 @@ class Ufw:
         return None if line is None else {"number": None, "command": None, "file": file, "line": line}
 
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any] | None:
-        if not flow.opens or flow.port is None:  # ufw lets through what belongs to a connection before anything else
+        if not flow.opens:  # ufw lets through what belongs to a connection before anything else
             return None
         chain = str(reference["chain"])
         origin = reference.get("origin") or {}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rulesets that real programs made: what the kernel did to packets is what is said of them, by the same rule, of the program that made it."""
+"""Rulesets that real programs made: what is said of packets is what the kernel did to them, by which rule, and whose rule it is."""
 
 from __future__ import annotations
 

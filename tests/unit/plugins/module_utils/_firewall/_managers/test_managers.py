@@ -10,6 +10,8 @@ import subprocess
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers import Managers
 
@@ -239,6 +241,57 @@ def test_programs_for_a_purpose(reference: dict[str, t.Any], origin: object, sum
     told = managers.change({**reference, **owner}, QUESTION)
     assert told and told["summary"] == summary
     assert commands is None or told["commands"] == commands
+
+
+def test_kube_proxys_nftables_mode_tells_the_service_by_the_chain() -> None:
+    reference = rule("ip kube-proxy external-ULMVA6XW-default/web/tcp/http", "reject")
+    assert Managers(SAVED).owner(reference)["origin"] == {"namespace": "default", "service": "web", "port": "http", "comment": ""}
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            "-A",
+            "-j",
+            "-s",
+            "--dport",
+            "tcp",
+            "dport",
+            "ip saddr",
+            "::/0",
+            "10.0.1.1",
+            '"',
+            "{",
+            "}",
+            "--comment",
+            "a/b:c",
+            "@addr-set-x",
+            "$(x)",
+        ]
+    )
+    | st.text(max_size=5)
+).map(" ".join)
+CHAINS = st.sampled_from(
+    ["INPUT", "ufw-user-input", "filter_IN_x_deny", "f2b-x", "DOCKER", "KUBE-X", "net2fw", "ts-input", "LIBVIRT_FWI"]
+) | st.text(max_size=20)
+
+
+@given(
+    place=st.tuples(st.sampled_from(["ip", "ip6", "inet", "netdev"]), st.sampled_from(["filter", "raw", "firewalld", "x"]), CHAINS),
+    text=WORDS,
+    number=st.none() | st.integers(1, 9),
+    direction=st.sampled_from(["in", "out", "forward"]),
+    port=st.integers(1, 65535),
+)
+def test_nothing_that_a_host_writes_makes_it_stumble(
+    place: tuple[str, str, str], text: str, number: int | None, direction: str, port: int
+) -> None:
+    family, table, chain = place
+    reference = {"family": family, "table": table, "chain": chain, "handle": number, "number": number, "text": text, "packets": None}
+    for run in (None, lambda *_words: (1, "", "")):
+        managers = Managers(run)
+        told = managers.change({**reference, **managers.owner(reference)}, {**QUESTION, "direction": direction, "port": port})
+        assert told is None or (told["summary"] and "None" not in " ".join(told["commands"]))
 
 
 HOSTILE = "$(touch it);touch it;`touch it`'\"&|\ntouch it\n"
