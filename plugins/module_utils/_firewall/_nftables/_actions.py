@@ -78,9 +78,8 @@ def masked(field: Field, mask: bytes) -> Field:
     if field.form is _fields.address:
         return field._replace(name=f"{field.name} & {_fields.address(mask, {})}")
     if field.name.endswith(" flags"):
-        return field._replace(name=f"{field.name} & ({_fields.tcp_flags(mask, {}).replace(',', ' | ')})")
-    if field.name == "ct state" or field.name == "ct status":
-        return Field(field.name, lambda data, links: field.form(mask, links) if not any(data) else field.form(data, links), field.length)
+        flags = _fields.tcp_flags(mask, {})
+        return field._replace(name=f"{field.name} & {'(' + flags.replace(',', ' | ') + ')' if ',' in flags else flags}")
     return field._replace(name=f"{field.name} & {field.form(mask, {})}")
 
 
@@ -118,7 +117,7 @@ def elements(found: Set, fields: t.Sequence[Field], links: _fields.Links, most: 
             if add(_interval(fields, first, behind, links), element):
                 break
     else:
-        for element in found.elements():
+        for element in sorted(found.elements(), key=lambda each: each.key):
             one = element.key == element.last
             if add(written(fields, element.key, links) if one else _range(fields, element, links), element):
                 break

@@ -81,10 +81,10 @@ class Rule:
         """What a test is of."""
         return " . ".join(field.name for field in self.described().tested.get(position, ()))
 
-    def stopped(self, position: int, seen: Value | None) -> Part | None:
+    def stopped(self, position: int, seen: Value | None, at: Context) -> Part | None:
         described = self.described()
-        at = described.belongs[position] if position < len(described.belongs) else -1
-        return Part(at, described.seen(position, seen)) if at >= 0 else None
+        number = described.belongs[position] if position < len(described.belongs) else -1
+        return Part(number, described.seen(position, seen, at)) if number >= 0 else None
 
     def look_ahead(self, at: Context) -> None:
         """Raise SettledError where an unknown in this rule does not matter."""

@@ -123,7 +123,7 @@ class Context:
 
     def stopped(self) -> Part | None:
         """Where the rule stopped matching."""
-        return self.rule.stopped(self.position, self.seen) if self.rule else None
+        return self.rule.stopped(self.position, self.seen, self) if self.rule else None
 
 
 def host(number: int, length: int = 4) -> bytes:

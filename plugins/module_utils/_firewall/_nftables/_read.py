@@ -46,7 +46,7 @@ class Nftables:
         self.tables: dict[tuple[str, str], Table] = {}
         for body in tables:
             about = attributes(body[_HEADER:])
-            family = FAMILIES.get(body[0], str(body[0]))
+            family = _family(body)
             dormant = bool(number(about, NFTA_TABLE_FLAGS, 0) & NFT_TABLE_F_DORMANT)
             table = Table(family, name(about, NFTA_TABLE_NAME), long(about, NFTA_TABLE_HANDLE), dormant, source, links)
             self.tables[table.key] = table
@@ -72,7 +72,7 @@ class Nftables:
         about = attributes(body[_HEADER:])
         if NFTA_CHAIN_HOOK not in about:
             return None
-        family = FAMILIES.get(body[0], str(body[0]))
+        family = _family(body)
         table = self.tables.get((family, name(about, NFTA_CHAIN_TABLE)))
         if table is None:
             return None  # it came between two readings
@@ -90,6 +90,13 @@ class Nftables:
             long(about, NFTA_CHAIN_HANDLE),
             number(about, NFTA_CHAIN_USE, 0),
         )
+
+
+def _family(body: bytes) -> str:
+    """Of a message, from its struct nfgenmsg."""
+    if len(body) < _HEADER:
+        raise DecodeError(f"an nf_tables message of {len(body)} bytes is shorter than its header")
+    return FAMILIES.get(body[0], str(body[0]))
 
 
 def read(links_by_index: t.Mapping[int, Link]) -> Nftables:

@@ -19,10 +19,12 @@ from ._fields import Field
 from ._operations import Expression
 
 if t.TYPE_CHECKING:
+    from ._context import Context
     from ._tables import Table
 
 _COMPARISONS = ("", "!= ", "< ", "<= ", "> ", ">= ")
 _MOST_ELEMENTS = 16
+_OF_BITS = (" state", " status", " flags")  # fields whose bits have names
 _COMMENT = 0  # NFTNL_UDATA_RULE_COMMENT
 
 
@@ -32,15 +34,20 @@ class Described:
     def __init__(self, describer: Describer, text: str, parts: list[str], belongs: list[int]) -> None:
         self.text, self.parts, self.belongs = text, parts, belongs
         self.tested, self._links = describer.tested, describer.table.links
+        self._wholes = describer.wholes
         self._statements = {at: part.text for part in describer.parts for at in part.expressions}
 
     def statement(self, position: int) -> str:
         """The condition or statement that an expression belongs to."""
         return self._statements.get(position, self.text)
 
-    def seen(self, position: int, value: Value | None) -> str | None:
+    def seen(self, position: int, value: Value | None, at: Context) -> str | None:
         """What the packet has where a test failed; `value` begins with what was tested."""
         fields = self.tested.get(position)
+        if position in self._wholes:
+            field, load, _mask = self._wholes[position]
+            fields = [field]
+            value = at.registers.get(getattr(load, "target", 0), 64) if load.run(at) is None else None
         if value is None or not fields:
             return None
         length = sum((field.length + 3) & ~3 for field in fields[:-1]) + fields[-1].length
@@ -62,13 +69,15 @@ class _Register(t.NamedTuple):
     field: Field
     loads: frozenset[int]
     layer: str | None = None  # network | transport: what must be made sure of before
+    whole: tuple[Field, Expression, bytes] | None = None  # of a masked one: the field, what loaded it, and the mask
 
 
 class Describer:
     """One rule, expression by expression."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, expressions: t.Sequence[Expression], table: Table) -> None:
+        self.expressions, self.table = expressions, table
+        self.wholes: dict[int, tuple[Field, Expression, bytes]] = {}  # of masked tests
         self.registers: dict[int, _Register] = {}
         self.values: dict[int, bytes] = {}  # constants
         self.parts: list[_Part] = []
@@ -101,6 +110,10 @@ class Describer:
         else:
             text, condition = _actions.text(self, each)
             part = _Part(text, {at})
+            if isinstance(each, _lookups.Dynset):
+                _fields_of_key, loads, layers = self.fields(each.key, 64)
+                self._take(part, layers)
+                part.expressions |= loads
             part.condition = condition
             self.parts.append(part)
 
@@ -122,8 +135,15 @@ class Describer:
             at += max((register.field.length + 3) & ~3, 4)
         return found, loads, layers
 
-    def _set(self, at: int, field: Field, loads: t.Iterable[int], layer: str | None = None) -> None:
-        self.registers[at] = _Register(field, frozenset(loads), layer)
+    def _set(
+        self,
+        at: int,
+        field: Field,
+        loads: t.Iterable[int],
+        layer: str | None = None,
+        whole: tuple[Field, Expression, bytes] | None = None,
+    ) -> None:
+        self.registers[at] = _Register(field, frozenset(loads), layer, whole)
 
     def _loaded(self, each: t.Any) -> tuple[Field, str | None]:
         if isinstance(each, _headers.Payload):
@@ -141,7 +161,9 @@ class Describer:
             return
         field, loads = register.field, register.loads | {at}
         if each.operation == _operations.BITWISE_MASK_XOR and not any(each.turn):
-            self._set(each.target, _actions.masked(field, each.mask), loads, register.layer)
+            load = self.expressions[min(register.loads)] if len(register.loads) == 1 else None
+            whole = (field, load, each.mask) if load is not None else None
+            self._set(each.target, _actions.masked(field, each.mask), loads, register.layer, whole)
         else:
             self._set(each.target, _actions.turned(field, each), loads, register.layer)
 
@@ -166,13 +188,20 @@ class Describer:
     def _test(self, at: int, source: int, length: int, text: str) -> _Part:
         fields, loads, layers = self.fields(source, length)
         self.tested[at] = fields
+        whole = self.registers[source].whole if source in self.registers else None
+        if whole is not None and len(fields) == 1:
+            self.wholes[at] = whole
         part = _Part(f"{' . '.join(field.name for field in fields) or 'register'} {text}", loads | {at})
+        self._take(part, layers)
+        self.parts.append(part)
+        return part
+
+    def _take(self, part: _Part, layers: t.Iterable[str]) -> None:
+        """What made sure of the protocol for a part is told with it."""
         for layer in layers:
             before = self.sure.get(layer)
             if before is not None and before.into is None:
                 before.into = part
-        self.parts.append(part)
-        return part
 
     def _compare(self, at: int, each: _operations.Compare) -> None:
         register = self.registers.get(each.source)
@@ -186,6 +215,11 @@ class Describer:
             last.text = f"{last.text.replace('>= ', '', 1)}-{written_as}"
             last.expressions.add(at)
             self.tested[at] = self.tested.get(at - 1, [])
+            return
+        flags = register.whole if register is not None and each.operation in (0, 1) and not any(each.data) else None
+        if flags is not None and flags[0].name.endswith(_OF_BITS):
+            part = self._test(at, each.source, len(each.data), "")
+            part.text = f"{flags[0].name} {'! ' if each.operation == 0 else ''}{flags[0].form(flags[2], self.table.links)}"
             return
         sign = "== " if register is not None and "&" in register.field.name and each.operation == 0 else _COMPARISONS[each.operation]
         part = self._test(at, each.source, len(each.data), f"{sign}{written_as}")
@@ -227,7 +261,7 @@ class Describer:
 
 def describe(expressions: t.Sequence[Expression], userdata: bytes, table: Table) -> Described:
     """A rule in words."""
-    describer = Describer(table)
+    describer = Describer(expressions, table)
     for at, each in enumerate(expressions):
         describer.add(at, each)
     told = [part for part in describer.parts if part.into is None]

@@ -44,7 +44,8 @@ def verdict(found: Explored) -> str:
 def test_jump_return_goto_and_policy() -> None:
     ruleset = recorded(
         f"{PORTS} 1 jump a; {PORTS} 2 goto a; {PORTS} 3 return; {PORTS} 4 jump b; {PORTS} 1-4 meta mark 0x11 accept",
-        f"chain c {{ {PORTS} 4 return; drop; }}\nchain b {{ meta mark set 0x10; goto c; }}\nchain a {{ meta mark set 0x11; {PORTS} 1-2 return; drop; }}",
+        f"chain c {{ {PORTS} 4 return; drop; }}\nchain b {{ meta mark set 0x10; goto c; }}\n"
+        f"chain a {{ meta mark set 0x11; {PORTS} 1-2 return; drop; }}",
         "drop",
     )
     ends = [verdict(evaluated(ruleset, syn(port))) for port in (1, 2, 3, 4, 5)]
