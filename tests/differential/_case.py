@@ -68,7 +68,8 @@ class Case:
     def to_json(self) -> dict[str, Any]:
         about = dataclasses.asdict(self)
         about["packets"] = [
-            {name: value for name, value in packet.items() if value != _DEFAULTS.get(name, dataclasses.MISSING)} for packet in about["packets"]
+            {name: value for name, value in packet.items() if value != _DEFAULTS.get(name, dataclasses.MISSING)}
+            for packet in about["packets"]
         ]
         return about
 

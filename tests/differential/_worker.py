@@ -38,7 +38,9 @@ class Worker:
 
     def work(self, order: Mapping[str, Any]) -> dict[str, Any]:
         began = time.perf_counter()
-        answer = self._replay(order["case"], order.get("quick", False)) if "case" in order else self._generated(order["seed"], order["packets"])
+        answer = (
+            self._replay(order["case"], order.get("quick", False)) if "case" in order else self._generated(order["seed"], order["packets"])
+        )
         return {**answer, "seconds": time.perf_counter() - began}
 
     def _replay(self, data: Mapping[str, Any], quick: bool) -> dict[str, Any]:

@@ -64,7 +64,10 @@ class Dice(random.Random):
         return self.choice(NETWORKS[version][interface or self.choice(IP_INTERFACES)])
 
     def prefix(self, version: int) -> str:
-        address, length = self.address(version), self.pick(*((8, 16, 23, 24, 25, 28, 31, 32) if version == 4 else (32, 48, 64, 112, 127, 128)))
+        address, length = (
+            self.address(version),
+            self.pick(*((8, 16, 23, 24, 25, 28, 31, 32) if version == 4 else (32, 48, 64, 112, 127, 128))),
+        )
         return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
     def address_range(self, version: int) -> str:

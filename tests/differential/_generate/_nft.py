@@ -15,7 +15,7 @@ _HOOKS = {
     "bridge": ("prerouting", "input", "forward", "output", "postrouting"),
     "netdev": ("ingress", "egress"),
 }
-_PRIORITIES = (-450, -300, -225, -200, -199, -150, -100, -99, -1, 0, 0, 0, 0, 1, 10, 50, 100, 101, 225, 300)
+_PRIORITIES = (-450, -300, -225, -201, -199, -150, -100, -99, -1, 0, 0, 0, 0, 1, 10, 50, 100, 101, 225, 300)
 _FAMILIES = (("inet", 0.45), ("ip", 0.25), ("ip6", 0.15), ("bridge", 0.07), ("netdev", 0.08))
 
 
@@ -38,6 +38,8 @@ class _Table:
     def text(self) -> str:
         users = list(self._user_chains())
         bases = list(self._base_chains())
+        if any("type nat" in base for base in bases):  # without conntrack they would not run, and nobody has that
+            users.append("  chain tracked {\n    ct state invalid counter\n  }")
         body = "\n".join([*self.rules.declarations(), *users, *bases])
         return f"table {self._family} {self._name} {{\n{body}\n}}"
 
@@ -61,7 +63,7 @@ class _Table:
                 priority = dice.pick(-100, -100, -101, 0) if hook in ("prerouting", "output") else dice.pick(100, 100, 99, 101)
                 priority += 3 if self._beside else 0
             elif kind == "route":
-                hook, priority = "output", dice.pick(-150, 0)
+                hook, priority = "output", dice.pick(-150, 0) + (3 if self._beside else 0)
             else:
                 priority = dice.choice(_PRIORITIES) + (3 if self._beside else 0)
             if self._family == "netdev":
@@ -70,7 +72,12 @@ class _Table:
                 hook, device = "ingress", f" device {dice.choice(('eth0', 'eth1', 'wan0'))}"
             policy = " policy drop;" if kind == "filter" and dice.chance(0.2) else dice.pick("", " policy accept;")
             head = f"type {kind} hook {hook}{device} priority {priority};{policy}"
-            yield self._chain(f"c{number}", head, Place(hook, kind, tuple(self._users)), dice.randint(90, 150) if dice.chance(0.02) else dice.randint(1, 7))
+            yield self._chain(
+                f"c{number}",
+                head,
+                Place(hook, kind, tuple(self._users)),
+                dice.randint(90, 150) if dice.chance(0.02) else dice.randint(1, 7),
+            )
 
     def _chain(self, name: str, head: str, place: Place, rules: int) -> str:
         lines = [f"    {head}"] if head else []

@@ -36,7 +36,7 @@ class Matches:
             (0.5, lambda: self._raw(version)),
             (0.5, lambda: f"meta length {dice.pick('', '!= ', '< ', '> ', '>= ')}{dice.pick(40, 52, 60, 80, 1000)}"),
             (0.4, lambda: f"meta pkttype {dice.pick('', '!= ')}{dice.pick('host', 'broadcast', 'multicast', 'other')}"),
-            (0.2, lambda: dice.pick("meta hour \"00:00\"-\"23:59\"", "meta day \"Sunday\"", "meta time > \"2020-01-01 00:00:00\"")),
+            (0.2, lambda: dice.pick('meta hour "00:00"-"23:59"', 'meta day "Sunday"', 'meta time > "2020-01-01 00:00:00"')),
         ]
         if hook in _IIF_HOOKS:
             weighted.append((2, lambda: self._interface("iif")))
@@ -165,7 +165,9 @@ class Matches:
         dice = self._dice
         choices = [
             f"meta l4proto {self._not()}{dice.pick('tcp', 'udp', '{ tcp, udp }', '{ udp, icmp }', '6')}",
-            f"ip protocol {self._not()}{dice.pick('tcp', 'udp')}" if version == 4 else f"ip6 nexthdr {self._not()}{dice.pick('tcp', 'udp')}",
+            f"ip protocol {self._not()}{dice.pick('tcp', 'udp')}"
+            if version == 4
+            else f"ip6 nexthdr {self._not()}{dice.pick('tcp', 'udp')}",
         ]
         if self._family != "ip6" and self._family != "ip":
             choices.append(f"meta protocol {self._not()}{dice.pick('ip', 'ip6', '{ ip, ip6 }')}")
@@ -244,7 +246,10 @@ class Matches:
     def _owner(self) -> str:
         dice = self._dice
         return f"meta {'skgid' if self._lucky and dice.chance(0.3) else 'skuid'} " + dice.pick(
-            f"{self._not()}{dice.choice(UIDS)}", f"{self._not()}{self._anonymous([str(dice.choice(UIDS)) for _ in range(2)])}", "< 1000", "> 0"
+            f"{self._not()}{dice.choice(UIDS)}",
+            f"{self._not()}{self._anonymous([str(dice.choice(UIDS)) for _ in range(2)])}",
+            "< 1000",
+            "> 0",
         )
 
     def _fib(self, hook: str) -> str:
@@ -254,7 +259,7 @@ class Matches:
         if hook in ("prerouting", "input", "forward"):
             choices.append(f"fib saddr . iif oif {dice.pick('missing', 'exists')}")
             choices.append(f"fib saddr . mark . iif oif {dice.pick('missing', 'exists')}")
-            choices.append(f"fib saddr . iif oifname {self._not()}\"{dice.choice(IP_INTERFACES)}\"")
+            choices.append(f'fib saddr . iif oifname {self._not()}"{dice.choice(IP_INTERFACES)}"')
             choices.append(f"fib saddr oif {self._not()}{dice.choice(IP_INTERFACES)}")
         if hook in ("prerouting", "input"):
             choices.append(f"fib daddr . iif type {self._not()}{dice.choice(_FIB_TYPES[:4])}")

@@ -75,4 +75,3 @@ def _stations(version: int, port: str, dice: Dice) -> tuple[str, str]:
     hosts = NETWORKS[version]["br0"]
     here, other = (hosts[:2], hosts[2:]) if port == "port0" else (hosts[2:], hosts[:2])
     return dice.choice(here), dice.choice(other)
-

@@ -44,6 +44,8 @@ class _Table:
         for chain in _CHAINS[self._name]:
             lines.append(f":{chain} {'DROP' if self._name == 'filter' and dice.chance(0.15) else 'ACCEPT'} [0:0]")
         lines += [f":{user} - [0:0]" for user in self._users]
+        if self._name == "nat":  # without conntrack it would not run, and nobody has that
+            lines += [":tracked - [0:0]", "-A tracked -m conntrack --ctstate INVALID"]
         lines += self._rules()
         return "\n".join([*lines, "COMMIT\n"])
 
@@ -56,7 +58,9 @@ class _Table:
             earlier[user] = hook
         for chain in _CHAINS[self._name]:
             users = tuple(name for name, where in self._users.items() if where == chain)
-            yield from (self._rule(chain, chain, users) for _ in range(dice.randint(90, 150) if dice.chance(0.02) else dice.pick(0, 1, 2, 3, 5)))
+            yield from (
+                self._rule(chain, chain, users) for _ in range(dice.randint(90, 150) if dice.chance(0.02) else dice.pick(0, 1, 2, 3, 5))
+            )
 
     def _rule(self, chain: str, hook: str, users: tuple[str, ...]) -> str:
         conditions = self._conditions.some(self._name, hook)
@@ -78,7 +82,10 @@ class _Table:
         if users:
             weighted += [(3, lambda: f"-j {dice.choice(users)}"), (0.5, lambda: f"-g {dice.choice(users)}")]
         if self._name == "filter":
-            weighted += [(1.5, lambda: f"-j {self._reject(tcp)}"), (0.3, lambda: f"-j NFQUEUE --queue-num {dice.pick(0, 3)}{dice.pick('', ' --queue-bypass')}")]
+            weighted += [
+                (1.5, lambda: f"-j {self._reject(tcp)}"),
+                (0.3, lambda: f"-j NFQUEUE --queue-num {dice.pick(0, 3)}{dice.pick('', ' --queue-bypass')}"),
+            ]
         if self._name == "mangle":
             weighted.append((3, lambda: f"-j {self._mangle(hook, tcp)}"))
         if self._name == "raw":
@@ -105,7 +112,13 @@ class _Table:
 
     def _reject(self, tcp: bool) -> str:
         if self._version == 4:
-            kinds = ["icmp-net-unreachable", "icmp-host-unreachable", "icmp-port-unreachable", "icmp-proto-unreachable", "icmp-net-prohibited"]
+            kinds = [
+                "icmp-net-unreachable",
+                "icmp-host-unreachable",
+                "icmp-port-unreachable",
+                "icmp-proto-unreachable",
+                "icmp-net-prohibited",
+            ]
             kinds += ["icmp-host-prohibited", "icmp-admin-prohibited"]
         else:
             kinds = ["icmp6-no-route", "icmp6-adm-prohibited", "icmp6-addr-unreachable", "icmp6-port-unreachable"]

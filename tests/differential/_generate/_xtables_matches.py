@@ -99,7 +99,12 @@ class Conditions:
 
     def _flags(self) -> str:
         return self._not() + self._dice.pick(
-            "--syn", "--tcp-flags FIN,SYN,RST,ACK SYN", "--tcp-flags SYN,ACK SYN,ACK", "--tcp-flags ACK ACK", "--tcp-flags ALL NONE", "--tcp-flags SYN,RST,ACK,FIN ACK"
+            "--syn",
+            "--tcp-flags FIN,SYN,RST,ACK SYN",
+            "--tcp-flags SYN,ACK SYN,ACK",
+            "--tcp-flags ACK ACK",
+            "--tcp-flags ALL NONE",
+            "--tcp-flags SYN,RST,ACK,FIN ACK",
         )
 
     # -- addresses
@@ -137,7 +142,9 @@ class Conditions:
             kinds["bitmap:ip"] = (1, lambda: f"10.0.0.{dice.pick(1, 9, 10, 130)}")
         kind = dice.choice(list(kinds))
         name = f"{self._prefix}s{len(self._sets)}"
-        options = {"bitmap:port": "range 1-65535", "bitmap:ip": "range 10.0.0.0/24"}.get(kind, f"family {'inet' if version == 4 else 'inet6'}")
+        options = {"bitmap:port": "range 1-65535", "bitmap:ip": "range 10.0.0.0/24"}.get(
+            kind, f"family {'inet' if version == 4 else 'inet6'}"
+        )
         members = {kinds[kind][1]() for _ in range(dice.randint(0, 6))}
         commands = [f"create {name} {kind} {options}{dice.pick('', '', ' timeout 300') if kind.startswith('hash') else ''}"]
         commands += [f"add {name} {member} -exist" for member in sorted(members)]
@@ -152,25 +159,30 @@ class Conditions:
     def _conntrack(self) -> str:
         dice = self._dice
         address, port = dice.address(self._version), dice.port()
-        return f"-m conntrack {self._not()}" + dice.pick(
-            "--ctstate NEW",
-            "--ctstate ESTABLISHED,RELATED",
-            "--ctstate INVALID",
-            "--ctstate UNTRACKED",
-            "--ctstate NEW,UNTRACKED",
-            "--ctstate DNAT",
-            "--ctstate SNAT",
-            "--ctstatus SEEN_REPLY",
-            "--ctstatus ASSURED",
-            "--ctstatus CONFIRMED",
-            "--ctstatus NONE",
-            f"--ctproto {dice.pick('tcp', 'udp')}",
-            f"--ctorigsrc {address}",
-            f"--ctorigdst {address}",
-            f"--ctreplsrc {address}",
-            f"--ctorigdstport {port}",
-            f"--ctreplsrcport {port}",
-        ) if dice.chance(0.9) else f"-m conntrack --ctdir {dice.pick('ORIGINAL', 'REPLY')}"
+        return (
+            f"-m conntrack {self._not()}"
+            + dice.pick(
+                "--ctstate NEW",
+                "--ctstate ESTABLISHED,RELATED",
+                "--ctstate INVALID",
+                "--ctstate UNTRACKED",
+                "--ctstate NEW,UNTRACKED",
+                "--ctstate DNAT",
+                "--ctstate SNAT",
+                "--ctstatus SEEN_REPLY",
+                "--ctstatus ASSURED",
+                "--ctstatus CONFIRMED",
+                "--ctstatus NONE",
+                f"--ctproto {dice.pick('tcp', 'udp')}",
+                f"--ctorigsrc {address}",
+                f"--ctorigdst {address}",
+                f"--ctreplsrc {address}",
+                f"--ctorigdstport {port}",
+                f"--ctreplsrcport {port}",
+            )
+            if dice.chance(0.9)
+            else f"-m conntrack --ctdir {dice.pick('ORIGINAL', 'REPLY')}"
+        )
 
     def _owner(self) -> str:
         dice = self._dice
