@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,19 +37,25 @@ FABRIC_NAMESPACES = ("--mount", "--net", "--pid")
 
 
 class SystemdFleet(Machines):
-    """Hosts that run systemd, journald and sshd. What changes on their disks is forgotten when the fleet ends."""
+    """Hosts that run systemd, journald and sshd. What changes on their disks is forgotten when the fleet ends.
+
+    `reboots` names hosts that keep it until then, so that they may be rebooted. The network of a host, with its addresses, its rules and
+    its sysctls, outlives reboots, as that of a container may.
+    """
 
     python = "/usr/bin/python3"
     tools = TOOLS
 
-    def __init__(self, topology: Mapping[str, Any]) -> None:
+    def __init__(self, topology: Mapping[str, Any], reboots: Collection[str] = ()) -> None:
         super().__init__()
+        self._reboots = reboots
         self.topology = topology
         self.hosts = list(topology["hosts"])
         self._scratch = tempfile.TemporaryDirectory(prefix="handshake-fleet-")
         self.directory = Path(self._scratch.name)
         self.inventory = self.directory / "inventory.yml"
         self._keeper: subprocess.Popen[str] | None = None
+        self._namespaces: dict[int, str] = {}
         self._pids: dict[str, int] = {}
 
     @staticmethod
@@ -74,7 +80,7 @@ class SystemdFleet(Machines):
             "tree": str(root),
             "binds": {str(HERE): str(TOOLS), f"{key}.pub": "/etc/ssh/fleet_key.pub"},
             "fabric": wires + "address add 192.0.2.1/24 dev management\nlink set lo up\n",
-            "hosts": {host.name: {"batch": host_batch(host)} for host in hosts},
+            "hosts": {host.name: {"batch": host_batch(host), "reboots": host.name in self._reboots} for host in hosts},
         })  # fmt: skip
         names = hosts_file(parse(self.topology))
         for host in hosts:
@@ -99,7 +105,8 @@ class SystemdFleet(Machines):
             raise FleetError(f"The hosts cannot be started: {self._keeper.stderr.read().strip()}")
         keeper = self._keeper.pid
         self._pids[FABRIC] = int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0])
-        self._await_inits({inode: name for name, inode in json.loads(line).items()})
+        self._namespaces = {inode: name for name, inode in json.loads(line).items()}
+        self._await_inits(self._namespaces)
 
     def _await_inits(self, namespaces: Mapping[int, str]) -> None:
         """Find each host's systemd: process 1 of its process namespace, in the host's network namespace."""
@@ -141,6 +148,15 @@ class SystemdFleet(Machines):
         }
         reach = {name: {"ansible_host": address} for name, address in managed.items()}
         self.inventory.write_text(grouped_inventory(parse(self.topology), common, reach))
+
+    def reboot(self, host: str, *how: str) -> None:
+        """Reboot one of the hosts that may be, as `systemctl reboot *how` does (`--force` twice: at once), and wait for it."""
+        before = self._pids[host]
+        self.run(host, ["systemctl", "reboot", *how], check=False)  # it may be gone before it has ended
+        self._await(f"{host} has gone down", lambda: not Path(f"/proc/{before}").exists(), BOOT)
+        del self._pids[host]
+        self._await_inits(self._namespaces)
+        self._await(f"{host} has booted", partial(self._has_booted, host), BOOT)
 
     def down(self) -> None:
         if self._keeper is not None:

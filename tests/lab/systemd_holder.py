@@ -22,13 +22,13 @@ NSPAWN = [
     "--boot",
     "--register=no",
     "--keep-unit",
-    "--volatile=overlay",
     "--link-journal=no",
     "--resolv-conf=off",
     "--capability=all",
     "--system-call-filter=bpf perf_event_open",
     "--bind=/sys/kernel/tracing",
 ]
+AS_LONG_AS_IT_REBOOTS = 'while "$@"; [ $? = 133 ]; do :; done'  # systemd-nspawn leaves it to others to start it again
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     cgroups = []
     for name, host in order["hosts"].items():
         batch(host["batch"], "-netns", name)
-        cgroups += boot(order, name)
+        cgroups += boot(order, name, host)
     print(json.dumps({name: Path("/run/netns", name).stat().st_ino for name in order["hosts"]}), flush=True)
     try:
         sys.stdin.read()
@@ -53,7 +53,7 @@ def batch(lines: str, *where: str) -> None:
     subprocess.run(["ip", *where, "-batch", "-"], input=lines, text=True, check=True)
 
 
-def boot(order: dict[str, Any], name: str) -> list[Path]:
+def boot(order: dict[str, Any], name: str, host: dict[str, Any]) -> list[Path]:
     """Boot a host in control groups of its own, which are returned: two systemds in one would end each other's services."""
     cgroups = [directory / f"{order['name']}-{name}" for directory in own_cgroups()]
     for cgroup in cgroups:
@@ -64,10 +64,11 @@ def boot(order: dict[str, Any], name: str) -> list[Path]:
             (cgroup / "cgroup.procs").write_text("0")
 
     log = (Path(order["directory"]) / f"{name}.log").open("w")
-    where = [f"--directory={order['tree']}", f"--machine={name}", f"--network-namespace-path=/run/netns/{name}"]
+    disk = [f"--directory={own_disk(order, name)}"] if host["reboots"] else [f"--directory={order['tree']}", "--volatile=overlay"]
+    where = [*disk, f"--machine={name}", f"--network-namespace-path=/run/netns/{name}"]
     binds = [f"--bind-ro={source}:{target}" for source, target in order["binds"].items()]
     subprocess.Popen(
-        ["unshare", "--mount", *NSPAWN, *where, *binds],
+        ["sh", "-c", AS_LONG_AS_IT_REBOOTS, "sh", "unshare", "--mount", *NSPAWN, *where, *binds],
         env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -75,6 +76,16 @@ def boot(order: dict[str, Any], name: str) -> list[Path]:
         preexec_fn=join,
     )
     return cgroups
+
+
+def own_disk(order: dict[str, Any], name: str) -> Path:
+    """What the host changes in the tree stays here until the fleet ends, reboots or not."""
+    place = Path("/run", f"disk-{name}")
+    for directory in (place / "changes", place / "work", place / "root"):
+        directory.mkdir(parents=True)
+    layers = f"lowerdir={order['tree']},upperdir={place}/changes,workdir={place}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, place / "root"], check=True)
+    return place / "root"
 
 
 def own_cgroups() -> list[Path]:

@@ -70,7 +70,12 @@ def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str
         _watch(directory, seconds, _WATCHERS)
         return "process"
     name, restorer = _unit(transaction), os.path.join(directory, RESTORER)
-    about = {"transaction": transaction, "directory": directory, "restorer": restorer, "seconds": f"{_systemd_runs_for(run) + seconds:.3f}s"}
+    about = {
+        "transaction": transaction,
+        "directory": directory,
+        "restorer": restorer,
+        "seconds": f"{_systemd_runs_for(run) + seconds:.3f}s",
+    }
     for path, text, how in (
         (f"{_PERMANENT}/{name}-boot.service", _BOOT, "boot"),
         (f"{_PASSING}/{name}.service", _NOW, "now"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import typing as t
 
 from ._base import Blobs, GuardError, Json, Run, Saver
@@ -18,6 +19,7 @@ from ._sysctls import Sysctls
 from ._units import Units
 
 _SO_NETNS_COOKIE = 71
+_SAME_BOOT = 2.0  # seconds by which the time of the boot may seem to differ; no machine boots again within them
 
 
 def savers(booting: bool = False) -> dict[str, Saver]:
@@ -44,7 +46,7 @@ def restore(saved: Json, blobs: Blobs, run: Run, booting: bool = False) -> None:
     What a reboot forgets is not put back behind a reboot: another kernel, or another network, has its own.
     """
     parts, records = savers(booting), saved["records"]
-    passing = [kind for kind in records if not parts[kind].survives_reboot and saved["kernel"] == kernel()]
+    passing = [kind for kind in records if not parts[kind].survives_reboot and _is_same(saved["kernel"], kernel())]
     failures: dict[str, str] = {}
 
     def attempt(kind: str, action: t.Callable[[], object]) -> None:
@@ -94,8 +96,8 @@ def saved_lines(saved: Json, blobs: Blobs) -> dict[str, list[str]]:
     return {kind: savers()[kind].lines(record, blobs) for kind, record in saved["records"].items()}
 
 
-def kernel() -> list[str]:
-    """Names the running kernel and the network namespace in it, which outlives the reboot of a container."""
+def kernel() -> dict[str, t.Any]:
+    """Names the running kernel and the network namespace in it, which may outlive the reboot of a container."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         boot = stream.read().strip()
     try:
@@ -103,4 +105,10 @@ def kernel() -> list[str]:
             network = any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8).hex()
     except OSError:  # before Linux 5.14
         network = os.readlink("/proc/self/ns/net")
-    return [boot, network]
+    return {"boot": boot, "booted": time.time() - time.clock_gettime(time.CLOCK_BOOTTIME), "network": network}
+
+
+def _is_same(one: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
+    """Whether nothing was forgotten between the two. systemd-nspawn gives a container another boot id at each of its boots."""
+    same_kernel = one["boot"] == other["boot"] or abs(one["booted"] - other["booted"]) < _SAME_BOOT
+    return bool(same_kernel and one["network"] == other["network"])
