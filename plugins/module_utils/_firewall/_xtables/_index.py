@@ -22,6 +22,10 @@ _LEAD = re.compile(
     r"(?: -m tcp(?: --sport (\d+(?::\d+)?)(?= ))?(?: --dport (\d+(?::\d+)?)(?= |$))?)?"
 )
 
+_PORTS = re.compile(r"(?<!!) --(sport|dport|sports|dports) (\d[\d,:]*)(?= |$)")
+_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_PORT_FIELDS = {"sport": "source port", "sports": "source port", "dport": "port", "dports": "port"}
+
 Kind = t.Tuple[str, int]  # a field, and the mask for addresses
 
 
@@ -60,7 +64,7 @@ class Index:
 
     def _keep(self, at: int, line: str) -> None:
         lead = _LEAD.match(line)
-        keys = _keys(*lead.groups()) if lead else None
+        keys = (_keys(*lead.groups()) if lead else None) or _later_keys(line)
         if keys is None:
             self._any.append(at)
         else:
@@ -101,6 +105,22 @@ def _keys(source: str | None, destination: str | None, iif: str | None, oif: str
         if name is not None and not name.endswith("+"):
             return (field, 0), (name,)
     return None
+
+
+def _later_keys(line: str) -> _Keys:
+    """Ports that the rule asks for anywhere; a rule that remembers addresses does so even if a later condition does not hold."""
+    if " --" not in line or " -m recent " in line:
+        return None
+    found = _PORTS.search(_QUOTED.sub("", line) if '"' in line else line)
+    if found is None:
+        return None
+    ports: list[int] = []
+    for part in found[2].split(","):
+        keys = _ports(_PORT_FIELDS[found[1]], part) if re.fullmatch(r"\d{1,6}(:\d{1,6})?", part) else None
+        if keys is None or len(ports) > _MOST_PORTS:
+            return None
+        ports += t.cast("t.Sequence[int]", keys[1])
+    return (_PORT_FIELDS[found[1]], 0xFFFF), tuple(dict.fromkeys(ports))
 
 
 def _network(field: str, text: str | None) -> _Keys:

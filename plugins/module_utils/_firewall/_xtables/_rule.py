@@ -15,6 +15,7 @@ from . import _matches, _save, _syntax, _targets
 from ._condition import Condition, Place, Unknown, unknown_match
 from ._matches import _core
 
+_NOT = Evaluated(False)
 _UNROUTED = ("prerouting", "input")  # hooks where a packet has no interface that it will leave by
 
 
@@ -49,19 +50,22 @@ class Rule:
     def parts(self) -> list[str]:
         return [condition.text for condition in self._make().conditions]
 
-    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None) -> Evaluated:
-        """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there."""
+    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, tell: bool = True) -> Evaluated:
+        """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there.
+
+        Not to `tell`: nobody will read where it stopped.
+        """
         if evaluation.ignored and self in evaluation.ignored:
             return Evaluated(False)
         if hook in _UNROUTED and packet.oif is not None:
             oif, packet.oif = packet.oif, None
             try:
-                return self._evaluate(packet, evaluation, hook)
+                return self._evaluate(packet, evaluation, hook, tell)
             finally:
                 packet.oif = oif
-        return self._evaluate(packet, evaluation, hook)
+        return self._evaluate(packet, evaluation, hook, tell)
 
-    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None) -> Evaluated:
+    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None, tell: bool) -> Evaluated:
         made = self._made or self._make()
         unknown = False
         if made.acts:
@@ -76,6 +80,8 @@ class Rule:
             for number, condition in enumerate(made.conditions):
                 answer = condition.holds(packet, evaluation)
                 if answer is False:
+                    if not tell:
+                        return _NOT
                     return Evaluated(False, Part(number, condition.seen(packet)))
                 if isinstance(answer, Unknown):
                     hanging.append((number, condition, answer))

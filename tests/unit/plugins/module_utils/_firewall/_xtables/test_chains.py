@@ -176,7 +176,11 @@ def _rules(draw: st.DrawFn) -> str:
     protocol = draw(st.sampled_from(["", " -p tcp", " -p udp", " ! -p udp"]))
     ports = [maybe("--sport", _PORTS), maybe("--dport", _PORTS)]
     match = "".join(part for part in ports if part.strip().startswith(("-", "!")))
-    return f"-A INPUT{words}{protocol}{' -m tcp' + match if protocol == ' -p tcp' and match else ''}"
+    later = ["", "", " -m state --state NEW", ' -m comment --comment "x --dport 22 y"', " -m comment --comment --dport"]
+    match = f" -m tcp{match}" if match else ""
+    ports = [maybe("--dports", st.sampled_from(["22", "80,81", "1:3,80", "1:65535,5"])), maybe("--sports", st.just("40001,5"))]
+    several = draw(st.sampled_from(["", *(f" -m multiport {part.strip()}" for part in ports if part.strip().startswith(("-", "!")))]))
+    return f"-A INPUT{words}{protocol}{draw(st.sampled_from(later))}{match + several if protocol == ' -p tcp' else ''}"
 
 
 @settings(max_examples=150, deadline=None)
