@@ -28,7 +28,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - Runs the same in check mode, because it changes nothing.
+      - Runs the same in check mode, because it changes nothing, but for the phases that trace, which say that they were left out.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
@@ -113,11 +113,14 @@ def main() -> None:
     elif phase == "close":
         answer = _vantage.close(order, run, module.params["handle"])
     else:
-        answer = _trace(phase, order, module.params["handle"])
+        answer = _trace(phase, order, module.params["handle"], module.check_mode)
     module.exit_json(changed=False, **answer)
 
 
-def _trace(phase: str, order: dict[str, Any], handle: str | None) -> dict[str, Any]:
+def _trace(phase: str, order: dict[str, Any], handle: str | None, check_mode: bool) -> dict[str, Any]:
+    if check_mode:
+        absent = [{"what": "trace", "why": "tracing adds a table to the host, which check mode forbids"}]
+        return {"tracer": None, "probes": [], "trace": None, "absent": absent}
     from ansible_collections.threeway.handshake.plugins.module_utils import _vantage_trace
 
     if phase == "trace_open":

@@ -131,9 +131,11 @@ def test_without_the_option_no_table_is_ever_made_nor_where_nothing_broke() -> N
             assert diagnosed(fleet, declared(port=5433))["flows"][0]["status"] == "broken"
         with tables_made(fleet, "db1") as healthy:
             assert diagnosed(fleet, declared(), diagnose_trace=True)["flows"][0]["status"] == "ok"
+        with tables_made(fleet, "db1") as checked:
+            fleet.playbook(*arguments(fleet, declared(port=5433), diagnose_trace=True), "--check")
         with tables_made(fleet, "db1") as traced:
             assert diagnosed(fleet, declared(port=5433), diagnose_trace=True)["flows"][0]["causes"][0]["certainty"] == "proven"
-        assert (broken, at_client, healthy) == ([], [], [])
+        assert (broken, at_client, healthy, checked) == ([], [], [], [])
         assert len(traced) == 1 and "create table inet handshake_trace_" in traced[0]
 
 

@@ -63,7 +63,16 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
     root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
     command = [sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml", "-f", "4"]
     done = subprocess.run(
-        [*UNSHARE, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command, "-e", json.dumps({"handshake_flows": flows})],
+        [
+            *UNSHARE,
+            "sh",
+            "-c",
+            'ip link set lo up && exec "$@"',
+            "sh",
+            *command,
+            "-e",
+            json.dumps({"handshake_flows": flows, "diagnose_trace": True}),
+        ],
         cwd=tmp_path,
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
         stdin=subprocess.DEVNULL,
@@ -120,6 +129,16 @@ def test_a_host_that_cannot_be_reached_is_not_tried_again(play):
     _done, report = play
     for host in ("unreachable", "no python", "no become"):
         assert failure(report, host, "close")["message"].startswith("not tried again: ")
+
+
+def test_what_broke_is_tried_once_more_where_hosts_answer(play):
+    _done, report = play
+    tried = json.loads((report / "evidence" / "good.trace_try.json").read_text())["evidence"]
+    assert [probe["address"] for probe in tried["probes"]] == ["127.0.0.1"]
+    assert sorted(path.name for path in (report / "evidence").glob("*.trace_open.json")) == [
+        "good.trace_open.json",
+        "terminal.trace_open.json",
+    ]
 
 
 def test_a_host_that_lies_costs_its_own_part(play):
