@@ -124,7 +124,9 @@ def _url(where: str) -> URL:
 
     if "://" not in where:
         if not where or "\0" in where:
-            raise HistoryError("No history is given: set diagnose_history to the path of a file (SQLite), or to postgresql://host/database.")
+            raise HistoryError(
+                "No history is given: set diagnose_history to the path of a file (SQLite), or to postgresql://host/database."
+            )
         return _sqlite(where)
     try:
         url = make_url(where)
