@@ -26,7 +26,7 @@ _REGISTERS = 64  # bytes
 
 def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
     """Raise SettledError where it does not matter how the expression that is evaluated ends."""
-    if not _harmless(expressions[at.position]):
+    if not harmless(expressions[at.position]):
         return
     ahead = copy.copy(at)
     ahead.ahead = True
@@ -37,7 +37,7 @@ def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
         ahead.registers.put(target, Partial.nothing(_REGISTERS - target, "it hangs on something unknown"))
     for position in range(at.position + 1, len(expressions)):
         each = expressions[position]
-        if not _harmless(each):
+        if not harmless(each):
             return
         ahead.position = position
         try:
@@ -52,7 +52,8 @@ def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
         raise SettledError(None, None)
 
 
-def _harmless(each: Expression) -> bool:
+def harmless(each: Expression) -> bool:
+    """Whether it leaves nothing behind but registers."""
     if isinstance(each, Lookup):
         return each.target != -1
     return isinstance(each, _HARMLESS) or (isinstance(each, Immediate) and isinstance(each.data, bytes))

@@ -12,7 +12,7 @@ import typing as t
 
 from .._bits import Partial, Value
 from .._evaluation import UnsupportedError
-from .._packet import ETH_P_IP, ETH_P_IPV6, Header, Packet
+from .._packet import Header, Packet
 from ._context import BREAK, Context, Result, host, unknown
 from ._operations import Expression
 from ._wire import Attributes, DecodeError, byte, number, register
@@ -170,8 +170,6 @@ def _bytes(at: Context, base: int, offset: int, length: int) -> Value | None:
     headers = (packet.link, packet.network, packet.transport)
     if base == INNER:
         return _behind(at, offset, length)
-    if base == LINK and at.hook == "egress" and not _is_bridged(packet):
-        return _fresh_link(at, offset, length)
     if base == LINK and not packet.link.bytes:
         return None
     for header in headers[base:]:
@@ -181,22 +179,6 @@ def _bytes(at: Context, base: int, offset: int, length: int) -> Value | None:
             return _across(at, base, offset, length)
         offset -= len(header.bytes)
     return _behind_header(at, offset, length)
-
-
-def _is_bridged(packet: Packet) -> bool:
-    """Whether it goes from one port of a bridge to another, its link header as it came."""
-    return bool(packet.iif and packet.oif and packet.oif.master and packet.iif.master == packet.oif.master)
-
-
-def _fresh_link(at: Context, offset: int, length: int) -> Value | None:
-    """The link header that a packet gets as it leaves: who receives it is not known."""
-    header = Header(_FIXED[LINK], "who receives it on the wire is not known")
-    if at.oif is not None and at.oif.mac:
-        header.put(6, bytes.fromhex(at.oif.mac.replace(":", "")))
-    header.put(12, (ETH_P_IP if at.packet.family == 4 else ETH_P_IPV6).to_bytes(2, "big"))
-    if offset + length > _FIXED[LINK]:
-        raise UnsupportedError("a rule loads from a link header and what is behind it")
-    return header.get(offset, length)
 
 
 def _across(at: Context, base: int, offset: int, length: int) -> Value | None:

@@ -15,15 +15,17 @@ import typing as t
 
 from ..._errors import DecodeError
 from .._bits import Value, equal, masked
+from ._ahead import harmless
 from ._context import Context
 from ._decode import decode
 from ._headers import Payload
+from ._limits import Stateful
 from ._meta import Meta
 from ._operations import BITWISE_MASK_XOR, CMP_EQ, Bitwise, Compare, Expression
 
 _HEAD = struct.Struct("=HH")
 _MOST_FORMS = 64
-_NEXT_HEAD = 16  # bytes of the first expression that is no such comparison, its name among them
+_NEXT_HEAD = 16  # bytes of the first expression that is no condition, its name among them
 _COMPARE_HEAD = 40  # bytes of a comparison in front of its constant: list entry, name, data, register, operation, constant, value
 
 Load = t.Union[Payload, Meta]
@@ -50,7 +52,7 @@ Wanted = t.Tuple[bytes, ...]
 
 
 class Form(t.NamedTuple):
-    """The beginning of a rule, of which only the constants in `wanted` differ between the rules of this form."""
+    """The conditions that a rule begins with, of which only the constants in `wanted` differ between the rules of this form."""
 
     fixed: tuple[tuple[int, int, bytes], ...]
     wanted: tuple[tuple[int, int], ...]
@@ -105,7 +107,7 @@ class Index:
 
 
 def _form(raw: bytes) -> Form:
-    """The comparisons that a rule begins with, and where their constants stand."""
+    """The comparisons among a rule's first conditions, and where their constants stand. A rule that fails one of them does nothing."""
     tests: list[Test] = []
     wanted: list[tuple[int, int]] = []
     load: Load | None = None
@@ -125,6 +127,10 @@ def _form(raw: bytes) -> Form:
             tests.append(Test(load, mask, len(constant)))
             wanted.append((at + _COMPARE_HEAD, at + _COMPARE_HEAD + len(constant)))
             load = mask = None
+        elif harmless(expression) and not isinstance(expression, Stateful):  # whose bytes differ from rule to rule
+            load = mask = None
+            if isinstance(expression, (Payload, Meta)) and expression.fixed:
+                load = expression
         else:
             break
         at += (length + 3) & ~3
