@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import droppers
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import read_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import MAX_EVENTS
@@ -222,3 +223,10 @@ def test_a_packet_that_the_kernel_saw_pass_ended_elsewhere() -> None:
     flow = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, PASSED), dropped), (verdict("accept", "syn_ack"),))
     cause = flow["causes"][0]
     assert (cause["code"], cause["certainty"], flow["leg"]) == ("firewall_drop", "proven", "syn_ack")
+
+
+@pytest.mark.parametrize(("table", "suspected"), [("filter", ["inet filter prerouting"]), ("handshake_trace_20261121_0a", [])])
+def test_a_table_of_another_run_is_no_suspect(table: str, suspected: list[str]) -> None:
+    chain = {"family": "inet", "table": table, "chain": "prerouting", "hook": "prerouting", "policy": "accept", "rules": 2}
+    host = read_host("h", {"open": {"snapshot": {"time": 1.0, "hooks": {"netfilter": [chain], "iptables_legacy": []}}}}, {})
+    assert droppers(host, ("prerouting",), 4) == suspected
