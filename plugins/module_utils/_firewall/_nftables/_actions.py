@@ -104,8 +104,6 @@ def turned(field: Field, each: _operations.Bitwise) -> Field:
 
 def elements(found: Set, fields: t.Sequence[Field], links: _fields.Links, most: int) -> str:
     """The elements of a set without a name, bounded."""
-    from ._text import written
-
     words: list[str] = []
 
     def add(text: str, element: Element) -> bool:
@@ -119,7 +117,7 @@ def elements(found: Set, fields: t.Sequence[Field], links: _fields.Links, most: 
     else:
         for element in sorted(found.elements(), key=lambda each: each.key):
             one = element.key == element.last
-            if add(written(fields, element.key, links) if one else _range(fields, element, links), element):
+            if add(_fields.written(fields, element.key, links) if one else _range(fields, element, links), element):
                 break
     if found.catchall is not None:
         words.insert(0, "*" + _with(found.catchall, links))

@@ -187,3 +187,14 @@ def connection(key: int, direction: int) -> Field:
     name, form, length = _CT.get(key, (f"key {key}", hexadecimal, 4))
     way = ("original ", "reply ")[direction] if direction in (0, 1) else ""
     return Field(f"ct {way}{name}", form, length)
+
+
+def written(fields: t.Sequence[Field], data: bytes, links: Links) -> str:
+    """The value of one field or of several that are joined."""
+    words, at = [], 0
+    for field in fields:
+        if len(fields) == 1:
+            return field.form(data, links)
+        words.append(field.form(data[at : at + field.length], links))
+        at += (field.length + 3) & ~3
+    return " . ".join(words)

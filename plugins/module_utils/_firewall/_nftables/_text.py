@@ -54,7 +54,7 @@ class Described:
         found = value[:length] if isinstance(value, bytes) else known(Partial(value.value[:length], value.known[:length], value.why))
         if found is None:
             return None
-        return f"{' . '.join(field.name for field in fields)} {written(fields, found, self._links)}"
+        return f"{' . '.join(field.name for field in fields)} {_fields.written(fields, found, self._links)}"
 
 
 class _Part:
@@ -288,14 +288,3 @@ def comment(userdata: bytes) -> str | None:
             return userdata[at + 2 : at + 2 + length].rstrip(b"\0").decode("utf-8", "replace")
         at += 2 + length
     return None
-
-
-def written(fields: t.Sequence[Field], data: bytes, links: _fields.Links) -> str:
-    """The value of one field or of several that are joined."""
-    words, at = [], 0
-    for field in fields:
-        if len(fields) == 1:
-            return field.form(data, links)
-        words.append(field.form(data[at : at + field.length], links))
-        at += (field.length + 3) & ~3
-    return " . ".join(words)
