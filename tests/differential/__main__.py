@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m tests.differential --rulesets 500 --packets 20 --seed 1 [--workers 2] [--only 1/17] [--replay FILE] [--keep DIRECTORY] [--shrink]"""
+"""Compare the evaluator of firewalls with the kernel: python -m tests.differential --rulesets 500 --packets 20 --seed 1"""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _path(verdict: Mapping[str, Any], fate: Fate, counted: Collection[Key]) -> I
             others = True
             break
         key = _key(step["rule"])
-        if key in counted and step["matched"]:
+        if key is not None and key in counted and step["matched"]:
             sure[key] += 1
     for key in sorted(sure.keys() | fate.moved.keys()):
         moved, wanted = fate.moved.get(key, 0), sure[key]

@@ -63,7 +63,7 @@ class NftCounters:
 
     def _dump(self) -> bytes:
         self._socket.send(_NETLINK.pack(20, NFT_MSG_GETRULE, NLM_F_DUMP_REQUEST, 1, 0) + bytes(4))
-        parts = []
+        parts: list[bytes] = []
         while True:
             part = self._socket.recv(1 << 18)
             kind = _NETLINK.unpack_from(part)[1]

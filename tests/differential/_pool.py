@@ -143,7 +143,8 @@ class Figures:
         wrong = sum(len(answer.get("differing", [1])) for answer in self.differing)
         lines = [
             f"{self.rulesets} rulesets ({self.refused} more were refused by the tools), {total} packets in {self.seconds:.1f} s:"
-            f" {self.rulesets / max(self.seconds, 1e-9):.1f} rulesets/s, {1e3 * self.evaluating / max(self.rulesets, 1):.1f} ms evaluating each",
+            f" {self.rulesets / max(self.seconds, 1e-9):.1f} rulesets/s,"
+            f" {1e3 * self.evaluating / max(self.rulesets, 1):.1f} ms of them for evaluating each",
             f"verdicts: {', '.join(f'{verdict} {number}' for verdict, number in self.verdicts.most_common())}",
             f"disagreements: {wrong} packets of {len(self.differing)} rulesets",
             f"undecided: {self.undecided[False]} of {self.packets[False]} packets ({self.undecided_share:.2%});"

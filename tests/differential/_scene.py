@@ -7,9 +7,9 @@
     p2 -- wan0  10.0.2.1/24               2001:db8:2::1/64, and all else
 
 The wires have no addresses: frames are put onto them as they are. Interfaces with cables need no neighbours (NOARP), the bridge has fixed
-ones. So the host sends nothing of its own accord, and every counter that moves was moved by the packet, or by the answer to it. Everything
-happens on one CPU, one after the other: when a frame that was sent later has arrived, by a wire of its own that no rule knows, what can come
-of the packet has come.
+ones. So the host sends nothing of its own accord, and every counter that moves was moved by the packet, or by the answer to it.
+Everything happens on one CPU, one after the other: when a frame that was sent later has arrived, by a wire of its own that no rule
+knows (p5, fence), what can come of the packet has come.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ class Scene:
                 yield f"neighbour add {address} lladdr {station(number).hex(':')} dev br0 nud permanent"
 
     def _open_sockets(self) -> None:
-        for number, port in STATIONS.items():
-            subprocess.run(["bridge", "fdb", "replace", station(number).hex(":"), "dev", port, "master", "static"], check=True)
+        entries = "".join(f"fdb replace {station(number).hex(':')} dev {port} master static\n" for number, port in STATIONS.items())
+        subprocess.run(["bridge", "-batch", "-"], input=entries, text=True, check=True, timeout=30)
         self._tap = self._keep(_packet_socket(None))
         _attach_filter(self._tap, _TAP)
         self._tap.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)

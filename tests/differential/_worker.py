@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Works off cases in namespaces of its own: one JSON order a line on standard input, one JSON answer a line on standard output.
 
-An order is {"seed": "1/7", "packets": 20}, or {"case": {...}} to run again what was kept, with "quick" in a scene that others have used.
-Started by _pool.py.
+An order is {"seed": "1/7", "packets": 20}, or {"case": {...}} to run again what was kept, with "quick" in a scene that others have used,
+with "blind" evaluated before the ruleset is loaded, to see that the difference is found. Started by _pool.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from . import _compare, _generate
+from . import _compare, _evaluate, _generate
 from ._case import Case, Fate
 from ._scene import LoadError, Scene
 
@@ -38,21 +38,20 @@ class Worker:
 
     def work(self, order: Mapping[str, Any]) -> dict[str, Any]:
         began = time.perf_counter()
-        answer = (
-            self._replay(order["case"], order.get("quick", False)) if "case" in order else self._generated(order["seed"], order["packets"])
-        )
+        answer = self._again(order) if "case" in order else self._generated(order["seed"], order["packets"])
         return {**answer, "seconds": time.perf_counter() - began}
 
-    def _replay(self, data: Mapping[str, Any], quick: bool) -> dict[str, Any]:
-        case = Case.from_json(data)
+    def _again(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        case = Case.from_json(order["case"])
         try:
-            if quick:
+            if order.get("quick"):
                 scene = self._scene(any(load.tool.endswith("-legacy") for load in case.loads))
                 scene.load(case.loads)
                 return self._try(case, scene)
             with Scene() as scene:  # not where others have left legacy tables
+                verdicts = _evaluate.verdicts(case.packets) if order.get("blind") else None
                 scene.load(case.loads)
-                return self._try(case, scene)
+                return self._try(case, scene, verdicts)
         except LoadError as error:
             return {"seed": case.seed, "refused": str(error)}
 
@@ -77,12 +76,10 @@ class Worker:
         self._scenes[legacy].enter()
         return self._scenes[legacy]
 
-    def _try(self, case: Case, scene: Scene) -> dict[str, Any]:
-        from . import _evaluate
-
+    def _try(self, case: Case, scene: Scene, verdicts: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         began = time.perf_counter()
         try:
-            verdicts = _evaluate.verdicts(case.packets)
+            verdicts = verdicts or _evaluate.verdicts(case.packets)
         except Exception:
             trouble = traceback.format_exc(limit=-6)
             return {"seed": case.seed, "case": case.to_json(), "failed": trouble, "lucky": case.lucky, "packets": len(case.packets)}

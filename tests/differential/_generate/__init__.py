@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from .._case import Case, Load, Tool
-from ._dice import Dice
 from . import _nft, _packets, _xtables
+from ._dice import Dice
 
 LUCKY = 0.1  # the share of rulesets with rules that hang on luck
 _MIXES: dict[tuple[Tool, ...], float] = {

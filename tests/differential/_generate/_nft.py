@@ -16,7 +16,7 @@ _HOOKS = {
     "netdev": ("ingress", "egress"),
 }
 _PRIORITIES = (-450, -300, -225, -201, -199, -150, -100, -99, -1, 0, 0, 0, 0, 1, 10, 50, 100, 101, 225, 300)
-_FAMILIES = (("inet", 0.45), ("ip", 0.25), ("ip6", 0.15), ("bridge", 0.07), ("netdev", 0.08))
+_FAMILIES = {"inet": 0.45, "ip": 0.25, "ip6": 0.15, "bridge": 0.07, "netdev": 0.08}
 
 
 def tables(dice: Dice, lucky: bool, beside: bool) -> tuple[Load, bool]:
@@ -24,7 +24,7 @@ def tables(dice: Dice, lucky: bool, beside: bool) -> tuple[Load, bool]:
 
     `beside`: rules of other programs will be loaded, too. At equal priority nobody can tell from outside which runs first: avoid it.
     """
-    families, weights = zip(*_FAMILIES, strict=True)
+    families, weights = list(_FAMILIES), list(_FAMILIES.values())
     made = [_Table(dice, dice.choices(families, weights)[0], f"t{number}", lucky, beside) for number in range(dice.pick(1, 1, 2, 2, 3))]
     return Load("nft", "\n".join(table.text() for table in made)), any(table.rules.stateful for table in made)
 

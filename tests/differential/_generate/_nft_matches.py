@@ -277,7 +277,7 @@ class Matches:
 
     def _state(self) -> str:
         dice = self._dice
-        return f"ct state " + dice.pick(
+        return "ct state " + dice.pick(
             "new",
             "established",
             "established,related",
@@ -322,7 +322,8 @@ class Matches:
         ranges = dice.chance(0.4)
 
         def element() -> str:
-            return " . ".join(fields[field][2 if ranges else 1]() for field in chosen)
+            makers = [fields[field][1:] for field in chosen]
+            return " . ".join(interval() if ranges else single() for single, interval in makers)
 
         elements = [element() for _ in range(1 if ranges else dice.randint(1, 6))]
         key = " . ".join(chosen)

@@ -152,23 +152,25 @@ def _address(packet: Packet, what: str, destination: bool, first: bytes | None, 
 
 
 def _outgoing_address(at: Context) -> bytes:
-    """As inet_select_addr: the interface's address in the next hop's network, else its first."""
-    link = at.oif
-    own = _own(at, link.name if link else None)
-    answer = at.evaluation.facts.route(at.packet.destination, None, at.packet.mark or 0)
-    chosen = answer.get("source") if answer.get("interface") == (link.name if link else None) else None
-    if at.packet.family == 6 and chosen:
-        return ipaddress.ip_address(chosen).packed
-    next_hop = ipaddress.ip_address(answer.get("gateway") or text(at.packet.destination))
-    networks = at.evaluation.facts.addresses(link.name if link else None)
-    for address, prefix in networks:
-        if len(address) == len(next_hop.packed) and next_hop in ipaddress.ip_network((address, prefix), strict=False):
-            return bytes(address)
-    if not own:
-        raise UnsupportedError(
-            f"it is masqueraded on {link.name if link else 'an interface that is not known'}, whose address is not known"
-        )
-    return own[0]
+    """As inet_select_addr and ipv6_dev_get_saddr: the interface's address in the next hop's network, else its first, else any."""
+    link, facts, packet = at.oif, at.evaluation.facts, at.packet
+    answer = facts.route(packet.destination, None, packet.mark or 0)
+    if packet.family == 6 and answer.get("source") and answer.get("interface") == (link.name if link else None):
+        return ipaddress.ip_address(answer["source"]).packed
+    next_hop = ipaddress.ip_address(answer.get("gateway") or text(packet.destination))
+    here = _addresses(at, link.name) if link else []
+    near = [address for address, prefix in here if next_hop in ipaddress.ip_network((address, prefix), strict=False)]
+    elsewhere = _addresses(at, None) if link and packet.family == 4 else []
+    for address in (*near, *(address for address, _prefix in (*here, *elsewhere))):
+        return address
+    raise UnsupportedError(f"it is masqueraded on {link.name if link else 'an interface that is not known'}, whose address is not known")
+
+
+def _addresses(at: Context, name: str | None) -> list[tuple[bytes, int]]:
+    """Those of the packet's family that may be chosen: 127.0.0.0/8 is of the host's own scope."""
+    size = 4 if at.packet.family == 4 else 16
+    every = [(address, prefix) for address, prefix in at.evaluation.facts.addresses(name) if len(address) == size]
+    return [(address, prefix) for address, prefix in every if size == 16 or address[0] != 127]
 
 
 def _own(at: Context, name: str | None) -> list[bytes]:
