@@ -43,7 +43,9 @@ class Rule:
 
     @property
     def tag(self) -> str:
-        """``handle 12``, or ``rule 3`` where there are no handles."""
+        """``handle 12``, ``rule 3`` where there are no handles, ``policy drop``."""
+        if self.is_policy:
+            return self.text
         return f"handle {self.handle}" if self.handle is not None else f"rule {self.number}"
 
     @property

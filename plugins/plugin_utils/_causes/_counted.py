@@ -69,8 +69,8 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
         return Proof("possible", (), (_saw(host, rule, f"{said}, though {_packets(least, most)} of this run should hit it"),), counter)
     if rise.by > most:
         return Proof("likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter)
-    ours = "the packets of this run" if len(hitting) or own != everything else f"the packets of this flow ({_packets(least, most)})"
-    return Proof("proven" if own[0] else "likely", (_saw(host, rule, f"{said}: {ours}"),), (), counter)
+    ours = f"{said}, the {plural(rise.by, 'packet')} of this run"
+    return Proof("proven" if own[0] else "likely", (_saw(host, rule, ours),), (), counter)
 
 
 def _decision(ruling: Verdict) -> tuple[object, ...]:
@@ -82,7 +82,7 @@ def _packets(least: int, most: int) -> str:
 
 
 def _saw(host: Host, rule: Rule, observation: str) -> Evidence:
-    return Evidence(host.name, "nftables" if rule.handle is not None else "iptables", f"{rule.name}: {observation}")
+    return Evidence(host.name, "nftables" if rule.handle is not None else "iptables", f"{rule.tag}: {observation}")
 
 
 def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: Rise) -> Range | None:

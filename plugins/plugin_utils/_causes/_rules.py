@@ -90,13 +90,7 @@ def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:
     if rule.manager is None:
         return ()
     where = ", ".join(_origin(rule.origin))
-    return (
-        Evidence(
-            host.name,
-            rule.manager,
-            f"{rule.tag if not rule.is_policy else 'the policy'} belongs to {rule.manager}" + (f": {where}" if where else ""),
-        ),
-    )
+    return (Evidence(host.name, rule.manager, f"{rule.tag} belongs to {rule.manager}" + (f": {where}" if where else "")),)
 
 
 def _origin(origin: object) -> Iterator[str]:

@@ -28,7 +28,7 @@ PAGE = """\
       <th scope="col">effect</th><th scope="col" class="n">counter</th></tr></thead>
     {% for step in cause.steps %}
     {% set parts = step.parts or [none] %}
-    <tbody{{ ' class="decides"' if loop.last else "" }}>
+    <tbody class="{{ "decides" if loop.last else "way" }}">
     {% for part in parts %}
     <tr>{% if loop.first %}<td rowspan="{{ parts | length }}">{{ step.chain }}{% if step.hook %} <span class="quiet">{{ step.hook }}</span>
       {%- endif %}</td><td rowspan="{{ parts | length }}">{{ step.rule or "policy" }}</td>{% endif %}

@@ -83,7 +83,7 @@ def frozen(fleet: Machines) -> None:
     fleet.hold("web2", DB1, 5432, 3)
 
 
-@fault("systemd/firewall_drop", code="firewall_drop", **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test, chain input", "nft insert rule"), **FIREWALL, **SILENCE)
 def dropped_by_nft(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
@@ -95,14 +95,41 @@ def firewalld(zone: str, fleet: Machines) -> None:
     fleet.run("db1", ["firewall-cmd", f"--zone={zone}", "--change-interface=eth0"])
 
 
-fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **FIREWALL)(partial(firewalld, "public"))
-fault("systemd/firewall_drop/firewalld", code="firewall_drop", **FIREWALL, **SILENCE)(partial(firewalld, "drop"))
+OPENED: dict[str, Any] = {"says": ("firewalld", "zone public", "firewall-cmd --zone=public --add-port=5432/tcp")}
+fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **OPENED, **FIREWALL)(partial(firewalld, "public"))
+fault("systemd/firewall_drop/firewalld", code="firewall_drop", says=("firewalld", "zone drop"), **FIREWALL, **SILENCE)(
+    partial(firewalld, "drop")
+)
 
 
-@fault("systemd/firewall_drop/ufw", code="firewall_drop", **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop/ufw", code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
 def ufw_denies(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
+
+
+@fault(
+    "systemd/firewall_drop/ufw-rule",
+    code="firewall_drop",
+    says=("ufw deny proto tcp", "ufw insert"),
+    **{**FIREWALL, "certainties": ("proven",)},
+    **SILENCE,
+)
+def ufw_denies_by_a_rule(fleet: Machines) -> None:
+    served(fleet)
+    fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw deny 5432/tcp && ufw --force enable"])
+
+
+@fault("systemd/firewall_drop/ufw-rule/twin", "connected", status="ok")
+def ufw_allows_by_a_rule(fleet: Machines) -> None:
+    served(fleet)
+    fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw allow 5432/tcp && ufw --force enable"])
+
+
+@fault("systemd/firewall_reject/firewalld/twin", "connected", status="ok")
+def firewalld_allows(fleet: Machines) -> None:
+    firewalld("public", fleet)
+    fleet.run("db1", ["firewall-cmd", "--zone=public", "--add-port=5432/tcp"])
 
 
 @fault("systemd/path_drop", code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
