@@ -39,29 +39,19 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None)
 
 
 class Teller:
-    """Rules in words: their text as `nft` writes it, who made them, and how to change that. None of it decides anything.
+    """Rules in words: who made them, and how to change that. None of it decides anything.
 
     `run` None: a saved ruleset, of which no tool and no file of this host can tell.
     """
 
     def __init__(self, run: Run | None) -> None:
-        self._run = run
         self._managers = Managers(run)
         self._told: dict[int, Reference] = {}
 
-    def tell(self, rules: t.Iterable[Rule]) -> None:
-        """Look up the text of those rules all at once."""
-        wanted = {id(rule): rule for rule in rules if id(rule) not in self._told}
-        references = {key: dict(rule.reference()) for key, rule in wanted.items()}
-        if self._run is not None:
-            from ._nftables._told import told_by_nft
-
-            for reference, words in told_by_nft(self._run, list(references.values())):
-                reference["text"] = words
-        for key, reference in references.items():
-            self._told[key] = {**reference, **self._managers.owner(reference)}
-
     def rule(self, rule: Rule) -> Reference:
+        if id(rule) not in self._told:
+            reference = rule.reference()
+            self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
         return self._told[id(rule)]
 
     def policy(self, chain: Reference, verdict: str) -> Reference:
@@ -104,7 +94,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
     explored = explore(walk, packet, facts)
     outcome, path = explored.outcome, explored.first.path
     shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
-    teller.tell([step.rule for step in path if step.rule] + ([outcome.rule] if outcome and outcome.rule else []) + shadowed)
+    told_path = [_step(step, teller) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, teller)
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     return {
@@ -116,7 +106,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         "rule": rule,
         "change": teller.change(rule, told) if rule and stopped else None,
         "shadowed": [teller.rule(each) for each in shadowed],
-        "path": [_step(step, teller) for step in path],
+        "path": told_path,
         "passed": explored.first.passed,
     }
 
