@@ -46,7 +46,10 @@ SAVES: dict[str, Any] = {
 CHANGE = r"""
 echo 'net.ipv4.tcp_syncookies = 0' > /etc/sysctl.d/99-other.conf
 sysctl -qw net.ipv4.tcp_syncookies=0 net.ipv4.conf.all.rp_filter=2
-printf 'flush ruleset\ntable inet other { chain in { type filter hook input priority 0; policy drop; tcp dport 22 accept; }; }\n' > /etc/nftables.conf
+cat > /etc/nftables.conf << 'RULES'
+flush ruleset
+table inet other { chain in { type filter hook input priority 0; policy drop; tcp dport 22 accept; }; }
+RULES
 systemctl restart nftables; systemctl mask --quiet ufw
 sed -i 's/A service/Another service/' /etc/systemd/system/orders.service
 systemctl disable --now orders; systemctl daemon-reload

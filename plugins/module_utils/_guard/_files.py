@@ -49,6 +49,8 @@ class Files:
         def attempt(action: t.Callable[..., object], path: str, *more: t.Any) -> None:
             try:
                 action(path, *more)
+            except GuardError as error:
+                failures.setdefault(path, str(error))
             except OSError as error:
                 failures.setdefault(path, error.strerror or str(error))
 
@@ -162,7 +164,8 @@ def _remove(path: str) -> None:
 
 def _put_back(path: str, entry: Entry, blobs: Blobs) -> None:
     """Make one path what was saved, the content before the name: whoever opens it sees the old file or the new one."""
-    if _entry(path, RememberedBlobs())[0] == entry:
+    now = _entry(path, RememberedBlobs())[0]
+    if now == entry:
         return
     if entry["type"] == "directory":
         if _kind(path) == "absent":
@@ -175,6 +178,8 @@ def _put_back(path: str, entry: Entry, blobs: Blobs) -> None:
         os.symlink(entry["target"], draft)
         _dress(draft, entry)
         os.replace(draft, path)
+    elif now.get("content") == entry["content"]:
+        _dress(path, entry)
     else:
         _put_file_back(path, entry, blobs.get(entry["content"]))
     sync_directory(os.path.dirname(path))

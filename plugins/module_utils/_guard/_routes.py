@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
     NETLINK_ROUTE,
+    NLM_F_ACK,
     NLM_F_DUMP,
     Netlink,
     NetlinkError,
@@ -140,7 +141,7 @@ def _add_routes(netlink: Netlink, missing: list[bytes]) -> None:
         left, refusal = [], None
         for route in missing:
             try:
-                netlink.request(_ROUTE + _NEW, _CREATE | _EXCLUSIVE, route)
+                netlink.request(_ROUTE + _NEW, NLM_F_ACK | _CREATE | _EXCLUSIVE, route)
             except NetlinkError as error:
                 left.append(route)
                 refusal = error
@@ -190,7 +191,7 @@ def _neighbour(family: int, index: int, address: bytes, link: bytes) -> bytes:
 
 def _tell(netlink: Netlink, kind: int, flags: int, body: bytes, failing: str) -> None:
     try:
-        netlink.request(kind, flags, body)
+        netlink.request(kind, flags | NLM_F_ACK, body)
     except NetlinkError as error:
         raise GuardError(f"{failing}: {error}") from error
 
