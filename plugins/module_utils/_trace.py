@@ -29,6 +29,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, TABLE_PREFIX, Flow, TraceSocket
 
 MAX_EVENTS = 5000
+MAX_HEARD = 100_000  # those of what others trace on the host included
 MAX_BYTES = 16 << 20  # of memory, which so many events take at the most
 
 _MSG_GETRULE, _MSG_TRACE = 10 << 8 | 7, 10 << 8 | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_*
@@ -57,7 +58,7 @@ class Tracer:
         self._deadline = time.monotonic() + seconds
         self._traces: list[Record] = []
         self._passing: dict[int, Record] = {}  # by the kernel's identifier of a packet's buffer, which is used again
-        self._events = 0
+        self._events = self._heard = 0
         self._lost = False
         self._truncated: str | None = None
 
@@ -77,6 +78,9 @@ class Tracer:
                 continue
             if datagram is None:
                 break
+            self._heard += 1
+            if self._heard >= MAX_HEARD:
+                self._end("events")
             try:
                 for kind, _flags, _sequence, body in messages(datagram):
                     if kind == _MSG_TRACE:

@@ -176,6 +176,20 @@ def test_what_others_trace_is_not_ours(net: Rootless) -> None:
     assert script(net, "tracer = Tracer('run', [V4], 10); knock(port=5999); tell(tracer.finish())")["traces"] == []
 
 
+def test_others_who_trace_much_do_not_keep_us(net: Rootless) -> None:
+    net.sh("nft insert rule inet mine input tcp dport 5999 meta nftrace set 1")
+    code = """
+    _trace.MAX_HEARD = 10
+    tracer = Tracer("run", [V4], 10)
+    for _turn in range(20):
+        knock(port=5999)
+    tell([tracer.result(), ruleset()])
+    """
+    found, told = script(net, code)
+    assert found == {"traces": [], "truncated": "events", "lost": False}
+    assert "handshake_trace" not in told
+
+
 def test_two_at_once_do_not_see_each_other(net: Rootless) -> None:
     before = net.sh("nft list ruleset")
     code = "one, other = Tracer('run', [V4], 10), Tracer('run', [V4, V6], 10); knock(); tell([one.finish(), other.finish()])"
@@ -381,6 +395,6 @@ def test_whatever_the_kernel_says_a_tracer_lives(bodies: list[bytes]) -> None:
 
     tracer = object.__new__(_trace.Tracer)
     tracer.__dict__.update(
-        _socket=Told(), _deadline=time.monotonic() + 99, _traces=[], _passing={}, _events=0, _lost=False, _truncated=None
+        _socket=Told(), _deadline=time.monotonic() + 99, _traces=[], _passing={}, _events=0, _heard=0, _lost=False, _truncated=None
     )
     assert tracer.result()["truncated"] is None
