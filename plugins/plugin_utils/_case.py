@@ -178,6 +178,12 @@ class Case:
         return any(via.rulings.elsewhere(self.address, self.port) for via in self.vias)
 
     @property
+    def may_be_translated(self) -> bool:
+        """Whether a managed host on the way may send the SYN to a port that no recorder looks at, and the server did accept connections."""
+        unknown = any(via.translates("prerouting") is not False for via in self.vias)
+        return self.translated_on_the_way or (unknown and self.server is not None and self.server.delta("Tcp", "PassiveOpens") != 0)
+
+    @property
     def errnos(self) -> Counter[str]:
         return Counter(errno for attempt in self.subject if (errno := attempt.probe.final_errno))
 

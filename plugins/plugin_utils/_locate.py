@@ -128,7 +128,7 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
         return Fate("completed")  # with whatever stands in front of the server
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
     if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):
-        if case.translated_on_the_way or (attempt.isn is None and client.translates("postrouting") is not False):
+        if case.may_be_translated or (attempt.isn is None and client.translates("postrouting") is not False):
             return Fate("completed")
         return Fate("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]

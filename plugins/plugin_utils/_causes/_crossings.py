@@ -106,6 +106,8 @@ def _refused_by_tcp(case: Case, host: Host) -> bool:
 
 def verdict(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:
     """What the firewall says of the packet; the ends are as the host saw them, or else as the client dialled them."""
+    if not place.host.rulings.known:
+        return None
     directions = ("forward", "in") if place.direction == "forward" else (place.direction,)  # "in": its own address, which it translates
     for client, server, port in _ends(case, place.host):
         for direction in directions:

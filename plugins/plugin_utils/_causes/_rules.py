@@ -160,6 +160,11 @@ def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tu
         for place, ruling in rulings
         if ruling is not None and ruling.verdict == "undecided"
     )
+    undecided += tuple(
+        f"{place.packet} is handed to queue {ruling.queue} on {place.host.name}: the program that reads it decides"
+        for place, ruling in rulings
+        if ruling is not None and ruling.verdict == "queue"
+    )
     if not rulings or any(ruling is None or ruling.verdict != "accept" for _place, ruling in rulings):
         return (), undecided
     said = (Evidence(place.host.name, "firewall", f"evaluated: its rules let {place.packet} through") for place, _ruling in rulings)
