@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 
 PATIENCE = 30
 """Seconds to wait for others who write."""
-_CONNECT = 10
-"""Seconds to wait for a server."""
+_POSTGRESQL: dict[str, Any] = {
+    "application_name": "threeway.handshake",
+    "connect_timeout": 10,  # seconds
+    # Half a minute, roughly, until a server counts as gone that neither answers nor says goodbye.
+    "tcp_user_timeout": PATIENCE * 1000,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""Parameters of libpq that are set unless the URL sets them."""
 _WRITERS = 0x68616E647368616B
 """The advisory lock of PostgreSQL that writers take one after the other: ``handshak`` in ASCII."""
 
@@ -45,14 +53,12 @@ class Database:
             if self._file is not None:
                 self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
-            with self._engine().connect() as connection:
-                connection.execution_options(writing=True)
-                with connection.begin():
-                    if self._file is None:
-                        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
-                        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
-                    _schema.prepare(connection, self.shown)
-                    yield connection
+            with self._engine(writing=True).connect() as connection, connection.begin():
+                if self._file is None:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
+                _schema.prepare(connection, self.shown)
+                yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -60,7 +66,7 @@ class Database:
         with self._saying("cannot be read"):
             if self._file is not None and not self._file.exists():
                 raise HistoryError(f"There is no history {self.shown}: record a run first, with diagnose_history.")
-            with self._engine().connect() as connection:
+            with self._engine(writing=False).connect() as connection:
                 if self._file is None:
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 with connection.begin():
@@ -79,27 +85,32 @@ class Database:
         except OSError as error:
             raise HistoryError(f"The history {self.shown} {what}: {clean(error.strerror or error)}") from error
 
-    def _engine(self) -> Engine:
+    def _engine(self, *, writing: bool) -> Engine:
         from sqlalchemy import NullPool, create_engine, event
 
         if self._file is None:
-            options: dict[str, Any] = {"application_name": "threeway.handshake", "connect_timeout": _CONNECT}
-            options = {name: value for name, value in options.items() if name not in self._url.query}
+            options = {name: value for name, value in _POSTGRESQL.items() if name not in self._url.query}
         else:
             options = {"timeout": PATIENCE}
         engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True, connect_args=options)
         if self._file is not None:
             event.listen(engine, "connect", _configure)
-            event.listen(engine, "begin", _begin)
+            if writing:
+                event.listen(engine, "connect", _log_ahead)
+            event.listen(engine, "begin", _begin_writing if writing else _begin_reading)
         return engine
 
 
 def _configure(connection: Any, _record: object) -> None:
-    """SQLite as several processes need it. sqlite3 must begin no transactions by itself: it would begin them too late to be waited for."""
-    import sqlite3
-
+    """sqlite3 must begin no transactions by itself: it would begin them too late to be waited for."""
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _log_ahead(connection: Any, _record: object) -> None:
+    """SQLite as several processes need it, which stays so: readers and a writer do not wait for each other."""
+    import sqlite3
+
     give_up = time.monotonic() + PATIENCE
     while True:
         try:  # Who is the first to use the file changes it to write-ahead logging, for which SQLite waits for nobody.
@@ -111,9 +122,13 @@ def _configure(connection: Any, _record: object) -> None:
             time.sleep(0.02)
 
 
-def _begin(connection: Connection) -> None:
+def _begin_writing(connection: Connection) -> None:
     """A writer takes its lock before it reads, because a reader that becomes a writer may have read what is no longer true."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writing") else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _url(where: str) -> URL:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -101,6 +102,12 @@ def test_what_is_no_history(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match=r"^There is no history .*/nothing.db: record a run first, with diagnose_history.$"):
         contents(str(tmp_path / "nothing.db"))
     assert not (tmp_path / "nothing.db").exists()
+    with sqlite3.connect(tmp_path / "mine.db") as mine:
+        mine.execute("CREATE TABLE mine (x)")
+    before = (tmp_path / "mine.db").read_bytes()
+    with pytest.raises(HistoryError, match=r"^There is no history in .*/mine.db yet: record a run first"):
+        contents(str(tmp_path / "mine.db"))
+    assert (tmp_path / "mine.db").read_bytes() == before
     (tmp_path / "empty.db").touch()
     with pytest.raises(HistoryError, match=r"^There is no history in .*/empty.db yet: record a run first"):
         contents(str(tmp_path / "empty.db"))
