@@ -76,15 +76,18 @@ SCENES: dict[str, tuple[str, dict[str, Any], str]] = {
     "legacy tables and sets": (
         LEGACY,
         {"firewall": True},
-        "iptables-legacy -F; iptables-legacy -X; iptables-legacy -P FORWARD ACCEPT; ipset del allowed 192.0.2.1; ipset add allowed 192.0.2.3;"
+        "iptables-legacy -F; iptables-legacy -X; iptables-legacy -P FORWARD ACCEPT; ipset del allowed 192.0.2.1;"
+        "ipset add allowed 192.0.2.3;"
         "ip6tables-legacy -F; ipset destroy nets; ipset create more hash:ip; iptables-legacy -t mangle -A OUTPUT -j ACCEPT",
     ),
     "files": (
         "setfattr -n user.note -v kept /run/etc/one 2>/dev/null || true; mkdir -m 1770 /run/etc/drop; umask 077;"
         "head -c 100000 /dev/urandom > /run/etc/conf.d/binary; : > /run/etc/empty",
         {"files": ["/run/etc", "/run/new/deep/file", "/run/gone"]},
-        "rm -r /run/etc/conf.d; echo > /run/etc/conf.d; chmod 777 /run/etc/drop /run/etc; mkdir -p /run/new/deep; echo > /run/new/deep/file;"
-        "rm /run/etc/empty; ln -s one /run/etc/empty; echo x >> /run/etc/one; touch /run/etc/drop/new; mkdir /run/etc/more /run/etc/more/more",
+        "rm -r /run/etc/conf.d; echo > /run/etc/conf.d; chmod 777 /run/etc/drop /run/etc; mkdir -p /run/new/deep;"
+        "echo > /run/new/deep/file;"
+        "rm /run/etc/empty; ln -s one /run/etc/empty; echo x >> /run/etc/one; touch /run/etc/drop/new;"
+        "mkdir /run/etc/more /run/etc/more/more",
     ),
     "a file's mode and time alone": ("true", {"files": ["/run/etc/one"]}, "chmod 0600 /run/etc/one; touch /run/etc/one"),
     "sysctls and what goes with them": (
@@ -93,11 +96,13 @@ SCENES: dict[str, tuple[str, dict[str, Any], str]] = {
         "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=2 net/ipv4/conf/v0.5/rp_filter=2 'net.ipv4.tcp_rmem=4096 8192 16384'",
     ),
     "routes, rules and neighbours": (
-        "ip link add v0 type veth peer name v1; ip link set v0 addrgenmode none; ip link set v1 addrgenmode none; ip link set v0 up; ip link set v1 up;"
+        "ip link add v0 type veth peer name v1; ip link set v0 addrgenmode none; ip link set v1 addrgenmode none;"
+        "ip link set v0 up; ip link set v1 up;"
         " ip address add 10.0.1.1/24 dev v0;"
         "ip address add 2001:db8:1::1/64 dev v0 nodad; ip route add default via 10.0.1.2 metric 5 mtu 1400;"
         "ip route add 10.9.0.0/16 nexthop via 10.0.1.3 weight 2 nexthop via 10.0.1.4; ip -6 route add default via 2001:db8:1::2;"
-        "ip route add blackhole 10.8.0.0/16 table 7; ip rule add from 10.0.1.1 table 7 priority 100; ip rule add fwmark 1 table 8 priority 100;"
+        "ip route add blackhole 10.8.0.0/16 table 7; ip rule add from 10.0.1.1 table 7 priority 100;"
+        "ip rule add fwmark 1 table 8 priority 100;"
         "ip neighbour add 10.0.1.2 lladdr 02:00:5e:10:00:01 dev v0 nud permanent",
         {"routes": True, "neighbours": True},
         "ip route replace default via 10.0.1.9 metric 5; ip route del 10.9.0.0/16; ip route flush table 7; ip -6 route del default;"
