@@ -49,7 +49,7 @@ def _row(flow: Mapping[str, Any]) -> tuple[str, ...]:
         _minute(flow["first_bad"]),
         f"{flow['flaps']}{'!' if flow['flapping'] else ''}",
         _lasted(flow["time_to_mend_seconds"]),
-        "-" if share is None else f"{share:.2%}",
+        "-" if share is None else f"{share if share == 1 else min(share, 0.9999):.2%}",  # all of the time means all of it
         f"{cause['code']} at {cause['host']}" if cause else "-",
     )
 

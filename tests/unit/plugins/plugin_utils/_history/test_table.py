@@ -57,6 +57,10 @@ def test_colours_and_wide_names_keep_the_columns() -> None:
     assert painted[1:] == lines[1:]
 
 
+def test_a_short_outage_does_not_vanish_in_rounding() -> None:
+    assert " 99.99%  " in _table.render([row("web-to-db", "ok", availability=0.999999)], SINCE, 120)
+
+
 def test_what_is_left_out_is_said() -> None:
     assert _table.render([row(f"flow{number}", "ok") for number in range(203)], SINCE, 120).count("... and 3 more flows") == 1
     assert _table.render([], SINCE, 120) == "No flow of the history matches.\n"
