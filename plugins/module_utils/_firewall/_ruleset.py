@@ -23,6 +23,7 @@ class BaseChain(t.Protocol):
     priority: int
     kind: str  # filter | nat | route
     devices: tuple[str, ...]  # of a netdev chain, or an inet chain at ingress
+    maker: str  # "table inet filter": of equal priority, the chains of one maker stand in the kernel's order
     reference: Reference  # {family, table, chain, hook, priority, manager: None}
 
     def run(self, packet: Packet, evaluation: Evaluation) -> Outcome: ...
@@ -40,7 +41,8 @@ class Absence(t.NamedTuple):
 
 
 class Ruleset(t.NamedTuple):
-    """All chains that packets may enter. `chains` of equal hook and priority stand in the order in which the kernel runs them."""
+    """All chains that packets may enter and that may do something to them; the likely youngest first, as the kernel runs chains of equal
+    hook and priority."""
 
     chains: list[BaseChain]
     absent: list[Absence]

@@ -10,6 +10,7 @@ hook (destinations at -100, sources at 100), only for the first packet of a conn
 
 from __future__ import annotations
 
+import itertools
 import struct
 import typing as t
 
@@ -26,6 +27,14 @@ _NAT = {"prerouting": NAT_DESTINATION, "output": NAT_DESTINATION, "input": NAT_S
 _LOCAL = ("local", "broadcast", "multicast", "anycast")
 
 Run = t.Callable[[], Outcome]
+
+
+class _Entry(t.NamedTuple):
+    """What runs at a hook, and who put it there, in words."""
+
+    priority: int
+    maker: str
+    run: BaseChain | Run
 
 
 class Walk:
@@ -172,7 +181,7 @@ class Walk:
         )
         if called not in (None, "0") and self._chains(*_IP[self._packet.family], hooks=("prerouting", "forward", "postrouting")):
             raise UnsupportedError("bridge-nf-call-iptables shows bridged packets to the rules of IP, which we do not model")
-        return self._run_all([(chain.priority, chain) for chain in self._chains("bridge", hooks=(hook,))])
+        return self._run_all([_entry(chain) for chain in self._chains("bridge", hooks=(hook,))])
 
     # -- hooks
 
@@ -181,29 +190,39 @@ class Walk:
         chains = [chain for chain in self._chains("netdev", "inet", hooks=(hook,)) if link is None or link.name in chain.devices]
         if chains and link is None:
             raise UnsupportedError(f"which interface it passes is not known, and {_name(chains[0])} has rules for {chains[0].devices[0]}")
-        return self._run_all([(chain.priority, chain) for chain in chains])
+        return self._run_all([_entry(chain) for chain in chains])
 
     def _hook(self, hook: str) -> Outcome:
         every = self._chains(*_IP[self._packet.family])
         nat = sorted((chain for chain in every if chain.kind == "nat" and chain.hook == hook), key=lambda chain: chain.priority)
         # All NAT chains run in one hook, which is as old as the oldest of them, wherever that is; the younger goes first.
         oldest = max((at for at, chain in enumerate(every) if chain.kind == "nat"), default=0)
-        ordered: list[tuple[int, BaseChain | Run]] = []
+        ordered: list[_Entry] = []
         for at, chain in enumerate(every):
             if chain.hook == hook and chain.kind != "nat":
-                ordered.append((chain.priority, chain))
+                ordered.append(_entry(chain))
             if nat and at == oldest:
-                ordered.append((_NAT[hook], lambda: self._translate(hook, nat)))
+                ordered.append(_Entry(_NAT[hook], "address translation", lambda: self._translate(hook, nat)))
         if hook in _TRACKED:
-            ordered.append((CONNTRACK, self._track))
+            ordered.append(_Entry(CONNTRACK, "conntrack", self._track))
         return self._run_all(ordered)
 
-    def _run_all(self, entries: t.Sequence[tuple[int, BaseChain | Run]]) -> Outcome:
-        for _priority, entry in sorted(entries, key=lambda each: each[0]):
-            outcome = entry() if callable(entry) else entry.run(self._packet, self._evaluation)
-            if outcome.verdict != "accept":
-                return outcome
+    def _run_all(self, entries: t.Sequence[_Entry]) -> Outcome:
+        for _priority, tied in itertools.groupby(sorted(entries, key=lambda each: each.priority), lambda each: each.priority):
+            for entry in self._in_order(list(tied)):
+                run = entry.run
+                outcome = run() if callable(run) else run.run(self._packet, self._evaluation)
+                if outcome.verdict != "accept":
+                    return outcome
         return ACCEPT
+
+    def _in_order(self, tied: list[_Entry]) -> list[_Entry]:
+        """The youngest first. Nothing tells the age of chains of different tables for sure: where that matters, it is an unknown."""
+        makers = list(dict.fromkeys(entry.maker for entry in tied))
+        if len(makers) > 1 and self._evaluation.choose(f"which was there first, {makers[1]} or {makers[0]}"):
+            makers.reverse()
+            tied.sort(key=lambda entry: makers.index(entry.maker))
+        return tied
 
     def _chains(self, *families: str, hooks: t.Sequence[str] = ()) -> list[BaseChain]:
         return [chain for chain in self._ruleset.chains if chain.family in families and chain.hook in (hooks or (chain.hook,))]
@@ -250,6 +269,10 @@ class Walk:
 def _nat_of(tracking: Tracking) -> tuple[object, ...]:
     """What NAT has done so far; a translation to what is there already counts as well."""
     return tracking.source_translated, tracking.destination_translated, tracking.source_bound, tracking.destination_bound
+
+
+def _entry(chain: BaseChain) -> _Entry:
+    return _Entry(chain.priority, chain.maker, chain)
 
 
 def _name(chain: BaseChain) -> str:

@@ -53,14 +53,14 @@ class Nftables:
         self._base_chains = [chain for chain in map(self._base_chain, chains) if chain is not None]
 
     def base_chains(self, compat: Compat | None = None) -> list[NftBaseChain]:
-        """Those that packets of IP may enter, in the kernel's order where hook and priority are equal: the youngest first.
+        """Those that may do something to packets of IP, in the kernel's order where hook and priority are equal: the youngest first.
 
         A hook is put in front of those of equal priority that are there (nf_hook_entries_grow). Which of two tables' chains is younger is
         told by the tables' age, as their chains have handles of their own. `compat` tells rules of iptables-nft.
         """
         for table in self.tables.values():
             table.compat = compat
-        awake = [chain for chain in self._base_chains if not chain.table.dormant and chain.family != "arp"]
+        awake = [chain for chain in self._base_chains if not chain.table.dormant and chain.family != "arp" and not chain.idle]
         return sorted(awake, key=lambda chain: (chain.table.handle, chain.handle), reverse=True)
 
     @property

@@ -94,6 +94,8 @@ class NftBaseChain:
         self.table, self.chain = table, table.chain(chain)
         self.family, self.kind, self.hook, self.priority, self.devices = table.family, kind, hook, priority, devices
         self.policy, self.handle, self.rules = policy, handle, rules
+        self.idle = rules == 0 and policy == "accept"
+        self.maker = f"table {table.family} {table.name}"
         self.reference: Reference = {
             "family": table.family, "table": table.name, "chain": chain, "hook": hook, "priority": priority, "manager": None,
         }  # fmt: skip

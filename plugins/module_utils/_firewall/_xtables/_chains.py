@@ -71,6 +71,8 @@ class BuiltIn:
         self.family, self.hook, self.name = table.family, _HOOKS[name], name
         self.priority = _NAT_SOURCE if table.name == "nat" and name in ("INPUT", "POSTROUTING") else _PRIORITIES[table.name]
         self.kind = "nat" if table.name == "nat" else "route" if (table.name, name) == ("mangle", "OUTPUT") else "filter"
+        self.idle = not table.damaged and not table.chains[name].lines and table.chains[name].policy == "ACCEPT"
+        self.maker = "legacy iptables"
         self._chains = chains
         self._references: dict[str, Reference] = {}
         self.reference = self.reference_of(name)

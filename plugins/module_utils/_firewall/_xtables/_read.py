@@ -46,12 +46,12 @@ class Xtables:
         self.translates = any(any(each in line for each in _TRANSLATING) for line in lines)
 
     def base_chains(self) -> list[BuiltIn]:
-        """The built-in chains of legacy tables."""
+        """The built-in chains of legacy tables that may do something to a packet."""
         found = []
         for table in self._legacy:
             chains = Chains(table)
             found += [BuiltIn(chains, name) for name in _BUILT_IN.get(table.name, ()) if name in table.chains]
-        return found
+        return [chain for chain in found if not chain.idle]
 
     def compat(self, family: str, table: str, chain: str, index: int) -> Rule | None:
         """A rule of iptables-nft: the `index`-th of its chain, from 0. None where iptables-nft-save does not tell it."""

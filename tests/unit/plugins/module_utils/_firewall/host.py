@@ -65,6 +65,7 @@ class Passed:
     hook: str
     priority: int
     kind: str = "filter"
+    maker: str = "table t"
     devices: tuple[str, ...] = ()
     do: Callable[[Packet], Outcome] = lambda packet: ACCEPT
     log: list[tuple[str, str, int, str | None]] = field(default_factory=list)

@@ -8,7 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import ACCEPT, Evaluation, Outcome, UnsupportedError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
+    ACCEPT,
+    Evaluation,
+    Outcome,
+    UnsupportedError,
+    explore,
+)
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Packet, packed
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._questions import packet_of
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._walk import Walk
@@ -126,3 +132,16 @@ def test_bridged_rules_of_ip_are_undecided() -> None:
     host = Host({"net.bridge.bridge-nf-call-iptables": "1"})
     with pytest.raises(UnsupportedError, match="bridge-nf-call-iptables"):
         walk(question, Passed("ip", "forward", 0), host=host)
+
+
+def test_ties_between_tables_are_an_unknown() -> None:
+    facts = Host()
+    drops = Passed("inet", "input", 0, maker="table a", do=lambda packet: Outcome("drop"))
+    rejects = Passed("inet", "input", 0, maker="table b", do=lambda packet: Outcome("reject"))
+
+    def evaluate(evaluation: Evaluation, packet: Packet) -> Outcome:
+        return Walk(ruleset(drops, rejects), facts, packet, evaluation).run()
+
+    explored = explore(evaluate, packet_of(IN, facts), facts)
+    assert explored.outcome is None
+    assert explored.because == "it hangs on which was there first, table b or table a: drop if not, reject if so"

@@ -172,7 +172,7 @@ def test_ignored_rules_are_passed_over() -> None:
 
 
 def test_base_chains_stand_youngest_first_and_sleeping_tables_are_left_out() -> None:
-    chains = "".join(f"chain {name} {{ type filter hook input priority 0; }}\n" for name in ("a", "b", "c"))
+    chains = "".join(f"chain {name} {{ type filter hook input priority 0; counter; }}\n" for name in ("a", "b", "c"))
     tables = record(f"table ip t {{\n{chains}}}\ntable ip z {{ flags dormant;\n{chains}}}\ntable arp y {{ chain a {{ }}\n}}").nftables()
     assert [chain.reference["chain"] for chain in tables.base_chains()] == ["c", "b", "a"]
     assert not tables.translates
