@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -188,6 +189,11 @@ class Rulings:
 
     def add(self, when: When, firewall: Firewall) -> None:
         self.snapshots[when].append(firewall)
+
+    @functools.cached_property
+    def stops_any(self) -> bool:
+        """Whether any packet that was asked about is stopped."""
+        return any(verdict.stops for told in self.snapshots.values() for firewall in told for verdict in firewall.verdicts)
 
     def verdict(self, crossing: Crossing, when: When = "after", invalid: bool = False) -> Verdict | None:
         """The verdict on a packet; ``invalid``: had connection tracking found it so."""

@@ -68,7 +68,7 @@ def _named(detail: dict[str, object]) -> object:
 
 def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:
     for place in way(case):
-        ruling = judged(case, place)
+        ruling = judged(case, place) if place.host.rulings.stops_any else None
         if ruling is not None and ruling.stops:
             yield place, ruling
 
