@@ -96,7 +96,9 @@ def test_without_root(fleet: SystemdFleet, name: str) -> None:
     fault.make(fleet)
     for (who, guests), certainty in zip(GUESTS.items(), WITHOUT_ROOT[name], strict=True):
         flow = diagnose(fleet, fault, OPS, guest_on(fleet, *guests))["flows"][0]
-        wanted = replace(fault, certainties=(certainty,), says=()) if certainty is not None else replace(fault, status="undetermined", code=None)
+        wanted = (
+            replace(fault, certainties=(certainty,), says=()) if certainty is not None else replace(fault, status="undetermined", code=None)
+        )
         judge(replace(wanted, name=f"{name}, guest on {who}"), flow)
         assert {vantage["host"] for vantage in flow["vantages"] if not vantage["recorded"]} == set(guests)
         for host in guests:

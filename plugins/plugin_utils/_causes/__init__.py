@@ -41,14 +41,14 @@ def explain(case: Case) -> list[tuple[Cause, Finding]]:
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         told = {cause.code for cause, _finding in findings}
         findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in told]
-    symptoms = {code for cause, _finding in findings for code in cause.explains}
+    symptoms = {code for cause, finding in findings if finding.certainty != "possible" for code in cause.explains}
     ranked = sorted(findings, key=lambda found: (found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty)))
     if not ranked:
         return []
     # Rules that only were evaluated to stop the packet do not stop what something else proves to end earlier: they would.
-    told = [found for place, found in enumerate(ranked) if place == 0 or ranked[0][1].certainty != "proven" or not only_evaluated(found[1])]
+    kept = [found for place, found in enumerate(ranked) if place == 0 or ranked[0][1].certainty != "proven" or not only_evaluated(found[1])]
     by_code = {cause.code: cause for cause in CATALOGUE}
-    return told + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in told])]
+    return kept + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in kept])]
 
 
 def _ask(case: Case, last_resort: bool) -> list[tuple[Cause, Finding]]:

@@ -119,6 +119,22 @@ pair("mark", chain("input", f"tcp dport 5432 meta mark set 7; meta mark 7 {DROP}
 pair("tcp-option", chain("input", f"tcp option timestamp exists tcp dport 5432 {DROP}"), chain("input", f"tcp option 34 exists {DROP}"))
 
 
+@fault("firewall_drop/shared-by-flows", "", code="firewall_drop", flow=Flow(client="web1:web2", timeout=1.0), **SERVER, **BRIEF)
+def two_clients_hit_one_rule(fleet: Machines) -> None:
+    """The counter accounts for both flows of the run together."""
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("db1", chain("input", f"tcp dport 5432 {DROP}"))
+
+
+@fault("firewall_drop/shared-with-others", "timeout", code="firewall_drop", certainties=("likely",), flow=V4, **SERVER, **BRIEF)
+def strangers_hit_the_same_rule(fleet: Machines) -> None:
+    """A counter that others move proves nothing."""
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("db1", chain("input", f"tcp dport 5432 {DROP}"))
+    again = "import socket, time\nend = time.time() + 60\nwhile time.time() < end:\n s = socket.socket(); s.settimeout(0.2)\n"
+    fleet.popen("web2", [fleet.python, "-c", f"{again} s.connect_ex(('10.0.2.21', 5432)); s.close()\n"])
+
+
 def tables(name: str, guilty: Sequence[str], harmless: Sequence[str], flow: Flow = V4, tools: Sequence[str] = TABLES, **place: Any) -> None:
     """iptables commands, for both kinds, that drop the flow's packets, and alike ones that do not. `-j DROP` always counts."""
     place = place or SERVER
