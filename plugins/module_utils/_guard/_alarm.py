@@ -66,7 +66,7 @@ ConditionPathExists={restorer}
 
 def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str:
     """Have the host restored in so many seconds. Returns by whom: `systemd` (behind a reboot, too) or `process`. GuardError, OSError."""
-    if not _is_systemd_ours(run):
+    if not _is_systemd_ours(directory, run):
         _watch(directory, seconds, _WATCHERS)
         return "process"
     name, restorer = _unit(transaction), os.path.join(directory, RESTORER)
@@ -133,15 +133,20 @@ def _wanting(name: str) -> str:
     return f"{_PERMANENT}/sysinit.target.wants/{name}-boot.service"
 
 
-def _is_systemd_ours(run: Run) -> bool:
-    """Whether process 1 is a systemd that shares our network and our files: its units then act on what we act on."""
+def _is_systemd_ours(directory: str, run: Run) -> bool:
+    """Whether process 1 is a systemd that has our network and our files: its units then act on what we act on."""
     if not os.path.isdir("/run/systemd/system"):
         return False
+    ours = ["/proc/self/ns/net", directory, _PERMANENT, _PASSING]
     try:
-        ours = all(os.stat(f"/proc/1/ns/{kind}").st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino for kind in ("net", "mnt"))
+        same = all(os.path.samestat(os.stat(path), os.stat(_seen_by_init(path))) for path in ours)
     except OSError:
         return False
-    return ours and run(["systemctl", "show", "--property=Version"])[0] == 0
+    return same and run(["systemctl", "show", "--property=Version"])[0] == 0
+
+
+def _seen_by_init(path: str) -> str:
+    return path.replace("/self/", "/1/") if path.startswith("/proc/self/") else f"/proc/1/root{path}"
 
 
 def _systemd_runs_for(run: Run) -> float:

@@ -89,12 +89,14 @@ def _restore(journal: Journal, directory: str, run: Run, booting: bool) -> None:
     saved, blobs = load(directory)
     note_differences(journal, saved, run)
     _append(journal, RESTORING, booting=booting)
+    notes = [line["what"] for line in journal.lines() if line["step"] == CHANGED]  # of an interrupted restore, too
+    rereading = any(what is None or "files" in what for what in notes)
     failure: GuardError | None = None
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE)
         try:
-            _state.restore(saved, blobs, run, booting)
+            _state.restore(saved, blobs, run, booting, rereading)
             os.sync()
             journal.append(RESTORED)
             return

@@ -22,7 +22,7 @@ _SO_NETNS_COOKIE = 71
 _SAME_BOOT = 2.0  # seconds by which the time of the boot may seem to differ; no machine boots again within them
 
 
-def savers(booting: bool = False) -> dict[str, Saver]:
+def savers(booting: bool = False, rereading: bool = False) -> dict[str, Saver]:
     """By the option's name, in the order in which things are put back: first what lets packets reach the host again."""
     return {
         "sysctls": Sysctls(),
@@ -30,7 +30,7 @@ def savers(booting: bool = False) -> dict[str, Saver]:
         "routes": Routes(),
         "neighbours": Neighbours(),
         "files": Files(),
-        "units": Units(booting),
+        "units": Units(booting, rereading),
     }
 
 
@@ -40,35 +40,26 @@ def save(wanted: t.Mapping[str, Json], blobs: Blobs, run: Run) -> Json:
     return {"wanted": {kind: wanted[kind] for kind in records}, "records": records, "kernel": kernel()}
 
 
-def restore(saved: Json, blobs: Blobs, run: Run, booting: bool = False) -> None:
-    """Put everything back. What fails does not keep the rest from being tried; then GuardError says all that failed.
+def restore(saved: Json, blobs: Blobs, run: Run, booting: bool, rereading: bool) -> None:
+    """Put everything back; `rereading` when units are to read their files again (see Units).
 
+    What fails does not keep the rest from being tried; then GuardError says all that failed.
     What a reboot forgets is not put back behind a reboot: another kernel, or another network, has its own.
     """
-    parts, records = savers(booting), saved["records"]
+    parts, records = savers(booting, rereading), saved["records"]
     passing = [kind for kind in records if not parts[kind].survives_reboot and _is_same(saved["kernel"], kernel())]
     failures: dict[str, str] = {}
 
-    def attempt(kind: str, action: t.Callable[[], object]) -> None:
+    def put_back(kind: str) -> None:
         try:
-            action()
+            parts[kind].restore(records[kind], blobs, run)
             failures.pop(kind, None)
         except (GuardError, OSError) as error:
             failures[kind] = str(error)
 
-    def put_back(kind: str) -> None:
-        attempt(kind, lambda: parts[kind].restore(records[kind], blobs, run))
-
-    for kind in passing:
+    for kind in (*passing, *(kind for kind in ("files", "units") if kind in records)):
         put_back(kind)
-    if "files" in records:
-        differed = "files" in differences({**saved, "records": {"files": records["files"]}}, run)
-        put_back("files")
-        units = parts["units"]
-        if differed and "units" in records and isinstance(units, Units):
-            attempt("files read by units", lambda: units.reread(records["units"], run))
     if "units" in records:
-        put_back("units")
         for kind in passing:  # services that start may bring sysctls, rules and routes of their own
             put_back(kind)
     if failures:

@@ -106,10 +106,10 @@ class Guard:
         """Restore the host now, and wait for it. GuardError when something cannot be put back; what could is."""
         directory = self._known(transaction)
         state = Journal(directory).state()
-        if state == CONFIRMED:
-            raise GuardError(f"transaction {transaction} was confirmed and is not restored: what it saved is gone")
-        if state in (RESTORED, PLANNED):
+        if state == RESTORED:
             return Outcome(False, state, self._about(directory), {}, {})
+        if state == CONFIRMED:
+            raise GuardError(self._kept(transaction))
         with _sentences(f"transaction {transaction} cannot be restored"):
             before, after = self._to_undo(directory)
             if check:
@@ -117,10 +117,11 @@ class Guard:
             if state == FAILED:
                 with self._step(directory):
                     Journal(directory).append(RESTORING, again=True)
-            seen = len(Journal(directory).lines())
             ring(directory, transaction, self._run)
-            state = self._await_restore(directory, seen)
+            state = self._await_restore(directory)
         journal = Journal(directory)
+        if state == CONFIRMED:  # somebody else was faster
+            raise GuardError(self._kept(transaction))
         if state == FAILED:
             why = (journal.last(FAILED) or {}).get("why")
             raise GuardError(
@@ -235,6 +236,10 @@ class Guard:
             raise
 
     @staticmethod
+    def _kept(transaction: str) -> str:
+        return f"transaction {transaction} was confirmed and is not restored: what it saved is gone"
+
+    @staticmethod
     def _too_late(journal: Journal, state: str) -> str:
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((journal.last(RESTORING) or {"time": 0})["time"]))
         return {
@@ -251,13 +256,13 @@ class Guard:
         return {}, {}
 
     @staticmethod
-    def _await_restore(directory: str, seen: int) -> str:
-        """The state once a restore that began behind `seen` lines of the journal has ended."""
+    def _await_restore(directory: str) -> str:
+        """The state once the restore has ended."""
         give_up = time.monotonic() + _RESTORE_PATIENCE
         while time.monotonic() < give_up:
-            for line in Journal(directory).lines()[seen:]:
-                if line["step"] in (RESTORED, CONFIRMED, FAILED):
-                    return str(line["step"])
+            state = Journal(directory).state()
+            if state in (*FINISHED, FAILED):
+                return state
             time.sleep(0.05)
         raise GuardError(f"it has not ended after {_RESTORE_PATIENCE:.0f} s and goes on")
 

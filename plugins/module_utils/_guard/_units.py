@@ -24,9 +24,10 @@ class Units:
     title = "systemd units"
     survives_reboot = True
 
-    def __init__(self, booting: bool = False) -> None:
-        """While the host boots, nothing can be waited for: jobs are only queued."""
+    def __init__(self, booting: bool = False, rereading: bool = False) -> None:
+        """While the host boots, nothing can be waited for: jobs are only queued. `rereading`: files are put back that units have read."""
         self._queue = ["--no-block"] if booting else []
+        self._rereading = rereading
 
     def save(self, wanted: list[str], blobs: Blobs, run: Run) -> Json:
         """Full names (`firewalld.service`), of units that are there or not."""
@@ -35,7 +36,7 @@ class Units:
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Links first. A unit that was started anew since then is started anew, so that it runs with what it ran with before."""
         relinked = [name for name, saved in record.items() if _relink(name, saved["links"])]
-        if relinked:
+        if relinked or self._rereading:
             succeed(run, ["systemctl", "daemon-reload"])
         for name, saved in record.items():
             now = _unit(name, run)
@@ -43,14 +44,9 @@ class Units:
                 succeed(run, ["systemctl", *self._queue, "stop", name])
             elif saved["runs"] and not now["runs"]:
                 succeed(run, ["systemctl", *self._queue, "start", name])
-            elif saved["runs"] and saved["run"] != now["run"] and not self._queue:
+            elif saved["runs"] and not self._queue and saved["run"] != now["run"]:
                 succeed(run, ["systemctl", "restart", name])
-
-    def reread(self, record: Json, run: Run) -> None:
-        """Have systemd and the units that run read their files again, because files have been put back."""
-        succeed(run, ["systemctl", "daemon-reload"])
-        for name, saved in record.items():
-            if saved["runs"] and not self._queue and _unit(name, run)["run"] == saved["run"]:
+            elif saved["runs"] and not self._queue and self._rereading:
                 succeed(run, ["systemctl", "reload-or-restart", name])
 
     def essence(self, record: Json) -> Json:
