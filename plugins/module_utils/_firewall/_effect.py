@@ -24,6 +24,19 @@ class Evaluated(t.NamedTuple):
     stopped: Part | None = None
     effect: Effect = "continue"
     told: str | None = None
+    unsure: t.Collection[int] = ()  # the conditions, by their number in `parts()`, that could not be known
+
+
+def in_words(told: t.Sequence[str], effect: Effect | None) -> str | None:
+    """What a rule did, for the path: its changes, and last of all its verdict. None: on with the next rule."""
+    every = list(told)
+    if isinstance(effect, Outcome):
+        every.append(f"reject with {effect.reject_with}" if effect.verdict == "reject" else effect.verdict)
+    elif isinstance(effect, tuple):
+        every.append(" ".join(effect))
+    elif effect is not None and effect != "continue":
+        every.append(effect)
+    return ", ".join(every) or None
 
 
 class CompatRule(t.Protocol):

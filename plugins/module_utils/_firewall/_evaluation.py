@@ -43,6 +43,7 @@ class Step(t.NamedTuple):
     matched: bool | None
     stopped: Part | None = None
     effect: str | None = None  # accept, drop, jump x, return, set mark ..., None: goes on with the next rule
+    unsure: t.Collection[int] = ()  # the conditions, by their number in `parts()`, that could not be known
 
 
 class Outcome(t.NamedTuple):

@@ -88,7 +88,9 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         outcome = Walk(ruleset, facts, mine, evaluation).run()
         if outcome.verdict == "accept" and hidden:
             raise UnsupportedError(f"{hidden.what} could not be read: {hidden.why}")
-        return outcome
+        if outcome.verdict == "stolen":
+            raise UnsupportedError("a rule takes it out of its way: synproxy answers it, or it is sent by another device")
+        return outcome._replace(rule=_accepting(evaluation)) if outcome.verdict == "accept" else outcome
 
     hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
     explored = explore(walk, packet, facts)
@@ -118,10 +120,12 @@ def _decisive(explored: Explored, teller: Teller) -> Reference | None:
         return None
     if outcome.rule is not None:
         return teller.rule(outcome.rule)
-    if outcome.verdict != "accept":
-        return teller.policy(outcome.chain, outcome.verdict) if outcome.chain else None
-    accepting = [step.rule for step in explored.first.path if step.rule and _accepts(step)]
-    return teller.rule(accepting[-1]) if accepting else None
+    return teller.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
+
+
+def _accepting(evaluation: Evaluation) -> Rule | None:
+    """The last rule that accepted the packet."""
+    return next((step.rule for step in reversed(evaluation.path) if step.rule and _accepts(step)), None)
 
 
 def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
@@ -137,7 +141,7 @@ def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Expl
 
 
 def _accepts(step: Step) -> bool:
-    return bool(step.matched and step.effect and step.effect.endswith("accept"))
+    return step.matched is not False and step.effect is not None and step.effect.split(", ")[-1] == "accept"
 
 
 def _hook(chain: Reference) -> tuple[t.Any, ...]:
@@ -160,7 +164,7 @@ def _rewritten(packet: Packet) -> Answer | None:
 
 def _step(step: Step, teller: Teller) -> Answer:
     parts = step.rule.parts() if step.rule else []
-    stopped = step.stopped.number if step.stopped else len(parts)
+    stopped = step.stopped.number if step.stopped else len(parts) if step.matched is not False else 0
     return {
         "chain": {name: step.chain.get(name) for name in ("family", "table", "chain", "hook", "priority")},
         "rule": teller.rule(step.rule) if step.rule else None,
@@ -168,7 +172,7 @@ def _step(step: Step, teller: Teller) -> Answer:
         "parts": [
             {
                 "text": part,
-                "matched": True if number < stopped else step.matched if number == stopped else None,
+                "matched": None if number > stopped or number in step.unsure else number < stopped or (False if step.stopped else None),
                 "seen": step.stopped.seen if step.stopped and number == stopped else None,
             }
             for number, part in enumerate(parts)

@@ -11,8 +11,8 @@ import typing as t
 from ..._errors import DecodeError
 from ..._netlink import NLA_TYPE_MASK, attributes
 from .._bits import Value
-from .._effect import CompatRule, Effect
-from .._evaluation import MOST_STEPS, Outcome, Part, Reference, Step, UnsupportedError
+from .._effect import CompatRule, Effect, in_words
+from .._evaluation import MOST_STEPS, Part, Reference, Step, UnsupportedError
 from . import _text
 from ._ahead import look_ahead
 from ._context import BREAK, Context, SettledError
@@ -76,6 +76,11 @@ class Rule:
     def part_at(self, position: int) -> str:
         """The condition or statement that an expression belongs to."""
         return self.described().statement(position)
+
+    def parts_at(self, positions: t.Collection[int]) -> t.Collection[int]:
+        """The numbers of the conditions that expressions belong to."""
+        belongs = self.described().belongs if positions else []
+        return {belongs[at] for at in positions if at < len(belongs)}
 
     def field_at(self, position: int) -> str:
         """What a test is of."""
@@ -169,16 +174,17 @@ class Chain:
                 if result is not None:
                     break
         except SettledError as settled:
+            at.unsure.add(at.position)
             at.guessed = at.guessed or settled.position is None
             if settled.position is not None:
                 result, at.position, at.seen = BREAK, settled.position, settled.seen
         if result == BREAK:
             if len(at.evaluation.path) < MOST_STEPS:
-                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped()))
+                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped(), None, rule.parts_at(at.unsure)))
             else:
                 at.evaluation.passed += 1
             return None
-        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, told(at.told, result)))
+        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, in_words(at.told, result), rule.parts_at(at.unsure)))
         return result
 
 
@@ -200,18 +206,6 @@ def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -
     found = other.evaluate(at.packet, at.evaluation, at.hook)
     matched = found.stopped is None and found.matched is not False
     effect = None if found.effect == "continue" else found.effect
-    words = told([found.told] if found.told else [], effect) if matched else None
-    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, words))
+    words = in_words([found.told] if found.told else [], effect) if matched else None
+    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, words, found.unsure))
     return effect if matched else None
-
-
-def told(words: t.Sequence[str], effect: Effect | None) -> str | None:
-    """What a rule did, in words: its changes and its verdict."""
-    every = list(words)
-    if isinstance(effect, tuple) and not isinstance(effect, Outcome):
-        every.append(" ".join(effect))
-    elif isinstance(effect, Outcome):
-        every.append(f"reject with {effect.reject_with}" if effect.verdict == "reject" else effect.verdict)
-    elif effect is not None:
-        every.append(effect)
-    return ", ".join(every) or None

@@ -48,11 +48,12 @@ class Context:
         self.position = 0  # of the expression that is evaluated, in the rule
         self.ahead = False  # whether this is a look ahead, in which what is unknown is supposed to hold
         self.guessed = False  # whether something in this rule had to be supposed
+        self.unsure: set[int] = set()  # the expressions, by their position in the rule, that hang on something unknown
         self.told: list[str] = []  # what the rule did so far besides its verdict
         self.seen: Value | None = None  # what the failed test found
 
     def begin(self, rule: Rule) -> None:
-        self.rule, self.position, self.guessed, self.told, self.seen = rule, 0, False, [], None
+        self.rule, self.position, self.guessed, self.unsure, self.told, self.seen = rule, 0, False, set(), [], None
 
     @property
     def iif(self) -> Link | None:
@@ -88,6 +89,7 @@ class Context:
         if self.rule is not None:
             self.rule.look_ahead(self)
         self.guessed = True
+        self.unsure.add(self.position)
         if reason is None:
             reason = self.rule.part_at(self.position) if self.rule else "an unknown condition"
         return self.evaluation.choose(reason, key)

@@ -12,7 +12,7 @@ from ..._netlink import attributes
 from .._effect import Compat
 from .._evaluation import Outcome, Reference, Step, UnsupportedError
 from .._packet import Link, Packet
-from ._chain import Chain, told
+from ._chain import Chain
 from ._context import Context
 from ._decode import decode, named_object
 from ._operations import Expression
@@ -128,5 +128,5 @@ class NftBaseChain:
         return self.reference if chain is self.chain else {**self.reference, "chain": chain.name}
 
     def _end(self, evaluation: t.Any) -> Outcome:
-        evaluation.step(Step(self.reference, None, True, None, told([], f"policy {self.policy}")))
+        evaluation.step(Step(self.reference, None, True, None, f"policy {self.policy}"))
         return Outcome(self.policy, None, self.reference)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import typing as t
 
-from .._effect import Evaluated
+from .._effect import Evaluated, in_words
 from .._evaluation import MOST_STEPS, Evaluation, Outcome, Reference, Step, UnsupportedError
 from .._packet import Packet
 from . import _save
@@ -173,15 +173,6 @@ class _Run:
         if evaluated.matched is False and not room:
             self._evaluation.passed += 1
             return evaluated
-        told = evaluated.told or _in_words(evaluated)
-        self._evaluation.step(Step(self._base.reference_of(rules.name), rule, evaluated.matched, evaluated.stopped, told))
+        told = in_words([evaluated.told] if evaluated.told else [], evaluated.effect)
+        self._evaluation.step(Step(self._base.reference_of(rules.name), rule, evaluated.matched, evaluated.stopped, told, evaluated.unsure))
         return evaluated
-
-
-def _in_words(evaluated: Evaluated) -> str | None:
-    effect = evaluated.effect
-    if isinstance(effect, Outcome):
-        return effect.verdict
-    if isinstance(effect, tuple):
-        return " ".join(effect)
-    return None if effect == "continue" else effect

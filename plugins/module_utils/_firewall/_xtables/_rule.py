@@ -67,13 +67,15 @@ class Rule:
 
     def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None, tell: bool) -> Evaluated:
         made = self._made or self._make()
-        unknown = False
+        unsure: list[int] = []
         if made.acts:
             for number, condition in enumerate(made.conditions):
                 answer = condition.holds(packet, evaluation)
-                unknown = unknown or isinstance(answer, Unknown)
-                if not (condition.choose(answer, evaluation) if isinstance(answer, Unknown) else answer):
-                    return Evaluated(None if unknown else False, Part(number, condition.seen(packet)))
+                if isinstance(answer, Unknown):
+                    unsure.append(number)
+                    answer = condition.choose(answer, evaluation)
+                if not answer:
+                    return Evaluated(None if unsure else False, Part(number, condition.seen(packet)), unsure=unsure)
                 condition.reached(packet, evaluation)
         else:
             hanging = []
@@ -82,17 +84,17 @@ class Rule:
                 if answer is False:
                     if not tell:
                         return _NOT
-                    return Evaluated(False, Part(number, condition.seen(packet)))
+                    return Evaluated(False, Part(number, condition.seen(packet)), unsure=[at for at, *_rest in hanging])
                 if isinstance(answer, Unknown):
                     hanging.append((number, condition, answer))
+            unsure = [at for at, *_rest in hanging]
             for number, condition, answer in hanging:
-                unknown = True
                 if not condition.choose(answer, evaluation):
-                    return Evaluated(None, Part(number, condition.seen(packet)))
+                    return Evaluated(None, Part(number, condition.seen(packet)), unsure=unsure)
         effect, told = made.target(packet, evaluation, hook)
         if isinstance(effect, Outcome):
             effect = effect._replace(rule=self)
-        return Evaluated(None if unknown else True, None, effect, told)
+        return Evaluated(None if unsure else True, None, effect, told, unsure)
 
     def _make(self) -> _Made:
         if self._made is None:

@@ -52,7 +52,7 @@ def test_a_rule_says_what_it_is_and_where_it_stopped() -> None:
     first, second = explored.first.path
     assert first.rule is not None and first.rule.parts() == ["-s 198.51.100.0/24", "-p tcp", "--dport 22"]
     assert (first.matched, first.stopped, first.effect) == (False, (2, "port 80"), None)
-    assert (second.matched, second.effect) == (True, "reject")
+    assert (second.matched, second.effect) == (True, "reject with tcp-reset")
 
 
 def test_jumps_return_and_gotos_do_not() -> None:
