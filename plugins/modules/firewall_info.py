@@ -267,7 +267,10 @@ def main() -> None:
     module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
 
     def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        code, output, error = module.run_command(command, data=data)
+        try:
+            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
+        except OSError as missing:
+            return 127, "", f"{command[0]}: {missing.strerror}"
         return code, output, error
 
     try:

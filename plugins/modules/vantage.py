@@ -102,7 +102,10 @@ def main() -> None:
         module.fail_json(msg="there is no work order: run the role threeway.handshake.diagnose, which makes one")
 
     def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        code, output, error = module.run_command(command, data=data)
+        try:
+            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
+        except OSError as missing:
+            return 127, "", f"{command[0]}: {missing.strerror}"
         return code, output, error
 
     phase = module.params["phase"]
