@@ -75,11 +75,10 @@ def _links(name: str) -> dict[str, str]:
     found = [entry.path for place in _PLACES for directory in (place, *glob.glob(f"{place}/*/")) for entry in _entries(directory)]
     found += glob.glob(f"/etc/rc?.d/[SK][0-9][0-9]{glob.escape(name.rsplit('.', 1)[0])}")
     links = {os.path.normpath(path): os.readlink(path) for path in found if os.path.islink(path)}
-    stem = re.sub(r"(@)[^.]*(\.\w+)$", r"\1\2", name)  # the links of an instance lead to its template
     return {
         path: target
         for path, target in links.items()
-        if os.path.basename(path) == name or (os.path.basename(target) in (name, stem) and "@" not in name) or path.startswith("/etc/rc")
+        if name in (os.path.basename(path), os.path.basename(target)) or path.startswith("/etc/rc")
     }
 
 

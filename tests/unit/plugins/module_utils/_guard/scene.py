@@ -104,4 +104,4 @@ class Scene(Rootless):
 
     def left(self) -> list[str]:
         """Files of transactions other than journals."""
-        return self.sh(f"find {BASE} -type f ! -name journal").split()
+        return self.sh(f"find {BASE} -type f ! -name journal 2> /dev/null || true").split()

@@ -6,11 +6,19 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, SAVES, Scene
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import (
+    BASE,
+    CHANGE,
+    COLLECTIONS,
+    SAVES,
+    STEP,
+    Scene,
+)
 
 
 @pytest.fixture
@@ -79,9 +87,7 @@ def test_one_transaction_at_a_time(host: Scene) -> None:
 def test_two_at_once_are_told_apart(host: Scene) -> None:
     order = json.dumps(SAVES)
     script = "".join(f"PYTHONPATH=$P $PY $STEP 0 arm t{n} 30 '{order}' > /run/out{n} & " for n in range(4))
-    from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard import scene
-
-    host.sh(f"P={scene.COLLECTIONS} PY={scene.sys.executable} STEP={scene.STEP}; {script} wait")
+    host.sh(f"P={COLLECTIONS} PY={sys.executable} STEP={STEP}; {script} wait")
     outcomes = [json.loads(host.sh(f"cat /run/out{n}")) for n in range(4)]
     assert sorted("error" in outcome for outcome in outcomes) == [False, True, True, True]
 
