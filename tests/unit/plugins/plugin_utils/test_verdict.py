@@ -22,7 +22,19 @@ from tests.faults._recorded import load
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
 PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
-SNAPSHOT_PARTS = ("counters", "sysctls", "links", "addresses", "routes", "neighbours", "hooks", "listeners", "sockets", "socket_counts")
+SNAPSHOT_PARTS = (
+    "counters",
+    "sysctls",
+    "links",
+    "addresses",
+    "routes",
+    "neighbours",
+    "hooks",
+    "listeners",
+    "sockets",
+    "socket_counts",
+    "firewall",
+)
 Phases = dict[str, dict[str, dict[str, Any]]]
 
 recorded = pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
