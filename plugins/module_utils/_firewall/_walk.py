@@ -42,6 +42,7 @@ class Walk:
 
     def __init__(self, ruleset: Ruleset, facts: Facts, packet: Packet, evaluation: Evaluation) -> None:
         self._ruleset, self._facts, self._packet, self._evaluation = ruleset, facts, packet, evaluation
+        self._asked = packet.ends
 
     def run(self) -> Outcome:
         """What becomes of the packet; it leaves the host, or reaches its socket, as the packet then is."""
@@ -53,6 +54,7 @@ class Walk:
 
     def _receive(self) -> Outcome:
         packet = self._packet
+        before = (packet.destination, packet.mark)
         if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:
             packet.tracking = packet.tracking or self._tracking()  # it was tracked when it was sent
         bridge = self._bridge_of(packet.iif)
@@ -69,7 +71,6 @@ class Walk:
             return outcome
         if packet.pkttype == "otherhost":  # only rules make it so here; IP leaves such packets alone (ip_rcv_core)
             return Outcome("drop")
-        before = (packet.destination, packet.mark)
         outcome = self._hook("prerouting")
         if outcome.verdict != "accept":
             return outcome
@@ -107,8 +108,10 @@ class Walk:
         if hops:
             packet.network.put(at, bytes([hops - 1]))
             packet.generation += 1
-        if packet.family == 4:
-            packet.network.forget(10, 2)  # the checksum
+        checksum = packet.network.number(10, 2) if packet.family == 4 else None
+        if checksum is not None:
+            checksum += 0x0100
+            packet.network.put(10, struct.pack("!H", (checksum + (checksum >= 0xFFFF)) & 0xFFFF))
 
     def _send(self) -> Outcome:
         packet = self._packet
@@ -231,6 +234,8 @@ class Walk:
 
     def _track(self) -> Outcome:
         if self._packet.tracking is None:
+            if self._packet.state != "new" and self._packet.ends != self._asked:
+                raise UnsupportedError("rules give it other ends before conntrack sees it: what connection it then belongs to is not known")
             self._packet.tracking = self._tracking()
         return ACCEPT
 

@@ -41,7 +41,8 @@ class _Table:
         if any("type nat" in base for base in bases):  # without conntrack they would not run, and nobody has that
             users.append("  chain tracked {\n    ct state invalid counter\n  }")
         body = "\n".join([*self.rules.declarations(), *users, *bases])
-        return f"table {self._family} {self._name} {{\n{body}\n}}"
+        dormant = "  flags dormant\n" if self._dice.chance(0.01) else ""
+        return f"table {self._family} {self._name} {{\n{dormant}{body}\n}}"
 
     def _user_chains(self) -> Iterator[str]:
         """Innermost first: a chain jumps only to those before it, so that there is no loop."""

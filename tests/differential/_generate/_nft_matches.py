@@ -68,7 +68,7 @@ class Matches:
         known = self._sets.setdefault(f"{kind} {interval}", [])
         if known and dice.chance(0.4):
             return dice.choice(known)
-        values = ", ".join(dict.fromkeys(make() for _ in range(dice.randint(0, 6))))
+        values = ", ".join([*dict.fromkeys(make() for _ in range(dice.randint(0, 6))), *(["*"] * dice.chance(0.05))])
         flags = ["interval"] * interval + ["timeout"] * dice.chance(0.15)
         body = [f"type {kind};", f"flags {','.join(flags)};" if flags else "", "auto-merge;" if interval else ""]
         name = "@" + self._declare("set", " ".join([*body, f"elements = {{ {values} }}" if values else ""]))

@@ -69,7 +69,9 @@ class Rules:
         ]
         if place.users:
             weighted += [(0.25, lambda: f"jump {dice.choice(place.users)}"), (0.06, lambda: f"goto {dice.choice(place.users)}")]
-        if place.hook in ("input", "forward", "output") and self._family in ("ip", "ip6", "inet"):
+        if self._family == "netdev" and place.hook:
+            weighted.append((0.02, lambda: f"fwd to {dice.pick('eth0', 'eth1', 'wan0')}"))
+        if place.hook in ("prerouting", "input", "forward", "output") and self._family in ("ip", "ip6", "inet"):
             weighted.append((0.12, lambda: self._reject(version)))
         return dice.one_of(weighted)
 
@@ -120,6 +122,7 @@ class Rules:
             (1, lambda: f"meta mark set meta mark | {mark or 1}"),
             (1, lambda: f"meta mark set meta mark & {mark or 1} ^ {dice.choice(MARKS)}"),
             (1, lambda: f"meta mark set tcp dport map {{ {self._port_marks()} }}"),
+            (1, lambda: f"meta mark set {self._mark_map(version)}"),
             (1, lambda: 'log prefix "x "'),
             (1, lambda: "meta nftrace set 0"),
             (0.5, lambda: "meta priority set 1:2"),
@@ -133,6 +136,7 @@ class Rules:
             ]
             if place.hook in ("prerouting", "output"):
                 weighted.append((2, lambda: "notrack"))
+                weighted.append((0.3, lambda: f"ct zone set {dice.pick(1, 2)}"))
         if (self._family, place.hook) in (("bridge", "prerouting"), ("netdev", "ingress"), ("inet", "prerouting")):
             weighted.append((0.3, lambda: f"meta pkttype set {dice.pick('host', 'other')}"))
         if place.hook != "output":
@@ -142,11 +146,22 @@ class Rules:
                 (1, lambda: f"{_ip(version)} {ttl} set {dice.pick(5, 33, 64)}"),
                 (1, lambda: f"tcp option maxseg size set {dice.pick(536, 1200, 1452)}"),
                 (0.3, lambda: f"tcp dport set {dice.port()}"),
+                (0.2, lambda: f"{_ip(version)} {dice.pick('saddr', 'daddr')} set {dice.foreign(version)}"),
             ]
         return dice.one_of(weighted)
 
     def _port_marks(self) -> str:
         return ", ".join(f"{port} : {self._dice.mark()}" for port in {self._dice.port() for _ in range(3)})
+
+    def _mark_map(self, version: int) -> str:
+        """By address, from a map with a name, which at times has an answer for all else."""
+        dice = self._dice
+        interval = dice.chance(0.5)
+        keys = dict.fromkeys(dice.prefix(version) if interval else dice.address(version) for _ in range(1 if interval else 4))
+        entries = [f"{key} : {dice.mark()}" for key in keys] + [f"* : {dice.mark()}"] * dice.chance(0.3)
+        flags = "flags interval; " if interval else ""
+        name = self._declare("map", f"type {_address_type(version)} : mark; {flags}elements = {{ {', '.join(entries)} }}")
+        return f"{_ip(version)} {dice.pick('saddr', 'daddr')} map @{name}"
 
     def _dynamic(self, version: int) -> str:
         dice = self._dice

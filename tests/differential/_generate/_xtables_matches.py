@@ -57,6 +57,7 @@ class Conditions:
             (0.6, lambda: f"-m dscp {self._not()}--dscp {dice.pick('0', '4', '10', '46')}"),
             (0.4, lambda: f"-m tos {self._not()}--tos {dice.pick('0x10', '0x10/0x1f', '0xb8/0xff')}"),
             (0.3, lambda: f"-m time {dice.pick('--timestart 00:00 --timestop 23:59:59', '--weekdays Mon,Tue', '--datestart 2020-01-01')}"),
+            (0.2, lambda: f"-m physdev {self._not()}--physdev-{'in' if hook in _IN else 'is-bridged'}{' port0' if hook in _IN else ''}"),
             (0.3, lambda: f"-m policy --dir {'in' if hook in _IN else 'out'} --pol none"),
             (0.3 if self._lucky else 0, lambda: f"-m cpu {self._not()}--cpu 3"),
         ]
@@ -125,6 +126,16 @@ class Conditions:
         name = dice.choice(list(self._sets))
         directions = ",".join(dice.pick("src", "dst") for _ in range(self._directions[name]))
         return f"-m set {self._not()}--match-set {name} {directions}"
+
+    def set_target(self) -> str:
+        """SET changes a set, so that later packets meet another."""
+        dice = self._dice
+        self.stateful = True
+        if not self._sets:
+            self._new_set()
+        name = dice.choice(list(self._sets))
+        directions = ",".join(dice.pick("src", "dst") for _ in range(self._directions[name]))
+        return f"SET --{dice.pick('add', 'del')}-set {name} {directions}"
 
     def _new_set(self) -> None:
         dice, version = self._dice, self._version
