@@ -45,12 +45,14 @@ class Teller:
     """
 
     def __init__(self, run: Run | None) -> None:
-        self._managers = Managers(run)
+        self._saved, self._managers = run is None, Managers(run)
         self._told: dict[int, Reference] = {}
 
     def rule(self, rule: Rule) -> Reference:
         if id(rule) not in self._told:
             reference = rule.reference()
+            if self._saved:
+                reference["handle"] = None  # it will have another one where the ruleset is loaded
             self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
         return self._told[id(rule)]
 

@@ -57,7 +57,7 @@ class Managers:
         """
         from ._flow import Flow
 
-        flow = Flow(question)
+        flow = Flow(question, self._here)
         told = self._keeper(str(reference["manager"])).change(reference, flow)
         return None if told is None else {"manager": reference["manager"], "simple": None, **told}
 

@@ -13,9 +13,11 @@ class Flow:
     """The packet that was stopped, and the words for no more than packets like it. The source port may be unknown.
 
     A SYN or ACK is told by the service's port, its destination; a SYN-ACK by the service's port, its source.
+    Not `here`: it is a saved ruleset that stops it.
     """
 
-    def __init__(self, question: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, question: t.Mapping[str, t.Any], here: bool = True) -> None:
+        self.here = here
         self.packet: str = question["packet"]
         self.direction: str = question["direction"]
         self.source: str = question["source"]

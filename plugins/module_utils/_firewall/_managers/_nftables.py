@@ -44,11 +44,12 @@ class Nftables:
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any]:
         family, table, chain = (str(reference[name]) for name in ("family", "table", "chain"))
         place = quoted(family, table, chain)
-        if reference["handle"] is None:
+        if reference["number"] is None and reference["handle"] is None:
             rule = f"nft add rule {place} {flow.nft()} accept"
             where = f"at the end of chain {chain}"
         else:
-            rule = f"nft insert rule {place} position {int(reference['handle'])} {flow.nft()} accept"
+            before = f"index {reference['number'] - 1}" if reference["handle"] is None else f"position {int(reference['handle'])}"
+            rule = f"nft insert rule {place} {before} {flow.nft()} accept"
             where = f"before rule {reference['number']} of chain {chain}" if reference["number"] else f"before that rule of chain {chain}"
         origin = reference.get("origin") or {}
         kept = f", and write it before line {origin['line']} of {origin['file']} to keep it" if origin.get("file") else ""

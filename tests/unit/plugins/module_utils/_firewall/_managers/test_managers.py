@@ -40,8 +40,8 @@ def policy(place: str) -> dict[str, t.Any]:
     return rule(place, "policy drop", None, None)
 
 
-def change(reference: dict[str, t.Any], **question: t.Any) -> dict[str, t.Any] | None:
-    managers = Managers(SAVED)
+def change(reference: dict[str, t.Any], here: bool = False, **question: t.Any) -> dict[str, t.Any] | None:
+    managers = Managers((lambda *_words: (1, "", "")) if here else SAVED)
     return managers.change({**reference, **managers.owner(reference)}, {**QUESTION, **question})
 
 

@@ -389,11 +389,11 @@ def test_the_kernel_obeys(tool: str) -> None:
                 "nft 'table inet filter { chain input { type filter hook input priority 0; tcp dport 22 accept; tcp dport 5432 drop; }; }'"
             )
             handle = int(network.sh("nft -a list chain inet filter input | grep 5432").rsplit(" ", 1)[1])
-            told = change(rule("inet filter input", "tcp dport 5432 drop", 2, handle), **question)
+            told = change(rule("inet filter input", "tcp dport 5432 drop", 2, handle), here=True, **question)
         else:
             network.sh(f"{tool} -A INPUT -p tcp --dport 22 -j ACCEPT; {tool} -A INPUT -p tcp --dport 5432 -j DROP")
             handle_of = None if tool.endswith("legacy") else 4
-            told = change(rule("ip filter INPUT", "-A INPUT -p tcp -m tcp --dport 5432 -j DROP", 2, handle_of), **question)
+            told = change(rule("ip filter INPUT", "-A INPUT -p tcp -m tcp --dport 5432 -j DROP", 2, handle_of), here=True, **question)
         assert told and told["commands"][0].startswith(tool)
         here = "('127.0.0.2', 5432)"
         dial = f'python3 -c "import socket; s = socket.create_server({here}); socket.create_connection({here}, 0.3)"'
