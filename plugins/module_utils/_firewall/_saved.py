@@ -32,6 +32,7 @@ CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 RTM_NEWLINK, NLM_F_CREATE = 16, 0x400
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, NLA_F_NESTED = 3, 18, 1, 0x8000
 MOST_BYTES = 64 << 20
+BRIDGE_SYSCTLS = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 
@@ -41,11 +42,22 @@ _NAMES_DEVICES = re.compile(r"\bdevices\s*=\s*\{([^}]*)\}")
 
 
 class SavedFacts(LiveFacts):
-    """The host's facts, and links that only the saved ruleset names."""
+    """The host's facts, and links that only the saved ruleset names.
+
+    What files of /proc tell is read at once: where they are asked for, they are those of the new namespace.
+    """
 
     def __init__(self, netlink: Netlink, members: t.Callable[[str], t.Any], named: t.Mapping[str, Link]) -> None:
         super().__init__(netlink, members)
         self._named = named
+        self._sysctls = {name: super(SavedFacts, self).sysctl(name) for name in BRIDGE_SYSCTLS}
+        self._read = super().queue_read(0) is not None
+
+    def sysctl(self, name: str) -> str | None:
+        return self._sysctls[name]
+
+    def queue_read(self, number: int) -> bool | None:
+        return super().queue_read(number) if self._read else None
 
     def link(self, name: str) -> Link | None:
         return super().link(name) or self._named.get(name)
@@ -57,6 +69,10 @@ class SavedFacts(LiveFacts):
 def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answer:
     """As `_verdicts.observe`, for the text of a ruleset or the path of its file."""
     text = _read_file(saved.strip()) if saved.strip().startswith("/") and "\n" not in saved.strip() else saved
+    if len(text) > MOST_BYTES:
+        raise ObserveError(f"the ruleset is larger than {MOST_BYTES} bytes")
+    if "\0" in text:
+        raise ObserveError("the ruleset is no text: there are zero bytes in it")
     with Netlink(NETLINK_ROUTE) as netlink:
         if re.search(r"^\*\w+\s*$", text, re.MULTILINE):
             iptables = xtables.from_text(_by_family(text))
@@ -73,10 +89,12 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
 
 def _read_file(path: str) -> str:
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise ObserveError(f"the ruleset {path} cannot be read: it is no plain file")
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(MOST_BYTES)
-    except OSError as error:
-        raise ObserveError(f"the ruleset {path} cannot be read: {error.strerror}") from error
+            return file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ObserveError(f"the ruleset {path[:200]} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _by_family(text: str) -> dict[str, str]:
@@ -109,6 +127,11 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
         for link in links:
             _make(netlink, link)
     json_flag = ["-j"] if text.lstrip().startswith("{") else []
+    if json_flag:  # nft takes what is no JSON for an empty ruleset
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ObserveError(f"the ruleset begins as JSON does and is none: {error}") from error
     code, _output, error = run(["nft", *json_flag, "-f", "-"], text)
     if code:
         raise ObserveError(f"nft does not load the ruleset: {' '.join(error.split())[:300]}")
