@@ -65,7 +65,10 @@ def parse(text: str, family: str) -> Saved:
             if table is not None:
                 _damage(saved, table, f"table {table.name} ends without COMMIT")
             name = line[1:].strip()
+            again = name in saved.tables
             table = saved.tables[name] = Table(family, name)
+            if again:
+                _damage(saved, table, f"table {name} stands there twice")
         elif start == ":" and table is not None:
             found = _CHAIN.fullmatch(line)
             if found is None:
