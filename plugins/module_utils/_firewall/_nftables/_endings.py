@@ -73,7 +73,7 @@ class Queue(Expression):
         if read is None:
             read = at.choose(f"whether a program reads {told}", ("queue", first, self.total))
         if read:
-            return Outcome("queue", queue=first)
+            return Outcome("queue", queue=first if self.total == 1 else None)
         return "accept" if self.bypass else "drop"
 
 

@@ -31,11 +31,11 @@ def _queue(clause: Clause, place: Place) -> Target:
         queued = Outcome("queue", queue=numbers[0] if len(numbers) == 1 else None)
         readers = {evaluation.facts.queue_read(each) for each in numbers}
         read = readers.pop() if len(readers) == 1 else None
-        if not bypass or read:
+        if read is None:
+            read = evaluation.choose(f"whether a program reads {_queues(numbers)}")
+        if read:
             return queued, None
-        if read is None and evaluation.choose(f"whether a program reads {_queues(numbers)}"):
-            return queued, None
-        return "accept", f"pass {_queues(numbers)}, which nobody reads"
+        return "accept" if bypass else "drop", f"pass {_queues(numbers)}, which nobody reads"
 
     return apply
 
