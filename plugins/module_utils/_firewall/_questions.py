@@ -111,9 +111,9 @@ def _put_header(packet: Packet, text: str) -> None:
     if len(data) < size + 20 or data[0] >> 4 != packet.family or data[9 if packet.family == 4 else 6] != socket.IPPROTO_TCP:
         raise ObserveError(f"header of {len(data)} bytes is not an IPv{packet.family} header with a TCP header behind it")
     transport = data[size:]
-    network, tcp = Header(size, packet.network.why), Header(len(transport), packet.transport.why)
+    network, tcp = Header(size, packet.network.why), Header(20, packet.transport.why)
     network.put(0, data[:size])
-    tcp.put(0, transport)
+    tcp.put(0, transport[:20])
     told = (packet.source, packet.destination, packet.source_port, packet.destination_port)
     packet.network, packet.transport = network, tcp
     ends = (packet.source, packet.destination, packet.source_port if told[2] else None, packet.destination_port if told[3] else None)

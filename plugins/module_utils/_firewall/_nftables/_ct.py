@@ -57,7 +57,7 @@ class ConnectionField(Expression):
             return status(at, tracking)
         if self.key == MARK:
             return unknown(4, "the connection's mark is not known") if tracking.mark is None else host(tracking.mark)
-        if self.key == HELPER and tracking.state != "related":
+        if self.key == HELPER and tracking.state == "new":
             return None
         if self.key in (PKTS, BYTES, AVGPKT):
             return self._count(at, tracking)
@@ -156,7 +156,7 @@ def status(at: Context, tracking: Tracking) -> Value:
     """The connection's status bits; those of translations, and some that come and go, may be unknown."""
     first = tracking.state in ("new", "related")
     looped = at.packet.iif is not None and at.packet.iif.type == _LOOPBACK
-    sure = EXPECTED | SEEN_REPLY
+    sure = SEEN_REPLY | (EXPECTED if first else 0)
     bits = (EXPECTED if tracking.state == "related" else 0) | (0 if first else SEEN_REPLY)
     if not (first and looped):
         sure |= CONFIRMED

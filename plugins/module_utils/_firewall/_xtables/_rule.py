@@ -78,7 +78,7 @@ class Rule:
                     return Evaluated(None if unsure else False, Part(number, condition.seen(packet)), unsure=unsure)
                 condition.reached(packet, evaluation)
         else:
-            hanging = []
+            hanging: list[tuple[int, Condition, Unknown]] = []
             for number, condition in enumerate(made.conditions):
                 answer = condition.holds(packet, evaluation)
                 if answer is False:

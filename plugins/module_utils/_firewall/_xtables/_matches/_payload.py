@@ -18,7 +18,7 @@ from .._syntax import Clause
 _MOST_TESTS = 11  # XT_U32_MAXSIZE + 1
 _MOST_TOKENS = 1000
 _TOKEN = re.compile(r"\s*(&&|<<|>>|[&@=:,]|0[xX][0-9a-fA-F]+|\d+)\s*")
-_CHANCE = 9  # so many bytes of text are in no handshake's sequence numbers or options by chance
+_CHANCE = 9  # so many letters are in no handshake's sequence numbers or options: a timestamp has 8 bytes, and no letters around it
 
 
 class _Bytes:
@@ -190,7 +190,8 @@ def _contains(content: _Bytes, pattern: bytes, first: int, last: int | None, fol
                 return True
             possible = True  # kernels before 5.18 let it end behind `last`
         possible = possible or (not sure and all(have == want or mask != 0xFF for have, want, mask in zip(part, pattern, known)))
-    return None if possible and len(pattern) < _CHANCE else False
+    words = len(pattern) >= _CHANCE and pattern.isascii() and pattern.decode("ascii").isprintable()
+    return None if possible and not words else False
 
 
 BUILDERS: dict[str, Builder] = {"u32": _u32, "string": _string}
