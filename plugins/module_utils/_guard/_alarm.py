@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from ._base import GuardError, Run, succeed
-from ._disk import sync_directory, write_durably
+from ._disk import draft_of, sync_directory, write_durably
 
 RESTORER, WATCH = "restore.pyz", "watch"
 _PERMANENT, _PASSING = "/etc/systemd/system", "/run/systemd/system"
@@ -95,7 +95,7 @@ def clear_alarm(transaction: str, run: Run) -> None:
     """Remove what `set_alarm` made, as far as it is there; processes see for themselves that nothing is left to do. Raises OSError."""
     name = _unit(transaction)
     paths = [_wanting(name), f"{_PERMANENT}/{name}-boot.service", f"{_PASSING}/{name}.timer", f"{_PASSING}/{name}.service"]
-    there = [path for path in paths if os.path.lexists(path)]
+    there = [path for path in (*paths, *(draft_of(path) for path in paths)) if os.path.lexists(path)]
     if f"{_PASSING}/{name}.timer" in there:
         run(["systemctl", "stop", f"{name}.timer"])
     for path in there:

@@ -17,7 +17,7 @@ from ._base import GuardError
 
 def write_durably(path: str, content: bytes, mode: int = 0o600) -> None:
     """Replace a file; when this returns, the new one survives the loss of power, and until then the old one does. Raises OSError."""
-    draft = f"{path}.draft"
+    draft = draft_of(path)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as stream:
@@ -30,6 +30,11 @@ def write_durably(path: str, content: bytes, mode: int = 0o600) -> None:
             os.unlink(draft)
         raise
     sync_directory(os.path.dirname(path))
+
+
+def draft_of(path: str) -> str:
+    """Where `write_durably` writes; it is left behind by a process that is killed meanwhile."""
+    return f"{path}.draft"
 
 
 def sync_directory(path: str) -> None:

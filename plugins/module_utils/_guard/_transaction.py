@@ -276,7 +276,7 @@ class Guard:
             "armed": armed.get("time"),
             "deadline": armed.get("deadline"),
             "guard": armed.get("by"),
-            "guarded": state not in FINISHED and is_alarm_set(directory, name, self._run),
+            "guarded": state in (ARMED, RESTORING) and is_alarm_set(directory, name, self._run),
             "journal": journal.lines(),
         }
 
