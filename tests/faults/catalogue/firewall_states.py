@@ -124,6 +124,14 @@ def untracked_is_dropped(fleet: Machines) -> None:
     )
 
 
+@twin("synproxy")
+def answered_by_netfilter_first(fleet: Machines) -> None:
+    fleet.sysctl("db1", "net.netfilter.nf_conntrack_tcp_loose", 0)
+    raw = "chain raw { type filter hook prerouting priority raw; tcp dport 5432 tcp flags syn notrack; }"
+    proxy = "ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm; ct state invalid counter drop"
+    serve(fleet, "db1", f"table inet test {{ {raw}\n chain in {{ type filter hook input priority 0; tcp dport 5432 {proxy}; }}\n}}")
+
+
 # -- limits
 
 LIMITED: dict[str, Any] = {"code": "firewall_rate_limited", "certainties": LIKELY}
