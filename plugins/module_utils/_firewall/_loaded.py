@@ -19,9 +19,8 @@ Run = t.Callable[..., t.Tuple[int, str, str]]
 def load(run: Run, facts: Facts) -> Ruleset:
     """Read everything; what cannot be read is named in `absent`, and the rest is evaluated all the same."""
     chains: list[BaseChain] = []
-    absent: list[Absence] = []
     iptables = xtables.read(run)
-    absent += iptables.absent
+    absent = iptables.absent  # which grows, as rules of iptables-nft are read when a packet meets them
     chains += iptables.base_chains()
     tracks_marks, translates = iptables.tracks_marks, iptables.translates
     try:

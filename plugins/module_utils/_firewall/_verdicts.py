@@ -19,6 +19,8 @@ from ._walk import Walk
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Answer = t.Dict[str, t.Any]
 
+_MOST_READINGS = 3  # chains and sets are read one by one, as packets meet them: rules that change meanwhile are read again
+
 
 def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None) -> Answer:
     """`verdicts` and `absent` of firewall_info for the loaded ruleset, or for a saved one. Raises ObserveError for what cannot be asked.
@@ -29,13 +31,19 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None)
         from ._saved import observe_saved
 
         return observe_saved(questions, run, saved)
+    from ._facts import LiveFacts
     from ._loaded import load, sets
+    from ._nftables._read import generation
 
-    with Netlink(NETLINK_ROUTE) as netlink:
-        from ._facts import LiveFacts
-
-        facts = LiveFacts(netlink, sets(run))
-        return judge(questions, facts, load(run, facts), Teller(run))
+    for _reading in range(_MOST_READINGS):
+        before = generation()
+        with Netlink(NETLINK_ROUTE) as netlink:
+            facts = LiveFacts(netlink, sets(run))
+            answer = judge(questions, facts, load(run, facts), Teller(run))
+        if generation() == before:
+            return answer
+    why = f"its rules were changed while they were read, {_MOST_READINGS} times: the verdicts may mix old rules with new ones"
+    return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
 class Teller:

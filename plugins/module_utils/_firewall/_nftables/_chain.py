@@ -53,8 +53,7 @@ class Rule:
         """The rule as iptables-nft-save tells it; None for rules that have no xtables in them."""
         if self.xtables and not self._asked:
             self._asked = True
-            ask = self._chain.table.compat
-            self._compat = ask(*self._chain.table.key, self._chain.name, self._index) if ask else None
+            self._compat = self._chain.told_by_iptables(self._index)
         return self._compat
 
     def reference(self) -> Reference:
@@ -123,6 +122,13 @@ class Chain:
             except DecodeError as error:
                 raise UnsupportedError(f"rule {index + 1} of chain {self.name} cannot be read: {error}") from error
         return self._rules[index]
+
+    def told_by_iptables(self, index: int) -> CompatRule | None:
+        """A rule as iptables-nft-save tells it; None where that tells another number of rules, of which none can be told apart then."""
+        ask, last = self.table.compat, len(self.bodies) - 1
+        if ask is None or ask(*self.table.key, self.name, last) is None or ask(*self.table.key, self.name, last + 1) is not None:
+            return None
+        return ask(*self.table.key, self.name, index)
 
     def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
         """The first rule from `start` on that matches with a verdict, None at the end. All on the way are told to the evaluation."""

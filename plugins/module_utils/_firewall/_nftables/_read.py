@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from ..._errors import DecodeError, NotPermittedError
+from ..._errors import DecodeError, NotPermittedError, ObserveError
 from ..._netlink import NETLINK_NETFILTER, NLM_F_DUMP, Netlink, NetlinkError, attribute, attribute_list, attributes
 from .._effect import Compat
 from .._packet import Link
@@ -17,6 +17,7 @@ from ._wire import (
     FAMILIES,
     NFPROTO,
     NFT_MSG_GETCHAIN,
+    NFT_MSG_GETGEN,
     NFT_MSG_GETOBJ,
     NFT_MSG_GETRULE,
     NFT_MSG_GETSET,
@@ -32,6 +33,7 @@ NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_HANDLE, NFT_TABLE_F_DORMANT = 1, 2
 NFTA_CHAIN_TABLE, NFTA_CHAIN_HANDLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_USE, NFTA_CHAIN_TYPE = range(1, 8)
 NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY, NFTA_HOOK_DEV, NFTA_HOOK_DEVS = 1, 2, 3, 4
 NFTA_RULE_TABLE, NFTA_RULE_CHAIN = 1, 2
+NFTA_GEN_ID = 1
 NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
 _HEADER = 4  # struct nfgenmsg
 _HOOKS = {"netdev": ("ingress", "egress"), "arp": ("input", "output", "forward")}
@@ -110,6 +112,15 @@ def read(links_by_index: t.Mapping[int, Link]) -> Nftables:
         if error.errno in (errno.EINVAL, errno.EPROTONOSUPPORT):  # a kernel without nf_tables
             return Nftables([], [], source, links_by_index)
         raise
+
+
+def generation() -> bytes | None:
+    """What changes whenever rules, sets or their elements are changed by somebody; None where the kernel does not tell."""
+    try:
+        with Netlink(NETLINK_NETFILTER) as netlink:
+            return next((attributes(body[_HEADER:]).get(NFTA_GEN_ID) for body in netlink.request(NFT_MSG_GETGEN, 0, bytes(_HEADER))), None)
+    except ObserveError:
+        return None
 
 
 class Kernel:

@@ -12,8 +12,8 @@ from ..._errors import DecodeError
 from ..._netlink import NLA_F_NESTED, attribute, attribute_list, attributes, unpack
 from .._effect import Effect
 
-NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETSETELEM, NFT_MSG_GETOBJ = (
-    10 << 8 | number for number in (1, 4, 7, 10, 13, 19)
+NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETSETELEM, NFT_MSG_GETGEN, NFT_MSG_GETOBJ = (
+    10 << 8 | number for number in (1, 4, 7, 10, 13, 16, 19)
 )
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 NFPROTO = {name: number for number, name in FAMILIES.items()}

@@ -124,7 +124,7 @@ def test_xtables_without_iptables_is_undecided_only_where_it_counts() -> None:
 
 
 def test_rules_of_iptables_nft_are_evaluated_by_the_xtables_part() -> None:
-    asked = []
+    asked, count = [], 1
 
     class Foreign:
         def evaluate(self, packet: Packet, evaluation: object, hook: str | None = None) -> Evaluated:
@@ -136,9 +136,9 @@ def test_rules_of_iptables_nft_are_evaluated_by_the_xtables_part() -> None:
         def parts(self) -> list[str]:
             return ["-m recent"]
 
-    def compat(*place: object) -> Foreign:
-        asked.append(place)
-        return Foreign()
+    def compat(family: str, table: str, chain: str, index: int) -> Foreign | None:
+        asked.append((family, table, chain, index))
+        return Foreign() if index < count else None
 
     ruleset = recorded("tcp dport 80 accept")
     body = ruleset.answers["rules inet t i"][0]
@@ -146,9 +146,12 @@ def test_rules_of_iptables_nft_are_evaluated_by_the_xtables_part() -> None:
     tables = ruleset.nftables()
     chain = tables.base_chains(compat)[0]  # type: ignore[arg-type]
     found = explore(lambda evaluation, mine: chain.run(mine, evaluation), syn(), Host())
-    assert verdict(found) == "drop" and asked == [("inet", "t", "i", 0)]
+    assert verdict(found) == "drop" and ("inet", "t", "i", 0) in asked
     rule = found.first.path[0].rule
     assert rule is not None and rule.reference()["text"] == "-A i -m recent -j DROP" and rule.parts() == ["-m recent"]
+    count = 2  # a rule more than the kernel has: which is which?
+    chain = ruleset.nftables().base_chains(compat)[0]
+    assert explore(lambda evaluation, mine: chain.run(mine, evaluation), syn(), Host()).outcome is None
 
 
 def test_long_chains_give_the_same_answers_as_short_ones() -> None:
