@@ -48,7 +48,7 @@ class Rules:
             return " ".join([*parts, *guard, *([] if " map {" in end else ["counter"]), end])
         if place.users and dice.chance(0.06):
             return " ".join([*parts, self._verdict_map(place, version)])
-        if dice.chance(0.03):
+        if dice.chance(0.008):
             self.stateful = True
             parts.append(self._dynamic(version))
         if self._lucky and dice.chance(0.2):

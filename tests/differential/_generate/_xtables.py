@@ -75,7 +75,7 @@ class _Table:
             (0.4, lambda: "-j RETURN"),
             (0.5, lambda: ""),
             (1, lambda: f"-j {dice.choice(_LOG)}"),
-            (0.3, lambda: f"-j {self._conditions.set_target()}"),
+            (0.06, lambda: f"-j {self._conditions.set_target()}"),
             (1.5 if self._name == "mangle" else 0.7, lambda: f"-j {self._mark()}"),
         ]
         if self._name != "nat":
