@@ -92,7 +92,7 @@ def test_addresses_before_and_behind_translation() -> None:
 
 
 def test_hosts_on_the_way_and_a_host_that_dials_itself() -> None:
-    assert told("path_drop.syn-ack-managed") == {"db1": (OPENS, [flow()]), "r1": (OPENS, [flow()]), "web1": (TRIES, [flow()])}
+    assert told("firewall_drop.router-syn-ack") == {"db1": (OPENS, [flow()]), "r1": (OPENS, [flow()]), "web1": (TRIES, [flow()])}
     assert told("no_listener.loopback") == {"db1": (["trace_open", "trace_try", "trace_close"], [flow(client="10.0.2.21")])}
 
 
