@@ -154,6 +154,16 @@ class Packet:
         return self.transport.number(2, 2)
 
     @property
+    def iif_told(self) -> bool:
+        """Whether it is known by which interface it comes, or that it comes by none: where no route leads back, it is not."""
+        return self.iif is not None or self.direction == "out"
+
+    @property
+    def oif_told(self) -> bool:
+        """Whether it is known by which interface it leaves, or that it does not."""
+        return self.oif is not None or self.direction == "in"
+
+    @property
     def flags(self) -> int:
         return self.transport.bytes[13]
 

@@ -10,7 +10,7 @@ import typing as t
 
 from .._bits import Partial, Value, known
 from .._effect import Effect
-from .._evaluation import Evaluation, Part
+from .._evaluation import Evaluation, Part, UnsupportedError
 from .._packet import Link, Packet, Tracking
 from ._registers import Registers
 
@@ -56,14 +56,29 @@ class Context:
         self.rule, self.position, self.guessed, self.unsure, self.told, self.seen = rule, 0, False, set(), [], None
 
     @property
+    def _came_in(self) -> bool:
+        return self.hook in _RECEIVING or (self.hook == "postrouting" and self.packet.direction == "forward")
+
+    @property
+    def iif_told(self) -> bool:
+        return self.packet.iif_told or not self._came_in
+
+    @property
+    def oif_told(self) -> bool:
+        return self.packet.oif_told or self.hook not in _SENDING
+
+    @property
     def iif(self) -> Link | None:
-        """The kernel's nft_in: what a packet sent by the host itself has not."""
-        came_in = self.hook in _RECEIVING or (self.hook == "postrouting" and self.packet.direction == "forward")
-        return self.packet.iif if came_in else None
+        """The kernel's nft_in: what a packet sent by the host itself has not. UnsupportedError where it is not known."""
+        if not self.iif_told:
+            raise UnsupportedError("by which interface it comes is not known: give interface")
+        return self.packet.iif if self._came_in else None
 
     @property
     def oif(self) -> Link | None:
-        """The kernel's nft_out, which is set once the packet is routed."""
+        """The kernel's nft_out, which is set once the packet is routed. UnsupportedError where it is not known."""
+        if not self.oif_told:
+            raise UnsupportedError("by which interface it leaves is not known: give out_interface")
         return self.packet.oif if self.hook in _SENDING else None
 
     @property

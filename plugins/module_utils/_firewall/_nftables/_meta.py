@@ -21,6 +21,7 @@ PKTTYPES = ("host", "broadcast", "multicast", "otherhost", "outgoing")
  L4PROTO, BRI_IIFNAME, BRI_OIFNAME, PKTTYPE, CPU, IIFGROUP, OIFGROUP, CGROUP, PRANDOM, SECPATH, IIFKIND, OIFKIND, BRI_IIFPVID,
  BRI_IIFVPROTO, TIME_NS, TIME_DAY, TIME_HOUR, SDIF, SDIFNAME) = range(35)  # fmt: skip
 _DAY = 86400
+_NO_IIF, _NO_OIF = "by which interface it comes is not known", "by which interface it leaves is not known"
 
 # What never changes on the packet's way through a chain, or raises the packet's generation when it does.
 STEADY = {PROTOCOL, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, NFPROTO_KEY, L4PROTO, IIFGROUP, OIFGROUP}
@@ -156,10 +157,10 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     PROTOCOL: _protocol,
     PRIORITY: _priority,
     MARK: _mark,
-    IIF: lambda at: host(at.iif.index if at.iif else 0),
-    OIF: lambda at: host(at.oif.index if at.oif else 0),
-    IIFNAME: lambda at: _name(at.iif.name if at.iif else ""),
-    OIFNAME: lambda at: _name(at.oif.name if at.oif else ""),
+    IIF: lambda at: host(at.iif.index if at.iif else 0) if at.iif_told else unknown(4, _NO_IIF),
+    OIF: lambda at: host(at.oif.index if at.oif else 0) if at.oif_told else unknown(4, _NO_OIF),
+    IIFNAME: lambda at: _name(at.iif.name if at.iif else "") if at.iif_told else unknown(IFNAMSIZ, _NO_IIF),
+    OIFNAME: lambda at: _name(at.oif.name if at.oif else "") if at.oif_told else unknown(IFNAMSIZ, _NO_OIF),
     IIFTYPE: lambda at: host(device.type, 2) if (device := _device(at)) else None,
     OIFTYPE: lambda at: host(at.oif.type, 2) if at.oif else None,
     IIFGROUP: lambda at: host(at.iif.group) if at.iif else None,

@@ -81,8 +81,8 @@ def _fields(packet: Packet) -> dict[str, int | str | None]:
         "source port": packet.source_port,
         "port": packet.destination_port,
         "protocol": "tcp",
-        "in": packet.iif.name if packet.iif else "",
-        "out": packet.oif.name if packet.oif else "",
+        "in": packet.iif.name if packet.iif else "" if packet.iif_told else None,
+        "out": packet.oif.name if packet.oif else "" if packet.oif_told else None,
     }
 
 
@@ -91,7 +91,7 @@ _Keys = t.Optional[t.Tuple[Kind, t.Sequence[t.Union[int, str]]]]
 
 def _keys(source: str | None, destination: str | None, iif: str | None, oif: str | None, protocol: str | None, *ports: str | None) -> _Keys:
     """What narrows the packets down most, of what the rule asks for."""
-    if protocol is not None and protocol.isalpha() and protocol.lower() not in ("tcp", "all"):
+    if protocol is not None and protocol.isalpha() and protocol.lower() not in ("tcp", "all", "ip"):
         return ("protocol", 0), (protocol.lower(),)
     networks = [_network("source", source), _network("destination", destination)]
     ranged = [_ports(field, text) for field, text in zip(("source port", "port"), ports)]

@@ -10,13 +10,13 @@ import typing as t
 from ..._errors import DecodeError
 from .._effect import Effect, Evaluated
 from .._evaluation import Evaluation, Outcome, Part, Reference
-from .._packet import Packet
+from .._packet import Link, Packet
 from . import _matches, _save, _syntax, _targets
 from ._condition import Condition, Place, Unknown, unknown_match
 from ._matches import _core
 
 _NOT = Evaluated(False)
-_UNROUTED = ("prerouting", "input")  # hooks where a packet has no interface that it will leave by
+_UNROUTED, _NOWHERE = ("prerouting", "input"), Link(0, "")  # hooks where a packet has no interface that it will leave by
 
 
 class _Made(t.NamedTuple):
@@ -57,8 +57,8 @@ class Rule:
         """
         if evaluation.ignored and self in evaluation.ignored:
             return Evaluated(False)
-        if hook in _UNROUTED and packet.oif is not None:
-            oif, packet.oif = packet.oif, None
+        if hook in _UNROUTED and packet.direction != "in":
+            oif, packet.oif = packet.oif, _NOWHERE
             try:
                 return self._evaluate(packet, evaluation, hook, tell)
             finally:

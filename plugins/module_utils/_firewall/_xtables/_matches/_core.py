@@ -50,11 +50,13 @@ def _interface(option: Option, place: Place) -> list[Condition]:
     incoming = option.name == "in-interface"
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
+        if not (packet.iif_told if incoming else packet.oif_told):
+            return _condition.untold(packet, Option(option.name, option.values).text)
         return named(packet.iif if incoming else packet.oif, name)
 
     def seen(packet: Packet) -> str:
         link = packet.iif if incoming else packet.oif
-        return f"interface {link.name}" if link else "no interface"
+        return f"interface {link.name}" if link and link.name else "no interface"
 
     return [Condition(option.text, test, option.negated, seen)]
 

@@ -95,6 +95,8 @@ def _devgroup(option: Option, place: Place) -> tuple[Test, Seen | None]:
         return packet.iif if option.name == "src-group" else packet.oif
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
+        if not (packet.iif_told if option.name == "src-group" else packet.oif_told):
+            return _condition.untold(packet, "-m devgroup " + Option(option.name, option.values).text)
         link = link_of(packet)
         return (0 if link is None else (link.group ^ wanted) & mask) == 0
 
