@@ -126,6 +126,7 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
     if all(_alike(each, outcome) for each in outcomes) and all(_same_way(mine, left) for _evaluation, mine, _outcome in tries):
         if any(mine.mark != left.mark for _evaluation, mine, _outcome in tries):
             left.mark = None  # how it is marked hangs on an unknown
+        left.changes = _changes([mine.changes for _evaluation, mine, _outcome in tries])
         same_rule = all(each.rule is outcome.rule and each.chain == outcome.chain for each in outcomes)
         return Explored(outcome if same_rule else outcome._replace(rule=None, chain=None), None, (outcome,), first, left)
     return Explored(None, _deciding(tries), tuple({_end(each): each for each in outcomes}.values()), first, left)
@@ -149,6 +150,12 @@ def _end(outcome: Outcome) -> tuple[t.Any, ...]:
 
 def _same_way(one: t.Any, other: t.Any) -> bool:
     return bool(one.ends == other.ends)
+
+
+def _changes(tries: t.Sequence[list[str]]) -> list[str]:
+    """What rules did to it in every try, and what they did in some, which hangs on an unknown."""
+    every = dict.fromkeys(each for changes in tries for each in changes)
+    return [each if all(each in changes for changes in tries) else f"perhaps {each}" for each in every]
 
 
 def _deciding(tries: t.Sequence[tuple[Evaluation, t.Any, Outcome]]) -> str:
