@@ -46,7 +46,10 @@ def explain(case: Case) -> list[tuple[Cause, Finding]]:
     if not ranked:
         return []
     # Rules that only were evaluated to stop the packet do not stop what something else proves to end earlier: they would.
-    kept = [found for place, found in enumerate(ranked) if place == 0 or ranked[0][1].certainty != "proven" or not only_evaluated(found[1])]
+    first = ranked[0][1]
+    kept = ranked[:1] + [
+        (cause, finding) for cause, finding in ranked[1:] if first.certainty != "proven" or not only_evaluated(cause.code, finding)
+    ]
     by_code = {cause.code: cause for cause in CATALOGUE}
     return kept + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in kept])]
 

@@ -48,9 +48,9 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     return list(more.values())[:MOST]
 
 
-def only_evaluated(finding: Finding) -> bool:
-    """Whether a finding rests on nothing but the evaluation of a rule that has no counter, or a shared one."""
-    return finding.certainty == "likely" and finding.detail.get("verdict") in CODES
+def only_evaluated(code: str, finding: Finding) -> bool:
+    """Whether a finding rests on the evaluation of a rule alone: it has no counter, a shared one, or one that says otherwise."""
+    return code in CODES.values() and finding.certainty != "proven" and finding.detail.get("verdict") in CODES
 
 
 def _beyond(place: Place, found: Sequence[Finding]) -> bool:

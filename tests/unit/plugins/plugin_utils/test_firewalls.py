@@ -158,6 +158,19 @@ def test_an_earlier_fault_comes_first_and_the_rule_would_also_drop() -> None:
     assert causes[-1]["summary"].endswith("on db1 would also drop the SYN")
 
 
+def test_a_rule_that_the_packet_did_not_come_to_would_also_drop_it() -> None:
+    """The reverse-path filter comes before the input hook: a counter that stands still there contradicts nothing."""
+    causes = Run("rp_filter_drop.server").says("db1", "syn", "in", "drop", (0, 0)).flow()["causes"]
+    assert [(cause["code"], cause["certainty"]) for cause in causes] == [("rp_filter_drop", "proven"), ("firewall_drop", "likely")]
+    assert causes[1]["summary"].endswith("on db1 would also drop the SYN")
+
+
+def test_a_rule_that_the_listener_s_queue_contradicts_is_told_as_that() -> None:
+    flow = Run("accept_queue_full").says("db1", "syn", "in", "drop", (0, 0)).flow()
+    assert [(cause["code"], cause["certainty"]) for cause in flow["causes"]] == [("accept_queue_full", "proven")]
+    assert any("and yet it got through" in sentence for sentence in flow["not_observed"])
+
+
 @pytest.mark.parametrize("packet", ["syn", "syn_ack"])
 def test_what_got_through_was_not_dropped(packet: str) -> None:
     """Whatever the evaluation says, the flow stays as the packets say."""
