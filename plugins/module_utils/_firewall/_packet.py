@@ -80,6 +80,7 @@ class Tracking:
         self.direction = direction  # original | reply
         self.mark: int | None = 0
         self.zone = 0
+        self.template = False  # whether it only says how conntrack is to track the packet, as the kernel's templates do
         self.source_translated: bool | None = False  # IPS_SRC_NAT
         self.destination_translated: bool | None = False  # IPS_DST_NAT
         self.source_bound = self.destination_bound = False  # whether NAT has made up its mind, be it to change nothing
@@ -187,6 +188,12 @@ class Packet:
             if port is not None:
                 self.transport.put(at, struct.pack("!H", port))
         self.generation += 1
+
+    def put_in_zone(self, zone: int) -> None:
+        """Give it a template for conntrack, where it has neither been tracked nor been given one: it is new then, until it is tracked."""
+        self.zone, self.tracking = zone, Tracking("new", "original")
+        self.tracking.zone, self.tracking.template = zone, True
+        self.changed(f"set ct zone {zone}")
 
     def changed(self, what: str) -> None:
         """A rule changed it: keep what in words, for people."""

@@ -233,7 +233,7 @@ class Walk:
     # -- conntrack and NAT
 
     def _track(self) -> Outcome:
-        if self._packet.tracking is None:
+        if self._packet.tracking is None or self._packet.tracking.template:
             if self._packet.state != "new" and self._packet.ends != self._asked:
                 raise UnsupportedError("rules give it other ends before conntrack sees it: what connection it then belongs to is not known")
             self._packet.tracking = self._tracking()

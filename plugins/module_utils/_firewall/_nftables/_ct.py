@@ -109,8 +109,8 @@ class ConnectionSet(Expression):
                 zone = sure_number(at.registers.get(self.source, 2))
                 if zone is None:
                     raise UnsupportedError("a rule puts it into a connection tracking zone that cannot be known")
-                packet.zone = zone
-                at.changed(f"set ct zone {zone}")
+                packet.put_in_zone(zone)
+                at.told.append(f"set ct zone {zone}")
             return None
         tracking = at.tracking
         if tracking is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation
+from ..._evaluation import Evaluation, UnsupportedError
 from ..._packet import Packet, Tracking
 from .._condition import Place, number, value_and_mask
 from .._syntax import Clause
@@ -111,7 +111,22 @@ def _hash_mark(clause: Clause, place: Place) -> Target:
 def _ct(clause: Clause, place: Place) -> Target:
     if clause.name == "NOTRACK" or clause.get("notrack"):
         return _untrack
-    return lambda packet, evaluation, hook: CONTINUE
+    option = clause.get("zone") or clause.get("zone-orig") or clause.get("zone-reply")
+    if option is None:
+        return lambda packet, evaluation, hook: _give_zone(packet, 0)
+    if option.value == "mark":
+        return lambda packet, evaluation, hook: _give_zone(packet, packet.mark)
+    zone = number(option.value, 0xFFFF)
+    return lambda packet, evaluation, hook: _give_zone(packet, zone)
+
+
+def _give_zone(packet: Packet, zone: int | None) -> Done:
+    if packet.tracking is not None:
+        return CONTINUE
+    if zone is None:
+        raise UnsupportedError("CT puts it into the zone of its mark, which is not known")
+    packet.put_in_zone(zone & 0xFFFF)
+    return "continue", packet.changes[-1]
 
 
 def _untrack(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
