@@ -76,7 +76,7 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
     with Netlink(NETLINK_ROUTE) as netlink:
         if re.search(r"^\*\w+\s*$", text, re.MULTILINE):
             iptables = xtables.from_text(_by_family(text))
-            ruleset = Ruleset(iptables.base_chains(), list(iptables.absent), iptables.tracks_marks, iptables.translates)
+            ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates)
             return judge(questions, LiveFacts(netlink, sets(run)), ruleset, Teller(None))
         facts = LiveFacts(netlink, sets(run))
         links = {link.name: link for link in facts.links()}
@@ -132,9 +132,9 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
             json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ObserveError(f"the ruleset begins as JSON does and is none: {error}") from error
-    code, _output, error = run(["nft", *json_flag, "-f", "-"], text)
+    code, _output, complaint = run(["nft", *json_flag, "-f", "-"], text)
     if code:
-        raise ObserveError(f"nft does not load the ruleset: {' '.join(error.split())[:300]}")
+        raise ObserveError(f"nft does not load the ruleset: {' '.join(complaint.split())[:300]}")
     chains: list[BaseChain] = []
     tables = nftables.read({link.index: link for link in links})
     chains += tables.base_chains(lambda *_place: None)
