@@ -166,12 +166,31 @@ verdicts:
       type: dict
       returned: when a rule changed it, else null
       contains:
-        source: {description: Its source address., type: str, returned: always}
-        source_port: {description: Its source port., type: int, returned: always}
-        destination: {description: Its destination address., type: str, returned: always}
-        port: {description: Its destination port., type: int, returned: always}
-        mark: {description: Its mark., type: int, returned: always}
-        changes: {description: What the rules did to it, in their order., type: list, elements: str, returned: always}
+        source:
+          description: Its source address.
+          type: str
+          returned: always
+        source_port:
+          description: Its source port.
+          type: int
+          returned: always
+        destination:
+          description: Its destination address.
+          type: str
+          returned: always
+        port:
+          description: Its destination port.
+          type: int
+          returned: always
+        mark:
+          description: Its mark.
+          type: int
+          returned: always
+        changes:
+          description: What the rules did to it, in their order.
+          type: list
+          elements: str
+          returned: always
     rule:
       description:
         - The rule that decided. For V(accept) the last one that accepted the packet.
@@ -190,15 +209,42 @@ verdicts:
         origin: {file: /etc/nftables.conf, line: 9}
         packets: 3
       contains:
-        family: {description: The family of its table., type: str, returned: always}
-        table: {description: Its table., type: str, returned: always}
-        chain: {description: Its chain., type: str, returned: always}
-        handle: {description: Its handle in nf_tables; null for legacy iptables., type: int, returned: always}
-        number: {description: Its number in the chain, from 1., type: int, returned: always}
-        text: {description: The rule as people write it., type: str, returned: always}
-        manager: {description: "The program that made it: firewalld, ufw, docker, nftables and others.", type: str, returned: always}
-        origin: {description: Where its manager keeps it. Null where that was not found., type: dict, returned: always}
-        packets: {description: How many packets it counted. Null for a rule without a counter., type: int, returned: always}
+        family:
+          description: The family of its table.
+          type: str
+          returned: always
+        table:
+          description: Its table.
+          type: str
+          returned: always
+        chain:
+          description: Its chain.
+          type: str
+          returned: always
+        handle:
+          description: Its handle in nf_tables; null for legacy iptables.
+          type: int
+          returned: always
+        number:
+          description: Its number in the chain, from 1.
+          type: int
+          returned: always
+        text:
+          description: The rule as people write it.
+          type: str
+          returned: always
+        manager:
+          description: "The program that made it: firewalld, ufw, docker, nftables and others."
+          type: str
+          returned: always
+        origin:
+          description: Where its manager keeps it. Null where that was not found.
+          type: dict
+          returned: always
+        packets:
+          description: How many packets it counted. Null for a rule without a counter.
+          type: int
+          returned: always
     change:
       description: How to let the packet through, in the words of the program that made the rule.
       type: dict
@@ -214,9 +260,18 @@ verdicts:
       elements: dict
       returned: always
       contains:
-        chain: {description: "Its C(family), C(table), C(chain), C(hook) and C(priority).", type: dict, returned: always}
-        rule: {description: Like RV(verdicts[].rule). Null for the policy of the chain., type: dict, returned: always}
-        matched: {description: Whether it matched. Null where that could not be known., type: bool, returned: always}
+        chain:
+          description: "Its C(family), C(table), C(chain), C(hook) and C(priority)."
+          type: dict
+          returned: always
+        rule:
+          description: Like RV(verdicts[].rule). Null for the policy of the chain.
+          type: dict
+          returned: always
+        matched:
+          description: Whether it matched. Null where that could not be known.
+          type: bool
+          returned: always
         parts:
           description:
             - Its conditions, each with C(text), C(matched), and C(seen), what the packet has instead. C(matched) is null for those that
@@ -224,7 +279,10 @@ verdicts:
           type: list
           elements: dict
           returned: always
-        effect: {description: What it did. Null when the packet went on to the next rule., type: str, returned: always}
+        effect:
+          description: What it did. Null when the packet went on to the next rule.
+          type: str
+          returned: always
     passed:
       description: How many rules did not match and are not told in RV(verdicts[].path).
       type: int

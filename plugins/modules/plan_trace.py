@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Reads what M(threeway.handshake.plan) and M(threeway.handshake.vantage) left in the report directory, finds the handshakes that did not
     complete, and writes a work order for the phases that trace them for each of their hosts into the report directory.
-    The role P(threeway.handshake.diagnose#role) calls it when its option O(threeway.handshake.diagnose#role:diagnose_trace) asks for it.
+    The role P(threeway.handshake.diagnose#role) calls it when its option
+    O(threeway.handshake.diagnose#role:main:diagnose_trace) asks for it.
   - At most 32 pairs of addresses are traced on a host.
   - Runs on the controller, and once for a play.
 author:

@@ -21,7 +21,7 @@ def shrink(answer: dict[str, Any]) -> dict[str, Any]:
         best = _differs(worker, case)
         if best is None:  # it takes the packets before it
             return answer
-        size = max(sum(1 for _ in _lines(case)) // 2, 1)
+        size = max(sum(1 for _turn in _lines(case)) // 2, 1)
         while size:
             at, lines = 0, list(_lines(case))
             while at < len(lines):

@@ -81,9 +81,9 @@ def dump(fleet: SystemdFleet) -> str:
     return fleet.run(HOST, ["sh", "-c", DUMP]).stdout
 
 
-def play(fleet: SystemdFleet, name: str, *tasks: str, timeout: float = 60, saves: dict[str, Any] = SAVES) -> str:
+def play(fleet: SystemdFleet, name: str, *tasks: str, timeout: float = 60, saves: dict[str, Any] | None = None) -> str:
     """A play that arms a transaction and goes on with these tasks; its file."""
-    tasks = (ARM.format(name=name, timeout=timeout, saves=json.dumps(saves)), *tasks)
+    tasks = (ARM.format(name=name, timeout=timeout, saves=json.dumps(saves or SAVES)), *tasks)
     text = f"- hosts: {HOST}\n  gather_facts: false\n  tasks:\n" + "".join(f"    {task}" for task in tasks)
     (fleet.directory / f"{name}.yml").write_text(text)
     return f"{name}.yml"

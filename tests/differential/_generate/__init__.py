@@ -37,4 +37,4 @@ def case(seed: str, packets: int, uids: tuple[int, ...]) -> Case:
         else:
             more, remembers = _xtables.tables(dice, tool, lucky)
         loads, stateful = loads + more, stateful or remembers
-    return Case(seed, tuple(loads), tuple(_packets.packet(dice, uids) for _ in range(packets)), stateful, lucky)
+    return Case(seed, tuple(loads), tuple(_packets.packet(dice, uids) for _turn in range(packets)), stateful, lucky)

@@ -82,5 +82,5 @@ class _Table:
 
     def _chain(self, name: str, head: str, place: Place, rules: int) -> str:
         lines = [f"    {head}"] if head else []
-        lines += [f"    {self.rules.rule(place)}" for _ in range(rules)]
+        lines += [f"    {self.rules.rule(place)}" for _turn in range(rules)]
         return "\n".join([f"  chain {name} {{", *lines, "  }"])

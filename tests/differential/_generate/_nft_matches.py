@@ -25,10 +25,10 @@ class Matches:
         dice = self._dice
         weighted: list[tuple[float, Callable[[], str]]] = [
             (5, lambda: self._address(version)),
-            (6, lambda: self._port()),
-            (2, lambda: self._flags()),
-            (1, lambda: self._tcp_option()),
-            (1, lambda: self._tcp_field()),
+            (6, self._port),
+            (2, self._flags),
+            (1, self._tcp_option),
+            (1, self._tcp_field),
             (2, lambda: self._protocol(version)),
             (2, lambda: self._mark("meta mark")),
             (1.5, lambda: self._header(version)),
@@ -43,11 +43,11 @@ class Matches:
         if hook in _OIF_HOOKS:
             weighted.append((2, lambda: self._interface("oif")))
         if self._family in ("ip", "ip6", "inet"):
-            weighted += [(3, lambda: self._state()), (1, lambda: self._connection(version)), (0.7, lambda: self._mark("ct mark"))]
+            weighted += [(3, self._state), (1, lambda: self._connection(version)), (0.7, lambda: self._mark("ct mark"))]
             if hook in ("prerouting", "input", "output", "postrouting", "forward"):
                 weighted.append((1, lambda: self._fib(hook or "")))
             if hook in ("output", "postrouting", "input"):
-                weighted.append((1 if hook != "input" else 0.1, lambda: self._owner()))
+                weighted.append((1 if hook != "input" else 0.1, self._owner))
             if hook in ("output", "forward", "postrouting") and self._family != "inet":
                 weighted.append((0.3, lambda: self._route(version)))
         if self._family in ("bridge", "netdev") or hook in ("prerouting", "input"):
@@ -68,7 +68,7 @@ class Matches:
         known = self._sets.setdefault(f"{kind} {interval}", [])
         if known and dice.chance(0.4):
             return dice.choice(known)
-        values = ", ".join([*dict.fromkeys(make() for _ in range(dice.randint(0, 6))), *(["*"] * dice.chance(0.05))])
+        values = ", ".join([*dict.fromkeys(make() for _turn in range(dice.randint(0, 6))), *(["*"] * dice.chance(0.05))])
         flags = ["interval"] * interval + ["timeout"] * dice.chance(0.15)
         body = [f"type {kind};", f"flags {','.join(flags)};" if flags else "", "auto-merge;" if interval else ""]
         name = "@" + self._declare("set", " ".join([*body, f"elements = {{ {values} }}" if values else ""]))
@@ -85,7 +85,7 @@ class Matches:
                 (4, lambda: self._not() + dice.address(version)),
                 (4, lambda: self._not() + dice.prefix(version)),
                 (2, lambda: self._not() + dice.address_range(version)),
-                (2, lambda: self._not() + self._anonymous([dice.address(version) for _ in range(dice.randint(1, 5))])),
+                (2, lambda: self._not() + self._anonymous([dice.address(version) for _turn in range(dice.randint(1, 5))])),
                 (1, lambda: self._not() + self._anonymous([dice.prefix(version)])),
                 (2, lambda: self._not() + self._named(kind, lambda: dice.address(version), interval=False)),
                 (2, lambda: self._not() + self._named(kind, lambda: dice.prefix(version), interval=True)),
@@ -112,7 +112,7 @@ class Matches:
                 (5, lambda: self._not() + str(port())),
                 (2, lambda: self._not() + interval()),
                 (1, lambda: f"{dice.pick('<', '>', '<=', '>=')} {port()}"),
-                (3, lambda: self._not() + self._anonymous([str(dice.any_port()) for _ in range(dice.randint(1, 5))])),
+                (3, lambda: self._not() + self._anonymous([str(dice.any_port()) for _turn in range(dice.randint(1, 5))])),
                 (1, lambda: self._not() + self._anonymous(self._apart([str(port()), interval()]))),
                 (1, lambda: self._not() + self._named("inet_service", lambda: str(dice.any_port()), interval=False)),
                 (1, lambda: self._not() + self._named("inet_service", interval, interval=True)),
@@ -227,8 +227,8 @@ class Matches:
             f'{which}name {self._not()}"{dice.choice(names)}"',
             f'{which}name {self._not()}"{dice.pick("eth*", "e*", "w*", "br*", "po*")}"',
             f"{which} {self._not()}{dice.choice(names)}",
-            f"{which}name {self._not()}{self._anonymous([f'{chr(34)}{dice.choice(names)}{chr(34)}' for _ in range(2)])}",
-            f"{which} {self._not()}{self._anonymous([dice.choice(names) for _ in range(2)])}",
+            f"{which}name {self._not()}{self._anonymous([f'{chr(34)}{dice.choice(names)}{chr(34)}' for _turn in range(2)])}",
+            f"{which} {self._not()}{self._anonymous([dice.choice(names) for _turn in range(2)])}",
             f"{which}group {self._not()}{dice.pick(0, 7)}",
             f"{which}type {self._not()}{dice.pick('ether', 'loopback')}",
         )
@@ -239,7 +239,7 @@ class Matches:
             f"{self._not()}{dice.mark()}",
             f"& {dice.pick(1, 0xF, 0xFF00)} {dice.pick('==', '!=')} {dice.pick(0, 1, 5, 0x100)}",
             f"{dice.pick('<', '>')} {dice.pick(2, 0x10)}",
-            f"{self._not()}{self._anonymous([str(dice.choice(MARKS)) for _ in range(3)])}",
+            f"{self._not()}{self._anonymous([str(dice.choice(MARKS)) for _turn in range(3)])}",
             f"{dice.pick(1, 5)}-{dice.pick(7, 0x10)}",
         )
 
@@ -247,7 +247,7 @@ class Matches:
         dice = self._dice
         return f"meta {'skgid' if self._lucky and dice.chance(0.3) else 'skuid'} " + dice.pick(
             f"{self._not()}{dice.choice(UIDS)}",
-            f"{self._not()}{self._anonymous([str(dice.choice(UIDS)) for _ in range(2)])}",
+            f"{self._not()}{self._anonymous([str(dice.choice(UIDS)) for _turn in range(2)])}",
             "< 1000",
             "> 0",
         )
@@ -325,7 +325,7 @@ class Matches:
             makers = [fields[field][1:] for field in chosen]
             return " . ".join(interval() if ranges else single() for single, interval in makers)
 
-        elements = [element() for _ in range(1 if ranges else dice.randint(1, 6))]
+        elements = [element() for _turn in range(1 if ranges else dice.randint(1, 6))]
         key = " . ".join(chosen)
         if dice.chance(0.5):
             return f"{key} {self._not()}{self._anonymous(elements)}"

@@ -42,7 +42,7 @@ class Rules:
         dice = self._dice
         version = {"ip": 4, "ip6": 6}.get(self._family) or (4 if dice.chance(0.6) else 6)
         count = dice.choices((0, 1, 2, 3), (0.08, 0.5, 0.32, 0.1))[0]
-        parts = _consistent([self._matches.match(place.hook, version) for _ in range(count)])
+        parts = _consistent([self._matches.match(place.hook, version) for _turn in range(count)])
         if place.kind == "nat":
             guard, end = self._nat(place, version)
             return " ".join([*parts, *guard, *([] if " map {" in end else ["counter"]), end])
@@ -53,7 +53,7 @@ class Rules:
             parts.append(self._dynamic(version))
         if self._lucky and dice.chance(0.2):
             parts.append(self._luck())
-        statements = [self._statement(place, version) for _ in range(dice.choices((0, 1, 2), (0.7, 0.25, 0.05))[0])]
+        statements = [self._statement(place, version) for _turn in range(dice.choices((0, 1, 2), (0.7, 0.25, 0.05))[0])]
         return " ".join([*parts, *statements, "counter", self._verdict(place, version)]).strip()
 
     # -- what ends a rule
@@ -98,7 +98,7 @@ class Rules:
         if self._family in ("ip", "ip6", "inet"):
             keys["ct state"] = lambda: dice.pick("new", "established", "invalid")
         key = dice.choice(list(keys))
-        entries = {keys[key](): dice.pick("accept", "drop", "continue", "return", f"jump {dice.choice(place.users)}") for _ in range(4)}
+        entries = {keys[key](): dice.pick("accept", "drop", "continue", "return", f"jump {dice.choice(place.users)}") for _turn in range(4)}
         elements = ", ".join(f"{value} : {verdict}" for value, verdict in entries.items())
         types = {
             "tcp dport": "inet_service",
@@ -151,13 +151,13 @@ class Rules:
         return dice.one_of(weighted)
 
     def _port_marks(self) -> str:
-        return ", ".join(f"{port} : {self._dice.mark()}" for port in {self._dice.port() for _ in range(3)})
+        return ", ".join(f"{port} : {self._dice.mark()}" for port in {self._dice.port() for _turn in range(3)})
 
     def _mark_map(self, version: int) -> str:
         """By address, from a map with a name, which at times has an answer for all else."""
         dice = self._dice
         interval = dice.chance(0.5)
-        keys = dict.fromkeys(dice.prefix(version) if interval else dice.address(version) for _ in range(1 if interval else 4))
+        keys = dict.fromkeys(dice.prefix(version) if interval else dice.address(version) for _turn in range(1 if interval else 4))
         entries = [f"{key} : {dice.mark()}" for key in keys] + [f"* : {dice.mark()}"] * dice.chance(0.3)
         flags = "flags interval; " if interval else ""
         name = self._declare("map", f"type {_address_type(version)} : mark; {flags}elements = {{ {', '.join(entries)} }}")
@@ -200,7 +200,7 @@ class Rules:
             if dice.chance(0.3):
                 return tcp[-1:], f"redirect to :{dice.port()}" if dice.chance(0.7) else "redirect"
             if dice.chance(0.15):
-                entries = ", ".join(f"{port} : {dice.address(version)}" for port in {dice.port() for _ in range(3)})
+                entries = ", ".join(f"{port} : {dice.address(version)}" for port in {dice.port() for _turn in range(3)})
                 return guard, f"dnat{family} to tcp dport map {{ {entries} }}"
             return tcp, f"dnat{family} to {_with_port(dice.address(version), dice, dice.port())}"
         if dice.chance(0.3) and place.hook == "postrouting":

@@ -54,12 +54,12 @@ class _Table:
         earlier: dict[str, str] = {}
         for user, hook in self._users.items():
             inner = tuple(name for name, where in earlier.items() if where == hook)
-            yield from (self._rule(user, hook, inner) for _ in range(dice.randint(0, 4)))
+            yield from (self._rule(user, hook, inner) for _turn in range(dice.randint(0, 4)))
             earlier[user] = hook
         for chain in _CHAINS[self._name]:
             users = tuple(name for name, where in self._users.items() if where == chain)
             yield from (
-                self._rule(chain, chain, users) for _ in range(dice.randint(90, 150) if dice.chance(0.02) else dice.pick(0, 1, 2, 3, 5))
+                self._rule(chain, chain, users) for _turn in range(dice.randint(90, 150) if dice.chance(0.02) else dice.pick(0, 1, 2, 3, 5))
             )
 
     def _rule(self, chain: str, hook: str, users: tuple[str, ...]) -> str:

@@ -29,7 +29,7 @@ class Conditions:
         dice = self._dice
         protocol = dice.choices(("-p tcp", "", "! -p udp", "-p udp", "! -p tcp", "-p all"), (0.75, 0.17, 0.03, 0.02, 0.01, 0.02))[0]
         count = dice.choices((0, 1, 2, 3), (0.1, 0.5, 0.3, 0.1))[0]
-        conditions = [protocol, *dict.fromkeys(self._one(table, hook, protocol == "-p tcp") for _ in range(count))]
+        conditions = [protocol, *dict.fromkeys(self._one(table, hook, protocol == "-p tcp") for _turn in range(count))]
         if self._lucky and dice.chance(0.2):
             conditions.append(self._luck())
         parts = [part for part in _once(conditions) if part]
@@ -43,9 +43,9 @@ class Conditions:
         dice, version = self._dice, self._version
         weighted: list[tuple[float, Callable[[], str]]] = [
             (4, lambda: f"{self._not()}{dice.pick('-s', '-d')} {dice.pick(dice.address(version), dice.prefix(version))}"),
-            (1, lambda: self._iprange()),
-            (2, lambda: self._set()),
-            (3, lambda: self._conntrack()),
+            (1, self._iprange),
+            (2, self._set),
+            (3, self._conntrack),
             (1, lambda: f"-m state {self._not()}--state {dice.pick('NEW', 'ESTABLISHED', 'RELATED,ESTABLISHED', 'INVALID', 'UNTRACKED')}"),
             (1.2, lambda: self._addrtype(hook)),
             (1.5, lambda: f"-m mark {self._not()}--mark {hex(dice.mark())}{dice.pick('', '/0xf', '/0xff00')}"),
@@ -53,7 +53,7 @@ class Conditions:
             (0.5, lambda: '-m comment --comment "a comment"'),
             (0.6, lambda: f"-m length {self._not()}--length {dice.pick('40', '60', '40:60', '0:59', '64:1500')}"),
             (0.5, lambda: f"-m pkttype {self._not()}--pkt-type {dice.pick('unicast', 'broadcast', 'multicast')}"),
-            (0.7, lambda: self._hops()),
+            (0.7, self._hops),
             (0.6, lambda: f"-m dscp {self._not()}--dscp {dice.pick('0', '4', '10', '46')}"),
             (0.4, lambda: f"-m tos {self._not()}--tos {dice.pick('0x10', '0x10/0x1f', '0xb8/0xff')}"),
             (0.3, lambda: f"-m time {dice.pick('--timestart 00:00 --timestop 23:59:59', '--weekdays Mon,Tue', '--datestart 2020-01-01')}"),
@@ -64,8 +64,8 @@ class Conditions:
         if tcp:
             weighted += [
                 (5, lambda: f"{self._not()}{dice.pick('--dport', '--dport', '--dport', '--sport')} {self._ports()}"),
-                (2, lambda: self._multiport()),
-                (1, lambda: self._flags()),
+                (2, self._multiport),
+                (1, self._flags),
                 (0.5, lambda: f"{self._not()}--tcp-option {dice.pick(2, 3, 4, 8)}"),
                 (0.6, lambda: f"-m tcpmss {self._not()}--mss {dice.pick('1460', '536', '1000:1460', '1:500')}"),
                 (0.3, lambda: f"-m ecn {self._not()}{dice.pick('--ecn-tcp-cwr', '--ecn-tcp-ece', '--ecn-ip-ect 0', '--ecn-ip-ect 2')}"),
@@ -77,7 +77,7 @@ class Conditions:
         if hook in _OUT:
             weighted.append((2, lambda: f"{self._not()}-o {dice.pick(*IP_INTERFACES, 'e+', 'eth+', 'w+', 'br+')}"))
         if hook in ("OUTPUT", "POSTROUTING"):
-            weighted.append((1, lambda: self._owner()))
+            weighted.append((1, self._owner))
         if hook in ("PREROUTING", "INPUT", "FORWARD"):
             weighted.append((0.5 if self._lucky else 0, lambda: f"-m mac {self._not()}--mac-source 02:00:00:00:00:2{dice.pick(0, 1, 2)}"))
             weighted.append((0.4, lambda: f"-m devgroup {self._not()}--src-group {dice.pick('0x7', '0x0')}"))
@@ -93,7 +93,7 @@ class Conditions:
 
     def _multiport(self) -> str:
         dice = self._dice
-        ports = [str(dice.any_port()) for _ in range(dice.randint(1, 5))]
+        ports = [str(dice.any_port()) for _turn in range(dice.randint(1, 5))]
         if dice.chance(0.3):
             ports.append("{}:{}".format(*dice.port_range()))
         return f"-m multiport {self._not()}{dice.pick('--dports', '--dports', '--sports', '--ports')} {','.join(dict.fromkeys(ports))}"
@@ -124,7 +124,7 @@ class Conditions:
         if not self._sets or dice.chance(0.7):
             self._new_set()
         name = dice.choice(list(self._sets))
-        directions = ",".join(dice.pick("src", "dst") for _ in range(self._directions[name]))
+        directions = ",".join(dice.pick("src", "dst") for _turn in range(self._directions[name]))
         return f"-m set {self._not()}--match-set {name} {directions}"
 
     def set_target(self) -> str:
@@ -134,7 +134,7 @@ class Conditions:
         if not self._sets:
             self._new_set()
         name = dice.choice(list(self._sets))
-        directions = ",".join(dice.pick("src", "dst") for _ in range(self._directions[name]))
+        directions = ",".join(dice.pick("src", "dst") for _turn in range(self._directions[name]))
         return f"SET --{dice.pick('add', 'del')}-set {name} {directions}"
 
     def _new_set(self) -> None:
@@ -156,7 +156,7 @@ class Conditions:
         options = {"bitmap:port": "range 1-65535", "bitmap:ip": "range 10.0.0.0/24"}.get(
             kind, f"family {'inet' if version == 4 else 'inet6'}"
         )
-        members = {kinds[kind][1]() for _ in range(dice.randint(0, 6))}
+        members = {kinds[kind][1]() for _turn in range(dice.randint(0, 6))}
         commands = [f"create {name} {kind} {options}{dice.pick('', '', ' timeout 300') if kind.startswith('hash') else ''}"]
         commands += [f"add {name} {member} -exist" for member in sorted(members)]
         self._sets[name], self._directions[name] = "\n".join(commands) + "\n", kinds[kind][0]

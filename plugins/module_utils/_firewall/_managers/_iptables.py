@@ -37,8 +37,8 @@ _MODULES_OF_PROTOCOLS = ("tcp", "udp", "icmp", "icmp6", "icmpv6")
 
 
 class Iptables:
-    def __init__(self, here: bool, files: t.Mapping[str, t.Sequence[str]] = FILES) -> None:
-        self._files = files if here else {}
+    def __init__(self, here: bool, files: t.Mapping[str, t.Sequence[str]] | None = None) -> None:
+        self._files = (FILES if files is None else files) if here else {}
 
     def origin(self, reference: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
         """{file, line, because}: where the rule is kept, or null and why that was not found. None for a saved ruleset."""

@@ -75,9 +75,9 @@ class Scene(Rootless):
         answer: dict[str, Any] = json.loads(output) if output else {"killed": True}
         return answer
 
-    def arm(self, transaction: str = "t1", timeout: float = 30.0, saves: dict[str, Any] = SAVES, kill_at: int = 0) -> dict[str, Any]:
+    def arm(self, transaction: str = "t1", timeout: float = 30.0, saves: dict[str, Any] | None = None, kill_at: int = 0) -> dict[str, Any]:
         """Arm a transaction."""
-        return self.step("arm", transaction, timeout, saves, kill_at=kill_at)
+        return self.step("arm", transaction, timeout, SAVES if saves is None else saves, kill_at=kill_at)
 
     def steps(self, transaction: str = "t1") -> list[str]:
         """The steps in a transaction's journal."""
