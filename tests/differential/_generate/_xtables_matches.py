@@ -82,7 +82,7 @@ class Conditions:
             weighted.append((0.5 if self._lucky else 0, lambda: f"-m mac {self._not()}--mac-source 02:00:00:00:00:2{dice.pick(0, 1, 2)}"))
             weighted.append((0.4, lambda: f"-m devgroup {self._not()}--src-group {dice.pick('0x7', '0x0')}"))
         if hook == "PREROUTING" and table in ("raw", "mangle"):
-            weighted.append((0.2, lambda: f"-m rpfilter {dice.pick('', '--invert', '--loose')}".rstrip()))
+            weighted.append((0.2, lambda: f"-m rpfilter{dice.pick('', ' --invert', ' --loose')}"))
         return dice.one_of(weighted)
 
     # -- transport
