@@ -70,7 +70,7 @@ class Traces:
             code = struct.unpack("!I", _attributes(fields[VERDICT])[1])[0]
         rule = dict(zip(("family", "table", "chain"), place, strict=True))
         if kind == 3 and code in (0, 1):
-            number, text = self._places[*place, struct.unpack("!Q", fields[HANDLE])[0]]
+            number, text = self._places[(*place, struct.unpack("!Q", fields[HANDLE])[0])]
             text = text.lower()
             effect = next((name for name in EFFECTS if name in text), "other")
             packet["rule"] = {**rule, "number": number, "effect": effect}
@@ -89,7 +89,7 @@ def _places() -> dict[tuple[str, str, str, int], tuple[int, str]]:
         if rule := entry.get("rule"):
             chain = (rule["family"], rule["table"], rule["chain"])
             counts[chain] = counts.get(chain, 0) + 1
-            places[*chain, rule["handle"]] = (counts[chain], json.dumps(rule["expr"]))
+            places[(*chain, rule["handle"])] = (counts[chain], json.dumps(rule["expr"]))
     return places
 
 
