@@ -49,14 +49,44 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One idempotent change on a host: a module by its full name with its arguments, and the same for a shell of that host."""
+
+    module: str
+    arguments: dict[str, object]
+    command: str
+
+
+@dataclass(frozen=True)
+class Saves:
+    """What the guard must save before the steps of a fix are taken, as option ``saves`` of module guard has it."""
+
+    sysctls: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    firewall: bool = False
+    routes: bool = False
+    neighbours: bool = False
+
+
+@dataclass(frozen=True)
 class Fix:
-    """A way to mend a cause. ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known."""
+    """A way to mend a cause. Without ``steps`` it is for people only.
+
+    ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known; ``undo`` takes them back.
+    ``check`` says how to see that it worked.
+    """
 
     kind: str
     host: str
     summary: str
     risk: str = "low"
     commands: tuple[str, ...] = ()
+    why: str = ""
+    steps: tuple[Step, ...] = ()
+    saves: Saves | None = None
+    undo: tuple[str, ...] = ()
+    check: str = ""
 
 
 @dataclass(frozen=True)

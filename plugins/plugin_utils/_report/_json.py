@@ -16,6 +16,7 @@ code title host role recorded why certainty evidence against detail fix
 attempt attempts connected errors connect_ms outcome errno elapsed_ms late_ms local_port
 timeline t_ms packet label from transmission seen lost interface direction
 vantages clock not_observed ok degraded broken undetermined kind observation risk
+commands steps module arguments command saves undo check
 """
 _RANK = {name: rank for rank, name in enumerate(_READING_ORDER.split())}
 
