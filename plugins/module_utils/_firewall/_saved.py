@@ -10,13 +10,13 @@ The child's own questions about routes and addresses go through a netlink socket
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
 import struct
 import typing as t
 
+from .._apart import in_namespace
 from .._errors import ObserveError
 from .._netlink import NETLINK_ROUTE, Netlink, NetlinkError, attribute
 from ._facts import LiveFacts
@@ -28,7 +28,6 @@ from ._ruleset import BaseChain, Ruleset
 from ._verdicts import Answer, Run, Teller, judge
 from ._xtables import _read as xtables
 
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 RTM_NEWLINK, NLM_F_CREATE = 16, 0x400
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, NLA_F_NESTED = 3, 18, 1, 0x8000
 MOST_BYTES = 64 << 20
@@ -79,12 +78,23 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
             ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates)
             return judge(questions, LiveFacts(netlink, sets(run)), ruleset, Teller(None))
         facts = LiveFacts(netlink, sets(run))
-        links = {link.name: link for link in facts.links()}
-        spare = max(link.index for link in links.values()) + 1000
-        missing = [name for name in _named(text) if name not in links]
-        named = {name: Link(spare + number, name) for number, name in enumerate(missing)}
-        wanted = [links.get(name) or named[name] for name in _named(text)]
-        return _in_namespace(lambda: _judge_loaded(questions, run, text, wanted, SavedFacts(netlink, sets(run), named)))
+        links, named = _links(text, facts)
+        return in_namespace("load the ruleset", lambda: _judge_loaded(questions, run, text, links, SavedFacts(netlink, sets(run), named)))
+
+
+def listed(run: Run, text: str) -> str:
+    """A ruleset in nft's language as `nft --stateless --terse list ruleset` writes it once it is loaded. Raises ObserveError."""
+    with Netlink(NETLINK_ROUTE) as netlink:
+        links, _named_only = _links(text, LiveFacts(netlink, sets(run)))
+
+    def work() -> Answer:
+        _load(run, text, links)
+        code, output, complaint = run(["nft", "--stateless", "--terse", "list", "ruleset"])
+        if code:
+            raise ObserveError(f"nft does not list the ruleset: {' '.join(complaint.split())[:300]}")
+        return {"text": output}
+
+    return str(in_namespace("load the ruleset", work)["text"])
 
 
 def _read_file(path: str) -> str:
@@ -121,8 +131,17 @@ def _named(text: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name and name != "lo" and len(name) < 16]
 
 
-def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t.Sequence[Link], facts: SavedFacts) -> Answer:
-    """In the new namespace: load, read back, evaluate."""
+def _links(text: str, facts: LiveFacts) -> tuple[list[Link], dict[str, Link]]:
+    """The links that must exist for the ruleset to be loaded, and those of them that this host does not have."""
+    links = {link.name: link for link in facts.links()}
+    spare = max(link.index for link in links.values()) + 1000
+    missing = [name for name in _named(text) if name not in links]
+    named = {name: Link(spare + number, name) for number, name in enumerate(missing)}
+    return [links.get(name) or named[name] for name in _named(text)], named
+
+
+def _load(run: Run, text: str, links: t.Sequence[Link]) -> None:
+    """In the new namespace."""
     with Netlink(NETLINK_ROUTE) as netlink:
         for link in links:
             _make(netlink, link)
@@ -135,6 +154,11 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
     code, _output, complaint = run(["nft", *json_flag, "-f", "-"], text)
     if code:
         raise ObserveError(f"nft does not load the ruleset: {' '.join(complaint.split())[:300]}")
+
+
+def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t.Sequence[Link], facts: SavedFacts) -> Answer:
+    """In the new namespace: load, read back, evaluate."""
+    _load(run, text, links)
     chains: list[BaseChain] = []
     tables = nftables.read({link.index: link for link in links})
     chains += tables.base_chains(lambda *_place: None)
@@ -152,50 +176,3 @@ def _make(netlink: Netlink, link: Link) -> None:
         except NetlinkError as error:
             refusal = error
     raise ObserveError(f"an interface {link.name}, which the ruleset names, cannot be made to load it: {refusal}")
-
-
-def _in_namespace(work: t.Callable[[], Answer]) -> Answer:
-    """What `work` returns in a child process with a network namespace of its own; an ObserveError comes back as one."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        status = 1
-        try:
-            _told(writer, work)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, encoding="utf-8") as file:
-        said = file.read()
-    os.waitpid(child, 0)
-    if not said:
-        raise ObserveError("the process that was to load the ruleset ended without a word")
-    answer: Answer = json.loads(said)
-    if "refused" in answer:
-        raise ObserveError(answer["refused"])
-    return answer
-
-
-def _told(writer: int, work: t.Callable[[], Answer]) -> None:
-    try:
-        _leave_namespace()
-        answer = work()
-    except ObserveError as error:
-        answer = {"refused": str(error)}
-    except Exception as error:  # must reach the parent as words
-        answer = {"refused": f"the ruleset cannot be evaluated: {type(error).__name__}: {error}"}
-    with os.fdopen(writer, "w", encoding="utf-8") as file:
-        json.dump(answer, file)
-
-
-def _leave_namespace() -> None:
-    """unshare(2): with a user namespace first, where there is no CAP_SYS_ADMIN."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET):
-        if libc.unshare(flags) == 0:
-            return
-    raise ObserveError(
-        f"no network namespace can be made to load the ruleset ({os.strerror(ctypes.get_errno())}): it takes root, run with become"
-    )
