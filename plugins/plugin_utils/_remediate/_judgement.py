@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Did it help, and did it harm? The report before a batch of changes against the report behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
+
+Json = Mapping[str, Any]
+_LEGS = ("syn", "syn_ack", "ack")
+_WORKING = ("ok", "degraded")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Of all changes of one host, which are one transaction. ``helped``: the keys of the fixes that did what they were for."""
+
+    keep: bool
+    why: str
+    helped: tuple[str, ...] = ()
+
+
+def judge(before: Json, after: Json, changed: Mapping[str, Sequence[Mending]], failed: Mapping[str, str]) -> dict[str, Judgement]:
+    """Whether to keep what was changed, per host. ``failed``: hosts on which the change was not completed, and why.
+
+    All of the batch is undone where some flow that worked is broken now: which change broke it is not known.
+    """
+    flows_before, flows_after = _by_id(before), _by_id(after)
+    harmed = [sentence for flow in flows_before if (sentence := harm(flows_before[flow], flows_after.get(flow)))]
+    judged = {}
+    for host, several in changed.items():
+        wanted = {each.key: [failure(each, flows_before[flow], flows_after[flow]) for flow in each.flows] for each in several}
+        helped = tuple(key for key, answers in wanted.items() if not any(answers))
+        failing = [sentence for answers in wanted.values() for sentence in answers if sentence]
+        if host in failed:
+            judged[host] = Judgement(False, failed[host])
+        elif harmed:
+            judged[host] = Judgement(False, "; ".join(harmed[:3]))
+        elif failing:
+            judged[host] = Judgement(False, "; ".join(failing[:3]), helped)
+        else:
+            judged[host] = Judgement(True, "; ".join(_success(flows_after[flow]) for each in several for flow in each.flows[:3]), helped)
+    return judged
+
+
+def harm(before: Json, after: Json | None) -> str | None:
+    """That a flow worked before and does not now."""
+    if before["status"] not in _WORKING or (after is not None and after["status"] in _WORKING):
+        return None
+    now = "cannot be judged" if after is None or after["status"] == "undetermined" else "is broken"
+    return f"{named(before)} worked before and {now}"
+
+
+def failure(mending: Mending, before: Json, after: Json) -> str | None:
+    """Why a fix did not do for a flow what it was made for; None if it did.
+
+    It did if the flow works, or comes further than before, so that another cause shows that this one had hidden.
+    """
+    if after["status"] == "ok" or (after["status"] == "degraded" and before["status"] != "degraded"):
+        return None
+    if after["status"] == "undetermined":
+        return f"{named(after)} cannot be judged any more"
+    causes = [(cause["code"], cause["host"]) for cause in after["causes"]]
+    if (mending.code, mending.host) in causes[:1] or not causes:
+        return f"{named(after)} is {after['status']} as before ({mending.code} at {mending.host})"
+    if _reached(after) < _reached(before):
+        return f"{named(after)} does not come as far as before: {after['causes'][0]['summary']}"
+    return None
+
+
+def named(flow: Json) -> str:
+    """``web-to-db (web1 -> db1)``"""
+    return f"{flow['name']} ({flow['client']} -> {flow['server'] or flow['address']}:{flow['port']})"
+
+
+def _success(after: Json) -> str:
+    if after["status"] in _WORKING:
+        return f"{named(after)} connects"
+    return f"{named(after)} comes further, to {after['causes'][0]['code']} at {after['causes'][0]['host']}"
+
+
+def _reached(flow: Json) -> tuple[int, int]:
+    """How far a handshake comes: its first packet that is lost, and where on that packet's way."""
+    leg = _LEGS.index(flow["leg"]) if flow["leg"] in _LEGS else -1
+    place = SEGMENTS.index(flow["segment"]) if flow["segment"] in SEGMENTS else -1
+    if flow["leg"] == "syn_ack":  # comes back the same way, but for what lies in between
+        place = -place
+    return leg, place
+
+
+def _by_id(report: Json) -> dict[str, Json]:
+    return {flow["id"]: flow for flow in report["flows"]}

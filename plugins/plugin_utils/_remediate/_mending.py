@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a report asks to be mended: the fix of each flow's decisive cause, once for all the flows that want it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+BY_CERTAINTY = ("possible", "likely", "proven")
+MENDED = ("broken", "degraded")
+"""The statuses of flows that there is something to mend in."""
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mending:
+    """A fix, the cause that it is for, and the ids of the report's flows that want it. Without ``steps`` it is for people only."""
+
+    code: str
+    host: str
+    """Where the cause is; the change is made on ``where``."""
+    certainty: str
+    kind: str
+    where: str
+    summary: str
+    risk: str
+    flows: tuple[str, ...]
+    why: str = ""
+    commands: tuple[str, ...] = ()
+    steps: tuple[Json, ...] = ()
+    saves: Json | None = None
+    undo: tuple[str, ...] = ()
+    check: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same fix of the same cause, in each report of a run."""
+        wanted = [self.code, self.host, self.kind, self.where, list(self.steps) or self.summary]
+        return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `from_json` reads it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Mending:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+
+
+def mendings(report: Json) -> list[Mending]:
+    """The fixes of the decisive causes of broken and degraded flows, each once, in the report's order."""
+    found: dict[str, Mending] = {}
+    for flow in report["flows"]:
+        cause = flow["causes"][0] if flow["causes"] else None
+        if flow["status"] not in MENDED or cause is None or not cause["fix"]:
+            continue
+        wanted = _mending(flow["id"], cause, cause["fix"])
+        known = found.get(wanted.key)
+        found[wanted.key] = _merged(known, wanted) if known else wanted
+    return list(found.values())
+
+
+def merged_saves(several: Iterable[Json | None]) -> dict[str, Any]:
+    """What the guard has to save for several fixes of one host, as its option ``saves`` has it."""
+    together: dict[str, Any] = {}
+    for saves in several:
+        for kind, wanted in (saves or {}).items():
+            if isinstance(wanted, list | tuple):
+                together[kind] = list(dict.fromkeys([*together.get(kind, []), *wanted]))
+            else:
+                together[kind] = bool(wanted) or together.get(kind, False)
+    return {kind: wanted for kind, wanted in together.items() if wanted}
+
+
+def by_host(several: Iterable[Mending]) -> dict[str, list[Mending]]:
+    """The fixes by the host that they change."""
+    hosts: dict[str, list[Mending]] = {}
+    for mending in several:
+        hosts.setdefault(mending.where, []).append(mending)
+    return hosts
+
+
+def _mending(flow: str, cause: Json, fix: Json) -> Mending:
+    return Mending(
+        code=cause["code"],
+        host=cause["host"],
+        certainty=cause["certainty"],
+        kind=fix["kind"],
+        where=fix["host"],
+        summary=fix["summary"],
+        risk=fix["risk"],
+        flows=(flow,),
+        why=fix.get("why") or cause["summary"],
+        commands=_texts(fix.get("commands")),
+        steps=tuple(fix.get("steps") or ()),
+        saves=fix.get("saves"),
+        undo=_texts(fix.get("undo")),
+        check=fix.get("check") or "",
+    )
+
+
+def _merged(known: Mending, other: Mending) -> Mending:
+    """One fix that several flows want is as certain as the surest of them is."""
+    certainty = max(known.certainty, other.certainty, key=BY_CERTAINTY.index)
+    return replace(known, flows=(*known.flows, *(flow for flow in other.flows if flow not in known.flows)), certainty=certainty)
+
+
+def _texts(value: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(value or ())

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What may be mended without a person: kinds, risk, certainty, number of hosts, time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending
+
+BY_RISK = ("low", "disruptive")
+KINDS = ("conntrack", "connection", "firewall", "limit", "link", "neighbour", "network", "ports", "route", "service", "sysctl", "timeout")
+"""The kinds of fixes that may have steps; the others are advice."""
+ESCALATED_AFTER = 2
+"""A fix for the same cause of the same flow that did not hold so often is not tried again."""
+
+_SLACK = 1.5
+"""How much longer a diagnosis may take than the one before."""
+_CHANGE_SECONDS = 5.0
+"""For the change itself and for the connections that are made anew."""
+
+
+class PolicyError(ValueError):
+    """An option that cannot be; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The options of the role `remediate`, without its prefix. Times in seconds."""
+
+    allow: tuple[str, ...] = KINDS
+    max_risk: str = "low"
+    require: str = "proven"
+    max_hosts: int = 10
+    batch_hosts: int = 5
+    confirm_timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        for kind in self.allow:
+            if kind not in KINDS:
+                raise PolicyError(f"remediate_allow has {show(kind)}, which is no kind of fix: give some of {', '.join(KINDS)}.")
+        for name, choices in (("max_risk", BY_RISK), ("require", BY_CERTAINTY)):
+            if getattr(self, name) not in choices:
+                raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give one of {', '.join(choices)}.")
+        limits: dict[str, tuple[float, float]] = {"max_hosts": (0, 100_000), "batch_hosts": (1, 100_000), "confirm_timeout": (1, 86_400)}
+        for name, (least, most) in limits.items():
+            if not least <= getattr(self, name) <= most:
+                raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give a value from {least:g} to {most:g}.")
+
+    def too_short(self, diagnosis_seconds: float) -> str | None:
+        """Why nothing can be confirmed in time, where the diagnosis that must come first takes so long; None if it can."""
+        needed = math.ceil(diagnosis_seconds * _SLACK + _CHANGE_SECONDS)
+        if needed <= self.confirm_timeout:
+            return None
+        return (
+            f"remediate_confirm_timeout is {self.confirm_timeout:g} s, and a change is confirmed only after a diagnosis, "
+            f"the last of which took {diagnosis_seconds:.0f} s: set it to at least {needed}, use more forks, or mend fewer flows at a time"
+        )
+
+    def refusal(self, mending: Mending, managed: Collection[str]) -> str | None:
+        """Why a fix is not to be made, half a sentence; None if it may be. ``managed``: the hosts that this run reaches."""
+        if not mending.steps:
+            return "it is advice for people" if mending.risk == "advice" else "it can only be done by hand"
+        if mending.saves is None:
+            return "nothing says what would have to be saved first"
+        if mending.where not in managed:
+            return f"{mending.where} is not among the hosts of this run"
+        if mending.kind not in self.allow:
+            return f"remediate_allow does not have {mending.kind}"
+        if mending.risk not in BY_RISK[: BY_RISK.index(self.max_risk) + 1]:
+            return f"its risk is {mending.risk}, and remediate_max_risk is {self.max_risk}"
+        if mending.certainty not in BY_CERTAINTY[BY_CERTAINTY.index(self.require) :]:
+            return f"the cause is {mending.certainty}, and remediate_require is {self.require}"
+        return None
+
+
+def escalation(mending: Mending, not_held: Mapping[tuple[str, str, str], int]) -> str | None:
+    """Why a fix is left to people: it did not hold before. ``not_held``: how often, by flow id, code and host of the cause."""
+    times = max((not_held.get((flow, mending.code, mending.host), 0) for flow in mending.flows), default=0)
+    if times < ESCALATED_AFTER:
+        return None
+    return f"it was made {times} times and did not hold: find out what undoes it"
