@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Work in a network namespace of its own: rules can be loaded there and the kernel's defaults be seen, and this host's network stays as it is."""
+"""Work in a network namespace of its own: rules can be loaded there and the kernel's defaults be seen, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""One host's part in the flows as it should stay: `state` of docs/drift.md. The work of the phase `state` of a work order."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.threeway.handshake.plugins.module_utils import _resolve, _snapshot, _tcp
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+
+from . import _boot, _distil, _services
+from ._boot_firewalld import NETWORK_MANAGER
+
+Order = t.Mapping[str, t.Any]
+Run = t.Callable[..., t.Tuple[int, str, str]]
+Record = t.Dict[str, t.Any]
+
+
+def observe(order: Order, run: Run) -> Record:
+    """{"state", "absent"}; never raises for what cannot be observed: a part that is missing in the state is named in `absent`."""
+    resolved = _resolve.resolve([_resolve.Dial(**dial) for dial in order["dials"]])
+    targets = [(each.dial.source, _tcp.canonical(address[0]), each.dial.port) for each in resolved for _family, address in each.targets]
+    snapshot, absent = _snapshot.take(order, owners=True, run=run, destinations=list(dict.fromkeys(targets)))
+    state: Record = {"names": _names(resolved, absent)}
+    serves = "open" in order["phases"]
+    if serves and "listeners" in snapshot:
+        state["listeners"] = _distil.listeners(snapshot["listeners"], set(order["ports"]))
+    verdicts = (snapshot.get("firewall") or {}).get("verdicts")
+    if verdicts is not None:
+        state["firewall"] = _distil.verdicts(verdicts)
+    routes = snapshot.get("routes", [])
+    if "routes" in snapshot:
+        state["routes"] = _distil.routes(routes)
+    if "neighbours" in snapshot:
+        state["neighbours"] = _distil.neighbours(routes, snapshot["neighbours"])
+    interfaces = _distil.used_interfaces(routes)
+    if "sysctls" in snapshot:
+        state["sysctls"] = _sysctls(snapshot["sysctls"], interfaces)
+    try:
+        ports = _ports_of(order, snapshot, state.get("listeners", ()))
+        units = _services.read({*ports, *(order.get("services") or ()), *_services.FIREWALLS, NETWORK_MANAGER}, run)
+    except ObserveError as error:
+        absent.append({"what": "services and what a reboot would change", "why": str(error)})
+    else:
+        state["services"] = {
+            name: {"active": unit.active, "enabled": unit.enabled, **({"ports": sorted(ports[name])} if name in ports else {})}
+            for name, unit in sorted(units.items())
+            if name != NETWORK_MANAGER
+        }
+        state["reboot"], lacking = _boot.changes(_boot.Host(units, state.get("sysctls", {}), interfaces, verdicts or (), run))
+        absent += lacking
+    return {"state": state, "absent": [each for each in absent if each["what"] not in ("counters", "conntrack", "sockets", "ephemeral")]}
+
+
+def _names(resolved: t.Sequence[_resolve.Resolved], absent: list[dict[str, str]]) -> dict[str, list[str]]:
+    """What the names that are dialled mean here."""
+    found: dict[str, list[str]] = {}
+    for each in resolved:
+        addresses = sorted({_tcp.canonical(address[0]) for _family, address in each.targets})
+        if each.error:
+            absent.append({"what": f"name {each.dial.address}", "why": f"{each.error}: {each.message}"})
+        elif addresses != [each.dial.address]:
+            found[each.dial.address] = sorted({*found.get(each.dial.address, ()), *addresses})
+    return dict(sorted(found.items()))
+
+
+def _sysctls(values: t.Mapping[str, str], interfaces: t.Collection[str]) -> dict[str, str]:
+    """Those of the host, of `all`, and of the interfaces that the flows use: others come and go with containers."""
+    used = tuple(f"net.{family}.conf.{name}." for family in ("ipv4", "ipv6") for name in ("all", *interfaces))
+    return {name: value for name, value in sorted(values.items()) if ".conf." not in name or name.startswith(used)}
+
+
+def _ports_of(order: Order, snapshot: t.Mapping[str, t.Any], listeners: t.Iterable[Record]) -> dict[str, set[int]]:
+    """System units -> the ports of flows that they serve: those that listen, are declared, or should listen where nobody does."""
+    found: dict[str, set[int]] = {}
+    told = [(unit, int(port)) for port, unit in (order.get("units") or {}).items()]
+    told += [(each["unit"], each["port"]) for each in listeners if each.get("unit")]
+    told += [(each["unit"], each["port"]) for each in snapshot.get("units", ()) if each["how"] in ("declared", "text", "socket")]
+    for unit, port in told:
+        if "/" not in unit and "*" not in unit:
+            found.setdefault(unit, set()).add(port)
+    return found
