@@ -61,6 +61,7 @@ class Route:
     gateway: str | None = None
     source: str | None = None
     table: int | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class Unit:
     port: int
     unit: str
     how: str
+    load: str | None = None
     active: str | None = None
     sub: str | None = None
     result: str | None = None

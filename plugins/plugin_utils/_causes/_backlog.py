@@ -9,6 +9,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import describe
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Process
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._backlog import SOMAXCONN, unblocked, with_cookies
 
 
 def _listener_then(case: Case) -> list[Listener]:
@@ -54,7 +55,7 @@ def _accept_queue_full(case: Case) -> Finding | None:
             "process": process[0].name if process else None,
             "unit": process[0].unit if process else None,
         },
-        fix=_unblock(server, process[0] if process else None, listener, limit),
+        fix=unblocked(server, process[0] if process else None, listener, limit),
     )
 
 
@@ -73,30 +74,7 @@ def _who(process: Process | None) -> tuple[str, str]:
 
 def _limit(server: Host, listener: Listener) -> str:
     """Which of the two limits the queue: listen()'s backlog is cut to net.core.somaxconn."""
-    return "net.core.somaxconn" if server.sysctl("net.core.somaxconn") == listener.send_q else "the application's backlog"
-
-
-def _unblock(server: Host, process: Process | None, listener: Listener, limit: str) -> Fix:
-    if process and process.state in ("T", "t"):
-        return Fix(
-            "service",
-            server.name,
-            f"let {process.name} (pid {process.pid}) go on: kill -CONT {process.pid}, or restart {process.unit or 'it'}",
-            "disruptive",
-        )
-    if process and process.unit:
-        return Fix(
-            "service",
-            server.name,
-            f"restart {process.unit} on {server.name}; if it is only slow, raise {limit} (now {listener.send_q})",
-            "disruptive",
-        )
-    return Fix(
-        "application",
-        server.name,
-        f"find out why the application does not accept; if it is only slow, raise {limit} (now {listener.send_q})",
-        "advice",
-    )
+    return SOMAXCONN if server.sysctl(SOMAXCONN) == listener.send_q else "the application's backlog"
 
 
 def _syn_queue_full(case: Case) -> Finding | None:
@@ -121,10 +99,10 @@ def _syn_queue_full(case: Case) -> Finding | None:
             *([case.saw(server, "sysctl net.ipv4.tcp_syncookies", "0")] if cookies == 0 else []),
         ),
         detail={"half_open": half_open, "limit": listener.send_q},
-        fix=Fix(
-            "sysctl",
-            server.name,
+        fix=with_cookies(
+            server,
             "set net.ipv4.tcp_syncookies=1; raise the application's backlog and net.core.somaxconn; look for a SYN flood",
+            f"{half_open} connections are half-open, and the queue has room for {listener.send_q}",
         ),
     )
 
@@ -154,7 +132,11 @@ def _syn_backlog_reserved(case: Case) -> Finding | None:
             case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +0"),
             case.saw(server, "sysctl net.ipv4.tcp_max_syn_backlog", str(backlog)),
         ),
-        fix=Fix("sysctl", server.name, "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog"),
+        fix=with_cookies(
+            server,
+            "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog",
+            f"{half_open} connections are half-open, and net.ipv4.tcp_max_syn_backlog is {backlog}",
+        ),
     )
 
 
@@ -193,7 +175,7 @@ def _queue_near_limit(case: Case) -> Finding | None:
         "SYNs will be dropped",
         (case.saw(case.server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit},
-        fix=_unblock(case.server, (listener.processes or (None,))[0], listener, limit),
+        fix=unblocked(case.server, (listener.processes or (None,))[0], listener, limit),
     )
 
 

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ports import more_ports
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes import towards, without
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._timeouts import more_patience, more_retries
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
 
 _LOCAL = ("refused_locally",)
@@ -84,10 +87,8 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
             "used": entry.used if entry else None,
             "time_wait": entry.time_wait if entry else None,
         },
-        fix=Fix(
-            "sysctl",
-            case.client.name,
-            "widen net.ipv4.ip_local_port_range; set net.ipv4.tcp_tw_reuse=1; reuse connections in the application",
+        fix=more_ports(
+            case.client, bounds[0], bounds[1], _reserved_within(reserved, bounds[0], bounds[1]), entry.time_wait if entry else 0
         ),
     )
 
@@ -136,7 +137,7 @@ def _syn_retries_too_low(case: Case) -> Finding | None:
             case.saw(case.client, "capture", f"{plural(len(answered), 'SYN-ACK')} arrived all the same"),
         ),
         leg="syn_ack",
-        fix=Fix("sysctl", case.client.name, "raise net.ipv4.tcp_syn_retries (default 6)"),
+        fix=more_retries(case, min(seen.time for seen in answered) - early[0].started),
     )
 
 
@@ -162,7 +163,7 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
-        fix=Fix("timeout", case.client.name, f"let the application wait longer than {min(late) / 1000:.1f} s for connect()", "advice"),
+        fix=more_patience(case, min(late)),
     )
 
 
@@ -188,7 +189,7 @@ def _no_route(case: Case) -> Finding | None:
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
             *_nothing_sent(case),
         ),
-        fix=Fix("route", case.client.name, f"add a route to {case.address} on {case.client.name}", "disruptive"),
+        fix=towards(case, case.client, case.address),
     )
 
 
@@ -210,12 +211,7 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
                 *_nothing_sent(case),
             ),
             detail={"table": route.table},
-            fix=Fix(
-                "route",
-                case.client.name,
-                f"remove the {kind} route that covers {case.address} (ip route show table all type {kind})",
-                "disruptive",
-            ),
+            fix=without(case.client, route, f"remove the {kind} route that covers {case.address} (ip route show table all type {kind})"),
         )
 
     return rule

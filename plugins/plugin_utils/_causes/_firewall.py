@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, Leg, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Leg, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._by_trace import by_trace
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Direction, Place, judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import objection, opening, stopped_by, weaker
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import objection, stopped_by, weaker
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._conntrack import more_room
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 
 
 def _firewall_drop(case: Case) -> Finding | None:
@@ -210,7 +212,7 @@ def _conntrack_full(case: Case) -> Finding | None:
             segment,
             f"the connection tracking table of {host.name} is full ({table.count} of {table.max}): new connections are dropped",
             (case.saw(host, "nf_conntrack", f"{table.count} entries, limit {table.max}"),),
-            fix=Fix("sysctl", host.name, "raise net.netfilter.nf_conntrack_max, or shorten the timeouts of what fills the table"),
+            fix=more_room(host, table.count, table.max),
         )
     return None
 

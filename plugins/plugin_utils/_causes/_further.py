@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, passed, suspects, way
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, opening, told, with_what
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told, with_what
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Verdict
 
 MOST = 5

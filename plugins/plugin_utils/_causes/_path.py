@@ -14,6 +14,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Neighbour
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import forgotten
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import forwarding, higher_ttl, longer_queue, without_ecn
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 _LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
@@ -51,7 +53,7 @@ def _router_not_forwarding(case: Case) -> Finding | None:
             case.saw(via, f"sysctl {name}", "0"),
             *([case.saw(via, "counter InAddrErrors", f"+{errors}")] if errors else []),
         ),
-        fix=Fix("sysctl", via.name, f"set {'net.ipv4.ip_forward' if case.family == 4 else name}=1 on {via.name}"),
+        fix=forwarding(via, case.family, seen.interface),
     )
 
 
@@ -82,11 +84,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
             *case.passage(),
         ),
         detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
-        fix=Fix(
-            "neighbour",
-            sender.name,
-            f"delete the neighbour entry for {next_hop} on {sender.name} (ip neigh del {next_hop} dev {entry.interface})",
-        ),
+        fix=forgotten(sender, entry, mac),
     )
 
 
@@ -143,7 +141,7 @@ def _softirq_drop(case: Case) -> Finding | None:
         "server.ingress",
         f"{server.name} dropped {plural(dropped, 'packet')} because its receive backlog was full",
         (*case.passage(), case.saw(server, "/proc/net/softnet_stat", f"dropped +{dropped}")),
-        fix=Fix("sysctl", server.name, "raise net.core.netdev_max_backlog; spread receive interrupts over more CPUs"),
+        fix=longer_queue(server, dropped),
     )
 
 
@@ -168,7 +166,7 @@ def _ecn_blackhole(case: Case) -> Finding | None:
         f"something {_stretch(case)} drops SYNs that ask for ECN; the plain retransmission passes",
         (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
         leg="syn",
-        fix=Fix("sysctl", case.client.name, f"set net.ipv4.tcp_ecn=2 on {case.client.name}, or mend the device {_stretch(case)}"),
+        fix=without_ecn(case.client, _stretch(case)),
     )
 
 
@@ -347,7 +345,6 @@ def _ttl_too_low(case: Case) -> Finding | None:
     answer, sent = answer_of(case), case.sighting("syn", case.client, "out")
     if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL:
         return None
-    name = "net.ipv4.ip_default_ttl" if case.family == 4 else "net.ipv6.conf.all.hop_limit"
     return Finding(
         "proven",
         case.client.name,
@@ -359,7 +356,7 @@ def _ttl_too_low(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"ttl": sent.packet.ttl, "offender": answer.offender},
-        fix=Fix("sysctl", case.client.name, f"set {name}=64 on {case.client.name}, or let the application set a higher TTL"),
+        fix=higher_ttl(case.client, case.family, sent.interface),
     )
 
 

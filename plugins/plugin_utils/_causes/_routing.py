@@ -9,8 +9,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-
-_REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes import REFUSING, towards, without
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import loose
 
 
 def _rp_filter_drop(case: Case) -> Finding | None:
@@ -45,7 +45,7 @@ def _rp_filter_drop(case: Case) -> Finding | None:
         ),
         leg=leg,
         detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
-        fix=Fix("sysctl", host.name, f"set net.ipv4.conf.{seen.interface}.rp_filter=2 (loose) on {host.name}, or make the way symmetric"),
+        fix=loose(host, seen.interface, seen.packet.src, mode, back is not None and back.error is not None),
     )
 
 
@@ -65,7 +65,7 @@ def _no_return_route(case: Case) -> Finding | None:
     if server is None or client is None:
         return None
     route = server.route(client, case.server_address) if server.owns(case.server_address) else None
-    if route is None or not (route.error or route.type in _REFUSING):
+    if route is None or not (route.error or route.type in REFUSING):
         return None
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
     unroutable = server.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
@@ -84,7 +84,9 @@ def _no_return_route(case: Case) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"remote": client, "answer": said},
-        fix=Fix("route", server.name, f"add a route to {client} on {server.name}", "disruptive"),
+        fix=without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
+        if route.type in REFUSING
+        else towards(case, server, client),
     )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import Proof, proof
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects, verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Step, Verdict
 
 Ruled = tuple[Place, Verdict]
@@ -137,16 +138,6 @@ def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
     if rule.packets is None:
         return (f"a counter in {rule.name} on {host.name}, or a kernel trace (diagnose_trace), would prove that it is this rule",)
     return (f"a kernel trace (diagnose_trace) on {host.name} would tell which rule stops the packet",)
-
-
-def opening(case: Case, host: Host, ruling: Verdict | None = None) -> Fix:
-    """How to let the flow through, in the manager's own words where they are known."""
-    if ruling is not None and ruling.change is not None and ruling.change.summary:
-        wider = f"; in short, for more than this flow: {ruling.change.simple}" if ruling.change.simple else ""
-        return Fix("firewall", host.name, ruling.change.summary + wider, commands=ruling.change.commands)
-    source = case.client_address or case.client.name
-    where = f"table {ruling.rule.family} {ruling.rule.table} of {host.name}" if ruling and ruling.rule else f"the firewall of {host.name}"
-    return Fix("firewall", host.name, f"allow {source} -> {case.server_address} tcp/{case.server_port} in {where}, both directions")
 
 
 def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._service import started
 
 _REFUSED = ("reset",)
 
@@ -57,7 +58,7 @@ def _service_stopped(case: Case) -> Finding | None:
             *(case.saw(server, "journal", line) for line in unit.log[-3:]),
         ),
         detail={"unit": unit.unit, "active": unit.active, "sub": unit.sub, "result": unit.result},
-        fix=Fix("service", server.name, f"start {unit.unit} on {server.name} (systemctl start {unit.unit})"),
+        fix=started(server, unit),
     )
 
 

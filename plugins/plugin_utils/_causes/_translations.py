@@ -53,7 +53,7 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         against=against,
         leg="syn",
         detail=told(ruling, None, rule) if ruling else {},
-        fix=Fix("firewall", client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {client.name}", "disruptive"),
+        fix=Fix("firewall", client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {client.name}", "advice"),
     )
 
 
@@ -115,7 +115,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": seen.packet.tcp.dport},
-            fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "disruptive"),
+            fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "advice"),
         )
     return _translated_by_rule(case) or _translated_at_server(case)
 
@@ -148,7 +148,7 @@ def _translated_by_rule(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
-            fix=Fix("firewall", via.name, f"correct the address translation of {case.target} on {via.name}", "disruptive"),
+            fix=Fix("firewall", via.name, f"correct the address translation of {case.target} on {via.name}", "advice"),
         )
     return None
 

@@ -1,0 +1,226 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: firewall_rule
+short_description: Let one flow through a firewall of plain nftables or iptables, in front of the rule that stops it
+version_added: 0.1.0
+description:
+  - Accepts the packets from one address to another and one port, in front of a rule that stops them, or at the end of a chain whose
+    policy does. The rule is put into the running ruleset, and with O(file) into the file from which the ruleset is loaded at boot as well.
+    Both changes are prepared and checked before either is made.
+  - The rule that stops the packets is known by what it says, O(before), because handles and numbers of rules change. When the chain does
+    not have it any more, the task fails.
+  - Knows its own rule by its comment, so that a second run changes nothing.
+  - For firewalls with a manager, use the module of the manager, such as M(ansible.posix.firewalld) and M(community.general.ufw).
+author:
+  - The threeway.handshake authors (@threeway)
+requirements:
+  - Linux, root on the host, and the tool of the variant
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+options:
+  state:
+    description:
+      - V(present) for the rule in front of O(before). V(absent) for no such rule anywhere in the chain and in O(file).
+    type: str
+    choices: [present, absent]
+    default: present
+  variant:
+    description:
+      - Whose rules are in the chain. Rules of V(iptables-legacy) are not in nf_tables, and C(iptables) may be the tool of either variant.
+    type: str
+    choices: [nft, iptables-nft, iptables-legacy]
+    default: nft
+  family:
+    description: The family of the table. V(ip) and V(ip6) are those of C(iptables) and C(ip6tables).
+    type: str
+    choices: [ip, ip6, inet, netdev, bridge]
+    default: inet
+  table:
+    description: The table.
+    type: str
+    default: filter
+  chain:
+    description: The chain.
+    type: str
+    required: true
+  source:
+    description: The source address of the packets.
+    type: str
+    required: true
+  destination:
+    description: The destination address of the packets.
+    type: str
+    required: true
+  port:
+    description: The destination port of the packets. Either this or O(source_port) is required.
+    type: int
+  source_port:
+    description: The source port of the packets, for the answers of a service.
+    type: int
+  established:
+    description: Whether to accept them only as part of a connection that connection tracking knows.
+    type: bool
+    default: false
+  before:
+    description:
+      - The digest of the rule that stops the packets, as the report of a diagnosis has it. Without it, the rule is put at the chain's end.
+    type: str
+  file:
+    description:
+      - The file that has the rule that stops the packets, such as V(/etc/nftables.conf) or V(/etc/iptables/rules.v4).
+    type: path
+seealso:
+  - module: ansible.builtin.iptables
+  - module: threeway.handshake.firewall_info
+  - module: threeway.handshake.guard
+"""
+
+EXAMPLES = r"""
+- name: Let the web server through to the database, whatever the end of the chain says
+  threeway.handshake.firewall_rule:
+    chain: input
+    source: 192.0.2.11
+    destination: 192.0.2.21
+    port: 5432
+
+- name: The same in front of the rule that the report names, and in the file
+  threeway.handshake.firewall_rule:
+    chain: input
+    source: 192.0.2.11
+    destination: 192.0.2.21
+    port: 5432
+    before: 5fa1c80e2bb1d1a4
+    file: /etc/nftables.conf
+
+- name: No longer
+  threeway.handshake.firewall_rule:
+    chain: input
+    source: 192.0.2.11
+    destination: 192.0.2.21
+    port: 5432
+    file: /etc/nftables.conf
+    state: absent
+"""
+
+RETURN = r"""
+rule:
+  description: The rule.
+  returned: success
+  type: str
+  sample: ip saddr 192.0.2.11 ip daddr 192.0.2.21 tcp dport 5432 counter accept comment "threeway.handshake ..."
+"""
+
+import ipaddress
+import os
+import re
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._change import Change, carry_out, check_draft, plan
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._loaded import Place
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._words import VARIANTS, Accepted
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,63}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "variant": {"type": "str", "choices": list(VARIANTS), "default": "nft"},
+            "family": {"type": "str", "choices": ["ip", "ip6", "inet", "netdev", "bridge"], "default": "inet"},
+            "table": {"type": "str", "default": "filter"},
+            "chain": {"type": "str", "required": True},
+            "source": {"type": "str", "required": True},
+            "destination": {"type": "str", "required": True},
+            "port": {"type": "int"},
+            "source_port": {"type": "int"},
+            "established": {"type": "bool", "default": False},
+            "before": {"type": "str"},
+            "file": {"type": "path"},
+        },
+        required_one_of=[("port", "source_port")],
+        mutually_exclusive=[("port", "source_port")],
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
+    try:
+        answer = work(module)
+    except ObserveError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**answer)
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Do what is asked for. Raises ObserveError."""
+    wanted = module.params
+    place = Place(wanted["variant"], wanted["family"], _name(wanted["table"]), _name(wanted["chain"]))
+    accepted = Accepted(*_flow(wanted))
+    present, file = wanted["state"] == "present", wanted["file"]
+    if place.variant != VARIANTS[0] and place.family != ("ip6" if ":" in accepted.source else "ip"):
+        raise ObserveError(f"family is {place.family}, and {accepted.source} is not of it: {place.variant} keeps ip and ip6 apart")
+
+    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
+        try:
+            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
+        except OSError as missing:
+            return 127, "", f"{command[0]}: {missing.strerror}"
+        return code, output, error
+
+    change = plan(run, place, accepted, wanted["before"], file, present)
+    changed = change.missing or bool(change.surplus) or change.text is not None
+    if changed and not module.check_mode:
+        make(module, run, place, accepted, change)
+    answer = {"changed": changed, "rule": accepted.line(place.variant, place.chain)}
+    return {**answer, "diff": change.diff} if module._diff else answer
+
+
+def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], place: Place, accepted: Accepted, change: Change) -> None:
+    """The file's draft first: what is refused then has changed nothing."""
+    file, draft = module.params["file"], None
+    if change.text is not None:
+        handle, draft = tempfile.mkstemp(prefix=".threeway-handshake.", dir=os.path.dirname(os.path.realpath(file)))
+        module.add_cleanup_file(draft)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write(change.text)
+        check_draft(run, place, accepted, file, draft)
+    carry_out(run, place, accepted, change)
+    if draft is not None:
+        module.atomic_move(draft, os.path.realpath(file))
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ObserveError(f"{text!r} is no name of a table or chain: give letters, digits and _ . / : -")
+    return text
+
+
+def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | None, bool]:
+    ends = []
+    for option in ("source", "destination"):
+        try:
+            ends.append(str(ipaddress.ip_address(wanted[option])))
+        except ValueError as error:
+            raise ObserveError(f"{option} is {wanted[option]!r}, which is no IP address") from error
+    for option in ("port", "source_port"):
+        if wanted[option] is not None and not 0 < wanted[option] < 65536:
+            raise ObserveError(f"{option} is {wanted[option]}: give a number from 1 to 65535")
+    return ends[0], ends[1], wanted["port"], wanted["source_port"], wanted["established"]
+
+
+if __name__ == "__main__":
+    main()

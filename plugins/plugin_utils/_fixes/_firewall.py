@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Letting a flow through a firewall: no more than the flow needs, in the way of the program that owns the rule, now and permanently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._before_rule import before_rule
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewalld import in_zone
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ufw import with_ufw
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
+
+Maker = Callable[[Host, Verdict, Rule, str], Fix | None]
+_MAKERS: dict[str, Maker] = {"firewalld": in_zone, "ufw": with_ufw, "nftables": before_rule, "iptables": before_rule}
+
+
+def opening(case: Case, host: Host, ruling: Verdict | None = None) -> Fix:
+    """Let the packet of a ruling through. Programs that write their rules anew at their next occasion are for people to tell."""
+    rule, change = (ruling.rule, ruling.change) if ruling else (None, None)
+    if ruling is None or rule is None or change is None or not change.summary:
+        return _somehow(case, host, rule)
+    wider = f"; in short, for more than this flow: {change.simple}" if change.simple else ""
+    summary = change.summary + wider
+    make = _MAKERS.get(rule.manager or "")
+    fix = make(host, ruling, rule, summary) if make and _fits(ruling) else None
+    return fix or advice("firewall", host.name, summary, change.commands, why=f"{rule.name} stops it")
+
+
+def _fits(ruling: Verdict) -> bool:
+    """Whether the packet is told well enough; its addresses were parsed when they were read."""
+    return _fit.port(ruling.port if ruling.packet != "syn_ack" else ruling.source_port)
+
+
+def _somehow(case: Case, host: Host, rule: Rule | None) -> Fix:
+    source = case.client_address or case.client.name
+    where = f"table {rule.family} {rule.table} of {host.name}" if rule else f"the firewall of {host.name}"
+    return advice("firewall", host.name, f"allow {source} -> {case.server_address} tcp/{case.server_port} in {where}, both directions")

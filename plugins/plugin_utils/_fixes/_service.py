@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Services: started and enabled, or restarted, after the check of their configuration where they have one."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+
+# Commands that only read the configuration, by unit. Debian's ssh.service asks sshd itself, and makes a directory for that first.
+_CHECKS = {
+    "apache2.service": ("apache2ctl", "configtest"),
+    "haproxy.service": ("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"),
+    "httpd.service": ("httpd", "-t"),
+    "named.service": ("named-checkconf",),
+    "bind9.service": ("named-checkconf",),
+    "nginx.service": ("nginx", "-t", "-q"),
+    "sshd.service": ("sshd", "-t"),
+}
+
+
+def started(host: Host, unit: Unit) -> Fix:
+    """Start a unit, and enable it, so that a reboot keeps it. One that somebody has masked is theirs to unmask."""
+    name = unit.unit
+    if unit.load == "masked":
+        commands = (shell("systemctl", "unmask", name), shell("systemctl", "enable", "--now", name)) if _fit.unit(name) else ()
+        return advice("service", host.name, f"{name} is masked on {host.name}: unmask and start it if that is no longer meant", commands)
+    if not _fit.unit(name):
+        return advice("service", host.name, f"start {name} on {host.name}")
+    command = shell("systemctl", "enable", "--now", name)
+    return mending(
+        "service",
+        host.name,
+        f"start {name} on {host.name} (systemctl start {name})",
+        [*_checked(name), Step("ansible.builtin.systemd_service", {"name": name, "state": "started", "enabled": True}, command)],
+        Saves(units=(name,)),
+        why=f"{name}, which should listen on port {unit.port}, is {unit.active}",
+        undo=[shell("systemctl", "stop", name)],
+        check=f"{shell('systemctl', 'is-active', name)} says active, and ss -ltn shows port {unit.port}",
+    )
+
+
+def restarted(host: Host, unit: str, summary: str, *, why: str, first: tuple[Step, ...] = (), saves: Saves | None = None) -> Fix:
+    """Restart a unit, behind other steps if need be: its connections break."""
+    if not _fit.unit(unit):
+        return advice("service", host.name, summary, why=why)
+    step = Step("ansible.builtin.systemd_service", {"name": unit, "state": "restarted"}, shell("systemctl", "restart", unit))
+    before = saves or Saves()
+    return mending(
+        "service",
+        host.name,
+        summary,
+        [*first, *_checked(unit), step],
+        Saves(sysctls=before.sysctls, files=before.files, units=(unit,)),
+        why=why,
+        undo=[shell("systemctl", "restart", unit)],
+        check=f"{shell('systemctl', 'is-active', unit)} says active, and the accept queue drains (ss -ltn: Recv-Q)",
+        risk="disruptive",
+    )
+
+
+def _checked(unit: str) -> list[Step]:
+    command = _CHECKS.get(unit)
+    return [Step("ansible.builtin.command", {"argv": list(command)}, shell(*command))] if command else []

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fix that a diagnosis proposes mends: break, diagnose, take its steps through Ansible, and the kernel's own connect() works."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
+from tests.faults._fault import CATALOGUE, Fault, Flow, diagnose
+from tests.lab.fleet import Fleet
+
+FAULTS = {fault.name: fault for fault in CATALOGUE if not fault.systemd and fault.status == "broken"}
+QUICK = (
+    "firewall_drop/server-input",
+    "firewall_drop/client-input",
+    "firewall_drop/iptables-legacy/policy",
+    "firewall_drop/iptables-nft/conntrack",
+    "firewall_drop/ip6tables-legacy/ipv6",
+    "firewall_reject/router-reset",
+    "rp_filter_drop/client",
+    "router_not_forwarding/interface",
+    "neighbour_wrong",
+    "route_unreachable/ipv6",
+    "syn_queue_full",
+    "ephemeral_ports_exhausted",
+)
+MENDABLE = ("firewall_drop", "firewall_reject", "rp_filter_drop", "router_not_forwarding", "syn_backlog_reserved", "ttl_too_low")
+MENDABLE += ("route_blackhole", "route_prohibit", "route_unreachable", "ecn_blackhole", *QUICK)
+# Behind these fixes the next fault shows: nothing listens, and the way back leads nowhere.
+NOT_ALONE = ("firewall_reject/no-listener-either", "rp_filter_drop/server")
+
+
+def names() -> list[Any]:
+    rest = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in (*QUICK, *NOT_ALONE)]
+    return [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in rest)]
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_fix_mends(name: str) -> None:
+    fault = FAULTS[name]
+    with Fleet(fault.topology()) as fleet:
+        fault.make(fleet)
+        fix = proposed(fleet, fault)
+        assert take(fleet, fix, "--check") > 0
+        assert take(fleet, fix) > 0
+        assert connects(fleet, fault.flow) == "connected", fix
+        assert take(fleet, fix) == 0
+
+
+def connects(fleet: Fleet, flow: Flow) -> str:
+    return fleet.connect(flow.client, flow.address, flow.port, flow.timeout, source=flow.source)
+
+
+def proposed(fleet: Fleet, fault: Fault) -> dict[str, Any]:
+    """The fix of the decisive cause."""
+    flow = diagnose(fleet, fault)["flows"][0]
+    fix: dict[str, Any] = flow["causes"][0]["fix"]
+    assert fix["steps"], flow["causes"][0]
+    assert fix["risk"] in ("low", "disruptive")
+    return fix
+
+
+def take(fleet: Fleet, fix: dict[str, Any], *arguments: str) -> int:
+    """Take the steps of a fix; returns how many of them changed something."""
+    tasks = [{"name": step["command"], step["module"]: step["arguments"]} for step in fix["steps"]]
+    path = fleet.directory / "fix.json"
+    path.write_text(json.dumps([{"hosts": fix["host"], "gather_facts": False, "tasks": tasks}]))
+    done = fleet.playbook(str(path), "--diff", *arguments)
+    recap = re.search(r"changed=(\d+)", done.stdout)
+    assert recap, done.stdout
+    return int(recap[1])
