@@ -12,6 +12,7 @@ endif
 BIN := $(abspath $(VENV))/bin
 COLLECTIONS := $(CURDIR)/build/collections
 CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
+DEPENDENCIES := $(COLLECTIONS)/ansible_collections/.ready
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
 UNSUITED := slow or bench$(if $(ROOT),, or root)
@@ -30,7 +31,7 @@ help:  ## list the targets
 
 # -- setting up
 
-setup: $(VENV)/.ready $(CHECKOUT)  ## virtual environment, collections path and programs
+setup: $(VENV)/.ready $(CHECKOUT) $(DEPENDENCIES)  ## virtual environment, collections path and programs
 	@dev/programs test
 
 $(VENV)/.ready: requirements.txt constraints.txt
@@ -43,6 +44,10 @@ $(VENV)/.ready: requirements.txt constraints.txt
 $(CHECKOUT):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
+
+$(DEPENDENCIES): requirements-collections.txt | $(VENV)/.ready
+	@'$(BIN)/python' dev/collections '$(COLLECTIONS)'
+	@touch $@
 
 # -- testing
 
@@ -87,7 +92,7 @@ test-all: test molecule  ## `test`, what is slow, and every ansible-core for whi
 
 # -- showing
 
-demo: $(VENV)/.ready $(CHECKOUT)  ## build the embedded lab, break it in several ways, diagnose, show the report
+demo: $(VENV)/.ready $(CHECKOUT) $(DEPENDENCIES)  ## build the embedded lab, break it in several ways, diagnose, show the report
 	@dev/programs demo
 	ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
 

@@ -194,7 +194,10 @@ def test_the_manager_has_the_word() -> None:
     cause = run.first()
     assert {"host": "db1", "source": "firewalld", "observation": "handle 12 belongs to firewalld: zone public"} in cause["evidence"]
     assert cause["fix"]["summary"] == "open tcp/5432 in zone public"
-    assert list(cause["fix"]["commands"]) == ["firewall-cmd --zone=public --add-port=5432/tcp"]
+    ends = f'source address="{CLIENT}" destination address="{SERVER}"'
+    (step,) = cause["fix"]["steps"]
+    assert step["module"] == "ansible.posix.firewalld"
+    assert step["arguments"]["rich_rule"] == f'rule family="ipv4" {ends} port port="5432" protocol="tcp" accept'
 
 
 def test_a_malformed_verdict_costs_the_firewalls_part_only() -> None:
