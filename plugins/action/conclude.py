@@ -37,6 +37,9 @@ class ActionModule(ActionBase):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "str", "required": True},
+                "evidence_dir": {"type": "str"},
+                "changes": {"type": "list", "elements": "dict", "default": []},
+                "show": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
                 "history": {"type": "str", "default": "", "no_log": True},
                 "history_days": {"type": "int", "default": 400},
@@ -45,20 +48,24 @@ class ActionModule(ActionBase):
                 "webhook_causes": {"type": "bool", "default": False},
             }
         )
-        files = EvidenceFiles(str(arguments["report_dir"]))
+        arguments = plain(arguments)
+        report_dir = str(arguments["report_dir"])
+        files = EvidenceFiles(arguments["evidence_dir"] or report_dir)
         try:
             plan, started = files.plan()
             finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             conclusion = decide(plan, files.answers(plan), started, finished)
-            written = [str(path) for path in write(files.report_dir, conclusion.report, conclusion.captures)]
+            report = {**conclusion.report, "changes": arguments["changes"]}
+            written = [str(path) for path in write(report_dir, report, conclusion.captures)]
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report cannot be written to {files.report_dir}: {error}"}
-        style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-        display.display("\n" + _terminal.render(conclusion.report, width=_width(), style=style))
-        summary = conclusion.report["summary"]
+            return {**result, "failed": True, "msg": f"The report cannot be written to {report_dir}: {error}"}
+        if arguments["show"]:
+            style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+            display.display("\n" + _terminal.render(report, width=_width(), style=style))
+        summary = report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written)
         if not self._task.check_mode:
-            result.update(_keep(conclusion.report, plain(arguments)))
+            result.update(_keep(report, arguments))
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
         if counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")

@@ -61,7 +61,7 @@ notes:
   - Needs C(nsenter) and C(setpriv) of util-linux on the controller.
   - The user inside is root already, so the inventory of a lab sets C(ansible_become=false).
     In a lab that was made by root, O(remote_user) with C(ansible_become=true) and V(ansible.builtin.sudo) become as they do elsewhere.
-  - Hosts share the controller's file system, except for C(/etc), C(/run), C(/proc), and C(/sys).
+  - Hosts share the controller's file system, except for C(/etc), C(/run), C(/proc), C(/sys), and what is new in C(/var/lib).
     What root changes elsewhere on a host of the lab, it changes on the controller.
 seealso:
   - plugin: ansible.builtin.local

@@ -30,6 +30,21 @@ options:
       - The report directory.
     type: str
     required: true
+  evidence_dir:
+    description:
+      - The report directory of the diagnosis whose evidence is judged, where that is another one than O(report_dir).
+    type: str
+  changes:
+    description:
+      - What was changed on hosts, which becomes C(changes) of the report. M(threeway.handshake.plan_fixes) returns it.
+    type: list
+    elements: dict
+    default: []
+  show:
+    description:
+      - Whether to show the summary.
+    type: bool
+    default: true
   fail_on:
     description:
       - When to fail, after the report has been written.

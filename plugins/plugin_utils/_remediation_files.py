@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,9 @@ class RemediationFiles(JsonFiles):
     def begin(self) -> None:
         """Nothing of an earlier run stays but the journal. OSError."""
         self.clear()
+        for path in self.directory.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
 
     def state(self, run: str | None = None) -> dict[str, Any]:
         """What is known between the steps of a run. EvidenceError, also where it is another run's."""

@@ -50,7 +50,8 @@ class Mending:
 
     @classmethod
     def from_json(cls, raw: Json) -> Mending:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+        told: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+        return cls(**told)
 
 
 def mendings(report: Json) -> list[Mending]:

@@ -36,6 +36,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"... and {len(report.groups) - GROUPS} more root causes, see report.json"
     yield ""
     yield from _destinations(report)
+    if report.changes:
+        yield ""
+        yield from _changes(report)
 
 
 def _group(group: Group) -> Iterator[str]:
@@ -87,6 +90,16 @@ def _cause(cause: Cause) -> Iterator[str]:
         if cause.fix.commands:
             yield ""
             yield from (f"- {markdown(command)}" for command in cause.fix.commands)
+
+
+def _changes(report: Report) -> Iterator[str]:
+    yield "## Changes"
+    yield ""
+    yield "| outcome | host | change | flows before and after | why |"
+    yield "| --- | --- | --- | --- | --- |"
+    for change in words.changes(report)[: FLOWS * 5]:
+        cells = (words.outcome(change), change.where, f"{change.kind}: {change.summary}", ". ".join(words.tried(change)), change.why)
+        yield f"| {' | '.join(map(markdown, cells))} |"
 
 
 def _destinations(report: Report) -> Iterator[str]:

@@ -187,6 +187,22 @@ PAGE = """\
     blank: not asked for. {{ matrix.left_out }}</p>
 </section>
 {% endif %}
+{% if report.changes %}
+<section>
+  <h2>Changes</h2>
+  <div class="scroll"><table>
+    <thead><tr><th scope="col">outcome</th><th scope="col">host</th><th scope="col">change</th><th scope="col">flows before and after</th>
+      <th scope="col">why</th></tr></thead>
+    <tbody>
+    {% for change in words.changes(report) %}
+    <tr><td>{{ words.outcome(change) }}</td><td>{{ change.where }}</td>
+      <td>{{ change.kind }}: {{ change.summary }}{% for step in change.steps %}<code class="command">{{ step }}</code>{% endfor %}</td>
+      <td>{% for sentence in words.tried(change) %}{{ sentence }}{% if not loop.last %}<br>{% endif %}{% endfor %}</td>
+      <td>{{ change.why }}</td></tr>
+    {% endfor %}
+    </tbody></table></div>
+</section>
+{% endif %}
 <section id="flows">
   <h2>Flows</h2>
   <p class="filter" hidden><label>Filter <input type="search" placeholder="broken db1 5432"></label> <output></output></p>

@@ -74,6 +74,7 @@ class _Terminal:
             yield ""
             yield from wrap(f"... and {len(report.groups) - BLOCKS} more root causes, see {self.where}", self.width)
         yield from self.tail(report)
+        yield from self.changes(report)
 
     def head(self, report: Report) -> Iterator[str]:
         yield from (self.style(part, "strong") for part in wrap(f"{words.totals(report)}   {words.when(report)}", self.width))
@@ -177,6 +178,25 @@ class _Terminal:
                 first, *more = wrap(said, self.width, "", _INDENT)
                 yield first.replace("  OK  ", f"  {self.style('OK', 'ok')}  ", 1)
                 yield from more
+
+    def changes(self, report: Report) -> Iterator[str]:
+        """What was done to hosts. What was not stood in the plan."""
+        done = [change for change in words.changes(report) if change.outcome not in ("planned", "refused")]
+        if done:
+            yield ""
+            yield self.style("changes", "strong")
+        for change in done[:ROWS]:
+            role = {"kept": "ok", "rolled_back": "degraded"}.get(change.outcome, "broken")
+            said = f"{words.outcome(change)}: {change.kind} on {change.where}, {change.summary}"
+            first, *more = wrap(said, self.width, "  ", _INDENT)
+            yield first.replace(words.outcome(change), self.style(words.outcome(change), role), 1)
+            yield from more
+            for sentence in words.tried(change)[:EVIDENCE]:
+                yield from self.faint(sentence)
+            if change.outcome != "kept":
+                yield from self.note("why", change.why)
+        if len(done) > ROWS:
+            yield f"  ... and {len(done) - ROWS} more, see {self.where}"
 
     def table(self, by_destination: dict[str, list[Flow]]) -> Iterator[str]:
         ranked = sorted(

@@ -19,6 +19,8 @@ STATUSES = ("broken", "undetermined", "degraded", "ok")
 
 PACKETS = 400
 """Rows of a timeline that are shown at most; report.json has them all."""
+CHANGES = 500
+"""Changes that are shown at most."""
 LIST = 64
 """Entries of any other list of a flow that are shown at most."""
 
@@ -169,11 +171,38 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """How a flow's attempts went, before a change or behind it."""
+
+    flow: str
+    status: str
+    attempts: int
+    connected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was changed on a host, would be, or was not, and why."""
+
+    code: str
+    host: str
+    kind: str
+    outcome: str
+    where: str
+    summary: str
+    why: str
+    steps: tuple[str, ...]
+    before: tuple[Tried, ...]
+    after: tuple[Tried, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     started: str
     finished: str
     flows: tuple[Flow, ...]
     groups: tuple[Group, ...]
+    changes: tuple[Change, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -189,7 +218,20 @@ def view(report: Mapping[str, object]) -> Report:
         finished=clean(report.get("finished"), NAME),
         flows=flows,
         groups=_groups(report.get("groups"), flows),
+        changes=tuple(_change(entry) for entry in _records(report.get("changes"), CHANGES)),
     )
+
+
+def _change(entry: Mapping[str, object]) -> Change:
+    code, host, kind, outcome, where = (clean(entry.get(key), NAME) for key in ("code", "host", "kind", "outcome", "where"))
+    before, after = (tuple(_tried(item) for item in _records(entry.get(key))) for key in ("before", "after"))
+    summary, why = clean(entry.get("summary")), clean(entry.get("why"))
+    return Change(code, host, kind, outcome, where or host, summary, why, _texts(entry.get("steps")), before, after)
+
+
+def _tried(entry: Mapping[str, object]) -> Tried:
+    flow, status = clean(entry.get("flow"), NAME), clean(entry.get("status"), NAME)
+    return Tried(flow, status, _integer(entry.get("attempts")), _integer(entry.get("connected")))
 
 
 def _groups(value: object, flows: tuple[Flow, ...]) -> tuple[Group, ...]:

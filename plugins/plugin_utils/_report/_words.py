@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Fix, Flow, Part, Report, Step
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Change, Fix, Flow, Part, Report, Step
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
@@ -61,6 +61,38 @@ def place(flow: Flow) -> str:
 def risk(fix: Fix) -> str:
     """`` (risk: low)``, or `` (advice)`` where only a person can do it."""
     return " (advice)" if fix.risk == "advice" else f" (risk: {fix.risk})" if fix.risk else ""
+
+
+OUTCOMES = {
+    "kept": "made and kept",
+    "rolled_back": "made and undone",
+    "failed": "made, not known to be undone",
+    "escalated": "left to people",
+    "planned": "planned",
+    "refused": "not made",
+}
+"""What became of changes, in the order in which they are told."""
+
+
+def changes(report: Report) -> list[Change]:
+    """What was done first, then what was not."""
+    ranks = list(OUTCOMES)
+    return sorted(report.changes, key=lambda change: ranks.index(change.outcome) if change.outcome in ranks else len(ranks))
+
+
+def outcome(change: Change) -> str:
+    return OUTCOMES.get(change.outcome, change.outcome)
+
+
+def tried(change: Change) -> list[str]:
+    """``web-to-db: broken, 0 of 3 connected; then ok, 3 of 3``"""
+    after = {each.flow: each for each in change.after}
+    told = []
+    for each in change.before:
+        said = f"{each.flow}: {each.status}, {each.connected} of {each.attempts} connected"
+        then = after.get(each.flow)
+        told.append(f"{said}; then {then.status}, {then.connected} of {then.attempts}" if then else said)
+    return told
 
 
 def rule(step: Step) -> str:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from namespaces import HOST_NAMESPACES, mount, private_mounts, unshare
+from namespaces import HOST_NAMESPACES, mount, own_entries, private_mounts, unshare
 from topology import AT_ONCE, Host, LabError, fabric_batch, host_batch, hosts_file, parse
 
 ETC = "/run/_etc"  # no host can have such a name
@@ -134,16 +134,17 @@ def _init(host: Host, names: str, channel: Channel) -> NoReturn:
 
 
 def _mounts(name: str, names: str) -> None:
-    """A view of the file system in which /etc can be changed and /run, /proc and /sys are the host's own."""
+    """A view of the file system in which /etc can be changed, and /run, /proc, /sys and what is new in /var/lib are the host's own."""
     private_mounts()
     mount("proc", "/proc", "proc")
     mount("sysfs", "/sys", "sysfs")
     own = Path("/run", name)
-    for directory in ("etc", "work"):
+    for directory in ("etc", "work", "lib"):
         (own / directory).mkdir(parents=True)
     (own / "etc/hosts").write_text(names)
     (own / "etc/resolv.conf").write_text("")
     mount("overlay", "/etc", "overlay", options=f"lowerdir={ETC},upperdir={own}/etc,workdir={own}/work,userxattr")
+    own_entries("/var/lib", own / "lib", hidden="threeway-handshake")
     mount("tmpfs", "/run", "tmpfs", options="mode=755")
 
 

@@ -23,6 +23,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 HOST_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
 
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 
@@ -45,6 +46,27 @@ def mount(source: str, target: str, kind: str | None, flags: int = 0, options: s
 def private_mounts() -> None:
     """Keep what is mounted from here on out of every other mount namespace."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
+
+
+def own_entries(directory: str, scratch: Path, hidden: str) -> None:
+    """Let what comes to be in a directory stay in this mount namespace. What is there already shows as before, but for the entry `hidden`.
+
+    An overlay would not do: it does not show what is mounted below. OSError, LabError.
+    """
+    mount("tmpfs", str(scratch), "tmpfs", options="mode=755")
+    for entry in os.scandir(directory):
+        shown = scratch / entry.name
+        if entry.name == hidden:
+            continue
+        if entry.is_symlink():
+            shown.symlink_to(os.readlink(entry.path))
+            continue
+        if entry.is_dir():
+            shown.mkdir()
+        else:
+            shown.touch()
+        mount(entry.path, str(shown), None, MS_BIND | MS_REC)
+    mount(str(scratch), directory, None, MS_BIND | MS_REC)
 
 
 def id_mapper() -> Callable[[int], None] | None:

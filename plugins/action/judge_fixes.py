@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.judge_fixes; its documentation stands in plugins/modules/judge_fixes.py."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import judge
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+
+Json = dict[str, Any]
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "phase": {"type": "str", "choices": ["verdict", "outcome"], "required": True},
+                "report_dir": {"type": "str", "required": True},
+                "run": {"type": "str", "required": True},
+            }
+        )
+        arguments = plain(arguments)
+        files = RemediationFiles(arguments["report_dir"])
+        try:
+            remediation = Remediation.from_json(files.state(arguments["run"]))
+            answer = (_verdict if arguments["phase"] == "verdict" else _outcome)(files, remediation)
+        except (EvidenceError, OSError) as error:
+            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+        return {**result, "changed": False, **answer}
+
+
+def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
+    """Compare the report of how things were with that behind the changes."""
+    name = f"turn-{remediation.turn}"
+    after = _concluded(files, name)
+    applied = {host: files.of_host(host, "applied", remediation.turn) or {} for host in remediation.batch}
+    unfinished = {host: each for host, each in applied.items() if each.get("state") not in ("applied", "unchanged")}
+    failed = {host: each.get("why") or "it was not begun" for host, each in unfinished.items()}
+    judged = judge(files.report(remediation.report), after, remediation.batch, failed)
+    files.keep_verdicts(remediation.turn, {host: asdict(judgement) for host, judgement in judged.items()})
+    for host, judgement in judged.items():
+        files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=judgement.why)
+    again = not all(judgement.keep for judgement in judged.values())
+    return {"again": again, "again_dir": files.turn_dir(f"{name}-undone"), "msg": "; ".join(_told(*item) for item in judged.items())}
+
+
+def _told(host: str, judgement: Any) -> str:
+    return f"{host}: {'keep' if judgement.keep else 'undo'}, {judgement.why}"
+
+
+def _outcome(files: RemediationFiles, remediation: Remediation) -> Json:
+    """Take down what became of the changes, and how things are now."""
+    before, turn = files.report(remediation.report), f"turn-{remediation.turn}"
+    settled = {host: _settled(files, remediation, host) for host in remediation.batch}
+    helped = {host: verdict["helped"] for host, verdict in files.verdicts(remediation.turn).items()}
+    remediation.end_turn(settled, helped, before, files.report(turn))
+    undone = f"{turn}-undone"
+    if EvidenceFiles(files.turn_dir(undone)).directory.is_dir():
+        _concluded(files, undone)
+        remediation.report = undone
+    else:
+        remediation.report = turn
+    files.keep_state(remediation.to_json())
+    return {"msg": "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())}
+
+
+def _settled(files: RemediationFiles, remediation: Remediation, host: str) -> Json:
+    """What became of a host's changes, also where the task that was to find out has ended."""
+    unknown = {"outcome": "failed", "why": f"{host} did not answer any more; it restores itself unless the change was confirmed"}
+    return files.of_host(host, "settled", remediation.turn) or unknown
+
+
+def _concluded(files: RemediationFiles, name: str) -> Json:
+    """Judge the evidence of a diagnosis in between, and keep its report."""
+    evidence = EvidenceFiles(files.turn_dir(name))
+    plan, started = evidence.plan()
+    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    report = decide(plan, evidence.answers(plan), started, finished).report
+    files.keep_report(name, report)
+    return report

@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.mend; its documentation stands in plugins/modules/mend.py."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+
+PHASES = ("preview", "apply", "settle")
+GRACE = 30.0
+"""Seconds behind its deadline within which a host that cannot be reached is awaited."""
+PAUSE = 2.0
+"""Seconds between two tries to reach it."""
+
+CHECKS = ("ansible.builtin.command",)
+"""Steps with these look at a service's configuration before it is started, and say that they changed it."""
+
+Json = dict[str, Any]
+
+
+class _Unreachable(Exception):
+    """The host did not answer."""
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "phase": {"type": "str", "choices": list(PHASES), "required": True},
+                "report_dir": {"type": "str", "required": True},
+                "run": {"type": "str", "required": True},
+            }
+        )
+        arguments, task_vars = plain(arguments), task_vars or {}
+        files, host = RemediationFiles(arguments["report_dir"]), str(task_vars["inventory_hostname"])
+        try:
+            state = files.state(arguments["run"])
+            order = files.of_host(host, "order", state["turn"])
+            if order is None or order["run"] != arguments["run"]:
+                return {**result, "changed": False, "msg": "nothing to do"}
+            transaction = _Transaction(self, files, order, task_vars)
+            answer = {"preview": transaction.preview, "apply": transaction.apply, "settle": transaction.settle}[arguments["phase"]]()
+        except (EvidenceError, OSError) as error:
+            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+        if self._discovered_interpreter_key:
+            result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return {**result, "changed": False, **answer}
+
+    def module(self, name: str, arguments: Json, task_vars: dict[str, Any], *, check: bool = False) -> Json:
+        """Run a module, by its action plugin where it has one. _Unreachable."""
+        task = self._task.copy()
+        task.action, task.args, task.check_mode, task.diff = name, arguments, check, check
+        loader = self._shared_loader_obj.action_loader
+        handler = loader.get(
+            name if loader.has_plugin(name) else "ansible.legacy.normal",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        try:
+            returned: Json = plain(handler.run(task_vars=task_vars))
+        except AnsibleConnectionFailure as error:
+            raise _Unreachable(clean(error.message)) from error
+        except AnsibleError as error:
+            return {"failed": True, "msg": clean(error.message)}
+        if returned.get("unreachable"):
+            raise _Unreachable(clean(returned.get("msg")))
+        return returned
+
+    def reconnect(self) -> None:
+        """Let whatever comes next make a connection of its own: one that is open says nothing about whether another can be made."""
+        self._connection.reset()
+
+
+class _Transaction:
+    """The changes of one host in one turn of a run."""
+
+    def __init__(self, action: ActionModule, files: RemediationFiles, order: Json, task_vars: dict[str, Any]) -> None:
+        self.action, self.files, self.order, self.task_vars = action, files, order, task_vars
+        self.host: str = order["host"]
+
+    def preview(self) -> Json:
+        """What the steps would change, by their own word in check mode."""
+        told: list[Json] = []
+        for step in self.order["steps"]:
+            try:
+                returned = self.action.module(step["module"], dict(step["arguments"]), self.task_vars, check=True)
+            except _Unreachable as failure:
+                returned = {"failed": True, "msg": str(failure)}
+            told.append({"changed": bool(returned.get("changed")), "diff": _diffs(returned.get("diff")), "why": _why(returned)})
+        self._keep("preview", steps=told)
+        return {"msg": f"{len([step for step in told if step['changed']])} of {len(told)} steps would change the host"}
+
+    def apply(self) -> Json:
+        """Arm the guard, take the steps, let go of the connection."""
+        self._applied("refused", "the task ended before the host was made ready", armed=None)
+        self._note("arming")
+        try:
+            armed = self._guard("armed", timeout=self.order["timeout"], saves=self.order["saves"])
+        except _Unreachable as failure:
+            self._note("unreachable", why=str(failure))
+            return self._applied("refused", f"{self.host} cannot be reached: {failure}", armed=None)
+        if armed.get("failed"):
+            self._note("refused", why=_why(armed))
+            return self._applied("refused", _why(armed), armed=None)
+        at = time.time()
+        self._note("armed", deadline=armed.get("deadline"), guard=armed.get("guard"))
+        self._applied("failed", "the task ended before the change was complete", armed=at)
+        try:
+            return self._steps(at)
+        except _Unreachable as failure:
+            self._note("unreachable", why=str(failure))
+            return {**self._applied("failed", f"{self.host} could not be reached any more: {failure}", armed=at), "changed": True}
+
+    def _steps(self, armed: float) -> Json:
+        changed = False
+        for step in self.order["steps"]:
+            self._note("step", command=step["command"])
+            returned = self.action.module(step["module"], dict(step["arguments"]), self.task_vars)
+            changed = changed or (bool(returned.get("changed")) and step["module"] not in CHECKS)
+            if returned.get("failed"):
+                why = f"{step['command']} failed: {_why(returned)}"
+                self._note("failed", why=why)
+                return {**self._applied("failed", why, armed=armed), "changed": changed}
+        self.action.reconnect()
+        self._note("changed" if changed else "unchanged")
+        why = "" if changed else "there was nothing to change: the host is as the fix wants it"
+        return {**self._applied("applied" if changed else "unchanged", why, armed=armed), "changed": changed}
+
+    def settle(self) -> Json:
+        """Do as was judged: confirm, or restore; and where the host cannot be reached, see what it did by itself."""
+        applied = self.files.of_host(self.host, "applied", self.order["turn"])
+        if applied is None or applied["armed"] is None:
+            return self._settled("refused", applied["why"] if applied else "it was not begun")
+        verdict = self.files.verdicts(self.order["turn"]).get(self.host, {"keep": False, "why": "the run ended before it was judged"})
+        self._settled("failed", "the task ended before the host answered")
+        why = str(verdict["why"])
+        if verdict["keep"]:
+            try:
+                confirmed = self._guard("confirmed")
+            except _Unreachable as failure:
+                confirmed = {"failed": True, "msg": f"{self.host} could not be reached over a new connection: {failure}"}
+            if not confirmed.get("failed"):
+                self._note("confirmed")
+                return self._settled("kept", why)
+            why = _why(confirmed)
+            self._note("not confirmed", why=why)
+        return {**self._restore(applied, why), "changed": applied["state"] != "unchanged"}
+
+    def _restore(self, applied: Json, why: str) -> Json:
+        give_up = applied["armed"] + self.order["timeout"] + GRACE
+        while True:
+            try:
+                restored = self._guard("restored")
+                break
+            except _Unreachable as failure:
+                if time.time() > give_up:
+                    self._note("unreachable", why=str(failure))
+                    return self._settled("failed", f"{why}; {self.host} cannot be reached, and restores itself at its deadline")
+                time.sleep(PAUSE)
+                self.action.reconnect()
+        if restored.get("failed"):
+            self._note("failed", why=_why(restored))
+            return self._settled("failed", f"{why}; {_why(restored)}")
+        self._note("restored", by="us" if restored.get("changed") else "the host")
+        return self._settled("refused" if applied["state"] == "unchanged" else "rolled_back", applied["why"] or why)
+
+    def _guard(self, state: str, **options: Any) -> Json:
+        arguments = {"state": state, "transaction": self.order["transaction"], **options}
+        return self.action.module("threeway.handshake.guard", arguments, self.task_vars)
+
+    def _applied(self, state: str, why: str, armed: float | None) -> Json:
+        self._keep("applied", state=state, why=why, armed=armed)
+        return {"msg": f"{state}: {why}" if why else state}
+
+    def _settled(self, outcome: str, why: str) -> Json:
+        self._keep("settled", outcome=outcome, why=why)
+        return {"msg": f"{outcome}: {why}" if why else outcome}
+
+    def _keep(self, what: str, **content: Any) -> None:
+        self.files.keep_host(self.host, what, {"turn": self.order["turn"], **content})
+
+    def _note(self, step: str, **about: Any) -> None:
+        self.files.note(self.order["run"], step, host=self.host, transaction=self.order["transaction"], **about)
+
+
+def _why(returned: Json) -> str:
+    """What a module said about its failure."""
+    said = returned.get("msg") or returned.get("module_stderr") or returned.get("module_stdout") or ""
+    details = f" ({returned['stderr']})" if returned.get("stderr") and str(returned["stderr"]) not in str(said) else ""
+    return clean(f"{said}{details}") if returned.get("failed") else ""
+
+
+def _diffs(value: object) -> list[Json]:
+    """Differences as modules return them: a mapping or several, with texts before and after, or prepared."""
+    several = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+    wanted = ("before_header", "after_header", "before", "after", "prepared")
+    return [{name: each[name] for name in wanted if name in each} for each in several if isinstance(each, dict)]

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.plan_fixes; its documentation stands in plugins/modules/plan_fixes.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import ANSIBLE_COLOR
+from ansible.utils.display import Display
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import KINDS, Policy, PolicyError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
+
+display = Display()
+Json = dict[str, Any]
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
+                "report_dir": {"type": "str", "required": True},
+                "apply": {"type": "bool", "default": False},
+                "allow": {"type": "list", "elements": "str", "default": list(KINDS)},
+                "max_risk": {"type": "str", "default": "low"},
+                "require": {"type": "str", "default": "proven"},
+                "max_hosts": {"type": "int", "default": 10},
+                "batch_hosts": {"type": "int", "default": 5},
+                "confirm_timeout": {"type": "float", "default": 60.0},
+                "history": {"type": "str", "default": "", "no_log": True},
+            }
+        )
+        arguments = plain(arguments)
+        files = RemediationFiles(arguments["report_dir"])
+        try:
+            answer = self._begin(files, arguments, task_vars or {}) if arguments["phase"] == "begin" else self._next(files)
+        except (PolicyError, HistoryError) as error:
+            return {**result, "failed": True, "msg": str(error)}
+        except (EvidenceError, OSError) as error:
+            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+        return {**result, "changed": False, **answer}
+
+    def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:
+        names = ("max_risk", "require", "max_hosts", "batch_hosts", "confirm_timeout")
+        policy = Policy(allow=tuple(arguments["allow"]), **{name: arguments[name] for name in names})
+        report = JsonFiles(files.report_dir).read("report.json")
+        files.begin()
+        files.keep_report(BEFORE, report)
+        apply = arguments["apply"] and not self._task.check_mode
+        managed = tuple(str(host) for host in task_vars["ansible_play_hosts_all"])
+        remediation = Remediation(report["run"], policy, managed, apply, _not_held(report, arguments["history"]))
+        allowed, _left = remediation.wanted(report)
+        if apply and allowed:
+            remediation.stopped = policy.too_short(took(view(report)) or 0.0)
+        chosen = by_host(allowed)
+        for host, order in orders(remediation, chosen).items():
+            files.keep_host(host, "order", order)
+        files.keep_state(remediation.to_json())
+        files.note(remediation.run, "planned", fixes=[f"{each.kind} on {each.where}: {each.summary}" for each in allowed], apply=apply)
+        return {"run": remediation.run, "hosts": list(chosen), "msg": f"{len(allowed)} fixes on {len(chosen)} hosts"}
+
+    def _next(self, files: RemediationFiles) -> Json:
+        remediation = Remediation.from_json(files.state())
+        report = files.report(remediation.report)
+        if remediation.turn == 0:
+            self._show(files, remediation, report)
+        remediation.begin_turn(report)
+        for host, order in orders(remediation, remediation.batch).items():
+            files.keep_host(host, "order", order)
+        files.keep_state(remediation.to_json())
+        done = not remediation.batch
+        return {
+            "run": remediation.run,
+            "hosts": list(remediation.batch),
+            "turn_dir": files.turn_dir(f"turn-{remediation.turn}"),
+            "current_dir": str(files.report_dir) if remediation.report == BEFORE else files.turn_dir(remediation.report),
+            "changes": remediation.finished(report) if done else [],
+            "attempted": bool(remediation.touched),
+            "msg": "nothing is left to be done" if done else f"next: {', '.join(remediation.batch)}",
+        }
+
+    @staticmethod
+    def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> None:
+        allowed, left = remediation.wanted(report)
+        previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
+        steps = {host: preview["steps"] for host, preview in previews.items() if preview}
+        style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+        plan = _fixes.Plan(allowed, left, steps, remediation.apply, remediation.stopped)
+        display.display("\n" + _fixes.render(plan, report, width=display.columns if (display.columns or 0) > 79 else None, style=style))
+
+
+def _not_held(report: Json, history: str) -> list[tuple[str, str, str, int]]:
+    """By the report's flows: how often a fix for a cause on a host did not hold. HistoryError."""
+    if not history:
+        return []
+    with Database(history).reading() as connection:
+        names = {named.key: (named.name, named.client, named.server, named.address, named.port) for named in _ask.named(connection)}
+        times = {(names[key], code, host): number for (key, code, host), number in _ask.not_held(connection).items() if key in names}
+    return [
+        (raw["id"], code, host, number)
+        for raw, flow in zip(report["flows"], view(report).flows, strict=True)
+        for (name, code, host), number in times.items()
+        if name == (flow.name, flow.client, flow.server, flow.address, flow.port)
+    ]

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mend
+short_description: Make the changes of one host as a transaction
+version_added: 0.1.0
+description:
+  - Does on one host what M(threeway.handshake.plan_fixes) chose. The role P(threeway.handshake.remediate#role) calls it.
+  - O(phase=preview) runs the steps in check mode, to see what they would change.
+  - O(phase=apply) has M(threeway.handshake.guard) save what is going to change and arm its restore, runs the steps, each of which is
+    a module, and closes the connection.
+  - O(phase=settle) confirms or restores, as M(threeway.handshake.judge_fixes) decided. If the host cannot be reached over a new
+    connection, it waits for the host to restore itself.
+  - What goes wrong on the host is kept as the outcome of its changes, and the task succeeds.
+author:
+  - The threeway.handshake authors (@threeway)
+requirements:
+  - Linux, and root on the host, for example with C(become=true)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - In check mode M(threeway.handshake.plan_fixes) chooses nothing that O(phase=apply) could do.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+    details:
+      - The differences of O(phase=preview) are shown with the plan.
+options:
+  phase:
+    description:
+      - The part of the transaction.
+    type: str
+    choices: [preview, apply, settle]
+    required: true
+  report_dir:
+    description:
+      - The report directory on the controller.
+    type: str
+    required: true
+  run:
+    description:
+      - The identity of the run, as M(threeway.handshake.plan_fixes) returned it.
+    type: str
+    required: true
+seealso:
+  - module: threeway.handshake.plan_fixes
+  - module: threeway.handshake.judge_fixes
+  - module: threeway.handshake.guard
+"""
+
+EXAMPLES = r"""
+- name: See what the fixes would change
+  threeway.handshake.mend:
+    phase: preview
+    report_dir: ./handshake-report
+    run: "{{ plan.run }}"
+  when: inventory_hostname in plan.hosts
+  become: true
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or why not.
+  returned: always
+  type: str
+  sample: "kept: web-to-db (web1 -> db1:5432) connects"
+"""

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan_fixes
+short_description: Work out which broken handshakes are mended, and in which order
+version_added: 0.1.0
+description:
+  - Reads the report of a diagnosis, takes the fixes of the decisive causes that the policy allows, each once for all flows that want it,
+    and chooses on which hosts they are made next, which is one host first.
+    The role P(threeway.handshake.remediate#role) calls it.
+  - O(phase=begin) begins a run. O(phase=next) chooses the next batch, and shows the plan the first time.
+  - Runs on the controller, and once for a play.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Plans the same in check mode, and chooses no batch.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  phase:
+    description:
+      - V(begin) reads C(report.json) and plans. V(next) chooses what M(threeway.handshake.mend) makes next.
+    type: str
+    choices: [begin, next]
+    required: true
+  report_dir:
+    description:
+      - The report directory.
+    type: str
+    required: true
+  apply:
+    description:
+      - Whether anything is to be changed. Otherwise O(phase=next) chooses no hosts.
+    type: bool
+    default: false
+  allow:
+    description:
+      - The kinds of fixes that may be made.
+    type: list
+    elements: str
+    default: [conntrack, connection, firewall, limit, link, neighbour, network, ports, route, service, sysctl, timeout]
+  max_risk:
+    description:
+      - The highest risk that may be taken, V(low) or V(disruptive).
+    type: str
+    default: low
+  require:
+    description:
+      - How certain a cause must be, V(possible), V(likely) or V(proven).
+    type: str
+    default: proven
+  max_hosts:
+    description:
+      - How many hosts one run may change.
+    type: int
+    default: 10
+  batch_hosts:
+    description:
+      - How many hosts are changed at the same time behind the first one.
+    type: int
+    default: 5
+  confirm_timeout:
+    description:
+      - The seconds after which a host undoes what has not been confirmed. If the diagnosis took so long that it does not fit, nothing
+        is changed.
+    type: float
+    default: 60.0
+  history:
+    description:
+      - The history of the runs, as O(threeway.handshake.conclude#module:history) has it. A fix for a cause that did not hold twice
+        is not made again.
+    type: str
+    default: ""
+seealso:
+  - module: threeway.handshake.mend
+  - module: threeway.handshake.judge_fixes
+  - module: threeway.handshake.guard
+"""
+
+EXAMPLES = r"""
+- name: Work out what could be mended
+  threeway.handshake.plan_fixes:
+    phase: begin
+    report_dir: ./handshake-report
+    allow: [firewall, service]
+  delegate_to: localhost
+  run_once: true
+  register: plan
+"""
+
+RETURN = r"""
+msg:
+  description: The plan in a few words, or what is wrong.
+  returned: always
+  type: str
+  sample: 2 fixes on 1 hosts
+run:
+  description: The identity of the run.
+  returned: success
+  type: str
+  sample: 20261121T040000-3f2a91
+hosts:
+  description: With O(phase=begin) all hosts that the plan would change, with O(phase=next) those of the next batch.
+  returned: success
+  type: list
+  elements: str
+  sample: [db1]
+turn_dir:
+  description: Where the diagnosis behind this batch is to be kept.
+  returned: O(phase=next)
+  type: str
+  sample: handshake-report/remediate/turn-1
+current_dir:
+  description: The report directory of the diagnosis that tells how things are now.
+  returned: O(phase=next)
+  type: str
+  sample: handshake-report
+changes:
+  description: The report's C(changes), when nothing is left to be done.
+  returned: O(phase=next)
+  type: list
+  elements: dict
+  sample: []
+attempted:
+  description: Whether the run has tried to change any host.
+  returned: O(phase=next)
+  type: bool
+  sample: false
+"""
