@@ -20,6 +20,7 @@ PARTS = {
     "open": ("snapshot", "recorder", "absent"),
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
     "close": ("recording", "after", "absent"),
+    "state": ("state", "absent"),
     "trace_open": ("tracer", "absent"),
     "trace_try": ("probes", "trace", "absent"),
     "trace_close": ("trace", "absent"),
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):
 
     def _phase(self, files: EvidenceFiles, host: str, phase: str, task_vars: dict[str, Any]) -> str:
         order = files.order(host, phase)
-        if order is None or phase not in order["phases"]:
+        if order is None or phase not in (*order["phases"], "state"):
             return "nothing to do"
         # Stays when the task is ended from outside (a timeout, a signal).
         files.keep_failure(host, phase, "module", "the task ended before the host answered")
@@ -148,6 +149,8 @@ def _summary(phase: str, evidence: dict[str, Any]) -> str:
     if phase in ("try", "trace_try") and isinstance(probes, list):
         connected = sum(isinstance(probe, dict) and probe.get("outcome") == "connected" for probe in probes)
         return f"{len(probes)} attempts, {connected} connected{lacking}"
+    if phase == "state":
+        return f"state read{lacking}"
     verb = "traced" if phase.startswith("trace") else "recorded"
     kept = any(evidence.get(part) for part in ("recorder", "recording", "tracer", "trace"))
     return f"{verb if kept else f'not {verb}'}{lacking}"

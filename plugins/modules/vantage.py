@@ -41,8 +41,9 @@ options:
       - V(trace_open) begins to trace, on servers and the hosts on the way.
       - V(trace_try) tries each broken handshake once more and traces it, on clients.
       - V(trace_close) fetches what was traced, and ends it, on servers and the hosts on the way.
+      - V(state) reads what the handshakes depend on and what a reboot would change, on all hosts, and tries nothing.
     type: str
-    choices: [open, try, close, trace_open, trace_try, trace_close]
+    choices: [open, try, close, trace_open, trace_try, trace_close, state]
     required: true
   report_dir:
     description:
@@ -89,7 +90,11 @@ from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "phase": {"type": "str", "choices": ["open", "try", "close", "trace_open", "trace_try", "trace_close"], "required": True},
+            "phase": {
+                "type": "str",
+                "choices": ["open", "try", "close", "trace_open", "trace_try", "trace_close", "state"],
+                "required": True,
+            },
             "report_dir": {"type": "path"},
             "order": {"type": "dict"},
             "handle": {"type": "str"},
@@ -115,6 +120,10 @@ def main() -> None:
         answer = _vantage.try_(order, run)
     elif phase == "close":
         answer = _vantage.close(order, run, module.params["handle"])
+    elif phase == "state":
+        from ansible_collections.threeway.handshake.plugins.module_utils._state._observe import observe
+
+        answer = observe(order, run)
     else:
         answer = _trace(phase, order, module.params["handle"], module.check_mode)
     module.exit_json(changed=False, **answer)

@@ -15,13 +15,14 @@ import typing as t
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
 
-from ._services import Unit, stays
+from ._services import FIREWALLS, Unit, stays
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Record = t.Dict[str, t.Any]
 Absent = t.List[t.Dict[str, str]]
 
 MOST_LINES = 60  # of one difference between rulesets
+MOST_SAID = 3  # of these lines in a sentence
 _ASKED = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "out_interface", "mark", "uid")
 _TOLD = ("packet", "direction", "source", "source_port", "destination", "port")
 
@@ -58,10 +59,11 @@ def changes(host: Host) -> tuple[list[Record], Absent]:
 
 
 def _services(host: Host) -> list[Record]:
+    """Firewalls that only load rules are left out: what becomes of their rules is told."""
     found = []
     for name, unit in sorted(host.units.items()):
         then = stays(unit)
-        if then:
+        if then and (name not in FIREWALLS or name == "firewalld.service"):
             because = f"the unit is {unit.enabled}" + (", and no other unit starts it" if then == "not started" else "")
             found.append({"kind": "service", "name": name, "now": unit.active, "then": then, "because": because})
     return found
@@ -76,16 +78,21 @@ def difference(now: t.Sequence[str], then: t.Sequence[str]) -> list[str]:
 
 def item(kind: str, name: str, difference: list[str], because: str, answers: list[Record] | None) -> Record:
     """`answers` None: what becomes of the flows' packets is not known."""
-    going, coming = (sum(line.startswith(sign) for line in difference) for sign in "-+")
+    going, coming = ([line[1:] for line in difference if line.startswith(sign)] for sign in "-+")
     return {
         "kind": kind,
         "name": name,
-        "now": f"{going} lines that the boot does not load" if going else "without some lines",
-        "then": f"{coming} lines that are not loaded now" if coming else "without these lines",
+        "now": _some(going),
+        "then": _some(coming),
         "because": because,
         "diff": difference,
         "answers": answers,
     }
+
+
+def _some(lines: t.Sequence[str]) -> str:
+    said = "; ".join(line[:100] for line in lines[:MOST_SAID])
+    return said + (f" and {len(lines) - MOST_SAID} more" if len(lines) > MOST_SAID else "") or "nothing instead"
 
 
 def answers(host: Host, saved: str, concerned: t.Callable[[str], bool]) -> list[Record]:

@@ -16,11 +16,8 @@ from . import _sysctl_files
 if t.TYPE_CHECKING:
     from ._boot import Host, Record
 
-# Two names of one value of the kernel.
-_ALIASES = {
-    "net.ipv4.ip_forward": "net.ipv4.conf.all.forwarding",
-    "net.ipv4.conf.all.forwarding": "net.ipv4.ip_forward",
-}
+# net.ipv4.ip_forward and this are one value of the kernel, which a file may call either.
+_FORWARDING = "net.ipv4.conf.all.forwarding"
 # What a new network namespace takes over from the host's instead of beginning with it (devinet_init_net in net/ipv4/devinet.c).
 _COMPILED = {"net.ipv4.ip_forward": "0"}
 _COMPILED.update({f"net.ipv4.conf.all.{leaf}": "0" for leaf in _sysctls.PER_INTERFACE["net.ipv4.conf"].split()})
@@ -33,9 +30,11 @@ def changes(host: Host) -> list[Record]:
     kernel: t.Mapping[str, str] | None = None
     found = []
     for name, now in sorted(host.sysctls.items()):
+        if name == _FORWARDING:
+            continue
         setting = settings.of(_sysctl_files.path_of(name, host.interfaces))
-        if setting is None and name in _ALIASES:
-            setting = settings.of(_sysctl_files.path_of(_ALIASES[name]))
+        if setting is None and name == "net.ipv4.ip_forward":
+            setting = settings.of(_sysctl_files.path_of(_FORWARDING))
         if setting is not None and setting.value is not None:
             then, because = setting.value, f"{setting.file} says so in line {setting.line}"
         elif _OF_AN_INTERFACE.fullmatch(name):

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 UNIT = "ufw.service"
 _KEPT = re.compile(r"ufw6?-(before|after|user)-[\w-]+")  # the chains whose rules stand in files; the others ufw makes itself
+_GLUE = re.compile(r"-A ufw6?-before-(\w+) -j ufw6?-user-\1")  # which ufw puts behind what the files have
 _CHAIN = re.compile(r"ufw6?-[\w-]+")
 
 
@@ -54,20 +55,23 @@ def changes(host: Host) -> list[Record]:
 def kept_lines(table: _save.Table | None) -> list[str]:
     """The rules of the chains that files tell of, chain by chain."""
     chains = sorted(name for name in (table.chains if table else ()) if _KEPT.fullmatch(name))
-    return [_save.packets_and_rule(line)[1] for name in chains for line in (table.chains[name].lines if table else ())]
+    rules = [_save.packets_and_rule(line)[1] for name in chains for line in (table.chains[name].lines if table else ())]
+    return [rule for rule in rules if not _GLUE.fullmatch(rule)]
 
 
 def composed(printed: str, table: _save.Table, then: t.Sequence[str]) -> str:
     """What the save tool printed, with the chains of ufw's files as they will be."""
     ours = {name for name in table.chains if _KEPT.fullmatch(name)}
     text: list[str] = []
+    glue: list[str] = []
     inside = False
     for line in printed.splitlines():
         inside = line.strip() == "*filter" if line.startswith("*") else inside
         if inside and line.startswith("-A ") and line.split()[1] in ours:
+            glue += [line] if _GLUE.fullmatch(line.strip()) else []
             continue
         if inside and line.strip() == "COMMIT":
-            text += [rule for rule in then if rule.split()[1] in ours]
+            text += [rule for rule in then if rule.split()[1] in ours] + glue
         text.append(line)
     return "\n".join([*text, ""])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _resolve, _snapshot, _tcp
+from ansible_collections.threeway.handshake.plugins.module_utils import _resolve, _snapshot, _sysctls, _tcp
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 
 from . import _boot, _distil, _services
@@ -16,6 +16,9 @@ from ._boot_firewalld import NETWORK_MANAGER
 Order = t.Mapping[str, t.Any]
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Record = t.Dict[str, t.Any]
+
+# Parts of a snapshot that a state has nothing of.
+NOT_STATE = ("conntrack", "counters", "ephemeral", "links", "netns", "other_namespaces", "socket_counts", "sockets", "units")
 
 
 def observe(order: Order, run: Run) -> Record:
@@ -35,9 +38,8 @@ def observe(order: Order, run: Run) -> Record:
         state["routes"] = _distil.routes(routes)
     if "neighbours" in snapshot:
         state["neighbours"] = _distil.neighbours(routes, snapshot["neighbours"])
-    interfaces = _distil.used_interfaces(routes)
-    if "sysctls" in snapshot:
-        state["sysctls"] = _sysctls(snapshot["sysctls"], interfaces)
+    interfaces = _distil.used_interfaces(routes) | set(order.get("interfaces") or ())
+    state["sysctls"] = _sysctls.read(sorted(interfaces))[0]
     try:
         ports = _ports_of(order, snapshot, state.get("listeners", ()))
         units = _services.read({*ports, *(order.get("services") or ()), *_services.FIREWALLS, NETWORK_MANAGER}, run)
@@ -51,7 +53,7 @@ def observe(order: Order, run: Run) -> Record:
         }
         state["reboot"], lacking = _boot.changes(_boot.Host(units, state.get("sysctls", {}), interfaces, verdicts or (), run))
         absent += lacking
-    return {"state": state, "absent": [each for each in absent if each["what"] not in ("counters", "conntrack", "sockets", "ephemeral")]}
+    return {"state": state, "absent": [each for each in absent if each["what"] not in NOT_STATE]}
 
 
 def _names(resolved: t.Sequence[_resolve.Resolved], absent: list[dict[str, str]]) -> dict[str, list[str]]:
@@ -64,12 +66,6 @@ def _names(resolved: t.Sequence[_resolve.Resolved], absent: list[dict[str, str]]
         elif addresses != [each.dial.address]:
             found[each.dial.address] = sorted({*found.get(each.dial.address, ()), *addresses})
     return dict(sorted(found.items()))
-
-
-def _sysctls(values: t.Mapping[str, str], interfaces: t.Collection[str]) -> dict[str, str]:
-    """Those of the host, of `all`, and of the interfaces that the flows use: others come and go with containers."""
-    used = tuple(f"net.{family}.conf.{name}." for family in ("ipv4", "ipv6") for name in ("all", *interfaces))
-    return {name: value for name, value in sorted(values.items()) if ".conf." not in name or name.startswith(used)}
 
 
 def _ports_of(order: Order, snapshot: t.Mapping[str, t.Any], listeners: t.Iterable[Record]) -> dict[str, set[int]]:

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of threeway.handshake.drift; its documentation stands in plugins/modules/drift.py."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import ANSIBLE_COLOR
+from ansible.utils.display import Display
+
+from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _files, _show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+
+FAILING = {
+    "never": (),
+    "endangering": ("endangering", "expectations_broken", "not_compared"),  # what could not be compared is not known to be the same
+    "any": ("drifts", "expectations_broken", "not_compared"),
+}
+_WIDTH = 120
+"""Columns where there is no terminal."""
+_SHARED = 0o644
+"""The mode of baselines: they are for git."""
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "phase": {"type": "str", "choices": ["prepare", "write", "compare"], "required": True},
+                "report_dir": {"type": "str", "required": True},
+                "baseline_dir": {"type": "str", "required": True},
+                "expect": {"type": "raw"},
+                "compare": {"type": "bool", "default": True},
+                "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+            }
+        )
+        arguments = plain(arguments)
+        files = EvidenceFiles(str(arguments["report_dir"]))
+        phases = {"prepare": self._prepare, "write": self._write, "compare": self._compare}
+        try:
+            expectations = _expect.read(arguments["expect"])
+            plan, started = files.plan()
+            names = sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
+            wanted = self._by_host(expectations, names, (task_vars or {})["groups"])
+            result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
+        except DriftError as error:
+            result.update(failed=True, msg=str(error))
+        except (EvidenceError, OSError) as error:
+            result.update(failed=True, msg=f"The directories {files.report_dir} and {arguments['baseline_dir']} cannot be used: {error}")
+        return result
+
+    def _by_host(
+        self, expectations: dict[str, tuple[str, str]], names: list[str], groups: dict[str, list[str]]
+    ) -> dict[str, dict[str, str]]:
+        inventory = _Inventory(self._loader, groups)
+        found: dict[str, dict[str, str]] = {name: {} for name in names}
+        for name, (expression, pattern) in expectations.items():
+            try:
+                hosts = inventory.hosts(pattern)
+            except LookupError as error:
+                raise DriftError(
+                    f"drift_expect {name!r}, field 'hosts': {error.args[0]}: correct it, or add it to the inventory."
+                ) from error
+            for host in set(hosts) & set(names):
+                found[host][name] = expression
+        return found
+
+    def _prepare(
+        self, files: EvidenceFiles, plan: Plan, _started: str, _wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What can be wrong before a host is touched; and hosts are told which services and interfaces their baselines have."""
+        if not arguments["compare"]:
+            return {"changed": False, "msg": "expectations are in order"}
+        hosts = [host for host in _names(plan) if files.order(host)]
+        kept = _files.read(arguments["baseline_dir"], hosts)
+        if kept and all(isinstance(each, str) for each in kept.values()):
+            first = next(str(each) for each in kept.values())
+            raise DriftError(first if len(kept) == 1 else f"None of {len(kept)} hosts has a baseline that can be read. {first}")
+        for host, baseline in kept.items():
+            order = files.order(host)
+            if isinstance(baseline, Baseline) and order is not None:
+                watched = {"services": sorted(baseline.state.services or ())[:100], "interfaces": interfaces(baseline.state)[:100]}
+                files.write(host_file(host, "order"), {**order, **watched})
+        return {
+            "changed": False,
+            "msg": f"{sum(isinstance(each, Baseline) for each in kept.values())} of {len(kept)} hosts have a baseline",
+        }
+
+    def _write(
+        self, files: EvidenceFiles, plan: Plan, _started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        observed = _observed(files, plan)
+        texts = {host: render(baseline) for host, baseline in baselines(plan, observed, wanted).items()}
+        before = {host: _text(arguments["baseline_dir"], host) for host in texts}
+        changed = {host: text for host, text in texts.items() if text != before[host]}
+        if not self._task.check_mode:
+            _files.write({_files.path_of(arguments["baseline_dir"], host): text for host, text in changed.items()}, _SHARED)
+        lacking = {host: each.failure for host, each in observed.items() if each.failure}
+        lacking.update(dict.fromkeys(plan.not_in_play, "it is not among the hosts of this play (--limit?)"))
+        for host, change in [(host, change) for host, each in sorted(observed.items()) for change in each.state.reboot or ()][:50]:
+            what = f"{clean(change.kind)} {clean(change.name)} from {clean(change.now) or 'empty'} to {clean(change.then) or 'empty'}"
+            display.warning(f"{clean(host, 128)}: a reboot would change {what}")
+        for host, each in sorted(observed.items()):
+            for what, why in each.absent:
+                display.display(f"{clean(host, 128)}: not observed: {clean(what)}: {clean(why)}")
+        result: dict[str, Any] = {
+            "changed": bool(changed),
+            "baselines": sorted(str(_files.path_of(arguments["baseline_dir"], host)) for host in texts),
+            "written": sorted(changed),
+            "lacking": sorted(lacking),
+            "diff": [
+                _before_and_after(arguments["baseline_dir"], host, before[host] or "", text) for host, text in sorted(changed.items())
+            ],
+            "msg": f"{len(texts)} baselines in {arguments['baseline_dir']}, {len(changed)} of them changed.",
+        }
+        if lacking:
+            said = "; ".join(f"{clean(host, 128)}: {clean(why)}" for host, why in sorted(lacking.items())[:10])
+            result.update(
+                failed=True, msg=f"{result['msg']} No baseline was written for {len(lacking)} hosts that could not be observed: {said}."
+            )
+        return result
+
+    def _compare(
+        self, files: EvidenceFiles, plan: Plan, started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        kept = _files.read(arguments["baseline_dir"], _names(plan))
+        report = conclude(plan, _observed(files, plan), kept, wanted, started, finished)
+        written = {files.report_dir / "drift.json": _show.as_json(report), files.report_dir / "drift.md": _show.as_markdown(report)}
+        _files.write(written, 0o600)
+        style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+        width = shutil.get_terminal_size((_WIDTH, 24)).columns
+        display.display("\n" + _show.terminal(report, width=max(width, 60), style=style, diff=bool(self._task.diff)))
+        summary = report["summary"]
+        result = {
+            "changed": False,
+            "summary": summary,
+            "files": [str(path) for path in written],
+            "report": str(files.report_dir / "drift.json"),
+        }
+        counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
+        if counted:
+            return {**result, "failed": True, "msg": f"Of {summary['hosts']} hosts: {counted}; see {result['report']}."}
+        return {**result, "msg": f"{_show.totals(report)}. The report is {result['report']}."}
+
+
+def _names(plan: Plan) -> list[str]:
+    return sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
+
+
+def _observed(files: EvidenceFiles, plan: Plan) -> dict[str, Observed]:
+    """What the hosts of this play told; whatever does not fit costs that host."""
+    found = {}
+    for host in _names(plan):
+        if host in plan.not_in_play:
+            continue
+        answer = files.answer(host, "state")
+        failure = (answer or {}).get("failure")
+        if answer is None or failure:
+            found[host] = Observed(failure=f"it could not be observed: {failure['message'] if failure else 'it returned nothing'}")
+            continue
+        try:
+            evidence = answer["evidence"]
+            absent = evidence["absent"] if isinstance(evidence["absent"], list) else []
+            told = tuple((str(each.get("what"))[:300], str(each.get("why"))[:800]) for each in absent[:1000] if isinstance(each, dict))
+            found[host] = Observed(read_state(evidence["state"], "state"), told)
+        except DriftError as error:
+            found[host] = Observed(failure=f"its answer is not what it should be: {error}")
+    return found
+
+
+def _text(directory: str, host: str) -> str | None:
+    try:
+        return _files.path_of(directory, host).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _before_and_after(directory: str, host: str, before: str, after: str) -> dict[str, str]:
+    path = str(_files.path_of(directory, host))
+    return {"before_header": path, "after_header": f"{path} (now)", "before": before, "after": after}

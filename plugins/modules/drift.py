@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drift
+short_description: Keep what handshakes depend on as baselines, and compare hosts with them
+version_added: 0.1.0
+description:
+  - The role P(threeway.handshake.drift#role) calls this on the controller, before and after every host has told its state, which is the
+    phase V(state) of M(threeway.handshake.vantage).
+  - A baseline is a YAML file for each host, made for reading and for git. While nobody changes a host, it is the same byte for byte.
+  - Runs once for a play, and changes no host.
+author:
+  - The threeway.handshake authors (@threeway)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - In check mode no baseline is written. A drift report is.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: full
+    details:
+      - With V(compare) the differences of each host from its baseline are shown as a unified diff.
+options:
+  phase:
+    description:
+      - V(prepare) checks what can be wrong before a host is touched, and has hosts tell of the services that their baselines have.
+      - V(write) writes the baselines of all hosts that could be observed. It fails when some could not, and leaves theirs as they are.
+      - V(compare) writes the drift report.
+    type: str
+    choices: [prepare, write, compare]
+    required: true
+  report_dir:
+    description:
+      - The directory on the controller where M(threeway.handshake.plan) left the work orders and hosts their answers, and where the drift
+        report goes.
+    type: str
+    required: true
+  baseline_dir:
+    description:
+      - The directory on the controller with a baseline for each host.
+    type: str
+    required: true
+  expect:
+    description:
+      - What must hold, as a list of mappings. C(expect) is a JMESPath expression over a host's state, which holds when its result is
+        neither false nor null nor empty. Optional are C(name), and C(hosts), a pattern of hosts.
+      - It needs the Python library jmespath on the controller.
+    type: raw
+  compare:
+    description:
+      - With O(phase=prepare), whether baselines are going to be needed.
+    type: bool
+    default: true
+  fail_on:
+    description:
+      - With O(phase=compare), whether to fail when a difference endangers a handshake, an expectation does not hold, or a host could not be
+        compared (V(endangering)), or also when anything differs at all (V(any)).
+    type: str
+    choices: [never, endangering, any]
+    default: never
+seealso:
+  - module: threeway.handshake.plan
+  - module: threeway.handshake.vantage
+"""
+
+EXAMPLES = r"""
+- name: Compare the fleet with its baselines
+  threeway.handshake.drift:
+    phase: compare
+    report_dir: ./handshake-drift
+    baseline_dir: ./handshake-baseline
+    fail_on: endangering
+    expect:
+      - name: SYN cookies stay on
+        expect: sysctls."net.ipv4.tcp_syncookies" == '1'
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: What was found in a few words, or what is wrong.
+  returned: always
+  type: str
+  sample: "3 hosts, 3 compared: no drift. The report is ./handshake-drift/drift.json."
+summary:
+  description: How many hosts, differences, and endangered handshakes there are.
+  returned: O(phase=compare)
+  type: dict
+  sample: {"hosts": 3, "compared": 3, "drifts": 0, "endangering": 0}
+report:
+  description: The drift report.
+  returned: O(phase=compare)
+  type: str
+  sample: handshake-drift/drift.json
+files:
+  description: All files that were written.
+  returned: O(phase=compare)
+  type: list
+  elements: str
+  sample: [handshake-drift/drift.json, handshake-drift/drift.md]
+baselines:
+  description: The files of all hosts that could be observed.
+  returned: O(phase=write)
+  type: list
+  elements: str
+  sample: [handshake-baseline/db1.yml, handshake-baseline/web1.yml]
+written:
+  description: The hosts whose baselines changed.
+  returned: O(phase=write)
+  type: list
+  elements: str
+  sample: [db1]
+lacking:
+  description: The hosts that could not be observed.
+  returned: O(phase=write)
+  type: list
+  elements: str
+  sample: []
+"""

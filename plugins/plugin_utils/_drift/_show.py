@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The drift report for people: on a terminal, and as Markdown for a ticket. Every text is made fit to be shown first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean, markdown, wrap
+
+Report = Mapping[str, Any]
+Style = Callable[[str, str], str]
+
+MOST_DRIFTS, MOST_ENDANGERED = 100, 3
+MOST_LINES = 400
+"""Of a host's unified diff on a terminal."""
+
+
+def as_json(report: Report) -> str:
+    """ASCII JSON, two spaces deep."""
+    return json.dumps(report, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def totals(report: Report) -> str:
+    """The summary in one sentence."""
+    summary = report["summary"]
+    said = f"{summary['hosts']} hosts, {summary['compared']} compared: "
+    said += _drifts(summary) if summary["drifts"] else "no drift"
+    for name, words in (
+        ("known", "changes by a reboot that the baselines know"),
+        ("expectations_broken", "expectations that do not hold"),
+        ("not_compared", "hosts not compared, or not in full"),
+    ):
+        said += f"; {summary[name]} {words}" if summary[name] else ""
+    return said
+
+
+def _drifts(summary: Report) -> str:
+    drifts = "1 drift" if summary["drifts"] == 1 else f"{summary['drifts']} drifts"
+    return f"{drifts}, {summary['endangering']} of them endangering {summary['flows_endangered']} of {summary['flows']} handshakes"
+
+
+def terminal(report: Report, *, width: int, style: Style, diff: bool) -> str:
+    """In lines of at most ``width`` columns; with ``diff`` each host's unified diff as well."""
+    lines = [style(part, "strong") for part in wrap(totals(report), width)]
+    for host in report["hosts"]:
+        lines += _host(host, width, style, diff)
+    return "\n".join(lines) + "\n"
+
+
+def _host(host: Report, width: int, style: Style, diff: bool) -> Iterator[str]:
+    name = clean(host["host"], 128)
+    expectations = [each for each in host["expectations"] if not each["holds"]]
+    if not (host["problem"] or host["drifts"] or expectations or host["not_compared"]):
+        yield f"{style(name, 'strong')}   {style('as in its baseline', 'ok')}"
+        return
+    yield ""
+    yield style(name, "strong")
+    if host["problem"]:
+        yield from wrap(f"not compared: {clean(host['problem'])}", width, "  ", "    ")
+    for each in expectations:
+        yield from wrap(f"EXPECTED  {clean(each['name'])}: {clean(each['found'])}", width, "  ", "    ")
+    told = sorted(host["drifts"], key=lambda drift: (drift["known"], drift["severity"] != "endangering"))
+    for drift in told[:MOST_DRIFTS]:
+        yield from _drift(drift, width, style)
+    if len(told) > MOST_DRIFTS:
+        yield f"  ... and {len(told) - MOST_DRIFTS} more, see drift.json"
+    if host["not_compared"]:
+        yield from wrap(f"not compared, because not observed this time: {clean(', '.join(host['not_compared']))}", width, "  ", "    ")
+    for line in host["diff"][:MOST_LINES] if diff else ():
+        yield "  " + style(clean(line, 400), {"+": "ok", "-": "broken"}.get(line[:1], "dim"))
+
+
+def _drift(drift: Report, width: int, style: Style) -> Iterator[str]:
+    word, role = _word(drift)
+    first, *more = wrap(f"{word}  {clean(drift['summary'])}", width, "  ", "    ")
+    yield first.replace(word, style(word, role), 1)
+    yield from more
+    dangers = drift["endangers"] if not drift["known"] else []
+    for danger in dangers[:MOST_ENDANGERED]:
+        yield from wrap(f"{clean(danger['flow'], 128)}: {clean(danger['how'])}", width, "    ", "      ")
+    if len(dangers) > MOST_ENDANGERED:
+        yield f"    ... and {len(dangers) - MOST_ENDANGERED} more handshakes"
+    if drift["fix"] and not drift["known"]:
+        yield from wrap(f"fix: {clean(drift['fix']['summary'])}", width, "    ", "      ")
+
+
+def _word(drift: Report) -> tuple[str, str]:
+    if drift["known"]:
+        return "KNOWN", "dim"
+    return ("ENDANGERING", "broken") if drift["severity"] == "endangering" else ("HARMLESS", "degraded")
+
+
+def as_markdown(report: Report) -> str:
+    """GitHub's and GitLab's Markdown, no HTML."""
+    return "\n".join(_markdown(report)) + "\n"
+
+
+def _markdown(report: Report) -> Iterator[str]:
+    yield "# Drift report"
+    yield ""
+    yield markdown(clean(totals(report)))
+    for host in report["hosts"]:
+        yield ""
+        yield f"## Host {markdown(clean(host['host'], 128))}"
+        yield ""
+        if host["problem"]:
+            yield f"- not compared: {markdown(clean(host['problem']))}"
+        for each in host["expectations"]:
+            if not each["holds"]:
+                yield f"- **expected** {markdown(clean(each['name']))}: {markdown(clean(each['found']))}"
+        for drift in host["drifts"][:MOST_DRIFTS]:
+            yield f"- **{_word(drift)[0].lower()}** {markdown(clean(drift['summary']))}"
+            for danger in drift["endangers"] if not drift["known"] else ():
+                yield f"  - {markdown(clean(danger['flow'], 128))}: {markdown(clean(danger['how']))}"
+            if drift["fix"] and not drift["known"]:
+                yield f"  - fix: {markdown(clean(drift['fix']['summary']))}"
+        if len(host["drifts"]) > MOST_DRIFTS:
+            yield f"- ... and {len(host['drifts']) - MOST_DRIFTS} more, see drift.json"
+        yield from (f"- not observed this time: {markdown(clean(part))}" for part in host["not_compared"])
+        if not (host["problem"] or host["drifts"] or host["not_compared"] or any(not each["holds"] for each in host["expectations"])):
+            yield "- as in its baseline"
