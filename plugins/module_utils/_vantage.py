@@ -77,19 +77,23 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
 
 
 def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
-    """After the handshakes: fetch the recording, as far as it is about them, and look again."""
+    """After the handshakes: look again, and fetch the recording, as far as it is about them.
+
+    It ends last: what counters count until they are read is recorded.
+    """
     answer: dict[str, Any] = {"recording": None, "after": None, "absent": []}
+    if handle:
+        with part(answer, "firewall"):
+            from ._crossings import recorded
+            from ._detached import read_detached
+
+            order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
+    _snapshot(answer, "after", order, run, owners=True)
     if handle:
         with part(answer, RECORDING):
             from ._detached import stop_detached
 
             answer["recording"] = stop_detached(handle, order["interest"])
-    if answer["recording"]:
-        with part(answer, "firewall"):
-            from ._crossings import recorded
-
-            order = {**order, "packets": recorded(answer["recording"], order.get("packets") or ())}
-    _snapshot(answer, "after", order, run, owners=True)
     return answer
 
 

@@ -153,9 +153,9 @@ verdicts:
       returned: when RV(verdicts[].verdict) is V(reject), else null
       sample: icmp-port-unreachable
     queue:
-      description: The number of the queue.
+      description: The number of the queue to which the packet goes, or by which it is dropped because no program reads it.
       type: int
-      returned: when RV(verdicts[].verdict) is V(queue), else null
+      returned: when RV(verdicts[].verdict) is V(queue), or V(drop) by a queue, else null
     undecided_because:
       description: On what the verdict hangs.
       type: str

@@ -128,6 +128,11 @@ class Verdict:
                 raise RecordError(f"a firewall's verdict names {address[:60]!r}, which is no address")
 
     @property
+    def unread_queue(self) -> int | None:
+        """The queue by which it is dropped, because no program reads it."""
+        return self.queue if self.verdict == "drop" else None
+
+    @property
     def stops(self) -> bool:
         return self.verdict in ("drop", "reject")
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
@@ -63,16 +62,10 @@ def _hinge(ruling: Verdict) -> Rule | None:
 def _queue_unread(case: Case) -> Finding | None:
     for place in suspects(case):
         ruling = judged(case, place)
-        hooks = place.host.snapshot.hooks if place.host.snapshot else None
-        if ruling is None or ruling.verdict != "queue" or ruling.rule is None or hooks is None or hooks.nfqueue is None:
+        if ruling is None or ruling.unread_queue is None or ruling.rule is None:
             continue
         host, rule = place.host, ruling.rule
-        if any(queue.queue == ruling.queue for queue in hooks.nfqueue):
-            continue
-        weighed = proof(case, place, ruling, rule)
-        if not weighed.against:
-            weighed = replace(weighed, certainty="proven")  # the evaluation and the missing reader are two witnesses
-        weighed = capped(case, place, weighed)
+        weighed = capped(case, place, proof(case, place, ruling, rule))
         return Finding(
             weighed.certainty,
             host.name,
@@ -138,7 +131,7 @@ CAUSES = (
         "A firewall queues the packet for a program that is not there",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED,
-        "Evaluated, a rule hands the packet to an NFQUEUE, no program reads that queue, and the rule's counter, if it has one, rises.",
+        "Evaluated, a rule hands the packet to an NFQUEUE that no program reads, and its counter rises by our packets. Without: likely.",
         "A program reads the queue, or the counter does not move.",
         _queue_unread,
         explains=("path_drop",),

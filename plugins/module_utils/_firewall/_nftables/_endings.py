@@ -72,9 +72,9 @@ class Queue(Expression):
         read = answers.pop() if len(answers) == 1 else None
         if read is None:
             read = at.choose(f"whether a program reads {told}", ("queue", first, self.total))
-        if read:
-            return Outcome("queue", queue=first if self.total == 1 else None)
-        return "accept" if self.bypass else "drop"
+        if self.bypass and not read:
+            return "accept"
+        return Outcome("queue" if read else "drop", queue=first if self.total == 1 else None)
 
 
 class Synproxy(Expression):

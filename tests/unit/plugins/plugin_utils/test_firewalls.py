@@ -139,10 +139,9 @@ def test_a_limit_is_named() -> None:
 
 
 def test_a_queue_without_a_reader() -> None:
-    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "queue", (0, SYNS), queue=7)
+    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), queue=7)
     assert (run.first()["code"], run.first()["certainty"]) == ("firewall_queue_unread", "proven")
-    for snapshot in run.snapshots("db1"):
-        snapshot["hooks"]["nfqueue"] = [{"queue": 7, "port_id": 9, "waiting": 0, "dropped": 0, "user_dropped": 0}]
+    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "queue", (0, SYNS), queue=7)
     assert run.first()["code"] == "firewall_drop"
 
 

@@ -28,14 +28,14 @@ def _queue(clause: Clause, place: Place) -> Target:
     bypass = clause.get("queue-bypass") is not None
 
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
-        queued = Outcome("queue", queue=numbers[0] if len(numbers) == 1 else None)
         readers = {evaluation.facts.queue_read(each) for each in numbers}
         read = readers.pop() if len(readers) == 1 else None
         if read is None:
             read = evaluation.choose(f"whether a program reads {_queues(numbers)}")
-        if read:
-            return queued, None
-        return "accept" if bypass else "drop", f"pass {_queues(numbers)}, which nobody reads"
+        unread = None if read else f"pass {_queues(numbers)}, which nobody reads"
+        if bypass and not read:
+            return "accept", unread
+        return Outcome("queue" if read else "drop", queue=numbers[0] if len(numbers) == 1 else None), unread
 
     return apply
 

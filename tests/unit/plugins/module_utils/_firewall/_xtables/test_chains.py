@@ -140,7 +140,7 @@ def test_translations_of_ipv6() -> None:
 def test_queues_without_a_reader() -> None:
     assert run("filter", "-A INPUT -p tcp -j NFQUEUE --queue-num 5 --queue-bypass", syn()).outcome is not None
     queued = run("filter", "-A INPUT -p tcp -j NFQUEUE --queue-num 5", syn()).outcome
-    assert queued is not None and (queued.verdict, queued.queue) == ("drop", None)
+    assert queued is not None and (queued.verdict, queued.queue) == ("drop", 5)
 
 
 def test_recent_lists_remember_within_a_packet() -> None:
