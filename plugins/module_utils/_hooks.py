@@ -13,7 +13,7 @@ import errno
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
     NETLINK_NETFILTER,
     NLM_F_DUMP,
@@ -49,7 +49,6 @@ def read(route: Netlink, links: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[dict
     collectors: dict[str, t.Callable[[], t.Any]] = {
         "netfilter": base_chains,
         "iptables_legacy": legacy_tables,
-        "nfqueue": lambda: [parse_queue(line) for line in _lines("netfilter/nfnetlink_queue")],
         "tc": lambda: traffic_control(route, {link["index"]: link["name"] for link in links}),
         "ipsec_policies": ipsec_policies,
     }
@@ -147,15 +146,6 @@ def ipsec_policies() -> dict[str, int] | None:
         raise
     info = attributes(bodies[0][4:]).get(XFRMA_SPD_INFO, b"") if bodies else b""
     return dict(zip(("in", "out", "forward"), unpack(_SPD_INFO, info, "the counts of IPsec policies")))
-
-
-def parse_queue(line: str) -> dict[str, int]:
-    """One line of /proc/net/netfilter/nfnetlink_queue: a queue that a program reads."""
-    columns = line.split()
-    if len(columns) < 7 or not all(column.isdigit() for column in columns[:7]):
-        raise DecodeError(f"not a line of nfnetlink_queue: {line[:60]!r}")
-    numbers = [int(column) for column in columns[:7]]
-    return {"queue": numbers[0], "port_id": numbers[1], "waiting": numbers[2], "dropped": numbers[5], "user_dropped": numbers[6]}
 
 
 def _lines(name: str) -> list[str]:

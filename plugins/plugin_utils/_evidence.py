@@ -150,19 +150,11 @@ class BaseChain:
 
 
 @dataclass(frozen=True)
-class Queue:
-    """An NFQUEUE that a program reads."""
-
-    queue: int
-
-
-@dataclass(frozen=True)
 class Hooks:
     """Where the host could drop a packet; ``None``: that kind could not be read."""
 
     netfilter: tuple[BaseChain, ...] | None = None
     iptables_legacy: tuple[str, ...] | None = None
-    nfqueue: tuple[Queue, ...] | None = None
 
 
 @dataclass(frozen=True)

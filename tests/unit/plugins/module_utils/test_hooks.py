@@ -8,8 +8,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _hooks
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 READ = "(lambda netlink: _hooks.read(netlink, _links.links(netlink)))(_netlink.Netlink(0))"
@@ -33,7 +31,6 @@ def test_a_namespace_without_hooks_says_so(namespace: Rootless) -> None:
     assert hooks == {
         "netfilter": [],
         "iptables_legacy": [],
-        "nfqueue": [],
         "tc": [],
         "xdp": [],
         "ipsec_policies": {"in": 0, "out": 0, "forward": 0},
@@ -109,13 +106,3 @@ def test_without_privileges_hooks_are_absent_and_not_empty(namespace: Rootless) 
     assert all("become" in one["why"] for one in absent)
     assert "netfilter" not in hooks and "ipsec_policies" not in hooks
     assert hooks["tc"] == []
-
-
-def test_a_queue_and_what_it_dropped() -> None:
-    line = "    0   4242    17 2 65531     3     1       41  1"
-    assert _hooks.parse_queue(line) == {"queue": 0, "port_id": 4242, "waiting": 17, "dropped": 3, "user_dropped": 1}
-
-
-def test_a_line_that_is_no_queue_is_refused() -> None:
-    with pytest.raises(DecodeError, match="nfnetlink_queue"):
-        _hooks.parse_queue("0 x")
