@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending, merged_saves
 
 BY_RISK = ("low", "disruptive")
 KINDS = ("conntrack", "connection", "firewall", "limit", "link", "neighbour", "network", "ports", "route", "service", "sysctl", "timeout")
@@ -65,7 +65,7 @@ class Policy:
         """Why a fix is not to be made, half a sentence; None if it may be. ``managed``: the hosts that this run reaches."""
         if not mending.steps:
             return "it is advice for people" if mending.risk == "advice" else "it can only be done by hand"
-        if mending.saves is None:
+        if not merged_saves([mending.saves]):
             return "nothing says what would have to be saved first"
         if mending.where not in managed:
             return f"{mending.where} is not among the hosts of this run"

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Broken handshakes in the embedded lab, mended: what is changed, what is kept, what is undone, and what is left alone.
+
+Fixes are what the catalogue proposes; where a fix must go wrong, the host is made so that it does.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults._fault import Flow
+from tests.lab.fleet import Fleet
+
+QUICK = {"diagnose_attempts": 2, "diagnose_interval": 0.1, "diagnose_patience": 0.0, "diagnose_hops": False}
+FLOW = {**Flow(timeout=1.2).declared(), "name": "orders"}
+OTHER = {**Flow(timeout=1.2, port=8080).declared(), "name": "shop"}
+CLOSED = "table inet filter { chain input { type filter hook input priority 0; policy accept; tcp dport 5432 counter drop; }; }"
+STATE = r"""
+nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'
+find /etc -type f -exec sha256sum {} + | sort
+sysctl -a --pattern '^net[.](ipv[46]|core)[.]' 2> /dev/null | grep -vE 'neigh|inet_peer|route'
+ip route show table all; ip rule
+"""
+
+
+@pytest.fixture
+def fleet() -> Any:
+    with Fleet() as running:
+        yield running
+
+
+def remediate(fleet: Fleet, *arguments: str, flows: tuple[Any, ...] = (FLOW,), check: bool = True, **options: Any) -> tuple[Any, str]:
+    """Run the playbook; its report, and what it printed."""
+    extra = {"handshake_flows": list(flows), "remediate_report_dir": "report", "remediate_settle": 0, **QUICK, **options}
+    done = fleet.playbook("threeway.handshake.remediate", "--extra-vars", json.dumps(extra), *arguments, check=check)
+    return json.loads((fleet.directory / "report" / "report.json").read_text()), done.stdout
+
+
+def state(fleet: Fleet, host: str = "db1") -> str:
+    return fleet.run(host, ["sh", "-c", STATE]).stdout
+
+
+def journal(fleet: Fleet) -> list[tuple[str, str | None]]:
+    lines = [json.loads(line) for line in Path(fleet.directory, "report/remediate.jsonl").read_text().splitlines()]
+    return [(line["step"], line.get("host")) for line in lines]
+
+
+def open_transactions(fleet: Fleet, host: str = "db1") -> str:
+    """The last step of each transaction of a host."""
+    script = "cd /var/lib/threeway-handshake 2> /dev/null && for each in */; do tail -n1 $each/journal; done; true"
+    return " ".join(json.loads(line)["step"] for line in fleet.run(host, ["sh", "-c", script]).stdout.splitlines())
+
+
+def outcomes(report: Any) -> list[tuple[str, str, str]]:
+    return [(change["code"], change["host"], change["outcome"]) for change in report["changes"]]
+
+
+def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    before = state(fleet)
+
+    report, said = remediate(fleet)
+    assert outcomes(report) == [("firewall_drop", "db1", "planned")]
+    assert "nothing is changed without remediate_apply=true" in said and "+ip saddr 10.0.1.11" in said
+    assert "changed=0" in said and "changed=1" not in said
+    report, said = remediate(fleet, "--check", remediate_apply=True)
+    assert outcomes(report) == [("firewall_drop", "db1", "planned")] and "changed=1" not in said
+    assert state(fleet) == before and open_transactions(fleet) == ""
+    assert fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"
+
+    report, said = remediate(fleet, remediate_apply=True)
+    assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
+    assert report["summary"]["ok"] == 1 and outcomes(report) == [("firewall_drop", "db1", "kept")]
+    change = report["changes"][0]
+    assert (change["before"][0]["connected"], change["after"][0]["connected"]) == (0, 2)
+    assert change["flows"] == [report["flows"][0]["id"]] and change["kind"] == "firewall"
+    assert "made and kept: firewall on db1" in said and "changed=1" in said
+    assert open_transactions(fleet) == "confirmed"
+    assert [step for step, host in journal(fleet) if host][-6:] == ["arming", "armed", "step", "changed", "judged", "confirmed"]
+    added = set(state(fleet).splitlines()) - set(before.splitlines())
+    assert len(added) == 1 and "threeway.handshake" in added.pop()
+    for name in ("report.html", "report.md"):
+        assert "made and kept" in (fleet.directory / "report" / name).read_text()
+
+    mended = state(fleet)
+    report, said = remediate(fleet, remediate_apply=True)
+    assert report["changes"] == [] and "nothing to mend" in said and "changed=1" not in said
+    assert state(fleet) == mended
+
+
+def test_policy(fleet: Fleet) -> None:
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    before = state(fleet)
+    for options, why in (
+        ({"remediate_allow": ["sysctl"]}, "remediate_allow does not have firewall"),
+        ({"remediate_confirm_timeout": 3}, "remediate_confirm_timeout is 3 s, and a change is confirmed only after a diagnosis"),
+    ):
+        report, said = remediate(fleet, remediate_apply=True, **options)
+        assert why in report["changes"][0]["why"] and why.split()[0] in said
+        assert report["changes"][0]["outcome"] in ("refused", "planned") and "changed=1" not in said
+    _report, said = remediate(fleet, check=False, remediate_apply=True, remediate_allow=["firewal"])
+    assert "remediate_allow has 'firewal', which is no kind of fix" in said
+    assert state(fleet) == before and open_transactions(fleet) == ""
+
+
+def test_what_breaks_another_flow_is_undone(fleet: Fleet) -> None:
+    """Something on the host closes another port as soon as the firewall is touched: a manager that reloads its rules, say."""
+    for port in (5432, 8080):
+        fleet.listen("db1", "10.0.2.21", port)
+    fleet.nft("db1", CLOSED)
+    before = state(fleet)
+    watcher = "nft monitor new rules | { read -r line; nft insert rule inet filter input tcp dport 8080 drop; }"
+    fleet.popen("db1", ["sh", "-c", watcher])
+    report, said = remediate(fleet, flows=(FLOW, OTHER), remediate_apply=True)
+    assert outcomes(report)[0] == ("firewall_drop", "db1", "rolled_back"), report["changes"]
+    assert "shop (web1 -> db1:8080) worked before and is broken" in report["changes"][0]["why"]
+    assert state(fleet) == before and open_transactions(fleet) == "restored"
+    assert {flow["name"]: flow["status"] for flow in report["flows"]} == {"orders": "broken", "shop": "ok"}
+    assert "made and undone" in said
+
+
+def test_what_does_not_help_is_undone(fleet: Fleet) -> None:
+    """The rule comes back at once, in front of ours: somebody else manages this firewall."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    before = state(fleet)
+    watcher = "nft monitor new rules | { read -r line; nft insert rule inet filter input tcp dport 5432 counter drop; }"
+    fleet.popen("db1", ["sh", "-c", watcher])
+    report, _said = remediate(fleet, remediate_apply=True)
+    assert outcomes(report)[0] == ("firewall_drop", "db1", "rolled_back")
+    assert "is broken as before" in report["changes"][0]["why"]
+    assert state(fleet) == before and open_transactions(fleet) == "restored"
+
+
+def test_two_runs_exclude_each_other(fleet: Fleet) -> None:
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    arm = "- hosts: db1\n  gather_facts: false\n  tasks:\n    - threeway.handshake.guard:\n        state: armed\n"
+    arm += "        transaction: of-another-run\n        timeout: 600\n        saves: {routes: true}\n"
+    (fleet.directory / "arm.yml").write_text(arm)
+    fleet.playbook("arm.yml")
+    before = state(fleet)
+    report, said = remediate(fleet, remediate_apply=True)
+    assert outcomes(report)[0] == ("firewall_drop", "db1", "refused") and "changed=1" not in said
+    assert "transaction of-another-run of this host is armed" in report["changes"][0]["why"]
+    assert state(fleet) == before
+
+
+def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
+    """Three servers; the canary is the one with the fewest flows, and the others follow in one batch. A stacked cause comes next."""
+    servers = {"db1": "10.0.2.21", "db2": "10.0.2.22", "app1": "10.0.2.31"}
+    for host, address in servers.items():
+        fleet.listen(host, address, 5432)
+        fleet.nft(host, CLOSED)
+    fleet.nft(
+        "web1", "table inet late { chain in { type filter hook input priority 10; tcp sport 5432 ip saddr 10.0.2.21 counter drop; }; }"
+    )
+    flows = [{**FLOW, "name": host, "servers": host, "address": address} for host, address in servers.items()]
+    flows += [{**FLOW, "name": "again", "clients": "web2", "servers": "app1", "address": servers["app1"]}]
+    report, _said = remediate(fleet, flows=tuple(flows), remediate_apply=True, remediate_max_hosts=4)
+    assert [flow["status"] for flow in report["flows"]] == ["ok"] * 4, report["changes"]
+    turns = {change["where"]: int(change["transaction"].rsplit("-", 1)[1]) for change in report["changes"]}
+    assert turns["db1"] == 1 and turns["db2"] == turns["app1"] == 2 and turns["web1"] >= 2, turns
+    assert {change["outcome"] for change in report["changes"]} == {"kept"}
+
+
+def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
+    pytest.importorskip("sqlalchemy")
+    fleet.listen("db1", "10.0.2.21", 5432)
+    history = {"diagnose_history": str(fleet.directory / "history.db"), "remediate_apply": True}
+    for wanted in ("kept", "kept", "escalated"):
+        fleet.nft("db1", f"table inet filter\nflush table inet filter\ntable inet filter\ndelete table inet filter\n{CLOSED}")
+        report, said = remediate(fleet, **history)
+        assert [outcome for _code, _host, outcome in outcomes(report)] == [wanted], report["changes"]
+    assert "it was made 2 times and did not hold" in said
+    assert fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"

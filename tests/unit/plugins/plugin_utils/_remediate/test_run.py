@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _judgement
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._batch import next_batch
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings, merged_saves
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Policy, PolicyError, escalation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._remediate.reports import cause, fix, flow, report
+
+MANAGED = ("web1", "db1", "db2", "db3")
+
+
+def remediation(**policy: Any) -> Remediation:
+    return Remediation("20261121T040000-3f2a91", Policy(**policy), MANAGED, apply=True)
+
+
+def ends(run: Remediation, before: Any, after: Any, outcome: str = "kept", helped: Any = None) -> None:
+    settled = {host: {"outcome": outcome, "why": "so"} for host in run.batch}
+    run.end_turn(settled, helped or {}, before, after)
+
+
+class TestMendings:
+    def test_a_fix_that_several_flows_want_is_one(self) -> None:
+        found = mendings(report(flow("a", causes=[cause(certainty="likely")]), flow("b", causes=[cause()])))
+        assert [(each.flows, each.certainty) for each in found] == [(("a.id", "b.id"), "proven")]
+
+    def test_only_the_decisive_cause_of_what_is_broken_counts(self) -> None:
+        flows = flow("a", causes=[cause("db1"), cause("db2")]), flow("b", "ok", [cause("db3")]), flow("c", "undetermined", [cause("db3")])
+        assert [each.where for each in mendings(report(*flows, flow("d")))] == ["db1"]
+
+    def test_what_is_saved_is_saved_for_all(self) -> None:
+        one, other = {"sysctls": ("a",), "firewall": False, "files": []}, {"sysctls": ["b", "a"], "firewall": True}
+        assert merged_saves([one, None, other]) == {"sysctls": ["a", "b"], "firewall": True}
+
+
+class TestPolicy:
+    @pytest.mark.parametrize(
+        ("changes", "policy", "why"),
+        [
+            ({}, {}, None),
+            ({"steps": (), "risk": "advice"}, {}, "it is advice for people"),
+            ({"steps": ()}, {}, "it can only be done by hand"),
+            ({"saves": None}, {}, "nothing says what would have to be saved first"),
+            ({"saves": {"files": [], "firewall": False}}, {}, "nothing says what would have to be saved first"),
+            ({"where": "path"}, {}, "path is not among the hosts of this run"),
+            ({}, {"allow": ("firewall",)}, "remediate_allow does not have sysctl"),
+            ({"risk": "disruptive"}, {}, "its risk is disruptive, and remediate_max_risk is low"),
+            ({"risk": "disruptive"}, {"max_risk": "disruptive"}, None),
+            ({"certainty": "likely"}, {}, "the cause is likely, and remediate_require is proven"),
+            ({"certainty": "likely"}, {"require": "possible"}, None),
+        ],
+    )
+    def test_what_is_refused(self, changes: Any, policy: Any, why: str | None) -> None:
+        mending = dataclasses.replace(mendings(report(flow("a", causes=[cause()])))[0], **changes)
+        assert Policy(**policy).refusal(mending, MANAGED) == why
+
+    @pytest.mark.parametrize(
+        "wrong", [{"allow": ("firewal",)}, {"max_risk": "advice"}, {"require": ""}, {"max_hosts": -1}, {"confirm_timeout": 0.5}]
+    )
+    def test_what_cannot_be_is_a_sentence(self, wrong: Any) -> None:
+        with pytest.raises(PolicyError, match=f"^remediate_{next(iter(wrong))} .*: give "):
+            Policy(**wrong)
+
+    def test_the_time_to_confirm_must_be_enough_for_a_diagnosis(self) -> None:
+        assert Policy().too_short(36) is None
+        assert "set it to at least 65" in str(Policy().too_short(40))
+
+    def test_what_did_not_hold_twice_is_escalated(self) -> None:
+        mending = mendings(report(flow("a", causes=[cause()]), flow("b", causes=[cause()])))[0]
+        assert escalation(mending, {("b.id", "syn_flood", "db1"): 1, ("b.id", "syn_flood", "db2"): 9}) is None
+        assert "2 times" in str(escalation(mending, {("b.id", "syn_flood", "db1"): 2}))
+
+
+class TestTurns:
+    def test_one_host_first_and_then_several_up_to_the_limit(self) -> None:
+        policy = Policy(max_hosts=4, batch_hosts=2)
+        hosts = ["h1", "h2", "h3", "h4", "h5"]
+        assert next_batch(hosts, [], policy) == ["h1"]
+        assert next_batch(hosts[1:], ["h1"], policy) == ["h2", "h3"]
+        assert next_batch(hosts[3:], ["h1", "h2", "h3"], policy) == ["h4"]
+        assert next_batch(hosts[4:], hosts[:4], policy) == []
+        assert next_batch(["h2", "h5"], hosts[:4], policy) == ["h2"]  # changed already: not one more
+
+    def test_a_run_to_its_end(self) -> None:
+        before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"), flow("4", "ok", server="db1"))
+        run = remediation(max_hosts=2)
+        run.begin_turn(before)
+        assert list(run.batch) == ["db2"]  # db1 has more flows
+        run = Remediation.from_json(json.loads(json.dumps(run.to_json())))
+        order = orders(run, run.batch)["db2"]
+        assert (order["transaction"], order["timeout"], order["saves"]) == ("remediate-20261121T040000-3f2a91-1", 60.0, {"sysctls": ["a"]})
+        after = report(*(flow(each["name"], "ok") if each["server"] == "db2" else each for each in before["flows"]))
+        ends(run, before, after)
+        run.begin_turn(after)
+        assert list(run.batch) == ["db3"]
+        ends(run, after, after, "rolled_back")
+        run.begin_turn(after)
+        assert run.batch == {} and run.stopped == "a change on db3 did not stay, and the run ended with it"
+        told = [(change["where"], change["outcome"]) for change in run.finished(after)]
+        assert told == [("db2", "kept"), ("db3", "rolled_back"), ("db1", "refused")]
+
+    def test_of_several_fixes_of_a_host_those_that_helped_are_made_again(self) -> None:
+        before = report(flow("a", causes=[cause()]), flow("b", causes=[cause(code="martian", steps=[fix("x")["steps"][0]])]))
+        run = remediation()
+        run.begin_turn(before)
+        good, bad = run.batch["db1"]
+        ends(run, before, before, "rolled_back", {"db1": [good.key]})
+        run.begin_turn(before)
+        assert run.stopped is None and run.batch == {"db1": [good]}
+        assert [change["code"] for change in run.changes] == [bad.code]
+
+    def test_what_was_tried_is_not_tried_again(self) -> None:
+        before = report(flow("a", causes=[cause()]))
+        run = remediation()
+        run.begin_turn(before)
+        ends(run, before, before)
+        run.begin_turn(before)
+        assert run.batch == {}
+
+
+class TestJudgement:
+    def judge(self, before: Any, after: Any, failed: Any = None) -> _judgement.Judgement:
+        wanted = [each for each in mendings(before) if each.where == "db1"]
+        return _judgement.judge(before, after, {"db1": wanted}, failed or {})["db1"]
+
+    BEFORE = report(flow("a", causes=[cause()]), flow("b", "degraded"), flow("c", causes=[cause("db2")]))
+
+    def after(self, a: Any, b: Any = None) -> Any:
+        return report(a, b or self.BEFORE["flows"][1], self.BEFORE["flows"][2])
+
+    def test_what_connects_is_kept(self) -> None:
+        judged = self.judge(self.BEFORE, self.after(flow("a", "ok")))
+        assert judged.keep and judged.why == "a (web1 -> db1:5432) connects"
+
+    def test_what_comes_further_is_kept(self) -> None:
+        further = flow("a", causes=[cause(code="no_listener")], segment="server.socket")
+        judged = self.judge(self.BEFORE, self.after(further))
+        assert judged.keep and "comes further, to no_listener at db1" in judged.why
+
+    @pytest.mark.parametrize(
+        ("now", "why"),
+        [
+            (flow("a", causes=[cause()]), "is broken as before"),
+            (flow("a", causes=[cause(code="no_route")], segment="client.route"), "does not come as far as before"),
+            (flow("a", "undetermined"), "cannot be judged any more"),
+            (flow("a", causes=[]), "is broken as before"),
+        ],
+    )
+    def test_what_did_not_help_is_undone(self, now: Any, why: str) -> None:
+        judged = self.judge(self.BEFORE, self.after(now))
+        assert not judged.keep and why in judged.why
+
+    @pytest.mark.parametrize("status", ["broken", "undetermined"])
+    def test_what_harms_another_flow_is_undone(self, status: str) -> None:
+        judged = self.judge(self.BEFORE, self.after(flow("a", "ok"), flow("b", status)))
+        assert not judged.keep and "b (web1 -> db1:5432) worked before" in judged.why
+
+    def test_what_was_not_completed_is_undone(self) -> None:
+        judged = self.judge(self.BEFORE, self.after(flow("a", "ok")), {"db1": "a step failed"})
+        assert (judged.keep, judged.why) == (False, "a step failed")
