@@ -90,6 +90,7 @@ def _cause(cause: Cause) -> Iterator[str]:
         if cause.fix.commands:
             yield ""
             yield from (f"- {markdown(command)}" for command in cause.fix.commands)
+            yield from (f"- {what}: {markdown(text)}" for what, text in words.about(cause.fix))
 
 
 def _changes(report: Report) -> Iterator[str]:

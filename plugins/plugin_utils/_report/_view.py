@@ -39,6 +39,9 @@ class Fix:
     summary: str
     risk: str
     commands: tuple[str, ...] = ()
+    why: str = ""
+    undo: tuple[str, ...] = ()
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +295,6 @@ def _flow(entry: Mapping[str, object]) -> Flow:
 
 
 def _cause(entry: Mapping[str, object]) -> Cause:
-    fix = _record(entry.get("fix"))
-    kind, fixed_host, risk = (clean(fix.get(key), NAME) for key in ("kind", "host", "risk"))
     return Cause(
         code=clean(entry.get("code"), NAME),
         title=clean(entry.get("title")),
@@ -305,8 +306,23 @@ def _cause(entry: Mapping[str, object]) -> Cause:
             for item in _records(entry.get("evidence"))
         ),
         against=_observations(entry.get("against")),
-        fix=Fix(kind, fixed_host, clean(fix.get("summary")), risk, _texts(fix.get("commands"))) if fix else None,
+        fix=_fix(_record(entry.get("fix"))),
         steps=tuple(_step(step) for step in _records(_record(entry.get("detail")).get("path"))),
+    )
+
+
+def _fix(entry: Mapping[str, object]) -> Fix | None:
+    if not entry:
+        return None
+    return Fix(
+        kind=clean(entry.get("kind"), NAME),
+        host=clean(entry.get("host"), NAME),
+        summary=clean(entry.get("summary")),
+        risk=clean(entry.get("risk"), NAME),
+        commands=_texts(entry.get("commands")),
+        why=clean(entry.get("why")),
+        undo=_texts(entry.get("undo")),
+        check=clean(entry.get("check")),
     )
 
 

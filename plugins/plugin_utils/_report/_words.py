@@ -95,6 +95,12 @@ def tried(change: Change) -> list[str]:
     return told
 
 
+def about(fix: Fix) -> list[tuple[str, str]]:
+    """What else there is to know of a fix with commands."""
+    known = [("why", fix.why), ("check", fix.check), *(("undo", command) for command in fix.undo)]
+    return [(what, text) for what, text in known if text]
+
+
 def rule(step: Step) -> str:
     """``inet filter input, handle 12``"""
     return f"{step.chain}, {step.rule}" if step.rule else step.chain

@@ -61,7 +61,7 @@ def test_the_page_tells_the_verdict_the_evidence_and_the_fix(demo: Callable[[], 
     assert "Against it: db1 vantage: the rule's own counter was not read: nft is not installed on db1" in text
     assert "Fix on db1 : accept 10.0.1.11 -> tcp/5432 ahead of the drop" in text.replace("db1: accept", "db1 : accept")
     command = "nft insert rule inet filter input position 12 ip saddr 10.0.1.11 tcp dport 5432 accept"
-    assert command in text
+    assert f"{command} why rule handle 12 stops it check the rule's counter rises undo nft delete rule inet filter input handle 13" in text
     assert "inet filter input input handle 4 ip saddr @trusted not known ip saddr 10.0.1.11 jump services, if it matches -" in text
     assert "inet filter input input handle 12 tcp dport 5432 yes drop 9" in text
     assert "Not observed nft on db1: not installed, so no rule counters" in text

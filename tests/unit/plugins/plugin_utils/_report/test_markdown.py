@@ -24,6 +24,8 @@ def test_a_ticket_has_verdict_cause_evidence_and_fix(demo: Callable[[], Report])
     assert any(line.startswith("**Fix** on db1: accept 10.0.1.11") for line in lines)
     assert "| inet filter input, handle 12 | tcp dport 5432 (yes) | drop | 9 |" in lines
     assert "- nft insert rule inet filter input position 12 ip saddr 10.0.1.11 tcp dport 5432 accept" in lines
+    assert "- undo: nft delete rule inet filter input handle 13" in lines
+    assert "- check: the rule's counter rises" in lines
     assert "| app1 10.0.2.11:8080 | 0 | 0 | 0 | 1 |" in lines
 
 
