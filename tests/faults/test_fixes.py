@@ -52,6 +52,52 @@ def test_the_fix_mends(name: str) -> None:
         assert take(fleet, fix) == 0
 
 
+NFTABLES = """\
+flush ruleset
+table inet filter {
+\tset blocked { type ipv4_addr; elements = { 10.0.1.0 } }
+\tchain input {
+\t\ttype filter hook input priority filter; policy %s;
+\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+\t\t%s
+\t}
+}
+"""
+IPTABLES = "*filter\n:INPUT %s [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n%sCOMMIT\n"
+BLOCKED = "tcp dport { 5000-6000 } counter drop  # of old"
+# The file, its text, and how it is loaded at boot.
+WRITTEN = {
+    "nft-rule": ("/etc/nftables.conf", NFTABLES % ("accept", BLOCKED), ["nft", "-f"]),
+    "nft-policy": ("/etc/nftables.conf", NFTABLES % ("drop", "ct state established accept"), ["nft", "-f"]),
+    "iptables-nft": ("/etc/iptables/rules.v4", IPTABLES % ("ACCEPT", "-A INPUT -p tcp --dport 5432 -j DROP\n"), ["iptables-nft-restore"]),
+    "iptables-legacy-policy": ("/etc/iptables/rules.v4", IPTABLES % ("DROP", ""), ["iptables-legacy-restore"]),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_the_file_gets_the_rule_too(kind: str) -> None:
+    """The next boot keeps the fix, and its undo leaves nothing of it."""
+    file, text, load = WRITTEN[kind]
+    fault = FAULTS["firewall_drop/server-input"]
+    with Fleet() as fleet:
+        fleet.listen("db1", "::", 5432)
+        fleet.run("db1", ["mkdir", "-p", "/etc/iptables"])
+        fleet.write("db1", file, text)
+        fleet.run("db1", [*load, file])
+        fix = proposed(fleet, fault)
+        assert fix["saves"]["files"] == [file]
+        assert take(fleet, fix, "--check") == 1
+        assert fleet.run("db1", ["cat", file]).stdout == text
+        assert take(fleet, fix) == 1
+        fleet.run("db1", [*load, file])
+        assert connects(fleet, fault.flow) == "connected", fleet.run("db1", ["cat", file]).stdout
+        assert take(fleet, fix) == 0
+        for command in fix["undo"]:
+            fleet.run("db1", ["sh", "-c", command])
+        assert fleet.run("db1", ["cat", file]).stdout == text
+        assert connects(fleet, fault.flow) == "timeout"
+
+
 def connects(fleet: Fleet, flow: Flow) -> str:
     return fleet.connect(flow.client, flow.address, flow.port, flow.timeout, source=flow.source)
 

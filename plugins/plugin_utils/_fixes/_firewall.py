@@ -33,8 +33,12 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None) -> Fix:
 
 
 def _fits(ruling: Verdict) -> bool:
-    """Whether the packet is told well enough; its addresses were parsed when they were read."""
-    return _fit.port(ruling.port if ruling.packet != "syn_ack" else ruling.source_port)
+    """Whether the packet is told well enough, as it came and as it was translated."""
+    for ends in (ruling, ruling.rewritten or ruling):
+        service = ends.source_port if ruling.packet == "syn_ack" else ends.port
+        if not (_fit.address(ends.source) and _fit.address(ends.destination) and _fit.port(service)):
+            return False
+    return True
 
 
 def _somehow(case: Case, host: Host, rule: Rule | None) -> Fix:

@@ -95,6 +95,8 @@ def policy_line(text: t.Sequence[str], table: str, chain: str) -> int | None:
 
 def rule_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: int) -> int | None:
     """The line of a rule, counted from 1: of several that are equal the one at the place closest to the rule's."""
+    if not rule.startswith("-"):
+        return _nth_line(text, table, chain, rule, number)
     wanted, place, found = spelled(rule), 0, []
     for at, line in _in_table(text, table):
         told = re.match(r"(?:\[\d+:\d+\] )?(-[AI]|--append|--insert) (\S+)\s?(.*)", line)
@@ -103,6 +105,21 @@ def rule_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: 
             if spelled(told.group(3)) == wanted:
                 found.append((abs(place - number), at))
     return min(found)[1] if found else None
+
+
+def _nth_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: int) -> int | None:
+    """The line of a rule of iptables-nft that is told in nft's words: that of its number, if it is for the same ports and ends alike."""
+    lines = [(at, line) for at, line in _in_table(text, table) if re.match(rf"(?:\[\d+:\d+\] )?-A {re.escape(chain)} ", line)]
+    at, line = lines[number - 1] if 0 < number <= len(lines) else (0, "")
+    ending = re.search(r" -[jg] (\w+)", line)
+    same = ending is not None and ports_of(line) == ports_of(rule) and re.search(rf"\b{ending[1]}\b", rule, re.IGNORECASE)
+    return at if same else None
+
+
+def ports_of(rule: str) -> str | None:
+    """The destination ports of a rule, of iptables or in the words of nft."""
+    told = re.search(r"(?:--dports?|dport) \{? ?([\d:,-]+)", rule)
+    return told[1].replace(":", "-") if told else None
 
 
 def _in_table(text: t.Sequence[str], table: str) -> t.Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ import typing as t
 
 from ._files import lines
 from ._flow import Flow, quoted
-from ._iptables import rule_line
+from ._iptables import ports_of, rule_line
 
 DIRECTORY, DEFAULTS = "/etc/ufw", "/etc/default/ufw"
 _ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -99,14 +99,8 @@ class Ufw:
             for rule in each.rules:
                 place += rule.startswith(f"-A {chain} ")
                 if place == number and rule.startswith(f"-A {chain} "):
-                    return each if _ports(rule) == _ports(text) else None
+                    return each if ports_of(rule) == ports_of(text) else None
         return None
-
-
-def _ports(text: str) -> str | None:
-    """The destination ports of a rule, of iptables or in the words of nft."""
-    told = re.search(r"(?:--dports?|dport) \{? ?([\d:,-]+)", text)
-    return told[1] if told else None
 
 
 def _interfaces(flow: Flow) -> list[str]:
