@@ -85,7 +85,7 @@ def _queue_unread(case: Case) -> Finding | None:
                 "service",
                 host.name,
                 f"start the program that should read queue {ruling.queue} on {host.name}, or let the rule bypass the queue",
-                "disruptive",
+                "advice",
             ),
         )
     return None
