@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 UNIT, NETWORK_MANAGER = "firewalld.service", "NetworkManager.service"
 _HEAD = re.compile(r"(\S+)(?: \([\w, ]+\))?")  # public (default, active)
-_ITEM = re.compile(r"  (?P<name>[\w-]+): ?(?P<values>.*)")
+_ITEM = re.compile(r"  (?P<name>[\w-]+(?: [\w-]+)*): ?(?P<values>.*)")
 _STOPPING = re.compile(r"^\+.*\b(drop|reject|DROP|REJECT|%%REJECT%%|target|priority)\b")
 _TOLD = ("packet", "direction", "source", "source_port", "destination", "port")
 

@@ -63,7 +63,7 @@ def read(directories: t.Sequence[str] = DIRECTORIES) -> Settings:
 
 def path_of(name: str, interfaces: t.Collection[str] = ()) -> str:
     """A sysctl's name with slashes between its parts: an interface's name may have dots of its own."""
-    for interface in interfaces:
+    for interface in sorted(interfaces, key=len, reverse=True):
         for stem in ("net.ipv4.conf.", "net.ipv6.conf."):
             if name.startswith(f"{stem}{interface}."):
                 return f"{stem.replace('.', '/')}{interface}/{name[len(stem) + len(interface) + 1 :]}"

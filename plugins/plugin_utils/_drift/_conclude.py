@@ -63,7 +63,8 @@ def conclude(
     finished: str,
 ) -> Report:
     """``kept``: each host's baseline, or the sentence that says why there is none. Pure: times are given as ISO 8601 text."""
-    mine = parts(plan, {host: each.state for host, each in observed.items()})
+    before = {host: each.state for host, each in kept.items() if isinstance(each, Baseline)}
+    mine = parts(plan, {host: each.state for host, each in observed.items()}, before)
     now = baselines(plan, observed, expectations)
     names = list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
     hosts = [

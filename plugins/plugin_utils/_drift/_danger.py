@@ -67,7 +67,7 @@ def _listener(difference: Difference, mine: list[Part], now: State) -> Dangers:
         return
     if is_ is None:
         for part in serving:
-            if not any(_covers(each, part) for each in (now.to_json().get("listeners") or ()) if each["port"] == port):
+            if not any(each.port == port and _covers(each.address, part, was["address"]) for each in now.listeners or ()):
                 yield part, f"nobody listens on port {port} for it any more"
         return
     changed = sorted(name for name in {*was, *is_} if was.get(name) != is_.get(name))
@@ -82,8 +82,9 @@ def _listener(difference: Difference, mine: list[Part], now: State) -> Dangers:
             yield part, f"another program answers: {is_.get('process')} instead of {was.get('process')}"
 
 
-def _covers(listener: Mapping[str, Any], part: Part) -> bool:
-    return not part.server or listener["address"] in _ANY or listener["address"] in part.server
+def _covers(address: str, part: Part, gone: str) -> bool:
+    """Whether another listener still takes the handshake. Where addresses are translated, one of several may have been the other's."""
+    return address in (*_ANY, *part.server) or (gone not in (*_ANY, *part.server) and not address.startswith(("127.", "::1")))
 
 
 def _service(difference: Difference, mine: list[Part], _now: State) -> Dangers:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import
 
 @dataclass(frozen=True)
 class Part:
-    """A host's part in one handshake. ``ends``: the addresses of the client and of the server as far as they are known."""
+    """A host's part in one handshake. ``client``, ``server``: the addresses that its packets have at the client, as far as they are known.
+
+    Behind address translation they have other ones: at other hosts a packet may be of the handshake that has its port and no other client.
+    """
 
     id: str
     entry: Entry
@@ -34,11 +37,12 @@ class Part:
         source, destination, port = record["source"], record["destination"], record.get("port")
         if record["packet"] == "syn_ack":
             source, destination, port = destination, source, record.get("source_port")
-        return port in (None, self.entry.port) and _may_be(source, self.client) and _may_be(destination, self.server)
+        ours = self.role != "client" or _may_be(destination, self.server)
+        return port in (None, self.entry.port) and _may_be(source, self.client) and ours
 
     def goes(self, to: str) -> bool:
         """Whether this host's packets of the handshake go to an address."""
-        towards = {"client": self.server, "server": self.client, "via": self.client | self.server}[self.role]
+        towards = {"client": self.server, "server": self.client, "via": frozenset[str]()}[self.role]
         return not towards or to in towards
 
     @property
@@ -51,15 +55,15 @@ class Part:
         return not self.server or any(":" not in address for address in self.server)
 
 
-def parts(plan: Plan, states: Mapping[str, State]) -> dict[str, list[Part]]:
-    """Host -> its parts. ``states``: what was observed, for the addresses that only hosts know."""
+def parts(plan: Plan, *states: Mapping[str, State]) -> dict[str, list[Part]]:
+    """Host -> its parts. ``states``: what was observed now and before, for the addresses that only hosts know."""
     found: dict[str, list[Part]] = {}
     taken: set[str] = set()
     for entry in plan.entries:
         identity = _identity(entry, taken)
-        client = states.get(entry.client, State())
-        server = _server(entry, client)
-        source = frozenset([entry.source]) if entry.source else _sources(client, server)
+        client = [each[entry.client] for each in states if entry.client in each]
+        server = frozenset(address for each in client or [State()] for address in _server(entry, each))
+        source = frozenset([entry.source] if entry.source else [address for each in client for address in _sources(each, server)])
         roles = {entry.client: "client", **dict.fromkeys(entry.via, "via"), **({entry.server: "server"} if entry.server else {})}
         for host, role in roles.items():
             found.setdefault(host, []).append(Part(identity, entry, role, source, server))
@@ -68,14 +72,14 @@ def parts(plan: Plan, states: Mapping[str, State]) -> dict[str, list[Part]]:
     return found
 
 
-def _server(entry: Entry, client: State) -> frozenset[str]:
-    """What is dialled: an address, or what the client makes of a name. A server behind a translator has other ones: then nobody knows."""
+def _server(entry: Entry, client: State) -> Iterable[str]:
+    """What is dialled: an address, or what the client makes of a name."""
     address = literal(entry.address)
-    return frozenset([address] if address else (client.names or {}).get(entry.address, ()))
+    return [address] if address else (client.names or {}).get(entry.address, ())
 
 
-def _sources(client: State, server: frozenset[str]) -> frozenset[str]:
-    return frozenset(route.source for route in client.routes or () if route.source and route.to in server)
+def _sources(client: State, server: frozenset[str]) -> Iterable[str]:
+    return [route.source for route in client.routes or () if route.source and route.to in server]
 
 
 def _may_be(address: str, known: frozenset[str]) -> bool:
