@@ -204,8 +204,27 @@ class Case:
 
     @property
     def translated_on_the_way(self) -> bool:
-        """Whether rules of a managed host on the way, evaluated, send the SYN to another end, where recorders do not look for it."""
-        return any(via.rulings.elsewhere(self.address, self.port) for via in self.vias)
+        """Whether rules of the client or of a managed host on the way, evaluated, send the SYN to another end, where recorders do not
+        look for it."""
+        return any(host.rulings.elsewhere(self.address, self.port) for host in (self.client, *self.vias))
+
+    @property
+    def surely_untranslated(self) -> bool:
+        """Whether the client and all managed hosts on the way are known to leave the SYN's end as it is."""
+        return all(self._leaves_end(host, "output" if host is self.client else "prerouting") for host in (self.client, *self.vias))
+
+    def _leaves_end(self, host: Host, hook: str) -> bool:
+        asked = [told for told in host.rulings.all() if (told.packet, told.destination, told.port) == ("syn", self.address, self.port)]
+        evaluated = bool(asked) and all(told.verdict == "accept" for told in asked)
+        return host.translates(hook) is False or (evaluated and host.rulings.elsewhere(self.address, self.port) is None)
+
+    @property
+    def led_away(self) -> bool:
+        """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
+        sent = [host.rulings.elsewhere(self.address, self.port) for host in (self.client, *self.vias)]
+        targets = [verdict.rewritten.destination for verdict in sent if verdict and verdict.rewritten]
+        onward = any(via.owns(target) for target in targets for via in self.vias if via.translates("prerouting") is not False)
+        return not onward and any(self.server_owns(target) is False for target in targets)
 
     @property
     def may_be_translated(self) -> bool:

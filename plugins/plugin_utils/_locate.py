@@ -128,7 +128,9 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
         return Fate("completed")  # with whatever stands in front of the server
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
     if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):
-        if case.may_be_translated or (attempt.isn is None and client.translates("postrouting") is not False):
+        renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
+        escaped = case.may_be_translated or (attempt.isn is None and renamed)
+        if escaped and not case.led_away:
             return Fate("completed")
         return Fate("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]

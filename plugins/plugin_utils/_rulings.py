@@ -220,8 +220,8 @@ class Rulings:
         return self._hitting.get(rule.identity, [])
 
     def elsewhere(self, address: str, port: int) -> Verdict | None:
-        """The verdict on a SYN for that end, where rules send it to another one."""
-        for verdict in self._told("after", False).values():
+        """The verdict on a SYN for that end, where rules send it to another one: afterwards, or else before."""
+        for verdict in {**self._told("before", False), **self._told("after", False)}.values():
             target, asked = verdict.rewritten, (verdict.packet, verdict.destination, verdict.port)
             if target and asked == ("syn", address, port) and (target.destination, target.port) != (address, port):
                 return verdict

@@ -205,7 +205,8 @@ def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
     completed = sum(fate.completed for fate in fates)
     if completed == len(fates):
         return "degraded" if any(fate.recovered for fate in fates) or explained else "ok"
-    if completed or all(fate.completed or fate.kind in DEGRADING for fate in fates):
+    unfinished = bool(explained) and explained[0][0].code.startswith("firewall_") and explained[0][1].leg == "ack"
+    if completed or (all(fate.completed or fate.kind in DEGRADING for fate in fates) and not unfinished):
         return "degraded"
     return "broken" if explained else "undetermined"
 

@@ -116,7 +116,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         "undecided_because": explored.because,
         "rewritten": _rewritten(explored.packet) if outcome else None,
         "rule": rule,
-        "change": teller.change(rule, told) if rule and stopped else None,
+        "change": teller.change(rule, {**told, **_met(explored.packet), "asked": told}) if rule and stopped else None,
         "shadowed": [teller.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
@@ -159,17 +159,18 @@ def _hook(chain: Reference) -> tuple[t.Any, ...]:
     return tuple(chain.get(name) for name in ("family", "table", "hook", "priority"))
 
 
-def _rewritten(packet: Packet) -> Answer | None:
-    if not packet.changes:
-        return None
+def _met(packet: Packet) -> Answer:
+    """The packet's ends as the last rule on its way met them: behind a translation they are others than were asked about."""
     return {
         "source": text(packet.source),
         "source_port": packet.source_port,
         "destination": text(packet.destination),
         "port": packet.destination_port,
-        "mark": packet.mark,
-        "changes": packet.changes,
     }
+
+
+def _rewritten(packet: Packet) -> Answer | None:
+    return {**_met(packet), "mark": packet.mark, "changes": packet.changes} if packet.changes else None
 
 
 def _step(step: Step, teller: Teller) -> Answer:

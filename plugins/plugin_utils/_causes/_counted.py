@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rise, Rule, Verdict
@@ -48,7 +48,7 @@ def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool =
 def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool) -> Proof:
     """Weigh the counter of a rule that, evaluated, decides on the packet at a place."""
     host, rise = place.host, place.host.rulings.rise(rule)
-    then = verdict(case, place, "before", invalid)
+    then = host.rulings.verdict(ruling.crossing, "before", invalid)  # of this very packet: behind a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
         was = f"{then.verdict} by {then.rule.name}" if then.rule else then.verdict
         return Proof("likely", (_saw(host, rule, f"before the handshakes the answer was {was}: the rules changed meanwhile"),))
@@ -103,8 +103,10 @@ def _came(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
     end, port = ("from", ruling.source_port) if ruling.packet == "syn_ack" else ("to", ruling.port)
     came = arrivals.of((ruling.packet, ruling.source, ruling.destination, end, port or 0))
     maybe = [seen for kind in _LATER for seen in arrivals.of((kind, ruling.source, ruling.destination, end, port or 0))]
-    # What is at the end of its TTL is not forwarded, and answered before the forward hook.
-    sure = [seen for seen in came if ruling.direction != "forward" or seen.packet.ttl > 1]
+    # What is at the end of its TTL is not forwarded, and answered before the forward hook; what is translated may be forwarded.
+    translated = ruling.rewritten is not None and ruling.rewritten.destination != ruling.destination
+    forwarded = ruling.direction == "forward" or translated
+    sure = [seen for seen in came if not forwarded or seen.packet.ttl > 1]
     return len(_within(sure, rise, surely=True)), len(_within([*came, *maybe], rise, surely=False))
 
 

@@ -60,8 +60,8 @@ def _may_have_ended(case: Case, place: Place) -> bool:
         return at_server and place.leg != "ack"
     if kind == "ignored_syn_ack":
         return at_client and place.leg == "syn_ack"
-    if kind == "ignored_ack":
-        return at_server and place.leg == "ack"
+    if kind in ("ignored_ack", "reset_after"):
+        return place.leg == "ack" and (at_server or (kind == "reset_after" and place.direction == "forward"))
     if kind in _LOST and case.fate.segment == "client.firewall":
         return at_client and (place.leg, place.direction) == ("ack", "out")
     if kind in _LOST:

@@ -13,6 +13,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Direction, Place, judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._presumed import presumed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import objection, stopped_by, weaker
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._conntrack import more_room
@@ -20,7 +21,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewal
 
 
 def _firewall_drop(case: Case) -> Finding | None:
-    return by_trace(case, "drop") or stopped_by(case, "drop")
+    return by_trace(case, "drop") or stopped_by(case, "drop") or presumed(case, "drop")
 
 
 def _dropped_somehow(case: Case) -> Finding | None:
@@ -73,7 +74,7 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
 
 
 def _firewall_reject(case: Case) -> Finding | None:
-    by_rule = by_trace(case, "reject") or stopped_by(case, "reject")
+    by_rule = by_trace(case, "reject") or stopped_by(case, "reject") or presumed(case, "reject")
     finding = None if by_rule else _rejected_somehow(case)
     if finding is None:
         return by_rule
@@ -83,7 +84,7 @@ def _firewall_reject(case: Case) -> Finding | None:
 
 
 def _rejected_somehow(case: Case) -> Finding | None:
-    if case.fate.kind == "silent" or case.fate.kind.startswith("lost_"):
+    if case.fate.kind in ("silent", "ignored_ack", "reset_after") or case.fate.kind.startswith("lost_"):
         return None
     if case.fate.kind == "refused_locally":
         return _rejected_by_client(case)
@@ -184,7 +185,7 @@ def _rejected_way_back(case: Case) -> Finding | None:
     """The SYN-ACK was refused: on the server's way out, or by the client, which tells the server so."""
     refused = case.fate.kind == "ignored_syn_ack"
     host, segment = (case.client, "client.firewall") if refused else (case.server, "server.firewall")
-    if host is not None:
+    if host is not None and droppers(host, RECEIVING if refused else SENDING, case.family) != []:
         for attempt in case.subject:
             for row in attempt.of("icmp"):
                 quote = row.packet.icmp.quote if row.packet.icmp else None
@@ -240,7 +241,10 @@ CAUSES = (
         "firewall_reject",
         "A firewall rejects the packet",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
-        ("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
+        (
+            *("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack", "ignored_ack", "reset_after"),
+            *("lost_syn", "lost_syn_ack", "lost_ack", "silent"),
+        ),
         "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
         "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated without a counter, or without an "
         "evaluation: likely, by an error at once with a valid route "
@@ -248,7 +252,7 @@ CAUSES = (
         "server's own address.",
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
         _firewall_reject,
-        explains=("path_reset", "path_icmp_rejected", "path_drop"),
+        explains=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
     ),
     Cause(
         "firewall_drop",

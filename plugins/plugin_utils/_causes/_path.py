@@ -293,7 +293,9 @@ def _path_reset(case: Case) -> Finding | None:
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
     return Finding(
-        "proven" if case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 else "likely",  # it may answer for another port
+        "proven"  # else it may answer for another port, or another machine where the SYN was sent
+        if case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 and case.surely_untranslated
+        else "likely",
         host,
         "path.forward" if not case.arrived else "path.return",
         f"an RST in the name of {case.address} comes from {host if via else 'something on the way'}, not from {server.name}",
@@ -396,11 +398,13 @@ def _nat_not_undone(case: Case) -> Finding | None:
 
 def _answered_by_middlebox(case: Case) -> Finding | None:
     row, server = case.fate.row, case.server
-    if server is None or case.server_owns(case.address) is not True:
+    if server is None or case.server_owns(case.address) is not True or case.led_away:
         return None
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
-        "proven" if row and server.delta("Tcp", "PassiveOpens") == 0 else "likely",  # it may have taken it on another port
+        "proven"
+        if row and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        else "likely",  # it may have taken it on another port
         "path",
         "path.forward",
         f"something on the way completes the handshake in the name of {case.address}; {server.name} never saw the SYN",

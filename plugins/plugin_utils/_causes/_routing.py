@@ -175,13 +175,14 @@ def _server_link_down(case: Case) -> Finding | None:
 def _return_neighbour_unresolved(case: Case) -> Finding | None:
     server, client = case.server, case.client_address
     route = server.route(client, case.server_address) if server and client else None
-    if server is None or client is None or route is None or route.error:
+    if server is None or client is None or (route is not None and route.error):
         return None
-    next_hop = route.gateway or client
-    entry = server.neighbour(next_hop, route.interface)
-    if entry is None or entry.state not in ("FAILED", "INCOMPLETE"):
-        return None
+    next_hop = (route.gateway if route else None) or client
+    entry = server.neighbour(next_hop, route.interface if route else None)
     accepted, asked = case.accepted_by_server(), server.unanswered_requests(next_hop)
+    known = entry is not None and entry.state in ("FAILED", "INCOMPLETE")
+    if not known and (route is not None or not asked):
+        return None  # of an address that a translation made of the client's, only the requests tell
     return Finding(
         "proven" if case.arrived and (accepted or asked) else "likely",
         server.name,
@@ -189,12 +190,12 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
         f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped",
         (
             *case.passage(),
-            case.saw(server, "rtnetlink neighbour", f"{next_hop} on {entry.interface} is {entry.state}"),
+            *([case.saw(server, "rtnetlink neighbour", f"{next_hop} on {entry.interface} is {entry.state}")] if entry else []),
             *([case.saw(server, "capture", f"{plural(asked, 'request')} for {next_hop} left {server.name}, no reply")] if asked else []),
             *accepted,
         ),
         leg="syn_ack",
-        detail={"next_hop": next_hop, "interface": entry.interface},
+        detail={"next_hop": next_hop, "interface": entry.interface if entry else None},
         fix=Fix("neighbour", server.name, f"find out why {next_hop} does not answer {server.name}, or correct the route back", "advice"),
     )
 

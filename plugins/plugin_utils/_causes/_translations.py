@@ -17,6 +17,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rewritten, Rule, Verdict
 
 _TRANSLATES = re.compile(r"\b(dnat|redirect|netmap|tproxy)\b", re.IGNORECASE)
+_SOURCES = re.compile(r"\b(snat|masquerade|netmap)\b", re.IGNORECASE)
 _ANYWHERE = ("127.0.0.1", "::1")
 
 
@@ -89,6 +90,9 @@ def _socket(target: Rewritten) -> str:
 
 def _nat_wrong_target(case: Case) -> Finding | None:
     """A managed host on the way sends the SYN on to another address than the server's, or to a port where it does not listen."""
+    by_client = _translated_by_client(case)
+    if by_client is not None:
+        return by_client
     for via in case.vias:
         seen = case.sighting("syn", via, "out")
         if case.server is None or seen is None or seen.packet.tcp is None:
@@ -117,26 +121,60 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": seen.packet.tcp.dport},
             fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "advice"),
         )
-    return _translated_by_rule(case) or _translated_at_server(case)
+    return _translated_by_rule(case) or (_translated_at_server(case) if case.fate.kind != "answered_elsewhere" else None)
+
+
+def _translated_by_client(case: Case) -> Finding | None:
+    """The client's own rules lead the SYN astray: to a port of the client's, to another host, or to a port where the server has nobody."""
+    client = case.client
+    ruling = judged(case, Place(client, "syn", "out", "client.firewall"))
+    target, rule = _translation(ruling, case.address, case.port)
+    if ruling is None or target is None or rule is None or ruling.stops:
+        return None
+    home = target.destination in _ANYWHERE or client.owns(target.destination) is True
+    end = client if home else case.server
+    owned = home or (case.server_owns(target.destination) is True and case.server_owns(case.address) is True)  # else it is a service's
+    dead = owned and end is not None and case.fate.kind == "reset" and not _listens(end, target)
+    astray = home or case.server_owns(target.destination) is False
+    if not dead and not astray:
+        return None
+    connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
+    where = ", where nothing listens" if dead else "" if home or case.server is None else f", which is not {case.server.name}"
+    return Finding(
+        "proven" if connections and connections[0] and (dead or not home) else "likely",
+        client.name,
+        "client.firewall",
+        f"{rule.name} on {client.name} translates the SYN for {case.target} to {_socket(target)}{where}",
+        (
+            *((connections[1],) if connections else ()),
+            *([case.saw(end, "inet_diag", f"nothing listens on {_socket(target)}")] if dead and end else []),
+            *([case.saw(client, "connect()", errno)] if (errno := case.errno()) else []),
+            *kept_by(client, rule),
+        ),
+        leg="syn",
+        detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
+        fix=Fix("firewall", client.name, f"correct the address translation of {case.target} on {client.name}", "disruptive"),
+    )
 
 
 def _translated_by_rule(case: Case) -> Finding | None:
     """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
     server = case.server
-    if server is None or case.fate.kind not in ("reset", "icmp", "lost_syn"):
+    if server is None or case.fate.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
     for via in case.vias:
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
         target, rule = _translation(ruling, case.address, case.port)
-        if ruling is None or target is None or rule is None or not case.count("syn", via, "in"):
+        if ruling is None or target is None or rule is None or ruling.stops or not case.count("syn", via, "in"):
             continue
         connections = _connections(via, rule, _distinct(case, via, ruling))
         refused = case.fate.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
         by_server = refused and counted >= len(case.subject)
         whither = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
+        astray = case.led_away and not case.arrived
         return Finding(
-            "proven" if connections and connections[0] and by_server else "likely",
+            "proven" if connections and connections[0] and (by_server or astray) else "likely",
             via.name,
             "path.forward",
             f"{rule.name} on {via.name} translates the SYN for {case.target} to {whither}",
@@ -160,8 +198,8 @@ def _translated_at_server(case: Case) -> Finding | None:
         return None
     ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
     target, rule = _translation(ruling, case.server_address, case.server_port)
-    if ruling is not None and ruling.verdict == "accept" and target is None:
-        return None  # its rules were evaluated, and send the SYN nowhere else
+    if ruling is not None and (ruling.stops or (ruling.verdict == "accept" and target is None)):
+        return None  # its rules were evaluated, and send the SYN nowhere else, or stop it there
     counted = server.delta("Tcp", "OutRsts") or 0
     by_tcp = case.fate.kind == "reset" and counted >= max(1, case.count("rst", server, "out", "server"))
     dead = (
@@ -199,6 +237,42 @@ def _translated_at_server(case: Case) -> Finding | None:
     )
 
 
+def _nat_wrong_source(case: Case) -> Finding | None:
+    """A managed host gives the SYN a source that is not its own, and no answer to that address comes back to it."""
+    server = case.server
+    if server is None:
+        return None
+    for place in (Place(case.client, "syn", "out", "path.return"), *(Place(via, "syn", "forward", "path.return") for via in case.vias)):
+        host, ruling = place.host, judged(case, place)
+        source = ruling.rewritten.source if ruling and ruling.verdict == "accept" and ruling.rewritten else None
+        if ruling is None or source is None or source == ruling.source or host.owns(source) is not False:
+            continue
+        if case.count("syn_ack", host, "in") or (case.syn_at_server and case.syn_at_server.src != source):
+            continue
+        rules = [step.rule for step in ruling.path if step.rule and step.matched and _SOURCES.search(step.effect or "")]
+        rule = rules[-1] if rules else None
+        connections = _connections(host, rule, _distinct(case, host, ruling)) if host is not case.client else None
+        asked = server.unanswered_requests(source)
+        return Finding(
+            "proven" if rule and case.arrived and asked else "likely",
+            host.name,
+            place.segment,
+            f"{f'{rule.name} on ' if rule else ''}{host.name} gives the SYN the source {source}, which is no address of {host.name}: "
+            "the SYN-ACK does not find its way back",
+            (
+                *((connections[1],) if connections else ()),
+                *([case.saw(server, "capture", f"the SYN arrives from {source}")] if case.syn_at_server else []),
+                *([case.saw(server, "capture", f"nobody answers {plural(asked, 'request')} for {source}")] if asked else []),
+                *(kept_by(host, rule) if rule else ()),
+                *case.passage(),
+            ),
+            leg="syn_ack",
+            detail={**told(ruling, None, rule), "source": source},
+            fix=Fix("firewall", host.name, f"translate to an address of {host.name}, or route {source} to it", "disruptive"),
+        )
+    return None
+
+
 def _listens(server: Host, target: Rewritten) -> bool:
     """Whether somebody listens where the SYN is sent, as far as listeners are known."""
     listeners = server.snapshot.listeners if server.snapshot else None
@@ -218,14 +292,36 @@ CAUSES = (
     Cause(
         "nat_wrong_target",
         "An address translation leads elsewhere",
-        ("path.forward", "server.firewall"),
-        ("lost_syn", "silent", "reset", "icmp", "unanswered"),
-        "The SYN leaves a managed host on the way for an address that is not the server's, or for a port of the server where nothing "
-        "listens. At the server itself: a rule, evaluated, translates the SYN to a port where nothing listens, its counter rises by the "
-        "connections, and TCP refuses them; without a counter, or without the rule's name, likely.",
+        ("client.firewall", "path.forward", "server.firewall"),
+        ("lost_syn", "silent", "reset", "icmp", "unanswered", "answered_elsewhere"),
+        "A rule of the client or of a managed host on the way, evaluated, sends the SYN to another address than the server's, or to a port "
+        "where nothing listens, and its counter rises by the connections. Or the SYN leaves a managed host on the way for an address that "
+        "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "
+        "SYN to a port where nothing listens, its counter rises by the connections, and TCP refuses them; without a counter, or without "
+        "the rule's name, likely.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         _nat_wrong_target,
-        explains=("path_drop", "path_reset", "firewall_reject", "path_icmp_rejected", "path_icmp_unreachable", "no_listener"),
+        explains=(
+            "path_drop",
+            "path_reset",
+            "firewall_reject",
+            "path_icmp_rejected",
+            "path_icmp_unreachable",
+            "no_listener",
+            "answered_by_middlebox",
+        ),
+    ),
+    Cause(
+        "nat_wrong_source",
+        "An address translation gives the SYN a source without a way back",
+        ("path.return",),
+        ("lost_syn_ack", "unanswered", "silent"),
+        "A rule of the client or of a managed host on the way, evaluated, gives the SYN a source address that is not that host's, the SYN "
+        "arrives with it, and the server's ARP requests or neighbour solicitations for it stay unanswered. Without those: likely, when "
+        "the SYN-ACK does not come back to that host.",
+        "The SYN arrives with another source, or the SYN-ACK comes back to the host that translates.",
+        _nat_wrong_source,
+        explains=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
     ),
     Cause(
         "redirected_to_proxy",

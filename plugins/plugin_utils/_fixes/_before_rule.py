@@ -20,11 +20,12 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: str) -> Fix | 
     if rule.family not in _FAMILIES or not _fit.name(rule.table) or not _fit.name(rule.chain):
         return None
     variant = _variant(host, rule)
+    met = ruling.rewritten or ruling  # the rule met the packet as rules before it had translated it
     accepted = Accepted(
-        ruling.source,
-        ruling.destination,
-        None if ruling.packet == "syn_ack" else ruling.port,
-        ruling.source_port if ruling.packet == "syn_ack" else None,
+        met.source,
+        met.destination,
+        None if ruling.packet == "syn_ack" else met.port,
+        met.source_port if ruling.packet == "syn_ack" else None,
         ruling.packet != "syn" and ruling.state == "established",
     )
     file, line = _kept(rule)

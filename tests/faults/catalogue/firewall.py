@@ -67,6 +67,15 @@ reject("server-reset", "db1", "input", "tcp dport 5432 counter reject with tcp r
 reject("server-icmp", "db1", "input", "tcp dport 5432 counter reject", "syn", "server.firewall", "ECONNREFUSED")
 reject("server-prohibited", "db1", "input", "tcp dport 5432 reject with icmpx admin-prohibited", "syn", "server.firewall", "EHOSTUNREACH")
 reject("server-ipv6", "db1", "input", "tcp dport 5432 reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6))
+reject(
+    "server-ack",
+    "db1",
+    "input",
+    f"tcp dport 5432 {PURE_ACK} counter reject with tcp reset",
+    "ack",
+    "server.firewall",
+    "connected ECONNRESET",
+)
 reject("client-output", "web1", "output", "tcp dport 5432 counter reject", "syn", "client.firewall", "ECONNREFUSED")
 reject("client-output-reset", "web1", "output", "tcp dport 5432 reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED")
 reject(

@@ -204,6 +204,13 @@ tables(
 )
 
 
+@fault("firewall_drop/sender", "timeout", code="firewall_drop", says=("hangs on",), flow=V4, **SERVER, **BRIEF)
+def the_router_is_not_trusted(fleet: Machines) -> None:
+    """No question tells the sender's link address, but the rule's counter does."""
+    mac = fleet.run("r1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip()
+    load(fleet, "db1", "iptables-nft", [f"-A INPUT -p tcp --dport 5432 -m mac --mac-source {mac} -j DROP"])
+
+
 @fault("firewall_drop/both-iptables", "timeout", code="firewall_drop", flow=V4, says=("chain INPUT",), **SERVER, **BRIEF)
 def legacy_drops_what_nft_accepts(fleet: Machines) -> None:
     load(fleet, "db1", "iptables-nft", ["-A INPUT -p tcp --dport 5432 -j ACCEPT"])

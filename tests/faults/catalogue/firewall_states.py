@@ -55,6 +55,56 @@ def translated_to_where_it_lives(fleet: Machines) -> None:
     fleet.nft("r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to {DB1}:5999"))
 
 
+AT_CLIENT: dict[str, Any] = {"code": "nat_wrong_target", "host": "web1", "leg": "syn", "segment": "client.firewall"}
+
+
+@fault("nat_wrong_target/client-dead-port", "ECONNREFUSED", says=("3128", "handle"), **AT_CLIENT)
+def to_a_dead_port_by_the_client(fleet: Machines) -> None:
+    serve(fleet, "web1", nat("tcp dport 5432 counter redirect to :3128", "output"))
+
+
+@fault("nat_wrong_target/client-elsewhere", "connected", status="degraded", says=("10.0.2.22", "handle"), **AT_CLIENT)
+def to_another_server_by_the_client(fleet: Machines) -> None:
+    fleet.listen("db2", "::", 5432)
+    serve(fleet, "web1", nat("tcp dport 5432 counter dnat to 10.0.2.22", "output"))
+
+
+@fault("nat_wrong_target/router-elsewhere", "connected", status="degraded", code="nat_wrong_target", flow=VIA, **ROUTER)
+def to_another_server_by_the_router(fleet: Machines) -> None:
+    fleet.listen("db2", "::", 5432)
+    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to 10.0.2.22"))
+
+
+@fault("nat_wrong_target/router-nobody", "timeout EHOSTUNREACH", code="nat_wrong_target", flow=VIA, **ROUTER, **BRIEF)
+def to_nobody_by_the_router(fleet: Machines) -> None:
+    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to 10.0.2.99"))
+
+
+@fault(
+    "nat_wrong_source",
+    "timeout",
+    code="nat_wrong_source",
+    host="r1",
+    leg="syn_ack",
+    segment="path.return",
+    flow=VIA,
+    says=("10.0.2.77", "handle"),
+    **BRIEF,
+)
+def from_nobody_by_the_router(fleet: Machines) -> None:
+    serve(
+        fleet, "r1", "table ip test { chain post { type nat hook postrouting priority 100; tcp dport 5432 counter snat to 10.0.2.77; }\n}"
+    )
+
+
+@fault("firewall_drop/translated", "timeout", code="firewall_drop", says=("10.0.2.22",), flow=V4, **SERVER, **BRIEF)
+def translated_and_not_forwarded(fleet: Machines) -> None:
+    """As with a published port of a container: the rule sees the translated packet, and hops' SYNs end before it."""
+    fleet.sysctl("db1", "net.ipv4.ip_forward", 1)
+    fleet.nft("db1", nat("tcp dport 5432 counter dnat to 10.0.2.22"))
+    serve(fleet, "db1", chain("forward", "tcp dport 5432 counter drop"))
+
+
 @twin("nat_wrong_target/masquerade", flow=VIA)
 def masqueraded_by_the_router(fleet: Machines) -> None:
     serve(fleet, "r1", "table ip test { chain post { type nat hook postrouting priority 100; oifname eth1 counter masquerade; }\n}")

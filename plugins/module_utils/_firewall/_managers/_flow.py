@@ -20,6 +20,7 @@ class Flow:
         self.here = here
         self.packet: str = question["packet"]
         self.direction: str = question["direction"]
+        self.dialled: t.Mapping[str, t.Any] = question.get("asked") or question  # before its ends were translated
         self.source: str = question["source"]
         self.destination: str = question["destination"]
         self.port: int = question["port"]

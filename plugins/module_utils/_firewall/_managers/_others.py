@@ -98,7 +98,7 @@ def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
         return {"summary": f"accept {flow.words()} {where}", "commands": [command]}
     if reference["table"] != "filter":
         return {"summary": f"publish port {flow.port} of the container (docker run --publish)", "commands": []}
-    ends = f"--ctorigdst {flow.destination} --ctorigdstport {flow.port}"  # before the port was translated to the container's
+    ends = f"--ctorigdst {flow.dialled['destination']} --ctorigdstport {flow.dialled['port']}"  # its port may be another now
     command = f"{binary(reference, flow)} -I DOCKER-USER 1 -s {flow.source} -p tcp -m conntrack --ctdir ORIGINAL {ends} -j ACCEPT"
     return {"summary": f"accept {flow.words()} in chain DOCKER-USER, which precedes docker's own rules", "commands": [command]}
 
