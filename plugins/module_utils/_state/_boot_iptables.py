@@ -45,7 +45,7 @@ def changes(host: Host) -> list[Record]:
                 because = f"{files[family]} is what is loaded at boot" if family in files else f"nothing loads rules of {tool} at boot"
                 place = f"{family} {name} "
                 answers = _boot.answers(host, saved, lambda rule, place=place: rule.startswith(place))  # type: ignore[misc]
-                found.append(_boot.item("iptables", f"{tool} table {name}", _boot.difference(now, then), because, answers))
+                found.append(_boot.item("iptables", f"table {family} {name}", _boot.difference(now, then), because, answers))
     return found
 
 
