@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import judge
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 Json = dict[str, Any]
 
@@ -48,7 +46,7 @@ class ActionModule(ActionBase):
 def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
     """Compare the report of how things were with that behind the changes."""
     name = f"turn-{remediation.turn}"
-    after = _concluded(files, name)
+    after = concluded(files, name)
     applied = {host: files.of_host(host, "applied", remediation.turn) or {} for host in remediation.batch}
     unfinished = {host: each for host, each in applied.items() if each.get("state") not in ("applied", "unchanged")}
     failed = {host: each.get("why") or "it was not begun" for host, each in unfinished.items()}
@@ -56,8 +54,7 @@ def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
     files.keep_verdicts(remediation.turn, {host: asdict(judgement) for host, judgement in judged.items()})
     for host, judgement in judged.items():
         files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=judgement.why)
-    again = not all(judgement.keep for judgement in judged.values())
-    return {"again": again, "again_dir": files.turn_dir(f"{name}-undone"), "msg": "; ".join(_told(*item) for item in judged.items())}
+    return {"msg": "; ".join(_told(*item) for item in judged.items())}
 
 
 def _told(host: str, judgement: Any) -> str:
@@ -65,32 +62,19 @@ def _told(host: str, judgement: Any) -> str:
 
 
 def _outcome(files: RemediationFiles, remediation: Remediation) -> Json:
-    """Take down what became of the changes, and how things are now."""
+    """Take down what became of the changes."""
     before, turn = files.report(remediation.report), f"turn-{remediation.turn}"
     settled = {host: _settled(files, remediation, host) for host in remediation.batch}
     helped = {host: verdict["helped"] for host, verdict in files.verdicts(remediation.turn).items()}
     remediation.end_turn(settled, helped, before, files.report(turn))
-    undone = f"{turn}-undone"
-    if EvidenceFiles(files.turn_dir(undone)).directory.is_dir():
-        _concluded(files, undone)
-        remediation.report = undone
-    else:
-        remediation.report = turn
+    again = any(each["outcome"] != "kept" for each in settled.values())
+    remediation.report = f"{turn}-undone" if again else turn
     files.keep_state(remediation.to_json())
-    return {"msg": "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())}
+    told = "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())
+    return {"again": again, "again_dir": files.turn_dir(remediation.report), "msg": told}
 
 
 def _settled(files: RemediationFiles, remediation: Remediation, host: str) -> Json:
     """What became of a host's changes, also where the task that was to find out has ended."""
     unknown = {"outcome": "failed", "why": f"{host} did not answer any more; it restores itself unless the change was confirmed"}
     return files.of_host(host, "settled", remediation.turn) or unknown
-
-
-def _concluded(files: RemediationFiles, name: str) -> Json:
-    """Judge the evidence of a diagnosis in between, and keep its report."""
-    evidence = EvidenceFiles(files.turn_dir(name))
-    plan, started = evidence.plan()
-    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    report = decide(plan, evidence.answers(plan), started, finished).report
-    files.keep_report(name, report)
-    return report

@@ -126,7 +126,8 @@ class _Transaction:
             return self._steps(at)
         except _Unreachable as failure:
             self._note("unreachable", why=str(failure))
-            return {**self._applied("failed", f"{self.host} could not be reached any more: {failure}", armed=at), "changed": True}
+            why = f"{self.host} could not be reached any more: {failure}"
+            return {**self._applied("failed", why, armed=at), "changed": True}
 
     def _steps(self, armed: float) -> Json:
         changed = False
@@ -137,7 +138,9 @@ class _Transaction:
             if returned.get("failed"):
                 why = f"{step['command']} failed: {_why(returned)}"
                 self._note("failed", why=why)
-                return {**self._applied("failed", why, armed=armed), "changed": changed}
+                answer = {**self._applied("failed", why, armed=armed), "changed": changed}
+                self._guard("restored")  # at once; whether it could be is seen when the transaction is settled
+                return answer
         self.action.reconnect()
         self._note("changed" if changed else "unchanged")
         why = "" if changed else "there was nothing to change: the host is as the fix wants it"

@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -79,7 +80,7 @@ class ActionModule(ActionBase):
 
     def _next(self, files: RemediationFiles) -> Json:
         remediation = Remediation.from_json(files.state())
-        report = files.report(remediation.report)
+        report = concluded(files, remediation.report)
         if remediation.turn == 0:
             self._show(files, remediation, report)
         remediation.begin_turn(report)

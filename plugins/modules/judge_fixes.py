@@ -63,13 +63,13 @@ msg:
   type: str
   sample: "db1: keep, web-to-db (web1 -> db1:5432) connects"
 again:
-  description: Whether something is undone, so that another diagnosis has to tell how things are then.
-  returned: O(phase=verdict)
+  description: Whether something did not stay, so that another diagnosis has to tell how things are now.
+  returned: O(phase=outcome)
   type: bool
   sample: false
 again_dir:
   description: Where that diagnosis is to be kept.
-  returned: O(phase=verdict)
+  returned: O(phase=outcome)
   type: str
   sample: handshake-report/remediate/turn-1-undone
 """
