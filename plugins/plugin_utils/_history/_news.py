@@ -78,11 +78,12 @@ def document(connection: Connection, run: str, finished: str, controller: str, n
     """What is posted."""
     states = {state.flow: state for state in news}
     flows = [flow for flow in _ask.named(connection) if flow.key in states]
-    changes = [_change(history, states[history.flow.key]) for history in _ask.histories(connection, flows)]
+    changes = [change(history, states[history.flow.key]) for history in _ask.histories(connection, flows)]
     return {"schema": SCHEMA, "run": run, "finished": finished, "controller": controller, "changes": changes}
 
 
-def _change(history: _ask.History, state: State) -> dict[str, Any]:
+def change(history: _ask.History, state: State) -> dict[str, Any]:
+    """How a flow has changed from what was told to what is."""
     outage = history.outages[-1] if history.outages else None
     before = {"code": state.code_told, "host": state.host_told} if state.code_told else None
     return {
