@@ -24,12 +24,12 @@ def differences(sent: Sent, verdict: Mapping[str, Any], fate: Fate, counted: Col
         found.append(f"the evaluator says reject with {verdict['reject_with']}, the kernel {fate.reject_with}")
     elif fate.verdict == "accept":
         unsure = any(step["matched"] is None for step in verdict["path"])
-        found += _rewritten(sent, verdict["rewritten"] or {}, fate, mark=not (unsure or fate.looped))
+        found += _rewritten(sent, verdict["rewritten"] or {}, fate, mark=not unsure)
     return found + list(_path(verdict, fate, counted))
 
 
 def _rewritten(sent: Sent, rewritten: Mapping[str, Any], fate: Fate, mark: bool) -> Iterator[str]:
-    """`mark` False: it hangs on an unknown that does not matter otherwise, or rules on the way back in by lo may have set it."""
+    """`mark` False: it hangs on an unknown that does not matter otherwise."""
     for field in ("source", "source_port", "destination", "port", *(["mark"] if mark else [])):
         expected, got = rewritten.get(field, getattr(sent, field)), getattr(fate, field)
         if None not in (expected, got) and expected != got:

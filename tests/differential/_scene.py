@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ipaddress
 import os
 import select
 import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from . import _frames
@@ -98,6 +99,7 @@ class Scene:
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self._expected = set[str]()
         try:
             self._build()
         except BaseException:
@@ -169,7 +171,14 @@ class Scene:
         yield "route add 2001:db8:16::/48 via 2001:db8:1::fe dev eth1"
         for number in STATIONS:
             for address in (f"10.0.3.{number}", f"2001:db8:3::{number:x}"):
-                yield f"neighbour add {address} lladdr {station(number).hex(':')} dev br0 nud permanent"
+                yield _neighbour(address, number)
+
+    def expect(self, addresses: Iterable[str]) -> None:
+        """Let there be somebody at the bridge who has these addresses, which rules may give to packets that are routed there."""
+        new = {address for address in addresses if not _is_nobodys(ipaddress.ip_address(address))} - self._expected
+        if new:
+            _ip(*(_neighbour(address, min(STATIONS)) for address in sorted(new)))
+            self._expected |= new
 
     def _open_sockets(self) -> None:
         entries = "".join(f"fdb replace {station(number).hex(':')} dev {port} master static\n" for number, port in STATIONS.items())
@@ -302,7 +311,8 @@ class Scene:
                     fate.update(verdict="reject", reject_with=_reject_with(seen))
         for seen, mark in self._deliveries(6 if ":" in sent.source else 4):
             if seen.sequence == sent.sequence and not seen.flags & _frames.RST:
-                fate.update(_where(seen, mark), verdict="accept")
+                if not fate["looped"]:  # else it is as rules on the way back in have made it
+                    fate.update(_where(seen, mark), verdict="accept")
                 fate.setdefault("left_by", None)
         return fate
 
@@ -419,6 +429,14 @@ def _destroy_ipsets() -> None:
         else:
             return
     raise LoadError("ipset: the sets of the last ruleset are still in use")
+
+
+def _neighbour(address: str, number: int) -> str:
+    return f"neighbour replace {address} lladdr {station(number).hex(':')} dev br0 nud permanent"
+
+
+def _is_nobodys(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_loopback or address.is_multicast or address.is_unspecified
 
 
 def _ip(*commands: str) -> None:

@@ -84,6 +84,7 @@ class Worker:
             trouble = traceback.format_exc(limit=-6)
             return {"seed": case.seed, "case": case.to_json(), "failed": trouble, "lucky": case.lucky, "packets": len(case.packets)}
         evaluated = time.perf_counter() - began
+        scene.expect(verdict["rewritten"]["destination"] for verdict in verdicts if verdict["rewritten"])
         differing, undecided, told = [], dict[str, int](), dict[str, int]()
         for number, (sent, verdict) in enumerate(zip(case.packets, verdicts, strict=True)):
             if case.stateful and number:
