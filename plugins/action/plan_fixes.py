@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         files = RemediationFiles(arguments["report_dir"])
         try:
             answer = self._begin(files, arguments, task_vars or {}) if arguments["phase"] == "begin" else self._next(files)
-        except (PolicyError, HistoryError) as error:
+        except PolicyError as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
@@ -67,9 +67,13 @@ class ActionModule(ActionBase):
         files.keep_report(BEFORE, report)
         apply = arguments["apply"] and not self._task.check_mode
         managed = tuple(str(host) for host in task_vars["ansible_play_hosts_all"])
-        remediation = Remediation(report["run"], policy, managed, apply, _not_held(report, arguments["history"]))
+        remediation = Remediation(report["run"], policy, managed, apply)
+        try:
+            remediation.not_held = _not_held(report, arguments["history"])
+        except HistoryError as error:
+            remediation.stopped = f"without the history it is not known which fixes did not hold before: {error}"
         allowed, _left = remediation.wanted(report)
-        if apply and allowed:
+        if apply and allowed and not remediation.stopped:
             remediation.stopped = policy.too_short(took(view(report)) or 0.0)
         chosen = by_host(allowed)
         for host, order in orders(remediation, chosen).items():

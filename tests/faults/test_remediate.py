@@ -181,3 +181,29 @@ def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
         assert [outcome for _code, _host, outcome in outcomes(report)] == [wanted], report["changes"]
     assert "it was made 2 times and did not hold" in said
     assert fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"
+
+
+FIXES = """
+- hosts: web1:db1
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: threeway.handshake.remediate, tasks_from: fixes}
+"""
+
+
+def test_a_step_that_fails_undoes_those_before(fleet: Fleet) -> None:
+    """A report that is there already is mended; its fix ends half way."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    report, _said = remediate(fleet)
+    fix = report["flows"][0]["causes"][0]["fix"]
+    fix["steps"] += [{"module": "ansible.builtin.command", "arguments": {"argv": ["false"]}, "command": "false"}]
+    (fleet.directory / "report/report.json").write_text(json.dumps(report))
+    (fleet.directory / "fixes.yml").write_text(FIXES)
+    before = state(fleet)
+    extra = {"handshake_flows": [FLOW], "remediate_report_dir": "report", "remediate_apply": True, **QUICK}
+    fleet.playbook("fixes.yml", "--extra-vars", json.dumps(extra))
+    mended = json.loads((fleet.directory / "report/report.json").read_text())
+    assert outcomes(mended)[0] == ("firewall_drop", "db1", "rolled_back")
+    assert "false failed: non-zero return code" in mended["changes"][0]["why"]
+    assert state(fleet) == before and open_transactions(fleet) == "restored"
