@@ -69,7 +69,8 @@ def _route(options: Options, run: Run) -> Entry:
     shown = "default" if network.prefixlen == 0 else str(network.network_address) if network.prefixlen == network.max_prefixlen else prefix
     return Entry(
         run,
-        [*route, "show", "exact", prefix, *table, "type", kind, *way],
+        # Adding asks for all routes of the prefix: the first one found is in use. What is asked for, ip leaves out of its answer.
+        [*route, "show", "exact", prefix, *table, "type", kind, *(way if options["state"] == "absent" else [])],
         [*route, "replace", kind, prefix, *way, *table],
         [*route, "delete", kind, prefix, *way, *table],
         " ".join([*([] if kind == "unicast" else [kind]), shown, *way]),

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import Proof, proof
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects, verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects, verdict, way
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Step, Verdict
@@ -61,8 +61,15 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
-        fix=opening(case, host, ruling),
+        fix=opening(case, host, ruling, later(case, place)),
     )
+
+
+def later(case: Case, place: Place) -> list[Verdict]:
+    """The rulings that would stop later packets of the handshake at the same host: who lets the SYN through may still stop its answer."""
+    places = [other for other in way(case) if other.host is place.host]
+    behind = places[places.index(place) + 1 :] if place in places else []
+    return [ruling for other in behind if (ruling := judged(case, other)) and ruling.stops]
 
 
 def capped(case: Case, place: Place, weighed: Proof) -> Proof:

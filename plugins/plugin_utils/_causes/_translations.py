@@ -153,7 +153,7 @@ def _translated_by_client(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
-        fix=Fix("firewall", client.name, f"correct the address translation of {case.target} on {client.name}", "disruptive"),
+        fix=Fix("firewall", client.name, f"correct the address translation of {case.target} on {client.name}", "advice"),
     )
 
 
@@ -268,7 +268,7 @@ def _nat_wrong_source(case: Case) -> Finding | None:
             ),
             leg="syn_ack",
             detail={**told(ruling, None, rule), "source": source},
-            fix=Fix("firewall", host.name, f"translate to an address of {host.name}, or route {source} to it", "disruptive"),
+            fix=Fix("firewall", host.name, f"translate to an address of {host.name}, or route {source} to it", "advice"),
         )
     return None
 

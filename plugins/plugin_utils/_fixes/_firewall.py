@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix, Saves
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._before_rule import before_rule
@@ -20,16 +21,45 @@ Maker = Callable[[Host, Verdict, Rule, str], Fix | None]
 _MAKERS: dict[str, Maker] = {"firewalld": in_zone, "ufw": with_ufw, "nftables": before_rule, "iptables": before_rule}
 
 
-def opening(case: Case, host: Host, ruling: Verdict | None = None) -> Fix:
-    """Let the packet of a ruling through. Programs that write their rules anew at their next occasion are for people to tell."""
-    rule, change = (ruling.rule, ruling.change) if ruling else (None, None)
-    if ruling is None or rule is None or change is None or not change.summary:
-        return _somehow(case, host, rule)
+def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequence[Verdict] = ()) -> Fix:
+    """Let the packet of a ruling through, and those of `later` ones, which would stop the handshake's further packets.
+
+    Programs that write their rules anew at their next occasion are for people to tell.
+    """
+    fix = _one(host, ruling) if ruling else None
+    if ruling is None or fix is None:
+        return _somehow(case, host, ruling.rule if ruling else None)
+    for other in later if fix.steps else ():
+        covered = (ruling.packet, other.packet, other.rule) == ("syn", "ack", ruling.rule)  # what lets the SYN through lets the ACK through
+        more = None if covered else _one(host, other)
+        if more and more.steps and more.steps[0] not in fix.steps:
+            fix = _both(fix, more)
+    return fix
+
+
+def _one(host: Host, ruling: Verdict) -> Fix | None:
+    rule, change = ruling.rule, ruling.change
+    if rule is None or change is None or not change.summary:
+        return None
     wider = f"; in short, for more than this flow: {change.simple}" if change.simple else ""
     summary = change.summary + wider
     make = _MAKERS.get(rule.manager or "")
     fix = make(host, ruling, rule, summary) if make and _fits(ruling) else None
     return fix or advice("firewall", host.name, summary, change.commands, why=f"{rule.name} stops it")
+
+
+def _both(fix: Fix, more: Fix) -> Fix:
+    saves, other = fix.saves or Saves(), more.saves or Saves()
+    return replace(
+        fix,
+        summary=f"{fix.summary}; {more.summary}",
+        why=f"{fix.why}; {more.why}",
+        commands=fix.commands + more.commands,
+        steps=fix.steps + more.steps,
+        saves=replace(saves, files=tuple(dict.fromkeys(saves.files + other.files)), units=tuple(dict.fromkeys(saves.units + other.units))),
+        undo=more.undo + fix.undo,
+        check=f"{fix.check}; {more.check}",
+    )
 
 
 def _fits(ruling: Verdict) -> bool:
