@@ -82,7 +82,7 @@ def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dic
             continue
         question = {
             "packet": kind,
-            "direction": None,
+            "direction": "in" if interfaces.get(str(frame.ifindex)) == "lo" else None,  # from this host to itself
             "source": packet.src,
             "source_port": tcp.sport,
             "destination": packet.dst,

@@ -11,6 +11,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import kind_of
 
 SAME_PACKET_S = 0.1  # one packet's sightings on the interfaces of one host are closer than this
+SAME_SIGHTING_S = 0.001  # and those of the two recordings of loopback, where a host is client and server, than this
 # kind, source, destination, whether the port is the one that it goes "to" or comes "from", the port
 Arrival = tuple[str, str, str, str, int]
 
@@ -33,8 +34,15 @@ class Arrivals:
                     continue
                 key = (seen.packet.src, tcp.sport, seen.packet.dst, tcp.dport, tcp.flags, tcp.seq, tcp.ack, seen.packet.ip_id)
                 before, last[key] = last.get(key), seen
-                if before is None or before.interface == seen.interface or seen.time - before.time > SAME_PACKET_S:
+                if before is None or abs(seen.time - before.time) > _apart(before, seen):
                     kind = kind_of(seen.packet)
                     self._found.setdefault((kind, seen.packet.src, seen.packet.dst, "to", tcp.dport), []).append(seen)
                     self._found.setdefault((kind, seen.packet.src, seen.packet.dst, "from", tcp.sport), []).append(seen)
         return self._found.get(arrival, [])
+
+
+def _apart(one: Sighting, other: Sighting) -> float:
+    """Sightings that are further apart than this (seconds) are of two packets."""
+    if one.interface != other.interface:
+        return SAME_PACKET_S
+    return SAME_SIGHTING_S if one.interface == "lo" else -1.0  # a SYN-ACK may be repeated for two reasons at once

@@ -42,6 +42,9 @@ def fate_of(case: Case, attempt: Attempt) -> Fate:
         return Fate("late", "syn_ack", None, case.client.name, row=_first(attempt.of("syn_ack")))
     if not _left_client(case, attempt):
         return _kept(case, attempt)
+    if case.server is not None and _refused_later(case, attempt):
+        fate = _connected(case, attempt)
+        return Fate("ignored_ack", "ack", None, case.server.name) if fate.completed else fate
     if probe.final_errno == "ECONNRESET" and _seen_at(attempt.of("ack", "client"), (case.client, "out")):
         return Fate("reset_after", None, "server.application", case.server.name if case.server else "path", row=_first(attempt.of("rst")))
     icmp = _icmp_answer(case, attempt)
@@ -77,6 +80,14 @@ def _kept(case: Case, attempt: Attempt) -> Fate:
     """Nothing left the client. ETIMEDOUT is the kernel's word for its own silence: it accepted the connect and gave up."""
     refused = attempt.probe.final_errno not in (None, "ETIMEDOUT")
     return Fate("refused_locally" if refused else "unsent", "syn", None, case.client.name)
+
+
+def _refused_later(case: Case, attempt: Attempt) -> bool:
+    """Whether the client had acknowledged the SYN-ACK, and it was that packet about which an ICMP error came."""
+    if attempt.isn is None or not attempt.probe.final_errno or not _seen_at(attempt.of("ack", "client"), (case.client, "out")):
+        return False
+    quotes = [row.packet.icmp.quote for row in attempt.of("icmp") if row.packet.icmp and row.at(case.client.name, "in")]
+    return any(quote is not None and quote.seq == (attempt.isn + 1) & 0xFFFFFFFF for quote in quotes)
 
 
 def _icmp_answer(case: Case, attempt: Attempt) -> Fate | None:

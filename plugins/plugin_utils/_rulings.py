@@ -137,6 +137,15 @@ class Verdict:
         return self.verdict in ("drop", "reject")
 
     @property
+    def left_by(self) -> Rule | None:
+        """Where a policy stops it: the rule by which it went to another chain for good. What stands behind that one is not met."""
+        if self.rule is None or not self.rule.is_policy:
+            return None
+        chain = (self.rule.family, self.rule.table, self.rule.chain)
+        gone = [step.rule for step in self.path if step.rule and step.matched and (step.effect or "").startswith("goto")]
+        return next((rule for rule in reversed(gone) if (rule.family, rule.table, rule.chain) == chain), None)
+
+    @property
     def crossing(self) -> Crossing:
         if self.packet == "syn_ack":
             return self.packet, self.direction, self.destination, self.source, self.source_port or 0

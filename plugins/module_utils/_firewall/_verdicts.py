@@ -108,6 +108,8 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
     shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
     told_path = [_step(step, teller) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, teller)
+    gone = _gone(outcome, path)
+    before = teller.rule(gone) if gone else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     return {
         "verdict": outcome.verdict if outcome else "undecided",
@@ -116,7 +118,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         "undecided_because": explored.because,
         "rewritten": _rewritten(explored.packet) if outcome else None,
         "rule": rule,
-        "change": teller.change(rule, {**told, **_met(explored.packet), "asked": told}) if rule and stopped else None,
+        "change": teller.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
         "shadowed": [teller.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
@@ -133,6 +135,17 @@ def _decisive(explored: Explored, teller: Teller) -> Reference | None:
     return teller.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
 
 
+def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
+    """Where a policy decides: the rule by which the packet went to another chain for good. What stands behind that one is not met."""
+    if outcome is None or outcome.rule is not None or outcome.chain is None:
+        return None
+    base = [outcome.chain.get(name) for name in ("family", "table", "chain")]
+    there = [
+        step for step in path if step.matched and step.rule and [step.chain.get(name) for name in ("family", "table", "chain")] == base
+    ]
+    return next((step.rule for step in reversed(there) if (step.effect or "").startswith("goto")), None)
+
+
 def _accepting(evaluation: Evaluation) -> Rule | None:
     """The last rule that accepted the packet."""
     return next((step.rule for step in reversed(evaluation.path) if step.rule and _accepts(step)), None)
@@ -141,9 +154,10 @@ def _accepting(evaluation: Evaluation) -> Rule | None:
 def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
     """The rule behind the one that stops the packet that would have let it through, if there is one."""
     outcome = explored.outcome
-    if outcome is None or outcome.verdict not in ("drop", "reject") or outcome.rule is None:
+    culprit = (outcome.rule or _gone(outcome, explored.first.path)) if outcome and outcome.verdict in ("drop", "reject") else None
+    if outcome is None or culprit is None:
         return []
-    instead = without((outcome.rule,))
+    instead = without((culprit,))
     if instead.outcome is None or instead.outcome.verdict != "accept":
         return []
     place = _hook(outcome.chain or {})

@@ -82,7 +82,8 @@ def _packets(least: int, most: int) -> str:
 
 
 def _saw(host: Host, rule: Rule, observation: str) -> Evidence:
-    return Evidence(host.name, "nftables" if rule.handle is not None else "iptables", f"{rule.tag}: {observation}")
+    source = "firewall" if rule.is_policy else "nftables" if rule.handle is not None else "iptables"
+    return Evidence(host.name, source, f"{rule.tag}: {observation}")
 
 
 def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: Rise) -> Range | None:

@@ -10,22 +10,25 @@ from collections.abc import Iterator, Sequence
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, passed, suspects, way
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told, with_what
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import not_listening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Verdict
 
 MOST = 5
+_SOCKETS = ("server.socket", "server.backlog", "server.application")
 CODES = {"drop": "firewall_drop", "reject": "firewall_reject"}
 # What these fates' packets did not reach is not told apart from what they passed.
 _FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered", "lost_syn_ack", "ignored_syn_ack", "unresolved")
 
 
 def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
-    """(code, finding) of rules that would also stop the flow, at any place that its packets have not passed.
+    """(code, finding) of rules that would also stop the flow, at any place that its packets have not passed, and of a missing listener.
 
     ``found``: the causes so far; a rule that they name is not named again.
     """
     if case.fate.kind not in _FAILED or case.completed:
         return []
+    ending = None if any(finding.segment in _SOCKETS for finding in found) or not found else not_listening(case)
     named = {_named(finding.detail) for finding in found}
     more: dict[object, tuple[str, Finding]] = {}
     for place, ruling in _stopping(case):
@@ -46,7 +49,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
             fix=opening(case, place.host, ruling),
         )
         more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))
-    return list(more.values())[:MOST]
+    return list(more.values())[:MOST] + ([("no_listener", ending)] if ending else [])
 
 
 def only_evaluated(code: str, finding: Finding) -> bool:

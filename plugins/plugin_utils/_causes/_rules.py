@@ -90,7 +90,7 @@ def shadow(ruling: Verdict) -> str:
     """That a rule exists which would accept the packet, and comes too late."""
     if not ruling.shadowed or ruling.rule is None:
         return ""
-    return f"; an accept rule for this flow exists but comes too late: {ruling.shadowed[0].tag} after {ruling.rule.tag}"
+    return f"; an accept rule for this flow exists but comes too late: {ruling.shadowed[0].tag} after {(ruling.left_by or ruling.rule).tag}"
 
 
 def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:

@@ -44,7 +44,7 @@ def _one(host: Host, ruling: Verdict) -> Fix | None:
     wider = f"; in short, for more than this flow: {change.simple}" if change.simple else ""
     summary = change.summary + wider
     make = _MAKERS.get(rule.manager or "")
-    fix = make(host, ruling, rule, summary) if make and _fits(ruling) else None
+    fix = make(host, ruling, ruling.left_by or rule, summary) if make and _fits(ruling) else None
     return fix or advice("firewall", host.name, summary, change.commands, why=f"{rule.name} stops it")
 
 

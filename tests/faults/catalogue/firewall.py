@@ -96,6 +96,23 @@ def rejected_port_without_listener(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "tcp dport 5432 reject with tcp reset"))
 
 
+reject("server-ack-icmp", "db1", "input", f"tcp dport 5432 {PURE_ACK} reject", "ack", "server.firewall", "connected ECONNREFUSED")
+drop(
+    "loopback",
+    "db1",
+    "input",
+    'iifname "lo" tcp dport 5432 counter drop',
+    "syn",
+    "server.firewall",
+    flow=Flow("127.0.0.1", client="db1", timeout=1.0),
+)
+
+
+@fault("no_listener/reset-dropped", "timeout", code="no_listener", host="db1", leg="syn", segment="server.socket", flow=Flow(timeout=1.0))
+def resets_do_not_leave(fleet: Machines) -> None:
+    fleet.nft("db1", chain("output", "tcp sport 5432 tcp flags & rst == rst drop"))
+
+
 @twin("firewall_drop")
 def drops_others(fleet: Machines) -> None:
     firewalled("db1", "input", "tcp dport { 22, 5431, 5433 } counter drop; ip saddr 10.0.1.12 tcp dport 5432 drop", fleet)

@@ -115,6 +115,19 @@ pair(
     chain("input", f"ct state established,related accept; ct state new tcp dport != 22 meta l4proto tcp {DROP}"),
     chain("input", f"ct state established,related accept; ct state new tcp dport 22 {DROP}; ct state invalid drop"),
 )
+
+
+@fault(
+    "firewall_drop/goto", "timeout", code="firewall_drop", certainties=LIKELY, says=("comes too late", "before rule 1"), **SERVER, **BRIEF
+)
+def gone_to_another_chain(fleet: Machines) -> None:
+    """Behind goto stands the policy; an accept rule at the end of the chain would not be met, as the one that is there is not."""
+    rules = "ip saddr 10.0.0.0/8 goto services; tcp dport 5432 accept"
+    base = f"chain input {{ type filter hook input priority 0; policy drop; {rules}; }}"
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("db1", f"table inet test {{ chain services {{ tcp dport 22 accept; }}\n {base}\n}}")
+
+
 pair("mark", chain("input", f"tcp dport 5432 meta mark set 7; meta mark 7 {DROP}"), chain("input", f"meta mark 7 {DROP}"))
 pair("tcp-option", chain("input", f"tcp option timestamp exists tcp dport 5432 {DROP}"), chain("input", f"tcp option 34 exists {DROP}"))
 
