@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._dns import resolvable
 
 
 def _name_resolution_failed(case: Case) -> Finding | None:
@@ -21,9 +22,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent",
         (case.saw(case.client, "getaddrinfo", said),),
         detail={"name": case.dialled, "error": failed.error},
-        fix=Fix(
-            "dns", case.client.name, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)", "advice"
-        ),
+        fix=resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)"),
     )
 
 
@@ -50,7 +49,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
-        fix=Fix("dns", case.client.name, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}", "advice"),
+        fix=resolvable(case, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}"),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Process
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._application import longer_backlog
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, shell
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._service import restarted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import saved, setting, sysctls
@@ -19,21 +20,20 @@ def unblocked(server: Host, process: Process | None, listener: Listener, limit: 
     """Restart who does not accept, with room for more where it is the kernel that cuts the backlog; a listener asks for it only once."""
     why = f"{listener.recv_q} connections wait for accept(), and the queue has room for {listener.send_q}"
     stopped = process is not None and process.state in ("T", "t")
+    line = "" if limit == SOMAXCONN else longer_backlog(process, listener.port)
+    slow = f"if it is only slow, raise {limit} (now {listener.send_q}){line}"
     if process and process.unit:
         cut = limit == SOMAXCONN and not stopped and listener.send_q < _ENOUGH
         first = (setting(SOMAXCONN, _ENOUGH),) if cut else ()
-        raised = (
-            f", with {SOMAXCONN}={_ENOUGH}" if cut else "" if stopped else f"; if it is only slow, raise {limit} (now {listener.send_q})"
-        )
         cont = f" (it is stopped: kill -CONT {process.pid} lets it go on)" if stopped else ""
-        summary = f"restart {process.unit} on {server.name}{cont}{raised}"
+        more = f", with {SOMAXCONN}={_ENOUGH}" if cut else "" if stopped else f"; {slow}"
+        summary = f"restart {process.unit} on {server.name}{cont}{more}"
         return restarted(server, process.unit, summary, why=why, first=first, saves=saved(SOMAXCONN) if cut else None)
     if process and stopped:
         commands = [shell("kill", "-CONT", process.pid)]
         summary = f"let {process.name} (pid {process.pid}) go on: kill -CONT {process.pid}, or restart it"
         return advice("application", server.name, summary, commands, why=why)
-    summary = f"find out why the application does not accept; if it is only slow, raise {limit} (now {listener.send_q})"
-    return advice("application", server.name, summary, why=why)
+    return advice("application", server.name, f"find out why the application does not accept; {slow}", why=why)
 
 
 def with_cookies(server: Host, summary: str, why: str) -> Fix:
