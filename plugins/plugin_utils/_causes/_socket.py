@@ -76,7 +76,9 @@ def _stopped_unit(server: Host, port: int) -> Unit | None:
 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None:
-        return _refused_unseen(case)
+        return _refused_unseen(case) if case.fate.kind == "reset" else None
+    if case.fate.kind == "unanswered":
+        return _refused_in_vain(case, case.server)
     refusal = _refusal(case)
     if refusal is None or _stopped_unit(refusal[0], case.server_port) or _elsewhere(refusal[0], case.server_port):
         return None
@@ -99,6 +101,49 @@ def _no_listener(case: Case) -> Finding | None:
             server.name,
             f"start the service that should listen on port {case.server_port} of {server.name}, or correct the port",
             "advice",
+        ),
+    )
+
+
+def _refused_in_vain(case: Case, server: Host) -> Finding | None:
+    """TCP counts the RSTs that it sends, also those that the host's own firewall then stops."""
+    counted = server.delta("Tcp", "OutRsts") or 0
+    if case.listeners_on_port() != [] or case.listened_before() or not case.arrived or counted < case.arrived:
+        return None
+    port = case.server_port
+    return Finding(
+        "proven" if counted >= case.swallowed_at(server) and server.translates("prerouting") is False else "likely",
+        server.name,
+        "server.socket",
+        f"nothing listens on port {port} of {server.name}, and the RSTs that say so do not leave it",
+        (
+            *case.passage(),
+            case.saw(server, "counter Tcp OutRsts", f"+{counted}, and no RST left"),
+            case.saw(server, "inet_diag", f"no socket listens on port {port}"),
+        ),
+        leg="syn",
+        fix=Fix(
+            "service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port", "advice"
+        ),
+    )
+
+
+def not_listening(case: Case) -> Finding | None:
+    """That nothing listens where the SYN, which does not come that far, would lead, as far as that is known."""
+    server, port = case.server, case.server_port
+    if server is None or case.listeners_on_port() != [] or case.listened_before() or _elsewhere(server, port):
+        return None
+    if case.server_owns(case.address) is not True or not case.surely_untranslated or server.translates("prerouting") is not False:
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.socket",
+        f"nothing listens on port {port} of {server.name} either",
+        (case.saw(server, "inet_diag", f"no socket listens on port {port}"),),
+        leg="syn",
+        fix=Fix(
+            "service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port", "advice"
         ),
     )
 
@@ -343,8 +388,9 @@ CAUSES = (
         "no_listener",
         "Nothing listens on the port",
         ("server.socket",),
-        _REFUSED,
-        "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port.",
+        (*_REFUSED, "unanswered"),
+        "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
+        "the SYNs nevertheless.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
         _no_listener,
     ),
