@@ -40,15 +40,17 @@ class SystemdFleet(Machines):
     """Hosts that run systemd, journald and sshd. What changes on their disks is forgotten when the fleet ends.
 
     `reboots` names hosts that keep it until then, so that they may be rebooted. The network of a host, with its addresses, its rules and
-    its sysctls, outlives reboots, as that of a container may.
+    its sysctls, outlives reboots, as that of a container may. `binds` are directories of this machine that all hosts can read at the given
+    paths.
     """
 
     python = "/usr/bin/python3"
     tools = TOOLS
 
-    def __init__(self, topology: Mapping[str, Any], reboots: Collection[str] = ()) -> None:
+    def __init__(self, topology: Mapping[str, Any], reboots: Collection[str] = (), binds: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._reboots = reboots
+        self._binds = binds or {}
         self.topology = topology
         self.hosts = list(topology["hosts"])
         self._scratch = tempfile.TemporaryDirectory(prefix="handshake-fleet-")
@@ -78,7 +80,7 @@ class SystemdFleet(Machines):
             "name": self.directory.name,
             "directory": str(self.directory),
             "tree": str(root),
-            "binds": {str(HERE): str(TOOLS), f"{key}.pub": "/etc/ssh/fleet_key.pub"},
+            "binds": {str(HERE): str(TOOLS), f"{key}.pub": "/etc/ssh/fleet_key.pub", **self._binds},
             "fabric": wires + "address add 192.0.2.1/24 dev management\nlink set lo up\n",
             "hosts": {host.name: {"batch": host_batch(host), "reboots": host.name in self._reboots} for host in hosts},
         })  # fmt: skip
