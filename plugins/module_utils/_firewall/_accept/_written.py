@@ -62,10 +62,11 @@ def _stands_alone(line: str) -> bool:
 
 
 def _end_of_chain(lines: t.Sequence[str], start: int) -> int:
-    """The line with the brace that ends the block around the statement on a line; a line of its own."""
+    """The line with the brace that ends the block around the policy on a line; a line of its own."""
     depth = 0
     for at in range(start, len(lines)):
-        for sign in re.findall(r"[{}]", _QUOTED.sub("", lines[at]).split("#")[0]):
+        plain = _QUOTED.sub("", lines[at]).split("#")[0]
+        for sign in re.findall(r"[{}]", plain.rpartition("policy")[2] if at == start else plain):
             depth += 1 if sign == "{" else -1
             if depth < 0:
                 if lines[at].strip() == "}":
