@@ -43,7 +43,16 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     if left_out:
         why = f"not asked about {left_out} handshakes: at most {_crossings.MOST_HANDSHAKES} are asked about on a host"
         absent.append({"what": "firewall", "why": why})
-    return {"begun": begun, "ended": time.time(), "verdicts": [_told(verdict) for verdict in verdicts]}, absent
+    told = [_told(verdict) for verdict in verdicts]
+    return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent
+
+
+def _generation() -> int | None:
+    """How often the rules of nf_tables were changed since the network namespace was made; None where the kernel does not tell."""
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall._nftables._read import generation
+
+    told = generation()
+    return int.from_bytes(told, "big") if told else None
 
 
 def _stops(verdict: Record) -> bool:

@@ -166,11 +166,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Firewall:
-    """The verdicts of one snapshot; the rules and their counters were read between ``begun`` and ``ended``."""
+    """The verdicts of one snapshot; the rules and their counters were read between ``begun`` and ``ended``.
+
+    ``generation`` counts the changes of nf_tables; None: it is not known.
+    """
 
     begun: float
     ended: float
     verdicts: tuple[Verdict, ...] = ()
+    generation: int | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,12 @@ class Rise:
     @property
     def by(self) -> int:
         return self.after - self.before
+
+    @property
+    def set_back(self) -> bool:
+        """Whether the counter was, or may have been, set back in between, because rules were loaded anew."""
+        known = self.first.generation is not None and self.last.generation is not None
+        return self.by < 0 or (known and self.first.generation != self.last.generation)
 
 
 class Rulings:

@@ -116,7 +116,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         "reject_with": outcome.reject_with if outcome else None,
         "queue": outcome.queue if outcome else None,
         "undecided_because": explored.because,
-        "rewritten": _rewritten(explored.packet) if outcome else None,
+        "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
         "rule": rule,
         "change": teller.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
         "shadowed": [teller.rule(each) for each in shadowed],

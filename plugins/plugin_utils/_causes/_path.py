@@ -316,7 +316,8 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
             return None
         ends_known = case.server is None or case.server.owns(answer.offender) is False
-        if wanted == "loop" and not _hops_repeat(case):
+        sent = case.sighting("syn", case.client, "out")
+        if wanted == "loop" and (not _hops_repeat(case) or (sent is not None and sent.packet.ttl < LOW_TTL)):
             ends_known = False  # something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"

@@ -148,6 +148,15 @@ def strangers_hit_the_same_rule(fleet: Machines) -> None:
     fleet.popen("web2", [fleet.python, "-c", f"{again} s.connect_ex(('10.0.2.21', 5432)); s.close()\n"])
 
 
+@fault("firewall_drop/reloaded", "timeout", code="firewall_drop", certainties=LIKELY, says=("anew",), flow=V4, **SERVER, **BRIEF)
+def rules_are_loaded_again_and_again(fleet: Machines) -> None:
+    """A counter that starts anew with its rules says nothing against them."""
+    fleet.listen("db1", "::", 5432)
+    fleet.write("db1", "/run/rules.nft", "flush ruleset\n" + chain("input", f"tcp dport 5432 {DROP}"))
+    fleet.run("db1", ["nft", "-f", "/run/rules.nft"])
+    fleet.popen("db1", ["sh", "-c", "for turn in $(seq 300); do nft -f /run/rules.nft; sleep 0.2; done"])
+
+
 def tables(name: str, guilty: Sequence[str], harmless: Sequence[str], flow: Flow = V4, tools: Sequence[str] = TABLES, **place: Any) -> None:
     """iptables commands, for both kinds, that drop the flow's packets, and alike ones that do not. `-j DROP` always counts."""
     place = place or SERVER

@@ -97,6 +97,12 @@ def from_nobody_by_the_router(fleet: Machines) -> None:
     )
 
 
+@fault("nat_wrong_target/not-forwarded", "timeout", code="nat_wrong_target", certainties=LIKELY, flow=V4, **SERVER, **BRIEF)
+def translated_by_a_host_that_does_not_forward(fleet: Machines) -> None:
+    """There is no way on from here, so that no verdict is reached; where the rules send it is known all the same."""
+    serve(fleet, "db1", nat("tcp dport 5432 counter dnat to 10.0.2.22"))
+
+
 @fault("firewall_drop/translated", "timeout", code="firewall_drop", says=("10.0.2.22",), flow=V4, **SERVER, **BRIEF)
 def translated_and_not_forwarded(fleet: Machines) -> None:
     """As with a published port of a container: the rule sees the translated packet, and hops' SYNs end before it."""
