@@ -17,6 +17,7 @@ from tests.faults._fault import Flow
 from tests.lab.fleet import Fleet
 
 QUICK = {"diagnose_attempts": 2, "diagnose_interval": 0.1, "diagnose_patience": 0.0, "diagnose_hops": False}
+PATIENT = {"remediate_confirm_timeout": 180}  # a loaded machine is slow to diagnose
 FLOW = {**Flow(timeout=1.2).declared(), "name": "orders"}
 OTHER = {**Flow(timeout=1.2, port=8080).declared(), "name": "shop"}
 CLOSED = "table inet filter { chain input { type filter hook input priority 0; policy accept; tcp dport 5432 counter drop; }; }"
@@ -36,7 +37,7 @@ def fleet() -> Any:
 
 def remediate(fleet: Fleet, *arguments: str, flows: tuple[Any, ...] = (FLOW,), check: bool = True, **options: Any) -> tuple[Any, str]:
     """Run the playbook; its report, and what it printed."""
-    extra = {"handshake_flows": list(flows), "remediate_report_dir": "report", "remediate_settle": 0, **QUICK, **options}
+    extra = {"handshake_flows": list(flows), "remediate_report_dir": "report", "remediate_settle": 0, **QUICK, **PATIENT, **options}
     done = fleet.playbook("threeway.handshake.remediate", "--extra-vars", json.dumps(extra), *arguments, check=check)
     return json.loads((fleet.directory / "report" / "report.json").read_text()), done.stdout
 
@@ -201,7 +202,7 @@ def test_a_step_that_fails_undoes_those_before(fleet: Fleet) -> None:
     (fleet.directory / "report/report.json").write_text(json.dumps(report))
     (fleet.directory / "fixes.yml").write_text(FIXES)
     before = state(fleet)
-    extra = {"handshake_flows": [FLOW], "remediate_report_dir": "report", "remediate_apply": True, **QUICK}
+    extra = {"handshake_flows": [FLOW], "remediate_report_dir": "report", "remediate_apply": True, **QUICK, **PATIENT}
     fleet.playbook("fixes.yml", "--extra-vars", json.dumps(extra))
     mended = json.loads((fleet.directory / "report/report.json").read_text())
     assert outcomes(mended)[0] == ("firewall_drop", "db1", "rolled_back")

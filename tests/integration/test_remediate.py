@@ -32,6 +32,7 @@ FLOW = {
     "via": ["r1"],
 }
 OPTIONS = {"diagnose_attempts": 2, "diagnose_patience": 0.0, "diagnose_hops": False, "remediate_report_dir": "report"}
+PATIENT = {"remediate_confirm_timeout": 180}  # a loaded machine is slow to diagnose
 DUMP = r"""
 nft list ruleset 2>&1 | sed -E 's/packets [0-9]+ bytes [0-9]+//'
 find /etc -not -path '/etc/.pwd.lock' -not -path '/etc/systemd/system/threeway*' -printf '%p %y %m %U %G %l\n' | sort
@@ -71,7 +72,7 @@ PLANNED = {
     "firewalld": r"/etc/firewalld(/zones)?|5432|10[.]0[.]1[.]11",
     "ufw": r"/etc/ufw|5432",
     "service": r"^orders |orders[.]service|/etc/systemd/system/multi-user.target.wants",
-    "sysctl": r"forward|/etc/sysctl[.]d",
+    "sysctl": r"forward|accept_redirects|/etc/sysctl[.]d",
 }
 ON = {"sysctl": "r1"}  # the culprit, where it is not the server
 UNCOUNTED = {"firewalld", "ufw"}  # their rules that stop the packet have no counter: without a trace it is likely that it is they
@@ -101,7 +102,7 @@ def dump(fleet: SystemdFleet, host: str = HOST) -> list[str]:
 
 
 def remediate(fleet: SystemdFleet, *arguments: str, check: bool = True, **options: Any) -> tuple[Any, str]:
-    extra = {"handshake_flows": [FLOW], **OPTIONS, "remediate_apply": True, **options}
+    extra = {"handshake_flows": [FLOW], **OPTIONS, **PATIENT, "remediate_apply": True, **options}
     done = fleet.playbook("threeway.handshake.remediate", "--become", "--extra-vars", json.dumps(extra), *arguments, check=check)
     return json.loads((fleet.directory / "report" / "report.json").read_text()), done.stdout
 
