@@ -221,10 +221,12 @@ class Case:
     @property
     def led_away(self) -> bool:
         """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
-        sent = [host.rulings.elsewhere(self.address, self.port) for host in (self.client, *self.vias)]
-        targets = [verdict.rewritten.destination for verdict in sent if verdict and verdict.rewritten]
-        onward = any(via.owns(target) for target in targets for via in self.vias if via.translates("prerouting") is not False)
-        return not onward and any(self.server_owns(target) is False for target in targets)
+        sent = [(host, host.rulings.elsewhere(self.address, self.port)) for host in (self.client, *self.vias)]
+        targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
+        onward = [via for host, target in targets for via in self.vias if via is not host and via.owns(target)]
+        if any(via.translates("prerouting") is not False for via in onward):
+            return False
+        return any(self.server_owns(target) is False for _host, target in targets)
 
     @property
     def may_be_translated(self) -> bool:
