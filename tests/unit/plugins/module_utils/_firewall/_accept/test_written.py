@@ -20,7 +20,7 @@ STOPPING: dict[str, t.Any] = {}  # which rule it is was decided before: only whe
 OURS = FLOW.nft()
 
 
-def inserted(text: str, line: int, before: dict[str, t.Any] | None = STOPPING, place: Place = NFT) -> list[str]:
+def inserted(text: str, line: int, before: dict[str, t.Any] | None, place: Place = NFT) -> list[str]:
     """The lines that are new; the rest is as it was."""
     changed = with_rule(text, place, FLOW, line, before)
     assert has_rule(changed, FLOW)
@@ -30,16 +30,16 @@ def inserted(text: str, line: int, before: dict[str, t.Any] | None = STOPPING, p
 
 def test_before_a_rule_in_its_block_with_its_indent() -> None:
     text = "table inet filter {\n\tchain input {\n\t\ttcp dport { 22, 5432 } drop; # old\n\t}\n}\n"
-    assert inserted(text, 3) == [f"3: \t\t{OURS}"]
+    assert inserted(text, 3, STOPPING) == [f"3: \t\t{OURS}"]
 
 
 def test_before_a_rule_that_goes_on_in_the_next_line() -> None:
-    assert inserted("chain input {\n  tcp dport 5432 \\\n    drop\n}\n", 2) == [f"2:   {OURS}"]
+    assert inserted("chain input {\n  tcp dport 5432 \\\n    drop\n}\n", 2, STOPPING) == [f"2:   {OURS}"]
 
 
 def test_before_a_command() -> None:
     text = "add rule inet filter input tcp dport 5432 drop\n"
-    assert inserted(text, 1) == [f"1: add rule inet filter input {OURS}"]
+    assert inserted(text, 1, STOPPING) == [f"1: add rule inet filter input {OURS}"]
 
 
 def test_at_the_end_of_the_chain_with_the_policy() -> None:
