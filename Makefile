@@ -81,8 +81,9 @@ systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (ro
 	@dev/programs systemd
 	$(PYTEST) tests/integration tests/faults -m 'systemd and not slow' -n 3
 
-molecule: setup  ## the molecule scenario, on the embedded lab
-	cd $(CHECKOUT)/extensions && molecule test -s diagnose
+molecule: setup  ## the molecule scenarios: on the embedded lab, and as root on hosts that run systemd
+	@$(if $(ROOT),dev/programs systemd)
+	cd $(CHECKOUT)/extensions && for scenario in diagnose $(if $(ROOT),remediate drift schedule); do molecule test -s $$scenario || exit; done
 
 test: lint sanity unit differential integration $(if $(ROOT),systemd) faults  ## all of the above
 
