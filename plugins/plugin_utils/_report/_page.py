@@ -46,7 +46,8 @@ PAGE = """\
   <p class="fix"><b>Fix</b>{% if cause.fix.host and cause.fix.host != "path" %} on {{ cause.fix.host }}{% endif %}: {{ cause.fix.summary }}
     <span class="risk">{{ words.risk(cause.fix) }}</span>
     {% for command in cause.fix.commands %}<code class="command">{{ command }}</code>{% endfor %}
-    {% for what, text in words.about(cause.fix) %}<span class="quiet">{{ what }}</span> <code class="command">{{ text }}</code>{% endfor %}</p>
+    {% for what, text in words.about(cause.fix) %}<span class="quiet">{{ what }}</span> <code class="command">{{ text }}</code>{% endfor %}
+  </p>
   {% endif %}
 </section>
 {% endmacro %}
