@@ -47,7 +47,7 @@ class Remediation:
     def from_json(cls, raw: Json) -> Remediation:
         batch = {host: [Mending.from_json(each) for each in several] for host, several in raw["batch"].items()}
         policy = Policy(**{**raw["policy"], "allow": tuple(raw["policy"]["allow"])})
-        not_held = [(flow, code, host, times) for flow, code, host, times in raw["not_held"]]
+        not_held = [tuple(each) for each in raw["not_held"]]
         return cls(**{**raw, "policy": policy, "managed": tuple(raw["managed"]), "not_held": not_held, "batch": batch})
 
     def wanted(self, report: Json) -> tuple[list[Mending], list[tuple[Mending, str, str]]]:
