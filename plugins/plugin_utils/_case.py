@@ -74,7 +74,7 @@ class Fix:
     """A way to mend a cause. Without ``steps`` it is for people only.
 
     ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known; ``undo`` takes them back.
-    ``check`` says how to see that it worked.
+    ``check`` says how to see that it worked. ``simple`` is what people would type, which opens more than the flow needs.
     """
 
     kind: str
@@ -87,6 +87,7 @@ class Fix:
     saves: Saves | None = None
     undo: tuple[str, ...] = ()
     check: str = ""
+    simple: str = ""
 
 
 @dataclass(frozen=True)

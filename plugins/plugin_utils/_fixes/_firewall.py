@@ -41,11 +41,10 @@ def _one(host: Host, ruling: Verdict) -> Fix | None:
     rule, change = ruling.rule, ruling.change
     if rule is None or change is None or not change.summary:
         return None
-    wider = f"; in short, for more than this flow: {change.simple}" if change.simple else ""
-    summary = change.summary + wider
     make = _MAKERS.get(rule.manager or "")
-    fix = make(host, ruling, ruling.left_by or rule, summary) if make and _fits(ruling) else None
-    return fix or advice("firewall", host.name, summary, change.commands, why=f"{rule.name} stops it")
+    fix = make(host, ruling, ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
+    fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
+    return replace(fix, simple=change.simple or "")
 
 
 def _both(fix: Fix, more: Fix) -> Fix:

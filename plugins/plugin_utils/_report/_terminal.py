@@ -145,6 +145,8 @@ class _Terminal:
             yield from self.note("fix", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
             for command in cause.fix.commands[:COMMANDS]:
                 yield from wrap(f"$ {command}", self.width, _INDENT * 2, _INDENT * 3)
+            if cause.fix.simple:
+                yield from wrap(f"{words.SIMPLE}: {cause.fix.simple}", self.width, _INDENT * 2, _INDENT * 3)
 
     def faint(self, text: str) -> Iterator[str]:
         """Two lines at most: evidence is quoted in full elsewhere."""

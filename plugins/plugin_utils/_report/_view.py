@@ -42,6 +42,7 @@ class Fix:
     why: str = ""
     undo: tuple[str, ...] = ()
     check: str = ""
+    simple: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +324,7 @@ def _fix(entry: Mapping[str, object]) -> Fix | None:
         why=clean(entry.get("why")),
         undo=_texts(entry.get("undo")),
         check=clean(entry.get("check")),
+        simple=clean(entry.get("simple")),
     )
 
 

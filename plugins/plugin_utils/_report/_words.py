@@ -95,9 +95,12 @@ def tried(change: Change) -> list[str]:
     return told
 
 
+SIMPLE = "in short, for more than this flow"
+
+
 def about(fix: Fix) -> list[tuple[str, str]]:
     """What else there is to know of a fix with commands."""
-    known = [("why", fix.why), ("check", fix.check), *(("undo", command) for command in fix.undo)]
+    known = [(SIMPLE, fix.simple), ("why", fix.why), ("check", fix.check), *(("undo", command) for command in fix.undo)]
     return [(what, text) for what, text in known if text]
 
 

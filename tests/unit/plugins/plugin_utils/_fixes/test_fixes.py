@@ -25,7 +25,7 @@ from tests.lab._machines import collections_root
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 FAULTS = sorted(path for path in RECORDED.glob("*.json.gz") if not path.name.endswith("twin.json.gz"))
-KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check"}
+KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple"}
 SAVES = {"sysctls", "files", "units", "firewall", "routes", "neighbours"}
 MODULES = ("ansible.posix.sysctl", "threeway.handshake.firewall_rule", "threeway.handshake.network_entry")
 CHOSEN = ["table", "chain", "text", "file", "interface", "zone", "unit", "name", "command", "item", "summary", "commands", "mac", "prefix"]
