@@ -92,6 +92,11 @@ class Context:
         """The rule, for telling apart unknowns that read the same."""
         return self.rule.where if self.rule else ("", "", "", None)
 
+    @property
+    def drawn(self) -> str:
+        """Why a number is unknown that is drawn anew each time: it is no other rule's."""
+        return f"what expression {self.position} of rule {' '.join(map(str, self.where))} draws cannot be foreseen"
+
     def choose(self, reason: str | None = None, key: object = None) -> bool:
         """Whether a condition that cannot be known holds: by default the one that is evaluated, as people write it.
 

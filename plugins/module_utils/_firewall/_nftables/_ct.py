@@ -105,6 +105,8 @@ class ConnectionSet(Expression):
     def run(self, at: Context) -> Result:
         packet = at.packet
         if self.key == ZONE:
+            if packet.tracking is not None and packet.tracking.state in ("invalid", "untracked"):
+                raise UnsupportedError("a rule puts a packet that is not tracked into a connection tracking zone")
             if packet.tracking is None:
                 zone = sure_number(at.registers.get(self.source, 2))
                 if zone is None:

@@ -141,7 +141,7 @@ _META: dict[int, tuple[str, Format, int]] = {
     _meta.PKTTYPE: ("meta pkttype", _one_of(_meta.PKTTYPES), 1), _meta.CPU: ("meta cpu", host_number, 4),
     _meta.IIFGROUP: ("iifgroup", host_number, 4), _meta.OIFGROUP: ("oifgroup", host_number, 4),
     _meta.CGROUP: ("meta cgroup", host_number, 4),
-    _meta.PRANDOM: ("meta random", host_number, 4), _meta.SECPATH: ("meta ipsec", presence, 1), _meta.IIFKIND: ("meta iifkind", string, 16),
+    _meta.PRANDOM: ("meta random", number, 4), _meta.SECPATH: ("meta ipsec", presence, 1), _meta.IIFKIND: ("meta iifkind", string, 16),
     _meta.OIFKIND: ("meta oifkind", string, 16), _meta.TIME_NS: ("meta time", host_number, 8),
     _meta.TIME_DAY: ("meta day", _one_of(_DAYS), 1), _meta.TIME_HOUR: ("meta hour", _hour, 4), _meta.SDIF: ("meta sdif", _interface, 4),
     _meta.SDIFNAME: ("meta sdifname", string, 16),

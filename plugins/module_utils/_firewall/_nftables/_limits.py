@@ -143,7 +143,7 @@ class Number(Expression):
 
     def run(self, at: Context) -> Result:
         if self.modulus > 1 and not (self.picked and self.modulus <= _MOST_NUMBERS):
-            at.registers.put(self.target, up_to(self.offset + self.modulus - 1, 4, f"{self.text()} cannot be foreseen"))
+            at.registers.put(self.target, up_to(self.offset + self.modulus - 1, 4, at.drawn))
             return None
         for each in range(self.modulus - 1):
             if at.choose(f"{self.text()} being {self.offset + each}", (self.what, at.where, at.position, each)):

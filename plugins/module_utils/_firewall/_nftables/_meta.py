@@ -180,7 +180,7 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     BRI_IIFVPROTO: lambda at: unknown(2, "the VLAN protocol of its bridge is not known"),
     PKTTYPE: _packet_type,
     CPU: lambda at: up_to(0xFFFF, 4, "the CPU is not known"),
-    PRANDOM: lambda at: unknown(4, "it is a random number"),
+    PRANDOM: lambda at: unknown(4, at.drawn),
     SECPATH: lambda at: Partial(b"\0", b"\xfe", "whether it came through IPsec is not known"),
     TIME_NS: lambda at: int(at.evaluation.facts.now * 1e9).to_bytes(8, sys.byteorder),
     TIME_DAY: lambda at: host((int(at.evaluation.facts.now) // _DAY + 4) % 7, 1),

@@ -80,6 +80,8 @@ def test_path_tells_which_part_failed_and_what_the_packet_has() -> None:
         ("ct count over 5 accept", "it hangs on ct count over 5: drop if not, accept if so"),
         ("tcp option sack-perm exists accept", "it hangs on tcp option sack-perm exists: drop if not, accept if so"),
         ("ip ttl < 5 accept", "it hangs on ip ttl < 5: drop if not, accept if so"),
+        ("numgen inc mod 9 < 3 drop; numgen inc mod 9 < 3 accept", "it hangs on numgen inc mod 9 < 3: drop if not, accept if so"),
+        ("meta random < 9 drop; meta random < 9 accept", "it hangs on meta random < 9: drop if not, accept if so"),
         ("numgen inc mod 2 vmap { 0 : accept, 1 : drop }", "it hangs on numgen inc mod 2 being 0: drop if not, accept if so"),
     ],
 )

@@ -42,6 +42,7 @@ meta l4proto { tcp, udp } th dport 53 accept
 limit rate 5/second accept
 limit rate over 10/minute burst 3 packets drop
 numgen random mod 100 < 30 drop
+meta random < 9 drop
 fib saddr . iif oif missing drop
 fib daddr type local accept
 tcp option maxseg size 1400 accept
