@@ -222,7 +222,7 @@ def _run(worker: Worker, listener: socket.socket, directory: str, deadline: floa
             raise
         finally:
             os.close(report)
-        _serve(worker, listener, deadline)
+        _serve(worker, listener, directory, deadline)
     finally:
         _remove(directory)
         os._exit(0)
@@ -257,7 +257,7 @@ def _let_go(keep: set[int], max_bytes: int, name: str) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _serve(worker: Worker, listener: socket.socket, deadline: float) -> None:
+def _serve(worker: Worker, listener: socket.socket, directory: str, deadline: float) -> None:
     """Work until the deadline, SIGTERM, or the request to stop."""
     poll = select.poll()
     poll.register(worker.fileno(), select.POLLIN)
@@ -271,14 +271,14 @@ def _serve(worker: Worker, listener: socket.socket, deadline: float) -> None:
                 if descriptor == listener.fileno():
                     peer, _address = listener.accept()
                     with peer, contextlib.suppress(OSError):
-                        if not _answer(worker, peer):
+                        if not _answer(worker, peer, directory):
                             return
                 else:
                     worker.collect()
 
 
-def _answer(worker: Worker, peer: socket.socket) -> bool:
-    """Answer one request; False when it was the last one."""
+def _answer(worker: Worker, peer: socket.socket, directory: str) -> bool:
+    """Answer one request; False when it was the last one: who has that answer finds nothing of the recorder any more."""
     peer.settimeout(_CONVERSATION_SECONDS)
     text = b""
     for part in iter(lambda: peer.recv(1 << 16), b""):
@@ -295,6 +295,8 @@ def _answer(worker: Worker, peer: socket.socket) -> bool:
         answer = worker.finish(interest) if stop else worker.result(interest)
     except (RecorderError, ValueError, KeyError, TypeError) as error:
         stop, answer = False, {"error": f"the recorder does not understand the request: {error}"}
+    if stop:
+        _remove(directory)
     with contextlib.suppress(OSError):
         peer.sendall(json.dumps(answer).encode("ascii"))
     return not stop
