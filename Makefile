@@ -15,6 +15,8 @@ CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
 DEPENDENCIES := $(COLLECTIONS)/ansible_collections/.ready
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
+# What depends on the clocks of a loaded machine is tried once more, and the summary says so.
+AGAIN := --reruns 1 -rR
 UNSUITED := slow or bench$(if $(ROOT),, or root)
 
 export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -68,18 +70,18 @@ unit: setup  ## unit tests
 	$(PYTEST) tests/unit -m 'not ($(UNSUITED))' -n 2
 
 integration: setup  ## the modules on this machine's kernel
-	$(PYTEST) tests/integration -m 'not (systemd or $(UNSUITED))' -n 2
+	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or $(UNSUITED))' -n 2
 
 differential: setup  ## the firewall evaluator against the kernel: random rulesets, real packets
 	$(PYTEST) tests/differential -m 'not ($(UNSUITED))' -n 2
 
 # More workers than cores: these tests mostly wait for timeouts.
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
-	$(PYTEST) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4
+	$(PYTEST) $(AGAIN) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4
 
 systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
 	@dev/programs systemd
-	$(PYTEST) tests/integration tests/faults -m 'systemd and not slow' -n 3
+	$(PYTEST) $(AGAIN) tests/integration tests/faults -m 'systemd and not slow' -n 3
 
 molecule: setup  ## the molecule scenarios: on the embedded lab, and as root on hosts that run systemd
 	@$(if $(ROOT),dev/programs systemd)

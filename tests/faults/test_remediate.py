@@ -25,7 +25,7 @@ STATE = r"""
 nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'
 find /etc -type f -exec sha256sum {} + | sort
 sysctl -a --pattern '^net[.](ipv[46]|core)[.]' 2> /dev/null | grep -vE 'neigh|inet_peer|route'
-ip route show table all; ip rule
+ip route show table all | grep -v fe80:; ip rule
 """
 
 

@@ -32,7 +32,7 @@ find /etc /run/systemd/system -not -path '/etc/.pwd.lock' -printf '%p %y %m %U %
 find /etc -type f -printf '%p %T@\n' -exec sha256sum {} \; | sort
 find /run/systemd/system -type f -exec sha256sum {} + | sort
 sysctl -a --pattern '^net[.]ipv[46][.](ip_forward|tcp_syn|conf.*(forwarding|rp_filter|accept_redirects))' 2>/dev/null
-ip route show table all; ip -6 route show table all | grep -v expires; ip rule; ip neighbour show nud permanent
+ip route show table all | grep -vE "expires|fe80:"; ip rule; ip neighbour show nud permanent
 for unit in ssh orders nftables firewalld ufw; do systemctl is-active $unit; systemctl is-enabled $unit 2>&1; done; true
 """
 SAVES: dict[str, Any] = {

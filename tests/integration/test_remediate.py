@@ -38,7 +38,7 @@ nft list ruleset 2>&1 | sed -E 's/packets [0-9]+ bytes [0-9]+//'
 find /etc -not -path '/etc/.pwd.lock' -not -path '/etc/systemd/system/threeway*' -printf '%p %y %m %U %G %l\n' | sort
 find /etc -type f -exec sha256sum {} \; | sort
 sysctl -a --pattern '^net[.](ipv[46]|core)[.]' 2> /dev/null | grep -vE 'neigh|inet_peer|route|random|conf[.](lo|eth|mgmt)'
-ip route show table all; ip rule; ip neighbour show nud permanent
+ip route show table all | grep -v fe80:; ip rule; ip neighbour show nud permanent
 for unit in ssh orders nftables firewalld ufw; do echo $unit $(systemctl is-active $unit) $(systemctl is-enabled $unit 2>&1); done; true
 """
 UNIT = """[Unit]
