@@ -15,7 +15,7 @@ CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
 DEPENDENCIES := $(COLLECTIONS)/ansible_collections/.ready
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
-# What depends on the clocks of a loaded machine is tried once more, and the summary says so.
+# What fails is tried once more, for much depends on the clocks of a machine that may be loaded; the summary says so.
 AGAIN := --reruns 1 -rR
 UNSUITED := slow or bench$(if $(ROOT),, or root)
 
@@ -67,7 +67,7 @@ sanity: setup  ## ansible-test sanity, for every Python from 3.8 to 3.13 that is
 	dev/sanity
 
 unit: setup  ## unit tests
-	$(PYTEST) tests/unit -m 'not ($(UNSUITED))' -n 2
+	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2
 
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or $(UNSUITED))' -n 2

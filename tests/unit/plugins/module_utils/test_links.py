@@ -18,6 +18,7 @@ ip addr add 192.0.2.1/24 dev eth0; ip addr add 192.0.2.9 peer 198.51.100.9/32 de
 ip -6 addr add 2001:db8::2/64 dev eth0 nodad preferred_lft 0
 ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev eth0
 ip neigh add 2001:db8::7 lladdr 02:00:00:00:00:07 dev eth0 nud stale
+for i in $(seq 50); do ip link show br0 | grep -q "state UP" && break; sleep 0.1; done
 """
 
 
