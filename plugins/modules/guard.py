@@ -313,7 +313,7 @@ def differences(outcome: Outcome) -> list[dict[str, str]]:
     """For --diff: what the task, or the transaction, changes, kind by kind."""
 
     def text(lines: list[str]) -> str:
-        return "".join(f"{line}\n" for line in lines)
+        return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace").decode()
 
     return [
         {"before_header": kind, "after_header": kind, "before": text(outcome.before.get(kind, [])), "after": text(lines)}

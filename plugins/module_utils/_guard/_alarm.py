@@ -106,8 +106,9 @@ def clear_alarm(transaction: str, run: Run) -> None:
 def is_alarm_set(directory: str, transaction: str, run: Run) -> bool:
     """Whether something on this host will restore it at the deadline."""
     if os.path.exists(f"{_PASSING}/{_unit(transaction)}.timer"):
-        code, _output, _error = run(["systemctl", "is-active", "--quiet", f"{_unit(transaction)}.timer", f"{_unit(transaction)}.service"])
-        return code == 0
+        units = [f"{_unit(transaction)}.timer", f"{_unit(transaction)}.service"]
+        _code, output, _error = run(["systemctl", "show", "--property=SubState", "--value", *units])
+        return not {"waiting", "running", "start"}.isdisjoint(output.split())  # a timer that has elapsed is active, too
     with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, WATCH), "rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

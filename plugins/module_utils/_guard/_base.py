@@ -48,6 +48,28 @@ class Saver(t.Protocol):
         """The record for people, as lines that can be compared."""
 
 
+def try_all(actions: t.Iterable[t.Callable[[], object]]) -> None:
+    """Do every one of them, whatever becomes of the others; GuardError with all that failed."""
+    failures = []
+    for action in actions:
+        try:
+            action()
+        except (GuardError, OSError) as error:
+            failures.append(str(error))
+    if failures:
+        raise GuardError("; ".join(failures))
+
+
+def packed(text: str) -> bytes:
+    """What a tool printed, byte by byte: names and comments need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def unpacked(content: bytes) -> str:
+    """What `packed` took."""
+    return content.decode("utf-8", "surrogateescape")
+
+
 def succeed(run: Run, argv: t.Sequence[str], data: str | None = None) -> str:
     """The standard output of a tool; GuardError with what it said when it fails."""
     code, output, error = run(list(argv), data=data)

@@ -16,6 +16,7 @@ from ._base import Blobs, GuardError, Json, Run
 from ._disk import RememberedBlobs, sync_directory
 
 MOST_BYTES = 64 << 20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _DRAFT = ".threeway-handshake.draft"  # beside the file that is being put back; a restore that is repeated writes the same one
 _ABSENT = {"type": "absent"}
 
@@ -189,23 +190,35 @@ def _put_file_back(path: str, entry: Entry, content: bytes) -> None:
     draft = os.path.join(os.path.dirname(path), _DRAFT)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(draft)
-    _fill(draft, os.O_CREAT | os.O_EXCL, content)
-    _dress(draft, entry)
     try:
+        _fill(draft, os.O_CREAT | os.O_EXCL, content)
+        _dress(draft, entry)
         os.replace(draft, path)
     except OSError as error:
-        os.unlink(draft)
-        if error.errno != errno.EBUSY:  # something is mounted there: its content can be replaced, not its name
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        # Where something is mounted its content can be replaced, not its name; and a full disk has no room for two.
+        if error.errno not in (errno.EBUSY, *_NO_ROOM) or _kind(path) != "file":
             raise
-        _fill(path, os.O_TRUNC, content)
+        _fill(path, 0, content)
         _dress(path, entry)
 
 
 def _fill(path: str, how: int, content: bytes) -> None:
+    """The room is taken first: a file that is there already has all of the new content at the end, or all of the old one."""
     with open(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | how, 0o600), "wb") as stream:
+        descriptor = stream.fileno()
+        size = os.fstat(descriptor).st_size
+        try:
+            os.posix_fallocate(descriptor, 0, max(len(content), 1))
+        except OSError as error:
+            os.ftruncate(descriptor, size)
+            if error.errno in _NO_ROOM:  # others: a file system that cannot
+                raise
         stream.write(content)
         stream.flush()
-        os.fsync(stream.fileno())
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
 
 
 def _dress(path: str, entry: Entry) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ._base import Blobs, Json, Run
+from functools import partial
+
+from ._base import Blobs, Json, Run, try_all
 from ._disk import RememberedBlobs
 from ._ipsets import Ipsets
 from ._nftables import Nftables
@@ -35,11 +37,16 @@ class Firewall:
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Sets before the rules that refer to them, and new sets away once nothing does."""
-        self._ipsets.bring_back(record["ipsets"], blobs, run)
-        if self._nftables.save(RememberedBlobs(), run)["essence"] != record["nftables"]["essence"]:
-            self._nftables.restore(record["nftables"], blobs)
-        self._xtables.restore(record["xtables"], blobs, run)
-        self._ipsets.remove_new(record["ipsets"], blobs, run)
+        try_all((
+            partial(self._ipsets.bring_back, record["ipsets"], blobs, run),
+            partial(self._restore_nftables, record["nftables"], blobs, run),
+            partial(self._xtables.restore, record["xtables"], blobs, run),
+            partial(self._ipsets.remove_new, record["ipsets"], blobs, run),
+        ))  # fmt: skip
+
+    def _restore_nftables(self, record: Json, blobs: Blobs, run: Run) -> None:
+        if self._nftables.save(RememberedBlobs(), run)["essence"] != record["essence"]:
+            self._nftables.restore(record, blobs)
 
     def essence(self, record: Json) -> Json:
         """Rules, sets and policies without counters."""

@@ -9,7 +9,7 @@ import os
 import re
 import typing as t
 
-from ._base import Blobs, Json, Run, succeed
+from ._base import Blobs, Json, Run, packed, succeed, unpacked
 
 _SPARE = "threeway-handshake"  # the name under which a set is filled; at most 31 characters
 _PASSING = re.compile(r" (timeout|packets|bytes) \d+")
@@ -25,11 +25,11 @@ class Ipsets:
         if not os.path.exists("/sys/module/ip_set"):
             return blobs.put(b"")
         code, output, _error = run(["ipset", "save"])
-        return blobs.put(output.encode()) if code == 0 else None
+        return blobs.put(packed(output)) if code == 0 else None
 
     def bring_back(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Create what is missing and make equal what differs. New sets stay: rules may still refer to them, see `remove_new`."""
-        now, saved = _now(record, run), _parse(blobs.get(record).decode()) if record else {}
+        now, saved = _now(record, run), _saved(record, blobs)
         if _SPARE in now:
             succeed(run, ["ipset", "destroy", _SPARE])
         missing = [name for name in saved if name not in now]
@@ -43,19 +43,22 @@ class Ipsets:
 
     def remove_new(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Destroy the sets that were not there, once no rule refers to them, those that list others first."""
-        saved = _parse(blobs.get(record).decode()) if record else {}
+        saved = _saved(record, blobs)
         new = [(not kind.startswith("list:"), name) for name, (kind, _entries) in _now(record, run).items() if name not in saved]
         _load(run, [f"destroy {name}" for _order, name in sorted(new)])
 
     def essence(self, record: Json, blobs: Blobs) -> Json:
         """Sets without the counters and remaining times of their entries, entries in no order."""
-        sets = _parse(blobs.get(record).decode()) if record else {}
-        return {name: _lasting(kind, entries) for name, (kind, entries) in sorted(sets.items())}
+        return {name: _lasting(kind, entries) for name, (kind, entries) in sorted(_saved(record, blobs).items())}
 
 
 def _now(record: Json, run: Run) -> dict[str, Set]:
     known = record is not None and os.path.exists("/sys/module/ip_set")
     return _parse(succeed(run, ["ipset", "save"])) if known else {}
+
+
+def _saved(record: Json, blobs: Blobs) -> dict[str, Set]:
+    return _parse(unpacked(blobs.get(record))) if record else {}
 
 
 def _parse(text: str) -> dict[str, Set]:

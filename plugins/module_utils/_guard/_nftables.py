@@ -32,7 +32,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     raise_refusal,
 )
 
-from ._base import Blobs, GuardError, Json, Run
+from ._base import Blobs, GuardError, Json, Run, packed
 from ._nftables_essence import MADE_OF, NEWCHAIN, NEWFLOWTABLE, NEWOBJ, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, essence_of
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
@@ -218,4 +218,4 @@ def _await_acknowledgement(channel: socket.socket) -> None:
 def _text(run: Run) -> bytes:
     """The ruleset as nft prints it, for people; empty where there is no nft."""
     code, output, _error = run(["nft", "-s", "list", "ruleset"])
-    return output.encode("utf-8", "surrogateescape") if code == 0 else b""
+    return packed(output) if code == 0 else b""

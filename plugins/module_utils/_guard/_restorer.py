@@ -22,7 +22,7 @@ import typing as t
 import zipfile
 
 from ._alarm import WATCH
-from ._base import GuardError
+from ._base import GuardError, packed, unpacked
 from ._journal import FAILED
 from ._restoring import SAVED, carry_out
 
@@ -71,8 +71,8 @@ def main(argv: t.Sequence[str]) -> t.NoReturn:
                 os._exit(0)
         state = carry_out(base, transaction, run, booting=argv[1] == "boot")
         code = int(state == FAILED)
-    except (GuardError, OSError) as error:
-        sys.stderr.write(f"threeway.handshake: {error}\n")
+    except Exception as error:  # systemd's journal is all that is left to say it
+        sys.stderr.write(f"threeway.handshake: {error if isinstance(error, (GuardError, OSError)) else repr(error)}\n")
         sys.stderr.flush()
     finally:
         os._exit(code)
@@ -82,14 +82,15 @@ def run(argv: t.Sequence[str], data: str | None = None) -> tuple[int, str, str]:
     """As AnsibleModule.run_command: (return code, standard output, standard error)."""
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin", "LC_ALL": "C", "LANGUAGE": "C"}
     pipe = subprocess.PIPE
-    text = (data or "").encode("utf-8", "surrogateescape")
     try:
-        done = subprocess.run(list(argv), input=text, stdout=pipe, stderr=pipe, env=environment, timeout=_TOOL_SECONDS, check=False)
+        done = subprocess.run(
+            list(argv), input=packed(data or ""), stdout=pipe, stderr=pipe, env=environment, timeout=_TOOL_SECONDS, check=False
+        )
     except FileNotFoundError:
         return 127, "", f"{argv[0]} is missing"
     except (OSError, subprocess.TimeoutExpired) as error:
         return 126, "", str(error)
-    return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "replace")
+    return done.returncode, unpacked(done.stdout), done.stderr.decode("utf-8", "replace")
 
 
 def _leave_alone() -> None:

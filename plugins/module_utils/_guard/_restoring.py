@@ -36,7 +36,7 @@ def carry_out(base: str, transaction: str, run: Run, booting: bool = False) -> s
             forget(directory, run)
             return None
         if state not in FINISHED and (booting or state != FAILED):  # what has failed is tried again when somebody asks for it
-            with contextlib.suppress(FileNotFoundError):  # room for the journal and the drafts of files
+            with contextlib.suppress(OSError):  # room for the journal and the drafts of files
                 os.unlink(os.path.join(directory, RESERVE))
             _restore(journal, directory, run, booting)
         if journal.state() in FINISHED:
@@ -58,10 +58,9 @@ def note_differences(journal: Journal, saved: Json, run: Run) -> dict[str, list[
     try:
         found = _state.differences(saved, run)
         journal.append(CHANGED, what=sorted(found))
-    except (GuardError, OSError) as error:
+    except Exception as error:  # what is on the host now was not made for us
         found = {}
-        with contextlib.suppress(OSError):
-            journal.append(CHANGED, what=None, why=str(error))
+        _append(journal, CHANGED, what=None, why=str(error) if isinstance(error, (GuardError, OSError)) else repr(error))
     return found
 
 
@@ -86,12 +85,17 @@ def forget(directory: str, run: Run) -> None:
 
 
 def _restore(journal: Journal, directory: str, run: Run, booting: bool) -> None:
-    saved, blobs = load(directory)
+    try:
+        saved, blobs = load(directory)
+    except GuardError as error:
+        _append(journal, RESTORING, booting=booting)
+        _append(journal, FAILED, why=str(error))
+        return
     note_differences(journal, saved, run)
     _append(journal, RESTORING, booting=booting)
     notes = [line["what"] for line in journal.lines() if line["step"] == CHANGED]  # of an interrupted restore, too
     rereading = any(what is None or "files" in what for what in notes)
-    failure: GuardError | None = None
+    failure: Exception | None = None
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE)
@@ -100,7 +104,7 @@ def _restore(journal: Journal, directory: str, run: Run, booting: bool) -> None:
             os.sync()
             journal.append(RESTORED)
             return
-        except GuardError as error:
+        except (GuardError, OSError) as error:
             failure = error
     _append(journal, FAILED, why=str(failure))
 

@@ -19,7 +19,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     attribute_list,
 )
 
-from ._base import Blobs, GuardError, Json, Run
+from ._base import Blobs, GuardError, Json, Run, packed
 
 _NEW, _DELETE, _GET = 0, 1, 2
 _CREATE, _EXCLUSIVE, _REPLACE = 0x400, 0x200, 0x100
@@ -48,7 +48,7 @@ class Routes:
             return {
                 "routes": sorted(route.hex() for route in _routes(netlink)),
                 "rules": [rule.hex() for rule in _rules(netlink)],
-                "text": blobs.put(_text(run).encode()),
+                "text": blobs.put(packed(_text(run))),
             }
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:

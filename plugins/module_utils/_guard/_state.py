@@ -54,8 +54,8 @@ def restore(saved: Json, blobs: Blobs, run: Run, booting: bool, rereading: bool)
         try:
             parts[kind].restore(records[kind], blobs, run)
             failures.pop(kind, None)
-        except (GuardError, OSError) as error:
-            failures[kind] = str(error)
+        except Exception as error:  # whatever it is must not keep the rest from being put back
+            failures[kind] = str(error) if isinstance(error, (GuardError, OSError)) else repr(error)
 
     for kind in (*passing, *(kind for kind in ("files", "units") if kind in records)):
         put_back(kind)

@@ -9,8 +9,9 @@ import contextlib
 import glob
 import os
 import re
+from functools import partial
 
-from ._base import Blobs, GuardError, Json, Run, succeed
+from ._base import Blobs, GuardError, Json, Run, succeed, try_all
 from ._disk import sync_directory
 
 _PLACES = ("/etc/systemd/system", "/run/systemd/system")
@@ -35,19 +36,21 @@ class Units:
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Links first. A unit that was started anew since then is started anew, so that it runs with what it ran with before."""
-        relinked = [name for name, saved in record.items() if _relink(name, saved["links"])]
-        if relinked or self._rereading:
+        relinked = [_relink(name, saved["links"]) for name, saved in record.items()]
+        if any(relinked) or self._rereading:
             succeed(run, ["systemctl", "daemon-reload"])
-        for name, saved in record.items():
-            now = _unit(name, run)
-            if now["runs"] and not saved["runs"]:
-                succeed(run, ["systemctl", *self._queue, "stop", name])
-            elif saved["runs"] and not now["runs"]:
-                succeed(run, ["systemctl", *self._queue, "start", name])
-            elif saved["runs"] and not self._queue and saved["run"] != now["run"]:
-                succeed(run, ["systemctl", "restart", name])
-            elif saved["runs"] and not self._queue and self._rereading:
-                succeed(run, ["systemctl", "reload-or-restart", name])
+        try_all(partial(self._put_back, name, saved, run) for name, saved in record.items())
+
+    def _put_back(self, name: str, saved: Json, run: Run) -> None:
+        now = _unit(name, run)
+        if now["runs"] and not saved["runs"]:
+            succeed(run, ["systemctl", *self._queue, "stop", name])
+        elif saved["runs"] and not now["runs"]:
+            succeed(run, ["systemctl", *self._queue, "start", name])
+        elif saved["runs"] and not self._queue and saved["run"] != now["run"]:
+            succeed(run, ["systemctl", "restart", name])
+        elif saved["runs"] and not self._queue and self._rereading:
+            succeed(run, ["systemctl", "reload-or-restart", name])
 
     def essence(self, record: Json) -> Json:
         """Links, and whether units run; a unit that was started anew is as it was."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ._base import Blobs, GuardError, Json, Run, succeed
+from ._base import Blobs, GuardError, Json, Run, packed, succeed, unpacked
 
 _LOADED = {"iptables": "/proc/net/ip_tables_names", "ip6tables": "/proc/net/ip6_tables_names"}
 _COUNTERS = re.compile(r"^\[\d+:\d+\] |(?<=\S) \[\d+:\d+\]$", re.MULTILINE)
@@ -18,22 +18,22 @@ class Xtables:
 
     def save(self, blobs: Blobs, run: Run) -> Json:
         """Only tables that are loaded: to ask for another one would load it."""
-        return {family: {table: blobs.put(_table(family, table, run).encode()) for table in tables} for family, tables in _loaded().items()}
+        return {family: {table: blobs.put(packed(_table(family, table, run))) for table in tables} for family, tables in _loaded().items()}
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
-        """Each table is replaced as a whole. A table cannot be unloaded: one that is new is emptied, and its chains accept."""
+        """Each table is replaced as a whole. One that is new cannot be unloaded: it is emptied, and its chains accept."""
         for family, tables in _loaded().items():
             text = ""
-            for table in tables:
+            for table in sorted({*tables, *record[family]}):  # to ask for one that has been unloaded since loads it
                 now = _table(family, table, run)
-                saved = blobs.get(record[family][table]).decode() if table in record[family] else _emptied(now)
+                saved = unpacked(blobs.get(record[family][table])) if table in record[family] else _emptied(now)
                 text += saved if without_counters(saved) != without_counters(now) else ""
             if text:
                 succeed(run, [_tool(family, "restore", run), "-c", "-w", "10"], text)
 
     def essence(self, record: Json, blobs: Blobs) -> Json:
         """Tables without counters, and without tables that have nothing in them: to be loaded is no difference."""
-        texts = {f"{family} {table}": blobs.get(name).decode() for family, tables in record.items() for table, name in tables.items()}
+        texts = {f"{family} {table}": unpacked(blobs.get(name)) for family, tables in record.items() for table, name in tables.items()}
         return {name: without_counters(text) for name, text in texts.items() if text != _emptied(text)}
 
 
