@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import judge
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import judge, with_all
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
 
@@ -45,12 +45,12 @@ class ActionModule(ActionBase):
 
 def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
     """Compare the report of how things were with that behind the changes."""
-    name = f"turn-{remediation.turn}"
-    after = concluded(files, name)
+    before = files.report(remediation.report)
+    after = with_all(before, concluded(files, f"turn-{remediation.turn}"))
     applied = {host: files.of_host(host, "applied", remediation.turn) or {} for host in remediation.batch}
     unfinished = {host: each for host, each in applied.items() if each.get("state") not in ("applied", "unchanged")}
     failed = {host: each.get("why") or "it was not begun" for host, each in unfinished.items()}
-    judged = judge(files.report(remediation.report), after, remediation.batch, failed)
+    judged = judge(before, after, remediation.batch, failed)
     files.keep_verdicts(remediation.turn, {host: asdict(judgement) for host, judgement in judged.items()})
     for host, judgement in judged.items():
         files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=judgement.why)

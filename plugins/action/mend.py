@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -109,25 +110,24 @@ class _Transaction:
 
     def apply(self) -> Json:
         """Arm the guard, take the steps, let go of the connection."""
-        self._applied("refused", "the task ended before the host was made ready", armed=None)
+        self._applied("refused", "the task ended before the host was made ready")
         self._note("arming")
         try:
             armed = self._guard("armed", timeout=self.order["timeout"], saves=self.order["saves"])
         except _Unreachable as failure:
             self._note("unreachable", why=str(failure))
-            return self._applied("refused", f"{self.host} cannot be reached: {failure}", armed=None)
+            return self._applied("refused", f"{self.host} cannot be reached: {failure}")
         if armed.get("failed"):
             self._note("refused", why=_why(armed))
-            return self._applied("refused", _why(armed), armed=None)
+            return self._applied("refused", _why(armed))
         at = time.time()
-        self._note("armed", deadline=armed.get("deadline"), guard=armed.get("guard"))
-        self._applied("failed", "the task ended before the change was complete", armed=at)
+        self._note("armed", **{name: armed.get(name) for name in ("deadline", "guard", "not_saved")})
+        self._applied("failed", "the task ended before the change was complete", at)
         try:
             return self._steps(at)
         except _Unreachable as failure:
             self._note("unreachable", why=str(failure))
-            why = f"{self.host} could not be reached any more: {failure}"
-            return {**self._applied("failed", why, armed=at), "changed": True}
+            return {**self._applied("failed", f"{self.host} could not be reached any more: {failure}", at), "changed": True}
 
     def _steps(self, armed: float) -> Json:
         changed = False
@@ -136,59 +136,75 @@ class _Transaction:
             returned = self.action.module(step["module"], dict(step["arguments"]), self.task_vars)
             changed = changed or (bool(returned.get("changed")) and step["module"] not in CHECKS)
             if returned.get("failed"):
-                why = f"{step['command']} failed: {_why(returned)}"
-                self._note("failed", why=why)
-                answer = {**self._applied("failed", why, armed=armed), "changed": changed}
-                self._guard("restored")  # at once; whether it could be is seen when the transaction is settled
-                return answer
+                return {**self._undo(f"{step['command']} failed: {_why(returned)}", armed), "changed": changed}
         self.action.reconnect()
         self._note("changed" if changed else "unchanged")
         why = "" if changed else "there was nothing to change: the host is as the fix wants it"
-        return {**self._applied("applied" if changed else "unchanged", why, armed=armed), "changed": changed}
+        return {**self._applied("applied" if changed else "unchanged", why, armed), "changed": changed}
+
+    def _undo(self, why: str, armed: float) -> Json:
+        """At once, because a step has failed; what cannot be is tried again when the transaction is settled."""
+        self._note("failed", why=why)
+        answer = self._applied("failed", why, armed)
+        with suppress(_Unreachable):
+            if not self._guard("restored").get("failed"):
+                self._note("restored", by="us")
+                answer = self._applied("restored", why, armed)
+        return answer
 
     def settle(self) -> Json:
         """Do as was judged: confirm, or restore; and where the host cannot be reached, see what it did by itself."""
-        applied = self.files.of_host(self.host, "applied", self.order["turn"])
-        if applied is None or applied["armed"] is None:
-            return self._settled("refused", applied["why"] if applied else "it was not begun")
-        verdict = self.files.verdicts(self.order["turn"]).get(self.host, {"keep": False, "why": "the run ended before it was judged"})
+        applied = self.files.of_host(self.host, "applied", self.order["turn"]) or {"state": "refused", "why": "it was not begun"}
+        if applied["state"] == "restored":
+            return self._settled("rolled_back", applied["why"])
+        if applied["state"] in ("refused", "unchanged"):
+            self._settled("refused", applied["why"])  # stays when the task is ended from outside
+            return self._release(applied["why"])
         self._settled("failed", "the task ended before the host answered")
-        why = str(verdict["why"])
+        verdict = self.files.verdicts(self.order["turn"]).get(self.host, {"keep": False, "why": "the run ended before it was judged"})
+        why, give_up = str(verdict["why"]), applied["armed"] + self.order["timeout"] + GRACE
         if verdict["keep"]:
-            try:
-                confirmed = self._guard("confirmed")
-            except _Unreachable as failure:
-                confirmed = {"failed": True, "msg": f"{self.host} could not be reached over a new connection: {failure}"}
+            confirmed = self._insist("confirmed", give_up)
             if not confirmed.get("failed"):
                 self._note("confirmed")
                 return self._settled("kept", why)
             why = _why(confirmed)
             self._note("not confirmed", why=why)
-        return {**self._restore(applied, why), "changed": applied["state"] != "unchanged"}
-
-    def _restore(self, applied: Json, why: str) -> Json:
-        give_up = applied["armed"] + self.order["timeout"] + GRACE
-        while True:
-            try:
-                restored = self._guard("restored")
-                break
-            except _Unreachable as failure:
-                if time.time() > give_up:
-                    self._note("unreachable", why=str(failure))
-                    return self._settled("failed", f"{why}; {self.host} cannot be reached, and restores itself at its deadline")
-                time.sleep(PAUSE)
-                self.action.reconnect()
+        restored = self._insist("restored", give_up)
         if restored.get("failed"):
             self._note("failed", why=_why(restored))
-            return self._settled("failed", f"{why}; {_why(restored)}")
+            return {**self._settled("failed", "; ".join(dict.fromkeys([why, _why(restored)]))), "changed": True}
         self._note("restored", by="us" if restored.get("changed") else "the host")
-        return self._settled("refused" if applied["state"] == "unchanged" else "rolled_back", applied["why"] or why)
+        return {**self._settled("rolled_back", applied["why"] or why), "changed": True}
+
+    def _release(self, why: str) -> Json:
+        """We have changed nothing: what others changed meanwhile must not be undone. It may be armed, whatever we heard of that."""
+        with suppress(_Unreachable):
+            if not self._guard("confirmed").get("failed"):
+                self._note("released")
+        return self._settled("refused", why)
+
+    def _insist(self, state: str, give_up: float) -> Json:
+        """The guard's answer, over a new connection each time, for as long as the host cannot be reached."""
+        silent = ""
+        while True:
+            self.action.reconnect()
+            try:
+                answer = self._guard(state)
+            except _Unreachable as failure:
+                silent = silent or f"{self.host} could not be reached over a new connection: {failure}"
+                if time.time() > give_up:
+                    return {"failed": True, "msg": f"{silent}. By now it has restored itself, unless the change was confirmed"}
+                time.sleep(PAUSE)
+                continue
+            return {**answer, "msg": f"{silent}; {_why(answer)}"} if silent and answer.get("failed") else answer
 
     def _guard(self, state: str, **options: Any) -> Json:
         arguments = {"state": state, "transaction": self.order["transaction"], **options}
         return self.action.module("threeway.handshake.guard", arguments, self.task_vars)
 
-    def _applied(self, state: str, why: str, armed: float | None) -> Json:
+    def _applied(self, state: str, why: str, armed: float | None = None) -> Json:
+        """What `settle` and the judge go by: `applied`, `unchanged`, `restored` at once, `failed`, or `refused`: nothing was changed."""
         self._keep("applied", state=state, why=why, armed=armed)
         return {"msg": f"{state}: {why}" if why else state}
 

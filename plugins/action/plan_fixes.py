@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
                 "report_dir": {"type": "str", "required": True},
+                "run": {"type": "str"},
                 "apply": {"type": "bool", "default": False},
                 "allow": {"type": "list", "elements": "str", "default": list(KINDS)},
                 "max_risk": {"type": "str", "default": "low"},
@@ -46,13 +48,16 @@ class ActionModule(ActionBase):
                 "max_hosts": {"type": "int", "default": 10},
                 "batch_hosts": {"type": "int", "default": 5},
                 "confirm_timeout": {"type": "float", "default": 60.0},
+                "settle": {"type": "float", "default": 0.0},
                 "history": {"type": "str", "default": "", "no_log": True},
-            }
+            },
+            required_if=[("phase", "next", ["run"])],
         )
         arguments = plain(arguments)
         files = RemediationFiles(arguments["report_dir"])
         try:
-            answer = self._begin(files, arguments, task_vars or {}) if arguments["phase"] == "begin" else self._next(files)
+            beginning = arguments["phase"] == "begin"
+            answer = self._begin(files, arguments, task_vars or {}) if beginning else self._next(files, arguments["run"])
         except PolicyError as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
@@ -60,14 +65,15 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, **answer}
 
     def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:
-        names = ("max_risk", "require", "max_hosts", "batch_hosts", "confirm_timeout")
+        names = ("max_risk", "require", "max_hosts", "batch_hosts", "confirm_timeout", "settle")
         policy = Policy(allow=tuple(arguments["allow"]), **{name: arguments[name] for name in names})
         report = JsonFiles(files.report_dir).read("report.json")
         files.begin()
         files.keep_report(BEFORE, report)
         apply = arguments["apply"] and not self._task.check_mode
         managed = tuple(str(host) for host in task_vars["ansible_play_hosts_all"])
-        remediation = Remediation(report["run"], policy, managed, apply)
+        run = f"{report['run']}-{secrets.token_hex(3)}"  # a report may be mended twice, and at once: each time has transactions of its own
+        remediation = Remediation(run, policy, managed, apply)
         try:
             remediation.not_held = _not_held(report, arguments["history"])
         except HistoryError as error:
@@ -82,8 +88,8 @@ class ActionModule(ActionBase):
         files.note(remediation.run, "planned", fixes=[f"{each.kind} on {each.where}: {each.summary}" for each in allowed], apply=apply)
         return {"run": remediation.run, "hosts": list(chosen), "msg": f"{len(allowed)} fixes on {len(chosen)} hosts"}
 
-    def _next(self, files: RemediationFiles) -> Json:
-        remediation = Remediation.from_json(files.state())
+    def _next(self, files: RemediationFiles, run: str) -> Json:
+        remediation = Remediation.from_json(files.state(run))
         report = concluded(files, remediation.report)
         if remediation.turn == 0:
             self._show(files, remediation, report)
@@ -98,7 +104,7 @@ class ActionModule(ActionBase):
             "turn_dir": files.turn_dir(f"turn-{remediation.turn}"),
             "current_dir": str(files.report_dir) if remediation.report == BEFORE else files.turn_dir(remediation.report),
             "changes": remediation.finished(report) if done else [],
-            "attempted": bool(remediation.touched),
+            "attempted": bool(remediation.changes),
             "msg": "nothing is left to be done" if done else f"next: {', '.join(remediation.batch)}",
         }
 

@@ -37,6 +37,10 @@ options:
       - The report directory.
     type: str
     required: true
+  run:
+    description:
+      - The identity of the run, as O(phase=begin) returned it. Required with O(phase=next).
+    type: str
   apply:
     description:
       - Whether anything is to be changed. Otherwise O(phase=next) chooses no hosts.
@@ -47,7 +51,7 @@ options:
       - The kinds of fixes that may be made.
     type: list
     elements: str
-    default: [conntrack, connection, firewall, limit, link, neighbour, network, ports, route, service, sysctl, timeout]
+    default: [conntrack, connection, firewall, neighbour, route, service, sysctl]
   max_risk:
     description:
       - The highest risk that may be taken, V(low) or V(disruptive).
@@ -74,6 +78,11 @@ options:
         is changed.
     type: float
     default: 60.0
+  settle:
+    description:
+      - The seconds between a change and the handshakes that are tried behind it.
+    type: float
+    default: 0.0
   history:
     description:
       - The history of the runs, as O(threeway.handshake.conclude#module:history) has it. A fix for a cause that did not hold twice
@@ -104,10 +113,10 @@ msg:
   type: str
   sample: 2 fixes on 1 hosts
 run:
-  description: The identity of the run.
+  description: The identity of the run, which begins with that of the report.
   returned: success
   type: str
-  sample: 20261121T040000-3f2a91
+  sample: 20261121T040000-3f2a91-5c07e2
 hosts:
   description: With O(phase=begin) all hosts that the plan would change, with O(phase=next) those of the next batch.
   returned: success

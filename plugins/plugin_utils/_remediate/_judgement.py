@@ -49,6 +49,13 @@ def judge(before: Json, after: Json, changed: Mapping[str, Sequence[Mending]], f
     return judged
 
 
+def with_all(before: Json, after: Json) -> Json:
+    """The report behind the changes, and the flows of the one before that nobody tried, because they are not declared any more."""
+    tried = {flow["id"] for flow in after["flows"]}
+    missing = [{**flow, "status": "undetermined", "causes": []} for flow in before["flows"] if flow["id"] not in tried]
+    return {**after, "flows": [*after["flows"], *missing]}
+
+
 def harm(before: Json, after: Json | None) -> str | None:
     """That a flow worked before and does not now."""
     if before["status"] not in _WORKING or (after is not None and after["status"] in _WORKING):

@@ -13,11 +13,12 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import s
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending, merged_saves
 
 BY_RISK = ("low", "disruptive")
-KINDS = ("conntrack", "connection", "firewall", "limit", "link", "neighbour", "network", "ports", "route", "service", "sysctl", "timeout")
+KINDS = ("conntrack", "connection", "firewall", "neighbour", "route", "service", "sysctl")
 """The kinds of fixes that may have steps; the others are advice."""
 ESCALATED_AFTER = 2
 """A fix for the same cause of the same flow that did not hold so often is not tried again."""
 
+_LIMITS = {"max_hosts": (0, 100_000), "batch_hosts": (1, 100_000), "confirm_timeout": (1, 86_400), "settle": (0, 86_400)}
 _SLACK = 1.5
 """How much longer a diagnosis may take than the one before."""
 _CHANGE_SECONDS = 5.0
@@ -38,6 +39,7 @@ class Policy:
     max_hosts: int = 10
     batch_hosts: int = 5
     confirm_timeout: float = 60.0
+    settle: float = 0.0
 
     def __post_init__(self) -> None:
         for kind in self.allow:
@@ -46,14 +48,13 @@ class Policy:
         for name, choices in (("max_risk", BY_RISK), ("require", BY_CERTAINTY)):
             if getattr(self, name) not in choices:
                 raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give one of {', '.join(choices)}.")
-        limits: dict[str, tuple[float, float]] = {"max_hosts": (0, 100_000), "batch_hosts": (1, 100_000), "confirm_timeout": (1, 86_400)}
-        for name, (least, most) in limits.items():
+        for name, (least, most) in _LIMITS.items():
             if not least <= getattr(self, name) <= most:
                 raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give a value from {least:g} to {most:g}.")
 
     def too_short(self, diagnosis_seconds: float) -> str | None:
         """Why nothing can be confirmed in time, where the diagnosis that must come first takes so long; None if it can."""
-        needed = math.ceil(diagnosis_seconds * _SLACK + _CHANGE_SECONDS)
+        needed = math.ceil(diagnosis_seconds * _SLACK + self.settle + _CHANGE_SECONDS)
         if needed <= self.confirm_timeout:
             return None
         return (

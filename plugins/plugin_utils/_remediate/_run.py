@@ -37,6 +37,7 @@ class Remediation:
     changes: list[dict[str, Any]] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
+    """The hosts that were changed, whether that was kept or not."""
     stopped: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -80,7 +81,10 @@ class Remediation:
             self.batch = {host: chosen[host] for host in _batch.next_batch(list(chosen), self.touched, self.policy)}
 
     def end_turn(self, settled: Mapping[str, Json], helped: Mapping[str, Sequence[str]], before: Json, after: Json) -> None:
-        """Take down what became of the batch. A change that did not stay ends the run, unless some of its host's fixes helped."""
+        """Take down what became of the batch. A change that did not stay ends the run, unless some of its host's fixes helped.
+
+        A host that refused was not changed: it neither counts nor ends anything, and what comes next has still to be tried on one host.
+        """
         for host, several in self.batch.items():
             outcome, why = settled[host]["outcome"], settled[host]["why"]
             again = outcome == "rolled_back" and 0 < len(helped.get(host, ())) < len(several)
@@ -89,9 +93,10 @@ class Remediation:
                     continue
                 self.tried.append(mending.key)
                 self.changes.append(change(mending, outcome, why, before, after, transaction(self.run, self.turn)))
-            if outcome != "kept" and not again:
+            if outcome in ("rolled_back", "failed") and not again:
                 self.stopped = self.stopped or f"a change on {host} did not stay, and the run ended with it"
-        self.touched = list(dict.fromkeys([*self.touched, *self.batch]))
+        made = [host for host in self.batch if settled[host]["outcome"] != "refused"]
+        self.touched = list(dict.fromkeys([*self.touched, *made]))
 
     def finished(self, report: Json) -> list[dict[str, Any]]:
         """All entries of ``changes``: what was done, and what was not."""

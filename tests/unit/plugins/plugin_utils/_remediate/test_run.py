@@ -72,6 +72,7 @@ class TestPolicy:
     def test_the_time_to_confirm_must_be_enough_for_a_diagnosis(self) -> None:
         assert Policy().too_short(36) is None
         assert "set it to at least 65" in str(Policy().too_short(40))
+        assert "set it to at least 99" in str(Policy(settle=40).too_short(36))
 
     def test_what_did_not_hold_twice_is_escalated(self) -> None:
         mending = mendings(report(flow("a", causes=[cause()]), flow("b", causes=[cause()])))[0]
@@ -106,6 +107,17 @@ class TestTurns:
         assert run.batch == {} and run.stopped == "a change on db3 did not stay, and the run ended with it"
         told = [(change["where"], change["outcome"]) for change in run.finished(after)]
         assert told == [("db2", "kept"), ("db3", "rolled_back"), ("db1", "refused")]
+
+    def test_a_host_that_refused_is_not_the_one_that_was_tried_first(self) -> None:
+        before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"))
+        run = remediation(max_hosts=2)
+        run.begin_turn(before)
+        assert list(run.batch) == ["db1"]
+        ends(run, before, before, "refused")
+        assert (run.touched, run.stopped) == ([], None)
+        run.begin_turn(before)
+        assert list(run.batch) == ["db2"]
+        assert [(change["where"], change["outcome"]) for change in run.changes] == [("db1", "refused")]
 
     def test_of_several_fixes_of_a_host_those_that_helped_are_made_again(self) -> None:
         before = report(flow("a", causes=[cause()]), flow("b", causes=[cause(code="martian", steps=[fix("x")["steps"][0]])]))
@@ -157,6 +169,13 @@ class TestJudgement:
     def test_what_did_not_help_is_undone(self, now: Any, why: str) -> None:
         judged = self.judge(self.BEFORE, self.after(now))
         assert not judged.keep and why in judged.why
+
+    def test_what_is_not_tried_any_more_cannot_be_judged(self) -> None:
+        """A report that is there already may have flows that nobody declares now."""
+        for gone, why in (("a", "a (web1 -> db1:5432) cannot be judged any more"), ("b", "b (web1 -> db1:5432) worked before")):
+            left = report(*(each for each in self.after(flow("a", "ok"))["flows"] if each["name"] != gone))
+            judged = self.judge(self.BEFORE, _judgement.with_all(self.BEFORE, left))
+            assert not judged.keep and why in judged.why
 
     @pytest.mark.parametrize("status", ["broken", "undetermined"])
     def test_what_harms_another_flow_is_undone(self, status: str) -> None:
