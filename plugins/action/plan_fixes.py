@@ -19,7 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._history._error
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import KINDS, Policy, PolicyError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import ALLOWED, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
                 "report_dir": {"type": "str", "required": True},
                 "run": {"type": "str"},
                 "apply": {"type": "bool", "default": False},
-                "allow": {"type": "list", "elements": "str", "default": list(KINDS)},
+                "allow": {"type": "list", "elements": "str", "default": list(ALLOWED)},
                 "max_risk": {"type": "str", "default": "low"},
                 "require": {"type": "str", "default": "proven"},
                 "max_hosts": {"type": "int", "default": 10},

@@ -64,6 +64,7 @@ options:
   saves:
     description:
       - What may be changed in this transaction. Only what is named here is saved and restored. Required with O(state=armed).
+      - Where it is empty, because nothing can bring back what is going to be changed, the transaction keeps others away and has a journal.
     type: dict
     suboptions:
       sysctls:

@@ -48,10 +48,10 @@ options:
     default: false
   allow:
     description:
-      - The kinds of fixes that may be made.
+      - The kinds of fixes that may be made. The last resort, V(network), has to be named.
     type: list
     elements: str
-    default: [conntrack, connection, firewall, neighbour, route, service, sysctl]
+    default: [connection, conntrack, firewall, neighbour, route, service, sysctl]
   max_risk:
     description:
       - The highest risk that may be taken, V(low) or V(disruptive).

@@ -50,13 +50,12 @@ class Guard:
     def arm(self, transaction: str, timeout: float, wanted: t.Mapping[str, Json], check: bool = False) -> Outcome:
         """Save what is wanted and have it restored in `timeout` seconds. Before this returns, nothing may be changed.
 
+        With nothing to save it still keeps every other transaction away, and has a journal.
         With `check`, tell what would be saved. A transaction that is armed already stays as it is.
         """
         directory = self._directory(transaction)
         if not (math.isfinite(timeout) and 0 < timeout <= 86400):
             raise GuardError(f"the timeout is {timeout}: give seconds, up to 86400")
-        if not any(wanted.values()):
-            raise GuardError(f"transaction {transaction} has nothing to save: name what is going to change")
         if check:
             self._refuse_another(transaction)
             with _sentences("the state of this host cannot be saved"):

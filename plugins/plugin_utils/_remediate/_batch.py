@@ -27,9 +27,8 @@ def within_reach(ordered: Sequence[str], touched: Collection[str], policy: Polic
     return [host for host in ordered if host in allowed]
 
 
-def next_batch(ordered: Sequence[str], touched: Collection[str], policy: Policy) -> list[str]:
+def next_batch(reachable: Sequence[str], touched: Collection[str], policy: Policy) -> list[str]:
     """The hosts of the next batch."""
-    reachable = within_reach(ordered, touched, policy)
     return reachable[: policy.batch_hosts if touched else 1]
 
 

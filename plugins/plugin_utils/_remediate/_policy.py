@@ -13,8 +13,11 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import s
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending, merged_saves
 
 BY_RISK = ("low", "disruptive")
-KINDS = ("conntrack", "connection", "firewall", "neighbour", "route", "service", "sysctl")
-"""The kinds of fixes that may have steps; the others are advice."""
+ALLOWED = ("connection", "conntrack", "firewall", "neighbour", "route", "service", "sysctl")
+KINDS = (*ALLOWED, "network")
+"""The kinds of fixes that may have steps; the others are advice. The last resort has to be asked for by name."""
+FOR_GOOD = ("connection", "conntrack")
+"""Kinds that end what nothing can bring back, so that there is nothing to save."""
 ESCALATED_AFTER = 2
 """A fix for the same cause of the same flow that did not hold so often is not tried again."""
 
@@ -33,7 +36,7 @@ class PolicyError(ValueError):
 class Policy:
     """The options of the role `remediate`, without its prefix. Times in seconds."""
 
-    allow: tuple[str, ...] = KINDS
+    allow: tuple[str, ...] = ALLOWED
     max_risk: str = "low"
     require: str = "proven"
     max_hosts: int = 10
@@ -66,7 +69,7 @@ class Policy:
         """Why a fix is not to be made, half a sentence; None if it may be. ``managed``: the hosts that this run reaches."""
         if not mending.steps:
             return "it is advice for people" if mending.risk == "advice" else "it can only be done by hand"
-        if not merged_saves([mending.saves]):
+        if mending.kind not in FOR_GOOD and not merged_saves([mending.saves]):
             return "nothing says what would have to be saved first"
         if mending.where not in managed:
             return f"{mending.where} is not among the hosts of this run"

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _batch
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._changes import change
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host, mendings, merged_saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Policy, escalation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import FOR_GOOD, Policy, escalation
 
 Json = Mapping[str, Any]
 NotHeld = Mapping[tuple[str, str, str], int]
@@ -92,7 +92,8 @@ class Remediation:
                 if again and mending.key in helped[host]:
                     continue
                 self.tried.append(mending.key)
-                self.changes.append(change(mending, outcome, why, before, after, transaction(self.run, self.turn)))
+                lost = "; what it ended is not brought back" if outcome == "rolled_back" and mending.kind in FOR_GOOD else ""
+                self.changes.append(change(mending, outcome, f"{why}{lost}", before, after, transaction(self.run, self.turn)))
             if outcome in ("rolled_back", "failed") and not again:
                 self.stopped = self.stopped or f"a change on {host} did not stay, and the run ended with it"
         made = [host for host in self.batch if settled[host]["outcome"] != "refused"]

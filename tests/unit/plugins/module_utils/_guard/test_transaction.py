@@ -92,6 +92,14 @@ def test_two_at_once_are_told_apart(host: Scene) -> None:
     assert sorted("error" in outcome for outcome in outcomes) == [False, True, True, True]
 
 
+def test_a_transaction_with_nothing_to_save_keeps_others_away(host: Scene) -> None:
+    assert host.arm("t1", saves={"routes": False, "files": []}, timeout=2.0)["state"] == "armed"
+    assert "transaction t1 of this host is armed" in host.arm("t2")["error"]
+    before = host.dump()
+    host.await_step("restored")
+    assert host.dump() == before and host.steps() == ["planned", "armed", "changed", "restoring", "restored"]
+
+
 def test_arming_again_is_no_change(host: Scene) -> None:
     assert host.arm()["changed"] is True
     assert host.arm()["changed"] is False
@@ -181,7 +189,6 @@ def test_a_failed_restore_can_be_given_up(host: Scene) -> None:
 
 def test_what_is_asked_for_wrongly_is_refused_with_a_sentence(host: Scene) -> None:
     assert "is not the name of a transaction" in host.arm("../etc")["error"]
-    assert "has nothing to save" in host.arm(saves={})["error"]
     assert "is not the name of a sysctl" in host.arm(saves={"sysctls": ["net/../../etc/passwd"]})["error"]
     assert "give the absolute path" in host.arm(saves={"files": ["etc/passwd"]})["error"]
     assert "is neither a file nor a directory" in host.arm(saves={"files": ["/dev/null"]})["error"]

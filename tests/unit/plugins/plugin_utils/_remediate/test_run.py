@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _judgement
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._batch import next_batch
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._batch import next_batch, within_reach
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings, merged_saves
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Policy, PolicyError, escalation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
@@ -50,6 +50,8 @@ class TestPolicy:
             ({"steps": ()}, {}, "it can only be done by hand"),
             ({"saves": None}, {}, "nothing says what would have to be saved first"),
             ({"saves": {"files": [], "firewall": False}}, {}, "nothing says what would have to be saved first"),
+            ({"saves": {"files": [], "firewall": False}, "kind": "connection"}, {}, None),
+            ({"kind": "network"}, {}, "remediate_allow does not have network"),
             ({"where": "path"}, {}, "path is not among the hosts of this run"),
             ({}, {"allow": ("firewall",)}, "remediate_allow does not have sysctl"),
             ({"risk": "disruptive"}, {}, "its risk is disruptive, and remediate_max_risk is low"),
@@ -84,11 +86,15 @@ class TestTurns:
     def test_one_host_first_and_then_several_up_to_the_limit(self) -> None:
         policy = Policy(max_hosts=4, batch_hosts=2)
         hosts = ["h1", "h2", "h3", "h4", "h5"]
-        assert next_batch(hosts, [], policy) == ["h1"]
-        assert next_batch(hosts[1:], ["h1"], policy) == ["h2", "h3"]
-        assert next_batch(hosts[3:], ["h1", "h2", "h3"], policy) == ["h4"]
-        assert next_batch(hosts[4:], hosts[:4], policy) == []
-        assert next_batch(["h2", "h5"], hosts[:4], policy) == ["h2"]  # changed already: not one more
+
+        def batch(left: list[str], touched: list[str]) -> list[str]:
+            return next_batch(within_reach(left, touched, policy), touched, policy)
+
+        assert batch(hosts, []) == ["h1"]
+        assert batch(hosts[1:], ["h1"]) == ["h2", "h3"]
+        assert batch(hosts[3:], ["h1", "h2", "h3"]) == ["h4"]
+        assert batch(hosts[4:], hosts[:4]) == []
+        assert batch(["h2", "h5"], hosts[:4]) == ["h2"]  # changed already: not one more
 
     def test_a_run_to_its_end(self) -> None:
         before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"), flow("4", "ok", server="db1"))
@@ -128,6 +134,13 @@ class TestTurns:
         run.begin_turn(before)
         assert run.stopped is None and run.batch == {"db1": [good]}
         assert [change["code"] for change in run.changes] == [bad.code]
+
+    def test_what_is_ended_for_good_is_not_called_undone(self) -> None:
+        before = report(flow("a", causes=[cause(kind="connection", saves={})]))
+        run = remediation()
+        run.begin_turn(before)
+        ends(run, before, before, "rolled_back")
+        assert run.changes[0]["why"] == "so; what it ended is not brought back"
 
     def test_what_was_tried_is_not_tried_again(self) -> None:
         before = report(flow("a", causes=[cause()]))
