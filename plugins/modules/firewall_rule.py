@@ -193,10 +193,13 @@ def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], plac
     """The file's draft first: what is refused then has changed nothing."""
     file, draft = module.params["file"], None
     if change.text is not None:
-        handle, draft = tempfile.mkstemp(prefix=".threeway-handshake.", dir=os.path.dirname(os.path.realpath(file)))
-        module.add_cleanup_file(draft)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write(change.text)
+        try:
+            handle, draft = tempfile.mkstemp(prefix=".threeway-handshake.", dir=os.path.dirname(os.path.realpath(file)))
+            module.add_cleanup_file(draft)
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(change.text)
+        except OSError as error:
+            raise ObserveError(f"{file} cannot be written: {error.strerror}; nothing has been changed") from error
         check_draft(run, place, accepted, file, draft)
     carry_out(run, place, accepted, change)
     if draft is not None:

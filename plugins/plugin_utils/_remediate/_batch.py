@@ -29,7 +29,7 @@ def within_reach(ordered: Sequence[str], touched: Collection[str], policy: Polic
 
 def next_batch(reachable: Sequence[str], touched: Collection[str], policy: Policy) -> list[str]:
     """The hosts of the next batch."""
-    return reachable[: policy.batch_hosts if touched else 1]
+    return list(reachable[: policy.batch_hosts if touched else 1])
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
