@@ -14,19 +14,12 @@ from typing import Any
 import pytest
 
 from tests.faults._fault import Flow
+from tests.faults._mending import CLOSED, QUICK, last_steps, state
 from tests.lab.fleet import Fleet
 
-QUICK = {"diagnose_attempts": 2, "diagnose_interval": 0.1, "diagnose_patience": 0.0, "diagnose_hops": False}
 PATIENT = {"remediate_confirm_timeout": 180}  # a loaded machine is slow to diagnose
 FLOW = {**Flow(timeout=1.2).declared(), "name": "orders"}
 OTHER = {**Flow(timeout=1.2, port=8080).declared(), "name": "shop"}
-CLOSED = "table inet filter { chain input { type filter hook input priority 0; policy accept; tcp dport 5432 counter drop; }; }"
-STATE = r"""
-nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'
-find /etc -type f -exec sha256sum {} + | sort
-sysctl -a --pattern '^net[.](ipv[46]|core)[.]' 2> /dev/null | grep -vE 'neigh|inet_peer|route'
-ip route show table all | grep -v fe80:; ip rule
-"""
 
 
 @pytest.fixture
@@ -42,19 +35,9 @@ def remediate(fleet: Fleet, *arguments: str, flows: tuple[Any, ...] = (FLOW,), c
     return json.loads((fleet.directory / "report" / "report.json").read_text()), done.stdout
 
 
-def state(fleet: Fleet, host: str = "db1") -> str:
-    return fleet.run(host, ["sh", "-c", STATE]).stdout
-
-
 def journal(fleet: Fleet) -> list[tuple[str, str | None]]:
     lines = [json.loads(line) for line in Path(fleet.directory, "report/remediate.jsonl").read_text().splitlines()]
     return [(line["step"], line.get("host")) for line in lines]
-
-
-def open_transactions(fleet: Fleet, host: str = "db1") -> str:
-    """The last step of each transaction of a host."""
-    script = "cd /var/lib/threeway-handshake 2> /dev/null && for each in */; do tail -n1 $each/journal; done; true"
-    return " ".join(json.loads(line)["step"] for line in fleet.run(host, ["sh", "-c", script]).stdout.splitlines())
 
 
 def outcomes(report: Any) -> list[tuple[str, str, str]]:
@@ -72,7 +55,7 @@ def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
     assert "changed=0" in said and "changed=1" not in said
     report, said = remediate(fleet, "--check", remediate_apply=True)
     assert outcomes(report) == [("firewall_drop", "db1", "planned")] and "changed=1" not in said
-    assert state(fleet) == before and open_transactions(fleet) == ""
+    assert state(fleet) == before and last_steps(fleet) == []
     assert fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"
 
     report, said = remediate(fleet, remediate_apply=True)
@@ -82,7 +65,7 @@ def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
     assert (change["before"][0]["connected"], change["after"][0]["connected"]) == (0, 2)
     assert change["flows"] == [report["flows"][0]["id"]] and change["kind"] == "firewall"
     assert "made and kept: firewall on db1" in said and "changed=1" in said
-    assert open_transactions(fleet) == "confirmed"
+    assert last_steps(fleet) == ["confirmed"]
     assert [step for step, host in journal(fleet) if host][-6:] == ["arming", "armed", "step", "changed", "judged", "confirmed"]
     added = set(state(fleet).splitlines()) - set(before.splitlines())
     assert len(added) == 1 and "threeway.handshake" in added.pop()
@@ -108,7 +91,7 @@ def test_policy(fleet: Fleet) -> None:
         assert report["changes"][0]["outcome"] in ("refused", "planned") and "changed=1" not in said
     _report, said = remediate(fleet, check=False, remediate_apply=True, remediate_allow=["firewal"])
     assert "remediate_allow has 'firewal', which is no kind of fix" in said
-    assert state(fleet) == before and open_transactions(fleet) == ""
+    assert state(fleet) == before and last_steps(fleet) == []
 
 
 def test_what_breaks_another_flow_is_undone(fleet: Fleet) -> None:
@@ -122,7 +105,7 @@ def test_what_breaks_another_flow_is_undone(fleet: Fleet) -> None:
     report, said = remediate(fleet, flows=(FLOW, OTHER), remediate_apply=True)
     assert outcomes(report)[0] == ("firewall_drop", "db1", "rolled_back"), report["changes"]
     assert "shop (web1 -> db1:8080) worked before and is broken" in report["changes"][0]["why"]
-    assert state(fleet) == before and open_transactions(fleet) == "restored"
+    assert state(fleet) == before and last_steps(fleet) == ["restored"]
     assert {flow["name"]: flow["status"] for flow in report["flows"]} == {"orders": "broken", "shop": "ok"}
     assert "made and undone" in said
 
@@ -137,7 +120,7 @@ def test_what_does_not_help_is_undone(fleet: Fleet) -> None:
     report, _said = remediate(fleet, remediate_apply=True)
     assert outcomes(report)[0] == ("firewall_drop", "db1", "rolled_back")
     assert "is broken as before" in report["changes"][0]["why"]
-    assert state(fleet) == before and open_transactions(fleet) == "restored"
+    assert state(fleet) == before and last_steps(fleet) == ["restored"]
 
 
 def test_two_runs_exclude_each_other(fleet: Fleet) -> None:
@@ -207,4 +190,4 @@ def test_a_step_that_fails_undoes_those_before(fleet: Fleet) -> None:
     mended = json.loads((fleet.directory / "report/report.json").read_text())
     assert outcomes(mended)[0] == ("firewall_drop", "db1", "rolled_back")
     assert "false failed: non-zero return code" in mended["changes"][0]["why"]
-    assert state(fleet) == before and open_transactions(fleet) == "restored"
+    assert state(fleet) == before and last_steps(fleet) == ["restored"]
