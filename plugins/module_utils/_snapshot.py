@@ -23,7 +23,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NETLINK_ROUTE, Netlink
 
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
-MOST_INTERFACES = 16  # whose sysctls are read
+MOST_INTERFACES = 16  # whose sysctls and managers are read
 MOST_LISTENERS = 200
 
 Order = t.Mapping[str, t.Any]
@@ -66,6 +66,7 @@ def take(
     *,
     owners: bool,
     run: Run,
+    closing: bool = False,
     destinations: t.Sequence[Destination] = (),
     local_ports: t.Mapping[tuple[str, int], int | None] | None = None,
 ) -> tuple[dict[str, t.Any], Absent]:
@@ -75,6 +76,8 @@ def take(
     once names are resolved; the way to each and the local ports in use towards it are asked for as well.
     The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations` (address, port), from
     `local_ports` where they have been tried.
+    `closing`: this one ends what another began. Counters are read ahead of the firewall's at the beginning and behind them at the end,
+    so that what its rules have counted meanwhile was counted by TCP as well.
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
     (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
     """
@@ -82,14 +85,18 @@ def take(
     uname = os.uname()
     snapshot.parts.update(time=time.time(), kernel=uname.release, root=os.geteuid() == 0)
     snapshot.add("netns", lambda: os.stat("/proc/self/ns/net").st_ino)
-    snapshot.add("counters", _counters.read)
+    if not closing:
+        snapshot.add("counters", _counters.read)
     snapshot.add("conntrack", _conntrack.read)
     try:
         with Netlink(NETLINK_ROUTE) as netlink:
             _network(snapshot, netlink, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
     except ObserveError as error:
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
-    _transport(snapshot, order, owners, run, _firewall(snapshot, order, run, _ends(destinations, local_ports or {})))
+    rewritten = _firewall(snapshot, order, run, _ends(destinations, local_ports or {}))
+    if closing:
+        snapshot.add("counters", _counters.read)
+    _transport(snapshot, order, owners, run, rewritten)
     snapshot.add(
         "ephemeral", lambda: _sockets.ephemeral({(address, port) for _source, address, port in destinations}) if destinations else []
     )

@@ -63,7 +63,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
         used = {(probe["address"], probe["port"]): probe["local_port"] for probe in reversed(answer["probes"])}
-        _snapshot(answer, "after", order, run, owners=False, destinations=destinations, local_ports=used)
+        _snapshot(answer, "after", order, run, owners=False, closing=True, destinations=destinations, local_ports=used)
         if order["hops"]:
             with part(answer, "hops"):
                 _locate(answer, silent(resolved, answer["probes"]))
@@ -88,7 +88,7 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
             from ._detached import read_detached
 
             order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
-    _snapshot(answer, "after", order, run, owners=True)
+    _snapshot(answer, "after", order, run, owners=True, closing=True)
     if handle:
         with part(answer, RECORDING):
             from ._detached import stop_detached
