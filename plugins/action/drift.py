@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -23,6 +24,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 
@@ -53,10 +55,13 @@ class ActionModule(ActionBase):
                 "expect": {"type": "raw"},
                 "compare": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+                "evidence_dir": {"type": "str"},
+                "changes": {"type": "list", "elements": "dict", "default": []},
+                "show": {"type": "bool", "default": True},
             }
         )
         arguments = plain(arguments)
-        files = EvidenceFiles(str(arguments["report_dir"]))
+        files = EvidenceFiles(str(arguments["evidence_dir"] or arguments["report_dir"]))
         phases = {"prepare": self._prepare, "write": self._write, "compare": self._compare}
         try:
             expectations = _expect.read(arguments["expect"])
@@ -146,18 +151,21 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         kept = _files.read(arguments["baseline_dir"], _names(plan))
-        report = conclude(plan, _observed(files, plan), kept, wanted, started, finished)
-        written = {files.report_dir / "drift.json": _show.as_json(report), files.report_dir / "drift.md": _show.as_markdown(report)}
+        report = {**conclude(plan, _observed(files, plan), kept, wanted, started, finished), "changes": arguments["changes"]}
+        report_dir = Path(arguments["report_dir"])
+        written = {report_dir / "drift.json": _show.as_json(report), report_dir / "drift.md": _show.as_markdown(report)}
         _files.write(written, 0o600)
-        style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-        width = shutil.get_terminal_size((_WIDTH, 24)).columns
-        display.display("\n" + _show.terminal(report, width=max(width, 60), style=style, diff=bool(self._task.diff)))
+        if arguments["show"]:
+            style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+            width = shutil.get_terminal_size((_WIDTH, 24)).columns
+            display.display("\n" + _show.terminal(report, width=max(width, 60), style=style, diff=bool(self._task.diff)))
         summary = report["summary"]
         result = {
             "changed": False,
             "summary": summary,
             "files": [str(path) for path in written],
-            "report": str(files.report_dir / "drift.json"),
+            "report": str(report_dir / "drift.json"),
+            "fixes": sum(bool(each.steps) for each in mendings({"drift": report})),
         }
         counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
         if counted:

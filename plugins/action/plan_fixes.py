@@ -12,11 +12,11 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded
+from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import ALLOWED, Policy, PolicyError
@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
     def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:
         names = ("max_risk", "require", "max_hosts", "batch_hosts", "confirm_timeout", "settle")
         policy = Policy(allow=tuple(arguments["allow"]), **{name: arguments[name] for name in names})
-        report = JsonFiles(files.report_dir).read("report.json")
+        report = reported(files.report_dir)
         files.begin()
         files.keep_report(BEFORE, report)
         apply = arguments["apply"] and not self._task.check_mode
@@ -86,7 +86,8 @@ class ActionModule(ActionBase):
             files.keep_host(host, "order", order)
         files.keep_state(remediation.to_json())
         files.note(remediation.run, "planned", fixes=[f"{each.kind} on {each.where}: {each.summary}" for each in allowed], apply=apply)
-        return {"run": remediation.run, "hosts": list(chosen), "msg": f"{len(allowed)} fixes on {len(chosen)} hosts"}
+        message = f"{len(allowed)} fixes on {len(chosen)} hosts"
+        return {"run": remediation.run, "hosts": list(chosen), "drift": "drift" in report, "msg": message}
 
     def _next(self, files: RemediationFiles, run: str) -> Json:
         remediation = Remediation.from_json(files.state(run))
@@ -119,12 +120,12 @@ class ActionModule(ActionBase):
 
 
 def _not_held(report: Json, history: str) -> list[tuple[str, str, str, int]]:
-    """By the report's flows: how often a fix for a cause on a host did not hold. HistoryError."""
+    """By the report's flows: how often a fix for a cause on a host was kept. What is wanted again did not hold. HistoryError."""
     if not history:
         return []
     with Database(history).reading() as connection:
         names = {named.key: (named.name, named.client, named.server, named.address, named.port) for named in _ask.named(connection)}
-        times = {(names[key], code, host): number for (key, code, host), number in _ask.not_held(connection).items() if key in names}
+        times = {(names[key], code, host): number for (key, code, host), number in _ask.kept(connection).items() if key in names}
     return [
         (raw["id"], code, host, number)
         for raw, flow in zip(report["flows"], view(report).flows, strict=True)

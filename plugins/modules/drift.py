@@ -64,6 +64,21 @@ options:
     type: str
     choices: [never, endangering, any]
     default: never
+  evidence_dir:
+    description:
+      - With O(phase=compare), the report directory whose evidence is to be compared, if that is another one.
+    type: str
+  changes:
+    description:
+      - With O(phase=compare), what was changed since to go back to the baselines, which becomes the C(changes) of the report.
+    type: list
+    elements: dict
+    default: []
+  show:
+    description:
+      - With O(phase=compare), whether to show what was found.
+    type: bool
+    default: true
 seealso:
   - module: threeway.handshake.plan
   - module: threeway.handshake.vantage
@@ -99,6 +114,11 @@ report:
   returned: O(phase=compare)
   type: str
   sample: handshake-drift/drift.json
+fixes:
+  description: How many fixes there are for what endangers a handshake, advice not counted.
+  returned: O(phase=compare)
+  type: int
+  sample: 0
 files:
   description: All files that were written.
   returned: O(phase=compare)

@@ -10,7 +10,8 @@ short_description: Work out which broken handshakes are mended, and in which ord
 version_added: 0.1.0
 description:
   - Reads the report of a diagnosis, takes the fixes of the decisive causes that the policy allows, each once for all flows that want it,
-    and chooses on which hosts they are made next, which is one host first.
+    and chooses on which hosts they are made next, which is one host first. If C(drift.json) of the same run lies beside the report, the
+    fixes are those of what has drifted and endangers a handshake instead.
     The role P(threeway.handshake.remediate#role) calls it.
   - O(phase=begin) begins a run. O(phase=next) chooses the next batch, and shows the plan the first time.
   - Runs on the controller, and once for a play.
@@ -117,6 +118,11 @@ run:
   returned: success
   type: str
   sample: 20261121T040000-3f2a91-5c07e2
+drift:
+  description: Whether it is drift that is mended.
+  returned: O(phase=begin)
+  type: bool
+  sample: false
 hosts:
   description: With O(phase=begin) all hosts that the plan would change, with O(phase=next) those of the next batch.
   returned: success

@@ -1,25 +1,39 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The report of a diagnosis in between, which nobody is shown."""
+"""The reports that a remediation goes by: that of a diagnosis, and with it the drift report of the same run, where there is one."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import JsonFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 
+def reported(report_dir: Path) -> dict[str, Any]:
+    """The report in a report directory. EvidenceError, OSError."""
+    return _with_drift(JsonFiles(report_dir).read("report.json"), report_dir)
+
+
 def concluded(files: RemediationFiles, name: str) -> dict[str, Any]:
-    """The report that was kept under that name; where there is none yet, the evidence is judged. EvidenceError, OSError."""
+    """That of a diagnosis in between, which nobody is shown: as it was kept, or else from its evidence. EvidenceError, OSError."""
     try:
         return files.report(name)
     except FileNotFoundError:
         evidence = EvidenceFiles(files.turn_dir(name))
         plan, started = evidence.plan()
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        files.keep_report(name, decide(plan, evidence.answers(plan), started, finished).report)
+        report = decide(plan, evidence.answers(plan), started, finished).report
+        files.keep_report(name, _with_drift(report, evidence.report_dir))
         return files.report(name)
+
+
+def _with_drift(report: Mapping[str, Any], report_dir: Path) -> dict[str, Any]:
+    drift = JsonFiles(report_dir).read_if_there("drift.json")
+    return {**report, "drift": drift} if drift and drift.get("run") == report["run"] else dict(report)

@@ -181,7 +181,7 @@ class _Builder:
                 self._entry(flow, name, client, server, dialled, port.number, via)
 
     def _entry(self, flow: Flow, name: str, client: str, server: str | None, dialled: str, port: int, via: tuple[str, ...]) -> None:
-        if flow.source and literal(dialled) and (":" in flow.source) != (":" in str(literal(dialled))):
+        if flow.source and literal(dialled) and not _alike(flow.source, str(literal(dialled))):
             flow.wrong("source", f"{flow.source} and {server}'s address {dialled} are of different families: drop it, or correct one.")
         timeout = flow.timeout or self.options.timeout
         dials = self._part(client, "client").dials
@@ -193,10 +193,11 @@ class _Builder:
         far = literal(dialled)
         if far:
             self._part(client, "client").pairs.add((flow.source, far))
-        if server and near:
-            self._part(server, "server").pairs.add((own or far, near))
+        here, there = (end if end and _alike(end, far or end) else None for end in (own, near))
+        if server and there:
+            self._part(server, "server").pairs.add((here or far, there))
         for host in via:
-            self._part(host, "via").pairs |= {(None, end) for end in (own or far, near) if end}
+            self._part(host, "via").pairs |= {(None, end) for end in (here or far, there) if end}
         for destination in dict.fromkeys(end for end in (far, own) if end):
             for party, role in ((server, "server"), *((each, "via") for each in via)):
                 if party:
@@ -300,5 +301,9 @@ class _Builder:
 
 def _source_towards(destination: str, near: str | None) -> str:
     """The client's address, or, where it is not known yet, any of that family: most rules do not ask, and their counters are wanted."""
-    version = 6 if ":" in destination else 4
-    return near if near and (":" in near) == (version == 6) else STAND_INS[version]
+    return near if near and _alike(near, destination) else STAND_INS[6 if ":" in destination else 4]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether both are IPv4, or both IPv6."""
+    return (":" in one) == (":" in other)

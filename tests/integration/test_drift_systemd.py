@@ -23,7 +23,7 @@ PLAIN = """
 set -e
 systemctl disable --quiet --now ufw firewalld 2>/dev/null; ufw --force reset >/dev/null; rm -rf /etc/firewalld/zones/*
 for tool in iptables ip6tables; do $tool -P INPUT ACCEPT; $tool -P FORWARD ACCEPT; $tool -P OUTPUT ACCEPT; done; nft flush ruleset
-rm -f /etc/sysctl.d/99-test.conf; sysctl -qw net.ipv4.tcp_syncookies=1 net.core.somaxconn=4096
+rm -f /etc/sysctl.d/99-*test.conf /etc/sysctl.d/99-threeway-handshake.conf; sysctl -qw net.ipv4.tcp_syncookies=1 net.core.somaxconn=4096
 mkdir -p /etc/nftables.d
 printf '#!/usr/sbin/nft -f\\nflush ruleset\\ninclude "/etc/nftables.d/*.nft"\\n' > /etc/nftables.conf
 echo 'table inet filter { chain input { type filter hook input priority 0; policy accept; tcp dport { 22, 5432 } accept; }; }' \
@@ -58,17 +58,21 @@ def fleet(running: SystemdFleet) -> Iterator[SystemdFleet]:
     running.run(HOST, ["sh", "-c", PLAIN], check=False)
 
 
-def play(fleet: SystemdFleet, book: str) -> str:
+def play(fleet: SystemdFleet, book: str, **options: Any) -> str:
     flows = [{"name": "f", "clients": "web1", "servers": HOST, "address": "10.0.1.12", "port": 5432}]
-    extra = {"ansible_become": True, "handshake_flows": flows, "handshake_address": "10.0.1.11"}
+    extra = {"ansible_become": True, "handshake_flows": flows, "handshake_address": "10.0.1.11", **options}
     done = fleet.playbook(f"threeway.handshake.{book}", "--extra-vars", json.dumps(extra))
     return done.stdout
+
+
+def drift(fleet: SystemdFleet) -> Any:
+    return json.loads((fleet.directory / "handshake-drift/drift.json").read_text())
 
 
 def reboots(fleet: SystemdFleet) -> dict[str, dict[str, Any]]:
     """What a reboot of the host would change that its baseline does not know, by kind and name."""
     play(fleet, "drift")
-    report = json.loads((fleet.directory / "handshake-drift/drift.json").read_text())
+    report = drift(fleet)
     (host,) = [each for each in report["hosts"] if each["host"] == HOST]
     assert host["not_observed"] == [] and host["problem"] is None
     return {each["name"]: each for each in host["drifts"] if each["kind"] == "reboot" and each["change"] == "added"}
@@ -160,3 +164,27 @@ def test_iptables_persistent(fleet: SystemdFleet) -> None:
             fleet, "systemctl disable --quiet netfilter-persistent; rm -rf /etc/systemd/system/netfilter-persistent.service /etc/iptables"
         )
         shell(fleet, "systemctl daemon-reload")
+
+
+def test_back_to_the_baseline_and_over_a_reboot(fleet: SystemdFleet) -> None:
+    """A service that was stopped and disabled, a file that would set a sysctl otherwise, and one that our own cannot override."""
+    shell(fleet, "systemctl disable --quiet --now orders; sysctl -qw net.ipv4.tcp_syncookies=0")
+    shell(fleet, "echo 'net.core.somaxconn = 16' > /etc/sysctl.d/99-test.conf")
+    shell(fleet, "echo 'net.ipv4.tcp_max_syn_backlog = 1' > /etc/sysctl.d/99-ztest.conf")
+    assert fleet.connect("web1", "10.0.1.12", 5432, timeout=1.0) == "ECONNREFUSED"
+    options = {"drift_remediate": True, "remediate_apply": True, "remediate_confirm_timeout": 180}
+    said = play(fleet, "drift", **options)
+    report = drift(fleet)
+    assert {change["code"]: change["outcome"] for change in report["changes"]} == {
+        "drift_service:orders.service": "kept",
+        "drift_sysctl:net.ipv4.tcp_syncookies": "kept",
+        "drift_reboot:sysctl net.core.somaxconn": "kept",
+        "drift_reboot:sysctl net.ipv4.tcp_max_syn_backlog": "refused",
+    }, said
+    (left,) = [drift for host in report["hosts"] for drift in host["drifts"] if drift["severity"] == "endangering"]
+    assert left["fix"]["summary"].startswith("have /etc/sysctl.d/99-ztest.conf on db1 set net.ipv4.tcp_max_syn_backlog to")
+    assert fleet.connect("web1", "10.0.1.12", 5432) == "connected"
+    assert "changed=0" in play(fleet, "drift", **options) and drift(fleet)["changes"] == []
+    fleet.reboot(HOST)
+    assert shell(fleet, "sysctl -n net.core.somaxconn net.ipv4.tcp_syncookies; systemctl is-active orders") == "4096\n1\nactive"
+    assert fleet.connect("web1", "10.0.1.12", 5432) == "connected"

@@ -199,3 +199,28 @@ def test_the_copy_of_the_inventory_follows_it(fleet: SystemdFleet, schedule: Sch
     schedule(schedule_inventory=str(tmp_path), **REST)
     assert sh(fleet, listing).split("\n") == ["group_vars/all/first.yml 640", "hosts.yml 750", "unrelated.yml 640", ""]
     assert changed(schedule(schedule_inventory=str(tmp_path), **REST)) == 0
+
+
+@pytest.mark.slow
+def test_drift_is_looked_for_and_mended(fleet: SystemdFleet, schedule: Schedule) -> None:
+    """The service fails while something endangers a handshake, and goes back to the baseline where it may."""
+    variables = {"drift_baseline_dir": "/srv/baseline", "drift_fail_on": "endangering"}
+    job = {"schedule_job": "drift", **REST}
+    result = "systemctl start handshake-drift; systemctl show --property=Result --value handshake-drift"
+    with fleet.listen("db1", "::", 5432):
+        fleet.playbook("threeway.handshake.baseline", "--become", "--extra-vars", json.dumps({"handshake_flows": FLOWS}))
+        sh(fleet, "mkdir /srv/baseline")
+        for name in ("db1", "web1"):
+            fleet.write(HOST, f"/srv/baseline/{name}.yml", (fleet.directory / f"handshake-baseline/{name}.yml").read_text())
+        schedule(schedule_variables=variables, **job)
+        assert sh(fleet, result) == "success\n", sh(fleet, "journalctl --unit=handshake-drift --no-pager")
+        fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
+        assert sh(fleet, result) == "exit-code\n"
+        assert "ENDANGERING" in sh(fleet, "journalctl --unit=handshake-drift --no-pager")
+        schedule(schedule_variables={**variables, "drift_remediate": True, "remediate_apply": True}, **job)
+        assert sh(fleet, result) == "success\n", sh(fleet, "journalctl --unit=handshake-drift --no-pager")
+        assert fleet.run("db1", ["sysctl", "-n", "net.ipv4.tcp_syncookies"]).stdout == "1\n"
+        report = json.loads(sh(fleet, "cat /var/lib/handshake/drift/reports/latest/drift.json"))
+        assert [change["outcome"] for change in report["changes"]] == ["kept"]
+    schedule(schedule_job="drift", **PURGE)
+    sh(fleet, "rm -r /srv/baseline")

@@ -101,8 +101,8 @@ def _route(each: Record) -> Record:
 
 
 def neighbours(routes_told: t.Sequence[Record], told: t.Sequence[Record]) -> list[Record]:
-    """The next hops of the ways. What the kernel learned of them comes and goes; only entries that somebody made have a `mac` here."""
-    made = {(each["address"], each["interface"]): each["mac"] for each in told if each["state"] in ("PERMANENT", "NOARP")}
+    """The next hops of the ways. Entries that the kernel makes come and go, those without ARP as well; those that somebody made stay."""
+    made = {(each["address"], each["interface"]): each["mac"] for each in told if each["state"] == "PERMANENT"}
     hops = set()
     for route in routes_told:
         if route["type"] == "unicast" and not route["error"]:

@@ -24,11 +24,15 @@ FIREWALLS = (
 MOST_UNITS = 200
 _SHOWN = "Id,LoadState,ActiveState,UnitFileState,WantedBy,RequiredBy,UpheldBy,TriggeredBy"
 _STARTERS = ("WantedBy", "RequiredBy", "UpheldBy", "TriggeredBy")
-RUNNING = ("active", "reloading", "activating")
+RUNNING = ("active", "activating")
+_RELOADS = ("reloading", "refreshing")
 
 
 class Unit(t.NamedTuple):
-    """`boots`: whether the next boot starts it; None where that hangs on more than the unit's own settings."""
+    """`active`: its ActiveState; one that reloads is active.
+
+    `boots`: whether the next boot starts it; None where that hangs on more than the unit's own settings.
+    """
 
     active: str
     enabled: str
@@ -50,7 +54,8 @@ def read(names: t.Collection[str], run: Run) -> dict[str, Unit]:
 
 
 def _unit(shown: t.Mapping[str, str]) -> Unit:
-    return Unit(shown.get("ActiveState", ""), shown.get("UnitFileState", "") or shown.get("LoadState", ""), boots(shown))
+    active = shown.get("ActiveState", "")
+    return Unit("active" if active in _RELOADS else active, shown.get("UnitFileState", "") or shown.get("LoadState", ""), boots(shown))
 
 
 def boots(shown: t.Mapping[str, str]) -> bool | None:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._state._services import RUNNING
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meanings import MEANINGS
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctls import pattern
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
@@ -16,7 +18,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit, _sysctl
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
 
-_RUNNING = ("active", "reloading", "activating")
+_DECIDES = re.compile(r"(/\S+) says so in line [0-9]+")
 _VALUE = re.compile(r"[0-9]{1,20}([ ,-][0-9]{1,20}){0,50}|")
 _INTERFACE = re.compile(r"net\.ipv([46])\.conf\.(.+)\.(\w+)")
 _SERVICE = "ansible.builtin.systemd_service"
@@ -28,9 +30,13 @@ def back(host: str, difference: Difference, kept: State) -> Fix | None:
     if difference.kind == "sysctl" and was is not None and is_ is not None:
         return _set(host, name, str(was), is_, f"{name} is {is_}, and {was} in the baseline")
     if difference.kind == "service" and was is not None:
-        return _unit(host, name, was, is_ or {})
-    if difference.kind == "neighbour" and is_ is not None:
-        return _neighbour(host, was, is_)
+        return (
+            _unit(host, name, was, is_)
+            if is_
+            else advice("service", host, f"have the unit {name} on {host} again, which is not there any more")
+        )
+    if difference.kind == "neighbour":
+        return _neighbour(host, was or {}, is_ or {})
     if difference.kind == "route" and was is not None and is_ is not None:
         summary = f"bring back the way {name} on {host}: {_said(was)}"
         return advice("route", host, summary, why="whatever manages this host's network should know it, and not this run alone")
@@ -49,6 +55,11 @@ def _lasting(host: str, change: Any, kept: State) -> Fix | None:
     name, now = change["name"], change["now"]
     why = f"a reboot makes it {change['then']}: {change['because']}"
     if change["kind"] == "sysctl":
+        decides = _DECIDES.match(change["because"])
+        if decides and posixpath.basename(decides[1]) > posixpath.basename(_sysctl.FILE):
+            return advice(
+                "sysctl", host, f"have {decides[1]} on {host} set {name} to {now}: it is read behind all that we could write", why=why
+            )
         return _set(host, name, (kept.sysctls or {}).get(name, now), now, why)
     if change["kind"] == "service" and change["then"] == "not started" and _fit.unit(name) and "masked" not in change["because"]:
         command = shell("systemctl", "enable", name)
@@ -75,7 +86,7 @@ def _set(host: str, name: str, value: str, now: Any, why: str) -> Fix:
         argument = _sysctl.of_interface(int(found[1]), found[2], found[3]) or ""
     if pattern(name) not in MEANINGS or not _VALUE.fullmatch(value) or not argument:
         return advice("sysctl", host, summary, why=why)
-    undo = [shell("sysctl", "-w", f"{argument}={now}")] if now is not None and _VALUE.fullmatch(str(now)) else []
+    undo = _sysctl.undone(argument, str(now) if now is not None and _VALUE.fullmatch(str(now)) else None)
     check = f"{shell('sysctl', '-n', argument)} says {value}"
     return mending("sysctl", host, summary, [_sysctl.setting(argument, value)], _sysctl.saved(argument), why=why, undo=undo, check=check)
 
@@ -85,10 +96,10 @@ def _unit(host: str, name: str, was: Any, is_: Any) -> Fix | None:
         return None
     arguments: dict[str, object] = {}
     undo = []
-    if was["active"] in _RUNNING and is_.get("active") not in _RUNNING:
+    if was["active"] in RUNNING and is_.get("active") not in RUNNING:
         arguments["state"] = "started"
         undo.append(shell("systemctl", "stop", name))
-    elif was["active"] not in _RUNNING and is_.get("active") in _RUNNING:
+    elif was["active"] not in RUNNING and is_.get("active") in RUNNING:
         summary = f"{name} runs on {host}, and did not when the baseline was written: stop it if that is not meant"
         return advice("service", host, summary, (shell("systemctl", "stop", name),))
     if was["enabled"] == "enabled" and is_.get("enabled") == "disabled":
@@ -113,14 +124,14 @@ def _unit(host: str, name: str, was: Any, is_: Any) -> Fix | None:
 
 
 def _neighbour(host: str, was: Any, is_: Any) -> Fix | None:
-    address, interface, mac = is_["address"], is_["interface"], is_.get("permanent_mac")
-    if mac is None or not _fit.address(address) or not _fit.interface(interface):
+    known = is_ or was
+    address, interface, mac, pinned = known["address"], known["interface"], is_.get("permanent_mac"), was.get("permanent_mac")
+    if not _fit.address(address) or not _fit.interface(interface):
         return None
-    command = shell("ip", "neigh", "delete", address, "dev", interface)
-    pinned = (was or {}).get("permanent_mac")
     if pinned:
-        summary = f"{address} is pinned to another link address on {host} than in the baseline ({pinned}): correct what pins it"
+        summary = f"{address} was pinned to the link address {pinned} on {host}: have what pinned it do so again"
         return advice("neighbour", host, summary)
+    command = shell("ip", "neigh", "delete", address, "dev", interface)
     return mending(
         "neighbour",
         host,

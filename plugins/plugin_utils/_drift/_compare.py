@@ -32,6 +32,8 @@ _KEYS = {
     "reboot": ("kind", "name"),
 }
 _OF_AN_INTERFACE = re.compile(r"net\.ipv[46]\.conf\.(?!all\.)(.+)\.\w+")
+# Which the kernel computes at boot from the memory that it finds then.
+_COMPUTED = re.compile(r"fs\.file-max|net\.ipv4\.tcp_mem")
 # Which they are only where it takes root to know: missing on one side says nothing.
 _PRIVILEGED = ("process", "unit", "container", "md5", "filtered", "min_ttl", "defer_accept")
 
@@ -85,6 +87,8 @@ def _of_part(part: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
             continue
         if part == "listeners" and was is not None and now is not None:
             was, now = _known_to_both(was, now)
+        if part == "sysctls" and _COMPUTED.fullmatch(name) and _about(was, now):
+            continue
         if was != now:
             yield Difference(KINDS[part], name, "removed" if now is None else "added" if was is None else "changed", was, now)
 
@@ -127,6 +131,14 @@ _SAYING_NOTHING: Mapping[str, Callable[[Record], bool]] = {
     "firewall": _meets_nothing,
     "neighbours": lambda neighbour: "permanent_mac" not in neighbour,
 }
+
+
+def _about(was: str | None, now: str | None) -> bool:
+    """Whether these are the same but for a tenth, number by number."""
+    pairs = [(was or "").split(), (now or "").split()]
+    if len(pairs[0]) != len(pairs[1]) or not all(number.isdigit() for numbers in pairs for number in numbers):
+        return False
+    return all(abs(int(one) - int(other)) * 10 <= int(one) for one, other in zip(*pairs, strict=True))
 
 
 def _known_to_both(was: Record, now: Record) -> tuple[Record, Record]:

@@ -16,9 +16,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baselin
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference, differences, not_compared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._danger import dangers
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._expect import broken
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import code_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part, parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 
 SCHEMA = "threeway.handshake/drift/1"
@@ -90,12 +90,10 @@ def conclude(
             "expectations_broken": sum(not each["holds"] for host in hosts for each in host["expectations"]),
             "not_compared": sum(host["problem"] is not None or bool(host["not_compared"]) for host in hosts),
             "flows": len(flows),
-            "flows_endangered": sum(flow["status"] != "ok" for flow in flows),
+            "flows_endangered": sum(bool(flow["causes"]) for flow in flows),
         },
         "hosts": hosts,
         "flows": flows,
-        "groups": groups(flows),
-        "changes": [],
     }
 
 
@@ -124,17 +122,12 @@ def _host(
         return report
     state = seen.state
     report["not_compared"] = not_compared(baseline.state, state)
-    report["drifts"] = [_drift(host, each, mine, baseline.state, state) for each in differences(baseline.state, state)]
-    report["drifts"] += [
-        _drift(host, Difference("reboot", f"{each['kind']} {each['name']}", "known", each, each), mine, baseline.state, state)
-        for each in state.to_json().get("reboot", ())
-        if each in baseline.state.to_json().get("reboot", ())
-    ]
-    report["drifts"] += _of_flows(baseline.flows, now.flows)
+    found = [*differences(baseline.state, state), *_known(baseline.state, state), *_of_flows(baseline.flows, now.flows)]
+    report["drifts"] = [_drift(host, each, mine, baseline.state, state) for each in found]
     wanted = {**baseline.expectations, **expectations}
-    found = broken(wanted, state.to_json())
+    failing = broken(wanted, state.to_json())
     report["expectations"] = [
-        {"name": name, "expect": expression, "holds": name not in found, "found": found.get(name)}
+        {"name": name, "expect": expression, "holds": name not in failing, "found": failing.get(name)}
         for name, expression in sorted(wanted.items())
     ]
     report["diff"] = _diff(baseline, replace(now, expectations=baseline.expectations))
@@ -161,24 +154,20 @@ def _drift(host: str, difference: Difference, mine: list[Part], kept: State, now
     }
 
 
-def _of_flows(before: Iterable[str], now: Iterable[str]) -> list[Report]:
-    """Other flows are declared than when the baseline was written: that is told, because other state belongs to them."""
-    changes = [(flow, "added") for flow in sorted(set(now) - set(before))] + [(flow, "removed") for flow in sorted(set(before) - set(now))]
+def _known(before: State, now: State) -> list[Difference]:
+    """What a reboot would change, as the baseline has it."""
+    kept = before.to_json().get("reboot", ())
     return [
-        {
-            "kind": "flow",
-            "name": flow,
-            "change": change,
-            "known": False,
-            "severity": "harmless",
-            "summary": f"the flow {flow} was {change} since the baseline was written",
-            "before": None,
-            "after": None,
-            "endangers": [],
-            "fix": None,
-        }
-        for flow, change in changes
+        Difference("reboot", f"{each['kind']} {each['name']}", "known", each, each)
+        for each in now.to_json().get("reboot", ())
+        if each in kept
     ]
+
+
+def _of_flows(before: Iterable[str], now: Iterable[str]) -> list[Difference]:
+    """Other flows are declared than when the baseline was written: that is told, because other state belongs to them."""
+    added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
+    return [Difference("flow", flow, change, None, None) for change, flows in (("added", added), ("removed", removed)) for flow in flows]
 
 
 def _diff(baseline: Baseline, now: Baseline) -> list[str]:
@@ -191,7 +180,7 @@ def _diff(baseline: Baseline, now: Baseline) -> list[str]:
 
 
 def _flows(plan: Plan, mine: Mapping[str, list[Part]], hosts: Iterable[Report]) -> list[Report]:
-    """Each handshake as report.json has it, so that what reads that can read this: what endangers it stands in the place of causes."""
+    """Each handshake with what endangers it, in the shape of a report's causes: those that are endangered first."""
     found: dict[str, Report] = {}
     for part in (part for each in mine.values() for part in each):
         entry = part.entry
@@ -202,31 +191,22 @@ def _flows(plan: Plan, mine: Mapping[str, list[Part]], hosts: Iterable[Report]) 
             "server": entry.server,
             "address": entry.address,
             "port": entry.port,
-            "status": "ok",
-            "leg": None,
-            "segment": None,
             "causes": [],
         }
     for host in hosts:
         for drift in host["drifts"]:
             for danger in drift["endangers"] if not drift["known"] else ():
-                flow = found[danger["flow"]]
-                flow["status"] = "degraded"
-                flow["causes"].append(_cause(host["host"], drift, danger["how"]))
+                found[danger["flow"]]["causes"].append(_cause(host["host"], drift, danger["how"]))
     order = {id_: number for number, id_ in enumerate(found)}
-    return sorted(found.values(), key=lambda flow: (flow["status"] == "ok", order[flow["id"]]))
+    return sorted(found.values(), key=lambda flow: (not flow["causes"], order[flow["id"]]))
 
 
 def _cause(host: str, drift: Report, how: str) -> Report:
     return {
-        "code": f"drift_{drift['kind']}",
-        "title": f"{drift['kind']} differs from the baseline",
+        "code": code_of(drift),
         "host": host,
         "certainty": "proven",  # that it differs, and that the handshake depends on it
-        "segment": None,
         "summary": how,
         "evidence": [{"host": host, "source": "state", "observation": drift["summary"]}],
-        "against": [],
-        "detail": {"kind": drift["kind"], "name": drift["name"], "change": drift["change"]},
         "fix": drift["fix"],
     }

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._state._services import RUNNING
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meanings import MEANINGS
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctls import pattern
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference
@@ -19,13 +20,16 @@ Dangers = Iterator[tuple[Part, str]]
 
 _STOPPED = ("drop", "reject")
 _ANY = ("0.0.0.0", "::")
-_RUNNING = ("active", "reloading", "activating")
 _PACKETS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _SIDES = {"client": ("client", "both"), "server": ("server", "both"), "via": ("router",)}
 # Sysctls of which more, or anything at all, is no danger to a handshake.
 _MORE_IS_SAFE = re.compile(
     r"fs\..*|net\.core\.(netdev_budget|netdev_max_backlog|somaxconn)|.*\.gc_thresh[123]|.*\.nf_conntrack_max"
     r"|net\.ipv4\.(tcp_(max_syn_backlog|max_tw_buckets|syn_retries|synack_retries|syn_linear_timeouts|challenge_ack_limit)|icmp_msgs_per_sec)"
+)
+# Values of others that let through or answer all that any other value does.
+_SAFEST = re.compile(
+    r"net\.ipv4\.(conf\..*\.(accept_local=1|rp_filter=0)|tcp_(abort_on_overflow=0|syncookies=1))|net\.ipv[46]\.ip_nonlocal_bind=1"
 )
 _HARMLESS = re.compile(
     r".*\.log_martians|net\.ipv4\.(icmp_.*|tcp_(ecn_fallback|sack|window_scaling|mtu_probing|fin_timeout))|net\.ipv6\.icmp\..*"
@@ -36,17 +40,8 @@ def dangers(difference: Difference, mine: Iterable[Part], kept: State, now: Stat
     """The host's parts in handshakes that the difference endangers. ``kept``, ``now``: the host's state in the baseline, and as it is."""
     if difference.kind == "reboot":
         yield from _reboot(difference, list(mine), kept, now)
-        return
-    told: Mapping[str, Callable[[Difference, list[Part], State], Dangers]] = {
-        "name": _name,
-        "listener": _listener,
-        "service": _service,
-        "firewall": _firewall,
-        "route": _route,
-        "neighbour": _neighbour,
-        "sysctl": _sysctl,
-    }
-    yield from told[difference.kind](difference, list(mine), now)
+    elif difference.kind in _BY_KIND:
+        yield from _BY_KIND[difference.kind](difference, list(mine), now)
 
 
 def _name(difference: Difference, mine: list[Part], _now: State) -> Dangers:
@@ -78,8 +73,8 @@ def _listener(difference: Difference, mine: list[Part], now: State) -> Dangers:
             yield part, f"the listener has {', '.join(strict)} now, which may refuse it"
         elif less:
             yield part, f"its accept queue takes {is_.get('backlog')} connections now, and took {was.get('backlog')}"
-        elif {"process", "unit"} & set(changed):
-            yield part, f"another program answers: {is_.get('process')} instead of {was.get('process')}"
+        elif owner := next((name for name in ("process", "unit") if name in changed), None):
+            yield part, f"another {owner} answers: {is_.get(owner) or 'none'} instead of {was.get(owner) or 'none'}"
 
 
 def _covers(address: str, part: Part, gone: str) -> bool:
@@ -89,7 +84,7 @@ def _covers(address: str, part: Part, gone: str) -> bool:
 
 def _service(difference: Difference, mine: list[Part], _now: State) -> Dangers:
     was, is_ = difference.before or {}, difference.after or {}
-    stopped = was.get("active") in _RUNNING and is_.get("active") not in _RUNNING
+    stopped = was.get("active") in RUNNING and is_.get("active") not in RUNNING
     disabled = was.get("enabled") in ("enabled", "static", "indirect", "generated") and is_.get("enabled") in ("disabled", "masked", None)
     ports = {*(was.get("ports") or ()), *(is_.get("ports") or ())}
     how = "is not running any more" if stopped else "will not start at the next boot" if disabled else ""
@@ -125,9 +120,12 @@ def _route(difference: Difference, mine: list[Part], _now: State) -> Dangers:
     if is_.get("error") or is_.get("type") not in ("unicast", "local"):
         how = f"there is no way to {is_['to']} any more ({is_.get('type') or is_.get('error')})"
     else:
-        how = f"its packets to {is_['to']} leave {_way(is_)} instead of {_way(was or {})}"
-        if was and _way(was) == _way(is_) and was.get("source") == is_.get("source"):
+        now, before = _way(is_), _way(was or {})
+        if now == before and is_.get("source") != was.get("source"):
+            now, before = f"with the source {is_.get('source')}", f"with {was.get('source')}"
+        if now == before:
             return  # another prefix or table, and the same way
+        how = f"its packets to {is_['to']} leave {now} instead of {before}"
     for part in mine:
         if part.goes(is_["to"]):
             yield part, how
@@ -141,14 +139,15 @@ def _way(route: Mapping[str, Any]) -> str:
 
 
 def _neighbour(difference: Difference, mine: list[Part], now: State) -> Dangers:
-    mac = (difference.after or {}).get("permanent_mac")
-    if difference.after is None or mac is None:
-        return
-    address = difference.after["address"]
+    mac, before = ((each or {}).get("permanent_mac") for each in (difference.after, difference.before))
+    address = (difference.after or difference.before)["address"]
+    how = f"{address} on its way is pinned to the link address {mac}"
+    if mac is None:
+        how = f"{address} on its way was pinned to the link address {before}, and has to answer for itself now"
     ways = {route.to for route in now.routes or () if route.gateway == address or (route.to == address and not route.gateway)}
     for part in mine:
         if any(part.goes(to) for to in ways):
-            yield part, f"{address} on its way is pinned to the link address {mac}"
+            yield part, how
 
 
 def _sysctl(difference: Difference, mine: list[Part], _now: State) -> Dangers:
@@ -156,7 +155,9 @@ def _sysctl(difference: Difference, mine: list[Part], _now: State) -> Dangers:
 
 
 def _by_sysctl(name: str, was: Any, is_: Any, mine: list[Part], verb: str) -> Dangers:
-    if _HARMLESS.fullmatch(name) or is_ is None or was is None or (_MORE_IS_SAFE.fullmatch(name) and _is_more(was, is_)):
+    if is_ is None or was is None or _HARMLESS.fullmatch(name) or _SAFEST.fullmatch(f"{name}={is_}"):
+        return
+    if _MORE_IS_SAFE.fullmatch(name) and _is_more(was, is_):
         return
     meaning = MEANINGS.get(pattern(name))
     for part in mine:
@@ -193,3 +194,14 @@ def _reboot(difference: Difference, mine: list[Part], kept: State, now: State) -
                 if part.has(answer):
                     packet = _PACKETS.get(answer["packet"], answer["packet"])
                     yield part, f"behind a reboot its {packet} meets another fate: {answer['then']} (now {answer['now']})"
+
+
+_BY_KIND: Mapping[str, Callable[[Difference, list[Part], State], Dangers]] = {
+    "name": _name,
+    "listener": _listener,
+    "service": _service,
+    "firewall": _firewall,
+    "route": _route,
+    "neighbour": _neighbour,
+    "sysctl": _sysctl,
+}

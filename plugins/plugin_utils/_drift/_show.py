@@ -85,7 +85,12 @@ def _drift(drift: Report, width: int, style: Style) -> Iterator[str]:
     if len(dangers) > MOST_ENDANGERED:
         yield f"    ... and {len(dangers) - MOST_ENDANGERED} more handshakes"
     if drift["fix"] and not drift["known"]:
-        yield from wrap(f"fix: {clean(drift['fix']['summary'])}", width, "    ", "      ")
+        yield from wrap(_fix(drift["fix"]), width, "    ", "      ")
+
+
+def _fix(fix: Report) -> str:
+    """What can be made, or what people are advised to do."""
+    return f"{'fix' if fix['steps'] else 'advice'}: {clean(fix['summary'])}"
 
 
 def _word(drift: Report) -> tuple[str, str]:
@@ -117,7 +122,7 @@ def _markdown(report: Report) -> Iterator[str]:
             for danger in drift["endangers"] if not drift["known"] else ():
                 yield f"  - {markdown(clean(danger['flow'], 128))}: {markdown(clean(danger['how']))}"
             if drift["fix"] and not drift["known"]:
-                yield f"  - fix: {markdown(clean(drift['fix']['summary']))}"
+                yield f"  - {markdown(_fix(drift['fix']))}"
         if len(host["drifts"]) > MOST_DRIFTS:
             yield f"- ... and {len(host['drifts']) - MOST_DRIFTS} more, see drift.json"
         yield from (f"- not observed this time: {markdown(clean(part))}" for part in host["not_compared"])

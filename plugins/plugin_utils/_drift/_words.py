@@ -26,6 +26,8 @@ def sentence(difference: Difference) -> str:
     was, is_ = difference.before, difference.after
     if difference.kind == "reboot":
         return _reboot(difference)
+    if difference.kind == "flow":
+        return f"the flow {difference.name} was {difference.change} since the baseline was written"
     what = f"{_WHAT[difference.kind]} {difference.name}"
     if difference.change == "added":
         return f"{what} is new: {_said(is_)}"

@@ -12,7 +12,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
 
-FILE = "/etc/sysctl.d/90-threeway-handshake.conf"
+FILE = "/etc/sysctl.d/99-threeway-handshake.conf"
+"""Behind 99-sysctl.conf, as which Debian has /etc/sysctl.conf read."""
 
 
 def sysctls(host: Host, values: Mapping[str, object], summary: str, *, why: str, risk: str = "low") -> Fix:
@@ -24,7 +25,7 @@ def sysctls(host: Host, values: Mapping[str, object], summary: str, *, why: str,
         [setting(name, value) for name, value in values.items()],
         saved(*values),
         why=why,
-        undo=[line for name in values for line in _unset(host, name)],
+        undo=[line for name in values for line in undone(name, _now(host, name))],
         check="; ".join(f"{shell('sysctl', '-n', name)} says {value}" for name, value in values.items()),
         risk=risk,
     )
@@ -57,12 +58,16 @@ def saved(*names: str) -> Saves:
     return Saves(sysctls=names, files=(FILE,))
 
 
-def _unset(host: Host, name: str) -> list[str]:
-    values = host.snapshot.sysctls if host.snapshot else None
-    before = (values or {}).get(name if "/" not in name else name.replace("/", "."))
+def undone(name: str, before: str | None) -> list[str]:
+    """The commands that undo a setting; ``before`` None: the value that it had is not known."""
     pattern = name.replace(".", r"\.")
     undo = [f"sed -i '\\|^{pattern}=|d' {FILE}"]
     return [*([shell("sysctl", "-w", f"{name}={before}")] if before is not None else []), *undo]
+
+
+def _now(host: Host, name: str) -> str | None:
+    values = host.snapshot.sysctls if host.snapshot else None
+    return (values or {}).get(name if "/" not in name else name.replace("/", "."))
 
 
 def not_settable(host: Host, summary: str) -> Fix:

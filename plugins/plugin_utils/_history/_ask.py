@@ -39,18 +39,20 @@ WHERE finished_after IS NULL OR number = 1 OR status <> status_before
 ORDER BY flow, number
 """
 
-_NOT_HELD = """
+_KEPT = """
+SELECT DISTINCT flows.flow, changes.code, changes.host, runs.finished, runs.run
+FROM handshake_changes AS changes
+JOIN handshake_changed_flows AS flows ON flows.run = changes.run AND flows.number = changes.number
+JOIN handshake_runs AS runs ON runs.run = changes.run
+WHERE changes.outcome = 'kept'
+"""
+
+_NOT_HELD = f"""
 SELECT flow, code, host, COUNT(*) FROM (
     SELECT flow, code, host, finished, run,
         LEAD(finished) OVER later AS finished_again,
         LEAD(run) OVER later AS run_again
-    FROM (
-        SELECT DISTINCT flows.flow, changes.code, changes.host, runs.finished, runs.run
-        FROM handshake_changes AS changes
-        JOIN handshake_changed_flows AS flows ON flows.run = changes.run AND flows.number = changes.number
-        JOIN handshake_runs AS runs ON runs.run = changes.run
-        WHERE changes.outcome = 'kept'
-    ) AS kept_once
+    FROM ({_KEPT}) AS kept_once
     WINDOW later AS (PARTITION BY flow, code, host ORDER BY finished, run)
 ) AS kept
 WHERE run_again IS NOT NULL OR EXISTS (
@@ -180,6 +182,14 @@ def not_held(connection: Connection) -> Mapping[tuple[str, str, str], int]:
     from sqlalchemy import text
 
     return {(flow, code, host): number for flow, code, host, number in connection.execute(text(_NOT_HELD))}
+
+
+def kept(connection: Connection) -> Mapping[tuple[str, str, str], int]:
+    """How many fixes were kept, per (key of the flow, code of the cause, host). Where a fix is wanted again, none of them held."""
+    from sqlalchemy import text
+
+    query = f"SELECT flow, code, host, COUNT(*) FROM ({_KEPT}) AS kept GROUP BY flow, code, host"
+    return {(flow, code, host): number for flow, code, host, number in connection.execute(text(query))}
 
 
 def _histories(connection: Connection, flows: Mapping[str, Named]) -> Iterator[History]:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import remains, worse
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
 
 Json = Mapping[str, Any]
@@ -35,17 +36,20 @@ def judge(before: Json, after: Json, changed: Mapping[str, Sequence[Mending]], f
     harmed = [sentence for flow in flows_before if (sentence := harm(flows_before[flow], flows_after.get(flow)))]
     judged = {}
     for host, several in changed.items():
-        wanted = {each.key: [failure(each, flows_before[flow], flows_after[flow]) for flow in each.flows] for each in several}
-        helped = tuple(key for key, answers in wanted.items() if not any(answers))
-        failing = [sentence for answers in wanted.values() for sentence in answers if sentence]
+        wanted = {each.key: list(_failures(each, before, after)) for each in several}
+        helped = tuple(key for key, answers in wanted.items() if not answers)
+        failing = [sentence for answers in wanted.values() for sentence in answers]
+        harms = [*harmed, *_harms(host, before, after)]
         if host in failed:
             judged[host] = Judgement(False, failed[host])
-        elif harmed:
-            judged[host] = Judgement(False, "; ".join(harmed[:3]))
+        elif harms:
+            judged[host] = Judgement(False, "; ".join(harms[:3]))
         elif failing:
             judged[host] = Judgement(False, "; ".join(failing[:3]), helped)
         else:
-            judged[host] = Judgement(True, "; ".join(_success(flows_after[flow]) for each in several for flow in each.flows[:3]), helped)
+            concerned = dict.fromkeys(flow for each in several for flow in each.flows[:3])
+            successes = [_success(flows_before[flow], flows_after[flow]) for flow in concerned]
+            judged[host] = Judgement(True, "; ".join(["the drift is gone"] * ("drift" in before) + successes), helped)
     return judged
 
 
@@ -64,6 +68,22 @@ def harm(before: Json, after: Json | None) -> str | None:
     return f"{named(before)} worked before and {now}"
 
 
+def _harms(host: str, before: Json, after: Json) -> list[str]:
+    """What the change did to the host itself, as far as its baseline tells."""
+    harm = worse(host, before["drift"], after["drift"]) if "drift" in before else None
+    return [harm] if harm else []
+
+
+def _failures(mending: Mending, before: Json, after: Json) -> Iterator[str]:
+    """Why a fix did not do what it was made for."""
+    flows = [(_by_id(before)[flow], _by_id(after)[flow]) for flow in mending.flows]
+    if "drift" not in before:
+        yield from filter(None, (failure(mending, *flow) for flow in flows))
+        return
+    # A handshake that drift endangers may have worked all the time, and may go on to break for another reason.
+    yield from filter(None, [remains(mending.code, mending.host, after["drift"]), *(_falls_short(*flow) for flow in flows)])
+
+
 def failure(mending: Mending, before: Json, after: Json) -> str | None:
     """Why a fix did not do for a flow what it was made for; None if it did.
 
@@ -71,14 +91,20 @@ def failure(mending: Mending, before: Json, after: Json) -> str | None:
     """
     if after["status"] == "ok" or (after["status"] == "degraded" and before["status"] != "degraded"):
         return None
+    if fell := _falls_short(before, after):
+        return fell
+    if _decisive(after) in (None, (mending.code, mending.host)):
+        return f"{named(after)} is {after['status']} as before ({mending.code} at {mending.host})"
+    return None
+
+
+def _falls_short(before: Json, after: Json) -> str | None:
+    """That a flow does not come as far as before, or it is not known how far."""
     if after["status"] == "undetermined":
         return f"{named(after)} cannot be judged any more"
-    causes = [(cause["code"], cause["host"]) for cause in after["causes"]]
-    if (mending.code, mending.host) in causes[:1] or not causes:
-        return f"{named(after)} is {after['status']} as before ({mending.code} at {mending.host})"
-    if _reached(after) < _reached(before):
-        return f"{named(after)} does not come as far as before: {after['causes'][0]['summary']}"
-    return None
+    if after["status"] in _WORKING or _reached(after) >= _reached(before):
+        return None
+    return f"{named(after)} does not come as far as before" + (f": {after['causes'][0]['summary']}" if after["causes"] else "")
 
 
 def named(flow: Json) -> str:
@@ -86,9 +112,11 @@ def named(flow: Json) -> str:
     return f"{flow['name']} ({flow['client']} -> {flow['server'] or flow['address']}:{flow['port']})"
 
 
-def _success(after: Json) -> str:
+def _success(before: Json, after: Json) -> str:
     if after["status"] in _WORKING:
         return f"{named(after)} connects"
+    if _decisive(after) in (None, _decisive(before)):
+        return f"{named(after)} is {after['status']} as before"
     return f"{named(after)} comes further, to {after['causes'][0]['code']} at {after['causes'][0]['host']}"
 
 
@@ -99,6 +127,10 @@ def _reached(flow: Json) -> tuple[int, int]:
     if flow["leg"] == "syn_ack":  # comes back the same way, but for what lies in between
         place = -place
     return leg, place
+
+
+def _decisive(flow: Json) -> tuple[str, str] | None:
+    return (flow["causes"][0]["code"], flow["causes"][0]["host"]) if flow["causes"] else None
 
 
 def _by_id(report: Json) -> dict[str, Json]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,15 +55,13 @@ class Mending:
 
 
 def mendings(report: Json) -> list[Mending]:
-    """The fixes of the decisive causes of broken and degraded flows, each once, in the report's order."""
+    """The fixes that a report asks for, each once, in the report's order."""
     found: dict[str, Mending] = {}
-    for flow in report["flows"]:
-        cause = flow["causes"][0] if flow["causes"] else None
-        if flow["status"] not in MENDED or cause is None or not cause["fix"]:
-            continue
-        wanted = _mending(flow["id"], cause, cause["fix"])
-        known = found.get(wanted.key)
-        found[wanted.key] = _merged(known, wanted) if known else wanted
+    for flow, cause in _asking(report):
+        if cause["fix"]:
+            wanted = _mending(flow["id"], cause, cause["fix"])
+            known = found.get(wanted.key)
+            found[wanted.key] = _merged(known, wanted) if known else wanted
     return list(found.values())
 
 
@@ -85,6 +83,14 @@ def by_host(several: Iterable[Mending]) -> dict[str, list[Mending]]:
     for mending in several:
         hosts.setdefault(mending.where, []).append(mending)
     return hosts
+
+
+def _asking(report: Json) -> Iterator[tuple[Json, Json]]:
+    """The decisive causes of broken and degraded flows; where drift is to be mended all that endangers a flow, and nothing else."""
+    if "drift" in report:
+        yield from ((flow, cause) for flow in report["drift"]["flows"] for cause in flow["causes"])
+    else:
+        yield from ((flow, flow["causes"][0]) for flow in report["flows"] if flow["status"] in MENDED and flow["causes"])
 
 
 def _mending(flow: str, cause: Json, fix: Json) -> Mending:

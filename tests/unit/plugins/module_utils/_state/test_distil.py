@@ -89,7 +89,7 @@ def test_a_way() -> None:
 
 
 def test_next_hops() -> None:
-    for state in ("STALE", "REACHABLE", "FAILED", "DELAY"):
+    for state in ("STALE", "REACHABLE", "FAILED", "DELAY", "NOARP"):
         entry = {"address": "10.0.1.1", "interface": "eth0", "mac": "02:00:00:00:00:01", "state": state}
         assert _distil.neighbours([ROUTE], [entry]) == _distil.neighbours([ROUTE], []) == [{"address": "10.0.1.1", "interface": "eth0"}]
     pinned = [{"address": "10.0.1.1", "interface": "eth0", "mac": "02:00:00:00:00:01", "state": "PERMANENT"}]

@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baselin
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State, read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 
 FLOW = "f-web1-db1-10.0.2.21-5432"
@@ -50,7 +51,12 @@ STATES: dict[str, dict[str, Any]] = {
         ],
         "routes": [{"to": "10.0.1.11", "source_asked": "10.0.2.21", "type": "unicast", "interface": "eth0", "gateway": "10.0.2.1"}],
         "neighbours": [{"address": "10.0.2.1", "interface": "eth0"}],
-        "sysctls": {"net.ipv4.tcp_syncookies": "1", "net.core.somaxconn": "4096", "net.ipv4.tcp_syn_retries": "6"},
+        "sysctls": {
+            "net.ipv4.tcp_syncookies": "1",
+            "net.core.somaxconn": "4096",
+            "net.ipv4.tcp_syn_retries": "6",
+            "net.ipv4.tcp_mem": "88707 118278 177414",
+        },
         "services": {"postgresql@15-main.service": {"active": "active", "enabled": "enabled", "ports": [5432]}},
         "reboot": [],
     },
@@ -75,7 +81,7 @@ def test_nothing_has_changed() -> None:
     report = report_of()
     assert report["summary"]["drifts"] == report["summary"]["not_compared"] == 0
     assert all(not host["diff"] and host["problem"] is None for host in report["hosts"])
-    assert [flow["status"] for flow in report["flows"]] == ["ok"]
+    assert [flow["causes"] for flow in report["flows"]] == [[]] and mendings({"drift": report}) == []
 
 
 VERDICT = STATES["db1"]["firewall"][0]
@@ -101,11 +107,14 @@ UNIT = "postgresql@15-main.service"
         ("db1", "listeners", [], "listener", "nobody listens on port 5432 for it any more", 0),
         ("db1", "listeners", [{**STATES["db1"]["listeners"][0], "backlog": 1}], "listener", "accept queue takes 1 connections now", 0),
         ("db1", "listeners", [{**STATES["db1"]["listeners"][0], "md5": ["10.0.9.0/24"]}], "listener", "the listener has md5 now", 0),
-        ("db1", "listeners", [{**STATES["db1"]["listeners"][0], "process": "nc"}], "listener", "another program answers: nc", 0),
+        ("db1", "listeners", [{**STATES["db1"]["listeners"][0], "process": "nc"}], "listener", "another process answers: nc instead of", 0),
+        ("db1", "listeners", [{**STATES["db1"]["listeners"][0], "unit": "a.service"}], "listener", "another unit answers: a.service", 0),
+        ("db1", "listeners", [{**STATES["db1"]["listeners"][0], "backlog": 512}], "listener", None, 0),
         ("db1", "firewall", [{**VERDICT, "verdict": "drop", "decided_by": "here"}], "firewall", "its SYN is stopped: drop by here", 0),
         ("db1", "firewall", [{**VERDICT, "rewritten": "dnat to 10.0.0.9"}], "firewall", "its SYN is translated otherwise: dnat", 0),
         ("db1", "firewall", [{**VERDICT, "verdict": "undecided"}], "firewall", "is no longer sure", 0),
         ("db1", "sysctls", {**SYSCTLS, "net.ipv4.tcp_syncookies": "0"}, "sysctl", "net.ipv4.tcp_syncookies is 0 instead of 1", 1),
+        ("db1", "sysctls", {**SYSCTLS, "net.ipv4.tcp_mem": "88000 90000 100000"}, "sysctl", "net.ipv4.tcp_mem is 88000", 1),
         ("db1", "sysctls", {**SYSCTLS, "net.core.somaxconn": "8192"}, "sysctl", None, 1),
         ("db1", "sysctls", {**SYSCTLS, "net.core.somaxconn": "8"}, "sysctl", "net.core.somaxconn is 8 instead of 4096", 1),
         ("db1", "sysctls", {**SYSCTLS, "net.ipv4.tcp_syn_retries": "1"}, "sysctl", None, 1),  # a client's, and db1 is none
@@ -122,9 +131,13 @@ UNIT = "postgresql@15-main.service"
             0,
         ),
         ("db1", "routes", [{**STATES["db1"]["routes"][0], "gateway": "10.0.2.9"}], "route", "leave by 10.0.2.9 through eth0", 0),
+        ("db1", "routes", [{**STATES["db1"]["routes"][0], "source": "10.0.2.22"}], "route", "leave with the source 10.0.2.22", 0),
         ("db1", "routes", [{**STATES["db1"]["routes"][0], "prefix": "10.0.0.0/8"}], "route", None, 0),
         ("db1", "services", {UNIT: {"active": "failed", "enabled": "enabled", "ports": [5432]}}, "service", "is not running any more", 1),
         ("db1", "services", {UNIT: {"active": "active", "enabled": "disabled", "ports": [5432]}}, "service", "will not start", 1),
+        ("db1", "services", {}, "service", "is not running any more", 0),  # not even there
+        ("db1", "services", {UNIT: {"active": "active", "enabled": "masked", "ports": [5432]}}, "service", "will not start", 0),
+        ("db1", "services", {**STATES["db1"]["services"], "ufw.service": {"active": "active", "enabled": "enabled"}}, "service", None, 0),
         ("web1", "names", {"db": ["10.0.0.1"]}, "name", None, 0),  # no flow dials it
         ("db1", "reboot", [SYSCTL_BOOT], "reboot", "net.core.somaxconn behind a reboot is 16 instead of 4096", 1),
         ("db1", "reboot", [{**RULES_BOOT, "answers": [ANSWER]}], "reboot", "behind a reboot its SYN meets another fate: drop", 0),
@@ -149,11 +162,43 @@ def test_a_change_is_found_named_and_classified(host: str, part: str, told: Any,
         (danger,) = drift["endangers"]
         assert danger["flow"] == FLOW and how in danger["how"]
         (flow,) = report["flows"]
-        assert (flow["id"], flow["status"], flow["causes"][0]["fix"]) == (FLOW, "degraded", drift["fix"])
+        assert (flow["id"], flow["causes"][0]["fix"]) == (FLOW, drift["fix"])
+        assert [len(each.steps) for each in mendings({"drift": report})] == ([steps] if drift["fix"] else [])
     assert len((drift["fix"] or {"steps": ()})["steps"]) == steps
     assert drift["fix"] is None or not drift["fix"]["steps"] or drift["fix"]["saves"]
     assert any(line.startswith("+") for each in report["hosts"] for line in each["diff"])
     json.loads(_show.as_json(report))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "how"),
+    [
+        ({"net.ipv4.conf.eth0.rp_filter": "1"}, {"net.ipv4.conf.eth0.rp_filter": "0"}, None),
+        ({"net.ipv4.conf.eth0.rp_filter": "0"}, {"net.ipv4.conf.eth0.rp_filter": "2"}, "rp_filter is 2 instead of 0"),
+        ({"net.ipv4.tcp_syncookies": "0"}, {"net.ipv4.tcp_syncookies": "1"}, None),
+        ({"net.ipv4.conf.eth0.arp_ignore": "1"}, {"net.ipv4.conf.eth0.arp_ignore": "0"}, "arp_ignore is 0 instead of 1"),
+        ({"net.ipv4.tcp_mem": "88707 118278 177414"}, {"net.ipv4.tcp_mem": "88695 118262 177390"}, "nothing"),  # behind a reboot
+    ],
+)
+def test_sysctls_that_let_more_through_are_no_danger(was: dict[str, str], now: dict[str, str], how: str | None) -> None:
+    before = {"db1": Observed(read_state({**STATES["db1"], "sysctls": was}, "state"))}
+    report = conclude(
+        PLAN, {"db1": Observed(read_state({**STATES["db1"], "sysctls": now}, "state"))}, {**baselines(PLAN, before, {})}, {}, "then", "now"
+    )
+    drifts = next(host["drifts"] for host in report["hosts"] if host["host"] == "db1")
+    said = drifts[0]["endangers"][0]["how"] if drifts and drifts[0]["endangers"] else None if drifts else "nothing"
+    assert (how in said) if how and said else how == said
+
+
+def test_a_next_hop_that_is_pinned_no_more_has_to_answer_for_itself() -> None:
+    pinned = {"db1": Observed(read_state({**STATES["db1"], "neighbours": [GATEWAY]}, "state"))}
+    now = {"db1": Observed(read_state(STATES["db1"], "state"))}
+    drift = only(conclude(PLAN, now, {**baselines(PLAN, pinned, {})}, {}, "then", "now"), "db1")
+    assert (
+        drift["endangers"][0]["how"]
+        == "10.0.2.1 on its way was pinned to the link address 02:00:00:00:00:99, and has to answer for itself now"
+    )
+    assert not drift["fix"]["steps"] and "have what pinned it do so again" in drift["fix"]["summary"]
 
 
 def test_what_a_reboot_changes_is_known_where_the_baseline_has_it() -> None:
@@ -192,6 +237,17 @@ def test_a_part_that_was_not_observed_is_not_gone() -> None:
     assert host["drifts"] == [] and "firewall" in host["not_compared"]
     assert [line for line in host["diff"] if line[0] in "+-"] == ["-not_observed: []", "+not_observed:", "+  - firewall"]
     assert report["summary"]["not_compared"] == 3
+
+
+def test_flows_that_are_declared_since_and_no_more() -> None:
+    seen = {"web1": Observed(read_state(STATES["web1"], "state"))}
+    kept = {host: replace(each, flows=("web1 -> db9 10.0.2.29:5432 (g)",)) for host, each in baselines(PLAN, seen, {}).items()}
+    report = conclude(PLAN, seen, {**kept}, {}, "then", "now")
+    (host,) = [each for each in report["hosts"] if each["host"] == "web1"]
+    assert [(each["kind"], each["name"], each["change"], each["severity"]) for each in host["drifts"]] == [
+        ("flow", "web1 -> db1 10.0.2.21:5432 (f)", "added", "harmless"),
+        ("flow", "web1 -> db9 10.0.2.29:5432 (g)", "removed", "harmless"),
+    ]
 
 
 def test_expectations_of_the_baseline_and_of_today() -> None:

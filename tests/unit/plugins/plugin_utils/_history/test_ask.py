@@ -153,8 +153,10 @@ class TestChanges:
 
     def test_a_fix_that_was_needed_again_did_not_hold(self, where: str) -> None:
         """Even if the run that found it broken has mended it, and reports it ok."""
-        record(where, report(1, flow("ok"), changes=[FIX]), report(2, flow("ok"), changes=[FIX]))
+        record(where, report(1, flow("ok"), changes=[FIX]), report(2, flow("ok"), changes=[FIX, {**FIX, "outcome": "rolled_back"}]))
         assert self.not_held(where) == {("no_listener", "db1"): 1}
+        with Database(where).reading() as connection:
+            assert [(code, host, times) for (_flow, code, host), times in _ask.kept(connection).items()] == [("no_listener", "db1", 2)]
 
     def test_what_was_rolled_back_was_no_attempt(self, where: str) -> None:
         record(where, report(1, flow("broken"), changes=[{**FIX, "outcome": "rolled_back"}]), report(2, flow("broken")))
