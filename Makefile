@@ -77,11 +77,11 @@ differential: setup  ## the firewall evaluator against the kernel: random rulese
 
 # More workers than cores: these tests mostly wait for timeouts.
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
-	$(PYTEST) $(AGAIN) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4
+	$(PYTEST) $(AGAIN) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4 --dist worksteal
 
 systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
 	@dev/programs systemd
-	$(PYTEST) $(AGAIN) tests/integration tests/faults -m 'systemd and not slow' -n 3
+	$(PYTEST) $(AGAIN) tests/integration tests/faults -m 'systemd and not slow' -n 3 --dist worksteal
 
 molecule: setup  ## the molecule scenarios: on the embedded lab, and as root on hosts that run systemd
 	@$(if $(ROOT),dev/programs systemd)

@@ -60,6 +60,7 @@ class Fault:
     topology: Callable[[], Topology] = default
     options: Mapping[str, Any] = field(default_factory=dict)
     systemd: bool = False  # needs hosts that run systemd, which are reached over SSH
+    slow: bool = False  # a variation that the differential test covers as well: left to `make test-all`
 
 
 CATALOGUE: list[Fault] = []

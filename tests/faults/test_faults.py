@@ -19,7 +19,10 @@ from tests.lab.fleet import Fleet
 RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence there, for the unit tests of the decide room
 
 
-@pytest.mark.parametrize("fault", [fault for fault in CATALOGUE if not fault.systemd], ids=lambda fault: fault.name)
+ROOTLESS = [pytest.param(fault, id=fault.name, marks=[pytest.mark.slow] * fault.slow) for fault in CATALOGUE if not fault.systemd]
+
+
+@pytest.mark.parametrize("fault", ROOTLESS)
 def test_fault(fault: Fault) -> None:
     with Fleet(fault.topology()) as fleet:
         fault.make(fleet)

@@ -27,7 +27,7 @@ def pair(name: str, guilty: str, harmless: str, flow: Flow = V4, says: tuple[str
         fleet.listen("db1", "::", 5432)
         fleet.nft(place["host"], guilty)
 
-    @twin(f"firewall_drop/{name}", flow=flow)
+    @twin(f"firewall_drop/{name}", flow=flow, slow=True)
     def make_twin(fleet: Machines) -> None:
         fleet.listen("db1", "::", 5432)
         fleet.nft(place["host"], harmless)
@@ -162,12 +162,13 @@ def tables(name: str, guilty: Sequence[str], harmless: Sequence[str], flow: Flow
     place = place or SERVER
     certainties = ("proven",) if any("-j DROP" in command for command in guilty) else LIKELY  # a policy's counter is not read
     for tool in tools:
+        how: dict[str, Any] = {"flow": flow, "slow": "legacy" in tool and name not in ("port", "policy")}
 
-        @fault(f"firewall_drop/{tool}/{name}", "timeout", code="firewall_drop", certainties=certainties, flow=flow, **place, **BRIEF)
+        @fault(f"firewall_drop/{tool}/{name}", "timeout", code="firewall_drop", certainties=certainties, **how, **place, **BRIEF)
         def make(fleet: Machines, tool: str = tool) -> None:
             load(fleet, place["host"], tool, guilty)
 
-        @twin(f"firewall_drop/{tool}/{name}", flow=flow)
+        @twin(f"firewall_drop/{tool}/{name}", **how)
         def make_twin(fleet: Machines, tool: str = tool) -> None:
             load(fleet, place["host"], tool, harmless)
 
