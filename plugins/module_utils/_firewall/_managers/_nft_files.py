@@ -27,6 +27,13 @@ _VARIABLE = re.compile(r"\$([A-Za-z_][\w/.-]*)")
 _MASKED = re.compile(r"flags & ?\(([\w| ]+)\) == ([\w|]+)")
 _IMPLIED = re.compile(r"\b(meta )?(l4proto (tcp|6)|nfproto ipv[46])(?= |$)")  # which nft adds where a later condition needs it
 _IGNORED = ("meta", "type", "(", ")", ",", "=")
+# What files call by its name is a number in the kernel, and `reject` alone is port-unreachable (nft(8), REJECT STATEMENT).
+_REASONS = {
+    "icmp": {"net-unreachable": "0", "host-unreachable": "1", "prot-unreachable": "2", "net-prohibited": "9", "host-prohibited": "10",
+             "admin-prohibited": "13"},
+    "icmpv6": {"no-route": "0", "admin-prohibited": "1", "addr-unreachable": "3", "policy-fail": "5", "reject-route": "6"},
+}  # fmt: skip
+_UNSAID = ("port-unreachable", "3", "4")  # the numbers are IPv4's and IPv6's
 _NO_RULES = ("type", "device", "devices", "comment", "flags")
 
 
@@ -58,7 +65,17 @@ def _common(tokens: t.Sequence[str]) -> Words:
             words.pop()
         elif token not in _IGNORED and not token.startswith("#"):
             words.append(_plain(token.strip('"'), words[opened[0] - 1] if opened and opened[0] else words[-1] if words else ""))
-    return tuple(words)
+    return tuple(_answer(words))
+
+
+def _answer(words: list[str]) -> list[str]:
+    """With what the rule rejects, in one spelling."""
+    at = words.index("reject") + 1 if "reject" in words else len(words)
+    said = [word for word in words[at : at + 4] if word != "code"][:3]  # with icmp admin-prohibited, with icmp code 13
+    if len(said) < 3 or said[0] != "with" or said[1] == "tcp":
+        return words
+    reason = _REASONS.get(said[1], {}).get(said[2], said[2])
+    return words[:at] + ([] if reason in _UNSAID else ["with", reason]) + words[words.index(said[2], at) + 1 :]
 
 
 def _plain(word: str, before: str) -> str:

@@ -91,6 +91,26 @@ def test_nftables_conf(conf: str, chain: str, text: str, file: str | None, line:
     assert (origin["because"] is None) == (file is not None)
 
 
+@pytest.mark.parametrize(
+    ("family", "written", "told"),
+    [
+        ("inet", "reject", "reject with icmpx port-unreachable"),
+        ("ip", "reject", "reject with icmp code 3"),
+        ("ip6", "reject", "reject with icmp code 4"),
+        ("ip", "reject with icmp type admin-prohibited", "reject with icmp code 13"),
+        ("ip6", "reject with icmpv6 admin-prohibited", "reject with icmp code 1"),
+        ("inet", "reject with icmpx type no-route", "reject with icmpx no-route"),
+        ("inet", "reject with tcp reset", "reject with tcp reset"),
+        ("inet", 'reject comment "no"', 'reject with icmpx port-unreachable comment "no"'),
+    ],
+)
+def test_a_rule_that_rejects_is_known_however_it_is_written(tmp_path: Path, family: str, written: str, told: str) -> None:
+    lines = ["reject with icmpx host-unreachable", f"tcp dport 22 {written}", "tcp dport 22 drop"]
+    (tmp_path / "conf").write_text(f"table {family} t {{\nchain c {{\n" + "\n".join(lines) + "\n}\n}\n")
+    origin = Nftables(True, [str(tmp_path / "conf")]).origin(rule(f"{family} t c", f"tcp dport 22 {told}", 2))
+    assert origin and origin["line"] == 4
+
+
 def test_of_equal_rules_it_is_the_nearest(tmp_path: Path) -> None:
     rules = ["tcp dport 22 accept", "drop", "tcp dport 23 accept", "drop"]
     (tmp_path / "conf").write_text("table ip t {\nchain c {\n" + "\n".join(rules) + "\n}\n}\n")
