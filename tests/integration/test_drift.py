@@ -33,7 +33,7 @@ table inet filter {
         meta l4proto { icmp, ipv6-icmp } counter accept
         ip saddr @blocked drop
         tcp flags syn update @recent { ip saddr }
-        tcp dport @allowed limit rate 10000/second quota until 1 gbytes ct count 100000 last counter
+        tcp dport @allowed limit rate 10000/second quota until 1000 mbytes ct count 100000 counter
         tcp dport @allowed counter accept
     }
 }

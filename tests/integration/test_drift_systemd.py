@@ -166,6 +166,7 @@ def test_iptables_persistent(fleet: SystemdFleet) -> None:
         shell(fleet, "systemctl daemon-reload")
 
 
+@pytest.mark.slow
 def test_back_to_the_baseline_and_over_a_reboot(fleet: SystemdFleet) -> None:
     """A service that was stopped and disabled, a file that would set a sysctl otherwise, and one that our own cannot override."""
     shell(fleet, "systemctl disable --quiet --now orders; sysctl -qw net.ipv4.tcp_syncookies=0")
