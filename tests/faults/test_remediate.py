@@ -155,6 +155,16 @@ def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
     assert {change["outcome"] for change in report["changes"]} == {"kept"}
 
 
+def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) -> None:
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED + "\ntable inet late { chain in { type filter hook input priority 10; tcp dport 5000-6000 counter drop; }; }")
+    before = state(fleet)
+    report, said = remediate(fleet, remediate_apply=True)
+    assert outcomes(report) == [("firewall_drop", "db1", "kept")] * 2, report["changes"]
+    assert report["summary"]["ok"] == 1 and "changed=2" in said
+    assert len(set(state(fleet).splitlines()) - set(before.splitlines())) == 1  # the same words in both tables
+
+
 def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
     pytest.importorskip("sqlalchemy")
     fleet.listen("db1", "10.0.2.21", 5432)

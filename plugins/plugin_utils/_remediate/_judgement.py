@@ -87,13 +87,14 @@ def _failures(mending: Mending, before: Json, after: Json) -> Iterator[str]:
 def failure(mending: Mending, before: Json, after: Json) -> str | None:
     """Why a fix did not do for a flow what it was made for; None if it did.
 
-    It did if the flow works, or comes further than before, so that another cause shows that this one had hidden.
+    It did if the flow works, or comes further than before, so that another cause shows that this one had hidden: of a firewall also
+    another rule.
     """
     if after["status"] == "ok" or (after["status"] == "degraded" and before["status"] != "degraded"):
         return None
     if fell := _falls_short(before, after):
         return fell
-    if _decisive(after) in (None, (mending.code, mending.host)):
+    if _stands_still(before, after):
         return f"{named(after)} is {after['status']} as before ({mending.code} at {mending.host})"
     return None
 
@@ -107,6 +108,21 @@ def _falls_short(before: Json, after: Json) -> str | None:
     return f"{named(after)} does not come as far as before" + (f": {after['causes'][0]['summary']}" if after["causes"] else "")
 
 
+def _stands_still(before: Json, after: Json) -> bool:
+    """Whether what is in a flow's way is what was, as far as that is known."""
+    if not before["causes"] or not after["causes"]:
+        return not after["causes"]
+    (was, rule_then), (now, rule_now) = _obstacle(before["causes"][0]), _obstacle(after["causes"][0])
+    return was == now and (rule_then is None or rule_now is None or rule_then == rule_now)
+
+
+def _obstacle(cause: Json) -> tuple[tuple[str, str], list[str] | None]:
+    """A cause and its host; and the rule of a firewall, by what it says: its number changes when another one is put before it."""
+    rule = (cause.get("detail") or {}).get("rule")
+    said = [str(rule.get(name)) for name in ("family", "table", "chain", "text")] if isinstance(rule, dict) else None
+    return (cause["code"], cause["host"]), said
+
+
 def named(flow: Json) -> str:
     """``web-to-db (web1 -> db1)``"""
     return f"{flow['name']} ({flow['client']} -> {flow['server'] or flow['address']}:{flow['port']})"
@@ -115,7 +131,7 @@ def named(flow: Json) -> str:
 def _success(before: Json, after: Json) -> str:
     if after["status"] in _WORKING:
         return f"{named(after)} connects"
-    if _decisive(after) in (None, _decisive(before)):
+    if _stands_still(before, after):
         return f"{named(after)} is {after['status']} as before"
     return f"{named(after)} comes further, to {after['causes'][0]['code']} at {after['causes'][0]['host']}"
 
@@ -127,10 +143,6 @@ def _reached(flow: Json) -> tuple[int, int]:
     if flow["leg"] == "syn_ack":  # comes back the same way, but for what lies in between
         place = -place
     return leg, place
-
-
-def _decisive(flow: Json) -> tuple[str, str] | None:
-    return (flow["causes"][0]["code"], flow["causes"][0]["host"]) if flow["causes"] else None
 
 
 def _by_id(report: Json) -> dict[str, Json]:

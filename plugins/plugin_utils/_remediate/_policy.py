@@ -18,6 +18,8 @@ KINDS = (*ALLOWED, "network")
 """The kinds of fixes that may have steps; the others are advice. The last resort has to be asked for by name."""
 FOR_GOOD = ("connection", "conntrack")
 """Kinds that end what nothing can bring back, so that there is nothing to save."""
+MOST_TURNS = 5
+"""How often a run changes one host: where something new shows each time, something else may be at work."""
 ESCALATED_AFTER = 2
 """A fix for the same cause of the same flow that did not hold so often is not tried again."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _batch
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._changes import change
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host, mendings, merged_saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import FOR_GOOD, Policy, escalation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import FOR_GOOD, MOST_TURNS, Policy, escalation
 
 Json = Mapping[str, Any]
 NotHeld = Mapping[tuple[str, str, str], int]
@@ -62,6 +62,9 @@ class Remediation:
                 left.append((mending, "refused", why))
             elif why := escalation(mending, not_held):
                 left.append((mending, "escalated", why))
+            elif self._turns_of(mending.where) >= MOST_TURNS:
+                why = f"this run has changed {mending.where} {MOST_TURNS} times, and something new shows each time"
+                left.append((mending, "refused", why))
             else:
                 allowed.append(mending)
         ordered = _batch.hosts_in_order(allowed, report)
@@ -70,6 +73,9 @@ class Remediation:
         left += [(mending, "refused", beyond) for mending in allowed if mending.where not in reachable]
         chosen = by_host(allowed)
         return [mending for host in reachable for mending in chosen[host]], left
+
+    def _turns_of(self, host: str) -> int:
+        return len({change["transaction"] for change in self.changes if change["where"] == host and change["outcome"] != "refused"})
 
     def begin_turn(self, report: Json) -> None:
         """Choose the next batch; it is empty when there is nothing left, or nothing may be made any more."""

@@ -135,6 +135,18 @@ class TestTurns:
         assert run.stopped is None and run.batch == {"db1": [good]}
         assert [change["code"] for change in run.changes] == [bad.code]
 
+    def test_a_host_is_not_changed_for_ever(self) -> None:
+        run = remediation()
+        for number in range(5):
+            before = report(flow("a", causes=[cause(summary=f"set {number}", steps=[{"command": f"sysctl -w a={number}"}])]))
+            run.begin_turn(before)
+            assert list(run.batch) == ["db1"]
+            ends(run, before, before)
+        last = report(flow("a", causes=[cause(steps=[{"command": "sysctl -w a=9"}])]))
+        run.begin_turn(last)
+        assert run.batch == {}
+        assert run.finished(last)[-1]["why"] == "this run has changed db1 5 times, and something new shows each time"
+
     def test_what_is_ended_for_good_is_not_called_undone(self) -> None:
         before = report(flow("a", causes=[cause(kind="connection", saves={})]))
         run = remediation()
@@ -169,6 +181,17 @@ class TestJudgement:
         further = flow("a", causes=[cause(code="no_listener")], segment="server.socket")
         judged = self.judge(self.BEFORE, self.after(further))
         assert judged.keep and "comes further, to no_listener at db1" in judged.why
+
+    def test_another_rule_of_the_same_firewall_is_another_cause(self) -> None:
+        def stopped(table: str) -> Any:
+            rule = {"family": "inet", "table": table, "chain": "input", "text": "tcp dport 5432 drop", "number": 1}
+            return flow("a", causes=[{**cause(code="firewall_drop"), "detail": {"rule": rule}}])
+
+        before, further = report(stopped("filter")), report(stopped("late"))
+        assert "is broken as before" in self.judge(before, before).why
+        judged = self.judge(before, further)
+        assert judged.keep and "comes further, to firewall_drop at db1" in judged.why
+        assert "is broken as before" in self.judge(before, report(flow("a", causes=[cause(code="firewall_drop")]))).why
 
     @pytest.mark.parametrize(
         ("now", "why"),
