@@ -19,7 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text i
 
 PHASES = ("preview", "apply", "settle")
 GRACE = 30.0
-"""Seconds behind its deadline within which a host that cannot be reached is awaited."""
+"""Seconds behind its deadline, and behind the first question, within which a host that cannot be reached is awaited."""
 PAUSE = 2.0
 """Seconds between two tries to reach it."""
 
@@ -162,7 +162,7 @@ class _Transaction:
             return self._release(applied["why"])
         self._settled("failed", "the task ended before the host answered")
         verdict = self.files.verdicts(self.order["turn"]).get(self.host, {"keep": False, "why": "the run ended before it was judged"})
-        why, give_up = str(verdict["why"]), applied["armed"] + self.order["timeout"] + GRACE
+        why, give_up = str(verdict["why"]), max(applied["armed"] + self.order["timeout"], time.time()) + GRACE
         if verdict["keep"]:
             confirmed = self._insist("confirmed", give_up)
             if not confirmed.get("failed"):

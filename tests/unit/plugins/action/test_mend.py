@@ -84,7 +84,7 @@ def test_a_host_that_was_cut_off_has_restored_itself(files: RemediationFiles) ->
 
 
 def test_a_host_that_never_comes_back_is_not_known_to_be_undone(files: RemediationFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mend, "GRACE", -60.0)
+    monkeypatch.setattr(mend, "GRACE", -61.0)
     outcome, _host = mended(files, CHANGED, (CUT, CUT))
     assert outcome[0] == "failed"
     assert outcome[1].endswith("Connection timed out. By now it has restored itself, unless the change was confirmed")
