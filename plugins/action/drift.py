@@ -19,6 +19,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import D
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts import doubts
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file
@@ -35,6 +37,8 @@ FAILING = {
 }
 _WIDTH = 120
 """Columns where there is no terminal."""
+MOST_DOUBTS = 50
+"""Warnings about baselines that are written."""
 _SHARED = 0o644
 """The mode of baselines: they are for git."""
 
@@ -123,12 +127,12 @@ class ActionModule(ActionBase):
             _files.write({_files.path_of(arguments["baseline_dir"], host): text for host, text in changed.items()}, _SHARED)
         lacking = {host: each.failure for host, each in observed.items() if each.failure}
         lacking.update(dict.fromkeys(plan.not_in_play, "it is not among the hosts of this play (--limit?)"))
-        for host, change in [(host, change) for host, each in sorted(observed.items()) for change in each.state.reboot or ()][:50]:
-            what = f"{clean(change.kind)} {clean(change.name)} from {clean(change.now) or 'empty'} to {clean(change.then) or 'empty'}"
-            display.warning(f"{clean(host, 128)}: a reboot would change {what}")
-        for host, each in sorted(observed.items()):
-            for what, why in each.absent:
-                display.display(f"{clean(host, 128)}: not observed: {clean(what)}: {clean(why)}")
+        mine = parts(plan, {host: each.state for host, each in observed.items()})
+        found = [(host, doubt) for host, each in sorted(observed.items()) for doubt in doubts(each.state, mine.get(host, ()))]
+        for host, doubt in found[:MOST_DOUBTS]:
+            display.warning(f"The baseline of {clean(host, 128)} says that {clean(doubt)}")
+        for said, hosts in _absent(observed).items():
+            display.display(f"not observed at {clean(', '.join(hosts))}: {said}")
         result: dict[str, Any] = {
             "changed": bool(changed),
             "baselines": sorted(str(_files.path_of(arguments["baseline_dir"], host)) for host in texts),
@@ -139,6 +143,7 @@ class ActionModule(ActionBase):
             ],
             "msg": f"{len(texts)} baselines in {arguments['baseline_dir']}, {len(changed)} of them changed.",
         }
+        display.display(result["msg"])
         if lacking:
             said = "; ".join(f"{clean(host, 128)}: {clean(why)}" for host, why in sorted(lacking.items())[:10])
             result.update(
@@ -195,6 +200,15 @@ def _observed(files: EvidenceFiles, plan: Plan) -> dict[str, Observed]:
             found[host] = Observed(read_state(evidence["state"], "state"), told)
         except DriftError as error:
             found[host] = Observed(failure=f"its answer is not what it should be: {error}")
+    return found
+
+
+def _absent(observed: dict[str, Observed]) -> dict[str, list[str]]:
+    """What was not observed, and why -> the hosts."""
+    found: dict[str, list[str]] = {}
+    for host, each in sorted(observed.items()):
+        for what, why in each.absent:
+            found.setdefault(f"{clean(what)}: {clean(why)}", []).append(host)
     return found
 
 

@@ -40,9 +40,10 @@ def back(host: str, difference: Difference, kept: State) -> Fix | None:
     if difference.kind == "route" and was is not None and is_ is not None:
         summary = f"bring back the way {name} on {host}: {_said(was)}"
         return advice("route", host, summary, why="whatever manages this host's network should know it, and not this run alone")
-    if difference.kind == "firewall" and was is not None:
-        rules = "; ".join(was.get("rules") or ()) or "no rule at all"
-        return advice("firewall", host, f"bring back what {name} met on {host}: {rules}"[:700], why="see the differences of its rules")
+    if difference.kind == "firewall":
+        rules = "; ".join((was or {}).get("rules") or ())
+        summary = f"bring back what {name} met on {host}: {rules}" if rules else f"let {name} on {host} meet no rule, as in the baseline"
+        return advice("firewall", host, summary[:700], why="see the differences of its rules")
     if difference.kind == "listener" and was is not None and is_ is None:
         return advice("listener", host, f"have {was.get('unit') or was.get('process') or 'a program'} listen on {name} of {host} again")
     if difference.kind == "reboot" and is_ is not None:

@@ -24,7 +24,7 @@ KINDS = {
     "sysctls": "sysctl",
     "reboot": "reboot",
 }
-_KEYS = {
+KEYS = {
     "listeners": ("port", "family", "address", "device"),
     "firewall": ("packet", "direction", "source", "source_port", "destination", "port"),
     "routes": ("to", "source_asked", "port"),
@@ -101,7 +101,7 @@ def _by_name(part: str, records: Any) -> dict[str, Any]:
 
 def _name(part: str, record: Record) -> str:
     """A record as people call it, different for each of a part."""
-    said = {name: record.get(name) for name in _KEYS[part]}
+    said = {name: record.get(name) for name in KEYS[part]}
     if part == "listeners":
         device = f" dev {said['device']}" if said["device"] else ""
         return f"{_end(said['address'], said['port'])} ({said['family']}{device})"

@@ -14,13 +14,11 @@ from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meaning
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctls import pattern
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import PACKETS, STOPPED, State
 
 Dangers = Iterator[tuple[Part, str]]
 
-_STOPPED = ("drop", "reject")
 _ANY = ("0.0.0.0", "::")
-_PACKETS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _SIDES = {"client": ("client", "both"), "server": ("server", "both"), "via": ("router",)}
 # Sysctls of which more, or anything at all, is no danger to a handshake.
 _MORE_IS_SAFE = re.compile(
@@ -96,14 +94,14 @@ def _service(difference: Difference, mine: list[Part], _now: State) -> Dangers:
 def _firewall(difference: Difference, mine: list[Part], _now: State) -> Dangers:
     was, is_ = difference.before or {"verdict": "accept"}, difference.after or {"verdict": "accept"}
     record = difference.before or difference.after
-    packet = _PACKETS.get(record["packet"], record["packet"])
+    packet = PACKETS.get(record["packet"], record["packet"])
     verdict = is_["verdict"]
     rewritten = was.get("rewritten") != is_.get("rewritten")
-    if verdict in _STOPPED and was["verdict"] not in _STOPPED:
+    if verdict in STOPPED and was["verdict"] not in STOPPED:
         how = f"its {packet} is stopped: {verdict}" + (f" by {is_['decided_by']}" if is_.get("decided_by") else "")
-    elif verdict not in ("accept", *_STOPPED) and was["verdict"] == "accept":
+    elif verdict not in ("accept", *STOPPED) and was["verdict"] == "accept":
         how = f"whether its {packet} is let through is no longer sure ({is_.get('undecided_because') or verdict})"
-    elif rewritten and verdict not in _STOPPED:
+    elif rewritten and verdict not in STOPPED:
         otherwise, before = (each.get("rewritten") or "not at all" for each in (is_, was))
         how = f"its {packet} is translated otherwise: {otherwise} instead of {before}"
     else:
@@ -192,7 +190,7 @@ def _reboot(difference: Difference, mine: list[Part], kept: State, now: State) -
         for answer in change["answers"]:
             for part in mine:
                 if part.has(answer):
-                    packet = _PACKETS.get(answer["packet"], answer["packet"])
+                    packet = PACKETS.get(answer["packet"], answer["packet"])
                     yield part, f"behind a reboot its {packet} meets another fate: {answer['then']} (now {answer['now']})"
 
 

@@ -46,16 +46,18 @@ def _drifts(summary: Report) -> str:
 def terminal(report: Report, *, width: int, style: Style, diff: bool) -> str:
     """In lines of at most ``width`` columns; with ``diff`` each host's unified diff as well."""
     lines = [style(part, "strong") for part in wrap(totals(report), width)]
+    same = [host["host"] for host in report["hosts"] if _is_same(host)]
     for host in report["hosts"]:
         lines += _host(host, width, style, diff)
+    if same:
+        lines += ["", *(style(line, "ok") for line in wrap(f"as in their baselines: {clean(', '.join(same), 4000)}", width, "", "  "))]
     return "\n".join(lines) + "\n"
 
 
 def _host(host: Report, width: int, style: Style, diff: bool) -> Iterator[str]:
     name = clean(host["host"], 128)
     expectations = [each for each in host["expectations"] if not each["holds"]]
-    if not (host["problem"] or host["drifts"] or expectations or host["not_compared"]):
-        yield f"{style(name, 'strong')}   {style('as in its baseline', 'ok')}"
+    if _is_same(host):
         return
     yield ""
     yield style(name, "strong")
@@ -79,13 +81,26 @@ def _drift(drift: Report, width: int, style: Style) -> Iterator[str]:
     first, *more = wrap(f"{word}  {clean(drift['summary'])}", width, "  ", "    ")
     yield first.replace(word, style(word, role), 1)
     yield from more
-    dangers = drift["endangers"] if not drift["known"] else []
-    for danger in dangers[:MOST_ENDANGERED]:
-        yield from wrap(f"{clean(danger['flow'], 128)}: {clean(danger['how'])}", width, "    ", "      ")
-    if len(dangers) > MOST_ENDANGERED:
-        yield f"    ... and {len(dangers) - MOST_ENDANGERED} more handshakes"
+    for danger in _dangers(drift):
+        yield from wrap(danger, width, "    ", "      ")
     if drift["fix"] and not drift["known"]:
         yield from wrap(_fix(drift["fix"]), width, "    ", "      ")
+
+
+def _dangers(drift: Report) -> Iterator[str]:
+    """How it endangers which handshakes, those of one kind together."""
+    flows: dict[str, list[str]] = {}
+    for danger in drift["endangers"] if not drift["known"] else ():
+        flows.setdefault(danger["how"], []).append(clean(danger["flow"], 128))
+    for how, named in list(flows.items())[:MOST_ENDANGERED]:
+        more = f" and {len(named) - MOST_ENDANGERED} more" if len(named) > MOST_ENDANGERED else ""
+        yield f"{', '.join(named[:MOST_ENDANGERED])}{more}: {clean(how)}"
+    if len(flows) > MOST_ENDANGERED:
+        yield f"... and {sum(map(len, list(flows.values())[MOST_ENDANGERED:]))} more handshakes"
+
+
+def _is_same(host: Report) -> bool:
+    return not (host["problem"] or host["drifts"] or host["not_compared"] or any(not each["holds"] for each in host["expectations"]))
 
 
 def _fix(fix: Report) -> str:
@@ -119,12 +134,11 @@ def _markdown(report: Report) -> Iterator[str]:
                 yield f"- **expected** {markdown(clean(each['name']))}: {markdown(clean(each['found']))}"
         for drift in host["drifts"][:MOST_DRIFTS]:
             yield f"- **{_word(drift)[0].lower()}** {markdown(clean(drift['summary']))}"
-            for danger in drift["endangers"] if not drift["known"] else ():
-                yield f"  - {markdown(clean(danger['flow'], 128))}: {markdown(clean(danger['how']))}"
+            yield from (f"  - {markdown(danger)}" for danger in _dangers(drift))
             if drift["fix"] and not drift["known"]:
                 yield f"  - {markdown(_fix(drift['fix']))}"
         if len(host["drifts"]) > MOST_DRIFTS:
             yield f"- ... and {len(host['drifts']) - MOST_DRIFTS} more, see drift.json"
         yield from (f"- not observed this time: {markdown(clean(part))}" for part in host["not_compared"])
-        if not (host["problem"] or host["drifts"] or host["not_compared"] or any(not each["holds"] for each in host["expectations"])):
+        if _is_same(host):
             yield "- as in its baseline"

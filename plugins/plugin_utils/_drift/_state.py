@@ -12,6 +12,9 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 
+PACKETS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+STOPPED = ("drop", "reject")
+"""Verdicts of a firewall."""
 MOST_RECORDS = 20_000
 """That one host's state may have: a hundred handshakes have a few hundred."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import KEYS, KINDS, Difference
 
 _WHAT = {
     "name": "the name",
@@ -19,6 +19,7 @@ _WHAT = {
     "neighbour": "the next hop",
     "sysctl": "the sysctl",
 }
+_NAMING = {KINDS[part]: names for part, names in KEYS.items()}
 
 
 def sentence(difference: Difference) -> str:
@@ -30,15 +31,25 @@ def sentence(difference: Difference) -> str:
         return f"the flow {difference.name} was {difference.change} since the baseline was written"
     what = f"{_WHAT[difference.kind]} {difference.name}"
     if difference.change == "added":
-        return f"{what} is new: {_said(is_)}"
+        return f"{what} is new: {_record(difference.kind, is_)}"
     if difference.change == "removed":
-        return f"{what} is gone: it was {_said(was)}"
+        return f"{what} is gone: it was {_record(difference.kind, was)}"
     if isinstance(was, Mapping) and isinstance(is_, Mapping):
         changed = [name for name in {**was, **is_} if was.get(name) != is_.get(name)]
         if "rules" in changed:  # which say as much
             changed = [name for name in changed if name not in ("decided_by", "manager")]
         return f"{what} differs: " + "; ".join(_field(name, was.get(name), is_.get(name)) for name in changed)
     return f"{what} is {_said(is_)}, and was {_said(was)}"
+
+
+def _record(kind: str, record: Any) -> str:
+    """All of a record that is not in its name."""
+    if kind == "firewall":
+        rules = record.get("decided_by") or "; ".join(record.get("rules") or ())
+        return f"{record['verdict']} by {rules}" if rules else str(record["verdict"])
+    return _said(
+        {name: value for name, value in record.items() if name not in _NAMING.get(kind, ())} if isinstance(record, Mapping) else record
+    )
 
 
 def _reboot(difference: Difference) -> str:

@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import _show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts import doubts
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State, read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
@@ -217,6 +219,29 @@ def test_a_reboot_that_brings_back_the_baseline_endangers_nothing() -> None:
     drifts = {drift["kind"]: drift for host in report["hosts"] for drift in host["drifts"]}
     assert (drifts["sysctl"]["severity"], drifts["reboot"]["severity"]) == ("endangering", "harmless")
     assert [drift["fix"]["steps"][0]["arguments"]["value"] for drift in drifts.values()] == ["4096", "4096"]
+
+
+def test_what_speaks_against_a_baseline() -> None:
+    state = read_state(
+        {
+            "listeners": [],
+            "firewall": [
+                {**VERDICT, "verdict": "drop", "decided_by": "inet filter input: policy drop"},
+                {**VERDICT, "verdict": "drop", "source": "192.0.2.1"},  # which stands in for a client whose address is not known
+            ],
+            "routes": [{"to": "10.0.1.11", "source_asked": "10.0.2.21", "error": "ENETUNREACH"}],
+            "reboot": [SYSCTL_BOOT],
+        },
+        "state",
+    )
+    assert list(doubts(state, parts(PLAN, {"db1": state})["db1"])) == [
+        "nobody listens on port 5432",
+        "the SYN from 10.0.1.11 to 10.0.2.21 is stopped: drop by inet filter input: policy drop",
+        "there is no way to 10.0.1.11 (ENETUNREACH)",
+        "a reboot would change sysctl net.core.somaxconn from 4096 to 16",
+    ]
+    healthy = read_state(STATES["db1"], "state")
+    assert list(doubts(healthy, parts(PLAN, {"db1": healthy})["db1"])) == []
 
 
 def test_a_host_that_tells_nothing_is_neither_compared_nor_written() -> None:
