@@ -44,6 +44,8 @@ options:
           - Whether it comes in, goes out or is forwarded.
           - By default it goes out when O(packets[].source) is an address of the host, comes in when O(packets[].destination) is one, and is
             forwarded otherwise.
+          - A saved O(ruleset) may be that of another host. Where neither address is of this host, which forwards nothing, the packet
+            comes in there.
         type: str
         choices: [in, out, forward]
       source:
@@ -94,7 +96,8 @@ options:
       - Either its text, or the path of a file on the host, which begins with V(/).
       - What C(nft list ruleset), C(nft -j list ruleset), C(iptables-save) and C(ip6tables-save) print is understood. Rulesets of nftables
         are loaded into a network namespace that exists for that purpose only, which needs root and the tool C(nft) on the host.
-      - Interfaces, addresses, routes and sets of C(ipset) are those of the host.
+      - Interfaces, addresses, routes and sets of C(ipset) are those of the host, and also what the ruleset and O(packets) say of the host
+        that it was saved on. The destination of a packet that comes in is its own address, and so is the source of one that goes out.
     type: str
 seealso:
   - module: threeway.handshake.path_info

@@ -21,7 +21,7 @@ Question = t.Mapping[str, t.Any]
 
 def packet_of(question: Question, facts: Facts) -> Packet:
     """The packet of one element of `packets`; ObserveError, a sentence that names the field, for what cannot be."""
-    source, destination = _address(question, "source"), _address(question, "destination")
+    source, destination = address_of(question, "source"), address_of(question, "destination")
     if len(source) != len(destination):
         raise ObserveError(f"source {question['source']} and destination {question['destination']} are of different address families")
     packet = Packet(question.get("packet") or "syn", source, destination)
@@ -58,7 +58,8 @@ def asked(packet: Packet, question: Question) -> dict[str, t.Any]:
     }
 
 
-def _address(question: Question, field: str) -> bytes:
+def address_of(question: Question, field: str) -> bytes:
+    """One end of a question, packed; ObserveError for what is no address."""
     try:
         return packed(str(ipaddress.ip_address(question[field])))
     except (ValueError, OSError) as error:

@@ -10,6 +10,7 @@ The child's own questions about routes and addresses go through a netlink socket
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from ._facts import LiveFacts
 from ._loaded import sets
 from ._nftables import _read as nftables
 from ._packet import Link
-from ._questions import Question
+from ._questions import Question, address_of
 from ._ruleset import BaseChain, Ruleset
 from ._verdicts import Answer, Run, Teller, judge
 from ._xtables import _read as xtables
@@ -31,6 +32,7 @@ from ._xtables import _read as xtables
 RTM_NEWLINK, NLM_F_CREATE = 16, 0x400
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, NLA_F_NESTED = 3, 18, 1, 0x8000
 MOST_BYTES = 64 << 20
+FORWARDING = {4: "net.ipv4.ip_forward", 16: "net.ipv6.conf.all.forwarding"}  # by the length of addresses
 BRIDGE_SYSCTLS = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
@@ -41,15 +43,22 @@ _NAMES_DEVICES = re.compile(r"\bdevices\s*=\s*\{([^}]*)\}")
 
 
 class SavedFacts(LiveFacts):
-    """The host's facts, and links that only the saved ruleset names.
+    """The host's facts, and what the ruleset and the questions say of the host that it was saved on: links, and own addresses.
 
     What files of /proc tell is read at once: where they are asked for, they are those of the new namespace.
     """
 
-    def __init__(self, netlink: Netlink, members: t.Callable[[str], t.Any], named: t.Mapping[str, Link]) -> None:
+    def __init__(
+        self, netlink: Netlink, members: t.Callable[[str], t.Any], names: t.Iterable[str], questions: t.Sequence[Question]
+    ) -> None:
         super().__init__(netlink, members)
-        self._named = named
-        self._sysctls = {name: super(SavedFacts, self).sysctl(name) for name in BRIDGE_SYSCTLS}
+        asked = [question[field] for question in questions for field in ("interface", "out_interface") if question.get(field)]
+        spare = max(link.index for link in self.links()) + 1000
+        missing = [name for name in dict.fromkeys([*names, *asked]) if super(SavedFacts, self).link(name) is None]
+        self._named = {name: Link(spare + number, name) for number, name in enumerate(missing)}
+        self._sysctls = {name: super(SavedFacts, self).sysctl(name) for name in (*BRIDGE_SYSCTLS, *FORWARDING.values())}
+        self._ends: set[bytes] = set()
+        self._ends = _ends(questions, self)
         self._read = super().queue_read(0) is not None
 
     def sysctl(self, name: str) -> str | None:
@@ -57,6 +66,17 @@ class SavedFacts(LiveFacts):
 
     def queue_read(self, number: int) -> bool | None:
         return super().queue_read(number) if self._read else None
+
+    def addresses(self, link: str | None = None) -> list[tuple[bytes, int]]:
+        there = [] if link and super().link(link) else [(end, len(end) * 8) for end in sorted(self._ends)]
+        return [*super().addresses(link), *there]
+
+    def route(
+        self, destination: bytes, source: bytes | None = None, mark: int = 0, iif: str | None = None, oif: str | None = None
+    ) -> dict[str, t.Any]:
+        if destination in self._ends:
+            return {"error": None, "type": "local", "interface": "lo", "gateway": None, "source": None, "mtu": None}
+        return super().route(destination, None if source in self._ends else source, mark, iif, oif)
 
     def link(self, name: str) -> Link | None:
         return super().link(name) or self._named.get(name)
@@ -76,16 +96,15 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
         if re.search(r"^\*\w+\s*$", text, re.MULTILINE):
             iptables = xtables.from_text(_by_family(text))
             ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates)
-            return judge(questions, LiveFacts(netlink, sets(run)), ruleset, Teller(None))
-        facts = LiveFacts(netlink, sets(run))
-        links, named = _links(text, facts)
-        return in_namespace("load the ruleset", lambda: _judge_loaded(questions, run, text, links, SavedFacts(netlink, sets(run), named)))
+            return judge(questions, SavedFacts(netlink, sets(run), (), questions), ruleset, Teller(None))
+        facts = SavedFacts(netlink, sets(run), _named(text), questions)
+        return in_namespace("load the ruleset", lambda: _judge_loaded(questions, run, text, _links(text, facts), facts))
 
 
 def listed(run: Run, text: str) -> str:
     """A ruleset in nft's language as `nft --stateless --terse list ruleset` writes it once it is loaded. Raises ObserveError."""
     with Netlink(NETLINK_ROUTE) as netlink:
-        links, _named_only = _links(text, LiveFacts(netlink, sets(run)))
+        links = _links(text, SavedFacts(netlink, sets(run), _named(text), ()))
 
     def work() -> Answer:
         _load(run, text, links)
@@ -131,13 +150,32 @@ def _named(text: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name and name != "lo" and len(name) < 16]
 
 
-def _links(text: str, facts: LiveFacts) -> tuple[list[Link], dict[str, Link]]:
-    """The links that must exist for the ruleset to be loaded, and those of them that this host does not have."""
-    links = {link.name: link for link in facts.links()}
-    spare = max(link.index for link in links.values()) + 1000
-    missing = [name for name in _named(text) if name not in links]
-    named = {name: Link(spare + number, name) for number, name in enumerate(missing)}
-    return [links.get(name) or named[name] for name in _named(text)], named
+def _links(text: str, facts: SavedFacts) -> list[Link]:
+    """The links that must exist for the ruleset to be loaded."""
+    return [link for name in _named(text) if (link := facts.link(name))]
+
+
+def _ends(questions: t.Sequence[Question], facts: LiveFacts) -> set[bytes]:
+    """Addresses of another host, on which the ruleset was saved, as the questions have it.
+
+    What passes a host that forwards nothing has an end there: packets come in at their destination; and where a SYN does so, its
+    SYN-ACK goes out.
+    """
+    ends = set()
+    for question in sorted(questions, key=lambda question: question.get("packet") == "syn_ack"):
+        with contextlib.suppress(ObserveError):  # said of the one question, when it is put
+            source, destination = address_of(question, "source"), address_of(question, "destination")
+            direction = question.get("direction")
+            elsewhere = not (facts.owns(source) or facts.owns(destination) or source in ends or _forwards(facts, destination))
+            if direction == "out":
+                ends.add(source)
+            elif direction == "in" or (direction is None and elsewhere):
+                ends.add(destination)
+    return ends
+
+
+def _forwards(facts: LiveFacts, destination: bytes) -> bool:
+    return facts.sysctl(FORWARDING[len(destination)]) not in (None, "0")
 
 
 def _load(run: Run, text: str, links: t.Sequence[Link]) -> None:
