@@ -84,9 +84,13 @@ def _neighbour(options: Options, run: Run) -> Entry:
 
 
 def _conntrack(options: Options, run: Run) -> Entry:
-    """The tuple as the opening packet had it."""
+    """The tuple as the opening packet had it, and who answers."""
     source, destination, ports = _ends(options)
     words = ["-p", "tcp", "--orig-src", str(source), "--orig-dst", str(destination), "--sport", str(ports[0]), "--dport", str(ports[1])]
+    if options["reply_source"]:
+        words += ["--reply-src", str(_address("reply_source", options["reply_source"]))]
+    if options["reply_source_port"]:
+        words += ["--reply-port-src", str(_port("reply_source_port", options["reply_source_port"]))]
     family = ["-f", f"ipv{source.version}"]
     return Entry(run, ["conntrack", "-L", *family, *words], [], ["conntrack", "-D", *family, *words])
 
@@ -105,10 +109,13 @@ def _ends(options: Options) -> tuple[Address, Address, tuple[int, int]]:
     source, destination = _address("source", options["source"]), _address("destination", options["destination"])
     if source.version != destination.version:
         raise ObserveError(f"{source} and {destination} are of different address families: no connection has such ends")
-    for option in ("source_port", "destination_port"):
-        if not 0 < options[option] < 65536:
-            raise ObserveError(f"{option} is {options[option]}: give a number from 1 to 65535")
-    return source, destination, (options["source_port"], options["destination_port"])
+    return source, destination, (_port("source_port", options["source_port"]), _port("destination_port", options["destination_port"]))
+
+
+def _port(option: str, number: int) -> int:
+    if not 0 < number < 65536:
+        raise ObserveError(f"{option} is {number}: give a number from 1 to 65535")
+    return number
 
 
 def _end(address: Address, port: int) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils import (
     _counters,
     _hooks,
     _links,
+    _managers,
     _routes,
     _rules,
     _sockets,
@@ -125,6 +126,10 @@ def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_route
     snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links))
     used = {route["interface"] for route in routes}
     links.sort(key=lambda link: (link["name"] not in used, link["index"]))
+    for link in links:
+        link["manager"] = None
+    for link in [link for link in links if link["name"] != "lo"][:MOST_INTERFACES]:
+        link["manager"] = _managers.manager(link["name"], link["index"])
     busy = [link["name"] for link in links if link["up"] and link["name"] != "lo"]
     snapshot.add_partial("sysctls", lambda: _sysctls.read(busy[:MOST_INTERFACES]))
     if len(links) > MOST_LINKS:
@@ -181,6 +186,8 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         snapshot.parts.update(sockets=[], socket_counts={})
         return
     addresses = set(order.get("addresses") or ())
+    if addresses:  # those of clients are often known only behind the handshakes
+        addresses.update((order.get("interest") or {}).get("addresses") or ())
 
     def sockets() -> list[dict[str, t.Any]]:
         found, complete = _sockets.sockets(ports, addresses or None)

@@ -74,6 +74,12 @@ options:
   destination_port:
     description: The port of O(destination).
     type: int
+  reply_source:
+    description: The address that answers a tracked connection, where O(destination) is translated. An entry with another one stays.
+    type: str
+  reply_source_port:
+    description: The port of O(reply_source). An entry with another one stays.
+    type: int
 seealso:
   - module: threeway.handshake.path_info
   - module: threeway.handshake.guard
@@ -144,6 +150,8 @@ def main() -> None:
             "source_port": {"type": "int"},
             "destination": {"type": "str"},
             "destination_port": {"type": "int"},
+            "reply_source": {"type": "str"},
+            "reply_source_port": {"type": "int"},
         },
         required_if=REQUIRED,
         supports_check_mode=True,

@@ -39,6 +39,7 @@ class Link:
     carrier: bool | None = None
     operstate: str | None = None
     xdp: bool = False
+    manager: str | None = None  # the unit that manages it
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ class Hooks:
 class Conntrack:
     count: int | None = None
     max: int | None = None
+    stats: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -273,6 +275,7 @@ class Host:
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     rulings: Rulings = field(default_factory=Rulings)
+    unreachable: str | None = None  # why Ansible could not reach it
     absent: list[Absence] = field(default_factory=list)
 
     @property
@@ -329,6 +332,12 @@ class Host:
         """Whether the recording has an ARP reply or a neighbour advertisement for an address."""
         messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction == "in"]
         return any(message and message.operation == "reply" and message.sender == address for message in messages)
+
+    def claims(self, address: str) -> dict[str, int]:
+        """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often."""
+        messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction != "out"]
+        macs = [said.sender_mac.lower() for said in messages if said and said.sender == address and said.sender_mac]
+        return {mac: macs.count(mac) for mac in macs}
 
     def unanswered_requests(self, address: str) -> int:
         """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""

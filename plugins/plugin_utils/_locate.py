@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate, Leg
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
@@ -158,7 +159,16 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
         return Fate("ignored_ack", "ack", None, server.name, last_seen=taken)
     if probe.peer == "reset":
         return Fate("reset_after", None, "server.application", server.name, row=_first(attempt.of("rst", "server")))
+    if taken and _disowned(attempt, server):
+        return Fate("ignored_ack", "ack", None, server.name, last_seen=taken)
     return _recovered(case, attempt) or Fate("completed")
+
+
+def _disowned(attempt: Attempt, server: Host) -> bool:
+    """Whether the server answers the ACK as one of no connection: with an RST that has its number, before any other (RFC 9293)."""
+    reset = next((row.packet.tcp for row in attempt.of("rst", "server") if row.at(server.name, "out")), None)
+    numbers = {row.packet.tcp.ack for row in attempt.of("ack", "client")[:1] if row.packet.tcp}
+    return reset is not None and not reset.flags & TcpFlags.ACK and reset.seq in numbers
 
 
 def _recovered(case: Case, attempt: Attempt) -> Fate | None:

@@ -80,11 +80,18 @@ def _names(plan: Plan) -> list[str]:
 def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool) -> Host:
     failures = {phase: str(answer["failure"].get("message", "failed")) for phase, answer in phases.items() if answer.get("failure")}
     host = read_host(name, {phase: answer.get("evidence") for phase, answer in phases.items()}, failures)
+    unreachable = [str(answer["failure"].get("message", "unreachable")) for answer in phases.values() if _kind(answer) == "unreachable"]
+    host.unreachable = next(iter(unreachable), None)
     if not_in_play:
         host.absent.append(Absence("this host", "it is not among the hosts of this play (--limit?)"))
     elif not phases:
         host.absent.append(Absence("this host", "it returned nothing"))
     return host
+
+
+def _kind(answer: Mapping[str, Any]) -> object:
+    """What kind of failure an answer is, if it is one."""
+    return (answer.get("failure") or {}).get("kind")
 
 
 def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets) -> list[Case]:
@@ -205,7 +212,7 @@ def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
     completed = sum(fate.completed for fate in fates)
     if completed == len(fates):
         return "degraded" if any(fate.recovered for fate in fates) or explained else "ok"
-    unfinished = bool(explained) and explained[0][0].code.startswith("firewall_") and explained[0][1].leg == "ack"
+    unfinished = bool(explained) and explained[0][1].leg == "ack"
     if completed or (all(fate.completed or fate.kind in DEGRADING for fate in fates) and not unfinished):
         return "degraded"
     return "broken" if explained else "undetermined"

@@ -29,9 +29,11 @@ QUICK = (
     "route_unreachable/ipv6",
     "syn_queue_full",
     "ephemeral_ports_exhausted",
+    "stale_connection",
 )
 MENDABLE = ("firewall_drop", "firewall_reject", "rp_filter_drop", "router_not_forwarding", "syn_backlog_reserved", "ttl_too_low")
-MENDABLE += ("route_blackhole", "route_prohibit", "route_unreachable", "ecn_blackhole", *QUICK)
+MENDABLE += ("route_blackhole", "route_prohibit", "route_unreachable", "ecn_blackhole", "stale_translation", "synack_retries_too_low")
+MENDABLE += QUICK
 # Behind these fixes the next fault shows: nothing listens, and the way back leads nowhere.
 NOT_ALONE = ("firewall_reject/no-listener-either", "rp_filter_drop/server")
 

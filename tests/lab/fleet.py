@@ -11,6 +11,8 @@ with Fleet() as fleet:                              # web1, web2 -- r1 -- db1, d
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,6 +71,10 @@ class Fleet(Machines):
         if self._keeper is not None:
             self._keeper.communicate(timeout=PATIENCE)
         self._scratch.cleanup()
+
+    def power_off(self, host: str) -> None:
+        """Take a host away, with all that runs on it and the ends of its wires."""
+        os.kill(self._pids[host], signal.SIGKILL)
 
     def enter(self, host: str) -> list[str]:
         return ["nsenter", "--preserve-credentials", f"--target={self._pids[host]}", *NAMESPACES, "--", *AS_ROOT]

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import (
+    _addresses,
     _backlog,
     _client,
+    _exhausted,
     _firewall,
     _limits,
     _path,
     _resolve,
     _routing,
     _socket,
+    _stale,
+    _timeouts,
     _translations,
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
@@ -24,11 +28,15 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._furthe
 CATALOGUE: tuple[Cause, ...] = (
     *_resolve.CAUSES,
     *_client.CAUSES,
+    *_timeouts.CAUSES,
     *_routing.CAUSES,
     *_backlog.CAUSES,
     *_socket.CAUSES,
+    *_stale.CAUSES,
+    *_addresses.CAUSES,
     *_path.CAUSES,
     *_translations.CAUSES,
+    *_exhausted.CAUSES,
     *_limits.CAUSES,
     *_firewall.CAUSES,
 )

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Link, Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._network import or_restarted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ports import more_ports
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes import towards, without
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._timeouts import more_patience, more_retries
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
 
 _LOCAL = ("refused_locally",)
@@ -39,11 +40,14 @@ def _source_address_unavailable(case: Case) -> Finding | None:
         f"{case.client.name} cannot send from {case.source}: the address is on none of its interfaces",
         (case.saw(case.client, "bind()", f"EADDRNOTAVAIL for {case.source}"), *_nothing_sent(case)),
         detail={"source": case.source},
-        fix=Fix(
-            "address",
-            case.client.name,
-            f"add {case.source} to an interface of {case.client.name}, or let the application bind another source",
-            "advice",
+        fix=or_restarted(
+            advice(
+                "address",
+                case.client.name,
+                f"add {case.source} to an interface of {case.client.name}, or let the application bind another source",
+            ),
+            case.client,
+            f"{case.client.name} lacks the address {case.source}",
         ),
     )
 
@@ -119,54 +123,6 @@ def _descriptor_limit(case: Case) -> Finding | None:
     )
 
 
-def _syn_retries_too_low(case: Case) -> Finding | None:
-    early = [probe for probe in case.probes if probe.errno == "ETIMEDOUT" and (probe.elapsed_ms or 0) < case.timeout * 1000 - 50]
-    answered = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
-    gave_up = max((probe.started + (probe.elapsed_ms or 0) / 1000 for probe in early), default=0.0)
-    if not early or not answered or min(seen.time for seen in answered) < gave_up:
-        return None
-    retries = case.client.sysctl("net.ipv4.tcp_syn_retries")
-    return Finding(
-        "proven",
-        case.client.name,
-        "client.socket",
-        f"{case.client.name} gives up after {early[0].elapsed_ms:.0f} ms (tcp_syn_retries={retries}), before the answer comes",
-        (
-            _errno_evidence(case),
-            case.saw(case.client, "sysctl net.ipv4.tcp_syn_retries", str(retries)),
-            case.saw(case.client, "capture", f"{plural(len(answered), 'SYN-ACK')} arrived all the same"),
-        ),
-        leg="syn_ack",
-        fix=more_retries(case, min(seen.time for seen in answered) - early[0].started),
-    )
-
-
-def _connect_timeout_too_short(case: Case) -> Finding | None:
-    late = [probe.late_ms for probe in case.probes if probe.late_ms is not None and probe.late_errno is None]
-    if case.fate.kind != "late" or not late:
-        return None
-    repeated = any((attempt.answered_transmission() or 1) > 1 for attempt in case.subject)
-    why = "its first SYN was not answered" if repeated else "the way is that slow"
-    seen = case.sighting("syn_ack", case.client, "in")
-    return Finding(
-        "proven" if seen and not repeated else "likely",
-        case.client.name,
-        "client.socket",
-        f"the application on {case.client.name} waits {case.timeout:g} s, the handshake takes {min(late) / 1000:.2f} s ({why})",
-        (
-            case.saw(case.client, "connect()", f"completed {min(late):.0f} ms after it began, the timeout is {case.timeout * 1000:.0f} ms"),
-            *(
-                [case.saw(case.client, "capture", f"the SYN-ACK arrived on {seen.interface} after the application had given up")]
-                if seen
-                else []
-            ),
-        ),
-        leg="syn_ack",
-        detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
-        fix=more_patience(case, min(late)),
-    )
-
-
 def _route(case: Case) -> Route | None:
     return case.client.route(case.address, case.source or case.client_address)
 
@@ -189,7 +145,7 @@ def _no_route(case: Case) -> Finding | None:
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
             *_nothing_sent(case),
         ),
-        fix=towards(case, case.client, case.address),
+        fix=or_restarted(towards(case, case.client, case.address), case.client, f"{case.client.name} lacks a route to {case.address}"),
     )
 
 
@@ -252,8 +208,13 @@ def _link_down(case: Case) -> Finding | None:
         "client.egress",
         f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {state}",
         (case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *_nothing_sent(case)),
-        fix=Fix("link", case.client.name, f"bring {link.name} up on {case.client.name} (cable, switch port, bond, peer)", "advice"),
+        fix=_brought_up(case.client, link),
     )
+
+
+def _brought_up(client: Host, link: Link) -> Fix:
+    fix = advice("link", client.name, f"bring {link.name} up on {client.name} (cable, switch port, bond, peer)")
+    return or_restarted(fix, client, f"{link.name} is administratively down", link.name) if link.up is False else fix
 
 
 def _neighbour_unresolved(case: Case) -> Finding | None:
@@ -310,24 +271,6 @@ CAUSES = (
         "socket() fails with ENFILE (host) or EMFILE (process).",
         "A SYN was sent.",
         _descriptor_limit,
-    ),
-    Cause(
-        "connect_timeout_too_short",
-        "The application gives up before the handshake can complete",
-        ("client.socket",),
-        ("late",),
-        "The SYN-ACK reaches the client after the flow's timeout.",
-        "No SYN-ACK reaches the client.",
-        _connect_timeout_too_short,
-    ),
-    Cause(
-        "syn_retries_too_low",
-        "The kernel gives up before the answer comes",
-        ("client.socket",),
-        ("ignored_syn_ack", "lost_syn", "silent"),
-        "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
-        "No SYN-ACK ever reaches the client.",
-        _syn_retries_too_low,
     ),
     Cause(
         "no_route",

@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._tcp_options im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Neighbour
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import forgotten
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import forwarding, higher_ttl, longer_queue, without_ecn
 
@@ -67,7 +67,11 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     route = sender.route(target)
     next_hop = (route.gateway if route else None) or target
     entry = sender.neighbour(next_hop, route.interface if route else None)
-    owners = [host for host in case.hosts if host is not sender and host.owns(next_hop) and _on_link(sender, host, next_hop, entry)]
+    owners = [
+        host
+        for host in case.hosts
+        if host is not sender and host.owns(next_hop) and on_link(sender, host, next_hop, entry.interface if entry else None)
+    ]
     real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
     if entry is None or not entry.mac or not real or entry.mac.lower() in real or any(case.hops()):
         return None
@@ -88,10 +92,10 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     )
 
 
-def _on_link(sender: Host, owner: Host, address: str, entry: Neighbour | None) -> bool:
+def on_link(sender: Host, owner: Host, address: str, interface: str | None) -> bool:
     """Whether the two are on one network by their own prefixes: otherwise somebody may answer for the address (proxy ARP)."""
     theirs = owner.interface_of(address)
-    ours = [mine for mine in (sender.snapshot.addresses if sender.snapshot else None) or () if entry and mine.interface == entry.interface]
+    ours = [mine for mine in (sender.snapshot.addresses if sender.snapshot else None) or () if mine.interface == interface]
     networks = {_network(mine.address, mine.prefix) for mine in ours}
     return theirs is not None and _network(theirs.address, theirs.prefix) in networks - {None}
 

@@ -17,7 +17,7 @@ def _rp_filter_drop(case: Case) -> Finding | None:
     """Linux drops what comes in on another interface than its own way back uses (RFC 3704; net/ipv4/fib_frontend.c)."""
     if case.family != 4:
         return None
-    kind, host, segment, leg = _entered(case)
+    kind, host, segment, leg = entered(case)
     seen = case.sighting(kind, host, "in") if host else None
     if host is None or seen is None:
         return None
@@ -49,7 +49,7 @@ def _rp_filter_drop(case: Case) -> Finding | None:
     )
 
 
-def _entered(case: Case) -> tuple[str, Host | None, str, Leg]:
+def entered(case: Case) -> tuple[str, Host | None, str, Leg]:
     """The packet that entered a host and did not come further, that host, and the segment there."""
     if case.fate.kind == "ignored_syn_ack":
         return "syn_ack", case.client, "client.ingress", "syn_ack"

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Entries of the neighbour table that are wrong: removed, so that the kernel asks anew."""
+"""The neighbour table: entries that are wrong are removed, so that the kernel asks anew; more room where it is full."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Neighbour
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import sysctls
+
+_LEAST = 4096  # entries; about 400 bytes each
 
 
 def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
@@ -35,4 +38,22 @@ def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
         if permanent
         else [],
         check=f"{shell('ip', 'neigh', 'show', entry.address)} says {real}",
+    )
+
+
+def larger_table(host: Host, family: int) -> Fix:
+    """Twice the limit, and the two below it in the kernel's own proportions; they are settings of the whole host."""
+    stem = f"net.ipv{family}.neigh.default.gc_thresh"
+    limit = host.sysctl(f"{stem}3")
+    if limit is None:
+        return advice(
+            "sysctl", host.name, f"raise {stem}1 to 3 on the host that {host.name} is a part of", why="its neighbour table is full"
+        )
+    wanted = max(_LEAST, 2 * limit)
+    values = {f"{stem}3": wanted, f"{stem}2": wanted // 2, f"{stem}1": wanted // 8}
+    return sysctls(
+        host,
+        {name: value for name, value in values.items() if value > (host.sysctl(name) or 0)},
+        f"raise {stem}3 on {host.name} from {limit} to {wanted}, and those below it; or have fewer hosts on one network",
+        why=f"the neighbour table has room for {limit} entries",
     )

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._schedule import Schedule, syn
+from ansible_collections.threeway.handshake.plugins.module_utils._schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import sysctls
 
 _MOST_RETRIES, _MARGIN = 8, 1.5
 _NAME = "net.ipv4.tcp_syn_retries"
+_ANSWERS = "net.ipv4.tcp_synack_retries"
 
 
 def more_retries(case: Case, seconds: float) -> Fix:
@@ -30,6 +32,17 @@ def more_retries(case: Case, seconds: float) -> Fix:
         {_NAME: needed},
         f"raise {_NAME} on {client.name} to {needed} (the kernel's default is 6)",
         why=f"the answer takes {seconds:.1f} s, and the kernel gives up before",
+    )
+
+
+def more_answers(server: Host, seconds: float) -> Fix:
+    """As many repetitions of the SYN-ACK as it takes to be there when the ACK comes, `seconds` after the first one, with some margin."""
+    needed = next((count for count in range(1, _MOST_RETRIES) if syn_ack({}, count).gives_up > _MARGIN * seconds), _MOST_RETRIES)
+    return sysctls(
+        server,
+        {_ANSWERS: needed},
+        f"raise {_ANSWERS} on {server.name} to {needed} (the kernel's default is 5)",
+        why=f"the final ACK takes {seconds:.1f} s, and the kernel gives up before",
     )
 
 

@@ -2,6 +2,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All faults; importing this package registers them."""
 
-from tests.faults.catalogue import backlog, client, firewall, firewall_rules, firewall_states, path, routing, socket_, systemd
+from tests.faults.catalogue import (
+    addresses,
+    backlog,
+    client,
+    exhausted,
+    firewall,
+    firewall_rules,
+    firewall_states,
+    path,
+    routing,
+    socket_,
+    stale,
+    systemd,
+)
 
-__all__ = ["backlog", "client", "firewall", "firewall_rules", "firewall_states", "path", "routing", "socket_", "systemd"]
+__all__ = [
+    "addresses",
+    "backlog",
+    "client",
+    "exhausted",
+    "firewall",
+    "firewall_rules",
+    "firewall_states",
+    "path",
+    "routing",
+    "socket_",
+    "stale",
+    "systemd",
+]

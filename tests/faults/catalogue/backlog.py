@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.faults._fault import DB1, fault, twin
+from tests.faults._fault import DB1, Flow, fault, twin
 from tests.lab._machines import Machines
 
 BACKLOG = {"host": "db1", "leg": "syn", "segment": "server.backlog"}
@@ -55,3 +55,40 @@ def rest_kept_for_known_peers(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
     fleet.sysctl("db1", "net.ipv4.tcp_max_syn_backlog", 32)
     flooded(fleet, backlog=128)
+
+
+FAR = Flow(timeout=6.0)
+ONCE = """table inet test {
+  set seen { type inet_service; flags timeout; timeout 1m;
+  }
+  chain forward { type filter hook forward priority 0;
+    tcp flags & (syn|ack) == syn tcp sport @seen drop
+    tcp flags & (syn|ack) == syn add @seen { tcp sport }
+  }
+}
+"""
+
+
+@fault(
+    "synack_retries_too_low",
+    "connected",
+    code="synack_retries_too_low",
+    host="db1",
+    leg="ack",
+    segment="server.backlog",
+    flow=FAR,
+    says=("tcp_synack_retries",),
+)
+def given_up_too_soon(fleet: Machines) -> None:
+    """A repeated SYN would come at the very moment at which the server gives up, and may have it wait anew."""
+    fleet.nft("r1", ONCE)
+    fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 0)
+    fleet.listen("db1", "0.0.0.0", 5432)
+    fleet.relay("web1", "eth0", outbound={"delay": 0.8}, inbound={"delay": 0.8})
+
+
+@twin("synack_retries_too_low")
+def soon_enough_for_a_short_way(fleet: Machines) -> None:
+    fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 0)
+    fleet.listen("db1", "0.0.0.0", 5432)
+    fleet.relay("web1", "eth0", outbound={"delay": 0.1})

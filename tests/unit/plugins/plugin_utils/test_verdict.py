@@ -88,7 +88,7 @@ def test_with_parts_missing_nothing_false_is_proven(path: Path, data: st.DataObj
     found = evidence(path)
     for host in sorted(found):
         for phase in sorted(found[host]):
-            answer = found[host][phase]["evidence"]
+            answer = found[host][phase]["evidence"] or {}
             if data.draw(st.integers(0, 9), label=f"{host}.{phase} lost") == 0:
                 found[host][phase] = {
                     "host": host,

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host on the handshake's way has run out of: ports for its address translation, room in its neighbour table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Leg, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import larger_table
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
+
+_SOURCES = re.compile(r"\b(snat|masquerade|netmap)\b", re.IGNORECASE)
+
+
+def _nat_ports_exhausted(case: Case) -> Finding | None:
+    """A tuple that is taken cannot be confirmed: netfilter drops the SYN and counts insert_failed (__nf_conntrack_confirm())."""
+    for place in suspects(case):
+        host, ruling = place.host, judged(case, place)
+        failed = _insert_failed(host)
+        if place.leg != "syn" or place.direction == "in" or not failed or ruling is None or ruling.verdict != "accept":
+            continue
+        rule = _translating(ruling)
+        lost = _vanished(case, place)
+        if rule is None or not lost:
+            continue
+        table = host.snapshot.conntrack if host.snapshot else None
+        room = table is not None and table.count is not None and table.max is not None and table.count < table.max
+        return Finding(
+            "proven" if room and failed >= lost and case.fate.kind != "silent" else "likely",
+            host.name,
+            place.segment,
+            f"{host.name} has no port left for the connection: {rule.name} gives it a source that is taken already",
+            (
+                case.saw(host, "nf_conntrack", f"insert_failed +{failed}, {plural(lost, 'SYN')} of this flow ended here"),
+                case.saw(host, "firewall", f"evaluated: {rule.tag} translates the SYN's source, and no rule stops it"),
+                *kept_by(host, rule),
+                *case.passage(),
+            ),
+            leg="syn",
+            detail={**told(ruling, None, rule), "insert_failed": failed},
+            fix=advice(
+                "ports",
+                host.name,
+                f"let {rule.tag} on {host.name} use more ports or more addresses, or reuse connections in the applications behind it",
+                why="each connection to one destination needs a source port of its own",
+                check="insert_failed of conntrack -S does not rise any more",
+            ),
+        )
+    return None
+
+
+def _insert_failed(host: Host) -> int:
+    """How often connection tracking could not take a connection into its table, during the attempts."""
+    tables = [snapshot.conntrack.stats for snapshot in (host.before, host.after) if snapshot and snapshot.conntrack]
+    if len(tables) < 2 or None in tables:
+        return 0
+    before, after = ((table or {}).get("insert_failed", 0) for table in tables)
+    return after - before
+
+
+def _translating(ruling: Verdict) -> Rule | None:
+    """The rule that gives the SYN another source."""
+    rules = [step.rule for step in ruling.path if step.rule and step.matched and _SOURCES.search(step.effect or "")]
+    return rules[-1] if rules else None
+
+
+def _vanished(case: Case, place: Place) -> int:
+    """How many SYNs of the case ended inside the host: those that came in, or those that its own TCP handed down at least."""
+    if place.direction == "forward":
+        return case.count("syn", place.host, "in") - case.count("syn", place.host, "out")
+    return len(case.subject)
+
+
+def _neighbour_table_full(case: Case) -> Finding | None:
+    """No entry can be made for the next hop: the packet is dropped without a request (neigh_alloc(), ip_finish_output2())."""
+    group = "Arp" if case.family == 4 else "Ndisc"
+    for host, remote, segment, leg in _senders(case):
+        refused = host.delta(group, "table_fulls")
+        route = host.route(remote)
+        if not refused or route is None or route.error:
+            continue
+        next_hop = route.gateway or remote
+        if host.neighbour(next_hop, route.interface) is not None or host.unanswered_requests(next_hop) or host.answers_for(next_hop):
+            continue
+        entries = (host.after.counters or {}).get(group, {}).get("entries") if host.after else None
+        return Finding(
+            "likely",
+            host.name,
+            segment,
+            f"the neighbour table of {host.name} is full, and has no room for {next_hop}, its next hop to {remote}",
+            (
+                case.saw(host, f"/proc/net/stat/{group.lower()}_cache", f"table_fulls +{refused}, {entries} entries"),
+                case.saw(host, "rtnetlink neighbour", f"no entry for {next_hop}, and no request for it left {host.name}"),
+                *case.passage(),
+            ),
+            leg=leg,
+            detail={"next_hop": next_hop, "entries": entries},
+            undecided=(f"the kernel log of {host.name} (neighbor table overflow) would tell",),
+            fix=larger_table(host, case.family),
+        )
+    return None
+
+
+def _senders(case: Case) -> Iterator[tuple[Host, str, str, Leg]]:
+    """(host, the end that it sends to, segment, leg) where a packet may have ended for want of a neighbour."""
+    kind = case.fate.kind
+    if kind in ("unsent", "refused_locally", "silent"):
+        yield case.client, case.address, "client.neighbour", "syn"
+    if kind in ("unanswered", "silent") and case.server is not None and case.client_address:
+        yield case.server, case.client_address, "server.egress", "syn_ack"
+    for via in case.vias:
+        if via.name == case.fate.host and kind == "lost_syn":
+            yield via, case.address, "path.forward", "syn"
+        if via.name == case.fate.host and kind == "lost_syn_ack" and case.client_address:
+            yield via, case.client_address, "path.return", "syn_ack"
+
+
+CAUSES = (
+    Cause(
+        "nat_ports_exhausted",
+        "An address translation has no port left",
+        ("client.firewall", "path.forward"),
+        ("unsent", "lost_syn", "silent"),
+        "The SYN ends inside a host whose rules, evaluated, let it through and translate its source, and insert_failed of its connection "
+        "tracking, whose table has room, rises by the SYNs.",
+        "insert_failed does not rise.",
+        _nat_ports_exhausted,
+        explains=("path_drop", "firewall_drop"),
+    ),
+    Cause(
+        "neighbour_table_full",
+        "The neighbour table is full",
+        ("client.neighbour", "path.forward", "path.return", "server.egress"),
+        ("unsent", "refused_locally", "unanswered", "lost_syn", "lost_syn_ack", "silent"),
+        "Not provable for one flow: table_fulls of the neighbour tables, which the whole host shares, rises, the next hop has no entry, "
+        "and no request for it leaves the host.",
+        "The next hop has an entry.",
+        _neighbour_table_full,
+        explains=("path_drop",),
+    ),
+)

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""How long each side tries: the application, the client's kernel, the server's kernel."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
+from ansible_collections.threeway.handshake.plugins.module_utils._schedule import syn_ack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._timeouts import more_answers, more_patience, more_retries
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+_MODULUS = 1 << 32
+_RETRIES = "net.ipv4.tcp_synack_retries"
+_SLACK_S = 0.1  # timers of the kernel fire late by a few hundredths of a second
+
+
+def _syn_retries_too_low(case: Case) -> Finding | None:
+    early = [probe for probe in case.probes if probe.errno == "ETIMEDOUT" and (probe.elapsed_ms or 0) < case.timeout * 1000 - 50]
+    answered = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
+    gave_up = max((probe.started + (probe.elapsed_ms or 0) / 1000 for probe in early), default=0.0)
+    if not early or not answered or min(seen.time for seen in answered) < gave_up:
+        return None
+    retries = case.client.sysctl("net.ipv4.tcp_syn_retries")
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} gives up after {early[0].elapsed_ms:.0f} ms (tcp_syn_retries={retries}), before the answer comes",
+        (
+            case.saw(case.client, "connect()", f"ETIMEDOUT after {early[0].elapsed_ms:.0f} ms, {plural(len(early), 'attempt')}"),
+            case.saw(case.client, "sysctl net.ipv4.tcp_syn_retries", str(retries)),
+            case.saw(case.client, "capture", f"{plural(len(answered), 'SYN-ACK')} arrived all the same"),
+        ),
+        leg="syn_ack",
+        fix=more_retries(case, min(seen.time for seen in answered) - early[0].started),
+    )
+
+
+def _connect_timeout_too_short(case: Case) -> Finding | None:
+    late = [probe.late_ms for probe in case.probes if probe.late_ms is not None and probe.late_errno is None]
+    if case.fate.kind != "late" or not late:
+        return None
+    repeated = any((attempt.answered_transmission() or 1) > 1 for attempt in case.subject)
+    why = "its first SYN was not answered" if repeated else "the way is that slow"
+    seen = case.sighting("syn_ack", case.client, "in")
+    return Finding(
+        "proven" if seen and not repeated else "likely",
+        case.client.name,
+        "client.socket",
+        f"the application on {case.client.name} waits {case.timeout:g} s, the handshake takes {min(late) / 1000:.2f} s ({why})",
+        (
+            case.saw(case.client, "connect()", f"completed {min(late):.0f} ms after it began, the timeout is {case.timeout * 1000:.0f} ms"),
+            *(
+                [case.saw(case.client, "capture", f"the SYN-ACK arrived on {seen.interface} after the application had given up")]
+                if seen
+                else []
+            ),
+        ),
+        leg="syn_ack",
+        detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
+        fix=more_patience(case, min(late)),
+    )
+
+
+def _synack_retries_too_low(case: Case) -> Finding | None:
+    """The server forgets a half-open connection before the ACK comes, and answers that with an RST (reqsk_timer_handler())."""
+    server = case.server
+    waits = [wait for attempt in case.attempts if server and (wait := _refused_late(server, attempt)) is not None]
+    if server is None or not waits:
+        return None
+    retries = server.sysctl(_RETRIES)
+    try:
+        gives_up = syn_ack(dict((server.snapshot.sysctls if server.snapshot else None) or {})).gives_up
+    except DecodeError:
+        return None
+    longest = max(waits)
+    if longest < gives_up - _SLACK_S:
+        return None
+    return Finding(
+        "proven" if longest > gives_up else "likely",
+        server.name,
+        "server.backlog",
+        f"{server.name} gives up after {gives_up:g} s (tcp_synack_retries={retries}), and the final ACK comes {longest:.2f} s after its "
+        "SYN-ACK",
+        (
+            *case.passage(),
+            case.saw(
+                server,
+                "capture",
+                f"the ACK arrives {longest:.2f} s after the SYN-ACK, and an RST answers it, {plural(len(waits), 'attempt')}",
+            ),
+            case.saw(server, f"sysctl {_RETRIES}", f"{retries}: half-open connections are kept for {gives_up:g} s"),
+        ),
+        leg="ack",
+        detail={"needed_s": round(longest, 3), "gives_up_s": gives_up, "retries": retries},
+        fix=more_answers(server, longest),
+    )
+
+
+def _refused_late(server: Host, attempt: Attempt) -> float | None:
+    """How long after the SYN-ACK, in seconds, the ACK came that the server answered as one of no connection (RFC 9293, 3.10.7.1)."""
+    refused = {
+        row.packet.tcp.seq
+        for row in attempt.of("rst", "server")
+        if row.packet.tcp and not row.packet.tcp.flags & TcpFlags.ACK and row.at(server.name, "out")
+    }
+    for row in attempt.of("ack", "client"):
+        came, tcp = row.at(server.name, "in"), row.packet.tcp
+        if came is None or tcp is None or tcp.ack not in refused:
+            continue
+        sent = [
+            seen.time
+            for answer in attempt.of("syn_ack")
+            if answer.packet.tcp and (answer.packet.tcp.seq + 1) % _MODULUS == tcp.ack and (seen := answer.at(server.name, "out"))
+        ]
+        if sent:
+            return came.time - min(sent)
+    return None
+
+
+CAUSES = (
+    Cause(
+        "connect_timeout_too_short",
+        "The application gives up before the handshake can complete",
+        ("client.socket",),
+        ("late",),
+        "The SYN-ACK reaches the client after the flow's timeout.",
+        "No SYN-ACK reaches the client.",
+        _connect_timeout_too_short,
+    ),
+    Cause(
+        "syn_retries_too_low",
+        "The kernel gives up before the answer comes",
+        ("client.socket",),
+        ("ignored_syn_ack", "lost_syn", "silent"),
+        "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
+        "No SYN-ACK ever reaches the client.",
+        _syn_retries_too_low,
+    ),
+    Cause(
+        "synack_retries_too_low",
+        "The server gives up before the final ACK comes",
+        ("server.backlog",),
+        ("reset_after", "ignored_ack"),
+        "The final ACK reaches the server later after the SYN-ACK than tcp_synack_retries has it wait, and the server answers it with an "
+        "RST, as one that belongs to no connection.",
+        "The ACK comes in time.",
+        _synack_retries_too_low,
+        explains=("application_closes",),
+    ),
+)
