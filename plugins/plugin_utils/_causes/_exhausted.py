@@ -81,6 +81,8 @@ def _vanished(case: Case, place: Place) -> int:
 
 def _neighbour_table_full(case: Case) -> Finding | None:
     """No entry can be made for the next hop: the packet is dropped without a request (neigh_alloc(), ip_finish_output2())."""
+    if any(ruling.stops for place in suspects(case) if (ruling := judged(case, place))):
+        return None  # the packet ends before it needs a neighbour
     group = "Arp" if case.family == 4 else "Ndisc"
     for host, remote, segment, leg in _senders(case):
         refused = host.delta(group, "table_fulls")
