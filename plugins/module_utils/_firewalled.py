@@ -34,7 +34,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     for question in own:
         question["uid"] = os.geteuid() if question["direction"] == "out" else None
     asked = [*own, *(order.get("packets") or ())]
-    found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run)
+    found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run, lasting=bool(order.get("lasting")))
     verdicts = found["verdicts"][: len(asked)]
     invalid = zip(verdicts, found["verdicts"][len(asked) :])
     verdicts += [other for verdict, other in invalid if not _stops(verdict) and other["verdict"] != verdict["verdict"]]

@@ -77,6 +77,7 @@ def take(
     once names are resolved; the way to each and the local ports in use towards it are asked for as well.
     The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations` (address, port), from
     `local_ports` where they have been tried.
+    Where the order is for what is `lasting`, the firewall is asked so that traffic does not change its answer.
     `closing`: this one ends what another began. Counters are read ahead of the firewall's at the beginning and behind them at the end,
     so that what its rules have counted meanwhile was counted by TCP as well.
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units

@@ -45,7 +45,8 @@ IPTABLES = """
 -A FORWARD -m quota --quota 1000000000
 -A FORWARD -m limit --limit 10000/s
 -A FORWARD -m hashlimit --hashlimit-above 10000/s --hashlimit-mode srcip --hashlimit-name busy
--A FORWARD -m recent --set --name busy
+-A FORWARD -p tcp --syn -m recent --set --name busy
+-A FORWARD -p tcp --syn -m recent --update --seconds 30 --hitcount 6 --name busy -j LOG
 -A FORWARD -p tcp --dport 5432 -j ACCEPT
 COMMIT
 """

@@ -20,7 +20,8 @@ _QUEUES = "/proc/net/netfilter/nfnetlink_queue"
 class LiveFacts:
     """Links and addresses as they are now; routes are asked of the kernel, each question once. `sets`: ipset name -> its members."""
 
-    def __init__(self, netlink: Netlink, sets: t.Callable[[str], t.Any]) -> None:
+    def __init__(self, netlink: Netlink, sets: t.Callable[[str], t.Any], lasting: bool = False) -> None:
+        self.lasting = lasting
         self._netlink = netlink
         self._links = {link["name"]: link for link in _links.links(netlink)}
         self._indices = {name: link["index"] for name, link in self._links.items()}

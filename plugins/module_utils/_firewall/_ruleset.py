@@ -79,4 +79,5 @@ class Facts(t.Protocol):
     def set_members(self, name: str) -> t.Any:
         """The ipset of that name (`_xtables._ipset.Set`); None when there is none; UnsupportedError when it cannot be read."""
 
+    lasting: bool  # what packets leave in lists of recent addresses is not known
     now: float  # seconds since the epoch

@@ -22,10 +22,11 @@ Answer = t.Dict[str, t.Any]
 _MOST_READINGS = 3  # chains and sets are read one by one, as packets meet them: rules that change meanwhile are read again
 
 
-def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None) -> Answer:
+def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None, lasting: bool = False) -> Answer:
     """`verdicts` and `absent` of firewall_info for the loaded ruleset, or for a saved one. Raises ObserveError for what cannot be asked.
 
-    `run(command, data=None)` runs a tool and returns its exit code, output and error output.
+    `run(command, data=None)` runs a tool and returns its exit code, output and error output. `lasting`: what packets leave in lists of
+    recent addresses does not count, so that a loaded ruleset answers the same while nobody changes it.
     """
     if saved is not None:
         from ._saved import observe_saved
@@ -38,7 +39,7 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None)
     for _reading in range(_MOST_READINGS):
         before = generation()
         with Netlink(NETLINK_ROUTE) as netlink:
-            facts = LiveFacts(netlink, sets(run))
+            facts = LiveFacts(netlink, sets(run), lasting)
             answer = judge(questions, facts, load(run, facts), Teller(run))
         if generation() == before:
             return answer

@@ -113,9 +113,13 @@ def answers(host: Host, saved: str, concerned: t.Callable[[str], bool]) -> list[
         ours = any(concerned(f"{rule['family']} {rule['table']} {rule['chain']}") for rule in ways)
         lost = before["rewritten"] and ours and (after["rewritten"] or {}).get("changes") != before["rewritten"]["changes"]
         if stopped or lost:
-            told = {name: before[name] for name in _TOLD if before[name] is not None}
-            found.append({**told, "now": _short(before), "then": _short(after)})
+            found.append({**told(before), "now": _short(before), "then": _short(after)})
     return found
+
+
+def told(verdict: Record) -> Record:
+    """Which packet it is."""
+    return {name: verdict[name] for name in _TOLD if verdict[name] is not None}
 
 
 def _short(verdict: Record) -> str:

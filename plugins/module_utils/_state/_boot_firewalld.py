@@ -20,7 +20,6 @@ UNIT, NETWORK_MANAGER = "firewalld.service", "NetworkManager.service"
 _HEAD = re.compile(r"(\S+)(?: \([\w, ]+\))?")  # public (default, active)
 _ITEM = re.compile(r"  (?P<name>[\w-]+(?: [\w-]+)*): ?(?P<values>.*)")
 _STOPPING = re.compile(r"^\+.*\b(drop|reject|DROP|REJECT|%%REJECT%%|target|priority)\b")
-_TOLD = ("packet", "direction", "source", "source_port", "destination", "port")
 
 
 def changes(host: Host) -> list[Record]:
@@ -79,7 +78,6 @@ def _losing(host: Host, kind: str, name: str) -> list[Record]:
         origin = rule.get("origin") or {}
         accepted = verdict["verdict"] == "accept" and verdict["state"] != "invalid"
         if accepted and rule.get("manager") == "firewalld" and origin.get(kind) == name and origin.get("permanent") is False:
-            told = {field: verdict[field] for field in _TOLD if verdict[field] is not None}
             then = f"no longer accepted by {origin.get('item') or rule['text']}: what remains of {kind} {name} decides"
-            found.append({**told, "now": f"accept by {rule['text']}"[:500], "then": then[:500]})
+            found.append({**_boot.told(verdict), "now": f"accept by {rule['text']}"[:500], "then": then[:500]})
     return found

@@ -25,7 +25,7 @@ def observe(order: Order, run: Run) -> Record:
     """{"state", "absent"}; never raises for what cannot be observed: a part that is missing in the state is named in `absent`."""
     resolved = _resolve.resolve([_resolve.Dial(**dial) for dial in order["dials"]])
     targets = [(each.dial.source, _tcp.canonical(address[0]), each.dial.port) for each in resolved for _family, address in each.targets]
-    snapshot, absent = _snapshot.take(order, owners=True, run=run, destinations=list(dict.fromkeys(targets)))
+    snapshot, absent = _snapshot.take({**order, "lasting": True}, owners=True, run=run, destinations=list(dict.fromkeys(targets)))
     state: Record = {"names": _names(resolved, absent)}
     serves = "open" in order["phases"]
     if serves and "listeners" in snapshot:

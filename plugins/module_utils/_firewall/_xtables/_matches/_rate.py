@@ -66,7 +66,9 @@ def _recent(clause: Clause, place: Place) -> list[Condition]:
             return None, None
         address = bytes(have & wanted for have, wanted in zip(value, keep))
         known = evaluation.memory.get(("recent", name, address))
-        return address, known if isinstance(known, int) else _stamps(name, address, keep)
+        if not isinstance(known, int):
+            known = None if evaluation.facts.lasting else _stamps(name, address, keep)
+        return address, known
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         if how.name == "set":

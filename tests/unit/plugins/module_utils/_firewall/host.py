@@ -23,6 +23,7 @@ class Host:
 
     sysctls: dict[str, str] = field(default_factory=dict)
     now: float = 0.0
+    lasting: bool = False
 
     def link(self, name: str) -> Link | None:
         return LINKS.get(name)

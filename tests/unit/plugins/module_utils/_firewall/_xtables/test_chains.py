@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall._pack
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables import _read
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables._chains import BuiltIn
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables._index import Index
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables._matches import _rate
 from tests.unit.plugins.module_utils._firewall.host import LINKS, Host
 
 
@@ -149,6 +151,17 @@ def test_recent_lists_remember_within_a_packet() -> None:
     )
     explored = run("filter", rules, syn())
     assert explored.outcome is not None or explored.because is not None
+
+
+def test_recent_lists_are_not_read_where_only_what_lasts_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `ufw limit` makes answers the same, whoever connected a moment ago."""
+    monkeypatch.setattr(_rate, "_RECENT", f"{tmp_path}/")
+    rules = "-A INPUT -m recent --update --seconds 30 --hitcount 1 --name seen --rsource -j DROP\n-A INPUT -j ACCEPT"
+    answers = []
+    for seen in ("", "src=198.51.100.7 ttl: 64 last_seen: 4295 oldest_pkt: 1 4295\n"):
+        (tmp_path / "seen").write_text(seen)
+        answers += [run("filter", rules, syn(), lasting=lasting).because for lasting in (False, True)]
+    assert answers[0] is None and answers[1] == answers[2] == answers[3] is not None
 
 
 def test_notrack() -> None:
