@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._path import on_link
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._neighbour import on_link
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._routing import entered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""path.forward: ICMP errors from the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import higher_ttl
+
+LOW_TTL = 32  # systems start at 64, 128 or 255
+
+
+def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
+    def rule(case: Case) -> Finding | None:
+        answer = answer_of(case)
+        if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
+            return None
+        ends_known = case.server is None or case.server.owns(answer.offender) is False
+        sent = case.sighting("syn", case.client, "out")
+        if wanted == "loop" and (not _hops_repeat(case) or (sent is not None and sent.packet.ttl < LOW_TTL)):
+            ends_known = False  # something on the way may have lowered the TTL
+        via = next((via for via in case.vias if via.owns(answer.offender)), None)
+        host = via.name if via else "path"
+        return Finding(
+            "proven" if ends_known else "likely",
+            host,
+            "path.forward",
+            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
+            (
+                case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
+                *([case.saw(case.client, "connect()", case.errno() or "")] if case.errno() else []),
+            ),
+            leg="syn",
+            detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
+            fix=_icmp_fix(case, wanted, host, answer),
+        )
+
+    return rule
+
+
+def _hops_repeat(case: Case) -> bool:
+    """Whether the same router answers at several distances."""
+    hops = {(hop.offender, hop.ttl) for hop in case.hops() if hop.answer == "time_exceeded"}
+    return max(Counter(offender for offender, _ttl in hops).values(), default=0) > 1
+
+
+def _ttl_too_low(case: Case) -> Finding | None:
+    answer, sent = answer_of(case), case.sighting("syn", case.client, "out")
+    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL:
+        return None
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.egress",
+        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl}, which is used up at {answer.offender}",
+        (
+            case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
+            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
+        ),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl, "offender": answer.offender},
+        fix=higher_ttl(case.client, case.family, sent.interface),
+    )
+
+
+def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
+    where = f"on {answer.offender}"
+    advice = {
+        "rejected": f"allow tcp/{case.port} to {case.address} {where}",
+        "no_route": f"add a route to {case.address} {where}",
+        "unreachable": f"find out why {answer.offender} cannot reach {case.address} (host down, wrong VLAN, wrong address)",
+        "loop": f"correct the routes that send packets for {case.address} in a circle",
+    }
+    return Fix("route" if meaning in ("no_route", "loop") else "advice", host, advice[meaning], "advice")
+
+
+_ICMP_CAUSES = (
+    (
+        "path_icmp_rejected",
+        "rejected",
+        "A device on the way rejects the connection with ICMP",
+        "it rejects the connection by policy",
+        "an administrative or port-unreachable error",
+    ),
+    ("path_no_route", "no_route", "A router on the way has no route", "it has no route", "a network-unreachable (IPv6: no route) error"),
+    (
+        "path_icmp_unreachable",
+        "unreachable",
+        "A router on the way cannot reach the host",
+        "it cannot reach the host",
+        "a host-unreachable (IPv6: address unreachable) error",
+    ),
+    (
+        "routing_loop",
+        "loop",
+        "Packets go round in a loop",
+        "the packet went round until its TTL was used up",
+        "a time-exceeded error for a SYN with a normal TTL",
+    ),
+)
+
+
+CAUSES = (
+    Cause(
+        "ttl_too_low",
+        "The client's TTL is too low for the way",
+        ("client.egress",),
+        ("icmp",),
+        "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
+        "The SYN left with a normal TTL.",
+        _ttl_too_low,
+        explains=("routing_loop",),
+    ),
+    *(
+        Cause(
+            code,
+            title,
+            ("path.forward",),
+            ("icmp",),
+            f"{what[0].upper()}{what[1:]} that quotes the SYN reaches the client from an address of neither end.",
+            "The error comes from the server's or the client's own address.",
+            _icmp(meaning, noun),
+        )
+        for code, meaning, title, noun, what in _ICMP_CAUSES
+    ),
+)

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Answers that are not the server's, or do not look like it."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+
+
+def _path_reset(case: Case) -> Finding | None:
+    """An RST reached the client that the server did not send."""
+    server, row = case.server, case.fate.row
+    if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
+        return None
+    if case.translated_on_the_way or (case.server_owns(case.address) is False and not case.arrived):
+        return None  # the RST may well come from the machine that has the address
+    via = next((via for via in case.vias if row.at(via.name, "out") and not row.at(via.name, "in")), None)
+    host = via.name if via else "path"
+    ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
+    return Finding(
+        "proven"  # else it may answer for another port, or another machine where the SYN was sent
+        if case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 and case.surely_untranslated
+        else "likely",
+        host,
+        "path.forward" if not case.arrived else "path.return",
+        f"an RST in the name of {case.address} comes from {host if via else 'something on the way'}, not from {server.name}",
+        (
+            *case.passage(),
+            case.saw(case.client, "capture", f"an RST arrived{ttl}"),
+            case.saw(server, "capture", f"no RST left {server.name}" + ("" if case.arrived else ", and no SYN arrived")),
+        ),
+        leg="syn" if not case.arrived else "syn_ack",
+        detail={"ttl": row.packet.ttl, "window": row.packet.tcp.window if row.packet.tcp else None},
+        fix=Fix("advice", host, f"look for a firewall, proxy or load balancer on the way that resets tcp/{case.port}", "advice"),
+    )
+
+
+def _nat_not_undone(case: Case) -> Finding | None:
+    """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
+    sent = case.sighting("syn", case.client, "out")
+    answers = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
+    foreign = next((seen for seen in answers if sent and seen.packet.src != sent.packet.dst), None)
+    if foreign is None or sent is None:
+        return None
+    source, dialled = foreign.packet.src, sent.packet.dst
+    reset = ", answered with an RST" if any(case.rows("rst", "client")) else ""
+    return Finding(
+        "proven",
+        "path",
+        "path.return",
+        f"the SYN-ACK reaches {case.client.name} from {source}, but the SYN went to {dialled}: a translation is not undone on the way back",
+        (*case.passage(), case.saw(case.client, "capture", f"SYN-ACK from {source}{reset}")),
+        leg="syn_ack",
+        detail={"source": source},
+        fix=Fix(
+            "advice", "path", f"make replies pass the host that translates {dialled} (routing, or translate the source as well)", "advice"
+        ),
+    )
+
+
+def _answered_by_middlebox(case: Case) -> Finding | None:
+    row, server = case.fate.row, case.server
+    if server is None or case.server_owns(case.address) is not True or case.led_away:
+        return None
+    ttl = f" with TTL {row.packet.ttl}" if row else ""
+    return Finding(
+        "proven"
+        if row and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        else "likely",  # it may have taken it on another port
+        "path",
+        "path.forward",
+        f"something on the way completes the handshake in the name of {case.address}; {server.name} never saw the SYN",
+        (*case.passage(), case.saw(case.client, "capture" if row else "connect()", f"a SYN-ACK arrived{ttl}; none left {server.name}")),
+        leg="syn",
+        fix=Fix(
+            "advice", "path", f"look for a transparent proxy, a SYN proxy or a second machine with the address {case.address}", "advice"
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "path_reset",
+        "Something on the way resets the connection",
+        ("path.forward", "path.return"),
+        ("reset",),
+        "An RST reaches the client that the server, whose recording is complete, did not send, and its TCP counted none. Where it counted "
+        "some, they may answer a SYN for another port, to which something on the way translates: likely.",
+        "The RST leaves the server.",
+        _path_reset,
+    ),
+    Cause(
+        "nat_not_undone",
+        "An address translation is not undone on the way back",
+        ("path.return",),
+        ("ignored_syn_ack", "silent", "lost_syn_ack", "reset"),
+        "A SYN-ACK for the client's SYN reaches it from another address than it dialled.",
+        "The SYN-ACK comes from the address dialled.",
+        _nat_not_undone,
+    ),
+    Cause(
+        "answered_by_middlebox",
+        "Something on the way answers in the server's name",
+        ("path.forward",),
+        ("answered_elsewhere",),
+        "A SYN-ACK reaches the client, and the server, which owns the address and whose recording is complete, saw no SYN, and its TCP "
+        "accepted no connection (PassiveOpens). Where it accepted some, they may be on another port, to which something on the way "
+        "translates: likely.",
+        "The SYN arrives at the server.",
+        _answered_by_middlebox,
+    ),
+)

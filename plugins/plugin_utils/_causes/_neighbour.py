@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Link addresses: what a host sends to, and what its next hop has."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import forgotten
+
+
+def _neighbour_wrong(case: Case) -> Finding | None:
+    """The last host that sent the packet has a link address for its next hop that is not the next hop's own."""
+    sender = next((host for host in case.hosts if case.fate.between and host.name == case.fate.between[0]), None)
+    if sender is None or case.fate.host != "path":
+        return None
+    back = case.fate.kind == "lost_syn_ack"
+    target = (case.client_address if back else case.address) or ""
+    route = sender.route(target)
+    next_hop = (route.gateway if route else None) or target
+    entry = sender.neighbour(next_hop, route.interface if route else None)
+    owners = [
+        host
+        for host in case.hosts
+        if host is not sender and host.owns(next_hop) and on_link(sender, host, next_hop, entry.interface if entry else None)
+    ]
+    real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
+    if entry is None or not entry.mac or not real or entry.mac.lower() in real or any(case.hops()):
+        return None
+    mac, owner = next(iter(real.items()))
+    segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.fate.segment
+    return Finding(
+        "proven",
+        sender.name,
+        segment or "path.forward",
+        f"{sender.name} sends to {entry.mac} for {next_hop}, but {owner.name} has {mac} there",
+        (
+            case.saw(sender, "rtnetlink neighbour", f"{next_hop} is at {entry.mac} ({entry.state})"),
+            case.saw(owner, "rtnetlink link", f"{next_hop} is on the interface with {mac}"),
+            *case.passage(),
+        ),
+        detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
+        fix=forgotten(sender, entry, mac),
+    )
+
+
+def on_link(sender: Host, owner: Host, address: str, interface: str | None) -> bool:
+    """Whether the two are on one network by their own prefixes: otherwise somebody may answer for the address (proxy ARP)."""
+    theirs = owner.interface_of(address)
+    ours = [mine for mine in (sender.snapshot.addresses if sender.snapshot else None) or () if mine.interface == interface]
+    networks = {_network(mine.address, mine.prefix) for mine in ours}
+    return theirs is not None and _network(theirs.address, theirs.prefix) in networks - {None}
+
+
+def _network(address: str, prefix: int) -> str | None:
+    try:
+        return str(ipaddress.ip_interface(f"{address}/{prefix}").network)
+    except ValueError:
+        return None
+
+
+def _macs(host: Host, address: str) -> list[str]:
+    entry = host.interface_of(address)
+    link = host.link(entry.interface) if entry else None
+    return [link.mac] if link and link.mac else []
+
+
+CAUSES = (
+    Cause(
+        "neighbour_wrong",
+        "A host sends to a wrong link address",
+        ("client.neighbour", "server.egress", "path.forward", "path.return"),
+        ("lost_syn", "lost_syn_ack"),
+        "The link address in the sender's neighbour table is not the one that the next hop, a managed host on the same network, has.",
+        "The link addresses agree.",
+        _neighbour_wrong,
+    ),
+)
