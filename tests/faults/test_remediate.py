@@ -15,6 +15,7 @@ import pytest
 
 from tests.faults._fault import Flow
 from tests.faults._mending import CLOSED, QUICK, last_steps, state
+from tests.faults.catalogue import stale
 from tests.lab.fleet import Fleet
 
 PATIENT = {"remediate_confirm_timeout": 180}  # a loaded machine is slow to diagnose
@@ -153,6 +154,15 @@ def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
     turns = {change["where"]: int(change["transaction"].rsplit("-", 1)[1]) for change in report["changes"]}
     assert turns["db1"] == 1 and turns["db2"] == turns["app1"] == 2 and turns["web1"] >= 2, turns
     assert {change["outcome"] for change in report["changes"]} == {"kept"}
+
+
+def test_connections_that_nothing_brings_back_are_ended_under_the_guard(fleet: Fleet) -> None:
+    stale.resets_are_dropped_on_the_way(fleet)
+    before = state(fleet)
+    report, said = remediate(fleet, remediate_apply=True, diagnose_attempts=3)
+    assert outcomes(report) == [("stale_connection", "db1", "kept")], report["changes"]
+    assert last_steps(fleet) == ["confirmed"] and state(fleet) == before and "changed=1" in said
+    assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
 
 
 def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) -> None:
