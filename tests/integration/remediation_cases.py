@@ -14,6 +14,7 @@ from ansible_collections.threeway.handshake.tests.lab._handle import Handle
 from ansible_collections.threeway.handshake.tests.lab.systemd_fleet import SystemdFleet
 
 SYSCTL_D = "/etc/sysctl[.]d"
+NOTHING = "$^"
 DISRUPTIVE = {"remediate_max_risk": "disruptive"}
 UNCOUNTED = {"remediate_require": "likely"}  # rules that stop the packet without a counter: without a trace it is likely that it is they
 UNSEEN = {name: value for name, value in FLOW.items() if name != "via"}  # r1 is not managed: what it does is done somewhere on the path
@@ -81,6 +82,16 @@ def flood(fleet: SystemdFleet) -> Handle:
     return fleet.flood("r1", ADDRESS, PORT, count=100_000, rate=200, wait=False)
 
 
+def forgotten(fleet: SystemdFleet) -> Handle:
+    """web1 loses its connections without a word, as in a loss of power, and dials from the same few ports again."""
+    held = fleet.hold("web1", ADDRESS, PORT, 10)
+    fleet.nft("web1", "table inet t { chain o { type filter hook output priority 0; tcp dport 5432 drop; }; }")
+    fleet.run("web1", ["ss", "-K", "-tn", "dst", f"{ADDRESS}:{PORT}"])
+    held.close()
+    fleet.nft("web1", "flush ruleset")
+    return held
+
+
 def frozen(fleet: SystemdFleet) -> Handle:
     fleet.run(HOST, ["systemctl", "kill", "--signal=STOP", "orders"])
     return fleet.hold("r1", ADDRESS, PORT, 3)
@@ -139,7 +150,7 @@ CASES = {
         HOST,
         {HOST: "systemctl disable --quiet --now orders"},
     ),
-    "a service that does not accept": Broken("accept_queue_full", r"$^", HOST, {HOST: SHORT % 2 + START}, policy=DISRUPTIVE, load=frozen),
+    "a service that does not accept": Broken("accept_queue_full", NOTHING, HOST, {HOST: SHORT % 2 + START}, policy=DISRUPTIVE, load=frozen),
     "SYN cookies": Broken(
         "syn_queue_full",
         rf"{SYSCTL_D}|tcp_syncookies",
@@ -215,6 +226,18 @@ CASES = {
         {HOST: "ip route delete default"},
         {HOST: "ip route delete 10.0.1.11; ip route add default via 10.0.2.1"},
         policy=DISRUPTIVE,
+        stays=False,
+    ),
+    "connections that outlived their client": Broken(
+        "stale_connection",
+        NOTHING,
+        HOST,
+        {
+            "web1": "sysctl -qw 'net.ipv4.ip_local_port_range=40000 40009'",
+            "r1": "nft 'table inet t { chain f { type filter hook forward priority 0; tcp flags & rst == rst drop; }; }'",
+        },
+        {"r1": "nft flush ruleset"},
+        load=forgotten,
         stays=False,
     ),
     "a wrong neighbour": Broken(
