@@ -39,6 +39,7 @@ class Link:
     carrier: bool | None = None
     operstate: str | None = None
     xdp: bool = False
+    vrf: bool = False
     manager: str | None = None  # the unit that manages it
 
 

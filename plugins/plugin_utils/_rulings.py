@@ -214,13 +214,6 @@ class Rulings:
     def add(self, when: When, firewall: Firewall) -> None:
         self.snapshots[when].append(firewall)
 
-    @property
-    def unchanged(self) -> bool:
-        """Whether nf_tables, where all rules stand that are known here, did not change from before to after the handshakes."""
-        told = [firewall for firewalls in self.snapshots.values() for firewall in firewalls]
-        first = told[0].generation if all(self.snapshots.values()) else None
-        return first is not None and all(firewall.generation == first for firewall in told)
-
     @functools.cached_property
     def stops_any(self) -> bool:
         """Whether any packet that was asked about is stopped."""

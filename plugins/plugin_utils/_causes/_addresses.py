@@ -27,6 +27,9 @@ def _martian_source(case: Case) -> Finding | None:
     own = host.interface_of(seen.packet.src) if host and seen and seen.interface != "lo" else None
     if host is None or seen is None or own is None:
         return None
+    links = [host.link(name) for name in (own.interface, seen.interface)]
+    if any(link is None or link.vrf for link in links):
+        return None  # another VRF may have the same address
     settings = [host.sysctl(f"net.ipv4.conf.{name}.accept_local") for name in ("all", seen.interface)]
     if any(settings):
         return None
@@ -95,9 +98,8 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         return None
     foreign = met[0]
     both = foreign in claims and bool(set(claims) & own)
-    answered = foreign in spoke and foreign == used and case.server is owner and owner.saw_everything
     return Finding(
-        "proven" if both or answered else "likely",
+        "proven" if both else "likely",
         "path",
         "path.return" if case.fate.leg == "syn_ack" else "path.forward",
         f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}, to which {sender.name} sends",
@@ -114,7 +116,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
             *case.passage(),
         ),
         detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
-        undecided=() if both or answered else (f"an ARP probe for {address} (arping -D) would tell whether two machines answer",),
+        undecided=() if both else (f"an ARP probe for {address} (arping -D) would tell whether two machines answer",),
         fix=advice(
             "address", "path", f"find the machine with the link address {foreign} (in the switches' tables), and take {address} from it"
         ),
@@ -188,9 +190,8 @@ CAUSES = (
         ("client.neighbour", "path.forward", "path.return"),
         ("refused_locally", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "reset", "answered_elsewhere", "silent"),
         "In the recording of the host that sends to an address, both the link address of the managed host that has it and a foreign one "
-        "claim it (ARP, neighbour discovery), and the foreign one was used; or packets in its name come from the foreign one, to which the "
-        "sender sends, and nothing reaches the managed host; or the client's next hop has the client's address as well, and leaves its ARP "
-        "requests unanswered.",
+        "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
+        "leaves its ARP requests unanswered. Where the real one is not seen to claim it: likely.",
         "All claims come from the managed host.",
         _ip_conflict,
         explains=("neighbour_wrong", "neighbour_unresolved", "path_reset", "path_drop", "path_loss", "answered_by_middlebox"),

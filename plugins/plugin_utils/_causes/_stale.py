@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Socket
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stale import ended, retranslated
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
+_TRANSLATES = re.compile(r"\b(dnat|redirect|netmap)\b", re.IGNORECASE)
 _MODULUS = 1 << 32
 # RFC 9293, 3.3.2: states that answer a SYN with a bare ACK (RFC 5961, 4.2), SYN-RECEIVED where it has another sequence number.
 _OPEN = ("ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "SYN_RECV")
@@ -115,17 +119,21 @@ def _stale_unseen(case: Case, count: int) -> Finding:
 
 
 def _stale_translation(case: Case) -> Finding | None:
-    """Connection tracking translates by what it remembers of a connection, whatever the rules say now (nf_nat_inet_fn())."""
+    """Connection tracking translates by what it remembers of a connection: only new ones meet the rules (nf_nat_inet_fn())."""
     for via in case.vias:
-        strays = [stray for attempt in case.subject if (stray := _strayed(via, attempt))]
-        wanted = _by_the_rules(case, via, strays[0][0]) if strays else None
+        strays = [stray for attempt in case.subject if (stray := _passage(via, attempt))]
+        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
+        rule = _translating(ruling) if ruling else None
         went = _end(strays[0][1]) if strays else None
-        if wanted is None or went is None or went == wanted:
+        if ruling is None or rule is None or ruling.rewritten is None or went is None:
             continue
-        hooks = via.snapshot.hooks if via.snapshot else None
-        steady = via.rulings.unchanged and hooks is not None and hooks.iptables_legacy == ()
+        wanted = ruling.rewritten.destination, ruling.rewritten.port or case.port
+        rise = via.rulings.rise(rule)
+        if went == wanted or (rise is not None and rise.by > 0):
+            continue
+        unmoved = rise is not None and not rise.set_back
         return Finding(
-            "proven" if steady else "likely",
+            "proven" if unmoved else "likely",
             via.name,
             "path.forward",
             f"{via.name} sends the SYN to {went[0]} port {went[1]} by what connection tracking remembers of an older connection from the "
@@ -133,18 +141,19 @@ def _stale_translation(case: Case) -> Finding | None:
             (
                 *case.passage(),
                 case.saw(via, "capture", f"the SYN leaves {strays[0][1].interface} for {went[0]} port {went[1]}"),
-                case.saw(via, "firewall", f"evaluated: a new connection is sent to {wanted[0]} port {wanted[1]}"),
+                case.saw(via, "firewall", f"evaluated: {rule.name} sends a new connection to {wanted[0]} port {wanted[1]}"),
+                *([case.saw(via, "nftables", f"{rule.tag}: counter {rise.before} -> {rise.after}: no SYN met it")] if rise else []),
             ),
             leg="syn",
             detail={"target": went[0], "port": went[1], "wanted": wanted[0], "wanted_port": wanted[1]},
-            undecided=() if steady else (f"the connection tracking entries on {via.name} (conntrack -L) before the attempts would tell",),
+            undecided=() if unmoved else (f"a counter in {rule.name} on {via.name} would tell whether new connections meet it",),
             fix=retranslated(via, strays),
         )
     return None
 
 
-def _strayed(via: Host, attempt: Attempt) -> tuple[Sighting, Sighting] | None:
-    """The SYN as it came in and as it went out."""
+def _passage(via: Host, attempt: Attempt) -> tuple[Sighting, Sighting] | None:
+    """A SYN as it came in and as it went out."""
     for row in attempt.of("syn"):
         came, went = row.at(via.name, "in"), row.at(via.name, "out")
         if came and went:
@@ -152,12 +161,10 @@ def _strayed(via: Host, attempt: Attempt) -> tuple[Sighting, Sighting] | None:
     return None
 
 
-def _by_the_rules(case: Case, via: Host, came: Sighting) -> tuple[str, int] | None:
-    """Where the host's rules, evaluated, send a SYN of a new connection; None where that is not known."""
-    ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-    if ruling is None or ruling.verdict != "accept":
-        return None
-    return (ruling.rewritten.destination, ruling.rewritten.port or case.port) if ruling.rewritten else _end(came)
+def _translating(ruling: Verdict) -> Rule | None:
+    """The rule that, evaluated, gives a new connection another destination, where the packet passes."""
+    rules = [step.rule for step in ruling.path if step.rule and step.matched and _TRANSLATES.search(step.effect or "")]
+    return rules[-1] if rules and ruling.verdict == "accept" else None
 
 
 def _end(seen: Sighting) -> tuple[str, int] | None:
@@ -180,9 +187,9 @@ CAUSES = (
         "Connection tracking translates by an older connection from the same port",
         ("path.forward",),
         ("lost_syn", "silent", "reset", "icmp", "unanswered", "answered_elsewhere"),
-        "A managed host on the way lets the SYN out for another end than its rules, evaluated, send it to, and they did not change "
-        "meanwhile.",
-        "The rules send it to where it went.",
+        "A managed host on the way lets the SYN out for another end than the rule, evaluated, sends it to that translates new connections, "
+        "and the rule's counter does not move. Without a counter: likely.",
+        "The rule sends it to where it went, or its counter moves.",
         _stale_translation,
         explains=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
     ),

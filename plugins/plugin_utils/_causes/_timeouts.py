@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
+from ansible_collections.threeway.handshake.plugins.module_utils._packet import Tcp, TcpFlags
 from ansible_collections.threeway.handshake.plugins.module_utils._schedule import syn_ack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._timeouts import more_answers, more_patience, more_retries
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
 _MODULUS = 1 << 32
 _RETRIES = "net.ipv4.tcp_synack_retries"
-_SLACK_S = 0.1  # timers of the kernel fire late by a few hundredths of a second
 
 
 def _syn_retries_too_low(case: Case) -> Finding | None:
@@ -70,23 +69,24 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
 def _synack_retries_too_low(case: Case) -> Finding | None:
     """The server forgets a half-open connection before the ACK comes, and answers that with an RST (reqsk_timer_handler())."""
     server = case.server
-    waits = [wait for attempt in case.attempts if server and (wait := _refused_late(server, attempt)) is not None]
-    if server is None or not waits:
+    waits = [wait for attempt in case.attempts if server and (wait := _refused_late(server, attempt))]
+    retries = server.sysctl(_RETRIES) if server else None
+    if server is None or not waits or retries is None:
         return None
-    retries = server.sysctl(_RETRIES)
     try:
-        gives_up = syn_ack(dict((server.snapshot.sysctls if server.snapshot else None) or {})).gives_up
+        schedule = syn_ack({_RETRIES: str(retries)})
     except DecodeError:
         return None
-    longest = max(waits)
-    if longest < gives_up - _SLACK_S:
+    # Whatever restarted its timer: without another SYN-ACK for so long, the half-open connection is gone.
+    longest, unanswered = max(waits)
+    if unanswered < schedule.gives_up - schedule.sent[-1]:
         return None
     return Finding(
-        "proven" if longest > gives_up else "likely",
+        "proven",
         server.name,
         "server.backlog",
-        f"{server.name} gives up after {gives_up:g} s (tcp_synack_retries={retries}), and the final ACK comes {longest:.2f} s after its "
-        "SYN-ACK",
+        f"{server.name} gives up after {schedule.gives_up:g} s (tcp_synack_retries={retries}), and the final ACK comes {longest:.2f} s "
+        "after its SYN-ACK",
         (
             *case.passage(),
             case.saw(
@@ -94,16 +94,16 @@ def _synack_retries_too_low(case: Case) -> Finding | None:
                 "capture",
                 f"the ACK arrives {longest:.2f} s after the SYN-ACK, and an RST answers it, {plural(len(waits), 'attempt')}",
             ),
-            case.saw(server, f"sysctl {_RETRIES}", f"{retries}: half-open connections are kept for {gives_up:g} s"),
+            case.saw(server, f"sysctl {_RETRIES}", f"{retries}: half-open connections are kept for {schedule.gives_up:g} s"),
         ),
         leg="ack",
-        detail={"needed_s": round(longest, 3), "gives_up_s": gives_up, "retries": retries},
+        detail={"needed_s": round(longest, 3), "gives_up_s": schedule.gives_up, "retries": retries},
         fix=more_answers(server, longest),
     )
 
 
-def _refused_late(server: Host, attempt: Attempt) -> float | None:
-    """How long after the SYN-ACK, in seconds, the ACK came that the server answered as one of no connection (RFC 9293, 3.10.7.1)."""
+def _refused_late(server: Host, attempt: Attempt) -> tuple[float, float] | None:
+    """How long after its first and its last SYN-ACK, in seconds, the ACK came that the server answered as one of no connection."""
     refused = {
         row.packet.tcp.seq
         for row in attempt.of("rst", "server")
@@ -113,14 +113,14 @@ def _refused_late(server: Host, attempt: Attempt) -> float | None:
         came, tcp = row.at(server.name, "in"), row.packet.tcp
         if came is None or tcp is None or tcp.ack not in refused:
             continue
-        sent = [
-            seen.time
-            for answer in attempt.of("syn_ack")
-            if answer.packet.tcp and (answer.packet.tcp.seq + 1) % _MODULUS == tcp.ack and (seen := answer.at(server.name, "out"))
-        ]
-        if sent:
-            return came.time - min(sent)
+        answers = [seen for answer in attempt.of("syn_ack") if (seen := answer.at(server.name, "out")) and _acknowledged(tcp, answer)]
+        sent = [seen.time for seen in answers if seen.time < came.time]
+        return (came.time - min(sent), came.time - max(sent)) if sent else None
     return None
+
+
+def _acknowledged(ack: Tcp, answer: Row) -> bool:
+    return answer.packet.tcp is not None and (answer.packet.tcp.seq + 1) % _MODULUS == ack.ack
 
 
 CAUSES = (

@@ -52,7 +52,7 @@ def twice(fleet: Machines, address: str = "10.0.1.12/24") -> None:
     fleet.run("web1", ["ip", "neighbour", "flush", "dev", "eth0"])
 
 
-@fault("ip_conflict", "ECONNREFUSED", leg="syn", flow=ON_LAN, **CONFLICT, **BRIEF)
+@fault("ip_conflict", "ECONNREFUSED", leg="syn", flow=ON_LAN, certainties=("likely",), **CONFLICT, **BRIEF)
 def another_machine_refuses(fleet: Machines) -> None:
     twice(fleet)
 
@@ -70,7 +70,7 @@ def another_machine_is_silent(fleet: Machines) -> None:
     fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
 
 
-@fault("ip_conflict/answered", "connected", status="degraded", leg="syn", flow=ON_LAN, **CONFLICT, **BRIEF)
+@fault("ip_conflict/answered", "connected", status="degraded", leg="syn", flow=ON_LAN, certainties=("likely",), **CONFLICT, **BRIEF)
 def another_machine_answers(fleet: Machines) -> None:
     twice(fleet)
     fleet.listen("db2", "::", 5432)
