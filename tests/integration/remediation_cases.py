@@ -19,6 +19,7 @@ DISRUPTIVE = {"remediate_max_risk": "disruptive"}
 UNCOUNTED = {"remediate_require": "likely"}  # rules that stop the packet without a counter: without a trace it is likely that it is they
 UNSEEN = {name: value for name, value in FLOW.items() if name != "via"}  # r1 is not managed: what it does is done somewhere on the path
 SHORT = "sed -i 's/ 5432$/ 5432 --backlog=%d/' /etc/systemd/system/orders.service; "
+MOVED = {**FLOW, "address": "10.0.2.200"}
 LOADED = """[Unit]
 Before=network-pre.target
 DefaultDependencies=no
@@ -46,7 +47,7 @@ class Broken:
     """What a reboot of the culprit sets back to how it was broken: the network of this fleet outlives reboots."""
     policy: Mapping[str, Any] = field(default_factory=dict)
     flow: Mapping[str, Any] = field(default_factory=lambda: FLOW)
-    load: Callable[[SystemdFleet], Handle] | None = None
+    load: Callable[[SystemdFleet], Handle | None] | None = None
     """What has to go on so that the flow stays broken."""
     stays: bool = True
     """Whether a reboot keeps it; the running tables of routes and neighbours are whoever's who manages the network."""
@@ -90,6 +91,12 @@ def forgotten(fleet: SystemdFleet) -> Handle:
     held.close()
     fleet.nft("web1", "flush ruleset")
     return held
+
+
+def moved(fleet: SystemdFleet) -> None:
+    """A service moves from a host that answers no more to HOST; the router remembers the connections of before."""
+    fleet.connects("web1", MOVED["address"], PORT, 4, 0.5)
+    fleet.nft("r1", f"flush chain ip nat pre\nadd rule ip nat pre ip daddr {MOVED['address']} tcp dport 5432 counter dnat to {ADDRESS}")
 
 
 def frozen(fleet: SystemdFleet) -> Handle:
@@ -238,6 +245,21 @@ CASES = {
         },
         {"r1": "nft flush ruleset"},
         load=forgotten,
+        stays=False,
+    ),
+    "a translation that the rules do not make any more": Broken(
+        "stale_translation",
+        NOTHING,
+        "r1",
+        {
+            "web1": "sysctl -qw net.ipv4.tcp_tw_reuse=1 'net.ipv4.ip_local_port_range=40000 40003'",
+            "r1": "ip neighbour replace 10.0.2.99 lladdr 02:00:5e:00:53:63 dev eth1 nud permanent; nft 'table ip nat { chain pre { "
+            f"type nat hook prerouting priority -100; ip daddr {MOVED['address']} tcp dport 5432 counter dnat to 10.0.2.99; }}; }}'",
+        },
+        {"r1": "nft flush ruleset; ip neighbour delete 10.0.2.99 dev eth1"},
+        policy={"diagnose_attempts": 4},
+        flow=MOVED,
+        load=moved,
         stays=False,
     ),
     "a wrong neighbour": Broken(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.integration.remediation import ADDRESS, HOST, PORT, dump, remediate, reopen, serving
+from ansible_collections.threeway.handshake.tests.integration.remediation import HOST, PORT, dump, remediate, reopen, serving
 from ansible_collections.threeway.handshake.tests.integration.remediation_cases import CASES, UNSEEN, Broken
 from ansible_collections.threeway.handshake.tests.lab.systemd_fleet import SystemdFleet
 
@@ -90,7 +90,7 @@ def outlives_a_reboot(fleet: SystemdFleet, case: Broken) -> None:
 
 def connects(fleet: SystemdFleet, case: Broken) -> bool:
     patience = 0.8 if case.flow is UNSEEN else 1.5  # a SYN that does not ask for ECN comes a second later
-    return fleet.connect("web1", ADDRESS, PORT, patience) == "connected"
+    return fleet.connect("web1", case.flow["address"], PORT, patience) == "connected"
 
 
 def invocation(fleet: SystemdFleet) -> str:
