@@ -62,18 +62,18 @@ def _ip_conflict(case: Case) -> Finding | None:
 def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Finding | None:
     """The next hop has the sender's address as well: to ARP requests that come from its own address it does not answer (arp_process())."""
     own, asked = case.client_address, sender.unanswered_requests(address)
-    twin = owner.interface_of(own) if own else None
-    if sender is not case.client or twin is None or not asked or case.family != 4 or case.fate.kind not in ("refused_locally", "unsent"):
+    mine, twin = (host.interface_of(own) if own else None for host in (sender, owner))
+    if mine is None or twin is None or not asked or case.family != 4 or case.fate.kind not in ("refused_locally", "unsent"):
         return None
     return Finding(
-        "proven" if sender.owns(twin.address) else "likely",
+        "proven",
         owner.name,
         "client.neighbour",
         f"{owner.name} has {sender.name}'s address {twin.address}, too, on {twin.interface}, and so does not answer its ARP requests for "
         f"{address}",
         (
             case.saw(owner, "rtnetlink addresses", f"{twin.address} is on {twin.interface}"),
-            case.saw(sender, "rtnetlink addresses", f"{twin.address} is on {getattr(sender.interface_of(twin.address), 'interface', '?')}"),
+            case.saw(sender, "rtnetlink addresses", f"{mine.address} is on {mine.interface}"),
             case.saw(sender, "capture", f"{plural(asked, 'ARP request')} for {address} from {twin.address}, no reply"),
             *case.passage(),
         ),
@@ -92,8 +92,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
     spoke = {mac for seen in sender.sightings or () if seen.direction == "in" and seen.packet.src == address and (mac := _mac(seen))}
     entry = sender.neighbour(address, None)
     used = entry.mac.lower() if entry and entry.mac else None
-    confirmed = {used} if used and entry and entry.state == "REACHABLE" else set()  # by an answer within the last minute
-    met = sorted(mac for mac in (set(claims) | spoke | confirmed) - own if mac and (mac in spoke or mac == used))
+    met = sorted(mac for mac in (set(claims) | spoke) - own if mac and (mac in spoke or mac == used))
     if not own or not met or (_reached(case, owner) and case.fate.kind != "answered_elsewhere"):
         return None
     foreign = met[0]

@@ -64,12 +64,6 @@ def both_answer_for_the_address(fleet: Machines) -> None:
     fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
 
 
-@fault("ip_conflict/silent", "timeout", leg="syn", flow=ON_LAN, certainties=("likely",), **CONFLICT, **BRIEF)
-def another_machine_is_silent(fleet: Machines) -> None:
-    twice(fleet)
-    fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
-
-
 @fault("ip_conflict/answered", "connected", status="degraded", leg="syn", flow=ON_LAN, certainties=("likely",), **CONFLICT, **BRIEF)
 def another_machine_answers(fleet: Machines) -> None:
     twice(fleet)
