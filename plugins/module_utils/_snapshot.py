@@ -13,8 +13,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils import (
     _conntrack,
     _counters,
     _hooks,
+    _link_managers,
     _links,
-    _managers,
     _routes,
     _rules,
     _sockets,
@@ -130,7 +130,7 @@ def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_route
     for link in links:
         link["manager"] = None
     for link in [link for link in links if link["name"] != "lo"][:MOST_INTERFACES]:
-        link["manager"] = _managers.manager(link["name"], link["index"])
+        link["manager"] = _link_managers.manager(link["name"], link["index"])
     busy = [link["name"] for link in links if link["up"] and link["name"] != "lo"]
     snapshot.add_partial("sysctls", lambda: _sysctls.read(busy[:MOST_INTERFACES]))
     if len(links) > MOST_LINKS:
