@@ -31,7 +31,7 @@ def fleet() -> Any:
 
 def remediate(fleet: Fleet, *arguments: str, flows: tuple[Any, ...] = (FLOW,), check: bool = True, **options: Any) -> tuple[Any, str]:
     """Run the playbook; its report, and what it printed."""
-    extra = {"handshake_flows": list(flows), "remediate_report_dir": "report", "remediate_settle": 0, **QUICK, **PATIENT, **options}
+    extra = {"handshake_flows": list(flows), "diagnose_report_dir": "report", "remediate_settle": 0, **QUICK, **PATIENT, **options}
     done = fleet.playbook("threeway.handshake.remediate", "--extra-vars", json.dumps(extra), *arguments, check=check)
     return json.loads((fleet.directory / "report" / "report.json").read_text()), done.stdout
 
@@ -59,7 +59,7 @@ def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
     assert state(fleet) == before and last_steps(fleet) == []
     assert fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"
 
-    report, said = remediate(fleet, remediate_apply=True)
+    report, said = remediate(fleet, remediate_apply=True, diagnose_fail_on="broken")  # at the end, not before it is mended
     assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
     assert report["summary"]["ok"] == 1 and outcomes(report) == [("firewall_drop", "db1", "kept")]
     change = report["changes"][0]

@@ -88,13 +88,13 @@ def dump(fleet: SystemdFleet, host: str = HOST) -> list[str]:
     return fleet.run(host, ["sh", "-c", DUMP]).stdout.splitlines()
 
 
-def extra(report_dir: str = "report", flow: Mapping[str, Any] = FLOW, **options: Any) -> str:
+def extra(report_dir: str = "report", flow: Mapping[str, Any] | None = None, **options: Any) -> str:
     """The argument of the playbook with its variables."""
-    told = {"handshake_flows": [flow], "remediate_report_dir": report_dir, **OPTIONS, **PATIENT, **options}
+    told = {"handshake_flows": [flow or FLOW], "remediate_report_dir": report_dir, **OPTIONS, **PATIENT, **options}
     return f"--extra-vars={json.dumps(told)}"
 
 
-def remediate(fleet: SystemdFleet, *arguments: str, flow: Mapping[str, Any] = FLOW, **options: Any) -> tuple[Any, str]:
+def remediate(fleet: SystemdFleet, *arguments: str, flow: Mapping[str, Any] | None = None, **options: Any) -> tuple[Any, str]:
     """Run the playbook; its report, and what it printed."""
     done = fleet.playbook("threeway.handshake.remediate", "--become", extra(flow=flow, **options), *arguments, timeout=600)
     return json.loads((fleet.directory / "report" / "report.json").read_text()), done.stdout

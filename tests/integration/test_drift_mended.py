@@ -25,6 +25,8 @@ OPTIONS = {
     "remediate_settle": 0,
     "remediate_confirm_timeout": 180,  # a loaded machine is slow to diagnose
     "drift_report_dir": "drift",
+    "diagnose_report_dir": "elsewhere",
+    "remediate_report_dir": "elsewhere",  # neither counts
 }
 STATE = "sysctl net.ipv4.tcp_syncookies net.ipv4.ip_default_ttl; ip neigh show nud permanent; nft list ruleset; cat /etc/sysctl.d/*; true"
 
