@@ -152,11 +152,22 @@ class BaseChain:
 
 
 @dataclass(frozen=True)
+class TrafficControl:
+    interface: str
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Hooks:
     """Where the host could drop a packet; ``None``: that kind could not be read."""
 
     netfilter: tuple[BaseChain, ...] | None = None
     iptables_legacy: tuple[str, ...] | None = None
+    tc: tuple[TrafficControl, ...] | None = None
+
+    def filtered(self, interface: str) -> bool | None:
+        """Whether traffic control has filters there, which may rewrite packets ahead of the firewall; None where that is not known."""
+        return None if self.tc is None else any(each.filters for each in self.tc if each.interface == interface)
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
 def test_connections_that_nothing_brings_back_are_ended_under_the_guard(fleet: Fleet) -> None:
     stale.resets_are_dropped_on_the_way(fleet)
     before = state(fleet)
-    report, said = remediate(fleet, remediate_apply=True, diagnose_attempts=3)
+    report, said = remediate(fleet, remediate_apply=True, remediate_max_risk="disruptive", diagnose_attempts=3)
     assert outcomes(report) == [("stale_connection", "db1", "kept")], report["changes"]
     assert last_steps(fleet) == ["confirmed"] and state(fleet) == before and "changed=1" in said
     assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"

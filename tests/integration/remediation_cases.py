@@ -244,6 +244,7 @@ CASES = {
             "r1": "nft 'table inet t { chain f { type filter hook forward priority 0; tcp flags & rst == rst drop; }; }'",
         },
         {"r1": "nft flush ruleset"},
+        policy=DISRUPTIVE,
         load=forgotten,
         stays=False,
     ),

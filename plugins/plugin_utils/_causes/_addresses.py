@@ -92,7 +92,8 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
     spoke = {mac for seen in sender.sightings or () if seen.direction == "in" and seen.packet.src == address and (mac := _mac(seen))}
     entry = sender.neighbour(address, None)
     used = entry.mac.lower() if entry and entry.mac else None
-    met = sorted(mac for mac in (set(claims) | spoke) - own if mac and (mac in spoke or mac == used))
+    # Packets alone may come by a router, by another way than they are sent.
+    met = sorted(mac for mac in (set(claims) | spoke) - own if mac == used or (mac in claims and mac in spoke))
     if not own or not met or (_reached(case, owner) and case.fate.kind != "answered_elsewhere"):
         return None
     foreign = met[0]
@@ -101,7 +102,8 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         "proven" if both else "likely",
         "path",
         "path.return" if case.fate.leg == "syn_ack" else "path.forward",
-        f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}, to which {sender.name} sends",
+        f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}"
+        + (f", to which {sender.name} sends" if foreign == used else ""),
         (
             *(
                 case.saw(

@@ -25,16 +25,14 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
     for place in suspects(case):
         host, ruling = place.host, judged(case, place)
         failed = _insert_failed(host)
-        if place.leg != "syn" or place.direction == "in" or not failed or ruling is None or ruling.verdict != "accept":
+        if place.leg != "syn" or place.direction == "in" or failed <= 0 or ruling is None or ruling.verdict != "accept":
             continue
         rule = _translating(ruling)
-        lost = _vanished(case, place)
+        lost = _vanished(case, place, ruling)
         if rule is None or not lost:
             continue
-        table = host.snapshot.conntrack if host.snapshot else None
-        room = table is not None and table.count is not None and table.max is not None and table.count < table.max
         return Finding(
-            "proven" if room and failed >= lost and case.fate.kind != "silent" else "likely",
+            "proven" if failed == lost and case.fate.kind != "silent" else "likely",  # else other connections are among them
             host.name,
             place.segment,
             f"{host.name} has no port left for the connection: {rule.name} gives it a source that is taken already",
@@ -72,11 +70,15 @@ def _translating(ruling: Verdict) -> Rule | None:
     return rules[-1] if rules else None
 
 
-def _vanished(case: Case, place: Place) -> int:
-    """How many SYNs of the case ended inside the host: those that came in, or those that its own TCP handed down at least."""
+def _vanished(case: Case, place: Place, ruling: Verdict) -> int:
+    """How many SYNs ended inside the host: those that came in, of hops as well, or those that its own TCP handed down."""
+    arrivals = case.totals.arrivals.get(place.host.name)
+    if place.direction == "forward" and arrivals is not None:
+        came = arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0))
+        return sum(seen.packet.ttl > 1 for seen in came) - case.count("syn", place.host, "out")
     if place.direction == "forward":
         return case.count("syn", place.host, "in") - case.count("syn", place.host, "out")
-    return len(case.subject)
+    return len(case.subject) + (place.host.delta("TcpExt", "TCPRetransFail") or 0)
 
 
 def _neighbour_table_full(case: Case) -> Finding | None:
@@ -132,7 +134,7 @@ CAUSES = (
         ("client.firewall", "path.forward"),
         ("unsent", "lost_syn", "silent"),
         "The SYN ends inside a host whose rules, evaluated, let it through and translate its source, and insert_failed of its connection "
-        "tracking, whose table has room, rises by the SYNs.",
+        "tracking rises by exactly these SYNs.",
         "insert_failed does not rise.",
         _nat_ports_exhausted,
         explains=("path_drop", "firewall_drop"),

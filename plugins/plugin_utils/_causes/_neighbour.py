@@ -29,12 +29,13 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         if host is not sender and host.owns(next_hop) and on_link(sender, host, next_hop, entry.interface if entry else None)
     ]
     real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
-    if entry is None or not entry.mac or not real or entry.mac.lower() in real or any(case.hops()):
+    own = {link.mac.lower() for owner in owners for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
+    if entry is None or not entry.mac or not real or entry.mac.lower() in own or any(case.hops()):
         return None
     mac, owner = next(iter(real.items()))
     segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.fate.segment
     return Finding(
-        "proven",
+        "proven" if entry.state == "PERMANENT" else "likely",  # one that was learned is what somebody answered, as some networks do for all
         sender.name,
         segment or "path.forward",
         f"{sender.name} sends to {entry.mac} for {next_hop}, but {owner.name} has {mac} there",
@@ -75,7 +76,8 @@ CAUSES = (
         "A host sends to a wrong link address",
         ("client.neighbour", "server.egress", "path.forward", "path.return"),
         ("lost_syn", "lost_syn_ack"),
-        "The link address in the sender's neighbour table is not the one that the next hop, a managed host on the same network, has.",
+        "The link address that somebody pinned in the sender's neighbour table is not one that the next hop, a managed host on the same "
+        "network, has. One that was learned makes it likely.",
         "The link addresses agree.",
         _neighbour_wrong,
     ),

@@ -131,7 +131,8 @@ def _stale_translation(case: Case) -> Finding | None:
         rise = via.rulings.rise(rule)
         if went == wanted or (rise is not None and rise.by > 0):
             continue
-        unmoved = rise is not None and not rise.set_back
+        hooks = via.snapshot.hooks if via.snapshot else None
+        unmoved = rise is not None and not rise.set_back and hooks is not None and hooks.filtered(strays[0][0].interface) is False
         return Finding(
             "proven" if unmoved else "likely",
             via.name,

@@ -82,7 +82,7 @@ def _synack_retries_too_low(case: Case) -> Finding | None:
     if unanswered < schedule.gives_up - schedule.sent[-1]:
         return None
     return Finding(
-        "proven",
+        "proven" if longest >= schedule.gives_up else "likely",
         server.name,
         "server.backlog",
         f"{server.name} gives up after {schedule.gives_up:g} s (tcp_synack_retries={retries}), and the final ACK comes {longest:.2f} s "
@@ -148,7 +148,7 @@ CAUSES = (
         ("server.backlog",),
         ("reset_after", "ignored_ack"),
         "The final ACK reaches the server later after the SYN-ACK than tcp_synack_retries has it wait, and the server answers it with an "
-        "RST, as one that belongs to no connection.",
+        "RST, as one that belongs to no connection. Later than its last wait alone makes it likely.",
         "The ACK comes in time.",
         _synack_retries_too_low,
         explains=("application_closes",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import PARTS, State
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
 
 Record = Mapping[str, Any]
 
@@ -135,10 +136,11 @@ _SAYING_NOTHING: Mapping[str, Callable[[Record], bool]] = {
 
 def _about(was: str | None, now: str | None) -> bool:
     """Whether these are the same but for a tenth, number by number."""
-    pairs = [(was or "").split(), (now or "").split()]
-    if len(pairs[0]) != len(pairs[1]) or not all(number.isdigit() for numbers in pairs for number in numbers):
+    first, second = ([whole(word) for word in (each or "").split()] for each in (was, now))
+    if len(first) != len(second):
         return False
-    return all(abs(int(one) - int(other)) * 10 <= int(one) for one, other in zip(*pairs, strict=True))
+    pairs = zip(first, second, strict=True)
+    return all(one is not None and other is not None and abs(one - other) * 10 <= one for one, other in pairs)
 
 
 def _known_to_both(was: Record, now: Record) -> tuple[Record, Record]:

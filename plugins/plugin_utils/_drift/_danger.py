@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._sysctls import
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import PACKETS, STOPPED, State
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
 
 Dangers = Iterator[tuple[Part, str]]
 
@@ -167,7 +168,8 @@ def _by_sysctl(name: str, was: Any, is_: Any, mine: list[Part], verb: str) -> Da
 
 
 def _is_more(was: Any, is_: Any) -> bool:
-    return str(was).isdigit() and str(is_).isdigit() and int(is_) >= int(was)
+    before, now = whole(str(was)), whole(str(is_))
+    return before is not None and now is not None and 0 <= before <= now
 
 
 def _reboot(difference: Difference, mine: list[Part], kept: State, now: State) -> Dangers:

@@ -23,11 +23,12 @@ def or_restarted(otherwise: Fix, client: Host, missing: str, interface: str | No
     return mending(
         "network",
         client.name,
-        f"{otherwise.summary}; as a last resort, if its configuration has what is missing, restart {unit} on {client.name} ({command})",
+        f"{otherwise.summary}; as a last resort, if its configuration has what is missing, restart {unit} on {client.name} ({command}): "
+        "addresses that its configuration does not have are lost, and not brought back",
         [Step("ansible.builtin.systemd_service", {"name": unit, "state": "restarted"}, command)],
         Saves(units=(unit,), routes=True),
         why=f"{missing}, which is for {unit} to set up",
-        undo=[command],
+        undo=(),
         check=f"{shell('systemctl', 'is-active', unit)} says active, and ip address and ip route show what was missing",
         risk="disruptive",
     )

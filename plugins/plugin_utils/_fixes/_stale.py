@@ -37,7 +37,7 @@ def ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
         why=f"{server.name} takes {case.client.name}'s SYNs for packets of these connections",
         undo=(),
         check=f"ss -tn src :{case.server_port} on {server.name} shows none of them",
-        risk="low" if alone else "disruptive",
+        risk="low" if alone and set(stale) == set(met) else "disruptive",  # who else has the client's address is not known for sure
     )
 
 
@@ -49,7 +49,12 @@ def _alone(case: Case) -> bool:
 
 
 def _half_open(case: Case, server: Host) -> list[Ends]:
-    """What the server held with the client's address before and after, and the client at neither time; nothing where that is not known."""
+    """What the server held with the client's address before and after, and the client at neither time; nothing where that is not known.
+
+    Where something on the way translates, the client knows its living connections by other ends.
+    """
+    if not case.surely_untranslated:
+        return []
     client = case.client
     snapshots = (server.before, server.after, client.before, client.after)
     if any(absence.what == "sockets" for host in (server, client) for absence in host.absent):
@@ -58,7 +63,7 @@ def _half_open(case: Case, server: Host) -> list[Ends]:
         return []
     before, after, *of_client = (_present(snapshot) for snapshot in snapshots)
     alive = {(remote, remote_port, local, local_port) for held in of_client for local, local_port, remote, remote_port in held}
-    candidates = [ends for ends in before if ends[1] == case.server_port and ends[2] == case.client_address]
+    candidates = [ends for ends in before if ends[:3] == (case.address, case.port, case.client_address)]
     return [ends for ends in candidates if ends in after and ends not in alive]
 
 

@@ -89,4 +89,4 @@ def escalation(mending: Mending, not_held: Mapping[tuple[str, str, str], int]) -
     times = max((not_held.get((flow, mending.code, mending.host), 0) for flow in mending.flows), default=0)
     if times < ESCALATED_AFTER:
         return None
-    return f"it was made {times} times and did not hold: find out what undoes it"
+    return f"it was made {times} times before, and is wanted again: find out what undoes it"

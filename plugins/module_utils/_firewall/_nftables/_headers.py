@@ -22,6 +22,16 @@ NFT_EXTHDR_F_PRESENT = 1
 OP_IPV6, OP_TCPOPT, OP_IPV4, OP_SCTP, OP_DCCP = range(5)
 _LONGEST = 64  # bytes, all registers
 _FIXED = (14, 40, 20)  # bytes of the headers that are always there, IP's with TCP's
+# What makes a packet the kind that it is, bits by the part of the packet and the family: Ethertype; version, lengths, fragment, protocol;
+# data offset.
+_KIND = {
+    (LINK, 4): {12: 0xFF, 13: 0xFF},
+    (LINK, 6): {12: 0xFF, 13: 0xFF},
+    (NETWORK, 4): {0: 0xFF, 2: 0xFF, 3: 0xFF, 6: 0x3F, 7: 0xFF, 9: 0xFF},
+    (NETWORK, 6): {0: 0xF0, 4: 0xFF, 5: 0xFF, 6: 0xFF},
+    (TRANSPORT, 4): {12: 0xF0},
+    (TRANSPORT, 6): {12: 0xF0},
+}
 
 
 class Payload(Expression):
@@ -62,14 +72,20 @@ class PayloadSet(Expression):
         header = (at.packet.link, at.packet.network, at.packet.transport, None)[self.base]
         if header is None or self.offset + self.length > len(header.bytes):
             raise UnsupportedError(f"a rule writes {self.length} bytes behind the packet's headers")
-        fresh = at.registers.get(self.source, self.length)
+        fresh, kind = at.registers.get(self.source, self.length), self._kind(header, at.packet)
         if isinstance(fresh, bytes):
             header.put(self.offset, fresh)
         else:
             header.forget(self.offset, self.length)
             header.put(self.offset, fresh.value, fresh.known)
+        if self._kind(header, at.packet) != kind:
+            raise UnsupportedError("a rule rewrites the packet's headers so that it is of another kind, or none that anybody takes")
         at.changed(at.rule.part_at(at.position) if at.rule else "payload set")
         return None
+
+    def _kind(self, header: Header, packet: Packet) -> list[tuple[int, int]]:
+        bits = _KIND[self.base, packet.family].items()
+        return [(header.bytes[place] & header.known[place] & mask, header.known[place] & mask) for place, mask in bits]
 
 
 class ExtensionHeader(Expression):

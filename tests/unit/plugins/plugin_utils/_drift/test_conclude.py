@@ -180,6 +180,7 @@ def test_a_change_is_found_named_and_classified(host: str, part: str, told: Any,
         ({"net.ipv4.tcp_syncookies": "0"}, {"net.ipv4.tcp_syncookies": "1"}, None),
         ({"net.ipv4.conf.eth0.arp_ignore": "1"}, {"net.ipv4.conf.eth0.arp_ignore": "0"}, "arp_ignore is 0 instead of 1"),
         ({"net.ipv4.tcp_mem": "88707 118278 177414"}, {"net.ipv4.tcp_mem": "88695 118262 177390"}, "nothing"),  # behind a reboot
+        ({"fs.file-max": "9223372036854775807"}, {"fs.file-max": "\u00b2"}, "fs.file-max is \u00b2"),  # a digit, but no number
     ],
 )
 def test_sysctls_that_let_more_through_are_no_danger(was: dict[str, str], now: dict[str, str], how: str | None) -> None:

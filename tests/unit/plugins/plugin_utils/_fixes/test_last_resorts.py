@@ -45,7 +45,30 @@ def ports(fix: dict[str, Any]) -> Iterator[int]:
 def test_all_that_the_client_has_forgotten_is_ended() -> None:
     fix = first_cause("stale_connection", as_it_is)["fix"]
     assert sorted(ports(fix)) == list(range(40000, 40010))
-    assert (fix["kind"], fix["risk"], fix["host"]) == ("connection", "low", "db1")
+    assert (fix["kind"], fix["risk"], fix["host"]) == ("connection", "disruptive", "db1")  # most of them were not met
+
+
+def test_to_end_what_was_met_and_nothing_else_is_no_risk() -> None:
+    met = set(first_cause("stale_connection", as_it_is)["detail"]["ports"])
+
+    def nothing_else(host: str, _part: str, snapshot: dict[str, Any]) -> None:
+        if host == "db1":
+            snapshot["sockets"] = [entry for entry in snapshot["sockets"] if entry["remote_port"] in met]
+
+    fix = first_cause("stale_connection", nothing_else)["fix"]
+    assert set(ports(fix)) == met and fix["risk"] == "low"
+
+
+def test_connections_by_another_address_are_not_ended() -> None:
+    """Something on the way may lead them there, and the client has them, with other ends."""
+    met = set(first_cause("stale_connection", as_it_is)["detail"]["ports"])
+
+    def elsewhere(host: str, _part: str, snapshot: dict[str, Any]) -> None:
+        if host == "db1":
+            for entry in snapshot["sockets"]:
+                entry["local"] = entry["local"] if entry["remote_port"] in met else "10.0.2.99"
+
+    assert set(ports(first_cause("stale_connection", elsewhere)["fix"])) == met
 
 
 def test_what_the_client_still_has_is_not_ended() -> None:
