@@ -183,7 +183,7 @@ def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
         fleet.nft("db1", f"table inet filter\nflush table inet filter\ntable inet filter\ndelete table inet filter\n{CLOSED}")
         report, said = remediate(fleet, **history)
         assert [outcome for _code, _host, outcome in outcomes(report)] == [wanted], report["changes"]
-    assert "it was made 2 times and did not hold" in said
+    assert "it was made 2 times before" in said
     assert fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"
 
 

@@ -168,7 +168,7 @@ def tables(name: str, guilty: Sequence[str], harmless: Sequence[str], flow: Flow
         def make(fleet: Machines, tool: str = tool) -> None:
             load(fleet, place["host"], tool, guilty)
 
-        @twin(f"firewall_drop/{tool}/{name}", **how)
+        @twin(f"firewall_drop/{tool}/{name}", flow=flow, slow=True)
         def make_twin(fleet: Machines, tool: str = tool) -> None:
             load(fleet, place["host"], tool, harmless)
 
