@@ -73,6 +73,10 @@ class Neighbour:
     mac: str | None
     state: str
 
+    @property
+    def unresolved(self) -> bool:
+        return self.state in ("FAILED", "INCOMPLETE")
+
 
 @dataclass(frozen=True)
 class Process:

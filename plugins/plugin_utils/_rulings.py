@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import l
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 
 VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
+SOURCE_NAT = ("snat", "masquerade", "netmap")
+DESTINATION_NAT = ("dnat", "redirect", "netmap")
 When = Literal["before", "after"]
 Identity = tuple[object, ...]
 Crossing = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
@@ -135,6 +138,12 @@ class Verdict:
     @property
     def stops(self) -> bool:
         return self.verdict in ("drop", "reject")
+
+    def last_to(self, *effects: str) -> Rule | None:
+        """The last rule on the way with one of these effects, such as ``SOURCE_NAT``."""
+        wanted = re.compile(rf"\b({'|'.join(effects)})\b", re.IGNORECASE)
+        rules = [step.rule for step in self.path if step.rule and step.matched and wanted.search(step.effect or "")]
+        return rules[-1] if rules else None
 
     @property
     def left_by(self) -> Rule | None:

@@ -15,8 +15,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._routin
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 
-_UNRESOLVED = ("FAILED", "INCOMPLETE")
-
 
 def _martian_source(case: Case) -> Finding | None:
     """Linux refuses what comes in on a wire from one of its own IPv4 addresses (fib_validate_source())."""
@@ -153,9 +151,7 @@ def _host_down(case: Case) -> Finding | None:
     server, answer = case.server, answer_of(case)
     if server is None or not server.unreachable or server.snapshot is not None:
         return None
-    asked = [
-        (host, entry) for host in (case.client, *case.vias) if (entry := host.neighbour(case.address, None)) and entry.state in _UNRESOLVED
-    ]
+    asked = [(host, entry) for host in (case.client, *case.vias) if (entry := host.neighbour(case.address, None)) and entry.unresolved]
     refused = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
     if not asked and not refused:
         return None

@@ -17,7 +17,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
 
 _LOCAL = ("refused_locally",)
-_UNRESOLVED = ("FAILED", "INCOMPLETE")
 
 
 def _errno_evidence(case: Case, observation: str = "") -> Evidence:
@@ -221,7 +220,7 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
     gateway, interface = case.gateway
     entry = case.client.neighbour(gateway, interface)
     asked = case.client.unanswered_requests(gateway)
-    failed = entry is not None and entry.state in _UNRESOLVED
+    failed = entry is not None and entry.unresolved
     if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
         return None
     if failed and not asked and case.client.answers_for(gateway):

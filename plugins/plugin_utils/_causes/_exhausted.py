@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Leg, plural
@@ -15,9 +14,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import larger_table
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
-
-_SOURCES = re.compile(r"\b(snat|masquerade|netmap)\b", re.IGNORECASE)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import SOURCE_NAT, Verdict
 
 
 def _nat_ports_exhausted(case: Case) -> Finding | None:
@@ -27,7 +24,7 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
         failed = _insert_failed(host)
         if place.leg != "syn" or place.direction == "in" or failed <= 0 or ruling is None or ruling.verdict != "accept":
             continue
-        rule = _translating(ruling)
+        rule = ruling.last_to(*SOURCE_NAT)  # that gives the SYN another source
         lost = _vanished(case, place, ruling)
         if rule is None or not lost:
             continue
@@ -62,12 +59,6 @@ def _insert_failed(host: Host) -> int:
         return 0
     before, after = ((table or {}).get("insert_failed", 0) for table in tables)
     return after - before
-
-
-def _translating(ruling: Verdict) -> Rule | None:
-    """The rule that gives the SYN another source."""
-    rules = [step.rule for step in ruling.path if step.rule and step.matched and _SOURCES.search(step.effect or "")]
-    return rules[-1] if rules else None
 
 
 def _vanished(case: Case, place: Place, ruling: Verdict) -> int:

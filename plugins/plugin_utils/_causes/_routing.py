@@ -180,7 +180,7 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
     next_hop = (route.gateway if route else None) or client
     entry = server.neighbour(next_hop, route.interface if route else None)
     accepted, asked = case.accepted_by_server(), server.unanswered_requests(next_hop)
-    known = entry is not None and entry.state in ("FAILED", "INCOMPLETE")
+    known = entry is not None and entry.unresolved
     if not known and (route is not None or not asked):
         return None  # of an address that a translation made of the client's, only the requests tell
     return Finding(

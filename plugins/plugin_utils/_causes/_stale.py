@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Socket
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stale import ended, retranslated
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import DESTINATION_NAT
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
-_TRANSLATES = re.compile(r"\b(dnat|redirect|netmap)\b", re.IGNORECASE)
 _MODULUS = 1 << 32
 # RFC 9293, 3.3.2: states that answer a SYN with a bare ACK (RFC 5961, 4.2), SYN-RECEIVED where it has another sequence number.
 _OPEN = ("ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "SYN_RECV")
@@ -123,7 +120,7 @@ def _stale_translation(case: Case) -> Finding | None:
     for via in case.vias:
         strays = [stray for attempt in case.subject if (stray := _passage(via, attempt))]
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        rule = _translating(ruling) if ruling else None
+        rule = ruling.last_to(*DESTINATION_NAT) if ruling and ruling.verdict == "accept" else None
         went = _end(strays[0][1]) if strays else None
         if ruling is None or rule is None or ruling.rewritten is None or went is None:
             continue
@@ -160,12 +157,6 @@ def _passage(via: Host, attempt: Attempt) -> tuple[Sighting, Sighting] | None:
         if came and went:
             return came, went
     return None
-
-
-def _translating(ruling: Verdict) -> Rule | None:
-    """The rule that, evaluated, gives a new connection another destination, where the packet passes."""
-    rules = [step.rule for step in ruling.path if step.rule and step.matched and _TRANSLATES.search(step.effect or "")]
-    return rules[-1] if rules and ruling.verdict == "accept" else None
 
 
 def _end(seen: Sighting) -> tuple[str, int] | None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
@@ -14,10 +12,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rewritten, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
 
-_TRANSLATES = re.compile(r"\b(dnat|redirect|netmap|tproxy)\b", re.IGNORECASE)
-_SOURCES = re.compile(r"\b(snat|masquerade|netmap)\b", re.IGNORECASE)
 _ANYWHERE = ("127.0.0.1", "::1")
 
 
@@ -69,8 +65,7 @@ def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewri
     """Where a packet for that end is sent instead, and the rule that does it, where it is one rule."""
     if ruling is None or ruling.rewritten is None or (ruling.rewritten.destination, ruling.rewritten.port) == (address, port):
         return None, None
-    rules = [step.rule for step in ruling.path if step.rule and step.matched and _TRANSLATES.search(step.effect or "")]
-    return ruling.rewritten, rules[-1] if rules else None
+    return ruling.rewritten, ruling.last_to(*DESTINATION_NAT, "tproxy")
 
 
 def _connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:
@@ -249,8 +244,7 @@ def _nat_wrong_source(case: Case) -> Finding | None:
             continue
         if case.count("syn_ack", host, "in") or (case.syn_at_server and case.syn_at_server.src != source):
             continue
-        rules = [step.rule for step in ruling.path if step.rule and step.matched and _SOURCES.search(step.effect or "")]
-        rule = rules[-1] if rules else None
+        rule = ruling.last_to(*SOURCE_NAT)
         connections = _connections(host, rule, _distinct(case, host, ruling)) if host is not case.client else None
         asked = server.unanswered_requests(source)
         return Finding(
