@@ -120,15 +120,16 @@ class ActionModule(ActionBase):
             raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")
         return {part: returned[part] for part in PARTS[phase]}
 
-    def _parse_returned_data(self, res: dict[str, Any], profile: str) -> dict[str, Any]:
+    def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
         """As upstream, which shows what surrounds the JSON to the user as a warning: without what controls a terminal.
 
         The JSON itself is plain ASCII. Without pipelining SSH gives it a terminal, which ends lines with CR LF.
+        ansible-core passes a serialization profile since 2.19.
         """
         output = res.get("stdout", "").replace("\r\n", "\n")
         if len(output) > MAX_ANSWER:
             raise _Failure("malformed", f"the host said {len(output)} characters, and {MAX_ANSWER} are the limit")
-        parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": _UNPRINTABLE.sub("?", output)}, profile)
+        parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": _UNPRINTABLE.sub("?", output)}, *profile)
         return parsed
 
 

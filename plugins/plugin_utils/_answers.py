@@ -77,8 +77,8 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
             if not each["isns"]:
                 ports.add(each["port"])
             for local in each["local"]:
-                ends = (local, next(iter(each["local_ports"]), None)), (each["address"], each["port"])
-                (connected if each["connected"] else failed)[dials[each["dial"]], *ends] = None
+                packet = (dials[each["dial"]], (local, next(iter(each["local_ports"]), None)), (each["address"], each["port"]))
+                (connected if each["connected"] else failed)[packet] = None
                 pairs += (
                     [(each["address"], local), (None, each["address"])]
                     if dials[each["dial"]] == "server"

@@ -135,7 +135,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"schedule_name": "a b", "schedule_nice": 20}, 'schedule_name is "a b": use at most 40 of the characters'),
     ({"schedule_calendar": "whenever"}, 'schedule_calendar is "whenever", which systemd does not understand ('),
     ({"schedule_timeout": "3 hands"}, 'schedule_timeout is "3 hands", which systemd does not understand ('),
-    ({"schedule_ansible_playbook": "/opt/none"}, "There is no program /opt/none on ctl1: install ansible-core 2.19 or later there"),
+    ({"schedule_ansible_playbook": "/opt/none"}, "There is no program /opt/none on ctl1: install ansible-core 2.16 or later there"),
     ({"schedule_directory": "/srv"}, "/srv on ctl1 belongs to root, and this schedule runs as handshake:"),
     (
         {"schedule_environment": {"ANSIBLE_COLLECTIONS_PATH": "/srv"}},

@@ -39,7 +39,7 @@ class LiveFacts:
         return next((self.link(name) for name, number in self._indices.items() if number == index), None)
 
     def links(self) -> list[Link]:
-        return [link for name in self._links if (link := self.link(name))]
+        return [link for link in map(self.link, self._links) if link]
 
     def addresses(self, link: str | None = None) -> list[tuple[bytes, int]]:
         """(packed, prefix length) of every address, or those of one interface."""

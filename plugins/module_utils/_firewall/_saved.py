@@ -152,7 +152,7 @@ def _named(text: str) -> list[str]:
 
 def _links(text: str, facts: SavedFacts) -> list[Link]:
     """The links that must exist for the ruleset to be loaded."""
-    return [link for name in _named(text) if (link := facts.link(name))]
+    return [link for link in map(facts.link, _named(text)) if link]
 
 
 def _ends(questions: t.Sequence[Question], facts: LiveFacts) -> set[bytes]:

@@ -117,7 +117,8 @@ def _log_ahead(connection: Any, _record: object) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            busy = str(error) == "database is locked"  # Python 3.10 does not give SQLITE_BUSY as a number
+            if not busy or time.monotonic() > give_up:
                 raise
             time.sleep(0.02)
 

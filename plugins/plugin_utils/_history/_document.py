@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._ask import Change, History, Named
@@ -69,7 +69,7 @@ def change_document(change: Change) -> dict[str, Any]:
 
 def iso(moment: int | None) -> str | None:
     """Seconds since 1970 as report.json writes times."""
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ago(text: str, now: float, option: str) -> float:

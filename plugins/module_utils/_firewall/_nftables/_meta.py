@@ -115,6 +115,18 @@ def _name(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")[:IFNAMSIZ].ljust(IFNAMSIZ, b"\0")
 
 
+def _index(link: Link | None) -> bytes:
+    return host(link.index if link else 0)
+
+
+def _link_name(link: Link | None) -> bytes:
+    return _name(link.name if link else "")
+
+
+def _type(link: Link | None) -> bytes | None:
+    return host(link.type, 2) if link else None
+
+
 def _bridge_name(link: Link | None) -> bytes:
     return _name(link.master if link and link.master else "")
 
@@ -157,12 +169,12 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     PROTOCOL: _protocol,
     PRIORITY: _priority,
     MARK: _mark,
-    IIF: lambda at: host(at.iif.index if at.iif else 0) if at.iif_told else unknown(4, _NO_IIF),
-    OIF: lambda at: host(at.oif.index if at.oif else 0) if at.oif_told else unknown(4, _NO_OIF),
-    IIFNAME: lambda at: _name(at.iif.name if at.iif else "") if at.iif_told else unknown(IFNAMSIZ, _NO_IIF),
-    OIFNAME: lambda at: _name(at.oif.name if at.oif else "") if at.oif_told else unknown(IFNAMSIZ, _NO_OIF),
-    IIFTYPE: lambda at: host(device.type, 2) if (device := _device(at)) else None,
-    OIFTYPE: lambda at: host(at.oif.type, 2) if at.oif else None,
+    IIF: lambda at: _index(at.iif) if at.iif_told else unknown(4, _NO_IIF),
+    OIF: lambda at: _index(at.oif) if at.oif_told else unknown(4, _NO_OIF),
+    IIFNAME: lambda at: _link_name(at.iif) if at.iif_told else unknown(IFNAMSIZ, _NO_IIF),
+    OIFNAME: lambda at: _link_name(at.oif) if at.oif_told else unknown(IFNAMSIZ, _NO_OIF),
+    IIFTYPE: lambda at: _type(_device(at)),
+    OIFTYPE: lambda at: _type(at.oif),
     IIFGROUP: lambda at: host(at.iif.group) if at.iif else None,
     OIFGROUP: lambda at: host(at.oif.group) if at.oif else None,
     IIFKIND: lambda at: _name(at.iif.kind) if at.iif and at.iif.kind else None,
@@ -185,8 +197,8 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     TIME_NS: lambda at: int(at.evaluation.facts.now * 1e9).to_bytes(8, sys.byteorder),
     TIME_DAY: lambda at: host((int(at.evaluation.facts.now) // _DAY + 4) % 7, 1),
     TIME_HOUR: lambda at: host(int(at.evaluation.facts.now) % _DAY),
-    SDIF: lambda at: host(slave.index if (slave := _slave(at)) else 0),
-    SDIFNAME: lambda at: _name(slave.name if (slave := _slave(at)) else ""),
+    SDIF: lambda at: _index(_slave(at)),
+    SDIFNAME: lambda at: _link_name(_slave(at)),
 }
 
 

@@ -127,7 +127,7 @@ def _u32_test(tokens: list[str]) -> _Test:
         return tokens.pop(0)
 
     test = _Test(_condition.number(take()), [], [])
-    while (step := take()) != "=":
+    for step in iter(take, "="):
         if step not in ("&", "<<", ">>", "@"):
             raise DecodeError(f"{step!r} is no operation of --u32")
         test.steps.append((step, _condition.number(take())))

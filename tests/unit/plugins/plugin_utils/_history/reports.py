@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _record
@@ -16,7 +16,7 @@ EPOCH = 1_790_000_000
 
 def iso(number: float) -> str:
     """When a run finished."""
-    return datetime.fromtimestamp(EPOCH + 60 * number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(EPOCH + 60 * number, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def flow(status: str, cause: tuple[str, str] | None = None, name: str = "web-to-db", client: str = "web1") -> dict[str, Any]:
