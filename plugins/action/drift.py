@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _files, _show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
@@ -45,12 +45,10 @@ _SHARED = 0o644
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(HandshakeAction):
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": ["prepare", "write", "compare"], "required": True},
@@ -71,7 +69,7 @@ class ActionModule(ActionBase):
             expectations = _expect.read(arguments["expect"])
             plan, started = files.plan()
             names = sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
-            wanted = self._by_host(expectations, names, (task_vars or {})["groups"])
+            wanted = self._by_host(expectations, names, task_vars["groups"])
             result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
         except DriftError as error:
             result.update(failed=True, msg=str(error))

@@ -9,10 +9,10 @@ import shutil
 import time
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -25,12 +25,10 @@ _WIDTH = 160
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(HandshakeAction):
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "history": {"type": "str", "required": True, "no_log": True},

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -20,12 +19,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_fi
 Json = dict[str, Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(HandshakeAction):
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": ["verdict", "outcome"], "required": True},

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, without_controls
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
@@ -33,11 +33,8 @@ class _Unreachable(Exception):
     """The host did not answer."""
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+class ActionModule(HandshakeAction):
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": list(PHASES), "required": True},
@@ -45,7 +42,7 @@ class ActionModule(ActionBase):
                 "run": {"type": "str", "required": True},
             }
         )
-        arguments, task_vars = plain(arguments), task_vars or {}
+        arguments = plain(arguments)
         files, host = RemediationFiles(arguments["report_dir"]), str(task_vars["inventory_hostname"])
         try:
             state = files.state(arguments["run"])
@@ -74,12 +71,16 @@ class ActionModule(ActionBase):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
+        parse = handler._parse_returned_data
+        handler._parse_returned_data = lambda res, *profile: parse(without_controls(res), *profile)
         try:
             returned: Json = plain(handler.run(task_vars=task_vars))
         except AnsibleConnectionFailure as error:
             raise _Unreachable(clean(error.message)) from error
         except AnsibleError as error:
             return {"failed": True, "msg": clean(error.message)}
+        except Exception as error:  # whatever an action plugin makes of a host's answer concerns this host only
+            return {"failed": True, "msg": clean(f"{name} cannot be run: {type(error).__name__}: {error}")}
         if returned.get("unreachable"):
             raise _Unreachable(clean(returned.get("msg")))
         return returned

@@ -8,10 +8,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
@@ -30,12 +30,10 @@ display = Display()
 Json = dict[str, Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(HandshakeAction):
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
@@ -57,7 +55,7 @@ class ActionModule(ActionBase):
         files = RemediationFiles(arguments["report_dir"])
         try:
             beginning = arguments["phase"] == "begin"
-            answer = self._begin(files, arguments, task_vars or {}) if beginning else self._next(files, arguments["run"])
+            answer = self._begin(files, arguments, task_vars) if beginning else self._next(files, arguments["run"])
         except PolicyError as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
 
 
-class ActionModule(ActionBase):
+class ActionModule(HandshakeAction):
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(argument_spec={"report_dir": {"type": "str", "required": True}})
         files = EvidenceFiles(str(arguments["report_dir"]))
         try:

@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import MAX_ANSWER, EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -28,7 +28,6 @@ PARTS = {
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become")  # kinds of failure that another attempt in the same run would only repeat
 
-_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _BECOME = re.compile(r"sudo|doas|\bsu: |pkexec|become|privilege|[Pp]assword (is )?required|[Ii]ncorrect password")
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
 
@@ -41,18 +40,14 @@ class _Failure(Exception):
         self.kind = kind
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+class ActionModule(HandshakeAction):
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": list(PARTS), "required": True},
                 "report_dir": {"type": "str", "required": True},
             }
         )
-        task_vars = task_vars or {}
         phase, host = str(arguments["phase"]), str(task_vars["inventory_hostname"])
         files = EvidenceFiles(str(arguments["report_dir"]))
         try:
@@ -121,19 +116,12 @@ class ActionModule(ActionBase):
         return {part: returned[part] for part in PARTS[phase]}
 
     def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
-        """As upstream, which shows what surrounds the JSON to the user as a warning: without what controls a terminal.
-
-        The JSON itself is plain ASCII. Without pipelining SSH gives it a terminal, which ends lines with CR LF.
-        ansible-core passes a serialization profile since 2.19.
-        """
-        output = res.get("stdout", "").replace("\r\n", "\n")
-        if len(output) > MAX_ANSWER:
-            raise _Failure("malformed", f"the host said {len(output)} characters, and {MAX_ANSWER} are the limit")
-        parsed: dict[str, Any] = super()._parse_returned_data({**res, "stdout": _UNPRINTABLE.sub("?", output)}, *profile)
-        return parsed
+        if len(res.get("stdout", "")) > MAX_ANSWER:
+            raise _Failure("malformed", f"the host said {len(res['stdout'])} characters, and {MAX_ANSWER} are the limit")
+        return super()._parse_returned_data(res, *profile)
 
 
-def _is_about_become(action: ActionBase, message: str) -> bool:
+def _is_about_become(action: HandshakeAction, message: str) -> bool:
     return bool(action._connection.become and _BECOME.search(message))
 
 

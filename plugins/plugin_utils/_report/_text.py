@@ -37,6 +37,13 @@ def clean(value: object, limit: int = SENTENCE) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def printable(text: str) -> str:
+    """Text of any length and of several lines: everything invisible but the ends of lines and tabs becomes its escape."""
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(char if char in "\n\t" else _visible(char) for char in text)
+
+
 def _visible(char: str) -> str:
     if char.isspace():
         return " "

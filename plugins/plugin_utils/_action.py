@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What all actions have in common: no control character that a host sent reaches the terminal, and a fault of ours is a sentence."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
+
+_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
+
+
+class HandshakeAction(ActionBase):
+    """The base of every action plugin of the collection, which implements `answer`."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result of `answer`, in printable characters: Ansible shows results, warnings and differences as they are."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        try:
+            result = self.answer(result, task_vars)
+        except AnsibleConnectionFailure as error:
+            result = {**result, "unreachable": True, "msg": error.message}
+        except AnsibleError:
+            raise
+        except Exception as error:
+            self._display.vvv(printable(traceback.format_exc()))
+            result = {**result, "failed": True, "msg": f"The task ended unexpectedly; {fault(error)}"}
+        names = frozenset(str(name) for name in (task_vars.get("groups") or {}).get("all", ()))
+        cleaned: dict[str, Any] = _cleaned(result, names)
+        return cleaned
+
+    @abstractmethod
+    def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Do the task; ``result`` is what Ansible has put into every result."""
+
+    def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
+        """ansible-core passes a serialization profile since 2.19."""
+        parsed: dict[str, Any] = super()._parse_returned_data(without_controls(res), *profile)
+        return parsed
+
+
+def without_controls(res: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module printed, for `_parse_returned_data`, which shows whatever surrounds the JSON to the user as a warning.
+
+    The JSON itself is plain ASCII. Without pipelining SSH gives it a terminal, which ends lines with CR LF.
+    """
+    return {**res, "stdout": _UNPRINTABLE.sub("?", res.get("stdout", "").replace("\r\n", "\n"))}
+
+
+def _cleaned(value: Any, names: frozenset[str]) -> Any:
+    """The same value in printable characters; names of the inventory are the user's own, and tasks compare them."""
+    if isinstance(value, str):
+        return value if value in names else printable(value)
+    if isinstance(value, Mapping):
+        return {_cleaned(key, names): _cleaned(each, names) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(each, names) for each in value]
+    return value

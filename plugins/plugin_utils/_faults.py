@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""An exception that nobody foresaw, as a sentence for the user."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import PurePath
+
+_OURS = "/handshake/plugins/"
+
+
+def fault(error: Exception) -> str:
+    """The kind of the exception and the line of the collection that raised it; its text may hold what a host sent, and is left out."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _OURS in PurePath(frame.filename).as_posix()]
+    at = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"this is a fault of the collection, please report it: {type(error).__name__}{at}"
