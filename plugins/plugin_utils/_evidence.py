@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._packet import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build, whole
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rulings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Rulings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import read as read_rulings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import Tracing
 
@@ -373,6 +373,12 @@ class Host:
             return None
         legacy = any(table.endswith(":nat") for table in known.iptables_legacy or ())
         return legacy or any(chain.type == "nat" and chain.hook in hooks and chain.rules != 0 for chain in known.netfilter)
+
+    def rules_changed(self, rule: Rule) -> bool | None:
+        """Whether the firewall's rules were changed between the snapshots, as far as that concerns a rule; None: it cannot be told."""
+        hooks = self.snapshot.hooks if self.snapshot else None
+        legacy = hooks is None or hooks.iptables_legacy is None or bool(hooks.iptables_legacy)
+        return self.rulings.changed(rule, legacy)
 
     def link(self, name: str | None) -> Link | None:
         for entry in (self.snapshot.links if self.snapshot else None) or ():

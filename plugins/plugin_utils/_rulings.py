@@ -224,6 +224,31 @@ class Rulings:
         self.snapshots[when].append(firewall)
 
     @functools.cached_property
+    def generations(self) -> list[int] | None:
+        """The generations of nf_tables that the snapshots told, each once; None where one of them did not tell."""
+        told = [firewall.generation for firewalls in self.snapshots.values() for firewall in firewalls]
+        return None if None in told else sorted({generation for generation in told if generation is not None})
+
+    def changed(self, rule: Rule, legacy: bool) -> bool | None:
+        """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: it cannot be told.
+
+        Of nf_tables the kernel's generation tells. Of legacy iptables (`legacy`: the host has, or may have, such tables), which has none,
+        only the rules that both snapshots tell of: another text at the same place is a change.
+        """
+        of_nft = rule.handle is not None or (rule.is_policy and not legacy)
+        if of_nft:
+            return None if self.generations is None else len(self.generations) > 1
+        was, now = (self._places(when) for when in ("before", "after"))
+        if any(was[place] != text for place, text in now.items() if place in was):
+            return True
+        return False if (rule.family, rule.table, rule.chain, rule.number) in was else None
+
+    def _places(self, when: When) -> dict[Identity, str]:
+        """The text of each rule without a handle, by its place."""
+        rules = [rule for firewall in self.snapshots[when] for verdict in firewall.verdicts for rule in verdict.rules()]
+        return {(rule.family, rule.table, rule.chain, rule.number): rule.text for rule in rules if rule.handle is None}
+
+    @functools.cached_property
     def stops_any(self) -> bool:
         """Whether any packet that was asked about is stopped."""
         return any(verdict.stops for told in self.snapshots.values() for firewall in told for verdict in firewall.verdicts)

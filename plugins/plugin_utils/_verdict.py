@@ -24,6 +24,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._story import timeline
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Packets
+from ansible_collections.threeway.handshake.plugins.plugin_utils._undecided import undecided
 
 SCHEMA = "threeway.handshake/report/1"
 STATUSES = ("ok", "degraded", "broken", "undetermined")
@@ -198,7 +199,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "between": list(fate.between) if fate.between and status != "ok" else None,
         "last_seen": {"host": fate.last_seen.host, "interface": fate.last_seen.interface} if fate.last_seen and status != "ok" else None,
         "causes": [_cause(cause, finding) for cause, finding in findings],
-        "undecided": _undecided(answers, status, hosts[entry.client]),
+        "undecided": undecided(answers, status, hosts[entry.client]),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
@@ -249,33 +250,6 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "fix": asdict(finding.fix) if finding.fix else None,
     }
-
-
-def _undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], status: str, client: Host) -> list[str]:
-    """What would decide, where the evidence did not."""
-    if status == "ok":
-        return []
-    sentences: list[str] = []
-    for case, explained in answers:
-        if explained and explained[0][1].certainty != "proven":
-            sentences += [sentence for _cause, finding in explained for sentence in finding.undecided]
-        elif not explained and case.fate.kind != "completed":
-            sentences.append(_would_decide(case))
-    if not answers:
-        sentences.append(f"no handshake was tried: {client.name} must be reachable for Ansible, with Python on it")
-    return list(dict.fromkeys(sentences))
-
-
-def _would_decide(case: Case) -> str:
-    blind = [host.name for host in (case.client, case.server) if host is not None and not host.saw_everything]
-    if blind:
-        return f"a recording on {' and '.join(blind)} would tell how far the packets come: run with become"
-    if case.server is None:
-        return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
-    where = {"unanswered": case.server.name, "ignored_ack": case.server.name}.get(case.fate.kind, case.client.name)
-    return (
-        f"the packet vanishes inside {where} and none of the known causes shows: its firewall, tc, BPF and security-module logs would tell"
-    )
 
 
 def _probes(probes: Sequence[Probe]) -> dict[str, Any]:

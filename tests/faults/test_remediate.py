@@ -124,6 +124,25 @@ def test_what_does_not_help_is_undone(fleet: Fleet) -> None:
     assert state(fleet) == before and last_steps(fleet) == ["restored"]
 
 
+AT_THE_FIRST_CONNECTION = """
+nft monitor new rules | { read -r line
+while [ -z "$(ss -Htn state established sport = :5432)" ]; do sleep 0.02; done
+nft insert rule inet filter input tcp dport 5432 counter drop; }
+"""
+
+
+def test_a_cause_that_comes_back_is_not_mended(fleet: Fleet) -> None:
+    """The first handshake works, and then the same rule stands there again: the flow is degraded by what broke it."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    before = state(fleet)
+    fleet.popen("db1", ["sh", "-c", AT_THE_FIRST_CONNECTION])
+    report, said = remediate(fleet, remediate_apply=True, diagnose_attempts=3, diagnose_interval=1.0)
+    assert outcomes(report)[0] == ("firewall_drop", "db1", "rolled_back"), report["changes"]
+    assert "connects, but firewall_drop at db1 is back" in report["changes"][0]["why"] and "made and undone" in said
+    assert state(fleet) == before and last_steps(fleet) == ["restored"]
+
+
 def test_two_runs_exclude_each_other(fleet: Fleet) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.nft("db1", CLOSED)

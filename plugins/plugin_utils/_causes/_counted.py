@@ -50,8 +50,13 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     host, rise = place.host, place.host.rulings.rise(rule)
     then = host.rulings.verdict(ruling.crossing, "before", invalid)  # of this very packet: behind a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
-        was = f"{then.verdict} by {then.rule.name}" if then.rule else then.verdict
-        return Proof("likely", (_saw(host, rule, f"before the handshakes the answer was {was}: the rules changed meanwhile"),))
+        # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
+        changed = host.rules_changed(rule)
+        was = f"before the handshakes the answer was {then.verdict}" + (f" by {then.rule.name}" if then.rule else "")
+        if changed:
+            return Proof("likely", (_saw(host, rule, f"{was}: the rules changed meanwhile"),))
+        if changed is None:
+            return Proof("likely", (_saw(host, rule, f"{was}, when less was known of the packet; whether the rules changed is unknown"),))
     if rise is None:
         known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
         return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),))

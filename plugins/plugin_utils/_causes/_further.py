@@ -85,8 +85,9 @@ def contradictions(case: Case, found: Sequence[Finding]) -> list[str]:
         if (place in ended or not passed(case, place)) and _beyond(place, found):
             continue
         what = ruling.rule.name if ruling.rule else "the firewall"
+        known = ruling.rule is not None and place.host.rules_changed(ruling.rule) is False
+        why = "our evaluation is wrong there" if known else "the rules changed meanwhile, or our evaluation is wrong there"
         sentences.append(
-            f"{place.host.name}: firewall: evaluated, {what} {with_what(ruling)} {place.packet}, and yet it got through: the rules changed "
-            "meanwhile, or our evaluation is wrong there"
+            f"{place.host.name}: firewall: evaluated, {what} {with_what(ruling)} {place.packet}, and yet it got through: {why}"
         )
     return sentences

@@ -88,15 +88,26 @@ def failure(mending: Mending, before: Json, after: Json) -> str | None:
     """Why a fix did not do for a flow what it was made for; None if it did.
 
     It did if the flow works, or comes further than before, so that another cause shows that this one had hidden: of a firewall also
-    another rule.
+    another rule. A flow that is degraded by the very cause that broke it was not mended: the cause comes back.
     """
-    if after["status"] == "ok" or (after["status"] == "degraded" and before["status"] != "degraded"):
+    if after["status"] == "ok":
         return None
     if fell := _falls_short(before, after):
         return fell
+    if _is_back(before, after):
+        return f"{named(after)} connects, but {mending.code} at {mending.host} is back: {after['causes'][0]['summary']}"
+    if after["status"] == "degraded" and before["status"] != "degraded":
+        return None
     if _stands_still(before, after):
         return f"{named(after)} is {after['status']} as before ({mending.code} at {mending.host})"
     return None
+
+
+def _is_back(before: Json, after: Json) -> bool:
+    """Whether what broke a flow degrades it now."""
+    if (before["status"], after["status"]) != ("broken", "degraded") or not before["causes"] or not after["causes"]:
+        return False
+    return _stands_still(before, after)
 
 
 def _falls_short(before: Json, after: Json) -> str | None:
@@ -129,8 +140,10 @@ def named(flow: Json) -> str:
 
 
 def _success(before: Json, after: Json) -> str:
-    if after["status"] in _WORKING:
+    if after["status"] == "ok":
         return f"{named(after)} connects"
+    if after["status"] == "degraded":
+        return f"{named(after)} connects, but is degraded" + (f": {after['causes'][0]['summary']}" if after["causes"] else "")
     if _stands_still(before, after):
         return f"{named(after)} is {after['status']} as before"
     return f"{named(after)} comes further, to {after['causes'][0]['code']} at {after['causes'][0]['host']}"

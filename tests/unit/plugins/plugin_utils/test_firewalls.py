@@ -104,12 +104,38 @@ def test_a_rule_is_as_sure_as_its_counter(counts: tuple[Any, Any], certainty: st
     assert cause["detail"]["path"][0]["parts"] == [{"text": "tcp dport 5432", "matched": True, "seen": None}]
 
 
-def test_rules_that_changed_meanwhile_prove_nothing() -> None:
+@pytest.mark.parametrize(
+    ("generations", "certainty", "sentence"),
+    [
+        ((4, 5), "likely", "the rules changed meanwhile"),
+        ((4, 4), "proven", f"counter 0 -> {SYNS}"),  # the packet that was asked about before was another one
+        ((None, None), "likely", "whether the rules changed is unknown"),
+    ],
+)
+def test_rules_that_changed_meanwhile_prove_nothing(generations: tuple[Any, Any], certainty: str, sentence: str) -> None:
+    """The ruleset's own generation tells: before, a packet's interface and headers are not known yet, and the answer may differ by that."""
     run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS))
+    for snapshot, generation in zip(run.snapshots("db1"), generations, strict=True):
+        snapshot["firewall"]["generation"] = generation
     run.snapshots("db1")[0]["firewall"]["verdicts"][0]["verdict"] = "accept"
     cause = run.first()
-    assert cause["certainty"] == "likely"
-    assert "the rules changed meanwhile" in cause["evidence"][0]["observation"]
+    assert cause["certainty"] == certainty
+    assert sentence in cause["evidence"][0]["observation"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"), [("-p tcp -j DROP", "its counter stands"), ("-p udp -j DROP", "changed meanwhile"), (None, "is unknown")]
+)
+def test_legacy_rules_are_compared_by_their_text(text: str | None, sentence: str) -> None:
+    """They have no generation."""
+    legacy = {"family": "ip", "chain": "INPUT", "handle": None, "number": 1, "text": "-p tcp -j DROP"}
+    run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (None, SYNS), rule=legacy)
+    before = run.snapshots("db1")[0]["firewall"]["verdicts"][0]
+    before.update(verdict="accept", rule=None)
+    before["path"][0]["rule"]["text"] = text
+    if text is None:
+        before["path"] = []
+    assert sentence in run.first()["evidence"][0]["observation"]
 
 
 def test_the_answer_on_the_way_back_is_the_second_suspect() -> None:

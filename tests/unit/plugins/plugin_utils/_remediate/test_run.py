@@ -182,6 +182,18 @@ class TestJudgement:
         judged = self.judge(self.BEFORE, self.after(further))
         assert judged.keep and "comes further, to no_listener at db1" in judged.why
 
+    def test_a_cause_that_comes_back_was_not_mended(self) -> None:
+        """It connects at first, and the queue is full again, or the service has ended again: the very cause that broke it degrades it."""
+        back = flow("a", "degraded", causes=[cause(certainty="likely")])
+        judged = self.judge(self.BEFORE, self.after(back))
+        assert not judged.keep
+        assert judged.why == "a (web1 -> db1:5432) connects, but syn_flood at db1 is back: syn_flood at db1"
+
+    def test_what_another_cause_degrades_comes_further(self) -> None:
+        judged = self.judge(self.BEFORE, self.after(flow("a", "degraded", causes=[cause("path", "path_loss")])))
+        assert judged.keep and judged.why == "a (web1 -> db1:5432) connects, but is degraded: path_loss at path"
+        assert self.judge(self.BEFORE, self.after(flow("a", "degraded"))).keep
+
     def test_another_rule_of_the_same_firewall_is_another_cause(self) -> None:
         def stopped(table: str) -> Any:
             rule = {"family": "inet", "table": table, "chain": "input", "text": "tcp dport 5432 drop", "number": 1}
