@@ -190,8 +190,9 @@ journal:
   contains:
     step:
       description:
-        - V(planned), V(armed), V(changed), V(confirmed), V(restoring), V(restored) or V(failed). The step V(changed) lists in C(what)
-          the kinds of state that differed from what had been saved.
+        - V(planned), V(armed), V(changed), V(confirmed), V(restoring), V(restored), V(failed) or V(damaged). The step V(changed) lists in
+          C(what) the kinds of state that differed from what had been saved. The step V(damaged) says in C(why) what was wrong with the
+          journal that this one replaces.
       type: str
       sample: armed
     time:
@@ -236,6 +237,10 @@ transactions:
       description: As RV(guard).
       type: str
       sample: systemd
+    damage:
+      description: What is wrong with the journal, so that RV(transactions[].state) follows from what was saved, or null.
+      type: str
+      sample: null
     guarded:
       description: Whether something on the host is still going to restore it by itself.
       type: bool

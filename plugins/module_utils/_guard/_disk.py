@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
+import shutil
+import stat
 import time
 import typing as t
 
@@ -30,6 +33,33 @@ def write_durably(path: str, content: bytes, mode: int = 0o600) -> None:
             os.unlink(draft)
         raise
     sync_directory(os.path.dirname(path))
+
+
+def read_file(path: str, most: int | None = None) -> bytes:
+    """The content of a regular file. ValueError for anything else and for more bytes than that; OSError when it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise ValueError("is not a regular file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("is not a regular file")
+    with open(descriptor, "rb") as stream:
+        content = stream.read(-1 if most is None else most + 1)
+    if most is not None and len(content) > most:
+        raise ValueError(f"is larger than {most} bytes")
+    return content
+
+
+def remove(path: str) -> None:
+    """Remove whatever has that name, if anything has. Raises OSError."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def draft_of(path: str) -> str:
@@ -73,21 +103,28 @@ class StoredBlobs:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self.names: set[str] = set()
 
     def put(self, content: bytes) -> str:
         """Keep a content. Raises OSError."""
         name = hashlib.sha256(content).hexdigest()
         path = os.path.join(self._directory, name)
-        if not os.path.exists(path):
+        if name not in self.names:
             write_durably(path, content)
+            self.names.add(name)
         return name
 
     def get(self, name: str) -> bytes:
         """The content; GuardError when the file is not what was written."""
-        with open(os.path.join(self._directory, name), "rb") as stream:
-            content = stream.read()
+        path = os.path.join(self._directory, name)
+        try:
+            content = read_file(path)
+        except OSError as error:
+            raise GuardError(f"{path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise GuardError(f"{path} {error}") from error
         if hashlib.sha256(content).hexdigest() != name:
-            raise GuardError(f"{self._directory}/{name} is damaged: its content does not fit its name")
+            raise GuardError(f"{path} is damaged: its content does not match its name")
         return content
 
 

@@ -24,7 +24,8 @@ import zipfile
 from ._alarm import WATCH
 from ._base import GuardError, packed, unpacked
 from ._journal import FAILED
-from ._restoring import SAVED, carry_out
+from ._record import SAVED, SAVING
+from ._restoring import carry_out
 
 _GLANCE = 0.25  # seconds between looks whether there is still something to watch
 _TOOL_SECONDS = 300.0
@@ -113,5 +114,5 @@ def _wait(directory: str, deadline: float, report: int) -> bool:
             if left <= 0:
                 return True
             time.sleep(min(left, _GLANCE))
-            if not os.path.exists(os.path.join(directory, SAVED)):
+            if not any(os.path.lexists(os.path.join(directory, name)) for name in (SAVING, SAVED)):
                 return False

@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import time
 import typing as t
 
 from . import _state
 from ._alarm import clear_alarm
 from ._base import GuardError, Json, Run
-from ._disk import StoredBlobs, locked, sync_directory
-from ._journal import CHANGED, FAILED, FINISHED, PLANNED, RESTORED, RESTORING, Journal
+from ._disk import locked, remove, sync_directory
+from ._journal import CHANGED, DAMAGED, FAILED, FINISHED, JOURNAL, PLANNED, RESTORED, RESTORING, Journal
+from ._record import ENDED, SAVED, SAVING, load, standing
 
-SAVED, RESERVE, JOURNAL = "saved.json", "reserve", "journal"
+RESERVE = "reserve"
 _ATTEMPTS, _PAUSE = 3, 1.0  # seconds; a lock of xtables or a service that is being started passes
 _LOCK_PATIENCE = 600.0
 
@@ -30,27 +29,20 @@ def carry_out(base: str, transaction: str, run: Run, booting: bool = False) -> s
     """
     directory = os.path.join(base, transaction)
     with locked(base, _LOCK_PATIENCE):
-        journal = Journal(directory)
-        state = journal.state()
+        if not os.path.isdir(directory):
+            return None
+        state = standing(directory).state
         if state == PLANNED:
             forget(directory, run)
             return None
-        if state not in FINISHED and (booting or state != FAILED):  # what has failed is tried again when somebody asks for it
+        if state not in (*FINISHED, ENDED) and (booting or state != FAILED):  # what has failed is tried again when somebody asks for it
             with contextlib.suppress(OSError):  # room for the journal and the drafts of files
                 os.unlink(os.path.join(directory, RESERVE))
-            _restore(journal, directory, run, booting)
-        if journal.state() in FINISHED:
+            _restore(directory, run, booting)
+            state = standing(directory).state
+        if state in (*FINISHED, ENDED):
             tidy(directory, run)
-        return journal.state()
-
-
-def load(directory: str) -> tuple[Json, StoredBlobs]:
-    """What a transaction saved. GuardError when it cannot be read."""
-    try:
-        with open(os.path.join(directory, SAVED), "rb") as stream:
-            return json.loads(stream.read()), StoredBlobs(directory)
-    except (OSError, ValueError) as error:
-        raise GuardError(f"{directory}/{SAVED} cannot be read: {error}") from error
+        return state
 
 
 def note_differences(journal: Journal, saved: Json, run: Run) -> dict[str, list[str]]:
@@ -67,24 +59,34 @@ def note_differences(journal: Journal, saved: Json, run: Run) -> dict[str, list[
 def tidy(directory: str, run: Run) -> None:
     """Remove the alarm of a finished transaction and all that it saved; its journal stays. May be repeated."""
     clear_alarm(os.path.basename(directory), run)
-    names = sorted(name for name in os.listdir(directory) if name != JOURNAL)
-    for name in names:
-        os.unlink(os.path.join(directory, name))
-    if names:
-        sync_directory(directory)
+    _empty(directory, keep=JOURNAL)
 
 
 def forget(directory: str, run: Run) -> None:
     """Remove a transaction altogether. May be repeated."""
     clear_alarm(os.path.basename(directory), run)
     if os.path.isdir(directory):
-        with contextlib.suppress(FileNotFoundError):  # without its journal a directory counts for nothing
-            os.unlink(os.path.join(directory, JOURNAL))
-        shutil.rmtree(directory)
+        _empty(directory)
+        os.rmdir(directory)
         sync_directory(os.path.dirname(directory))
 
 
-def _restore(journal: Journal, directory: str, run: Run, booting: bool) -> None:
+def _empty(directory: str, keep: str | None = None) -> None:
+    """What was saved goes first: without it, nobody restores the host any more, whatever else is still there."""
+    names = [name for name in os.listdir(directory) if name != keep]
+    first = [name for name in (SAVED, SAVING) if name in names]
+    for name in first:
+        remove(os.path.join(directory, name))
+    if first:
+        sync_directory(directory)
+    for name in names:
+        remove(os.path.join(directory, name))
+    if names:
+        sync_directory(directory)
+
+
+def _restore(directory: str, run: Run, booting: bool) -> None:
+    journal = Journal(directory)
     try:
         saved, blobs = load(directory)
     except GuardError as error:
@@ -93,8 +95,8 @@ def _restore(journal: Journal, directory: str, run: Run, booting: bool) -> None:
         return
     note_differences(journal, saved, run)
     _append(journal, RESTORING, booting=booting)
-    notes = [line["what"] for line in journal.lines() if line["step"] == CHANGED]  # of an interrupted restore, too
-    rereading = any(what is None or "files" in what for what in notes)
+    notes = [line.get("what") for line in journal.lines() if line["step"] == CHANGED]  # of an interrupted restore, too
+    rereading = any(what is None or "files" in what for what in notes) or journal.last(DAMAGED) is not None
     failure: Exception | None = None
     for attempt in range(_ATTEMPTS):
         if attempt:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import math
 import os
 import re
@@ -19,14 +18,18 @@ from ._alarm import RESTORER, is_alarm_set, ring, set_alarm
 from ._base import BASE, GuardError, Json, Run
 from ._disk import RememberedBlobs, StoredBlobs, locked, sync_directory, write_durably
 from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, PLANNED, RESTORED, RESTORING, Journal
+from ._record import ENDED, load, mark_armed, standing, store
 from ._restorer import archive
-from ._restoring import RESERVE, SAVED, forget, load, note_differences, tidy
+from ._restoring import RESERVE, forget, note_differences, tidy
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _PATIENCE = 10.0  # seconds for another one's step to end
 _RESTORE_PATIENCE = 300.0
 _RECORDS = 20  # finished transactions whose journals are kept
 _JOURNAL_ROOM = 64 << 10
+
+_KEPT = "it was confirmed and is not restored: what it saved is gone"
+_NOTHING_LEFT = "Nothing that it saved is left, as after every transaction that has ended"
 
 Lines = t.Dict[str, t.List[str]]
 
@@ -83,11 +86,13 @@ class Guard:
         directory = self._known(transaction)
         with _sentences(f"transaction {transaction} cannot be confirmed"), self._step(directory):
             journal = Journal(directory)
-            state = journal.state()
+            state, damage = standing(directory)
             if state == CONFIRMED:
                 if not check:
                     tidy(directory, self._run)
                 return Outcome(False, state, self._about(directory), {}, {})
+            if damage:
+                raise GuardError(f"{damage}. {_NOTHING_LEFT if state == ENDED else 'The host will be restored'}")
             if state != ARMED:
                 raise GuardError(self._too_late(journal, state))
             saved, blobs = load(directory)
@@ -104,12 +109,14 @@ class Guard:
     def restore(self, transaction: str, check: bool = False) -> Outcome:
         """Restore the host now, and wait for it. GuardError when something cannot be put back; what could is."""
         directory = self._known(transaction)
-        state = Journal(directory).state()
-        if state == RESTORED:
-            return Outcome(False, state, self._about(directory), {}, {})
-        if state == CONFIRMED:
-            raise GuardError(self._kept(transaction))
         with _sentences(f"transaction {transaction} cannot be restored"):
+            state, damage = standing(directory)
+            if state == RESTORED:
+                return Outcome(False, state, self._about(directory), {}, {})
+            if state == CONFIRMED:
+                raise GuardError(_KEPT)
+            if state == ENDED:
+                raise GuardError(f"{damage}. {_NOTHING_LEFT}")
             before, after = self._to_undo(directory)
             if check:
                 return Outcome(True, state, self._about(directory), before, after)
@@ -118,11 +125,10 @@ class Guard:
                     Journal(directory).append(RESTORING, again=True)
             ring(directory, transaction, self._run)
             state = self._await_restore(directory)
-        journal = Journal(directory)
-        if state == CONFIRMED:  # somebody else was faster
-            raise GuardError(self._kept(transaction))
+            if state == CONFIRMED:  # somebody else was faster
+                raise GuardError(_KEPT)
         if state == FAILED:
-            why = (journal.last(FAILED) or {}).get("why")
+            why = (Journal(directory).last(FAILED) or {}).get("why")
             raise GuardError(
                 f"transaction {transaction} could not be restored completely: {why}. Mend that and restore it again, or forget it"
             )
@@ -134,7 +140,7 @@ class Guard:
         if not os.path.isdir(directory):
             return Outcome(False, "absent", {}, {}, {})
         with _sentences(f"transaction {transaction} cannot be forgotten"), self._step(directory):
-            state = Journal(directory).state()
+            state = standing(directory).state
             if state in (ARMED, RESTORING):
                 raise GuardError(f"transaction {transaction} is {state}: confirm or restore it")
             if not check:
@@ -143,8 +149,10 @@ class Guard:
 
     def open(self) -> list[dict[str, t.Any]]:
         """The transactions that have come to no end, the oldest first."""
-        found = [self._about(os.path.join(self._base, name)) for name in self._names()]
-        return sorted((about for about in found if about["state"] not in (*FINISHED, PLANNED)), key=lambda about: about["armed"] or 0)
+        with _sentences("the transactions of this host cannot be read"):
+            found = [self._about(os.path.join(self._base, name)) for name in self._names()]
+        unfinished = [about for about in found if about["state"] not in (*FINISHED, ENDED, PLANNED)]
+        return sorted(unfinished, key=lambda about: about["armed"] or 0)
 
     def _arm(self, directory: str, transaction: str, timeout: float, wanted: t.Mapping[str, Json]) -> Outcome:
         journal = Journal(directory)
@@ -154,10 +162,11 @@ class Guard:
         size = sum(entry.stat().st_size for entry in os.scandir(directory))
         _reserve(os.path.join(directory, RESERVE), size + _JOURNAL_ROOM)
         write_durably(os.path.join(directory, RESTORER), archive())
-        write_durably(os.path.join(directory, SAVED), json.dumps(saved).encode("ascii"))
+        store(directory, saved, blobs)
         lines = _state.saved_lines(saved, blobs)
         deadline = time.time() + timeout
         by = set_alarm(directory, transaction, timeout, self._run)
+        mark_armed(directory)
         journal.append(ARMED, deadline=deadline, by=by)
         return Outcome(True, ARMED, {**self._about(directory), "not_saved": _state.not_saved(saved)}, {}, lines)
 
@@ -165,8 +174,8 @@ class Guard:
         """The outcome for a transaction that is armed already; GuardError when its name has been used for another one."""
         if not os.path.isdir(directory):
             return None
-        state = Journal(directory).state()
-        if state == ARMED and load(directory)[0]["wanted"] == {kind: wanted[kind] for kind in wanted if wanted[kind]}:
+        state, damage = standing(directory)
+        if state == ARMED and not damage and load(directory)[0]["wanted"] == {kind: wanted[kind] for kind in wanted if wanted[kind]}:
             return Outcome(False, state, self._about(directory), {}, {})
         raise GuardError(f"transaction {os.path.basename(directory)} is {state} already: give every transaction a name of its own")
 
@@ -185,19 +194,19 @@ class Guard:
         finished = []
         for name in self._names():
             directory = os.path.join(self._base, name)
-            journal = Journal(directory)
-            state = journal.state()
+            state = standing(directory).state
             if state == PLANNED:
                 forget(directory, self._run)
-            elif state in FINISHED:
+            elif state in (*FINISHED, ENDED):
                 tidy(directory, self._run)
-                finished.append((journal.lines()[-1]["time"], directory))
+                finished.append((os.stat(directory).st_mtime, directory))
         for _time, directory in sorted(finished)[:-_RECORDS]:
             forget(directory, self._run)
 
     def _names(self) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self._base) if _NAME.fullmatch(name))
+            with os.scandir(self._base) as entries:
+                return sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -210,7 +219,9 @@ class Guard:
 
     def _known(self, transaction: str) -> str:
         directory = self._directory(transaction)
-        if not os.path.isdir(directory) or Journal(directory).state() == PLANNED:
+        with _sentences(f"transaction {transaction} cannot be read"):
+            known = os.path.isdir(directory) and standing(directory).state != PLANNED
+        if not known:
             raise GuardError(f"there is no transaction {transaction} on this host")
         return directory
 
@@ -225,18 +236,12 @@ class Guard:
     def _step(self, directory: str) -> t.Iterator[None]:
         """Hold the lock; one that a restore holds is not worth waiting for."""
         try:
-            with locked(self._base, 0 if Journal(directory).state() == RESTORING else _PATIENCE):
+            with locked(self._base, 0 if standing(directory).state == RESTORING else _PATIENCE):
                 yield
         except GuardError:
-            journal = Journal(directory)
-            state = journal.state()
-            if state == RESTORING:
-                raise GuardError(self._too_late(journal, state)) from None
+            if os.path.isdir(directory) and standing(directory).state == RESTORING:
+                raise GuardError(self._too_late(Journal(directory), RESTORING)) from None
             raise
-
-    @staticmethod
-    def _kept(transaction: str) -> str:
-        return f"transaction {transaction} was confirmed and is not restored: what it saved is gone"
 
     @staticmethod
     def _too_late(journal: Journal, state: str) -> str:
@@ -259,7 +264,7 @@ class Guard:
         """The state once the restore has ended."""
         give_up = time.monotonic() + _RESTORE_PATIENCE
         while time.monotonic() < give_up:
-            state = Journal(directory).state()
+            state = standing(directory).state
             if state in (*FINISHED, FAILED):
                 return state
             time.sleep(0.05)
@@ -268,10 +273,11 @@ class Guard:
     def _about(self, directory: str) -> dict[str, t.Any]:
         """One transaction, for people and for remediate."""
         journal, name = Journal(directory), os.path.basename(directory)
-        state, armed = journal.state(), journal.last(ARMED) or {}
+        (state, damage), armed = standing(directory), journal.last(ARMED) or {}
         return {
             "transaction": name,
             "state": state,
+            "damage": damage,
             "armed": armed.get("time"),
             "deadline": armed.get("deadline"),
             "guard": armed.get("by"),

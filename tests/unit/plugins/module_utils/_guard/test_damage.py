@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Damaged files of a transaction: the host is restored exactly, kept exactly because that was confirmed, or a sentence says why not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, Scene
+
+JOURNAL, SAVED = f"{BASE}/t1/journal", f"{BASE}/t1/saved.json"
+DAMAGES = {
+    "missing": "rm {0}",
+    "empty": ": > {0}",
+    "NULs": "size=$(stat -c %s {0}); head -c $size /dev/zero > {0}",
+    "NULs and an end of line": "head -c 100 /dev/zero > {0}; echo >> {0}",
+    "other JSON": "echo '[1, 2]' > {0}",
+    "JSON of other types": """echo '{{"step": ["armed"], "time": "x"}}' > {0}""",
+    "an unknown state": """echo '{{"step": "sleeping", "time": 1}}' >> {0}""",
+    "a time that is none": """echo '{{"step": "armed", "time": 1e999, "deadline": "soon"}}' > {0}""",
+    "deep JSON": "for n in $(seq 3000); do printf '['; done > {0}; echo >> {0}",
+    "a line that ends early": "truncate -s -20 {0}",
+    "its first line alone": "sed -i 2,\\$d {0}",
+    "not text": "head -c 4096 /dev/urandom > {0}; echo >> {0}",
+    "huge": "head -c 2000000 /dev/zero | tr '\\0' '\\n' > {0}",
+    "a directory": "rm {0}; mkdir {0}; touch {0}/x",
+    "a pipe": "rm {0}; mkfifo {0}",
+    "a link": "rm {0}; ln -s /etc/passwd {0}",
+}
+
+
+@pytest.fixture
+def host() -> Iterator[Scene]:
+    with Scene() as scene:
+        yield scene
+
+
+def usable(host: Scene) -> None:
+    """Whatever lies there: what is open is told, and another transaction can be armed once this one is given up."""
+    assert "open" in host.step("open", "")
+    again = host.arm("t2", saves={"routes": True})
+    if "error" in again:
+        assert "transaction t1 of this host is failed" in again["error"], again
+        assert host.step("forget", "t1").get("changed") is True
+        assert host.sh(f"ls {BASE}") == ""
+        again = host.arm("t2", saves={"routes": True})
+    assert again.get("state") == "armed", again
+    assert host.step("confirm", "t2")["state"] == "confirmed"
+    assert host.left() == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_journal_keeps_no_host_from_being_restored(host: Scene, damage: str) -> None:
+    before = host.dump()
+    host.arm(timeout=60.0)
+    host.sh(CHANGE)
+    host.sh(DAMAGES[damage].format(JOURNAL))
+    (about,) = host.step("open", "")["open"]
+    assert (about["transaction"], about["state"], about["guarded"]) == ("t1", "armed", True)
+    assert JOURNAL in about["damage"]
+    assert "transaction t1 of this host is armed" in host.arm("t2")["error"]
+    assert "The host will be restored" in host.step("confirm", "t1")["error"]
+    assert "is armed: confirm or restore it" in host.step("forget", "t1")["error"]
+    restored = host.step("restore", "t1")
+    assert restored.get("state") == "restored", restored
+    assert host.dump() == before
+    assert host.steps()[-1] == "restored"
+    usable(host)
+
+
+@pytest.mark.parametrize("damage", ["missing", "NULs", "other JSON", "a directory", "a pipe"])
+def test_the_alarm_restores_a_host_whose_journal_is_damaged(host: Scene, damage: str) -> None:
+    before = host.dump()
+    host.arm(timeout=2.0)
+    host.sh(CHANGE)
+    host.sh(DAMAGES[damage].format(JOURNAL))
+    host.await_silence()
+    assert host.dump() == before
+    assert host.steps()[-1] == "restored"
+    usable(host)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_was_confirmed_stays_whatever_becomes_of_the_journal(host: Scene, damage: str) -> None:
+    host.arm(timeout=2.0)
+    host.sh(CHANGE)
+    host.sh(f"cp {BASE}/t1/restore.pyz /run/restorer")
+    host.step("confirm", "t1")
+    changed = host.dump()
+    host.sh(DAMAGES[damage].format(JOURNAL))
+    host.await_silence()
+    host.sh(f"cp /run/restorer {BASE}/t1/restore.pyz")  # an alarm that was about to begin
+    host.step("restorer", "t1", "boot")
+    assert "error" in host.step("restore", "t1")
+    assert host.sh("rm /run/restorer") == "" and host.dump() == changed
+    usable(host)
+
+
+@pytest.mark.parametrize("damage", sorted(set(DAMAGES) - {"an unknown state", "its first line alone"}))
+def test_what_was_saved_and_is_damaged_is_kept_and_said(host: Scene, damage: str) -> None:
+    host.arm(timeout=60.0)
+    host.sh(CHANGE)
+    changed = host.dump()
+    host.sh(DAMAGES[damage].format(SAVED))
+    refused = host.step("restore", "t1")["error"]
+    assert "could not be restored completely" in refused and SAVED in refused
+    assert host.dump() == changed
+    assert len(host.left()) > 3
+    (about,) = host.step("open", "")["open"]
+    assert about["state"] == "failed"
+    usable(host)
+
+
+def mutated(host: Scene, path: str, chance: random.Random) -> str:
+    """Change one to four bytes of a file, or its length; what was done."""
+    size = int(host.sh(f"stat -c %s {path}"))
+    if chance.random() < 0.2:
+        host.sh(f"truncate -s {(length := chance.randrange(size + 20))} {path}")
+        return f"{path}: {length} of {size} bytes"
+    places = [(chance.randrange(size), chance.randrange(256)) for _nth in range(chance.randint(1, 4))]
+    for place, byte in places:
+        host.sh(f"printf '\\{byte:03o}' | dd of={path} bs=1 seek={place} conv=notrunc status=none")
+    return f"{path}: {places}"
+
+
+def trial(seed: int) -> None:
+    """A transaction that is armed, confirmed or being restored, and a few bytes of it changed."""
+    chance = random.Random(seed)
+    with Scene() as host:
+        before = host.dump()
+        host.arm(timeout=60.0)
+        host.sh(CHANGE)
+        changed = host.dump()
+        confirmed = chance.random() < 0.3
+        if confirmed:
+            host.step("confirm", "t1")
+        elif chance.random() < 0.3:
+            host.step("restorer", "t1", "now", kill_at=chance.randint(1, 200))
+        path = chance.choice(host.sh(f"find {BASE}/t1 -name journal -o -name saved.json").split())
+        what = f"seed {seed}: {mutated(host, path, chance)}"
+        outcome = host.step("restore", "t1")
+        assert "killed" not in outcome, what
+        if confirmed:
+            assert "error" in outcome and host.dump() == changed, (what, outcome)
+        elif "error" in outcome:
+            assert f"{BASE}/t1/" in outcome["error"] and f"{BASE}/t1/saved.json" in host.left(), (what, outcome)
+        else:
+            assert outcome["state"] == "restored" and host.dump() == before, (what, outcome)
+        usable(host)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whichever_bytes_are_damaged(seed: int) -> None:
+    trial(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_two_hundred_more(seed: int) -> None:
+    trial(seed)
