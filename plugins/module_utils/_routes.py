@@ -123,7 +123,8 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
     about = attributes(body[_ROUTE.size :])
     name = TYPES[kind] if kind < len(TYPES) else str(kind)
     mtu = attributes(about.get(RTA_METRICS, b"")).get(RTAX_MTU)
-    hops = list(_multipath(family, about.get(RTA_MULTIPATH, b""), names))
+    # IPv6 begins with the hop that it chose this time: a stated order, so that the same route always reads the same.
+    hops = sorted(_multipath(family, about.get(RTA_MULTIPATH, b""), names), key=_hop_order)
     return {
         "type": name,
         "interface": names.get(_index(about.get(RTA_OIF))),
@@ -142,6 +143,12 @@ def _multipath(family: int, data: bytes, names: t.Mapping[int, str]) -> t.Iterat
         about = attributes(data[_HOP.size : max(size, _HOP.size)])
         yield {"interface": names.get(index), "gateway": _gateway(family, about), "weight": weight + 1}
         data = data[max((size + 3) & ~3, _HOP.size) :]
+
+
+def _hop_order(hop: Answer) -> tuple[bytes, str]:
+    """Next hops by gateway, as numbers and IPv4 first, then by interface; those without a gateway come first."""
+    family, raw = address_bytes(hop["gateway"]) if hop["gateway"] else (0, b"")
+    return bytes([family]) + raw, hop["interface"] or ""
 
 
 def _gateway(family: int, about: t.Mapping[int, bytes]) -> str | None:

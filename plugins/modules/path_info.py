@@ -157,7 +157,9 @@ paths:
       type: int
       sample: 1500
     multipath:
-      description: All next hops when the route has several. RV(paths[].gateway) is the one that the kernel chose this time.
+      description:
+        - All next hops when the route has several, ordered by gateway and interface.
+        - RV(paths[].gateway) is the one that the kernel chose this time.
       type: list
       elements: dict
       sample: [{gateway: 192.0.2.1, interface: eth0, weight: 1}, {gateway: 198.51.100.1, interface: eth1, weight: 1}]

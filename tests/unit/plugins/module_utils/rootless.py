@@ -41,6 +41,15 @@ class Rootless:
         assert done.returncode == 0 or not check, f"{script}\n{done.stderr}"
         return done.stdout if done.returncode == 0 else done.stderr
 
+    def send(self, address: str, count: int = 1, size: int = 8) -> None:
+        """Send UDP datagrams to the discard port of an IPv4 address; whether anybody receives them does not matter."""
+        code = (
+            "import socket\n"
+            "with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:\n"
+            f"    for _datagram in range({count}): sender.sendto(bytes({size}), ({address!r}, 9))"
+        )
+        subprocess.run([*self._enter, sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+
     def python(self, module: str, expression: str, *prefix: str) -> t.Any:
         """The value of an expression over one module of module_utils, carried as JSON; `prefix`: a command that runs it."""
         code = f"import json, sys\n{_LIBRARY}{module}\nprint(json.dumps({expression}))"

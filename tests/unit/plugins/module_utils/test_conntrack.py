@@ -10,7 +10,8 @@ def test_connections_are_counted() -> None:
     with Rootless() as namespace:
         namespace.sh("nft 'table ip t { chain c { type filter hook input priority 0; ct state new accept; }; }'")
         before = namespace.python("_conntrack", "_conntrack.read()")
-        namespace.sh("ping -q -c 1 127.0.0.1; ping -q -c 1 127.0.0.2")
+        namespace.send("127.0.0.1")
+        namespace.send("127.0.0.2")
         after = namespace.python("_conntrack", "_conntrack.read()")
         shown = namespace.sh("cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max").split()
     assert before["count"] == 0

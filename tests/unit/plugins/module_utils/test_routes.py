@@ -148,6 +148,14 @@ def test_all_next_hops_of_a_multipath_route_are_told(remote: str, gateways: list
     assert sum(hop["weight"] for hop in answer["multipath"]) == (4 if "." in remote else 2)
 
 
+def test_next_hops_stand_in_one_order_whichever_of_them_the_kernel_chose(network: Rootless) -> None:
+    remotes = [f"2001:db8:99::{number:x}" for number in range(1, 65)]
+    expression = ANSWERS.replace("QUESTIONS", repr([{"remote": remote} for remote in remotes]))
+    answers = network.python("_links, _netlink, _routes, _rules", expression)
+    assert len({answer["gateway"] for answer in answers}) == 2
+    assert len({repr(answer["multipath"]) for answer in answers}) == 1
+
+
 @pytest.mark.parametrize(
     ("question", "sentence"),
     [
