@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential faults integration systemd molecule test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential faults integration systemd molecule galaxy bare test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -87,9 +87,16 @@ molecule: setup  ## the molecule scenarios: on the embedded lab, and as root on 
 	@$(if $(ROOT),dev/programs systemd)
 	cd $(CHECKOUT)/extensions && for scenario in diagnose $(if $(ROOT),remediate drift schedule); do molecule test -s $$scenario || exit; done
 
+galaxy: setup  ## what Ansible Galaxy itself says of the tarball
+	dev/galaxy
+
+bare: setup  ## demo (as root and as an ordinary user) and test from a fresh clone in a bare Debian (root; BARE=demo-user: one of them)
+	@dev/programs systemd
+	dev/bare $(BARE)
+
 test: lint sanity unit differential integration $(if $(ROOT),systemd) faults  ## all of the above
 
-test-all: test molecule  ## `test`, what is slow, and every ansible-core for which there is a Python
+test-all: test molecule galaxy  ## `test`, what is slow, and every ansible-core for which there is a Python
 	$(PYTEST) tests/unit tests/differential tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
 	dev/matrix
 
@@ -125,6 +132,7 @@ constraints:  ## constraints.txt anew, from requirements.txt and a fresh environ
 	build/constraints/bin/pip freeze >> constraints.txt
 
 build: setup  ## the collection as a tarball in build/
+	rm -f build/threeway-handshake-*.tar.gz
 	ansible-galaxy collection build --force --output-path build .
 
 clean:  ## remove what this Makefile made
