@@ -14,11 +14,15 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import PlanError, read, read_ad_hoc, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Options, Plan, build
+
+_LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 
 
 class ActionModule(HandshakeAction):
@@ -59,13 +63,15 @@ class ActionModule(HandshakeAction):
             flows = read(arguments["flows"], _service_port)
             dialled = None
         inventory = _Inventory(self._loader, task_vars["groups"])
+        addresses = _Addresses(task_vars["hostvars"], use_handshake_address=dialled is None)
         started = time.gmtime()
         options = {name: arguments[name] for name in ("attempts", "interval", "timeout", "patience", "settle", "hops", "record")}
         plan = build(
             flows,
             run=f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
             hosts=inventory.hosts,
-            address_of=_Addresses(task_vars["hostvars"], use_handshake_address=dialled is None).of,
+            address_of=addresses.of,
+            declared_of=addresses.declared,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=Options(forks=int(task_vars.get("ansible_forks", 5)), **options),
         )
@@ -113,14 +119,24 @@ class _Addresses:
 
     def of(self, host: str) -> object:
         """PlanError for a variable whose template fails."""
-        for variable in self.variables:
-            try:
-                value = self.hostvars[host].get(variable)
-            except AnsibleError as error:
-                raise PlanError(f"The variable {variable} of host {host} cannot be evaluated: {error.message}") from error
-            if value is not None:
-                return plain(value)
-        return host
+        return next((value for variable in self.variables if (value := self._value(host, variable)) is not None), host)
+
+    def declared(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+        """All addresses that the inventory has for the hosts. PlanError."""
+        spelled = {host: [self.of(host), self._value(host, "ansible_host")] for host in hosts}
+        return declared(spelled, {host: self._value(host, VARIABLE) for host in hosts}, _looked_up)
+
+    def _value(self, host: str, variable: str) -> object:
+        try:
+            return plain(self.hostvars[host].get(variable))
+        except AnsibleError as error:
+            raise PlanError(f"The variable {variable} of host {host} cannot be evaluated: {error.message}") from error
+
+
+def _looked_up(names: list[str]) -> dict[str, list[str]]:
+    """The addresses of names, as Ansible itself would find them; none for a name that does not resolve in time."""
+    answers = resolve([Dial(number, name, 0) for number, name in enumerate(names)], limit=_LOOKUP_SECONDS)
+    return {answer.dial.address: answer.record()["addresses"] for answer in answers}
 
 
 def _service_port(name: str) -> int:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet
 from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals import Arrivals
+from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Hop, Host, Listener, Probe, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
@@ -179,6 +180,7 @@ class Case:
     fate: Fate = Fate("silent")  # what the rules are to explain
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
     totals: Totals = Totals({}, {})
+    declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
 
     @property
     def completed(self) -> int:

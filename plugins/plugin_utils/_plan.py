@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
@@ -28,6 +28,7 @@ TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where somethin
 
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
 AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
+DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Plan:
     """host -> work order, see docs/evidence.md"""
     not_in_play: tuple[str, ...] = ()
     """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """host -> the addresses and networks that the inventory has for it: only for these are other hosts changed"""
 
     def phases(self) -> dict[str, list[str]]:
         """host -> the round trips that it takes part in."""
@@ -90,13 +93,19 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON, without the orders: each host's is kept in a file of its own."""
-        return {"run": self.run, "entries": [asdict(entry) for entry in self.entries], "not_in_play": list(self.not_in_play)}
+        return {
+            "run": self.run,
+            "entries": [asdict(entry) for entry in self.entries],
+            "not_in_play": list(self.not_in_play),
+            "addresses": {host: list(known) for host, known in self.addresses.items()},
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], orders: Mapping[str, dict[str, Any]] | None = None) -> Plan:
         """The reverse of `to_json`."""
         entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
-        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]))
+        addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
+        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses)
 
 
 @dataclass
@@ -123,9 +132,15 @@ def build(
     address_of: AddressOf,
     play_hosts: Iterable[str],
     options: Options | None = None,
+    declared_of: DeclaredOf | None = None,
 ) -> Plan:
-    """Work out who does what in the flows that `_flows.read` gave. PlanError when the inventory does not have what they name."""
-    return _Builder(run, hosts, address_of, set(play_hosts), options or Options()).build(flows)
+    """Work out who does what in the flows that `_flows.read` gave. PlanError when the inventory does not have what they name.
+
+    `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
+    """
+    builder = _Builder(run, hosts, address_of, set(play_hosts), options or Options())
+    plan = builder.build(flows)
+    return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
 
 
 def recorder_seconds(clients: int, recorders: int, slowest: float, options: Options) -> int:
@@ -252,6 +267,9 @@ class _Builder:
             value = self.address_of(host)
             self.literals[host] = literal(value) if isinstance(value, str) else None
         return self.literals[host]
+
+    def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+        return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
 
     def _orders(self) -> dict[str, dict[str, Any]]:
         parts = {host: part for host, part in self.parts.items() if host in self.play_hosts}

@@ -18,6 +18,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import explain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import contradictions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
@@ -71,7 +72,12 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
     """The hosts by name, and how far the handshakes of each of the plan's entries came: what is known before causes are asked for."""
     hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
     packets = Packets(hosts.values())
-    return hosts, [_cases(entry, hosts, packets) for entry in plan.entries]
+    declared = Declared(plan.addresses)
+    cases_of = [_cases(entry, hosts, packets) for entry in plan.entries]
+    for cases in cases_of:
+        for case in cases:
+            case.declared = declared
+    return hosts, cases_of
 
 
 def _names(plan: Plan) -> list[str]:

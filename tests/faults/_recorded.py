@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES
 from tests.faults._fault import Fault, evidence
+from tests.lab import topologies
 from tests.lab._machines import Machines
 
 
@@ -37,4 +39,17 @@ def record(fleet: Machines, fault: Fault, directory: Path) -> None:
 def load(path: Path) -> dict[str, Any]:
     """The reverse of :func:`record`."""
     kept: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    kept["plan"].setdefault("addresses", _of_the_lab())  # recorded before plans had them
     return kept
+
+
+@cache
+def _of_the_lab() -> dict[str, list[str]]:
+    """What the lab's inventory has for the hosts of all its topologies."""
+    made = (topologies.default(), topologies.two_routers(), topologies.asymmetric(), topologies.one_segment("web1", "db1", "db2"))
+    found: dict[str, list[str]] = {}
+    for topology in made:
+        for name, host in topology["hosts"].items():
+            addresses = [address for interface in host["interfaces"].values() for address in interface["addresses"]]
+            found.setdefault(name, []).extend(address.partition("/")[0] for address in addresses)
+    return found

@@ -124,6 +124,27 @@ def test_what_does_not_help_is_undone(fleet: Fleet) -> None:
     assert state(fleet) == before and last_steps(fleet) == ["restored"]
 
 
+def test_a_client_does_not_choose_for_whom_a_server_opens(fleet: Fleet) -> None:
+    """It sends from an address that the inventory does not have. Declared, the same address is opened for."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", CLOSED)
+    fleet.run("web1", ["ip", "address", "add", "203.0.113.66/32", "dev", "lo"])
+    fleet.run("web1", ["ip", "route", "replace", "10.0.2.0/24", "via", "10.0.1.1", "src", "203.0.113.66"])
+    fleet.run("r1", ["ip", "route", "add", "203.0.113.66", "via", "10.0.1.11"])
+    before = state(fleet)
+    report, said = remediate(fleet, remediate_apply=True, remediate_max_risk="disruptive", remediate_require="possible")
+    assert outcomes(report) == [("firewall_drop", "db1", "refused")] and "changed=1" not in said
+    assert state(fleet) == before and fleet.connect("web1", "10.0.2.21", 5432, 0.5) == "timeout"
+    fix = report["flows"][0]["causes"][0]["fix"]
+    assert "the inventory does not say that 203.0.113.66 is an address of web1 (it has: 10.0.1.11, 2001:db8:1::11)" in fix["summary"]
+    assert fix["commands"] and "handshake_address: 203.0.113.66" in fix["summary"]
+    declared = fleet.directory / "declared.json"
+    declared.write_text(json.dumps({"all": {"hosts": {"web1": {"handshake_addresses": ["203.0.113.0/24"]}}}}))
+    report, _said = remediate(fleet, f"--inventory={declared}", remediate_apply=True)
+    assert outcomes(report) == [("firewall_drop", "db1", "kept")]
+    assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
+
+
 AT_THE_FIRST_CONNECTION = """
 nft monitor new rules | { read -r line
 while [ -z "$(ss -Htn state established sport = :5432)" ]; do sleep 0.02; done

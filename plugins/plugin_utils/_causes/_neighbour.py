@@ -11,6 +11,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import forgotten
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_owner
 
 
 def _neighbour_wrong(case: Case) -> Finding | None:
@@ -45,7 +46,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
             *case.passage(),
         ),
         detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
-        fix=forgotten(sender, entry, mac),
+        fix=for_owner(case, owner, next_hop, forgotten(sender, entry, mac)),
     )
 
 

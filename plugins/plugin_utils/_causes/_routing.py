@@ -8,9 +8,10 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, Leg, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes import REFUSING, towards, without
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import loose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_client
 
 
 def _rp_filter_drop(case: Case) -> Finding | None:
@@ -45,8 +46,14 @@ def _rp_filter_drop(case: Case) -> Finding | None:
         ),
         leg=leg,
         detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
-        fix=loose(host, seen.interface, seen.packet.src, mode, back is not None and back.error is not None),
+        fix=_loosened(case, host, seen, mode, back is not None and back.error is not None),
     )
+
+
+def _loosened(case: Case, host: Host, seen: Sighting, mode: int, no_way_back: bool) -> Fix:
+    """The filter is what refuses sources that are made up: it is loosened for those of the flow alone."""
+    fix = loose(host, seen.interface, seen.packet.src, mode, no_way_back)
+    return fix if case.fate.kind == "ignored_syn_ack" else for_client(case, host, seen.packet.src, fix)
 
 
 def entered(case: Case) -> tuple[str, Host | None, str, Leg]:
@@ -84,9 +91,14 @@ def _no_return_route(case: Case) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"remote": client, "answer": said},
-        fix=without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
-        if route.type in REFUSING
-        else towards(case, server, client),
+        fix=for_client(
+            case,
+            server,
+            client,
+            without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
+            if route.type in REFUSING
+            else towards(case, server, client),
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Socket
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stale import ended, retranslated
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_client
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import DESTINATION_NAT
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
@@ -47,7 +48,7 @@ def _stale_connection(case: Case) -> Finding | None:
         leg="syn",
         detail={"ports": [attempt.probe.local_port for attempt, _answer in answered], "states": sorted({entry.state for entry in held})},
         undecided=() if held else (f"the sockets of {server.name} (ss -tn) before the attempts would tell",),
-        fix=ended(case, server, held),
+        fix=for_client(case, server, case.client_address, ended(case, server, held)),
     )
 
 
@@ -145,7 +146,7 @@ def _stale_translation(case: Case) -> Finding | None:
             leg="syn",
             detail={"target": went[0], "port": went[1], "wanted": wanted[0], "wanted_port": wanted[1]},
             undecided=() if unmoved else (f"a counter in {rule.name} on {via.name} would tell whether new connections meet it",),
-            fix=retranslated(via, strays),
+            fix=for_client(case, via, strays[0][0].packet.src, retranslated(via, strays)),
         )
     return None
 

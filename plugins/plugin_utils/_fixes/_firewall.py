@@ -14,6 +14,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._before_rule import before_rule
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewalld import in_zone
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_packet
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ufw import with_ufw
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 
@@ -26,25 +27,25 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
 
     Programs that write their rules anew at their next occasion are for people to tell.
     """
-    fix = _one(host, ruling) if ruling else None
+    fix = _one(case, host, ruling) if ruling else None
     if ruling is None or fix is None:
         return _somehow(case, host, ruling.rule if ruling else None)
     for other in later if fix.steps else ():
         covered = (ruling.packet, other.packet, other.rule) == ("syn", "ack", ruling.rule)  # what lets the SYN through lets the ACK through
-        more = None if covered else _one(host, other)
+        more = None if covered else _one(case, host, other)
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
     return fix
 
 
-def _one(host: Host, ruling: Verdict) -> Fix | None:
+def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:
     rule, change = ruling.rule, ruling.change
     if rule is None or change is None or not change.summary:
         return None
     make = _MAKERS.get(rule.manager or "")
     fix = make(host, ruling, ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
     fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
-    return replace(fix, simple=change.simple or "")
+    return for_packet(case, host, ruling, replace(fix, simple=change.simple or ""))
 
 
 def _both(fix: Fix, more: Fix) -> Fix:

@@ -34,7 +34,8 @@ def grouped_inventory(hosts: list[Host], common: Mapping[str, Any], reach: Mappi
     """An inventory of `hosts` in their groups. Each host has every variable itself, so that it can be handed to add_host as it is."""
     lines = ["all:", "  hosts:"]
     for host in hosts:
-        address = {"handshake_address": host.literals()[0]} if host.literals() else {}
+        literals = host.literals()
+        address = {"handshake_address": literals[0], "handshake_addresses": literals} if literals else {}
         lines += [f"    {host.name}:", *_fields({**common, **reach[host.name], **address, **host.variables}, 6)]
     groups: dict[str, list[str]] = {}
     for host in hosts:

@@ -75,6 +75,7 @@ def test_the_inventory_is_yaml_with_everything_on_each_host() -> None:
         "ansible_netns_pid": 7,
         "ansible_netns_started": 107,
         "handshake_address": "10.0.1.11",
+        "handshake_addresses": ["10.0.1.11", "2001:db8:1::11"],
         "colour": "{{ not_a_template }}",
     }
     assert "handshake_address" not in inventory["all"]["hosts"]["alone"]

@@ -33,12 +33,16 @@ CHOSEN = ["table", "chain", "text", "file", "interface", "zone", "unit", "name",
 HOSTILE = "{{ lookup('pipe', 'id') }}; $(id) `id`\n| 'x' \" "
 
 
-def fixes(path: Path, twist: Any = None) -> Iterator[dict[str, Any]]:
+def fixes(path: Path, twist: Any = None, addresses: Any = None, **entry: Any) -> Iterator[dict[str, Any]]:
+    """Of a recording, whose hosts tell otherwise (`twist`), whose inventory has other `addresses`, whose flow is another one (`entry`)."""
     kept = load(path)
+    plan = {**kept["plan"], "entries": [{**each, **entry} for each in kept["plan"]["entries"]]}
+    if addresses is not None:
+        plan["addresses"] = addresses
     evidence: dict[str, dict[str, Any]] = {}
     for answer in copy.deepcopy(kept["evidence"]):
         evidence.setdefault(answer["host"], {})[answer["phase"]] = twist(answer) if twist else answer
-    report = decide(Plan.from_json(kept["plan"]), evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+    report = decide(Plan.from_json(plan), evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
     for flow in report["flows"]:
         yield from (cause["fix"] for cause in flow["causes"] if cause["fix"])
 
@@ -102,6 +106,58 @@ def test_nothing_hostile_gets_into_a_step(path: Path) -> None:
     for fix in fixes(path, twisted):
         told = json.dumps([fix["steps"], fix["saves"], fix["undo"] if fix["steps"] else []])
         assert not re.search(r"\{\{|\$\(id|`|lookup", told), fix
+
+
+WEB1, DB1 = ["10.0.1.11", "2001:db8:1::11"], ["10.0.2.21", "2001:db8:2::21"]
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("firewall_drop.server-input", "db1"),
+        ("firewall_drop.ip6tables-nft.ipv6", "db1"),
+        ("rp_filter_drop.server", "db1"),
+        ("no_return_route.blackhole", "db1"),
+        ("stale_connection", "db1"),
+        ("stale_translation", "r1"),
+        ("firewall_drop.router-iptables", "r1"),
+    ],
+)
+def test_only_the_inventory_says_whose_an_address_is(name: str, host: str) -> None:
+    """The same evidence, and an inventory that does not have the client's address, or has it in one of three ways."""
+    path = RECORDED / f"{name}.json.gz"
+    fix = next(fixes(path, addresses={"web1": ["192.0.2.11"], "db1": DB1}))
+    assert fix["host"] == host and not fix["steps"] and fix["risk"] == "advice", fix
+    assert "the inventory does not say that" in fix["summary"] and "is an address of web1 (it has: 192.0.2.11)" in fix["summary"]
+    assert "declare it, as handshake_address: " in fix["summary"]
+    for known in ({"web1": WEB1}, {"web1": ["10.0.0.0/16", "2001:db8::/32"]}):
+        assert next(fixes(path, addresses={**known, "db1": DB1}))["steps"], known
+
+
+def test_what_a_client_dials_is_what_is_opened() -> None:
+    """A client may say that it dialled an address or a port that the flow does not name."""
+    path = RECORDED / "firewall_drop.server-input.json.gz"
+    assert next(fixes(path, port=22))["steps"] == ()
+    assert "the packet is for port 5432, and the flow names port 22" in next(fixes(path, port=22))["summary"]
+    on_the_way = RECORDED / "firewall_drop.router-iptables.json.gz"
+    fix = next(fixes(on_the_way, addresses={"web1": WEB1}, address="192.0.2.9"))
+    assert fix["steps"] == () and "is for 10.0.2.21, which neither the flow nor the inventory names" in fix["summary"]
+
+
+@pytest.mark.parametrize(
+    "addresses", [{"web1": WEB1, "db1": ["10.0.2.21", "192.0.2.21"]}, {"web1": WEB1}, {"db1": ["10.0.2.21", "192.0.2.21"]}]
+)
+def test_a_name_leads_to_the_data_address(addresses: Any) -> None:
+    """Not to the address by which Ansible manages the server, which the kernel lists first."""
+
+    def managed(answer: dict[str, Any]) -> dict[str, Any]:
+        for snapshot in (answer["evidence"] or {}).values():
+            if answer["host"] == "db1" and isinstance(snapshot, dict) and "addresses" in snapshot:
+                snapshot["addresses"].insert(0, {"interface": "mgmt", "address": "192.0.2.21", "prefix": 24, "family": "ipv4", "flags": []})
+        return answer
+
+    fix = next(fixes(RECORDED / "name_resolution_failed.json.gz", managed, addresses))
+    assert "/etc/hosts, 10.0.2.21 " in fix["summary"] and "192.0.2.21" not in fix["summary"]
 
 
 @pytest.mark.parametrize("name", ["firewall_drop.server-input", "firewall_drop.iptables-legacy.port"])
