@@ -12,7 +12,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep import Wanted, keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -52,7 +52,8 @@ class ActionModule(HandshakeAction):
         try:
             plan, started = files.plan()
             finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            conclusion = decide(plan, files.answers(plan), started, finished)
+            answers = files.answers(plan)
+            conclusion = decide(plan, answers, started, finished)
             report = {**conclusion.report, "changes": arguments["changes"]}
             written = [str(path) for path in write(report_dir, report, conclusion.captures)]
         except (EvidenceError, OSError) as error:
@@ -64,8 +65,11 @@ class ActionModule(HandshakeAction):
         result.update(changed=False, summary=summary, report=written[0], files=written)
         if not self._task.check_mode:
             result.update(_keep(report, arguments))
+        faults = controller_faults(answer for phases in answers.values() for answer in phases.values())
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
-        if counted:
+        if faults:
+            result.update(failed=True, msg=faults)
+        elif counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
         else:
             result["msg"] = f"The report is {written[0]}."

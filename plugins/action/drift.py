@@ -22,7 +22,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclud
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts import doubts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
@@ -117,7 +117,7 @@ class ActionModule(HandshakeAction):
     def _write(
         self, files: EvidenceFiles, plan: Plan, _started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        observed = _observed(files, plan)
+        observed = _observed(_answers(files, plan))
         texts = {host: render(baseline) for host, baseline in baselines(plan, observed, wanted).items()}
         before = {host: _text(arguments["baseline_dir"], host) for host in texts}
         changed = {host: text for host, text in texts.items() if text != before[host]}
@@ -154,7 +154,8 @@ class ActionModule(HandshakeAction):
     ) -> dict[str, Any]:
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         kept = _files.read(arguments["baseline_dir"], _names(plan))
-        report = {**conclude(plan, _observed(files, plan), kept, wanted, started, finished), "changes": arguments["changes"]}
+        answers = _answers(files, plan)
+        report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}
         report_dir = Path(arguments["report_dir"])
         written = {report_dir / "drift.json": _show.as_json(report), report_dir / "drift.md": _show.as_markdown(report)}
         _files.write(written, 0o600)
@@ -170,6 +171,8 @@ class ActionModule(HandshakeAction):
             "report": str(report_dir / "drift.json"),
             "fixes": sum(bool(each.steps) for each in mendings({"drift": report})),
         }
+        if faults := controller_faults(filter(None, answers.values())):
+            return {**result, "failed": True, "msg": faults}
         counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
         if counted:
             return {**result, "failed": True, "msg": f"Of {summary['hosts']} hosts: {counted}; see {result['report']}."}
@@ -180,13 +183,15 @@ def _names(plan: Plan) -> list[str]:
     return sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
 
 
-def _observed(files: EvidenceFiles, plan: Plan) -> dict[str, Observed]:
-    """What the hosts of this play told; whatever does not fit costs that host."""
+def _answers(files: EvidenceFiles, plan: Plan) -> dict[str, dict[str, Any] | None]:
+    """Of the hosts of this play."""
+    return {host: files.answer(host, "state") for host in _names(plan) if host not in plan.not_in_play}
+
+
+def _observed(answers: dict[str, dict[str, Any] | None]) -> dict[str, Observed]:
+    """What the hosts told; whatever does not fit costs that host."""
     found = {}
-    for host in _names(plan):
-        if host in plan.not_in_play:
-            continue
-        answer = files.answer(host, "state")
+    for host, answer in answers.items():
         failure = (answer or {}).get("failure")
         if answer is None or failure:
             found[host] = Observed(failure=f"it could not be observed: {failure['message'] if failure else 'it returned nothing'}")

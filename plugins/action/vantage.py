@@ -13,6 +13,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import MAX_ANSWER, EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
+from ansible_collections.threeway.handshake.plugins.plugin_utils._interpreter import too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 
@@ -68,11 +70,16 @@ class ActionModule(HandshakeAction):
         try:
             evidence = self._ask(files, order, phase, task_vars)
             files.keep(host, phase, evidence)
+        except OSError:  # of the controller's own files
+            raise
         except (_Failure, EvidenceError) as failure:
             kind = failure.kind if isinstance(failure, _Failure) else "malformed"
             message = clean(failure)
             files.keep_failure(host, phase, kind, message)
             return f"no evidence ({kind}): {message}"
+        except Exception as error:  # is not the host's failure, and must not pass for one
+            files.keep_failure(host, phase, "controller", fault(error))
+            raise
         if phase == "try":
             files.keep_dialled(host, dialled(evidence))
         return _summary(phase, evidence)
@@ -96,16 +103,20 @@ class ActionModule(HandshakeAction):
             raise _Failure("become" if _is_about_become(self, error.message) else "unreachable", error.message) from error
         except _Failure:
             raise
-        except Exception as error:  # whatever a connection or become plugin raises concerns this host only
-            message = error.message if isinstance(error, AnsibleError) else f"{type(error).__name__}: {error}"
-            raise _Failure("become" if _is_about_become(self, message) else "module", message) from error
-        return self._evidence(phase, plain(returned))
+        except AnsibleError as error:
+            raise _Failure("become" if _is_about_become(self, error.message) else "module", error.message) from error
+        except OSError as error:  # as a connection or become plugin lets it through: of this host only
+            raise _Failure("module", f"{type(error).__name__}: {error}") from error
+        answered: dict[str, Any] = plain(returned)
+        if (answered.get("failed") or unparsed(answered)) and (why := too_old(self, order["host"])):
+            raise _Failure("python", why)
+        return self._evidence(phase, answered)
 
     def _evidence(self, phase: str, returned: dict[str, Any]) -> dict[str, Any]:
-        if returned.get("failed") or not returned.get("_ansible_parsed", True):
+        if returned.get("failed") or unparsed(returned):
             said = "\n".join(str(returned.get(key) or "") for key in ("msg", "module_stderr", "module_stdout"))
             message = (said.strip() or "the module failed without a word")[-600:]
-            if returned.get("_ansible_parsed", True) and "module_stderr" not in returned:
+            if not unparsed(returned):
                 raise _Failure("module", message)
             if _is_about_become(self, message):
                 raise _Failure("become", message)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file as _name
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, TRACE_PHASES, Plan
 
-__all__ = ["EvidenceError", "EvidenceFiles"]
+__all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 
 MAX_ANSWER = 64 << 20  # bytes of JSON that one host's answer may take
-KINDS = ("unreachable", "python", "become", "module", "malformed")
+KINDS = ("unreachable", "python", "become", "module", "malformed", "controller")
 _PLAN = "plan.json"
 
 
@@ -82,3 +82,12 @@ class EvidenceFiles(JsonFiles):
         """What `keep_dialled` wrote; [] when the client returned nothing."""
         found = self.read_if_there(_name(host, "dialled")) or {}
         return list(found.get("dialled", []))
+
+
+def controller_faults(answers: Iterable[Mapping[str, Any]]) -> str | None:
+    """A sentence about hosts that were not asked because of a fault on the controller: what is concluded without them must not end well."""
+    ours = {each["host"]: each["failure"]["message"] for each in answers if each["failure"] and each["failure"]["kind"] == "controller"}
+    if not ours:
+        return None
+    named = ", ".join(list(ours)[:10]) + (f" and {len(ours) - 10} more" if len(ours) > 10 else "")
+    return f"The controller failed when it was to ask {named}, so that what they could tell is missing; {next(iter(ours.values()))}."

@@ -26,6 +26,8 @@ PROGRAMS = {
     "liar": r"""printf '{"changed": false, "snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "absent": 7, "_ansible_x": 1}'""",
     "wordy": r"""head -c 70000000 /dev/zero | tr '\0' x""",
     "sudo": r"""echo 'sudo: a password is required' >&2; exit 1""",
+    "old": rf"""[ "$1" = -c ] && exec {sys.executable} -c "import sys; sys.version_info = (3, 6, 15)
+$2"; echo 'SyntaxError: future feature annotations is not defined' >&2; exit 1""",
     "terminal": rf"""{sys.executable} "$@" | sed 's/$/\r/'""",
 }
 
@@ -39,6 +41,7 @@ def hosts(tmp_path: Path) -> dict[str, dict[str, object]]:
         "good": local,
         "unreachable": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
         "no python": {**local, "ansible_python_interpreter": str(tmp_path / "nothing")},
+        "old python": {**local, "ansible_python_interpreter": str(tmp_path / "old")},
         "not/executable": {**local, "ansible_python_interpreter": "/dev/null"},
         "junk": {**local, "ansible_python_interpreter": str(tmp_path / "junk")},
         "liar": {**local, "ansible_python_interpreter": str(tmp_path / "liar")},
@@ -54,27 +57,29 @@ def hosts(tmp_path: Path) -> dict[str, dict[str, object]]:
     }
 
 
-@pytest.fixture(scope="module")
-def play(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    tmp_path = tmp_path_factory.mktemp("play")
-    fleet = hosts(tmp_path)
+BROKEN_CONNECTION = """
+DOCUMENTATION = "{name: broken, short_description: one that breaks, author: [nobody], description: [breaks], options: {}}"
+from ansible.plugins.connection.local import Connection as Local
+
+class Connection(Local):
+    transport = "broken"
+
+    def exec_command(self, *arguments, **options):
+        return {}["no such thing"]
+"""
+
+
+def diagnose(tmp_path: Path, fleet: dict[str, dict[str, object]], flows: list[dict[str, object]]):
+    """The play, and where its report is."""
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
-    flows = [{"name": host, "clients": "good", "servers": host, "address": "127.0.0.1", "port": 7009} for host in fleet]
     root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
     command = [sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml", "-f", "4"]
+    command += ["-e", json.dumps({"handshake_flows": flows, "diagnose_trace": True})]
+    surroundings = {"ANSIBLE_COLLECTIONS_PATH": root, "ANSIBLE_NOCOLOR": 1, "ANSIBLE_CONNECTION_PLUGINS": tmp_path}
     done = subprocess.run(
-        [
-            *UNSHARE,
-            "sh",
-            "-c",
-            'ip link set lo up && exec "$@"',
-            "sh",
-            *command,
-            "-e",
-            json.dumps({"handshake_flows": flows, "diagnose_trace": True}),
-        ],
+        [*UNSHARE, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command],
         cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
+        env={**os.environ, **{name: str(value) for name, value in surroundings.items()}, "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -82,6 +87,14 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
         check=False,
     )
     return done, tmp_path / "handshake-report"
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    tmp_path = tmp_path_factory.mktemp("play")
+    fleet = hosts(tmp_path)
+    flows = [{"name": host, "clients": "good", "servers": host, "address": "127.0.0.1", "port": 7009} for host in fleet]
+    return diagnose(tmp_path, fleet, flows)
 
 
 def failure(report: Path, host: str, phase: str) -> dict[str, str]:
@@ -97,7 +110,7 @@ def test_the_play_succeeds_and_the_good_host_is_diagnosed(play):
     verdicts = {flow["name"]: flow["status"] for flow in json.loads((report / "report.json").read_text())["flows"]}
     assert verdicts.pop("good") == "broken"
     assert set(verdicts.values()) <= {"broken", "undetermined"}  # a loopback address is no other host's
-    assert len(verdicts) == 8
+    assert len(verdicts) == 9
 
 
 def test_a_terminal_ends_lines_in_its_own_way(play):
@@ -111,7 +124,8 @@ def test_a_terminal_ends_lines_in_its_own_way(play):
     ("host", "kind", "part"),
     [
         ("unreachable", "unreachable", "port 1: Connection refused"),
-        ("no python", "python", "was not found"),
+        ("no python", "python", "not found"),
+        ("old python", "python", "old python has Python 3.6 (/"),
         ("not/executable", "python", "ermission denied"),
         ("junk", "malformed", "BOOM? nothing to see"),
         ("wordy", "malformed", "the host said 70000"),
@@ -127,7 +141,7 @@ def test_every_failure_is_evidence(play, host, kind, part):
 
 def test_a_host_that_cannot_be_reached_is_not_tried_again(play):
     _done, report = play
-    for host in ("unreachable", "no python", "no become"):
+    for host in ("unreachable", "no python", "old python", "no become"):
         assert failure(report, host, "close")["message"].startswith("not tried again: ")
 
 
@@ -148,3 +162,13 @@ def test_a_host_that_lies_costs_its_own_part(play):
     assert failure(report, "liar", "close")["kind"] == "malformed"
     assert "\x1b" not in done.stdout + done.stderr
     assert "\x07" not in done.stdout + done.stderr
+
+
+def test_a_fault_on_the_controller_is_not_the_hosts(tmp_path):
+    """A connection plugin that breaks stands for whatever breaks on the controller: the play must not end as if the host had failed."""
+    (tmp_path / "broken.py").write_text(BROKEN_CONNECTION)
+    done, report = diagnose(tmp_path, {"h1": {"ansible_connection": "broken"}}, [{"clients": "h1", "address": "127.0.0.1", "port": 7009}])
+    assert done.returncode != 0
+    assert "The controller failed when it was to ask h1" in done.stdout + done.stderr
+    assert failure(report, "h1", "try")["kind"] == "controller"
+    assert (report / "report.html").exists()
