@@ -18,7 +18,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils._resolve import
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import PlanError, read, read_ad_hoc, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import Held, PlanError, read_ad_hoc, read_all, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Options, Plan, build
 
@@ -35,6 +36,7 @@ class ActionModule(HandshakeAction):
                 "client": {"type": "raw"},
                 "server": {"type": "raw"},
                 "port": {"type": "raw"},
+                "role": {"type": "str"},
                 "report_dir": {"type": "str", "required": True},
                 "attempts": {"type": "int", "default": 3},
                 "interval": {"type": "float", "default": 0.2},
@@ -47,7 +49,7 @@ class ActionModule(HandshakeAction):
         )
         try:
             plan, taking_part = self._plan(plain(arguments), task_vars)
-        except (PlanError, OSError) as error:
+        except (PlanError, VariableError, OSError) as error:
             return {**result, "failed": True, "msg": str(error)}
         phases = plan.phases()
         clients = sum("try" in each for each in phases.values())
@@ -60,7 +62,9 @@ class ActionModule(HandshakeAction):
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         flows = read_ad_hoc(arguments["client"], arguments["server"], dialled, arguments["port"], _service_port)
         if not flows:
-            flows = read(arguments["flows"], _service_port)
+            role, given = arguments["role"], arguments["flows"]
+            held = _held(HostVariables(self, task_vars), f"{role}_flows") if role and given is None else [Held(given)]
+            flows = read_all(held, _service_port)
             dialled = None
         inventory = _Inventory(self._loader, task_vars["groups"])
         addresses = _Addresses(task_vars["hostvars"], use_handshake_address=dialled is None)
@@ -77,6 +81,19 @@ class ActionModule(HandshakeAction):
         )
         EvidenceFiles(arguments["report_dir"]).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
         return plan, inventory.patterns(list(plan.orders))
+
+
+def _held(variables: HostVariables, name: str) -> list[Held]:
+    """What the variable is for each host of the inventory, equal values once. VariableError."""
+    found = [(host, value) for host in variables.hosts if (value := variables.of(host, name)) is not None]
+    distinct: dict[str, tuple[str, Found]] = {}
+    known: set[int] = set()
+    for host, each in found:
+        if id(each.value) not in known:
+            known.add(id(each.value))
+            distinct.setdefault(repr(each.value), (host, each))
+    everybody = len(distinct) == 1 and len(found) == len(variables.hosts)
+    return [Held(each.value, each.variable, None if everybody else host) for host, each in distinct.values()]
 
 
 class _Inventory:

@@ -46,6 +46,12 @@ options:
     description:
       - The port, for a flow without a file.
     type: raw
+  role:
+    description:
+      - The role whose flows are meant where neither O(flows) nor O(client) says which, such as V(diagnose) for the variable
+        C(diagnose_flows). The flows of all hosts of the inventory are taken together, equal ones once. An error names the host whose
+        variables hold what is wrong, unless all hosts have the same.
+    type: str
   report_dir:
     description:
       - The directory on the controller for the results. What an earlier run left in its C(evidence) directory is removed.

@@ -10,8 +10,8 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 MAX_TIMEOUT = 300.0  # seconds
@@ -67,23 +67,49 @@ def show(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+@dataclass(frozen=True)
+class Held:
+    """Flows as a variable gives them. ``host``: whose variable it is, None where all hosts of the inventory have the same."""
+
+    flows: object
+    variable: str = "handshake_flows"
+    host: str | None = None
+
+
 def read(flows: object, service_port: ServicePort) -> list[Flow]:
-    """Flows as given by the variable: a list of mappings, or the same as JSON (C(-e) gives strings). PlanError."""
-    if isinstance(flows, str) and flows.strip():
-        try:
-            flows = json.loads(flows)
-        except ValueError as error:
-            raise PlanError(f"handshake_flows is a string that is not JSON ({error}): give a list of flows.") from error
-    if not flows:
+    """Flows as given by one variable: a list of mappings, or the same as JSON (C(-e) gives strings). PlanError."""
+    return read_all([Held(flows)], service_port)
+
+
+def read_all(several: Iterable[Held], service_port: ServicePort) -> list[Flow]:
+    """The flows of several variables in their order, equal ones once. PlanError."""
+    found: dict[Flow, Flow] = {}
+    for held in several:
+        for flow in _read(held, service_port):
+            found.setdefault(replace(flow, label=""), flow)
+    if not found:
         raise PlanError(
             "There are no flows: set handshake_flows to a list of flows, "
             "or give -e handshake_client=HOST -e handshake_server=HOST -e handshake_port=PORT."
         )
+    return list(found.values())
+
+
+def _read(held: Held, service_port: ServicePort) -> list[Flow]:
+    flows, of_host = held.flows, f" of host {held.host}" if held.host else ""
+    name = f"{held.variable}{of_host}"
+    if isinstance(flows, str) and flows.strip():
+        try:
+            flows = json.loads(flows)
+        except ValueError as error:
+            raise PlanError(f"{name} is a string that is not JSON ({error}): give a list of flows.") from error
+    if not flows or (isinstance(flows, str) and not flows.strip()):
+        return []
     if isinstance(flows, Mapping):
-        raise PlanError("handshake_flows is a mapping: make it a list, each flow an item that begins with '- '.")
+        raise PlanError(f"{name} is a mapping: make it a list, each flow an item that begins with '- '.")
     if not isinstance(flows, Sequence) or isinstance(flows, str | bytes):
-        raise PlanError(f"handshake_flows is {show(flows)}: it must be a list of flows.")
-    return [_flow(each, f"handshake_flows[{index}]", service_port) for index, each in enumerate(flows)]
+        raise PlanError(f"{name} is {show(flows)}: it must be a list of flows.")
+    return [_flow(each, f"{held.variable}[{index}]{of_host}", service_port) for index, each in enumerate(flows)]
 
 
 def read_ad_hoc(client: object, server: object, address: object, port: object, service_port: ServicePort) -> list[Flow]:

@@ -1,0 +1,235 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The value of a variable for any host of the inventory, as a task would see it if it ran for that host.
+
+A task with C(run_once) is templated with the variables of the first host of its play. Whatever another host may have set otherwise has
+to be asked for here. This is the one module that knows how Ansible keeps variables; it holds for ansible-core 2.16 to 2.21.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.inventory.host import Host
+from ansible.vars import plugins as vars_plugins
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+
+_NOBODY = "nobody.threeway-handshake.invalid"
+"""A host that is in no inventory, to ask what there is beside the variables of hosts themselves."""
+_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*default\(\s*(\[\]|''|\"\")\s*\))?\s*\}\}")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_DYNAMIC = frozenset({"vars", "varnames", "hostvars", "lookup", "query", "q", "now", "random", "include", "import"})
+"""With one of these a template may ask for more than the names in it, or give something else each time."""
+_of_sources: Any = vars_plugins.get_vars_from_inventory_sources
+_of_path: Any = vars_plugins.get_vars_from_path
+_DEEPEST = 20
+"""References to references that are followed; Ansible itself reports those that never end."""
+
+
+class VariableError(Exception):
+    """A variable whose template fails; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """``value`` consists of Python's own types, and is the same object for hosts that have it from the same place.
+
+    ``variable`` is the one that holds the value, behind those that only refer to it.
+    """
+
+    value: Any
+    variable: str
+
+
+class HostVariables:
+    """The variables of all hosts in the context of a task: defaults, inventory, play, role, parameters, extra variables.
+
+    A fleet of 1,000 hosts costs a few hundred milliseconds, because what hosts have in common is worked out once: the variables of
+    hosts in the same groups, a value without a template, a template whose variables are the same objects.
+    """
+
+    def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
+        self._manager = task_vars["hostvars"]._variable_manager
+        self._inventory = self._manager._inventory
+        self._loader = action._loader
+        self._templar = action._templar
+        self.play_hosts = [str(host) for host in task_vars["ansible_play_hosts_all"]]
+        self._context = {
+            "play": action._task.get_play(),
+            "task": action._task,
+            "_hosts": [str(host) for host in task_vars["ansible_play_batch"]],
+            "_hosts_all": self.play_hosts,
+        }
+        self._hosts: dict[str, Host] = {str(name): host for name, host in self._inventory.hosts.items()}
+        for name in self.play_hosts:  # an implicit localhost is in no inventory
+            self._hosts.setdefault(name, self._inventory.get_host(name))
+        option: Any = C.config.get_config_value
+        self._replacing = option("DEFAULT_HASH_BEHAVIOUR") == "replace" and option("PLAYBOOK_VARS_ROOT") == "top"
+        self._alike: dict[tuple[str, ...], list[str]] = {}
+        for name, host in self._hosts.items():
+            self._alike.setdefault(_groups(host), []).append(name)
+        self._shared: dict[tuple[str, ...], tuple[dict[str, Any], frozenset[str]]] = {}
+        self._own: dict[str, dict[str, Any]] = {}
+        self._combined: dict[str, dict[str, Any]] = {}
+        self._complete: dict[str, dict[str, Any]] = {}
+        self._plain: dict[int, Any] = {}
+        self._trusted: dict[int, bool] = {}
+        self._templated: dict[tuple[Any, ...], Any] = {}
+
+    @property
+    def hosts(self) -> list[str]:
+        """All hosts of the inventory, and of the play, in the inventory's order."""
+        return list(self._hosts)
+
+    def of(self, host: str, name: str) -> Found | None:
+        """None where it is undefined. VariableError."""
+        variables = self._variables(host)
+        if name not in variables:
+            return None
+        try:
+            return self._value(host, variables, name, 0)
+        except (AnsibleError, RecursionError) as error:
+            said = getattr(error, "message", None) or str(error)
+            raise VariableError(f"The variable {name} of host {host} cannot be evaluated: {said}") from error
+
+    # The value of a variable
+
+    def _value(self, host: str, variables: Mapping[str, Any], name: str, depth: int) -> Found:
+        raw = variables[name]
+        if not _has_template(raw):
+            if id(raw) not in self._plain:  # the variables of its host keep it alive
+                self._plain[id(raw)] = plain(raw)
+            return Found(self._plain[id(raw)], name)
+        reference = _REFERENCE.fullmatch(raw) if isinstance(raw, str) and self._is_trusted(raw) else None
+        if reference and reference[1] in variables and depth < _DEEPEST:
+            return self._value(host, variables, reference[1], depth + 1)
+        key = _inputs(variables, raw)
+        if key is None:
+            return Found(self._template(self._all(host), raw), name)
+        if key not in self._templated:
+            self._templated[key] = self._template(variables, raw)
+        return Found(self._templated[key], name)
+
+    def _is_trusted(self, raw: str) -> bool:
+        """Whether Ansible evaluates this text: what comes from a host may look like a template and is none."""
+        if id(raw) not in self._trusted:
+            self._trusted[id(raw)] = not getattr(raw, "__UNSAFE__", False) and bool(self._templar.is_template(raw))
+        return self._trusted[id(raw)]
+
+    def _template(self, variables: Mapping[str, Any], raw: object) -> Any:
+        return plain(self._templar.copy_with_new_env(available_variables=variables).template(raw))
+
+    # The variables of a host
+
+    def _variables(self, host: str) -> dict[str, Any]:
+        """All that a task sees, but for C(vars), which is that again."""
+        if host not in self._combined:
+            alike = self._alike[_groups(self._hosts[host])]
+            self._combined[host] = self._combine(host) if len(alike) > 2 and self._is_usual(host) else self._all(host)
+        return self._combined[host]
+
+    def _all(self, host: str) -> dict[str, Any]:
+        """As Ansible itself puts them together, which takes more than a millisecond."""
+        if host not in self._complete:
+            self._complete[host] = self._manager.get_vars(host=self._hosts[host], **self._context)
+        return self._complete[host]
+
+    def _is_usual(self, host: str) -> bool:
+        """Whether the host has nothing but what inventory, play and role give it, and each value replaces that of a lesser place."""
+        manager = self._manager
+        try:
+            facts = manager._fact_cache.get(host)
+        except KeyError:
+            facts = None
+        learned = facts or manager._vars_cache.get(host) or manager._nonpersistent_fact_cache.get(host)
+        return self._replacing and not learned
+
+    def _combine(self, host: str) -> dict[str, Any]:
+        """The variables that all hosts in the same groups have, and on top those of its own that nothing else overrides."""
+        groups = _groups(self._hosts[host])
+        if groups not in self._shared:
+            self._shared[groups] = self._of_groups(groups)
+        shared, overridden = self._shared[groups]
+        return {**shared, **{name: value for name, value in self._of_host(host).items() if name not in overridden}}
+
+    def _of_groups(self, groups: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
+        """The variables of a host in these groups that has none of its own, and the names that its own would not count for."""
+        members = self._alike[groups]
+        nobody = Host(_NOBODY)
+        nobody.groups = list(self._hosts[members[0]].groups)
+        shared = self._manager.get_vars(host=nobody, **self._context)
+        marks = {name: f"{_NOBODY} {name}" for member in members for name in self._of_host(member)}
+        nobody.vars = dict(marks)
+        marked = self._manager.get_vars(host=nobody, **self._context)
+        return shared, frozenset(marks) - {name for name in marked if name in marks and marked[name] == marks[name]} - frozenset(
+            nobody.get_magic_vars()
+        )
+
+    def _of_host(self, host: str) -> dict[str, Any]:
+        """What the host itself has: in the inventory, in host_vars, and by other plugins."""
+        if host not in self._own:
+            several = [self._hosts[host]]
+            own = {
+                **self._hosts[host].get_vars(),
+                **_of_sources(self._loader, self._inventory._sources, several, "task"),
+            }
+            if self._manager.safe_basedir:
+                own.update(_of_path(self._loader, self._loader.get_basedir(), several, "task"))
+            self._own[host] = own
+        return self._own[host]
+
+
+def _groups(host: Host) -> tuple[str, ...]:
+    return tuple(str(group.name) for group in host.groups)
+
+
+def _inputs(variables: Mapping[str, Any], raw: object) -> tuple[Any, ...] | None:
+    """What a template depends on: itself and all variables that it and they mention. None where that cannot be told."""
+    known: dict[str, int] = {}
+    waiting = [raw]
+    while waiting:
+        for text in _texts(waiting.pop()):
+            for name in _NAME.findall(text) if _is_template(text) else ():
+                if name in _DYNAMIC:
+                    return None
+                if name in variables and name not in known:
+                    known[name] = id(variables[name])
+                    waiting.append(variables[name])
+    return (id(raw), *sorted(known.items()))
+
+
+def _is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def _has_template(raw: object) -> bool:
+    """Whether Ansible has to be asked for the value. What is of no type of JSON, such as a secret of the vault, counts as such."""
+    if raw is None or isinstance(raw, bool | int | float):
+        return False
+    if isinstance(raw, str):
+        return _is_template(raw)
+    if isinstance(raw, Mapping):
+        return any(_has_template(each) for item in raw.items() for each in item)
+    if isinstance(raw, list | tuple):
+        return any(map(_has_template, raw))
+    return True
+
+
+def _texts(raw: object) -> Iterable[str]:
+    """All strings in a value."""
+    if isinstance(raw, str):
+        yield raw
+    elif isinstance(raw, Mapping):
+        for item in raw.items():
+            for each in item:
+                yield from _texts(each)
+    elif isinstance(raw, list | tuple):
+        for each in raw:
+            yield from _texts(each)
