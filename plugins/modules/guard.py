@@ -80,6 +80,8 @@ options:
           - Absolute paths of files and directories. Saved are content, mode, owner, time of modification and extended attributes. Of a
             directory, all that is in it is saved, up to 64 MiB.
           - A file that is not there when it is saved is removed by the restore. So is a file that is new in a directory.
+          - No directory of a path may belong to another user than root, or may be written to by others, because they could have the
+            restore write somewhere else. Symbolic links above a path are resolved when it is saved.
         type: list
         elements: str
         default: []

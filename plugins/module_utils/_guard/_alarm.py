@@ -19,6 +19,7 @@ import typing as t
 
 from ._base import GuardError, Run, succeed
 from ._disk import draft_of, sync_directory, write_durably
+from ._places import opened, real_directory
 
 RESTORER, WATCH = "restore.pyz", "watch"
 _PERMANENT, _PASSING = "/etc/systemd/system", "/run/systemd/system"
@@ -69,6 +70,9 @@ def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str
     if not _is_systemd_ours(directory, run):
         _watch(directory, seconds, _WATCHERS)
         return "process"
+    for place in (_PERMANENT, _PASSING):
+        with opened(real_directory(place)):  # GuardError where others could replace our units
+            pass
     name, restorer = _unit(transaction), os.path.join(directory, RESTORER)
     about = {
         "transaction": transaction,
@@ -82,7 +86,6 @@ def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str
         (f"{_PASSING}/{name}.timer", _TIMER, None),
     ):
         service = _SERVICE.format(command=_COMMAND.format(restorer=restorer, python=sys.executable, how=how)) if how else ""
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         write_durably(path, (text.format(**about) + service).encode(), 0o644)
     os.makedirs(os.path.dirname(_wanting(name)), exist_ok=True)
     os.symlink(f"{_PERMANENT}/{name}-boot.service", _wanting(name))

@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ._base import GuardError
+from ._places import opened, real_directory
 
 
 def write_durably(path: str, content: bytes, mode: int = 0o600) -> None:
@@ -80,10 +81,9 @@ def sync_directory(path: str) -> None:
 def locked(directory: str, patience: float) -> t.Iterator[None]:
     """Hold the directory's lock; GuardError when somebody else holds it for more than so many seconds.
 
-    The lock ends with the process that holds it, however that ends.
+    The lock ends with the process that holds it, however that ends. GuardError, too, when others may put something else in its place.
     """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with opened(real_directory(directory)) as descriptor:
         give_up = time.monotonic() + patience
         while True:
             try:
@@ -94,8 +94,6 @@ def locked(directory: str, patience: float) -> t.Iterator[None]:
                     raise GuardError(f"another transaction of this host is at work: {directory} is locked") from None
                 time.sleep(0.02)
         yield
-    finally:
-        os.close(descriptor)
 
 
 class StoredBlobs:

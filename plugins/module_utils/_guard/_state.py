@@ -37,6 +37,9 @@ def savers(booting: bool = False, rereading: bool = False) -> dict[str, Saver]:
 def save(wanted: t.Mapping[str, Json], blobs: Blobs, run: Run) -> Json:
     """A record of what is wanted, by the savers' names. Raises GuardError, OSError."""
     records = {kind: saver.save(wanted[kind], blobs, run) for kind, saver in savers().items() if wanted.get(kind)}
+    refusal = records.get("files", {}).get("refusal")
+    if refusal:
+        raise GuardError(refusal)
     return {"wanted": {kind: wanted[kind] for kind in records}, "records": records, "kernel": kernel()}
 
 

@@ -18,6 +18,8 @@ from ._alarm import RESTORER, is_alarm_set, ring, set_alarm
 from ._base import BASE, GuardError, Json, Run
 from ._disk import RememberedBlobs, StoredBlobs, locked, sync_directory, write_durably
 from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, PLANNED, RESTORED, RESTORING, Journal
+from ._places import check as check_place
+from ._places import opened, opened_in, real_directory
 from ._record import ENDED, load, mark_armed, standing, store
 from ._restorer import archive
 from ._restoring import RESERVE, forget, note_differences, tidy
@@ -226,11 +228,12 @@ class Guard:
         return directory
 
     def _make_base(self) -> None:
-        os.makedirs(self._base, 0o700, exist_ok=True)
-        status = os.lstat(self._base)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o170022 != 0o040000:
-            raise GuardError(f"{self._base} is not a directory that only this user may write to")
-        sync_directory(os.path.dirname(self._base))
+        with opened(real_directory(os.path.dirname(self._base))) as above:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(os.path.basename(self._base), 0o700, dir_fd=above)
+                os.fsync(above)
+            with opened_in(above, os.path.basename(self._base), self._base) as base:
+                check_place(base, self._base)
 
     @contextlib.contextmanager
     def _step(self, directory: str) -> t.Iterator[None]:

@@ -12,7 +12,7 @@ import re
 from functools import partial
 
 from ._base import Blobs, GuardError, Json, Run, succeed, try_all
-from ._disk import sync_directory
+from ._places import opened, real_directory
 
 _PLACES = ("/etc/systemd/system", "/run/systemd/system")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|path|mount)")
@@ -75,20 +75,29 @@ def _unit(name: str, run: Run) -> Json:
 
 def _links(name: str) -> dict[str, str]:
     """Links that have the unit's name or lead to a file of that name, and the links in /etc/rc?.d of a script of that name."""
-    found = [entry.path for place in _PLACES for directory in (place, *glob.glob(f"{place}/*/")) for entry in _entries(directory)]
-    found += glob.glob(f"/etc/rc?.d/[SK][0-9][0-9]{glob.escape(name.rsplit('.', 1)[0])}")
-    links = {os.path.normpath(path): os.readlink(path) for path in found if os.path.islink(path)}
-    return {
-        path: target
-        for path, target in links.items()
-        if name in (os.path.basename(path), os.path.basename(target)) or path.startswith("/etc/rc")
-    }
+    script = re.compile(r"[SK][0-9][0-9]" + re.escape(name.rsplit(".", 1)[0]))
+    found = {}
+    for directory in _directories():
+        for link, target in _links_in(directory).items():
+            if script.fullmatch(link) if directory.startswith("/etc/rc") else name in (link, os.path.basename(target)):
+                found[os.path.join(directory, link)] = target
+    return found
 
 
-def _entries(directory: str) -> list[os.DirEntry[str]]:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return list(os.scandir(directory))
-    return []
+def _directories() -> set[str]:
+    """Where links of units may be, as paths without symbolic links."""
+    places = [place for place in _PLACES if os.path.isdir(place)]
+    found = [*places, *(path for place in places for path in glob.glob(f"{glob.escape(place)}/*/")), *glob.glob("/etc/rc?.d")]
+    return {real_directory(path) for path in found}
+
+
+def _links_in(directory: str) -> dict[str, str]:
+    links = {}
+    with contextlib.suppress(FileNotFoundError), opened(directory) as descriptor:
+        for name in os.listdir(descriptor):
+            with contextlib.suppress(OSError):  # it is no link, or has just gone
+                links[name] = os.readlink(name, dir_fd=descriptor)
+    return links
 
 
 def _relink(name: str, saved: dict[str, str]) -> bool:
@@ -97,15 +106,26 @@ def _relink(name: str, saved: dict[str, str]) -> bool:
     if now == saved:
         return False
     try:
-        for path in now:
-            if saved.get(path) != now[path]:
-                os.unlink(path)
-        for path, target in saved.items():
-            if now.get(path) != target:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                os.symlink(target, path)
-        for directory in {os.path.dirname(path) for path in (*now, *saved)}:
-            sync_directory(directory)
+        for path in sorted(path for path in {*now, *saved} if now.get(path) != saved.get(path)):
+            _relink_one(path, path in now, saved.get(path))
     except OSError as error:
         raise GuardError(f"the links of {name} cannot be put back: {error.filename}: {error.strerror}") from error
     return True
+
+
+def _relink_one(path: str, there: bool, target: str | None) -> None:
+    above, link = os.path.split(path)
+    if target is not None:
+        _make_directory(above)
+    with opened(above) as directory:
+        if there:
+            os.unlink(link, dir_fd=directory)
+        if target is not None:
+            os.symlink(target, link, dir_fd=directory)
+        os.fsync(directory)
+
+
+def _make_directory(path: str) -> None:
+    with opened(os.path.dirname(path)) as above, contextlib.suppress(FileExistsError):
+        os.mkdir(os.path.basename(path), 0o755, dir_fd=above)
+        os.fsync(above)
