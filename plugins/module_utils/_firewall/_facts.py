@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 import time
 import typing as t
 
@@ -84,6 +86,14 @@ class LiveFacts:
             except OSError:
                 return None
         return number in self._queues
+
+    def tracks_unasked(self) -> bool | None:
+        """It does on Linux before 4.10; later, connections that are known here were tracked for some other reason, now or a while ago."""
+        count = self.sysctl("net.netfilter.nf_conntrack_count")
+        if count is None:
+            return False
+        first, second = (int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+        return True if (first, second) < (4, 10) else False if count == "0" else None
 
     def set_members(self, name: str) -> t.Any:
         return self._sets(name)

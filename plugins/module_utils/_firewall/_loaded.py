@@ -22,7 +22,7 @@ def load(run: Run, facts: Facts) -> Ruleset:
     iptables = xtables.read(run)
     absent = iptables.absent  # which grows, as rules of iptables-nft are read when a packet meets them
     chains += iptables.base_chains()
-    tracks_marks, translates = iptables.tracks_marks, iptables.translates
+    tracks_marks, translates, tracks = iptables.tracks_marks, iptables.translates, [iptables.tracks]
     try:
         tables = nftables.read({link.index: link for link in facts.links()})
     except ObserveError as error:
@@ -30,7 +30,8 @@ def load(run: Run, facts: Facts) -> Ruleset:
     else:
         chains += tables.base_chains(iptables.compat)
         tracks_marks, translates = tracks_marks or bool(tables.tables), translates or tables.translates
-    return Ruleset(chains, absent, tracks_marks, translates)
+        tracks.append(tables.tracks)
+    return Ruleset(chains, absent, tracks_marks, translates, lambda version: any(each(version) for each in tracks))
 
 
 def sets(run: Run) -> t.Callable[[str], t.Any]:

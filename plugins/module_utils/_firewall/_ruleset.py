@@ -48,6 +48,7 @@ class Ruleset(t.NamedTuple):
     absent: list[Absence]
     tracks_marks: bool  # whether some rule may set connection marks: those of connections that exist are unknown then
     translates: bool  # whether some rule translates addresses: what was done to connections that exist is unknown then
+    tracks: t.Callable[[int], bool]  # whether something in it has the kernel track connections of IPv4 or IPv6; UnsupportedError
 
 
 class Facts(t.Protocol):
@@ -78,6 +79,9 @@ class Facts(t.Protocol):
 
     def set_members(self, name: str) -> t.Any:
         """The ipset of that name (`_xtables._ipset.Set`); None when there is none; UnsupportedError when it cannot be read."""
+
+    def tracks_unasked(self) -> bool | None:
+        """Whether the kernel tracks connections though nothing in the ruleset asks for it; None where it may."""
 
     lasting: bool  # what packets leave in lists of recent addresses is not known
     now: float  # seconds since the epoch

@@ -64,6 +64,9 @@ class SavedFacts(LiveFacts):
     def sysctl(self, name: str) -> str | None:
         return self._sysctls[name]
 
+    def tracks_unasked(self) -> bool | None:
+        return False  # what else is on the host that it was saved on nobody tells
+
     def queue_read(self, number: int) -> bool | None:
         return super().queue_read(number) if self._read else None
 
@@ -95,7 +98,7 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
     with Netlink(NETLINK_ROUTE) as netlink:
         if re.search(r"^\*\w+\s*$", text, re.MULTILINE):
             iptables = xtables.from_text(_by_family(text))
-            ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates)
+            ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates, iptables.tracks)
             return judge(questions, SavedFacts(netlink, sets(run), (), questions), ruleset, Teller(None))
         facts = SavedFacts(netlink, sets(run), _named(text), questions)
         return in_namespace("load the ruleset", lambda: _judge_loaded(questions, run, text, _links(text, facts), facts))
@@ -200,7 +203,7 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
     chains: list[BaseChain] = []
     tables = nftables.read({link.index: link for link in links})
     chains += tables.base_chains(lambda *_place: None)
-    return judge(questions, facts, Ruleset(chains, [], True, tables.translates), Teller(None))
+    return judge(questions, facts, Ruleset(chains, [], True, tables.translates, tables.tracks), Teller(None))
 
 
 def _make(netlink: Netlink, link: Link) -> None:

@@ -256,10 +256,19 @@ class Walk:
                 tracking.original = type(packet.ends)(destination, destination_port, source, source_port)
         return tracking
 
+    def _is_tracked(self) -> bool:
+        if self._ruleset.tracks(self._packet.family):
+            return True
+        unasked = self._facts.tracks_unasked()
+        return self._evaluation.choose("whether connections are tracked, which no rule asks for") if unasked is None else unasked
+
     def _translate(self, hook: str, chains: t.Sequence[BaseChain]) -> Outcome:
-        """All NAT chains of a hook: the first that translates ends it (nf_nat_inet_fn). Later packets are translated as the first was."""
+        """All NAT chains of a hook: the first that translates ends it (nf_nat_inet_fn). Later packets are translated as the first was.
+
+        Where nothing has connections tracked, no packet has one, and the chains are not run.
+        """
         tracking = self._packet.tracking
-        if tracking is None or tracking.state != "new":
+        if tracking is None or tracking.state != "new" or not self._is_tracked():
             return ACCEPT
         for chain in chains:
             before = _nat_of(tracking)

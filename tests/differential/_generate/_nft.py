@@ -38,7 +38,7 @@ class _Table:
     def text(self) -> str:
         users = list(self._user_chains())
         bases = list(self._base_chains())
-        if any("type nat" in base for base in bases):  # without conntrack they would not run, and nobody has that
+        if any("type nat" in base for base in bases) and self._dice.chance(0.7):  # where nothing asks for conntrack they do not run
             users.append("  chain tracked {\n    ct state invalid counter\n  }")
         body = "\n".join([*self.rules.declarations(), *users, *bases])
         dormant = "  flags dormant\n" if self._dice.chance(0.01) else ""

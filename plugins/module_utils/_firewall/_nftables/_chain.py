@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import typing as t
 
@@ -25,6 +26,7 @@ from ._wire import long
 
 _HEAD = struct.Struct("=HH")  # struct nlattr
 NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
+_TRACKING = re.compile(rb"\0(?:ct|nat|masq|redir|connlimit|synproxy|flow_offload|match|target)\0")  # names of expressions that may
 _TOLD = 32  # rules that do not match are told one by one up to here, in a longer chain
 
 if t.TYPE_CHECKING:
@@ -122,6 +124,11 @@ class Chain:
             except DecodeError as error:
                 raise UnsupportedError(f"rule {index + 1} of chain {self.name} cannot be read: {error}") from error
         return self._rules[index]
+
+    def tracks(self) -> bool:
+        """Whether one of its rules has the kernel track connections."""
+        likely = (at for at, body in enumerate(self.bodies) if _TRACKING.search(body))
+        return any(each.tracks for at in likely for each in self.rule(at).expressions)
 
     def told_by_iptables(self, index: int) -> CompatRule | None:
         """A rule as iptables-nft-save tells it; None where that tells another number of rules, of which none can be told apart then."""

@@ -26,6 +26,8 @@ _TCP = 6
 class ConnectionField(Expression):
     """A field of the connection; without a connection only its state can be asked for."""
 
+    tracks = True
+
     __slots__ = ("direction", "key", "target")
 
     def __init__(self, about: Attributes) -> None:
@@ -95,6 +97,8 @@ class ConnectionField(Expression):
 class ConnectionSet(Expression):
     """Sets mark, labels, event mask of a connection, or the zone in which conntrack will look for it."""
 
+    tracks = True
+
     __slots__ = ("key", "source")
 
     def __init__(self, about: Attributes) -> None:
@@ -144,6 +148,7 @@ class FlowOffload(Expression):
     """Hands an established connection to the flow table; the rule does not go on before there is one."""
 
     __slots__ = ()
+    tracks = True
 
     def __init__(self, about: Attributes) -> None:
         del about

@@ -8,10 +8,12 @@ Sources: net/netfilter/nft_{reject_inet,queue,synproxy,fwd_netdev,dup_netdev,com
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from .._evaluation import Outcome, UnsupportedError
 from .._packet import ACK, SYN
+from .._tracking import MATCHES, TARGETS
 from ._context import BREAK, Context, Result, sure_number, unknown
 from ._operations import Expression
 from ._wire import Attributes, byte, name, number, register
@@ -27,6 +29,7 @@ _ICMP6 = {
 }  # fmt: skip
 _ICMPX = ((0, 0), (3, 4), (1, 3), (13, 1))  # code -> those of ICMP and ICMPv6 (nf_reject.c)
 NFT_QUEUE_FLAG_BYPASS = 1
+NFTA_TARGET_INFO, XT_CT_NOTRACK = 3, 1
 
 
 class Reject(Expression):
@@ -81,6 +84,7 @@ class Synproxy(Expression):
     """Answers a SYN itself; what follows the SYN must be an ACK with its cookie."""
 
     __slots__ = ()
+    tracks = True
 
     def __init__(self, about: Attributes) -> None:
         del about
@@ -123,13 +127,19 @@ class Duplicate(Expression):
 class Xtables(Expression):
     """An xtables match or target: its bytes are understood by its own module only, rules with such are told by iptables-nft-save."""
 
-    __slots__ = ("kind", "name")
+    __slots__ = ("kind", "name", "tracks")
 
     def __init__(self, kind: str, about: Attributes) -> None:
         self.kind, self.name = kind, name(about, 1)
+        self.tracks = self.name in (MATCHES if kind == "match" else TARGETS) and not (self.name == "CT" and _notrack(about))
 
     def run(self, at: Context) -> Result:
         raise UnsupportedError(f"the xtables {self.kind} {self.name} is not told by iptables-nft-save")
+
+
+def _notrack(about: Attributes) -> bool:
+    """Of the target CT: the flags of struct xt_ct_target_info."""
+    return bool(int.from_bytes(about.get(NFTA_TARGET_INFO, b"")[:2], sys.byteorder) & XT_CT_NOTRACK)
 
 
 class Unknown(Expression):

@@ -100,6 +100,8 @@ class Quota(Stateful):
 class ConnLimit(Stateful):
     """How many connections there are at once; a new element counts its first."""
 
+    tracks = True
+
     __slots__ = ("count", "over")
 
     def __init__(self, about: Attributes) -> None:

@@ -14,6 +14,7 @@ import typing as t
 from .._bits import known
 from .._evaluation import UnsupportedError
 from .._packet import Packet, text
+from .._redirect import redirected_to
 from ._context import BREAK, Context, Result
 from ._operations import Expression
 from ._wire import Attributes, number, register
@@ -32,6 +33,8 @@ class Ports(t.NamedTuple):
 
 class Nat(Expression):
     """snat or dnat, to an address or a range, a port or a range, each from registers."""
+
+    tracks = True
 
     __slots__ = ("addresses", "family", "flags", "kind", "ports")
 
@@ -53,6 +56,7 @@ class Nat(Expression):
 
 
 class Masquerade(Expression):
+    tracks = True
     __slots__ = ("flags", "ports")
 
     def __init__(self, about: Attributes) -> None:
@@ -65,20 +69,16 @@ class Masquerade(Expression):
 
 
 class Redirect(Expression):
+    tracks = True
     __slots__ = ("flags", "ports")
 
     def __init__(self, about: Attributes) -> None:
         self.flags, self.ports = number(about, 3, 0), _pair(about, 1, 2)
 
     def run(self, at: Context) -> Result:
-        four = at.packet.family == 4
-        if at.hook == "output":
-            address: bytes | None = b"\x7f\0\0\1" if four else bytes(15) + b"\1"
-        else:
-            own = _own(at, at.iif.name if at.iif else None)
-            address = own[0] if own else None
+        address = redirected_to(at.packet, at.evaluation.facts)
         if address is None:
-            at.changed("redirect to an interface without an address")
+            at.changed("redirect to an interface without a suitable address")
             return "drop"
         translate(at, "redirect", True, address, address, _ports(at, self.ports, "redirect"), self.flags)
         return "accept"
@@ -171,11 +171,6 @@ def _addresses(at: Context, name: str | None) -> list[tuple[bytes, int]]:
     size = 4 if at.packet.family == 4 else 16
     every = [(address, prefix) for address, prefix in at.evaluation.facts.addresses(name) if len(address) == size]
     return [(address, prefix) for address, prefix in every if size == 16 or address[0] != 127]
-
-
-def _own(at: Context, name: str | None) -> list[bytes]:
-    size = 4 if at.packet.family == 4 else 16
-    return [address for address, _prefix in at.evaluation.facts.addresses(name) if len(address) == size] if name else []
 
 
 def _pair(about: Attributes, first: int, last: int) -> tuple[int, int] | None:

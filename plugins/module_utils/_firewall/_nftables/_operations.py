@@ -25,6 +25,7 @@ class Expression:
     """One step of a rule. `run` returns None to go on, BREAK where the rule does not match, or a verdict."""
 
     __slots__ = ()
+    tracks: bool = False  # whether a rule with it has the kernel track connections, see _tracking.py
 
     def run(self, at: Context) -> Result:
         raise NotImplementedError

@@ -12,6 +12,7 @@ from ..._errors import DecodeError, NotPermittedError, ObserveError
 from ..._netlink import NETLINK_NETFILTER, NLM_F_DUMP, Netlink, NetlinkError, attribute, attribute_list, attributes
 from .._effect import Compat
 from .._packet import Link
+from .._tracking import FAMILIES as FAMILIES_TRACKED
 from ._tables import NftBaseChain, Source, Table
 from ._wire import (
     FAMILIES,
@@ -34,6 +35,7 @@ NFTA_CHAIN_TABLE, NFTA_CHAIN_HANDLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAI
 NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY, NFTA_HOOK_DEV, NFTA_HOOK_DEVS = 1, 2, 3, 4
 NFTA_RULE_TABLE, NFTA_RULE_CHAIN = 1, 2
 NFTA_GEN_ID = 1
+NFTA_OBJ_TABLE = 1
 NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
 _HEADER = 4  # struct nfgenmsg
 _HOOKS = {"netdev": ("ingress", "egress"), "arp": ("input", "output", "forward")}
@@ -52,7 +54,9 @@ class Nftables:
             dormant = bool(number(about, NFTA_TABLE_FLAGS, 0) & NFT_TABLE_F_DORMANT)
             table = Table(family, name(about, NFTA_TABLE_NAME), long(about, NFTA_TABLE_HANDLE), dormant, source, links)
             self.tables[table.key] = table
-        self._base_chains = [chain for chain in map(self._base_chain, chains) if chain is not None]
+        self._base_chains: list[NftBaseChain] = []
+        for body in chains:
+            self._add_chain(body)
 
     def base_chains(self, compat: Compat | None = None) -> list[NftBaseChain]:
         """Those that may do something to packets of IP, in the kernel's order where hook and priority are equal: the youngest first.
@@ -70,27 +74,36 @@ class Nftables:
         """Whether some rule may translate addresses."""
         return any(chain.kind == "nat" and chain.rules and not chain.table.dormant for chain in self._base_chains)
 
-    def _base_chain(self, body: bytes) -> NftBaseChain | None:
+    def tracks(self, version: int) -> bool:
+        """Whether some rule or object has the kernel track connections of IPv4 or IPv6."""
+        tables = [table for table in self.tables.values() if table.family in FAMILIES_TRACKED[version]]
+        translating = {chain.table.key for chain in self._base_chains if chain.kind == "nat"}
+        return any(table.tracks() for table in sorted(tables, key=lambda table: table.key not in translating))
+
+    def _add_chain(self, body: bytes) -> None:
         about = attributes(body[_HEADER:])
-        if NFTA_CHAIN_HOOK not in about:
-            return None
         family = _family(body)
         table = self.tables.get((family, name(about, NFTA_CHAIN_TABLE)))
         if table is None:
-            return None  # it came between two readings
+            return  # it came between two readings
+        table.names.append(name(about, NFTA_CHAIN_NAME))
+        if NFTA_CHAIN_HOOK not in about:
+            return
         hook = attributes(about[NFTA_CHAIN_HOOK])
         hooks, at = _HOOKS.get(family, _IP_HOOKS), number(hook, NFTA_HOOK_HOOKNUM)
         devices = [device for _kind, device in attribute_list(hook.get(NFTA_HOOK_DEVS, b""))] or [hook.get(NFTA_HOOK_DEV, b"")]
-        return NftBaseChain(
-            table,
-            name(about, NFTA_CHAIN_NAME),
-            name(about, NFTA_CHAIN_TYPE),
-            hooks[at] if at < len(hooks) else str(at),
-            signed(hook.get(NFTA_HOOK_PRIORITY, b"")),
-            "drop" if NFTA_CHAIN_POLICY in about and number(about, NFTA_CHAIN_POLICY) == 0 else "accept",
-            tuple(device.rstrip(b"\0").decode("utf-8", "surrogateescape") for device in devices if device),
-            long(about, NFTA_CHAIN_HANDLE),
-            number(about, NFTA_CHAIN_USE, 0),
+        self._base_chains.append(
+            NftBaseChain(
+                table,
+                table.names[-1],
+                name(about, NFTA_CHAIN_TYPE),
+                hooks[at] if at < len(hooks) else str(at),
+                signed(hook.get(NFTA_HOOK_PRIORITY, b"")),
+                "drop" if NFTA_CHAIN_POLICY in about and number(about, NFTA_CHAIN_POLICY) == 0 else "accept",
+                tuple(device.rstrip(b"\0").decode("utf-8", "surrogateescape") for device in devices if device),
+                long(about, NFTA_CHAIN_HANDLE),
+                number(about, NFTA_CHAIN_USE, 0),
+            )
         )
 
 
@@ -143,6 +156,10 @@ class Kernel:
 
     def object(self, family: str, table: str, name: str, kind: int) -> bytes:
         return self._one(NFT_MSG_GETOBJ, _text(1, table) + _text(2, name) + attribute(3, kind.to_bytes(4, "big")), family)
+
+    def objects(self, family: str, table: str) -> list[bytes]:
+        asked = _text(NFTA_OBJ_TABLE, table)
+        return [body[_HEADER:] for body in self.dump(NFT_MSG_GETOBJ, asked, family) if body[_HEADER : _HEADER + len(asked)] == asked]
 
     def _one(self, kind: int, payload: bytes, family: str) -> bytes:
         with Netlink(NETLINK_NETFILTER) as netlink:

@@ -19,6 +19,8 @@ from ._operations import Expression
 from ._sets import Set, about
 from ._wire import number
 
+NFTA_OBJ_TYPE = 3
+_TRACKING_OBJECTS = (3, 5, 7, 9, 10)  # NFT_OBJECT_CT_HELPER, CONNLIMIT, CT_TIMEOUT, CT_EXPECT, SYNPROXY
 _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 _MOST_CHAINS = 10_000  # that one packet is followed through
 
@@ -35,11 +37,15 @@ class Source(t.Protocol):
 
     def object(self, family: str, table: str, name: str, kind: int) -> bytes: ...
 
+    def objects(self, family: str, table: str) -> t.Sequence[bytes]:
+        """All named objects of a table."""
+
 
 class Table:
     """A table, whose chains, sets and objects are read when a packet meets them."""
 
     def __init__(self, family: str, name: str, handle: int, dormant: bool, source: Source, links: t.Mapping[int, Link]) -> None:
+        self.names: list[str] = []  # of its chains
         self.family, self.name, self.handle, self.dormant = family, name, handle, dormant
         self.key = (family, name)
         self.links = links
@@ -72,6 +78,13 @@ class Table:
                 f"the object {name}", lambda: named_object(kind, attributes(self._source.object(*self.key, name, kind)).get(4, b""))
             )
         return self._objects[kind, name]
+
+    def tracks(self) -> bool:
+        """Whether a rule or an object in it has the kernel track connections; it need not be awake for that."""
+        if any(self.chain(name).tracks() for name in self.names):
+            return True
+        objects = self._asked("its objects", lambda: self._source.objects(*self.key))
+        return any(number(attributes(each), NFTA_OBJ_TYPE) in _TRACKING_OBJECTS for each in objects)
 
     def _set(self, name: str) -> bytes:
         if name not in self._about:

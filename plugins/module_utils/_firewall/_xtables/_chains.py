@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import bisect
+import re
 import typing as t
 
 from .._effect import Evaluated, in_words
 from .._evaluation import MOST_STEPS, Evaluation, Outcome, Reference, Step, UnsupportedError
 from .._packet import Packet
+from .._tracking import MATCHES, TARGETS
 from . import _save
 from ._index import Index
 from ._rule import Rule
 
+_TRACKING = re.compile("|".join(sorted(MATCHES | TARGETS)))  # lines that may name one of these
 _MOST_JUMPS = 20_000  # the kernel loads no loops; a saved text may have some
 
 # linux/netfilter_ipv4.h: enum nf_ip_hook_priorities; net/ipv4/netfilter/iptable_*.c: which hooks each table has.
@@ -40,6 +43,10 @@ class Rules:
             table = self._table
             rule = self._rules[at] = Rule(table.family, table.name, self.name, at + 1, self._lines[at], table.chains)
         return rule
+
+    def tracks(self) -> bool:
+        """Whether one of them has the kernel track connections."""
+        return any(_TRACKING.search(line) and self[at].tracks() for at, line in enumerate(self._lines))
 
     def candidates(self, packet: Packet) -> t.Sequence[int]:
         """Which rules the packet might match, in order."""

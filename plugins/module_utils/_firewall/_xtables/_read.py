@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from .._ruleset import Absence
+from .._tracking import FAMILIES
 from . import _save
 from ._chains import BuiltIn, Chains, Rules
 from ._rule import Rule
@@ -52,6 +53,12 @@ class Xtables:
             chains = Chains(table)
             found += [BuiltIn(chains, name) for name in _BUILT_IN.get(table.name, ()) if name in table.chains]
         return [chain for chain in found if not chain.idle]
+
+    def tracks(self, version: int) -> bool:
+        """Whether some rule of a legacy table has the kernel track connections of IPv4 or IPv6."""
+        tables = (Chains(table) for table in self._legacy if table.family in FAMILIES[version])
+        several = (chains.get(name) for chains in tables for name in chains.table.chains)
+        return any(rules.tracks() for rules in several if rules is not None)
 
     def compat(self, family: str, table: str, chain: str, index: int) -> Rule | None:
         """A rule of iptables-nft: the `index`-th of its chain, from 0. None where iptables-nft-save does not tell it."""

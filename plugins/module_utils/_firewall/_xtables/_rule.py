@@ -9,8 +9,9 @@ import typing as t
 
 from ..._errors import DecodeError
 from .._effect import Effect, Evaluated
-from .._evaluation import Evaluation, Outcome, Part, Reference
+from .._evaluation import Evaluation, Outcome, Part, Reference, UnsupportedError
 from .._packet import Link, Packet
+from .._tracking import MATCHES, TARGETS
 from . import _matches, _save, _syntax, _targets
 from ._condition import Condition, Place, Unknown, unknown_match
 from ._matches import _core
@@ -46,6 +47,16 @@ class Rule:
             "text": text,
             "packets": packets,
         }
+
+    def tracks(self) -> bool:
+        """Whether it has the kernel track connections. UnsupportedError for a line that cannot be read."""
+        try:
+            syntax = _syntax.parse(_save.packets_and_rule(self._line)[1])
+        except DecodeError as error:
+            raise UnsupportedError(str(error)) from error
+        target = syntax.target
+        asks = target is not None and target.name in TARGETS and not (target.name == "CT" and target.get("notrack"))
+        return asks or any(clause.name in MATCHES for clause in syntax.matches)
 
     def parts(self) -> list[str]:
         return [condition.text for condition in self._make().conditions]

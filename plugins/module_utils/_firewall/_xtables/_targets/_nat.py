@@ -14,6 +14,7 @@ import typing as t
 from ...._errors import DecodeError
 from ..._evaluation import Evaluation, UnsupportedError
 from ..._packet import Packet, text
+from ..._redirect import redirected_to
 from .._condition import Place, address, network, port_range
 from .._syntax import Clause
 from . import Done, Target
@@ -144,24 +145,12 @@ def _redirect(clause: Clause, place: Place) -> Target:
     ports = _to_ports(clause)
 
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
-        host = _own_address(packet, evaluation)
+        host = redirected_to(packet, evaluation.facts)
         if host is None:
-            return "drop", f"redirect, but {packet.iif.name if packet.iif else 'the interface'} has no address"
+            return "drop", f"redirect, but {packet.iif.name if packet.iif else 'the interface'} has no suitable address"
         return _translated(packet, False, _Range(host, host, ports), "redirect")
 
     return apply
-
-
-def _own_address(packet: Packet, evaluation: Evaluation) -> bytes | None:
-    """The loopback address for what this host sends, else the first address of the interface that it came by."""
-    if packet.iif is None or packet.direction == "out":
-        return bytes([127, 0, 0, 1]) if packet.family == 4 else bytes(15) + b"\x01"
-    size = 4 if packet.family == 4 else 16
-    own = [each for each, _length in evaluation.facts.addresses(packet.iif.name) if len(each) == size]
-    if size == 16:
-        local = ipaddress.IPv6Address(packet.destination).is_link_local
-        own = [each for each in own if ipaddress.IPv6Address(each).is_link_local == local]
-    return own[0] if own else None
 
 
 def _masquerade(clause: Clause, place: Place) -> Target:

@@ -54,6 +54,9 @@ class Host:
     def queue_read(self, number: int) -> bool | None:
         return False
 
+    def tracks_unasked(self) -> bool | None:
+        return False
+
     def set_members(self, name: str) -> Any:
         return None
 
@@ -81,4 +84,6 @@ class Passed:
 
 
 def ruleset(*chains: BaseChain) -> Ruleset:
-    return Ruleset(list(chains), [], tracks_marks=False, translates=any(chain.kind == "nat" for chain in chains))
+    return Ruleset(
+        list(chains), [], tracks_marks=False, translates=any(chain.kind == "nat" for chain in chains), tracks=lambda version: True
+    )

@@ -40,6 +40,9 @@ class Recording:
     def object(self, family: str, table: str, name: str, kind: int) -> bytes:
         return self._answer("object", family, table, name, str(kind))[0]
 
+    def objects(self, family: str, table: str) -> Sequence[bytes]:
+        return self._answer("objects", family, table)
+
     def nftables(self) -> Nftables:
         return Nftables(self.answers["tables"], self.answers["chains"], self, LINKS)
 
@@ -73,6 +76,8 @@ def _main() -> None:
             found.append((_wire.FAMILIES[body[0]], *(_wire.name(about, each) for each in attribute), about))
         return found
 
+    for family, table, _about in names(_wire.NFT_MSG_GETTABLE, 1):
+        answers[f"objects {family} {table}"] = kernel.objects(family, table)
     for family, table, chain, _about in names(_wire.NFT_MSG_GETCHAIN, 1, 3):
         answers[f"rules {family} {table} {chain}"] = kernel.rules(family, table, chain)
     for family, table, name, _about in names(_wire.NFT_MSG_GETSET, 1, 2):
