@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
@@ -18,6 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 # What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
@@ -35,6 +37,7 @@ class ActionModule(HandshakeAction):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "str", "required": True},
+                "run": {"type": "str", "required": True},
                 "evidence_dir": {"type": "str"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
@@ -48,8 +51,9 @@ class ActionModule(HandshakeAction):
         )
         arguments = plain(arguments)
         report_dir = str(arguments["report_dir"])
-        files = EvidenceFiles(arguments["evidence_dir"] or report_dir)
+        files = EvidenceFiles(arguments["evidence_dir"] or report_dir, arguments["run"])
         try:
+            check(Path(report_dir), arguments["run"])
             plan, started = files.plan()
             finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             answers = files.answers(plan)
@@ -57,7 +61,7 @@ class ActionModule(HandshakeAction):
             report = {**conclusion.report, "changes": arguments["changes"]}
             written = [str(path) for path in write(report_dir, report, conclusion.captures)]
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report cannot be written to {report_dir}: {error}"}
+            return {**result, "failed": True, "msg": f"The report directory {report_dir} cannot be used: {error}"}
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
             display.display("\n" + _terminal.render(report, width=_width(), style=style))

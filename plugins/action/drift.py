@@ -29,6 +29,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Pl
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
 
 FAILING = {
     "never": (),
@@ -39,8 +40,6 @@ _WIDTH = 120
 """Columns where there is no terminal."""
 MOST_DOUBTS = 50
 """Warnings about baselines that are written."""
-_SHARED = 0o644
-"""The mode of baselines: they are for git."""
 
 display = Display()
 
@@ -53,6 +52,7 @@ class ActionModule(HandshakeAction):
             argument_spec={
                 "phase": {"type": "str", "choices": ["prepare", "write", "compare"], "required": True},
                 "report_dir": {"type": "str", "required": True},
+                "run": {"type": "str", "required": True},
                 "baseline_dir": {"type": "str", "required": True},
                 "expect": {"type": "raw"},
                 "compare": {"type": "bool", "default": True},
@@ -63,10 +63,11 @@ class ActionModule(HandshakeAction):
             }
         )
         arguments = plain(arguments)
-        files = EvidenceFiles(str(arguments["evidence_dir"] or arguments["report_dir"]))
+        files = EvidenceFiles(str(arguments["evidence_dir"] or arguments["report_dir"]), arguments["run"])
         phases = {"prepare": self._prepare, "write": self._write, "compare": self._compare}
         try:
             expectations = _expect.read(arguments["expect"])
+            check(Path(arguments["report_dir"]), arguments["run"])
             plan, started = files.plan()
             names = sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
             wanted = self._by_host(expectations, names, task_vars["groups"])
@@ -122,7 +123,7 @@ class ActionModule(HandshakeAction):
         before = {host: _text(arguments["baseline_dir"], host) for host in texts}
         changed = {host: text for host, text in texts.items() if text != before[host]}
         if not self._task.check_mode:
-            _files.write({_files.path_of(arguments["baseline_dir"], host): text for host, text in changed.items()}, _SHARED)
+            _files.write_baselines({_files.path_of(arguments["baseline_dir"], host): text for host, text in changed.items()})
         lacking = {host: each.failure for host, each in observed.items() if each.failure}
         lacking.update(dict.fromkeys(plan.not_in_play, "it is not among the hosts of this play (--limit?)"))
         mine = parts(plan, {host: each.state for host, each in observed.items()})
@@ -157,8 +158,8 @@ class ActionModule(HandshakeAction):
         answers = _answers(files, plan)
         report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}
         report_dir = Path(arguments["report_dir"])
-        written = {report_dir / "drift.json": _show.as_json(report), report_dir / "drift.md": _show.as_markdown(report)}
-        _files.write(written, 0o600)
+        written = {"drift.json": _show.as_json(report), "drift.md": _show.as_markdown(report)}
+        _files.write_report(report_dir, written)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
             width = shutil.get_terminal_size((_WIDTH, 24)).columns
@@ -167,7 +168,7 @@ class ActionModule(HandshakeAction):
         result = {
             "changed": False,
             "summary": summary,
-            "files": [str(path) for path in written],
+            "files": [str(report_dir / name) for name in written],
             "report": str(report_dir / "drift.json"),
             "fixes": sum(bool(each.steps) for each in mendings({"drift": report})),
         }

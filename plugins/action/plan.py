@@ -17,7 +17,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import VARIABLE, declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -38,6 +38,7 @@ class ActionModule(HandshakeAction):
                 "port": {"type": "raw"},
                 "role": {"type": "str"},
                 "report_dir": {"type": "str", "required": True},
+                "part_of": {"type": "str", "default": ""},
                 "attempts": {"type": "int", "default": 3},
                 "interval": {"type": "float", "default": 0.2},
                 "timeout": {"type": "float", "default": 3.0},
@@ -49,13 +50,15 @@ class ActionModule(HandshakeAction):
         )
         try:
             plan, taking_part = self._plan(plain(arguments), task_vars)
-        except (PlanError, VariableError, OSError) as error:
+        except (PlanError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
+        except (EvidenceError, OSError) as error:
+            return {**result, "failed": True, "msg": f"The report directory cannot be used: {error}"}
         phases = plan.phases()
         clients = sum("try" in each for each in phases.values())
         result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
-        return {**result, "ansible_facts": {"handshake_hosts": taking_part}}
+        return {**result, "run": plan.run, "ansible_facts": {"handshake_hosts": taking_part, "handshake_run": plan.run}}
 
     def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str]]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
@@ -72,14 +75,14 @@ class ActionModule(HandshakeAction):
         options = {name: arguments[name] for name in ("attempts", "interval", "timeout", "patience", "settle", "hops", "record")}
         plan = build(
             flows,
-            run=f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
+            run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
             hosts=inventory.hosts,
             address_of=addresses.of,
             declared_of=addresses.declared,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=Options(forks=int(task_vars.get("ansible_forks", 5)), **options),
         )
-        EvidenceFiles(arguments["report_dir"]).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
+        EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
         return plan, inventory.patterns(list(plan.orders))
 
 

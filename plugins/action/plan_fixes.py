@@ -25,6 +25,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_fi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
 
 display = Display()
 Json = dict[str, Any]
@@ -38,7 +39,7 @@ class ActionModule(HandshakeAction):
             argument_spec={
                 "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
                 "report_dir": {"type": "str", "required": True},
-                "run": {"type": "str"},
+                "run": {"type": "str", "required": True},
                 "apply": {"type": "bool", "default": False},
                 "allow": {"type": "list", "elements": "str", "default": list(ALLOWED)},
                 "max_risk": {"type": "str", "default": "low"},
@@ -49,7 +50,6 @@ class ActionModule(HandshakeAction):
                 "settle": {"type": "float", "default": 0.0},
                 "history": {"type": "str", "default": "", "no_log": True},
             },
-            required_if=[("phase", "next", ["run"])],
         )
         arguments = plain(arguments)
         files = RemediationFiles(arguments["report_dir"])
@@ -65,7 +65,10 @@ class ActionModule(HandshakeAction):
     def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:
         names = ("max_risk", "require", "max_hosts", "batch_hosts", "confirm_timeout", "settle")
         policy = Policy(allow=tuple(arguments["allow"]), **{name: arguments[name] for name in names})
+        check(files.report_dir, arguments["run"])
         report = reported(files.report_dir)
+        if report.get("run") != arguments["run"]:
+            raise EvidenceError(f"its report is that of run {report.get('run')}, and this task belongs to run {arguments['run']}")
         files.begin()
         files.keep_report(BEFORE, report)
         apply = arguments["apply"] and not self._task.check_mode

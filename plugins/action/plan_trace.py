@@ -16,9 +16,12 @@ class ActionModule(HandshakeAction):
     _requires_connection = False
 
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        _checked, arguments = self.validate_argument_spec(argument_spec={"report_dir": {"type": "str", "required": True}})
-        files = EvidenceFiles(str(arguments["report_dir"]))
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={"report_dir": {"type": "str", "required": True}, "run": {"type": "str", "required": True}}
+        )
+        files = EvidenceFiles(str(arguments["report_dir"]), str(arguments["run"]))
         try:
+            files.check()
             plan, _started = files.plan()
             hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
             orders = {host: order for host in hosts if (order := files.order(host)) is not None}

@@ -48,11 +48,13 @@ class ActionModule(HandshakeAction):
             argument_spec={
                 "phase": {"type": "str", "choices": list(PARTS), "required": True},
                 "report_dir": {"type": "str", "required": True},
+                "run": {"type": "str", "required": True},
             }
         )
         phase, host = str(arguments["phase"]), str(task_vars["inventory_hostname"])
-        files = EvidenceFiles(str(arguments["report_dir"]))
+        files = EvidenceFiles(str(arguments["report_dir"]), str(arguments["run"]))
         try:
+            files.check()
             message = self._phase(files, host, phase, task_vars)
         except (EvidenceError, OSError) as error:  # of the controller's own files
             return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}

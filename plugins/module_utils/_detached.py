@@ -130,16 +130,18 @@ def _locked(base: str) -> Iterator[None]:
 
 def _publish() -> tuple[str, socket.socket]:
     """Remove what dead recorders left, make a new recorder's directory, listen in it."""
-    base = _base_directory()
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # the last recorder has ended meanwhile, and taken the place along
+            return _publish_in(_base_directory())
+
+
+def _publish_in(base: str) -> tuple[str, socket.socket]:
     with _locked(base):
         for name in os.listdir(base):
             if _HANDLE.fullmatch(name) and not _is_alive(os.path.join(base, name)):
                 shutil.rmtree(os.path.join(base, name), ignore_errors=True)
         directory = os.path.join(base, os.urandom(8).hex())
-        try:
-            os.mkdir(directory, 0o700)
-        except FileNotFoundError:  # the last recorder ended while we waited, and took the place along
-            return _publish()
+        os.mkdir(directory, 0o700)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)
         try:

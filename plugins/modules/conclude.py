@@ -30,6 +30,12 @@ options:
       - The report directory.
     type: str
     required: true
+  run:
+    description:
+      - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
+      - A report directory of another run, or of another C(ansible-playbook), is refused.
+    type: str
+    required: true
   evidence_dir:
     description:
       - The report directory of the diagnosis whose evidence is judged, where that is another one than O(report_dir).
@@ -92,6 +98,7 @@ EXAMPLES = r"""
 - name: Say what was found, and fail if a handshake breaks
   threeway.handshake.conclude:
     report_dir: ./handshake-report
+    run: "{{ hostvars.localhost.handshake_run }}"
     fail_on: broken
   delegate_to: localhost
   run_once: true

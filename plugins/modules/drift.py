@@ -41,6 +41,12 @@ options:
         report goes.
     type: str
     required: true
+  run:
+    description:
+      - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
+      - A report directory of another run, or of another C(ansible-playbook), is refused.
+    type: str
+    required: true
   baseline_dir:
     description:
       - The directory on the controller with a baseline for each host.
@@ -89,6 +95,7 @@ EXAMPLES = r"""
   threeway.handshake.drift:
     phase: compare
     report_dir: ./handshake-drift
+    run: "{{ hostvars.localhost.handshake_run }}"
     baseline_dir: ./handshake-baseline
     fail_on: endangering
     expect:

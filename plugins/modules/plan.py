@@ -55,8 +55,15 @@ options:
   report_dir:
     description:
       - The directory on the controller for the results. What an earlier run left in its C(evidence) directory is removed.
+      - It belongs to this run for as long as the C(ansible-playbook) lives; until then another one is refused it. It must not be a link, be
+        this user's, and others must not be able to write to it. One that does not exist is made with mode 0700.
     type: str
     required: true
+  part_of:
+    description:
+      - The identity of the run that this diagnosis is a part of, where it is one of several of a remediation. Empty for a run of its own.
+    type: str
+    default: ""
   attempts:
     description:
       - How many connections to try for each address.
@@ -107,6 +114,7 @@ EXAMPLES = r"""
         port: 5432
     report_dir: ./handshake-report
   delegate_to: localhost
+  delegate_facts: true
   run_once: true
   register: plan
 """
@@ -127,8 +135,13 @@ phases:
   returned: success
   type: dict
   sample: {"web1": ["try"], "db1": ["open", "close"]}
+run:
+  description: The identity of the run.
+  returned: success
+  type: str
+  sample: 20261121T040000-3f2a91
 ansible_facts:
-  description: Variables for the plays that follow.
+  description: Variables for the tasks and plays that follow.
   returned: success
   type: dict
   contains:
@@ -137,6 +150,10 @@ ansible_facts:
       type: list
       elements: str
       sample: [db1, web1]
+    handshake_run:
+      description: The identity of the run, which the modules that go on with it are given.
+      type: str
+      sample: 20261121T040000-3f2a91
 not_in_play:
   description: Hosts with a part in some flow that this play does not reach.
   returned: success

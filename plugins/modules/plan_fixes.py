@@ -40,8 +40,10 @@ options:
     required: true
   run:
     description:
-      - The identity of the run, as O(phase=begin) returned it. Required with O(phase=next).
+      - With O(phase=begin), the identity of the run that the report belongs to, which M(threeway.handshake.plan) returned.
+      - With O(phase=next), that of the remediation, as O(phase=begin) returned it.
     type: str
+    required: true
   apply:
     description:
       - Whether anything is to be changed. Otherwise O(phase=next) chooses no hosts.
@@ -101,6 +103,7 @@ EXAMPLES = r"""
   threeway.handshake.plan_fixes:
     phase: begin
     report_dir: ./handshake-report
+    run: "{{ hostvars.localhost.handshake_run }}"
     allow: [firewall, service]
   delegate_to: localhost
   run_once: true

@@ -32,6 +32,12 @@ options:
       - The report directory.
     type: str
     required: true
+  run:
+    description:
+      - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
+      - A report directory of another run, or of another C(ansible-playbook), is refused.
+    type: str
+    required: true
 seealso:
   - module: threeway.handshake.vantage
   - module: threeway.handshake.conclude
@@ -41,6 +47,7 @@ EXAMPLES = r"""
 - name: Find out which handshakes broke
   threeway.handshake.plan_trace:
     report_dir: ./handshake-report
+    run: "{{ hostvars.localhost.handshake_run }}"
   delegate_to: localhost
   run_once: true
   register: broken

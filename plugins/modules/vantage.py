@@ -50,6 +50,11 @@ options:
       - The directory on the controller where M(threeway.handshake.plan) left the work orders and where the answers go.
       - Required in a task. The controller does not pass it on.
     type: path
+  run:
+    description:
+      - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
+      - Required in a task. The controller does not pass it on.
+    type: str
   order:
     description:
       - The work order. The controller fills it in.
@@ -70,6 +75,7 @@ EXAMPLES = r"""
   threeway.handshake.vantage:
     phase: try
     report_dir: ./handshake-report
+    run: "{{ hostvars.localhost.handshake_run }}"
 """
 
 RETURN = r"""
@@ -96,6 +102,7 @@ def main() -> None:
                 "required": True,
             },
             "report_dir": {"type": "path"},
+            "run": {"type": "str"},
             "order": {"type": "dict"},
             "handle": {"type": "str"},
         },

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import JsonFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 
@@ -26,7 +26,7 @@ def concluded(files: RemediationFiles, name: str) -> dict[str, Any]:
     try:
         return files.report(name)
     except FileNotFoundError:
-        evidence = EvidenceFiles(files.turn_dir(name))
+        evidence = EvidenceFiles(files.turn_dir(name), files.report(BEFORE)["run"])
         plan, started = evidence.plan()
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         report = decide(plan, evidence.answers(plan), started, finished).report

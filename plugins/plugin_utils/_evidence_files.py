@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _runs
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file as _name
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, TRACE_PHASES, Plan
@@ -22,28 +23,38 @@ _PLAN = "plan.json"
 
 
 class EvidenceFiles(JsonFiles):
-    """The directory C(evidence) in a report directory."""
+    """The directory C(evidence) in a report directory, as one run sees it: what another run wrote is none of its evidence."""
 
-    def __init__(self, report_dir: str) -> None:
+    def __init__(self, report_dir: str, run: str) -> None:
         self.report_dir = Path(report_dir)
+        self.run = run
         super().__init__(self.report_dir / "evidence")
 
     def begin(self, plan: Plan, started: str) -> None:
-        """Make the directory ready for a run: nothing of an earlier one stays, the plan and the orders are written. OSError."""
-        self.report_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the directory ready for this run: nothing of an earlier one stays, the plan and the orders are written.
+
+        EvidenceError where a run that lives uses the directory, OSError.
+        """
+        _runs.take(self.report_dir, self.run, started)
         self.clear()
         for host, order in plan.orders.items():
             self.write(_name(host, "order"), order)
         self.write(_PLAN, {"started": started, "phases": plan.phases(), **plan.to_json()})
 
+    def check(self) -> None:
+        """Refuse a directory that does not belong to this run of this ansible-playbook. EvidenceError, OSError."""
+        _runs.check(self.report_dir, self.run)
+
     def plan(self) -> tuple[Plan, str]:
         """The plan, without its orders, and when the run started. EvidenceError."""
         raw = self.read(_PLAN)
+        if raw.get("run") != self.run:
+            raise EvidenceError(f"the plan in {self.directory} is that of run {raw.get('run')}, and this task belongs to run {self.run}")
         return Plan.from_json(raw), raw["started"]
 
     def order(self, host: str, phase: str = "open") -> dict[str, Any] | None:
         """A host's work order for a phase; None when it takes no part. EvidenceError."""
-        return self.read_if_there(_name(host, "trace_order" if phase in TRACE_PHASES else "order"))
+        return self._own(_name(host, "trace_order" if phase in TRACE_PHASES else "order"))
 
     def keep_trace_orders(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the work orders for the phases that trace what broke."""
@@ -53,7 +64,7 @@ class EvidenceFiles(JsonFiles):
     def keep(self, host: str, phase: str, evidence: Mapping[str, Any]) -> None:
         """Write what a host returned. EvidenceError when that is no JSON, or too much of it."""
         try:
-            text = json.dumps({"host": host, "phase": phase, "failure": None, "evidence": evidence}, allow_nan=False)
+            text = json.dumps({**self._heading(host, phase), "failure": None, "evidence": evidence}, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise EvidenceError(f"the answer is not JSON: {error}") from error
         if len(text) > MAX_ANSWER:
@@ -62,11 +73,11 @@ class EvidenceFiles(JsonFiles):
 
     def keep_failure(self, host: str, phase: str, kind: str, message: str) -> None:
         """Write why a host returned nothing; `kind` is one of KINDS."""
-        self.write(_name(host, phase), {"host": host, "phase": phase, "failure": {"kind": kind, "message": message}, "evidence": None})
+        self.write(_name(host, phase), {**self._heading(host, phase), "failure": {"kind": kind, "message": message}, "evidence": None})
 
     def answer(self, host: str, phase: str) -> dict[str, Any] | None:
         """What was kept for a host and a phase; None when it took no part. EvidenceError."""
-        return self.read_if_there(_name(host, phase))
+        return self._own(_name(host, phase))
 
     def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
         """Everything that was kept for the plan's hosts, by host and phase."""
@@ -76,12 +87,20 @@ class EvidenceFiles(JsonFiles):
 
     def keep_dialled(self, host: str, dialled: list[dict[str, Any]]) -> None:
         """Write the tried handshakes of a client in short, for the hosts that fetch their recordings next."""
-        self.write(_name(host, "dialled"), {"dialled": dialled})
+        self.write(_name(host, "dialled"), {"run": self.run, "dialled": dialled})
 
     def dialled(self, host: str) -> list[dict[str, Any]]:
         """What `keep_dialled` wrote; [] when the client returned nothing."""
-        found = self.read_if_there(_name(host, "dialled")) or {}
+        found = self._own(_name(host, "dialled")) or {}
         return list(found.get("dialled", []))
+
+    def _heading(self, host: str, phase: str) -> dict[str, str]:
+        return {"run": self.run, "host": host, "phase": phase}
+
+    def _own(self, name: str) -> dict[str, Any] | None:
+        """A document of this run; None where there is none. EvidenceError."""
+        found = self.read_if_there(name)
+        return found if found is not None and found.get("run") == self.run else None
 
 
 def controller_faults(answers: Iterable[Mapping[str, Any]]) -> str | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
 
 
 class EvidenceError(Exception):
@@ -21,25 +21,24 @@ class EvidenceError(Exception):
 
 
 class JsonFiles:
-    """The documents of a run in one directory."""
+    """Documents in one directory: that of a run is this user's alone, see `_directories.private`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, shared: bool = False) -> None:
         self.directory = directory
+        self._opened = _directories.any_owner if shared else _directories.private
 
     def clear(self) -> None:
         """Make the directory ready for a run: no document of an earlier one stays. OSError."""
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        if not stat.S_ISDIR(os.lstat(self.directory).st_mode):
-            raise NotADirectoryError(f"{self.directory} is a link: remove it")
-        self.directory.chmod(0o700)
-        for path in self.directory.iterdir():
-            if path.suffix == ".json":
-                path.unlink()
+        with _directories.private(self.directory, make=True) as directory:
+            for name in os.listdir(directory):
+                if name.endswith(".json"):
+                    os.unlink(name, dir_fd=directory)
 
     def read(self, name: str) -> dict[str, Any]:
         """A document. EvidenceError, OSError."""
         try:
-            found = json.loads((self.directory / name).read_text(encoding="utf-8"))
+            with self._opened(self.directory) as directory:
+                found = json.loads(_directories.read(directory, name).decode("utf-8"))
         except ValueError as error:
             raise EvidenceError(f"{self.directory / name} is not JSON: {error}") from error
         if not isinstance(found, dict):
@@ -59,14 +58,8 @@ class JsonFiles:
 
     def replace(self, name: str, text: str) -> None:
         """Replace a file. OSError."""
-        handle, draft = tempfile.mkstemp(prefix=".", dir=self.directory)  # mode 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(draft, self.directory / name)
-        except BaseException:
-            os.unlink(draft)
-            raise
+        with self._opened(self.directory) as directory:
+            _directories.replace(directory, name, text.encode("utf-8"))
 
 
 def host_file(host: str, what: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles, host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _json
 
@@ -31,9 +33,10 @@ class RemediationFiles(JsonFiles):
     def begin(self) -> None:
         """Nothing of an earlier run stays but the journal. OSError."""
         self.clear()
-        for path in self.directory.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+        with _directories.private(self.directory) as directory:
+            for name in os.listdir(directory):
+                if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+                    shutil.rmtree(self.directory / name)
 
     def state(self, run: str | None = None) -> dict[str, Any]:
         """What is known between the steps of a run. EvidenceError, also where it is another run's."""
@@ -69,9 +72,8 @@ class RemediationFiles(JsonFiles):
 
     def keep_report(self, name: str, report: Mapping[str, Any]) -> None:
         """Write the report of a diagnosis in between. OSError."""
-        directory = self.directory / name
-        directory.mkdir(mode=0o700, exist_ok=True)
-        JsonFiles(directory).replace("report.json", _json.render(report))
+        with _directories.private(self.directory / name, make=True) as directory:
+            _directories.replace(directory, "report.json", _json.render(report).encode("utf-8"))
 
     def report(self, name: str) -> dict[str, Any]:
         """The report of a diagnosis in between. EvidenceError, OSError."""
@@ -80,9 +82,12 @@ class RemediationFiles(JsonFiles):
     def note(self, run: str, step: str, **about: Any) -> None:
         """Add a line to the journal; it is on the disk when this returns. OSError."""
         line = json.dumps({"time": round(time.time(), 3), "run": run, "step": step, **about}) + "\n"
-        descriptor = os.open(self.report_dir / "remediate.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, line.encode("ascii"))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with _directories.private(self.report_dir) as directory:
+            journal = os.open(
+                "remediate.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory
+            )
+            try:
+                os.write(journal, line.encode("ascii"))
+                os.fsync(journal)
+            finally:
+                os.close(journal)

@@ -75,7 +75,11 @@ def now() -> float:
 
 
 def test_changes_are_acted_on(fleet: Fleet) -> None:
-    history, state, found = str(fleet.directory / "history.db"), fleet.directory / "state.json", fleet.directory / "report/report.json"
+    history, state, found = (
+        str(fleet.directory / "history.db"),
+        fleet.directory / "state.json",
+        fleet.directory / "report/web1-db1-5432/report.json",
+    )
     record(history, report(1, flow("ok")))
     with rulebook(fleet, "act_on_changes", handshake_history=history, handshake_state=str(state)) as log:
         await_true(state.exists, log)
@@ -90,7 +94,7 @@ def test_changes_are_acted_on(fleet: Fleet) -> None:
 
 
 def test_alerts_are_diagnosed_if_they_name_a_flow(fleet: Fleet) -> None:
-    found = fleet.directory / "report/report.json"
+    found = fleet.directory / "report/web1-db1-5432/report.json"
     hostile = {"client": "{{ lookup('pipe', 'touch hacked') }}", "server": "db1", "port": "5432"}
     alerts = [{"status": "firing", "labels": labels} for labels in (hostile, {"client": "web1", "server": "db1", "port": "5432"})]
     post = [*fleet.controller(), "python3", "-c", POST, "http://127.0.0.1:5001/endpoint", TOKEN, json.dumps({"alerts": alerts})]

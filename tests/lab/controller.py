@@ -73,6 +73,13 @@ class Controller:
             time.sleep(0.05)
         return True
 
+    def await_file(self, name: str, patience: float = 120.0) -> None:
+        """Wait for a file in the report directory."""
+        give_up = time.monotonic() + patience
+        while not (self.report_dir / name).exists():
+            assert self._process.poll() is None and time.monotonic() < give_up, self.said
+            time.sleep(0.02)
+
     def wait(self, patience: float = 300.0) -> int:
         """The exit code, when it has finished."""
         return self._process.wait(patience)

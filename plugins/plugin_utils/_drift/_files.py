@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import MOST_BYTES, Baseline, parse
 
@@ -46,15 +47,22 @@ def _read(path: Path, host: str) -> Baseline:
     return baseline
 
 
-def write(texts: Mapping[Path, str], mode: int) -> None:
-    """Write files, each in one step, into directories that are made where they do not exist. OSError."""
+def write_report(report_dir: Path, texts: Mapping[str, str]) -> None:
+    """Write files of a report, each in one step, into a directory that is this user's alone. OSError."""
+    with _directories.private(report_dir, make=True) as directory:
+        for name, text in texts.items():
+            _directories.replace(directory, name, text.encode("utf-8"), durable=True)
+
+
+def write_baselines(texts: Mapping[Path, str]) -> None:
+    """Write files for git, each in one step, into directories that are made where they do not exist. OSError."""
     for path, text in texts.items():
-        path.parent.mkdir(mode=0o755 if mode & 0o044 else 0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=".", dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-            os.chmod(draft, mode)
+            os.chmod(draft, 0o644)
             os.replace(draft, path)
         except BaseException:
             os.unlink(draft)

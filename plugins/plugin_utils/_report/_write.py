@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _html, _json, _junit, _markdown, _metrics
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import file_name
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
@@ -22,47 +22,35 @@ def write(report_dir: Path | str, report: Mapping[str, object], captures: Mappin
 
     The directory is made 0700 where it does not exist; files are 0600. A file of that name is replaced in one step, so that
     a reader sees the old one or the new one. Captures of the report that was there before are removed unless they are replaced:
-    a capture beside a report belongs to it. OSError where the directory cannot be written to.
+    a capture beside a report belongs to it. OSError where the directory cannot be written to, or not by us alone.
     """
-    directory = Path(report_dir)
-    files: dict[str, str | bytes] = {
+    top = Path(report_dir)
+    texts: dict[str, str | bytes] = {
         "report.json": _json.render(report),
         "report.html": _html.render(report, captures),
         "report.md": _markdown.render(report),
         "junit.xml": _junit.render(report),
         "metrics.prom": _metrics.render(report),
     }
-    for flow, capture in captures.items():
-        files[f"captures/{file_name(flow)}.pcapng"] = capture
-    outdated = _captures_of(directory / "report.json") - files.keys()
-    written = []
-    for name, content in files.items():
-        path = directory / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, content if isinstance(content, bytes) else content.encode("utf-8"))
-        written.append(path)
-    for name in outdated:
-        (directory / name).unlink(missing_ok=True)
-    return written
+    files = {f"{file_name(flow)}.pcapng": capture for flow, capture in captures.items()}
+    with _directories.private(top, make=True) as directory:
+        outdated = _captures_of(directory) - files.keys()
+        for name, text in texts.items():
+            _directories.replace(directory, name, text if isinstance(text, bytes) else text.encode("utf-8"), durable=True)
+    if files or outdated:
+        with _directories.private(top / "captures", make=True) as directory:
+            for name, capture in files.items():
+                _directories.replace(directory, name, capture, durable=True)
+            for name in outdated:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=directory)
+    return [*(top / name for name in texts), *(top / "captures" / name for name in files)]
 
 
-def _captures_of(report: Path) -> set[str]:
+def _captures_of(directory: int) -> set[str]:
     """The capture files that a report written earlier may have beside it."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        earlier = json.loads(report.read_bytes())
+        earlier = json.loads(_directories.read(directory, "report.json"))
         if isinstance(earlier, dict):
-            return {f"captures/{file_name(flow.id)}.pcapng" for flow in view(earlier).flows}
+            return {f"{file_name(flow.id)}.pcapng" for flow in view(earlier).flows}
     return set()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise

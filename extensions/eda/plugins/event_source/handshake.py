@@ -199,7 +199,7 @@ class Follower:
         if self._state is None or self._position is None or self._position == self._in_file:
             return
         try:
-            JsonFiles(self._state.parent).write(self._state.name, _follow.to_json(self._position))
+            JsonFiles(self._state.parent, shared=True).write(self._state.name, _follow.to_json(self._position))
             self._in_file = self._position
         except OSError as error:
             log.warning("%s cannot be written: %s.", self._state, error.strerror or error)
@@ -208,7 +208,7 @@ class Follower:
         if self._state is None:
             return None
         try:
-            document = JsonFiles(self._state.parent).read_if_there(self._state.name)
+            document = JsonFiles(self._state.parent, shared=True).read_if_there(self._state.name)
             return None if document is None else _follow.from_json(document)
         except HistoryError as error:
             raise HistoryError(f"{self._state} is not the state of an event source: {error} Remove it, or name another file.") from error

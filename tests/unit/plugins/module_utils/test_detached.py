@@ -122,6 +122,18 @@ def test_the_next_recorder_removes_what_a_killed_one_left_but_no_living_one(net:
         assert script(net, f"tell(stop_detached('{handle}'))")["count"] == 0
 
 
+def test_recorders_that_start_while_others_end_find_their_place(net: Rootless) -> None:
+    """The last one takes the place of all of them along."""
+    code = """
+    import subprocess, sys
+    loop = "from ansible_collections.threeway.handshake.plugins.module_utils._detached import *\\n"
+    loop += "for _ in range(40): stop_detached(start_detached([5432], [], 30))"
+    several = [subprocess.Popen([sys.executable, "-B", "-c", loop], env=os.environ, stderr=subprocess.PIPE) for _ in range(6)]
+    tell([process.communicate()[1].decode()[-300:] for process in several])
+    """
+    assert script(net, code) == [""] * 6
+
+
 def test_an_idle_recorder_uses_no_time(net: Rootless) -> None:
     handle = start(net, 30)
     (pid,) = recorders(net)

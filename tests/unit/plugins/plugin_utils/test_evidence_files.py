@@ -15,22 +15,31 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
 
 ENTRY = Entry("f", "../web", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None)
-PLAN = Plan("run", (ENTRY,), {"../web": {"host": "../web", "phases": ["try"]}}, ("db1",))
+ORDER = {"run": "run", "host": "../web", "phases": ["try"]}
+PLAN = Plan("run", (ENTRY,), {"../web": ORDER}, ("db1",))
 STARTED = "2026-11-21T04:00:00Z"
 
 
 def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
-    files = EvidenceFiles(str(tmp_path / "new" / "report"))
+    files = EvidenceFiles(str(tmp_path / "new" / "report"), "run")
     files.begin(PLAN, STARTED)
     files.keep("../web", "try", {"probes": []})
     files.keep_failure("db1", "open", "unreachable", "no route")
     (files.directory / "notes.txt").write_text("mine")
     assert files.plan() == (Plan("run", (ENTRY,), {}, ("db1",)), STARTED)
-    assert files.order("../web") == {"host": "../web", "phases": ["try"]}
+    assert files.order("../web") == ORDER
     assert files.order("db1") is None
     assert files.answers(PLAN) == {
-        "../web": {"try": {"host": "../web", "phase": "try", "failure": None, "evidence": {"probes": []}}},
-        "db1": {"open": {"host": "db1", "phase": "open", "failure": {"kind": "unreachable", "message": "no route"}, "evidence": None}},
+        "../web": {"try": {"run": "run", "host": "../web", "phase": "try", "failure": None, "evidence": {"probes": []}}},
+        "db1": {
+            "open": {
+                "run": "run",
+                "host": "db1",
+                "phase": "open",
+                "failure": {"kind": "unreachable", "message": "no route"},
+                "evidence": None,
+            }
+        },
         "r1": {},
     }
     assert stat.S_IMODE(files.directory.stat().st_mode) == 0o700
@@ -47,13 +56,13 @@ def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious.json").write_text("{}")
     (tmp_path / "evidence").symlink_to("elsewhere")
-    with pytest.raises(NotADirectoryError, match="is a link: remove it"):
-        EvidenceFiles(str(tmp_path)).begin(PLAN, STARTED)
+    with pytest.raises(NotADirectoryError, match="is a link to elsewhere"):
+        EvidenceFiles(str(tmp_path), "run").begin(PLAN, STARTED)
     assert (tmp_path / "elsewhere" / "precious.json").exists()
 
 
 def test_an_answer_is_json_and_bounded(tmp_path, monkeypatch):
-    files = EvidenceFiles(str(tmp_path))
+    files = EvidenceFiles(str(tmp_path), "run")
     files.begin(PLAN, STARTED)
     monkeypatch.setattr(_evidence_files, "MAX_ANSWER", 1000)
     for evidence, sentence in ({"x": float("nan")}, "the answer is not JSON"), ({"x": "y" * 1000}, "and 1000 are the limit"):
@@ -63,7 +72,7 @@ def test_an_answer_is_json_and_bounded(tmp_path, monkeypatch):
 
 
 def test_broken_files_are_named(tmp_path):
-    files = EvidenceFiles(str(tmp_path))
+    files = EvidenceFiles(str(tmp_path), "run")
     files.begin(PLAN, STARTED)
     (files.directory / "db1.open.json").write_text("{")
     with pytest.raises(EvidenceError, match=r"db1\.open\.json is not JSON"):
@@ -81,3 +90,15 @@ def test_every_inventory_name_has_a_file_name_of_its_own(one, other):
     assert len(name) < 250
     assert name not in (".", "..", "plan.json")
     assert (name == _evidence_files._name(other, "open")) == (one == other)
+
+
+def test_evidence_of_another_run_is_none(tmp_path):
+    EvidenceFiles(str(tmp_path), "run").begin(PLAN, STARTED)
+    other = EvidenceFiles(str(tmp_path), "other")
+    other.keep("db1", "open", {})
+    other.keep_dialled("../web", [{"dial": 0}])
+    files = EvidenceFiles(str(tmp_path), "run")
+    assert (files.answer("db1", "open"), files.dialled("../web")) == (None, [])
+    assert other.order("../web") is None
+    with pytest.raises(EvidenceError, match="is that of run run, and this task belongs to run other"):
+        other.plan()

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report directory belongs to one run, for as long as the process lives that the run's tasks were started by."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _runs
+from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
+
+SINCE = "2026-11-21T04:00:00Z"
+FORK = multiprocessing.get_context("fork")
+
+
+def task(function: Callable[..., object], *arguments: object) -> str:
+    """What a task says that runs in a process of its own, as those of Ansible do."""
+    told = FORK.SimpleQueue()
+
+    def run() -> None:
+        try:
+            function(*arguments)
+            told.put("")
+        except EvidenceError as error:
+            told.put(str(error))
+
+    process = FORK.Process(target=run)
+    process.start()
+    process.join()
+    return str(told.get())
+
+
+@contextmanager
+def another() -> Iterator[_runs.Controller]:
+    """Another process that could be an ansible-playbook."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield replace(_runs.Controller.this(), pid=process.pid, started=_runs._started(process.pid))
+        process.kill()
+
+
+def held(directory: Path, controller: _runs.Controller, run: str = "first") -> None:
+    (directory / _runs.LOCK).write_text(json.dumps({"run": run, "since": SINCE, **vars(controller)}))
+
+
+def test_all_tasks_of_a_run_belong_to_one_process(tmp_path: Path) -> None:
+    assert task(_runs.take, tmp_path, "first", SINCE) == ""
+    assert json.loads((tmp_path / _runs.LOCK).read_text())["pid"] == os.getpid()
+    assert task(_runs.check, tmp_path, "first") == ""
+    assert task(_runs.take, tmp_path, "second", SINCE) == ""  # after one another in one playbook
+    assert "belongs to another run now (run second, since" in task(_runs.check, tmp_path, "first")
+    assert "belongs to no run" in task(_runs.check, tmp_path, "")
+
+
+def test_a_second_run_is_told_of_the_first(tmp_path: Path) -> None:
+    with another() as first:
+        held(tmp_path, first)
+        said = task(_runs.take, tmp_path, "second", SINCE)
+        assert f"is in use by run first, since {SINCE}, process {first.pid} on {first.host}: wait for its end" in said
+        assert "run.lock" not in said
+        assert "was planned by another ansible-playbook" in task(_runs.check, tmp_path, "first")
+    assert task(_runs.take, tmp_path, "second", SINCE) == ""
+
+
+def test_of_many_that_begin_at_once_one_goes_on(tmp_path: Path) -> None:
+    told = FORK.SimpleQueue()
+    start, end = FORK.Event(), FORK.Event()
+
+    def controller(number: int) -> None:
+        start.wait()
+        told.put(task(_runs.take, tmp_path, f"run-{number}", SINCE))
+        end.wait()
+
+    several = [FORK.Process(target=controller, args=(number,)) for number in range(12)]
+    for process in several:
+        process.start()
+    start.set()
+    said = [told.get() for _process in several]
+    end.set()
+    for process in several:
+        process.join()
+    assert said.count("") == 1, said
+    assert sum("is in use by run run-" in each for each in said) == 11
+
+
+@pytest.mark.parametrize(
+    ("changed", "lives"),
+    [
+        ({"started": "1"}, False),  # the number of a process that has ended belongs to another one
+        ({"boot": "another"}, False),
+        ({"boot": "another", "machine": "another"}, None),
+        ({"namespace": "pid:[1]"}, None),
+        ({"boot": "another", "machine": "", "host": "elsewhere"}, None),
+    ],
+)
+def test_who_is_not_there_any_more(changed: dict[str, Any], lives: bool | None) -> None:
+    here = replace(_runs.Controller.this(), machine="this")
+    with another() as first:
+        first = replace(first, machine="this")
+        assert first.lives(here) is True
+        assert replace(first, **changed).lives(here) is lives
+
+
+def test_platforms_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    blank: dict[str, Any] = {"started": "", "namespace": "", "boot": "", "machine": ""}
+    with another() as first:
+        here = replace(_runs.Controller.this(), **blank)
+        assert replace(first, **blank).lives(here) is True
+        gone = replace(first, **blank)
+    assert gone.lives(here) is False
+    assert replace(gone, host="elsewhere").lives(here) is None
+
+
+def test_a_run_that_cannot_be_seen_has_a_lease(tmp_path: Path) -> None:
+    with another() as first:
+        held(tmp_path, replace(first, namespace="pid:[1]"))
+    said = task(_runs.take, tmp_path, "second", SINCE)
+    assert f"or remove {tmp_path / _runs.LOCK} if that run has ended: it cannot be seen from here" in said
+    long_ago = time.time() - _runs.LEASE - 1
+    os.utime(tmp_path / _runs.LOCK, (long_ago, long_ago))
+    assert task(_runs.take, tmp_path, "second", SINCE) == ""
+    os.utime(tmp_path / _runs.LOCK, (long_ago, long_ago))
+    assert task(_runs.check, tmp_path, "second") == ""
+    assert (tmp_path / _runs.LOCK).stat().st_mtime > long_ago + 60  # each task renews it
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"run": 1}', "\0" * 20])
+def test_a_damaged_lock_is_nobodys(tmp_path: Path, text: str) -> None:
+    (tmp_path / _runs.LOCK).write_text(text)
+    assert "belongs to no run" in task(_runs.check, tmp_path, "second")
+    assert task(_runs.take, tmp_path, "second", SINCE) == ""
