@@ -46,6 +46,8 @@ class ActionModule(HandshakeAction):
                 "settle": {"type": "float", "default": 0.25},
                 "hops": {"type": "bool", "default": True},
                 "record": {"type": "bool", "default": True},
+                "host_timeout": {"type": "float", "default": 60.0},
+                "within": {"type": "float", "default": 0.0},
             }
         )
         try:
@@ -72,7 +74,8 @@ class ActionModule(HandshakeAction):
         inventory = _Inventory(self._loader, task_vars["groups"])
         addresses = _Addresses(task_vars["hostvars"], use_handshake_address=dialled is None)
         started = time.gmtime()
-        options = {name: arguments[name] for name in ("attempts", "interval", "timeout", "patience", "settle", "hops", "record")}
+        names = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout", "within")
+        options = {name: arguments[name] for name in names}
         plan = build(
             flows,
             run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",

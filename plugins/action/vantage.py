@@ -17,6 +17,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._interpreter import too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._time_limit import TimeIsUp, time_limit
 
 PARTS = {
     "open": ("snapshot", "recorder", "absent"),
@@ -28,7 +29,7 @@ PARTS = {
     "trace_close": ("trace", "absent"),
 }
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
-LASTING = ("unreachable", "python", "become")  # kinds of failure that another attempt in the same run would only repeat
+LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat
 
 _BECOME = re.compile(r"sudo|doas|\bsu: |pkexec|become|privilege|[Pp]assword (is )?required|[Ii]ncorrect password")
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
@@ -49,13 +50,14 @@ class ActionModule(HandshakeAction):
                 "phase": {"type": "str", "choices": list(PARTS), "required": True},
                 "report_dir": {"type": "str", "required": True},
                 "run": {"type": "str", "required": True},
+                "host_timeout": {"type": "float", "default": 0.0},
             }
         )
         phase, host = str(arguments["phase"]), str(task_vars["inventory_hostname"])
         files = EvidenceFiles(str(arguments["report_dir"]), str(arguments["run"]))
         try:
             files.check()
-            message = self._phase(files, host, phase, task_vars)
+            message = self._phase(files, host, phase, float(arguments["host_timeout"]), task_vars)
         except (EvidenceError, OSError) as error:  # of the controller's own files
             return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
         result.update(changed=False, msg=message)
@@ -63,14 +65,15 @@ class ActionModule(HandshakeAction):
             result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
         return result
 
-    def _phase(self, files: EvidenceFiles, host: str, phase: str, task_vars: dict[str, Any]) -> str:
+    def _phase(self, files: EvidenceFiles, host: str, phase: str, host_timeout: float, task_vars: dict[str, Any]) -> str:
         order = files.order(host, phase)
         if order is None or phase not in (*order["phases"], "state"):
             return "nothing to do"
-        # Stays when the task is ended from outside (a timeout, a signal).
-        files.keep_failure(host, phase, "module", "the task ended before the host answered")
+        # Stays when the task is ended from outside.
+        files.keep_failure(host, phase, "interrupted", "the run ended before the host answered")
+        seconds = min((each for each in (host_timeout, files.seconds(phase)) if each), default=0.0)
         try:
-            evidence = self._ask(files, order, phase, task_vars)
+            evidence = self._ask(files, order, phase, seconds, task_vars)
             files.keep(host, phase, evidence)
         except OSError:  # of the controller's own files
             raise
@@ -86,7 +89,7 @@ class ActionModule(HandshakeAction):
             files.keep_dialled(host, dialled(evidence))
         return _summary(phase, evidence)
 
-    def _ask(self, files: EvidenceFiles, order: dict[str, Any], phase: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, files: EvidenceFiles, order: dict[str, Any], phase: str, seconds: float, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {"phase": phase, "order": order}
         if phase in OPENED_BY:
             before = files.answer(order["host"], OPENED_BY[phase]) or {}
@@ -100,7 +103,10 @@ class ActionModule(HandshakeAction):
             elif phase == "trace_close":
                 arguments["handle"] = _handle(opened.get("tracer"))
         try:
-            returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
+            with time_limit(seconds):
+                returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
+        except TimeIsUp as error:
+            raise _Failure("timeout", f"it did not answer within {seconds:.0f} s") from error
         except AnsibleConnectionFailure as error:
             raise _Failure("become" if _is_about_become(self, error.message) else "unreachable", error.message) from error
         except _Failure:

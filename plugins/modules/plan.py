@@ -99,6 +99,19 @@ options:
       - Whether to record packets, for which root is needed.
     type: bool
     default: true
+  host_timeout:
+    description:
+      - The most seconds that a host is waited for in each of the three phases, beside what its attempts take. V(0) for as long as
+        recordings can last.
+      - Recordings last as long as all phases may take, at most 15 minutes. Where many hosts do not answer, or forks are few, the last ones
+        are waited for less.
+    type: float
+    default: 60.0
+  within:
+    description:
+      - The seconds within which all three phases must be over, because somebody waits for them. V(0) for none.
+    type: float
+    default: 0.0
 seealso:
   - module: threeway.handshake.vantage
   - module: threeway.handshake.conclude

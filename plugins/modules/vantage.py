@@ -55,6 +55,11 @@ options:
       - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
       - Required in a task. The controller does not pass it on.
     type: str
+  host_timeout:
+    description:
+      - The most seconds to wait for the host. V(0) for no more limit than the plan's. The controller does not pass it on.
+    type: float
+    default: 0.0
   order:
     description:
       - The work order. The controller fills it in.
@@ -103,6 +108,7 @@ def main() -> None:
             },
             "report_dir": {"type": "path"},
             "run": {"type": "str"},
+            "host_timeout": {"type": "float", "default": 0.0},
             "order": {"type": "dict"},
             "handle": {"type": "str"},
         },

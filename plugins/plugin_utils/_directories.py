@@ -61,6 +61,14 @@ def replace(directory: int, name: str, content: bytes, *, durable: bool = False)
         raise
 
 
+def create(directory: int, name: str, content: bytes) -> None:
+    """Write a file unless there is one of that name; readers may see it empty. OSError."""
+    with suppress(FileExistsError):
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+
+
 def read(directory: int, name: str) -> bytes:
     """The content of a file that is no link. OSError."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)

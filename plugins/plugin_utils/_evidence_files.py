@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _runs
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories, _runs
+from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import Deadlines
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file as _name
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, TRACE_PHASES, Plan
@@ -18,8 +21,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PH
 __all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 
 MAX_ANSWER = 64 << 20  # bytes of JSON that one host's answer may take
-KINDS = ("unreachable", "python", "become", "module", "malformed", "controller")
+KINDS = ("unreachable", "python", "become", "timeout", "interrupted", "module", "malformed", "controller")
 _PLAN = "plan.json"
+_DEADLINES = "deadlines.json"
 
 
 class EvidenceFiles(JsonFiles):
@@ -39,6 +43,8 @@ class EvidenceFiles(JsonFiles):
         self.clear()
         for host, order in plan.orders.items():
             self.write(_name(host, "order"), order)
+        if plan.deadlines is not None:
+            self.write(_DEADLINES, {"run": self.run, **plan.deadlines.to_json()})
         self.write(_PLAN, {"started": started, "phases": plan.phases(), **plan.to_json()})
 
     def check(self) -> None:
@@ -60,6 +66,21 @@ class EvidenceFiles(JsonFiles):
         """Write the work orders for the phases that trace what broke."""
         for host, order in orders.items():
             self.write(_name(host, "trace_order"), order)
+
+    def seconds(self, phase: str) -> float:
+        """How long to wait for a host that is asked now, 0 for any time. The clock starts with the first task of a phase that opens."""
+        raw = self._own(_DEADLINES) if phase in (*PHASES, *TRACE_PHASES) else None
+        if raw is None:
+            return 0.0
+        begun = "trace_begun.json" if phase in TRACE_PHASES else "begun.json"
+        with _directories.private(self.directory) as directory:
+            if phase.endswith("open"):
+                _directories.create(directory, begun, str(time.monotonic()).encode("ascii"))
+            try:
+                elapsed = time.monotonic() - float(_directories.read(directory, begun))
+            except (FileNotFoundError, ValueError):  # no host opens, or the first is about to write it
+                elapsed = 0.0
+        return Deadlines(**{each.name: float(raw[each.name]) for each in fields(Deadlines)}).seconds(phase, elapsed)
 
     def keep(self, host: str, phase: str, evidence: Mapping[str, Any]) -> None:
         """Write what a host returned. EvidenceError when that is no JSON, or too much of it."""

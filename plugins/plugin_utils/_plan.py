@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
+from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import Deadlines, deadlines
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
     MAX_TIMEOUT,
     Flow,
@@ -21,8 +21,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
 )
 
 MAX_ENTRIES = 20_000
-MAX_RECORDER_SECONDS = 900
 PHASES = ("open", "try", "close")
+RESOLVE, HOPS = 5.0, 2.0  # seconds that a client may take for resolving names, and for asking how far SYNs get
 STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
@@ -42,6 +42,9 @@ class Options:
     settle: float = 0.25
     hops: bool = True
     record: bool = True
+    host_timeout: float = 60.0
+    within: float = 0.0
+    """What the diagnosis may take, where somebody waits for it; 0: as long as recorders can live."""
     forks: int = 5
 
     def __post_init__(self) -> None:
@@ -51,6 +54,7 @@ class Options:
             "timeout": (0.001, MAX_TIMEOUT),
             "patience": (0, 60),
             "settle": (0, 60),
+            "host_timeout": (0, 86400),
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)
@@ -86,6 +90,8 @@ class Plan:
     """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """host -> the addresses and networks that the inventory has for it: only for these are other hosts changed"""
+    deadlines: Deadlines | None = None
+    """How long hosts are waited for; it is kept apart from the plan, since every task needs it."""
 
     def phases(self) -> dict[str, list[str]]:
         """host -> the round trips that it takes part in."""
@@ -143,18 +149,6 @@ def build(
     return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
 
 
-def recorder_seconds(clients: int, recorders: int, slowest: float, options: Options) -> int:
-    """How long a recorder that is started first must run to see the last handshake, with room to spare, in seconds.
-
-    `slowest` is the longest of the dials' timeouts; hosts are served `forks` at a time, and reaching one may take seconds.
-    """
-    reach = 8.0
-    forks = max(1, options.forks)
-    attempt = 5 + options.attempts * options.interval + slowest + options.patience + options.settle + 2
-    turns = math.ceil(recorders / forks) * reach * 2 + math.ceil(clients / forks) * (reach + attempt)
-    return min(MAX_RECORDER_SECONDS, math.ceil(turns + 30))
-
-
 class _Builder:
     def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: Options) -> None:
         self.run = run
@@ -174,8 +168,10 @@ class _Builder:
         if not clients & self.play_hosts:
             named = ", ".join(sorted(clients)[:5])
             raise PlanError(f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit.")
-        orders = self._orders()
-        return Plan(self.run, tuple(self.entries), orders, tuple(sorted(set(self.parts) - self.play_hosts)))
+        parts = {host: part for host, part in sorted(self.parts.items()) if host in self.play_hosts}
+        times = self._deadlines(parts.values())
+        orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
+        return Plan(self.run, tuple(self.entries), orders, tuple(sorted(set(self.parts) - self.play_hosts)), deadlines=times)
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
@@ -271,12 +267,14 @@ class _Builder:
     def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
 
-    def _orders(self) -> dict[str, dict[str, Any]]:
-        parts = {host: part for host, part in self.parts.items() if host in self.play_hosts}
-        clients = sum("client" in part.roles for part in parts.values())
-        recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
-        seconds = recorder_seconds(clients, recorders, max(entry.timeout for entry in self.entries), self.options)
-        return {host: self._order(host, part, seconds) for host, part in sorted(parts.items())}
+    def _deadlines(self, parts: Collection[_Part]) -> Deadlines:
+        """How long each phase may take, by the slowest client's attempts: its names, what it waits for, and the hops that it asks for."""
+        options = self.options
+        slowest = max(entry.timeout for entry in self.entries)
+        attempts = RESOLVE + options.attempts * options.interval + slowest + options.patience + options.settle + HOPS
+        clients = sum("client" in part.roles for part in parts)
+        recorders = sum(bool(part.roles & {"server", "via"}) for part in parts)
+        return deadlines(clients, recorders, attempts, options.forks, options.host_timeout, options.within)
 
     def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
         watches = bool(part.roles & {"server", "via"})

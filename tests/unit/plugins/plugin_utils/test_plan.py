@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_orders_of_a_flow_with_a_router():
     assert [packet["direction"] for packet in made.orders["r1"]["packets"]] == ["forward"] * 3
     assert made.entries == (_plan.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
     again = _plan.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
-    assert again == made
+    assert again == replace(made, deadlines=None)
 
 
 def test_patterns_ports_and_default_names():
@@ -232,12 +233,6 @@ def test_a_mesh_has_a_limit():
             address_of=lambda _host: "10.0.0.1",
             play_hosts=many,
         )
-
-
-@pytest.mark.parametrize(("clients", "servers", "forks"), [(1, 1, 1), (50, 50, 5), (500, 500, 1)])
-def test_recorders_last_until_the_last_handshake(clients, servers, forks):
-    seconds = _plan.recorder_seconds(clients, servers, 3.0, _plan.Options(forks=forks))
-    assert min(900, (clients // forks) * 12) <= seconds <= 900
 
 
 def test_options_are_bounded():
