@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 
 MOST_HANDSHAKES = 100  # that a host's firewall is asked about in one snapshot
-_OUTGOING = 4  # linux/if_packet.h PACKET_OUTGOING
+_OTHERHOST, _OUTGOING = 3, 4  # linux/if_packet.h PACKET_*
 _DIRECTIONS = {"client": ("out", "in", "out"), "server": ("in", "out", "in"), "via": ("forward",) * 3}
 
 Question = t.Dict[str, t.Any]
@@ -87,7 +87,8 @@ def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dic
             "source_port": tcp.sport,
             "destination": packet.dst,
             "port": tcp.dport,
-            "interface": interfaces.get(str(frame.ifindex)),
+            # What a bridge takes in for another machine passes IP's rules, if at all, as if it came from the bridge itself.
+            "interface": None if frame.pkttype == _OTHERHOST else interfaces.get(str(frame.ifindex)),
             "header": frame.data.hex() if packet.version == 4 or frame.data[6] == socket.IPPROTO_TCP else None,  # no extension headers
         }
         first = found.setdefault(_key(question), question)

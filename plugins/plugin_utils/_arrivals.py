@@ -30,7 +30,7 @@ class Arrivals:
             last: dict[object, Sighting] = {}
             for seen in self._host.sightings or ():
                 tcp = seen.packet.tcp
-                if tcp is None or seen.direction != "in":
+                if tcp is None or not (seen.direction == "in" or seen.bridged):
                     continue
                 key = (seen.packet.src, tcp.sport, seen.packet.dst, tcp.dport, tcp.flags, tcp.seq, tcp.ack, seen.packet.ip_id)
                 before, last[key] = last.get(key), seen

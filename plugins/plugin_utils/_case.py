@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._packet import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals import Arrivals
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Hop, Host, Listener, Probe, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
 
 Leg = Literal["syn", "syn_ack", "ack"]
@@ -180,6 +181,7 @@ class Case:
     fate: Fate = Fate("silent")  # what the rules are to explain
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
     totals: Totals = Totals({}, {})
+    fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
 
     @property

@@ -40,6 +40,8 @@ class Link:
     operstate: str | None = None
     xdp: bool = False
     vrf: bool = False
+    kind: str | None = None
+    master: str | None = None
     manager: str | None = None  # the unit that manages it
 
 
@@ -273,6 +275,7 @@ class Sighting:
     time: float
     packet: Packet
     frame: Frame
+    bridged: bool = False  # it came in on a port of a bridge, for a machine behind another port
 
 
 @dataclass
@@ -373,6 +376,12 @@ class Host:
             return None
         legacy = any(table.endswith(":nat") for table in known.iptables_legacy or ())
         return legacy or any(chain.type == "nat" and chain.hook in hooks and chain.rules != 0 for chain in known.netfilter)
+
+    def is_port(self, interface: str) -> bool:
+        """Whether an interface is a port of a bridge."""
+        link = self.link(interface)
+        master = self.link(link.master) if link and link.master else None
+        return master is not None and master.kind == "bridge"
 
     def rules_changed(self, rule: Rule) -> bool | None:
         """Whether the firewall's rules were changed between the snapshots, as far as that concerns a rule; None: it cannot be told."""
@@ -485,7 +494,8 @@ def _read_recording(host: Host, data: object) -> None:
         interface = recording.interfaces.get(str(frame.ifindex), f"if{frame.ifindex}")
         # The recorder keeps one of the two sightings that each packet on the loopback interface has.
         directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
-        sightings += [Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame) for direction in directions]
+        bridged = directions == ("other",) and host.is_port(interface)
+        sightings += [Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame, bridged) for direction in directions]
     host.sightings = sorted(sightings, key=lambda sighting: sighting.time)
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)

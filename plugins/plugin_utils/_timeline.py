@@ -34,8 +34,9 @@ class Row:
     transmission: int = 1
 
     def at(self, host: str, direction: str) -> Sighting | None:
-        """The sighting at a host, off the loopback interface where there is a choice."""
-        found = [sighting for sighting in self.seen if sighting.host == host and sighting.direction == direction]
+        """The sighting at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in."""
+        ways = [seen for seen in self.seen if seen.host == host]
+        found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
         return next((sighting for sighting in found if sighting.interface != "lo"), found[0] if found else None)
 
 

@@ -20,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import contradictions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
@@ -73,10 +74,14 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
     hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
     packets = Packets(hosts.values())
     declared = Declared(plan.addresses)
-    cases_of = [_cases(entry, hosts, packets) for entry in plan.entries]
+    fleet = Fleet(hosts)
+    partners: dict[object, list[str]] = {}
+    for entry in plan.entries:
+        partners.setdefault(_endeavour(entry), []).extend(filter(None, [entry.server]))
+    cases_of = [_cases(entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
     for cases in cases_of:
         for case in cases:
-            case.declared = declared
+            case.declared, case.fleet = declared, fleet
     return hosts, cases_of
 
 
@@ -101,8 +106,16 @@ def _kind(answer: Mapping[str, Any]) -> object:
     return (answer.get("failure") or {}).get("kind")
 
 
-def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets) -> list[Case]:
-    """A case for each address that the client dialled; one without an address when the name could not be resolved."""
+def _endeavour(entry: Entry) -> tuple[object, ...]:
+    """What the entries of one flow with several servers share, where the client dials the same for each."""
+    return entry.flow, entry.client, entry.address, entry.port
+
+
+def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fleet, partners: Sequence[str]) -> list[Case]:
+    """A case for each address that the client dialled; one without an address when the name could not be resolved.
+
+    ``partners``: the servers of all entries for which the client dials the same.
+    """
     client = hosts[entry.client]
     probes: dict[str, list[Probe]] = {}
     for probe in client.probes:
@@ -130,6 +143,7 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets) -> list[Ca
         )
     for case in cases:
         _order_vias(case)
+        _turn_to_owner(case, fleet, partners)
         _stop_at_front(case)
         if case.attempts:
             locate(case)
@@ -150,6 +164,15 @@ def _order_vias(case: Case) -> None:
     }
     if None not in passed.values():
         case.vias = sorted(case.vias, key=lambda via: passed[via.name] or 0.0)
+
+
+def _turn_to_owner(case: Case, fleet: Fleet, partners: Sequence[str]) -> None:
+    """Of several servers that share an address, such as a virtual one, the one that has it now is where these handshakes are to end."""
+    if case.server is None or case.server_owns(case.address) is not False:
+        return
+    owners = [owner.host for owner in fleet.owners(case.address, besides=case.hosts) if owner.host.name in partners]
+    if len(owners) == 1:
+        case.server = owners[0]
 
 
 def _stop_at_front(case: Case) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import FATES as MISDELIVERED
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import conflict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._neighbour import on_link
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._routing import entered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
@@ -50,6 +52,8 @@ def _martian_source(case: Case) -> Finding | None:
 
 def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
+    if case.fate.kind in MISDELIVERED and (known := conflict(case)):
+        return known
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
         if finding is not None:
@@ -185,13 +189,23 @@ CAUSES = (
         "ip_conflict",
         "Two machines have the same address",
         ("client.neighbour", "path.forward", "path.return"),
-        ("refused_locally", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "reset", "answered_elsewhere", "silent"),
+        ("refused_locally", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "reset", "icmp", "answered_elsewhere", "silent"),
         "In the recording of the host that sends to an address, both the link address of the managed host that has it and a foreign one "
         "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
-        "leaves its ARP requests unanswered. Where the real one is not seen to claim it: likely.",
+        "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
+        "the other one's recording shows that it got the SYN or answered it. Where the real one is not seen to claim it, or the other one "
+        "did not record the flow: likely.",
         "All claims come from the managed host.",
         _ip_conflict,
-        explains=("neighbour_wrong", "neighbour_unresolved", "path_reset", "path_drop", "path_loss", "answered_by_middlebox"),
+        explains=(
+            "neighbour_wrong",
+            "neighbour_unresolved",
+            "path_reset",
+            "path_drop",
+            "path_loss",
+            "answered_by_middlebox",
+            "firewall_reject",
+        ),
     ),
     Cause(
         "host_down",

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Leg
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import cleared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Verdict, When
 
 PACKETS: dict[Leg, str] = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "ack": "the final ACK"}
@@ -106,7 +106,7 @@ def _refused_by_tcp(case: Case, host: Host) -> bool:
 
 def verdict(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:
     """What the firewall says of the packet; the ends are as the host saw them, or else as the client dialled them."""
-    if not place.host.rulings.known:
+    if not place.host.rulings.known or _past_ip(case, place):
         return None
     directions = ("forward", "in") if place.direction == "forward" else (place.direction,)  # "in": its own address, which it translates
     for client, server, port in _ends(case, place.host):
@@ -115,6 +115,22 @@ def verdict(case: Case, place: Place, when: When = "after", invalid: bool = Fals
             if found is not None:
                 return found
     return None
+
+
+def bridged(case: Case, place: Place) -> Sighting | None:
+    """The packet on its way over a bridge of the host, if it went there."""
+    seen = case.sighting(place.leg, place.host, "in") if place.direction == "forward" else None
+    return seen if seen and seen.bridged else None
+
+
+def bridge_setting(case: Case) -> str:
+    """The setting by which bridged packets are shown to IP's rules (br_netfilter)."""
+    return f"net.bridge.bridge-nf-call-{'iptables' if case.family == 4 else 'ip6tables'}"
+
+
+def _past_ip(case: Case, place: Place) -> bool:
+    """Whether the packet is bridged, and IP's rules are not asked."""
+    return bridged(case, place) is not None and not place.host.sysctl(bridge_setting(case))
 
 
 def judged(case: Case, place: Place) -> Verdict | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
 
 # (type, code): (meaning, words)
 _V4 = {
@@ -49,6 +51,24 @@ class Answer:
     text: str
     source: str
     count: int
+
+
+def quoting(case: Case) -> list[tuple[Row, Sighting]]:
+    """ICMP errors that quote the SYN-ACK, or another packet of the server's, with where they were seen first."""
+    found = []
+    for row in case.rows("icmp"):
+        quote = row.packet.icmp.quote if row.packet.icmp else None
+        if quote is not None and (quote.src, quote.sport) == (case.server_address, case.server_port) and row.seen:
+            found.append((row, row.seen[0]))
+    return found
+
+
+def meaning_of(case: Case, row: Row) -> tuple[str | None, str]:
+    """What an error means, and in words."""
+    message = row.packet.icmp
+    kind, code = (message.type, message.code) if message else (0, 0)
+    meaning, words = (_V4 if case.family == 4 else _V6).get((kind, code), (None, "an ICMP error"))
+    return meaning, f"{words} (type {kind} code {code})"
 
 
 def answer_of(case: Case) -> Answer | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of, meaning_of, quoting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import higher_ttl
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
@@ -18,6 +18,8 @@ LOW_TTL = 32  # systems start at 64, 128 or 255
 
 def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
     def rule(case: Case) -> Finding | None:
+        if case.fate.kind == "lost_syn_ack":
+            return _refused_back(case, wanted, noun)
         answer = answer_of(case)
         if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
             return None
@@ -42,6 +44,43 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         )
 
     return rule
+
+
+def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
+    """The SYN-ACK is lost because a router cannot, or will not, send it on: it tells the server so."""
+    server, source = case.server, case.client_address
+    told = [(row, seen) for row, seen in quoting(case) if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
+    if server is None or source is None or not told or wanted == "loop":
+        return None
+    offender, said = told[0][0].packet.src, meaning_of(case, told[0][0])[1]
+    via = next((via for via in case.vias if via.owns(offender)), None)
+    host = via.name if via else "path"
+    known = ", ".join(address for address in case.declared.of(case.client.name) if "/" not in address)
+    foreign = not case.declared.has(case.client.name, source) and bool(known)
+    why = (
+        f"; the inventory has {known} for {case.client.name}: nothing translates {source}, or the route has a wrong source"
+        if foreign
+        else ""
+    )
+    remedies = {
+        "no_route": f"add a route back to {source} on {offender}",
+        "unreachable": f"find out why {offender} cannot reach {source}",
+        "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {source} on {offender}",
+    }
+    other = f", or have {case.client.name} send from {known.split(', ')[0]} (the src of its route, or masquerading)" if foreign else ""
+    return Finding(
+        "proven",
+        host,
+        "path.return",
+        f"{via.name if via else 'the router'} {offender} answers {server.name}'s SYN-ACK to {source} with {said}: {noun}{why}",
+        (
+            case.saw(server, "capture", f"{said} from {offender}, {plural(len(told), 'time')}, quotes the SYN-ACK"),
+            *case.passage(),
+        ),
+        leg="syn_ack",
+        detail={"offender": offender, "remote": source},
+        fix=Fix("route" if wanted == "no_route" else "advice", host, f"{remedies[wanted]}{other}", "advice"),
+    )
 
 
 def _hops_repeat(case: Case) -> bool:
@@ -121,9 +160,10 @@ CAUSES = (
         Cause(
             code,
             title,
-            ("path.forward",),
-            ("icmp",),
-            f"{what[0].upper()}{what[1:]} that quotes the SYN reaches the client from an address of neither end.",
+            ("path.forward", "path.return"),
+            ("icmp", "lost_syn_ack"),
+            f"{what[0].upper()}{what[1:]} that quotes the SYN reaches the client, or one that quotes the SYN-ACK the server, from an "
+            "address of neither end.",
             "The error comes from the server's or the client's own address.",
             _icmp(meaning, noun),
         )

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import others as misdelivered
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
+
+_INITIAL_TTLS = (64, 128, 255)
 
 
 def _path_reset(case: Case) -> Finding | None:
@@ -14,18 +18,22 @@ def _path_reset(case: Case) -> Finding | None:
     server, row = case.server, case.fate.row
     if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
         return None
+    if misdelivered(case):
+        return None  # another managed host sent it, or has the address: that is told by name
     if case.translated_on_the_way or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
     via = next((via for via in case.vias if row.at(via.name, "out") and not row.at(via.name, "in")), None)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
+    on_the_way = via is not None or case.arrived > 0 or nearer(case, row)
+    sender = host if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address"
     return Finding(
         "proven"  # else it may answer for another port, or another machine where the SYN was sent
-        if case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 and case.surely_untranslated
+        if on_the_way and case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 and case.surely_untranslated
         else "likely",
         host,
         "path.forward" if not case.arrived else "path.return",
-        f"an RST in the name of {case.address} comes from {host if via else 'something on the way'}, not from {server.name}",
+        f"an RST in the name of {case.address} comes from {sender}, not from {server.name}",
         (
             *case.passage(),
             case.saw(case.client, "capture", f"an RST arrived{ttl}"),
@@ -33,6 +41,7 @@ def _path_reset(case: Case) -> Finding | None:
         ),
         leg="syn" if not case.arrived else "syn_ack",
         detail={"ttl": row.packet.ttl, "window": row.packet.tcp.window if row.packet.tcp else None},
+        undecided=() if on_the_way else (_second_machine(case),),
         fix=Fix("advice", host, f"look for a firewall, proxy or load balancer on the way that resets tcp/{case.port}", "advice"),
     )
 
@@ -62,22 +71,41 @@ def _nat_not_undone(case: Case) -> Finding | None:
 
 def _answered_by_middlebox(case: Case) -> Finding | None:
     row, server = case.fate.row, case.server
-    if server is None or case.server_owns(case.address) is not True or case.led_away:
+    if server is None or case.server_owns(case.address) is not True or case.led_away or misdelivered(case):
         return None
+    via = next((via for via in case.vias if row and row.at(via.name, "out") and not row.at(via.name, "in")), None)
+    on_the_way = via is not None or (row is not None and nearer(case, row))
+    sender = via.name if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address,"
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
         "proven"
-        if row and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        if on_the_way and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
         else "likely",  # it may have taken it on another port
-        "path",
+        via.name if via else "path",
         "path.forward",
-        f"something on the way completes the handshake in the name of {case.address}; {server.name} never saw the SYN",
+        f"{sender} completes the handshake in the name of {case.address}; {server.name} never saw the SYN",
         (*case.passage(), case.saw(case.client, "capture" if row else "connect()", f"a SYN-ACK arrived{ttl}; none left {server.name}")),
         leg="syn",
+        undecided=() if on_the_way else (_second_machine(case),),
         fix=Fix(
-            "advice", "path", f"look for a transparent proxy, a SYN proxy or a second machine with the address {case.address}", "advice"
+            "advice",
+            via.name if via else "path",
+            f"look for a transparent proxy, a SYN proxy or a second machine with the address {case.address}",
+            "advice",
         ),
     )
+
+
+def nearer(case: Case, row: Row) -> bool:
+    """Whether a packet in the server's name surely comes from nearer than the server's network: no router has counted its TTL down from
+    what systems start with, and the client reaches the address by a router."""
+    seen = row.at(case.client.name, "in")
+    route = case.client.route(case.address, case.source or case.client_address)
+    return seen is not None and route is not None and route.gateway is not None and seen.packet.ttl in _INITIAL_TTLS
+
+
+def _second_machine(case: Case) -> str:
+    return f"the link address that the last router has for {case.address} would tell whether another machine has the address, too"
 
 
 CAUSES = (
@@ -86,9 +114,11 @@ CAUSES = (
         "Something on the way resets the connection",
         ("path.forward", "path.return"),
         ("reset",),
-        "An RST reaches the client that the server, whose recording is complete, did not send, and its TCP counted none. Where it counted "
-        "some, they may answer a SYN for another port, to which something on the way translates: likely.",
-        "The RST leaves the server.",
+        "An RST reaches the client that the server, whose recording is complete, did not send, and its TCP counted none; a managed host on "
+        "the way sent it, or the SYN arrived at the server all the same, or the RST has passed no router while the server is behind one. "
+        "Otherwise another machine may have the address: likely. Likely, too, where TCP counted some: they may answer a SYN for another "
+        "port, to which something on the way translates.",
+        "The RST leaves the server; another managed host sent it, or has the address.",
         _path_reset,
     ),
     Cause(
@@ -106,9 +136,10 @@ CAUSES = (
         ("path.forward",),
         ("answered_elsewhere",),
         "A SYN-ACK reaches the client, and the server, which owns the address and whose recording is complete, saw no SYN, and its TCP "
-        "accepted no connection (PassiveOpens). Where it accepted some, they may be on another port, to which something on the way "
-        "translates: likely.",
-        "The SYN arrives at the server.",
+        "accepted no connection (PassiveOpens); a managed host on the way sent it, or it has passed no router while the server is behind "
+        "one. Otherwise another machine may have the address: likely. Likely, too, where TCP accepted some: they may be on another port, "
+        "to which something on the way translates.",
+        "The SYN arrives at the server; another managed host sent the SYN-ACK, or has the address.",
         _answered_by_middlebox,
     ),
 )

@@ -9,13 +9,20 @@ import ipaddress
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import FATES as MISDELIVERED
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import delivered_to_another
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import forgotten
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_owner
 
 
 def _neighbour_wrong(case: Case) -> Finding | None:
-    """The last host that sent the packet has a link address for its next hop that is not the next hop's own."""
+    """The last host that sent the packet has a link address for its next hop that is not the next hop's own, or whoever sent it last
+    sent it to another managed host."""
+    if case.fate.kind in MISDELIVERED and (delivered := delivered_to_another(case)):
+        return delivered
+    if case.fate.kind not in ("lost_syn", "lost_syn_ack"):
+        return None
     sender = next((host for host in case.hosts if case.fate.between and host.name == case.fate.between[0]), None)
     if sender is None or case.fate.host != "path":
         return None
@@ -76,10 +83,12 @@ CAUSES = (
         "neighbour_wrong",
         "A host sends to a wrong link address",
         ("client.neighbour", "server.egress", "path.forward", "path.return"),
-        ("lost_syn", "lost_syn_ack"),
+        ("lost_syn_ack", *MISDELIVERED),
         "The link address that somebody pinned in the sender's neighbour table is not one that the next hop, a managed host on the same "
-        "network, has. One that was learned makes it likely.",
+        "network, has. One that was learned makes it likely. Or the recording of another managed host on the server's network shows that "
+        "it got the SYN, which it did not forward, and it has not the address, while the server has it and did not get the SYN.",
         "The link addresses agree.",
         _neighbour_wrong,
+        explains=("path_drop", "path_loss", "address_not_local"),
     ),
 )

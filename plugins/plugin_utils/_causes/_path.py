@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import meaning_of, quoting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import weaker
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._stretch import LOSSES, PACKETS, stretch, swallower
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import forwarding, without_ecn
 
 
 def _router_not_forwarding(case: Case) -> Finding | None:
     """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
     via, seen = swallower(case), case.fate.last_seen
-    if via is None or seen is None:
+    if via is None or seen is None or seen.bridged:  # a bridge does not ask whether IP forwards
         return None
     name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
     if via.sysctl(name) != 0:
@@ -147,6 +150,13 @@ def _path_drop(case: Case) -> Finding | None:
     certainty: Certainty = "likely" if foreign or (translated and not via) else "proven"
     last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
+    strays = elsewhere(case)
+    if strays:
+        summary = f"the {packet} does not come to {case.fate.between[1]}: {strays[0].host} has it {_how(case, strays[0])}"
+    against = tuple(
+        Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
+        for row, seen in quoting(case)
+    )
     located = (
         [case.saw(case.client, "SYNs with rising TTL", f"the last hop that answers is {last_hop.offender} (hop {last_hop.ttl})")]
         if last_hop
@@ -154,12 +164,12 @@ def _path_drop(case: Case) -> Finding | None:
     )
     owner = f"{case.address} is no address of {case.server.name}: it must be translated on the way" if foreign and case.server else None
     return Finding(
-        certainty,
+        weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,
         via.name if via else "path",
         case.fate.segment or "path.forward",
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
-        (*case.passage(), *located),
-        against=(Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else (),
+        (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(case, seen)}") for seen in strays), *located),
+        against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
         undecided=() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",),
         fix=Fix(
@@ -169,6 +179,27 @@ def _path_drop(case: Case) -> Finding | None:
             "advice",
         ),
     )
+
+
+def elsewhere(case: Case) -> list[Sighting]:
+    """Where else the lost packet was seen, a sighting for each host: on its wire but for another machine, or at a host that the flow does
+    not name."""
+    if swallower(case) is not None or case.fate.between is None:
+        return []
+    named = {host.name for host in case.hosts}
+    found: dict[str, Sighting] = {}
+    for row in case.rows(case.fate.leg or "syn"):
+        for seen in row.seen:
+            overheard = seen.direction == "other" and not seen.bridged and seen.host != case.fate.between[0]
+            if overheard or (seen.host not in named and seen.direction == "in"):
+                found.setdefault(seen.host, seen)
+    return list(found.values())
+
+
+def _how(case: Case, seen: Sighting) -> str:
+    if seen.direction == "other":
+        return f"on {seen.interface}, in a frame for another link address than its own"
+    return f"on {seen.interface}, and is not named in the flow's via"
 
 
 CAUSES = (
@@ -214,8 +245,9 @@ CAUSES = (
         "Packets are dropped on the way, all of them",
         ("path.forward", "path.return"),
         LOSSES,
-        "Both recordings are complete; every packet of the leg left one vantage point, and none reached the next.",
-        "One of them arrives.",
+        "Both recordings are complete; every packet of the leg left one vantage point, none reached the next, no other managed host has "
+        "one, and no ICMP error quotes one.",
+        "One of them arrives, or is seen at another place.",
         last_resort=_path_drop,
     ),
 )

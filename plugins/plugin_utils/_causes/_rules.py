@@ -10,7 +10,15 @@ from dataclasses import asdict, replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import Proof, proof
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects, verdict, way
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import (
+    Place,
+    bridge_setting,
+    bridged,
+    judged,
+    suspects,
+    verdict,
+    way,
+)
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Step, Verdict
@@ -56,13 +64,21 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         host.name,
         place.segment,
         f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling),
-        (*weighed.evidence, *kept_by(host, ruling.rule), *case.passage()),
+        (*weighed.evidence, *kept_by(host, ruling.rule), *_over_a_bridge(case, place), *case.passage()),
         against=weighed.against,
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
         fix=opening(case, host, ruling, later(case, place)),
     )
+
+
+def _over_a_bridge(case: Case, place: Place) -> tuple[Evidence, ...]:
+    """That a bridge sends the packet through IP's rules, which is what people do not expect."""
+    seen = bridged(case, place)
+    if seen is None:
+        return ()
+    return (case.saw(place.host, f"sysctl {bridge_setting(case)}", f"1: what is bridged from {seen.interface} passes IP's rules as well"),)
 
 
 def later(case: Case, place: Place) -> list[Verdict]:

@@ -217,3 +217,66 @@ def translated_to_another_host(fleet: Machines) -> None:
 def forwarding_off_on_one_interface(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     fleet.sysctl("r1", "net.ipv4.conf.eth0.forwarding", 0)
+
+
+BRIDGE = """
+ip link add br0 type bridge; ip link set br0 up; ip link set eth0 master br0
+ip address flush dev eth0; ip address add 10.0.2.21/24 dev br0; ip route replace default via 10.0.2.1
+ip netns add vm; ip link add vnet0 type veth peer name eth0 netns vm; ip link set vnet0 master br0 up
+ip netns exec vm sh -c 'ip link set lo up; ip address add 10.0.2.50/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.1'
+"""
+GUEST = Flow("10.0.2.50", server=None, via=("db1",), timeout=1.0)
+
+
+def guest_on_a_bridge(fleet: Machines) -> None:
+    """db1 bridges a guest to its network, and its firewall forwards nothing."""
+    fleet.run("db1", ["sh", "-ec", BRIDGE])
+    fleet.popen("db1", ["ip", "netns", "exec", "vm", fleet.python, "-B", str(fleet.tools / "serve.py"), "0.0.0.0", "5432"]).await_answer()
+    fleet.run("db1", ["iptables-nft", "-P", "FORWARD", "DROP"])
+
+
+@fault(
+    "firewall_drop/bridged-guest",
+    "timeout",
+    code="firewall_drop",
+    host="db1",
+    leg="syn",
+    segment="path.forward",
+    certainties=("proven", "likely"),
+    says=("policy drop", "net.bridge.bridge-nf-call-iptables"),
+    flow=GUEST,
+)
+def bridged_frames_pass_the_forward_chain(fleet: Machines) -> None:
+    guest_on_a_bridge(fleet)
+    fleet.sysctl("db1", "net.bridge.bridge-nf-call-iptables", 1)
+
+
+@twin("firewall_drop/bridged-guest", flow=GUEST)
+def bridged_frames_pass_no_chain(fleet: Machines) -> None:
+    guest_on_a_bridge(fleet)
+    fleet.sysctl("db1", "net.bridge.bridge-nf-call-iptables", 0)
+
+
+def sends_as_a_pod(fleet: Machines) -> None:
+    """The SYN has the source of a network of web1's own, to which no router has a way."""
+    fleet.listen("db1", "::", 5432)
+    fleet.run("web1", ["sh", "-ec", "ip link add cni0 type bridge; ip address add 192.168.50.11/24 dev cni0; ip link set cni0 up"])
+    fleet.run("web1", ["ip", "route", "replace", "10.0.2.0/24", "via", "10.0.1.1", "dev", "eth0", "src", "192.168.50.11"])
+
+
+BACK = {"leg": "syn_ack", "segment": "path.return"}
+
+
+@fault("path_no_route/back", "timeout", code="path_no_route", host="path", says=("192.168.50.11", "masquerading"), **BACK)
+def source_not_masqueraded(fleet: Machines) -> None:
+    sends_as_a_pod(fleet)
+
+
+@fault("path_no_route/back-via", "timeout", code="path_no_route", host="r1", says=("192.168.50.11",), flow=VIA, **BACK)
+def source_not_masqueraded_at_a_managed_router(fleet: Machines) -> None:
+    sends_as_a_pod(fleet)
+
+
+@fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), **BACK)
+def answers_rejected(fleet: Machines) -> None:
+    at_router(f"tcp sport 5432 {SYN_ACK} reject with icmpx admin-prohibited", fleet)
