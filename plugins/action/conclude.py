@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._history._error
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep import Wanted, keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
@@ -59,14 +62,20 @@ class ActionModule(HandshakeAction):
             answers = files.answers(plan)
             conclusion = decide(plan, answers, started, finished)
             report = {**conclusion.report, "changes": arguments["changes"]}
-            written = [str(path) for path in write(report_dir, report, conclusion.captures)]
+            done = write(report_dir, report, conclusion.captures)
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory {report_dir} cannot be used: {error}"}
+        unshown = list(done.faults)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            display.display("\n" + _terminal.render(report, width=_width(), style=style))
+            text, lacking = rendered("the summary", partial(_terminal.render, width=_width(), style=style), report)
+            display.display(f"\n{text or ''}")
+            unshown += lacking
+        for sentence in unshown:
+            display.warning(clean(sentence))
+        written = [str(path) for path in done.files]
         summary = report["summary"]
-        result.update(changed=False, summary=summary, report=written[0], files=written)
+        result.update(changed=False, summary=summary, report=written[0], files=written, unshown=unshown)
         if not self._task.check_mode:
             result.update(_keep(report, arguments))
         faults = controller_faults(answer for phases in answers.values() for answer in phases.values())

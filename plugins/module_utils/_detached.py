@@ -23,7 +23,8 @@ import socket
 import time
 from typing import Any, Iterable, Iterator, NoReturn, Protocol
 
-from ._recorder import MAX_BYTES, MAX_PACKETS, Interest, RecorderError, Recording
+from ._frames import MAX_BYTES, MAX_PACKETS
+from ._recorder import Interest, RecorderError, Recording
 
 _HANDLE = re.compile(r"[0-9a-f]{16}")
 _SOCKET = "control"

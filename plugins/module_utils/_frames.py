@@ -13,7 +13,9 @@ from typing import Iterable, NamedTuple
 
 from ._errors import DecodeError
 
-MAX_UNPACKED = 256 << 20  # bytes; a recorder's own bounds are far below
+MAX_PACKETS = 20_000  # of a recording
+MAX_BYTES = 32 << 20  # of memory that a recording's packets take in the recorder; packed they take less
+MAX_WIRE_LENGTH = 1 << 24  # the largest packets of Linux have 512 KiB
 
 _HEADER = struct.Struct("!QIHHBBIH")
 
@@ -43,20 +45,25 @@ def unpack(packed: str) -> list[Frame]:
     """The frames of a packed recording. Raises DecodeError for anything that `pack` did not write, or that is too large."""
     try:
         inflate = zlib.decompressobj()
-        raw = inflate.decompress(base64.b64decode(packed, validate=True), MAX_UNPACKED)
+        raw = inflate.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
     except (binascii.Error, zlib.error, ValueError, TypeError) as error:
         raise DecodeError(f"the frames of this recording cannot be unpacked: {error}") from error
     if inflate.unconsumed_tail:
-        raise DecodeError(f"this recording unpacks to more than {MAX_UNPACKED} bytes")
+        raise DecodeError(f"this recording unpacks to more than {MAX_BYTES} bytes")
     if not inflate.eof or inflate.unused_data:
         raise DecodeError("the frames of this recording are not complete, or something follows them")
-    frames, at = [], 0
+    frames: list[Frame] = []
+    at = 0
     try:
         while at < len(raw):
             ts_ns, ifindex, ethertype, vlan, pkttype, lladdr_length, wire_length, length = _HEADER.unpack_from(raw, at)
             lladdr = at + _HEADER.size
             data = lladdr + lladdr_length
             at = data + length
+            if wire_length > MAX_WIRE_LENGTH:
+                raise DecodeError(f"a frame of this recording claims to be of a packet of {wire_length} bytes")
+            if len(frames) == MAX_PACKETS:
+                raise DecodeError(f"this recording has more than {MAX_PACKETS} packets")
             frames.append(Frame(ts_ns, ifindex, ethertype, vlan, pkttype, raw[lladdr:data], wire_length, raw[data:at]))
     except struct.error as error:
         raise DecodeError(f"the last frame of this recording is cut off: {error}") from error

@@ -13,12 +13,10 @@ from typing import Any, Iterable, Iterator, NamedTuple
 
 from ._errors import DecodeError, ObserveError
 from ._filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, tcp_offset, tcp_ports
-from ._frames import Frame, pack
+from ._frames import MAX_BYTES, MAX_PACKETS, Frame, pack
 from ._headers import Outline, outline
 from ._ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
 
-MAX_PACKETS = 20_000
-MAX_BYTES = 32 << 20
 _PACKETS_AFTER_SYN = 16  # of one connection, once room is short
 _FRAME_BYTES = 300  # what Python needs for a frame besides its data
 _SYN, _RST = 2, 4

@@ -126,6 +126,12 @@ files:
   type: list
   elements: str
   sample: [handshake-report/report.json, handshake-report/captures/web-to-db.pcapng]
+unshown:
+  description: Sentences about what a fault of the collection keeps out of some form of the report.
+  returned: when the report could be written
+  type: list
+  elements: str
+  sample: []
 changes_told:
   description: How many changes the webhook was told.
   returned: when the report was recorded

@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build, whole
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import (
+    Count,
+    IpAddress,
+    Milliseconds,
+    Network,
+    Port,
+    Prefix,
+    RecordError,
+    Time,
+    build,
+    whole,
+)
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Rulings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import read as read_rulings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import Tracing
@@ -48,29 +58,29 @@ class Link:
 @dataclass(frozen=True)
 class Address:
     interface: str
-    address: str
-    prefix: int
+    address: IpAddress
+    prefix: Prefix
 
 
 @dataclass(frozen=True)
 class Route:
     """The kernel's answer to one question put to its routing table."""
 
-    local: str | None
-    remote: str
+    local: IpAddress | None
+    remote: IpAddress
     iif: str | None = None
     error: str | None = None
     type: str | None = None
     interface: str | None = None
-    gateway: str | None = None
-    source: str | None = None
+    gateway: IpAddress | None = None
+    source: IpAddress | None = None
     table: int | None = None
-    prefix: str | None = None
+    prefix: Network | None = None
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    address: str
+    address: IpAddress
     interface: str
     mac: str | None
     state: str
@@ -82,50 +92,50 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Process:
-    pid: int
+    pid: Count
     name: str
     state: str | None = None
     unit: str | None = None
-    fds: int | None = None
-    fd_limit: int | None = None
+    fds: Count | None = None
+    fd_limit: Count | None = None
 
 
 @dataclass(frozen=True)
 class Listener:
     family: str
-    address: str
-    port: int
-    recv_q: int
-    send_q: int
+    address: IpAddress
+    port: Port
+    recv_q: Count
+    send_q: Count
     v6only: bool = False
     device: str | None = None
     md5: tuple[str, ...] | None = None
     filtered: bool | None = None
-    min_ttl: int | None = None
-    defer_accept: int | None = None
+    min_ttl: Count | None = None
+    defer_accept: Count | None = None
     processes: tuple[Process, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Socket:
     state: str
-    local: str
-    local_port: int
-    remote: str
-    remote_port: int
+    local: IpAddress
+    local_port: Port
+    remote: IpAddress
+    remote_port: Port
 
 
 @dataclass(frozen=True)
 class Ephemeral:
-    remote: str
-    port: int
-    used: int
-    time_wait: int = 0
+    remote: IpAddress
+    port: Port
+    used: Count
+    time_wait: Count = 0
 
 
 @dataclass(frozen=True)
 class Unit:
-    port: int
+    port: Port
     unit: str
     how: str
     load: str | None = None
@@ -139,11 +149,11 @@ class Unit:
 class ForeignListener:
     """A listener on a wanted port in another network namespace of the host."""
 
-    port: int
-    netns: int
-    pid: int | None = None
+    port: Port
+    netns: Count
+    pid: Count | None = None
     name: str | None = None
-    address: str | None = None
+    address: IpAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,7 @@ class BaseChain:
     chain: str
     hook: str
     policy: str | None = None
-    rules: int | None = None
+    rules: Count | None = None
     type: str | None = None
 
 
@@ -178,14 +188,14 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Conntrack:
-    count: int | None = None
-    max: int | None = None
-    stats: dict[str, int] | None = None
+    count: Count | None = None
+    max: Count | None = None
+    stats: dict[str, Count] | None = None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    time: float
+    time: Time
     counters: dict[str, dict[str, int]] | None = None
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
@@ -196,7 +206,7 @@ class Snapshot:
     hooks: Hooks | None = None
     listeners: tuple[Listener, ...] | None = None
     sockets: tuple[Socket, ...] | None = None
-    socket_counts: dict[str, dict[str, int]] | None = None
+    socket_counts: dict[str, dict[str, Count]] | None = None
     ephemeral: tuple[Ephemeral, ...] | None = None
     units: tuple[Unit, ...] | None = None
     other_namespaces: tuple[ForeignListener, ...] | None = None
@@ -206,16 +216,16 @@ class Snapshot:
 class IcmpError:
     """An ICMP error as the socket's error queue told it."""
 
-    offender: str | None
-    type: int
-    code: int
+    offender: IpAddress | None
+    type: Count
+    code: Count
 
 
 @dataclass(frozen=True)
 class Resolution:
     dial: int
     name: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...]  # as the resolver gave them, which may have a zone
     error: str | None = None
     message: str | None = None
 
@@ -225,26 +235,21 @@ class Probe:
     """One connect(), as the application would have seen it."""
 
     dial: int
-    attempt: int
-    address: str
-    port: int
-    started: float
+    attempt: Count
+    address: IpAddress
+    port: Port
+    started: Time
     stage: str
     outcome: str
     family: str = ""
-    local_address: str | None = None
-    local_port: int | None = None
+    local_address: IpAddress | None = None
+    local_port: Port | None = None
     errno: str | None = None
-    elapsed_ms: float | None = None
-    late_ms: float | None = None
+    elapsed_ms: Milliseconds | None = None
+    late_ms: Milliseconds | None = None
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
-
-    def __post_init__(self) -> None:
-        for address in (self.address, self.local_address):
-            if address is not None and literal(address) != address:
-                raise RecordError(f"a probe names {address[:60]!r}, which is no address")
 
     @property
     def connected(self) -> bool:
@@ -258,11 +263,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Hop:
-    address: str
-    port: int
-    ttl: int
+    address: IpAddress
+    port: Port
+    ttl: Count
     answer: str
-    offender: str | None = None
+    offender: IpAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -396,6 +401,9 @@ class Host:
         return None
 
 
+_SNAPSHOT_PARTS = frozenset(each.name for each in fields(Snapshot)) - {"time"}
+
+
 def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, str]) -> Host:
     """Build a :class:`Host` from its answers by phase. A malformed part becomes an absence; the rest stays."""
     host = Host(name, absent=[Absence(f"phase {phase}", why) for phase, why in failures.items()])
@@ -411,9 +419,9 @@ def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, s
 
 def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
     parts: Iterable[tuple[str, str, Any]] = (
-        ("snapshot", "before", Snapshot | None),
-        ("before", "before", Snapshot | None),
-        ("after", "after", Snapshot | None),
+        ("snapshot", "before", Snapshot),
+        ("before", "before", Snapshot),
+        ("after", "after", Snapshot),
         ("resolutions", "resolutions", tuple[Resolution, ...]),
         ("probes", "probes", tuple[Probe, ...]),
         ("hops", "hops", tuple[Hop, ...]),
@@ -421,7 +429,10 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
     for key, attribute, kind in parts:
         if answer.get(key) is not None:
             try:
-                value = build(kind, answer[key], f"{phase}.{key}")
+                if kind is Snapshot:
+                    value = _read_snapshot(host, answer[key], f"{phase}.{key}")
+                else:
+                    value = build(kind, answer[key], f"{phase}.{key}")
             except RecordError as error:
                 host.absent.append(Absence(key, f"malformed answer: {error}"))
                 continue
@@ -432,6 +443,19 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
             _read_recording(host, answer["recording"])
     except (RecordError, DecodeError) as error:
         host.absent.append(Absence("recording", f"malformed answer: {error}"))
+
+
+def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
+    """Each part by itself: one that is malformed was not observed, the others stay."""
+    told: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    snapshot: Snapshot = build(Snapshot, {"time": told.get("time")} if told else data, where)
+    parts = {}
+    for part in sorted(_SNAPSHOT_PARTS.intersection(told)):
+        try:
+            parts[part] = getattr(build(Snapshot, {"time": snapshot.time, part: told[part]}, where), part)
+        except RecordError as error:
+            host.absent.append(Absence(part, f"malformed answer: {error}"))
+    return replace(snapshot, **parts)
 
 
 def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
@@ -465,8 +489,8 @@ def _time(snapshot: Snapshot) -> float:
 @dataclass(frozen=True)
 class _Recording:
     interfaces: dict[str, str]
-    to: float
-    dropped: int = 0
+    to: Time
+    dropped: Count = 0
     truncated: str | None = None
 
 

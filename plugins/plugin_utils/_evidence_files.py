@@ -103,8 +103,15 @@ class EvidenceFiles(JsonFiles):
     def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
         """Everything that was kept for the plan's hosts, by host and phase."""
         hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-        found = {host: {phase: self.answer(host, phase) for phase in (*PHASES, *TRACE_PHASES)} for host in sorted(hosts)}
+        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES)} for host in sorted(hosts)}
         return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
+
+    def _answer(self, host: str, phase: str) -> dict[str, Any] | None:
+        """A file that cannot be read costs that host's part only."""
+        try:
+            return self.answer(host, phase)
+        except (EvidenceError, OSError) as error:
+            return {"host": host, "phase": phase, "failure": {"kind": "malformed", "message": str(error)}, "evidence": None}
 
     def keep_dialled(self, host: str, dialled: list[dict[str, Any]]) -> None:
         """Write the tried handshakes of a client in short, for the hosts that fetch their recordings next."""

@@ -6,8 +6,13 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import PurePath
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
+T = TypeVar("T")
+U = TypeVar("U")
 _OURS = "/handshake/plugins/"
 
 
@@ -16,3 +21,14 @@ def fault(error: Exception) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _OURS in PurePath(frame.filename).as_posix()]
     at = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"this is a fault of the collection, please report it: {type(error).__name__}{at}"
+
+
+def contained(instead: Callable[[str], U], work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | U:
+    """What ``work`` returns; where it fails in a way that nobody foresaw, what ``instead`` makes of that sentence.
+
+    For work on one host, one flow or one file, whose failure must not cost the others.
+    """
+    try:
+        return work(*arguments, **named)
+    except Exception as error:
+        return instead(fault(error))

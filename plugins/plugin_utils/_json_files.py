@@ -39,7 +39,7 @@ class JsonFiles:
         try:
             with self._opened(self.directory) as directory:
                 found = json.loads(_directories.read(directory, name).decode("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EvidenceError(f"{self.directory / name} is not JSON: {error}") from error
         if not isinstance(found, dict):
             raise EvidenceError(f"{self.directory / name} is not what this collection writes")

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import Count, IpAddress, Port, RecordError, Time, build
 
 VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
 SOURCE_NAT = ("snat", "masquerade", "netmap")
@@ -31,10 +30,10 @@ class Rule:
     chain: str
     text: str = ""
     handle: int | None = None
-    number: int | None = None
+    number: Count | None = None
     manager: str | None = None
     origin: object = None
-    packets: int | None = None
+    packets: Count | None = None
 
     @property
     def identity(self) -> Identity:
@@ -88,10 +87,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Rewritten:
-    source: str
-    destination: str
-    source_port: int | None = None
-    port: int | None = None
+    source: IpAddress
+    destination: IpAddress
+    source_port: Port | None = None
+    port: Port | None = None
     changes: tuple[str, ...] = ()
 
 
@@ -108,14 +107,14 @@ class Change:
 class Verdict:
     packet: str
     direction: str
-    source: str
-    destination: str
+    source: IpAddress
+    destination: IpAddress
     verdict: str
     state: str = ""
-    source_port: int | None = None
-    port: int | None = None
+    source_port: Port | None = None
+    port: Port | None = None
     reject_with: str | None = None
-    queue: int | None = None
+    queue: Port | None = None
     undecided_because: str | None = None
     rewritten: Rewritten | None = None
     rule: Rule | None = None
@@ -126,9 +125,6 @@ class Verdict:
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise RecordError(f"a firewall's verdict is {self.verdict[:60]!r}, which is none")
-        for address in (self.source, self.destination):
-            if literal(address) != address:
-                raise RecordError(f"a firewall's verdict names {address[:60]!r}, which is no address")
 
     @property
     def unread_queue(self) -> int | None:
@@ -180,8 +176,8 @@ class Firewall:
     ``generation`` counts the changes of nf_tables; None: it is not known.
     """
 
-    begun: float
-    ended: float
+    begun: Time
+    ended: Time
     verdicts: tuple[Verdict, ...] = ()
     generation: int | None = None
 

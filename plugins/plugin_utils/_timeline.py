@@ -84,19 +84,23 @@ class Attempt:
 class Packets:
     """All sightings of a run, found by ISN or by 4-tuple."""
 
-    def __init__(self, hosts: Iterable[Host]) -> None:
+    def __init__(self, hosts: Iterable[Host] = ()) -> None:
         self._by_isn: dict[int, list[Sighting]] = defaultdict(list)
         self._by_flow: dict[frozenset[Endpoint], list[Sighting]] = defaultdict(list)
         self._syns_by_port: dict[tuple[str, int], list[Sighting]] = defaultdict(list)
         for host in hosts:
-            for sighting in host.sightings or ():
-                if sighting.packet.tcp and sighting.packet.tcp.is_syn:
-                    self._syns_by_port[host.name, sighting.packet.tcp.sport].append(sighting)
-                for isn in _client_isns(sighting.packet):
-                    self._by_isn[isn].append(sighting)
-                flow = _flow(sighting.packet)
-                if flow:
-                    self._by_flow[flow].append(sighting)
+            self.add(host)
+
+    def add(self, host: Host) -> None:
+        """The packets that a host recorded."""
+        for sighting in host.sightings or ():
+            if sighting.packet.tcp and sighting.packet.tcp.is_syn:
+                self._syns_by_port[host.name, sighting.packet.tcp.sport].append(sighting)
+            for isn in _client_isns(sighting.packet):
+                self._by_isn[isn].append(sighting)
+            flow = _flow(sighting.packet)
+            if flow:
+                self._by_flow[flow].append(sighting)
 
     def attempt(self, probe: Probe, client: str) -> Attempt:
         """The attempt that ``probe`` describes, with its packets from every host."""

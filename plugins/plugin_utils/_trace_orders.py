@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, Flow
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES, Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import DEGRADING, examine
 
@@ -36,11 +38,10 @@ def trace_orders(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, An
     `orders`: the work orders of the first three round trips. Empty when there is nothing to trace.
     """
     parts: dict[str, _Part] = {}
-    _hosts, cases_of = examine(plan, evidence)
-    for entry, cases in zip(plan.entries, cases_of, strict=True):
-        for case in cases:
-            if _broke(case):
-                _add(parts, entry, case)
+    _hosts, examined = examine(plan, evidence)
+    for entry, each in zip(plan.entries, examined, strict=True):
+        for case in each.cases:
+            contained(partial(_left_out, parts, case), _add, parts, entry, case)
     found = {name: _order(plan.run, orders[name], part) for name, part in sorted(parts.items()) if name in orders}
     return {name: order for name, order in found.items() if order["phases"]}
 
@@ -51,8 +52,15 @@ def _broke(case: Case) -> bool:
     return tried and not case.completed and not all(fate.kind in DEGRADING for fate in case.fates)
 
 
+def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
+    """What evidence makes impossible to trace costs no other handshake."""
+    parts.setdefault(case.client.name, _Part()).left_out += 1
+
+
 def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
-    """Add a case to the parts of its hosts, unless one of them has no room for it."""
+    """Add a case that broke to the parts of its hosts, unless one of them has no room for it."""
+    if not _broke(case):
+        return
     wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host)}
     for name, flows in wanted.items():
         part = parts.setdefault(name, _Part())
@@ -63,7 +71,7 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
         parts[name].flows.update(dict.fromkeys(flows))
         parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
     dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
-    parts[case.client.name].dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
+    parts.setdefault(case.client.name, _Part()).dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
 
 
 def _answered(host: Host) -> bool:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import Count, IpAddress, Port, RecordError
 
 MAX_EVENTS = 5000  # as the tracer's own bound
 
@@ -17,18 +16,13 @@ MAX_EVENTS = 5000  # as the tracer's own bound
 class TracedPacket:
     """The header of a packet when it came to nf_tables: before any translation of addresses that this host makes."""
 
-    source: str
-    source_port: int
-    destination: str
-    port: int
+    source: IpAddress
+    source_port: Port
+    destination: IpAddress
+    port: Port
     flags: tuple[str, ...]
-    seq: int
-    ack: int
-
-    def __post_init__(self) -> None:
-        for address in (self.source, self.destination):
-            if literal(address) != address:
-                raise RecordError(f"a traced packet names {address[:60]!r}, which is no address")
+    seq: Count
+    ack: Count
 
     @property
     def leg(self) -> str | None:

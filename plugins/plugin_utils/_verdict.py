@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -20,6 +21,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import contradictions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
@@ -45,16 +47,17 @@ class Conclusion:
 
 def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], started: str, finished: str) -> Conclusion:
     """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text."""
-    hosts, cases_of = examine(plan, evidence)
+    hosts, examined = examine(plan, evidence)
     flows, pcaps, taken = [], {}, set[str]()
-    totals = replace(_totals([case for cases in cases_of for case in cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
-    for entry, cases in zip(plan.entries, cases_of, strict=True):
-        for case in cases:
-            case.totals = totals
-        identity = _identity(entry, taken)
-        flows.append(_flow(entry, identity, cases, hosts))
-        if any(attempt.rows for case in cases for attempt in case.attempts):
-            pcaps[identity] = captures(cases, flows[-1]["causes"])
+    totals = replace(_totals([case for each in examined for case in each.cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
+    for entry, each in zip(plan.entries, examined, strict=True):
+        flows.append(_decided(entry, _identity(entry, taken), each, hosts, totals))
+        if any(attempt.rows for case in each.cases for attempt in case.attempts):
+            capture = contained(str, captures, each.cases, flows[-1]["causes"])
+            if isinstance(capture, bytes):
+                pcaps[flows[-1]["id"]] = capture
+            else:
+                flows[-1]["not_observed"].append(f"the packets cannot be written to a capture: {capture}")
     counted = Counter(flow["status"] for flow in flows)
     report = {
         "schema": SCHEMA,
@@ -69,20 +72,47 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
     return Conclusion(report, pcaps)
 
 
-def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[list[Case]]]:
-    """The hosts by name, and how far the handshakes of each of the plan's entries came: what is known before causes are asked for."""
-    hosts = {name: _host(name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)}
-    packets = Packets(hosts.values())
+@dataclass(frozen=True)
+class Examined:
+    """How far the handshakes of one of the plan's entries came; ``fault``: why that could not be worked out."""
+
+    cases: list[Case]
+    fault: str | None = None
+
+
+def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[Examined]]:
+    """The hosts by name, and what is known of each of the plan's entries before causes are asked for."""
+    hosts = {
+        name: contained(partial(_unreadable, name), _host, name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)
+    }
+    packets = Packets()
+    for host in hosts.values():
+        contained(partial(_without_packets, host), packets.add, host)
     declared = Declared(plan.addresses)
     fleet = Fleet(hosts)
     partners: dict[object, list[str]] = {}
     for entry in plan.entries:
         partners.setdefault(_endeavour(entry), []).extend(filter(None, [entry.server]))
-    cases_of = [_cases(entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
-    for cases in cases_of:
-        for case in cases:
+    examined = [
+        contained(partial(Examined, []), _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries
+    ]
+    for each in examined:
+        for case in each.cases:
             case.declared, case.fleet = declared, fleet
-    return hosts, cases_of
+    return hosts, examined
+
+
+def _unreadable(name: str, why: str) -> Host:
+    return Host(name, absent=[Absence("this host", f"what it returned cannot be read: {why}")])
+
+
+def _without_packets(host: Host, why: str) -> None:
+    host.sightings = None
+    host.absent.append(Absence("recording", f"it cannot be used: {why}"))
+
+
+def _examined(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fleet, partners: Sequence[str]) -> Examined:
+    return Examined(_cases(entry, hosts, packets, fleet, partners))
 
 
 def _names(plan: Plan) -> list[str]:
@@ -200,6 +230,19 @@ def _totals(cases: Sequence[Case]) -> Totals:
                 swallowed[case.client.name] += attempt.count("syn_ack", case.client.name, "in")
             resets[case.server.name] += attempt.count("rst", case.server.name, "out", "server")
     return Totals(swallowed, resets)
+
+
+def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str, Host], totals: Totals) -> dict[str, Any]:
+    """One entry of the report; one that cannot be decided for a fault of ours is undetermined, and says so."""
+    for case in examined.cases:
+        case.totals = totals
+
+    def undetermined(why: str) -> dict[str, Any]:
+        return {**_flow(entry, identity, [], hosts), "undecided": [f"this entry cannot be decided: {why}"]}
+
+    if examined.fault:
+        return undetermined(examined.fault)
+    return contained(undetermined, _flow, entry, identity, examined.cases, hosts)
 
 
 def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:

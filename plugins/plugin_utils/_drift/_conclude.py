@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import _words
@@ -19,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._expect 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import code_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part, parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
+from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 
 SCHEMA = "threeway.handshake/drift/1"
@@ -68,8 +70,15 @@ def conclude(
     now = baselines(plan, observed, expectations)
     names = list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
     hosts = [
-        _host(
-            host, observed.get(host), kept.get(host, "there is no baseline"), now.get(host), mine.get(host, []), expectations.get(host, {})
+        contained(
+            partial(_unfinished, host),
+            _host,
+            host,
+            observed.get(host),
+            kept.get(host, "there is no baseline"),
+            now.get(host),
+            mine.get(host, []),
+            expectations.get(host, {}),
         )
         for host in sorted(names)
     ]
@@ -97,6 +106,10 @@ def conclude(
     }
 
 
+def _unfinished(host: str, problem: str | None) -> Report:
+    return {"host": host, "problem": problem, "not_observed": [], "not_compared": [], "drifts": [], "expectations": [], "diff": []}
+
+
 def _host(
     host: str,
     seen: Observed | None,
@@ -107,15 +120,7 @@ def _host(
 ) -> Report:
     problem = "it is not among the hosts of this play (--limit?)" if seen is None else seen.failure
     problem = problem or (baseline if isinstance(baseline, str) else None)
-    report: Report = {
-        "host": host,
-        "problem": problem,
-        "not_observed": [],
-        "not_compared": [],
-        "drifts": [],
-        "expectations": [],
-        "diff": [],
-    }
+    report = _unfinished(host, problem)
     if seen is not None:
         report["not_observed"] = [f"{what}: {why}" for what, why in seen.absent]
     if seen is None or problem or now is None or isinstance(baseline, str):

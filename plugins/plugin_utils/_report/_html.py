@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words as words
@@ -46,8 +47,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         drawings[id(flow)] = _drawings(flow, budget)
         budget -= len(drawings[id(flow)])
     anchors = {id(flow): f"flow-{number}-{file_name(flow.id)}" for number, flow in enumerate(seen.flows, 1)}
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)
-    return page.render(
+    return _page().render(
         report=seen,
         flows=flows,
         first_of_group={id(group.flows[0]) for group in seen.groups},
@@ -67,6 +67,11 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         style_hash=_hash(STYLE),
         script_hash=_hash(SCRIPT),
     )
+
+
+@functools.cache
+def _page() -> Template:
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)
 
 
 def _drawings(flow: Flow, budget: int) -> list[Drawing]:

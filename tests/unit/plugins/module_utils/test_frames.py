@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils import _frames
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_PACKETS, MAX_WIRE_LENGTH, Frame, pack, unpack
 
 U8, U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
-FRAMES = st.builds(Frame, U64, U32, U16, U16, U8, st.binary(max_size=8), U32, st.binary(max_size=300))
+FRAMES = st.builds(Frame, U64, U32, U16, U16, U8, st.binary(max_size=8), st.integers(0, MAX_WIRE_LENGTH), st.binary(max_size=300))
 
 
 def deflated(raw: bytes) -> str:
@@ -58,6 +58,21 @@ def test_nothing_but_decode_error_is_raised(packed: str) -> None:
 
 
 def test_a_bomb_does_not_go_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_frames, "MAX_UNPACKED", 1 << 20)
+    monkeypatch.setattr(_frames, "MAX_BYTES", 1 << 20)
     with pytest.raises(DecodeError, match="more than 1048576 bytes"):
         unpack(deflated(bytes(1 << 22)))
+
+
+FRAME = Frame(1, 2, 0x0800, 0, 0, b"", 40, b"x")
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        ([FRAME._replace(wire_length=0xFFFFFFFF)], "claims to be of a packet of 4294967295 bytes"),
+        ([FRAME] * (MAX_PACKETS + 1), "more than 20000 packets"),
+    ],
+)
+def test_what_no_recorder_records_is_refused(frames: list[Frame], reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
+        unpack(pack(frames))

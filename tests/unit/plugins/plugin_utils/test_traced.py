@@ -65,7 +65,8 @@ def evidence(client: Any, server: Any, name: str = "firewall_drop.server-input")
 
 
 def case_of(client: Any, server: Any) -> Case:
-    _hosts, [[case]] = examine(*evidence(client, server))
+    _hosts, [examined] = examine(*evidence(client, server))
+    (case,) = examined.cases
     return case
 
 
@@ -148,7 +149,7 @@ def test_an_incomplete_trace_lets_nothing_through(missing: dict[str, Any]) -> No
     [
         ([], "a mapping belongs"),
         ({"traces": {}}, "a list belongs"),
-        ({"traces": [{**trace(SYN), "packet": {**SYN, "source": "<script>"}}]}, "is no address"),
+        ({"traces": [{**trace(SYN), "packet": {**SYN, "source": "<script>"}}]}, "an IP address belongs"),
         ({"traces": [{**trace(SYN), "packet": {**SYN, "source_port": "1"}}]}, "a int belongs"),
         ({"traces": [trace(SYN, *[DROP] * MAX_EVENTS)]}, f"more than {MAX_EVENTS}"),
         ({"traces": [trace(SYN, {**DROP, "handle": -(1 << 70)})]}, "beyond all"),

@@ -21,7 +21,7 @@ FLOW = "web-to-db.web1.db1.5432"
 
 def test_all_formats_are_written_and_private(demo: Callable[[], Report], tmp_path: Path) -> None:
     target = tmp_path / "handshake-report"
-    written = write(target, demo(), {FLOW: b"capture"})
+    written = write(target, demo(), {FLOW: b"capture"}).files
     assert [str(path.relative_to(target)) for path in written] == [
         "report.json",
         "report.html",
@@ -55,7 +55,7 @@ def test_a_report_that_is_no_report_is_replaced(demo: Callable[[], Report], tmp_
 
 
 def test_no_capture_leaves_the_directory(demo: Callable[[], Report], tmp_path: Path) -> None:
-    (*_others, path) = write(tmp_path / "report", demo(), {"../../escape": b""})
+    (*_others, path) = write(tmp_path / "report", demo(), {"../../escape": b""}).files
     assert path.parent == tmp_path / "report" / "captures"
     assert path.name.startswith("escape-")
 

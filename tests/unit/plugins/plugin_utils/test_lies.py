@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that lies, and a fault of ours, cost their own part: evidence with lies in it, from the answer to every form of the report."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_WIRE_LENGTH, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import STATUSES, decide
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
+from tests.faults._recorded import load
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+EXAMPLES = int(os.environ.get("HANDSHAKE_LIES", "60"))
+"""Examples of each property; more than by default are drawn at random, and not the same ones each time."""
+lying = settings(
+    max_examples=EXAMPLES,
+    derandomize=EXAMPLES <= 60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+seeds = st.integers(0, 2**32)
+
+
+@cache
+def kept(path: Path) -> dict[str, Any]:
+    return load(path)
+
+
+def evidence(path: Path) -> tuple[Plan, Phases]:
+    found: Phases = {}
+    for answer in copy.deepcopy(kept(path)["evidence"]):
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    return Plan.from_json(kept(path)["plan"]), found
+
+
+def named(name: str) -> tuple[Plan, Phases]:
+    return evidence(next(path for path in RECORDED if path.name == f"{name}.json.gz"))
+
+
+def flows(plan: Plan, found: Phases) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = decide(plan, found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"]
+    return listed
+
+
+@lying
+@given(path=st.sampled_from(RECORDED), seed=seeds, times=st.sampled_from((1, 2, 5, 20)))
+def test_no_lie_in_evidence_ends_a_run(tmp_path: Path, path: Path, seed: int, times: int) -> None:
+    plan, found = evidence(path)
+    lie(found, random.Random(seed), times)
+    report = used(plan, found, tmp_path).report
+    assert [flow["status"] in STATUSES for flow in report["flows"]] == [True] * len(plan.entries)
+
+
+@lying
+@given(path=st.sampled_from(RECORDED), seed=seeds, times=st.sampled_from((1, 2, 5, 50)))
+def test_no_lie_in_frames_ends_a_run(tmp_path: Path, path: Path, seed: int, times: int) -> None:
+    plan, found = evidence(path)
+    lie_in_frames(found, random.Random(seed), times)
+    used(plan, found, tmp_path)
+
+
+def test_a_packet_longer_than_any_costs_its_recording(tmp_path: Path) -> None:
+    plan, found = named("firewall_drop.goto")
+    recording = found["db1"]["close"]["evidence"]["recording"]
+    frames = unpack(recording["frames"])
+    recording["frames"] = pack([*frames[:-1], frames[-1]._replace(wire_length=MAX_WIRE_LENGTH + 1)])
+    conclusion = used(plan, found, tmp_path)
+    (flow,) = conclusion.report["flows"]
+    assert [vantage["recorded"] for vantage in flow["vantages"]] == [True, False]
+    assert any("claims to be of a packet of 16777217 bytes" in sentence for sentence in flow["not_observed"])
+    assert list(conclusion.captures) == [flow["id"]]  # of the other host's packets
+
+
+def test_a_malformed_part_of_a_snapshot_costs_that_part() -> None:
+    plan, found = named("no_listener.client-translates")
+    after = found["db1"]["close"]["evidence"]["after"]
+    after["routes"][0]["remote"] = "10.0.2.21%x"
+    after["time"] = float(after["time"])
+    (flow,) = flows(plan, found)
+    assert flow["causes"][0]["code"] == "no_listener"  # the listeners are still known
+    (sentence,) = [each for each in flow["not_observed"] if "routes" in each]
+    assert sentence.endswith("routes: malformed answer: close.after.routes[0].remote is '10.0.2.21%x' where an IP address belongs")
+
+
+def test_an_address_with_a_zone_is_none() -> None:
+    plan, found = named("no_listener.client-translates")
+    rewritten = [each["rewritten"] for each in found["web1"]["try"]["evidence"]["after"]["firewall"]["verdicts"] if each["rewritten"]]
+    rewritten[0]["destination"] = "10.0.2.21%x"
+    (flow,) = flows(plan, found)
+    assert any("where an IP address belongs" in sentence for sentence in flow["not_observed"])
+
+
+def twice(plan: Plan, found: Phases) -> Plan:
+    """The same flow under another name."""
+    entry = plan.entries[0]
+    return Plan(plan.run, (entry, type(entry)(**{**vars(entry), "flow": "other"})), plan.orders, plan.not_in_play)
+
+
+def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, found = named("firewall_drop.goto")
+    explain = _verdict.explain
+
+    def failing(case: Any) -> Any:
+        return {}[case.flow] if case.flow == "other" else explain(case)
+
+    monkeypatch.setattr(_verdict, "explain", failing)
+    whole, broken = flows(twice(plan, found), found)
+    assert (whole["status"], whole["causes"][0]["code"]) == ("broken", "firewall_drop")
+    assert (broken["status"], broken["causes"]) == ("undetermined", [])
+    (why,) = broken["undecided"]
+    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at _verdict.py:")
+
+
+def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, found = named("firewall_drop.goto")
+    captures = _verdict.captures
+
+    def failing(cases: Any, causes: Any) -> Any:
+        return {}["x"] if cases[0].flow == "other" else captures(cases, causes)
+
+    monkeypatch.setattr(_verdict, "captures", failing)
+    conclusion = decide(twice(plan, found), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z")
+    assert list(conclusion.captures) == [conclusion.report["flows"][0]["id"]]
+    assert conclusion.report["flows"][1]["status"] == "broken"
+    assert "cannot be written to a capture" in conclusion.report["flows"][1]["not_observed"][-1]
+
+
+def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan, found = named("firewall_drop.goto")
+    report = decide(twice(plan, found), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+    verdict = _words.verdict
+
+    def failing(flow: Any) -> Any:
+        return {}["x"] if flow.name == "other" and flow.causes else verdict(flow)
+
+    monkeypatch.setattr(_words, "verdict", failing)
+    done = write(tmp_path, report, {})
+    assert [path.name for path in done.files] == ["report.json", "report.html", "report.md", "junit.xml", "metrics.prom"]
+    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report))
+    for form in "report.html", "junit.xml":
+        (sentence,) = [each for each in done.faults if form in each]
+        assert "this is a fault of the collection, please report it: KeyError" in sentence
+        text = (tmp_path / form).read_text()
+        assert "cannot be shown in" in text and "firewall_drop" in text
