@@ -62,6 +62,7 @@ notes:
   - The user inside is root already, so the inventory of a lab sets C(ansible_become=false).
     In a lab that was made by root, O(remote_user) with C(ansible_become=true) and V(ansible.builtin.sudo) become as they do elsewhere.
   - Hosts share the controller's file system, except for C(/etc), C(/run), C(/proc), C(/sys), and what is new in C(/var/lib).
+    The home directory of root is the host's own.
     What root changes elsewhere on a host of the lab, it changes on the controller.
 seealso:
   - plugin: ansible.builtin.local
@@ -108,7 +109,7 @@ class Connection(LocalConnection):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         self._connect()
-        return super().exec_command(shlex.join([*self._enter(), "/bin/sh", "-c", cmd]), in_data=in_data, sudoable=sudoable)
+        return super().exec_command(shlex.join([*self._enter(), "/bin/sh", "-c", self._login() + cmd]), in_data=in_data, sudoable=sudoable)
 
     def put_file(self, in_path: str, out_path: str) -> None:
         code, _output, errors = self.exec_command(f"cat > {shlex.quote(out_path)}", in_data=Path(in_path).read_bytes(), sudoable=False)
@@ -120,6 +121,12 @@ class Connection(LocalConnection):
         if code != 0:
             raise AnsibleError(f"Cannot read {in_path} on the lab's host: {errors.decode(errors='replace').strip()}")
         Path(out_path).write_bytes(content)
+
+    def _login(self) -> str:
+        """The shell's words that give root the home directory of the host's /etc/passwd, and the PATH of a login."""
+        if self.get_option("remote_user") != "root":
+            return ""
+        return 'HOME=~root; PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; export HOME PATH; '
 
     def _enter(self) -> list[str]:
         missing = [tool for tool in ("nsenter", "setpriv") if shutil.which(tool) is None]

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,15 @@ def test_playbooks_reach_every_host(fleet: Fleet) -> None:
     assert fleet.playbook(str(playbook)).stdout.count("ok=1") == len(fleet.hosts) == 6
 
 
+def test_home_is_the_hosts_own(fleet: Fleet) -> None:
+    playbook = fleet.directory / "home.yml"
+    tasks = "[{ansible.builtin.copy: {content: here, dest: ~/here}}, {ansible.builtin.command: cp here there, args: {chdir: ~root}}]"
+    playbook.write_text(f"- hosts: web1\n  gather_facts: false\n  vars: {{ansible_pipelining: false}}\n  tasks: {tasks}\n")
+    fleet.playbook(str(playbook))
+    assert fleet.run("web1", ["cat", "/run/root/here", "/run/root/there"]).stdout == "herehere"
+    assert fleet.run("web2", ["ls", "/run/root"]).stdout == ""
+
+
 @pytest.mark.parametrize("topology", [topologies.two_routers(), topologies.asymmetric()], ids=["two routers", "asymmetric"])
 def test_other_topologies(topology: topologies.Topology) -> None:
     with Fleet(topology) as other, other.listen("db1", "::", 80):
@@ -184,6 +194,41 @@ class TestCommands:
         finally:
             lab("down", tmp_path / "lab")
 
+    def test_a_signal_ends_a_host_or_the_lab(self, tmp_path: Path) -> None:
+        try:
+            up = lab("up", tmp_path / "lab")
+            hosts = {name: process["pid"] for name, process in up["hosts"].items()}
+            db2 = hosts.pop("db2")
+            os.kill(db2, signal.SIGTERM)
+            assert gone(db2) and all(Path(f"/proc/{pid}/cmdline").read_text() for pid in hosts.values())
+            os.kill(up["holder"]["pid"], signal.SIGTERM)
+            assert gone(up["holder"]["pid"], *hosts.values())
+        finally:
+            lab("down", tmp_path / "lab")
+
+    def test_a_tied_lab_ends_with_the_process(self, tmp_path: Path) -> None:
+        with subprocess.Popen(["sleep", "60"]) as process:
+            try:
+                up = lab("up", tmp_path / "lab", f"--tie={process.pid}")
+                tied_again = run_lab("up", tmp_path / "lab", topologies.default(), f"--tie={process.pid}")
+            finally:
+                process.kill()
+        assert tied_again.returncode == 1 and "take it down first" in tied_again.stderr
+        assert gone(up["holder"]["pid"], *(process["pid"] for process in up["hosts"].values()))
+        assert soon(lambda: list(tmp_path.iterdir()) == [])
+
+    def test_a_tied_lab_that_is_taken_down_and_made_anew_is_left_alone(self, tmp_path: Path) -> None:
+        with subprocess.Popen(["sleep", "60"]) as process:
+            try:
+                lab("up", tmp_path / "lab", f"--tie={process.pid}")
+                lab("down", tmp_path / "lab")
+                up = lab("up", tmp_path / "lab")
+            finally:
+                process.kill()
+        time.sleep(1)
+        assert lab("up", tmp_path / "lab")["holder"] == up["holder"]
+        assert lab("down", tmp_path / "lab")["changed"]
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="everybody else is an ordinary user already")
     def test_an_ordinary_user_can(self, tmp_path: Path) -> None:
         # Neither the checkout nor the directories of pytest need be open to others.
@@ -212,22 +257,27 @@ class TestCommands:
         assert json.loads(down.stdout)["changed"]
 
 
-def lab(action: str, directory: Path) -> dict[str, object]:
-    done = run_lab(action, directory, topologies.default())
+def lab(action: str, directory: Path, *options: str) -> dict[str, Any]:
+    done = run_lab(action, directory, topologies.default(), *options)
     assert done.returncode == 0, done.stderr
-    answer: dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def run_lab(action: str, directory: Path, topology: topologies.Topology) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-B", str(LAB), action, f"--directory={directory}"]
+def run_lab(action: str, directory: Path, topology: topologies.Topology, *options: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-B", str(LAB), action, f"--directory={directory}", *options]
     return subprocess.run(argv, input=json.dumps(topology), capture_output=True, text=True, check=False, timeout=30)
 
 
 def gone(*pids: object) -> bool:
     """Whether all those processes end within some seconds."""
+    return soon(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_text() for pid in pids))
+
+
+def soon(come_true: Callable[[], bool]) -> bool:
+    """Whether that comes true within some seconds."""
     give_up = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_text() for pid in pids):
+    while not come_true():
         if time.monotonic() > give_up:
             return False
         time.sleep(0.02)

@@ -3,7 +3,8 @@
 """The process that holds a lab: it is the first process of the lab's namespaces, and the lab is gone when it is.
 
 Started by lab.py inside new user, network, mount and process namespaces with a socket on standard input. It reads the topology
-there, forks one init per host, answers with their process ids, and then waits.
+there, forks one init per host, answers with their process ids, and then waits. A signal that ends other processes ends it as well,
+and in an init its host.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from namespaces import HOST_NAMESPACES, mount, own_entries, private_mounts, unsh
 from topology import AT_ONCE, Host, LabError, fabric_batch, host_batch, hosts_file, parse
 
 ETC = "/run/_etc"  # no host can have such a name
+ROOTS_HOME = "/run/root"  # the controller's may be out of reach for root of an ordinary user's lab, and is not the host's in any lab
 
 
 def main() -> None:
+    # The first process of a process namespace gets only those signals for which it has a handler, and its children inherit these.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: os._exit(0))
     control = socket.socket(fileno=0)
     with control.makefile("r") as requests:
         request = json.loads(requests.readline())
@@ -142,10 +147,18 @@ def _mounts(name: str, names: str) -> None:
     for directory in ("etc", "work", "lib"):
         (own / directory).mkdir(parents=True)
     (own / "etc/hosts").write_text(names)
+    (own / "etc/passwd").write_text(with_home("root", ROOTS_HOME, Path(ETC, "passwd").read_text()))
     (own / "etc/resolv.conf").write_text("")
     mount("overlay", "/etc", "overlay", options=f"lowerdir={ETC},upperdir={own}/etc,workdir={own}/work,userxattr")
     own_entries("/var/lib", own / "lib", hidden="threeway-handshake")
     mount("tmpfs", "/run", "tmpfs", options="mode=755")
+    Path(ROOTS_HOME).mkdir(mode=0o700)
+
+
+def with_home(user: str, home: str, passwd: str) -> str:
+    """A passwd(5) in which the user's home directory is another one."""
+    entries = (line.split(":") for line in passwd.splitlines())
+    return "".join(":".join([*entry[:5], home, *entry[6:]] if entry[0] == user else entry) + "\n" for entry in entries)
 
 
 def _sysctls(name: str, values: Mapping[str, str]) -> None:

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring a rootless lab of network namespaces up or down, as root or as an ordinary user.
 
-    python3 lab.py up   --directory DIR [--python PATH] < topology.json
+    python3 lab.py up   --directory DIR [--python PATH] [--tie PID] < topology.json
     python3 lab.py down --directory DIR
     python3 lab.py hold --directory DIR [--python PATH]
 
-`hold` reads the topology from one line of standard input and keeps the lab until standard input ends, however that comes about.
+`up --tie PID` has the lab taken down when that process ends, however that comes about. `hold` reads the topology from one line of
+standard input and keeps the lab until standard input ends.
 All answer with one line of JSON on standard output: `changed`, `message`, and but for `down` what `lab.json` in DIR holds. Errors
 are one sentence on standard error and return code 1.
 """
@@ -17,10 +18,10 @@ import argparse
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,24 +29,32 @@ from typing import Any, NoReturn
 
 from inventory import inventory_text
 from namespaces import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, id_mapper, map_single_id, unshare
+from processes import is_alive, pids_outside, process, stop
 from topology import Host, LabError, parse
 
 LAB_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
-PATIENCE = 5.0  # seconds for killed processes to go
+WATCH_EVERY = 0.2  # seconds
 
 
-def up(directory: Path, topology: object, python: str) -> dict[str, Any]:
+def up(directory: Path, topology: object, python: str, tie: int | None = None) -> dict[str, Any]:
     """Start the lab in `directory`, unless it runs there already; raises LabError."""
     hosts = parse(topology)
+    master = process(tie) if tie is not None else None
     with _locked(directory):
         state = read_state(directory)
         running = state is not None and is_alive(state["holder"])
+        control = None
         if state is None or not running:
-            state, control = start(topology, directory / "lab.log", tied=False)
-            control.close()
+            state, control = start(topology, directory / "lab.log", tied=master is not None)
         elif state["topology"] != topology:
             raise LabError(f"A lab with another topology runs in {directory}: take it down first.")
+        elif master is not None:
+            raise LabError(f"A lab that would not end with process {master['pid']} runs in {directory} already: take it down first.")
         changed = _write_files(directory, hosts, state, python)
+    if control is not None:
+        if master is not None:
+            _watch(master, control, directory, state["holder"])
+        control.close()
     message = f"The lab in {directory} {'was running already' if running else 'is up'}: {len(hosts)} hosts."
     return {"changed": changed, "message": message, **state}
 
@@ -67,12 +76,33 @@ def hold(directory: Path, topology: object, python: str) -> None:
         down(directory)
 
 
-def down(directory: Path) -> dict[str, Any]:
-    """Kill the lab in `directory` with everything that runs in it, and remove what `up` wrote."""
+def _watch(master: dict[str, int], control: socket.socket, directory: Path, holder: dict[str, int]) -> None:
+    """Leave a process behind that takes the lab down when `master` ends. When it is ended itself, the lab is taken down as well."""
+    if os.fork():
+        return
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):  # whoever started us waits until these are closed
+        os.dup2(nothing, stream)
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda _number, _frame: sys.exit())
+        while is_alive(master) and not select.select([control], [], [], WATCH_EVERY)[0]:
+            pass
+    finally:
+        with suppress(LabError, OSError):
+            down(directory, holder)
+        os._exit(0)
+
+
+def down(directory: Path, only: dict[str, int] | None = None) -> dict[str, Any]:
+    """Kill the lab in `directory` with everything that runs in it, and remove what `up` wrote. `only`: if that is its holder."""
     if not directory.is_dir():
         return {"changed": False, "message": f"There is no lab in {directory}."}
     with _locked(directory):
         state = read_state(directory)
+        if only is not None and (state is None or state["holder"] != only):
+            return {"changed": False, "message": f"The lab in {directory} is another one."}
         killed = state is not None and stop(state["holder"])
         for name in ("lab.json", "inventory.yml", "lab.log"):
             (directory / name).unlink(missing_ok=True)
@@ -101,7 +131,7 @@ def start(topology: object, log: Path, tied: bool) -> tuple[dict[str, Any], sock
     answer = json.loads(line)
     if "error" in answer:
         raise LabError(answer["error"])
-    outside = _pids_outside(holder)
+    outside = pids_outside(holder)
     hosts = {name: process(outside[inside]) for name, inside in answer["hosts"].items()}
     return {"holder": process(holder), "hosts": hosts, "topology": topology}, ours
 
@@ -163,54 +193,6 @@ def _redirect(control: socket.socket, log: Path) -> None:
         os.dup2(source, target)
 
 
-def _pids_outside(holder: int) -> dict[int, int]:
-    """The holder's children: process id in the lab -> process id here."""
-    children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
-    found = {}
-    for child in children:
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines() if ":" in line)
-        if not status["State"].strip().startswith("Z"):
-            # NSpid: here, (namespaces between), in the lab, in the host
-            found[int(status["NSpid"].split()[-2])] = int(child)
-    return found
-
-
-def process(pid: int) -> dict[str, int]:
-    """A process named so that a later one with the same id is not taken for it; raises LabError when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise LabError(f"Process {pid} of the lab is gone.") from error
-    return {"pid": pid, "started": int(stat.rpartition(")")[2].split()[19])}
-
-
-def is_alive(named: dict[str, int]) -> bool:
-    """Whether that very process runs."""
-    try:
-        return process(named["pid"]) == named and not _is_zombie(named["pid"])
-    except LabError:
-        return False
-
-
-def _is_zombie(pid: int) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    return True
-
-
-def stop(holder: dict[str, int]) -> bool:
-    """Kill a lab and wait until it is gone; returns False when it was gone already."""
-    if not is_alive(holder):
-        return False
-    os.kill(holder["pid"], signal.SIGKILL)
-    give_up = time.monotonic() + PATIENCE
-    while is_alive(holder):
-        if time.monotonic() > give_up:
-            raise LabError(f"Process {holder['pid']}, which holds the lab, was killed {PATIENCE:.0f} s ago and is still there.")
-        time.sleep(0.01)
-    return True
-
-
 def read_state(directory: Path) -> dict[str, Any] | None:
     """What `up` noted in `directory`, or None; raises LabError when it cannot be understood."""
     file = directory / "lab.json"
@@ -257,11 +239,13 @@ def main() -> int:
     parser.add_argument("action", choices=["up", "down", "hold"])
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that the inventory names (default: %(default)s)")
+    parser.add_argument("--tie", type=int, metavar="PID", help="take the lab down when this process ends")
     arguments = parser.parse_args()
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     directory = arguments.directory.absolute()
     try:
         if arguments.action == "up":
-            _answer(up(directory, json.load(sys.stdin), arguments.python))
+            _answer(up(directory, json.load(sys.stdin), arguments.python, arguments.tie))
         elif arguments.action == "hold":
             hold(directory, json.loads(sys.stdin.readline()), arguments.python)
         else:

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tarball, installed: the demo as an ordinary user with an empty home, however it ends; and the playbooks by their full names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.threeway.handshake.tests.lab import installed
+from ansible_collections.threeway.handshake.tests.lab.fleet import Fleet
+
+pytestmark = pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing()))
+VISITOR = 43210
+DEMO = "threeway.handshake.demo"
+PATIENCE = 20.0  # seconds for what ends with the demo to be gone, on a loaded machine
+
+
+@pytest.fixture(scope="module")
+def collections() -> Iterator[Path]:
+    # Not a directory of pytest's: those are closed to other users.
+    with tempfile.TemporaryDirectory(prefix="handshake-installed-") as place:
+        Path(place).chmod(0o755)
+        yield installed.install(Path(place))
+
+
+class Visit:
+    """An ordinary user with an empty home, who runs the demo there."""
+
+    def __init__(self, collections: Path) -> None:
+        self._place = Path(tempfile.mkdtemp(prefix="handshake-visitor-"))
+        self._place.chmod(0o755)
+        self.home, stage = self._place / "home", self._place / "stage"
+        self.home.mkdir()
+        stage.mkdir()
+        os.chown(self.home, VISITOR, VISITOR)
+        self._stage, self._environment = stage, installed.environment(collections, self.home)
+        self._demo: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._demo is not None:
+            self._demo.kill()
+            self._demo.communicate()
+        for process in installed.processes_of(VISITOR):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        shutil.rmtree(self._place)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        argv = [sys.executable, "-m", "ansible", "playbook", DEMO, *arguments]
+        self._demo = installed.as_visitor(VISITOR, self._stage, argv, self._environment)
+        return self._demo
+
+    def leaves_nothing(self) -> None:
+        """Fails unless all processes and the lab's directory are gone soon."""
+        give_up = time.monotonic() + PATIENCE
+        while (left := installed.processes_of(VISITOR)) and time.monotonic() < give_up:
+            time.sleep(0.1)
+        assert left == {}
+        assert {path.name for path in self.home.iterdir()} <= {".ansible", "handshake-report"}
+        assert not (self.home / ".ansible_async").exists()
+
+
+@pytest.fixture
+def visit(collections: Path) -> Iterator[Visit]:
+    with Visit(collections) as visitor:
+        yield visitor
+
+
+@pytest.mark.root
+class TestDemoOfAnOrdinaryUser:
+    def test_it_ends_with_the_place_of_the_answer(self, visit: Visit) -> None:
+        demo = visit.start()
+        shown, _none = demo.communicate(timeout=300)
+        assert demo.returncode == 0, shown
+        report = visit.home / "handshake-report" / "report.html"
+        assert report.is_file() and str(report) in shown.partition("TASK [Say where the answer is]")[2]
+        assert "7 flows: 5 broken, 2 ok" in shown
+        visit.leaves_nothing()
+
+    def test_a_failure_in_the_middle_leaves_nothing(self, visit: Visit) -> None:
+        demo = visit.start("-e", "remediate_max_risk=enormous")
+        shown, _none = demo.communicate(timeout=300)
+        assert demo.returncode != 0 and "enormous" in shown, shown
+        visit.leaves_nothing()
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+    def test_an_end_at_any_time_leaves_nothing(self, number: signal.Signals, visit: Visit) -> None:
+        demo = visit.start()
+        assert demo.stdout is not None
+        for line in demo.stdout:  # until the lab is up and runs something
+            if line.startswith("TASK [Close the firewall]"):
+                break
+        assert (visit.home / "handshake-demo").is_dir()
+        for _try in range(20):  # Python loses an interrupt that comes while it calls certain hooks, and a person tries again
+            demo.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                demo.communicate(timeout=3)
+                break
+        visit.leaves_nothing()
