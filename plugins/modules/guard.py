@@ -11,8 +11,8 @@ short_description: Change a host so that it restores itself unless the change is
 version_added: 0.1.0
 description:
   - Runs changes of a host as a transaction, as C(commit confirmed) of network equipment does. What is going to change is saved on the
-    host, and the host is told to restore it after O(timeout) seconds. Then other tasks make their changes. When the host can still be
-    reached and all is well, the transaction is confirmed and the changes stay.
+    host, and the host is told to restore it after O(timeout) seconds. That it would do so is tried out. Then other tasks make their
+    changes. When the host can still be reached and all is well, the transaction is confirmed and the changes stay.
   - In every other case, such as a change that cuts off the connection or the end of the controller, the host restores itself. The restore
     needs nothing but Python and the tools of the host.
   - One transaction at a time can be open on a host.
@@ -179,8 +179,8 @@ deadline:
   sample: 1795233660.0
 guard:
   description:
-    - What restores the host, V(systemd) for a timer and a unit for the next boot, V(process) for two processes of the guard.
-      Processes do not outlive a reboot.
+    - What restores the host, V(systemd) for a timer, a unit for the next boot and a process beside them, V(process) for two processes
+      of the guard. Processes do not outlive a reboot.
   returned: for a transaction that has been armed
   type: str
   sample: systemd

@@ -147,12 +147,14 @@ def test_a_change_that_cuts_off_ssh_is_undone(fleet: SystemdFleet) -> None:
     assert "changed=2" in fleet.playbook(query).stdout
 
 
-def test_that_a_timer_waits_is_told(fleet: SystemdFleet) -> None:
-    """One that was stopped restores nothing."""
+def test_whether_anything_still_guards_is_told(fleet: SystemdFleet) -> None:
+    """A timer that was stopped restores nothing, but the process beside it does."""
     ask = "- threeway.handshake.guard: {}\n      become: true\n      register: found\n"
     told = "- ansible.builtin.assert: {that: '(found.transactions | first).guarded == %s'}\n"
     stop = shell("systemctl stop threeway-handshake-told.timer")
-    fleet.playbook(play(fleet, "told", ask, told % True, stop, ask, told % False, confirm("told"), saves={"routes": True}))
+    kill = shell("pkill -KILL -x handshake-guard")
+    tasks = [ask, told % True, stop, ask, told % True, kill, ask, told % False, confirm("told")]
+    fleet.playbook(play(fleet, "told", *tasks, saves={"routes": True}))
 
 
 @pytest.mark.parametrize("how", [(), ("--force", "--force")], ids=["in order", "at once"])

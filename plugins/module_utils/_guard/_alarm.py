@@ -1,37 +1,45 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What restores a host when nobody confirms: a timer of systemd and a unit for the next boot, or else two processes of our own.
+"""What restores a host when nobody confirms: two ways that do not depend on each other, each tried before the host counts as armed.
 
-The processes do the same: either would do. They hold nothing of the session that started them.
+With systemd these are its units, a timer and one for the next boot, and a process of our own beside them; without systemd two processes.
+All of them may ring: the lock of `_disk.locked` lets one restore, and the others then find nothing left to do.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import select
-import signal
+import shlex
 import sys
 import time
 import typing as t
 
 from ._base import GuardError, Run, succeed
-from ._disk import draft_of, sync_directory, write_durably
+from ._disk import draft_of, read_file, remove, sync_directory, write_durably
 from ._places import opened, real_directory
+from ._watchers import RESTORER, is_watched, watch
 
-RESTORER, WATCH = "restore.pyz", "watch"
+SCRIPT, TRIAL = "restore.sh", "trial"
 _PERMANENT, _PASSING = "/etc/systemd/system", "/run/systemd/system"
 _WATCHERS = 2
+_AFTER_UNITS = 2.0  # seconds by which a process lets the units go first: what they say is in systemd's journal
 _READY_SECONDS = 20.0
-_COMMAND = "/bin/sh -c 'test ! -e {restorer} || exec {python} -I -B {restorer} {how}'"
-# Several times, because one that is killed must be followed by another; one that finds nothing to do ends at once.
+_AGAIN = (0.0, 5.0, 30.0, 120.0)  # seconds after the deadline at which the timer rings: whatever was killed is followed by another
+# The path of the interpreter may hold anything. It stands here, where one rule of quoting is enough, and in no unit.
+_SCRIPT = """\
+# Restores this host unless its transaction is confirmed.
+restorer={restorer}
+for attempt in 1 2 3; do
+    test -e "$restorer" || exit 0
+    {python} -I -B "$restorer" "$1" && exit 0
+done
+exit 1
+"""
 _SERVICE = """[Service]
 Type=oneshot
-ExecStart=-{command}
-ExecStart=-{command}
-ExecStart=-{command}
+ExecStart=/bin/sh {script} {how}
 TimeoutStartSec=infinity
 OOMScoreAdjust=-900
 """
@@ -39,6 +47,7 @@ _NOW = """[Unit]
 Description=Restore this host: transaction {transaction} of threeway.handshake was not confirmed
 DefaultDependencies=no
 IgnoreOnIsolate=yes
+StartLimitIntervalSec=0
 
 """
 _TIMER = """[Unit]
@@ -47,7 +56,7 @@ DefaultDependencies=no
 IgnoreOnIsolate=yes
 
 [Timer]
-OnStartupSec={seconds}
+{deadlines}
 AccuracySec=100ms
 """
 _BOOT = """[Unit]
@@ -60,38 +69,95 @@ Before=network-pre.target sysinit.target systemd-sysctl.service systemd-networkd
 Before=nftables.service firewalld.service ufw.service iptables.service netfilter-persistent.service
 Conflicts=shutdown.target
 Before=shutdown.target
-ConditionPathExists={restorer}
+ConditionPathExists={script}
+StartLimitIntervalSec=0
 
 """
 
 
 def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str:
-    """Have the host restored in so many seconds. Returns by whom: `systemd` (behind a reboot, too) or `process`. GuardError, OSError."""
+    """Have the host restored in so many seconds. Returns by whom: `systemd` (after a reboot, too) or `process`. GuardError, OSError.
+
+    What was saved is in its place already. When this returns, both ways have shown that they find it and can read it.
+    """
     if not _is_systemd_ours(directory, run):
-        _watch(directory, seconds, _WATCHERS)
+        watch(directory, seconds, _WATCHERS)
         return "process"
     for place in (_PERMANENT, _PASSING):
         with opened(real_directory(place)):  # GuardError where others could replace our units
             pass
-    name, restorer = _unit(transaction), os.path.join(directory, RESTORER)
+    name, deadline = _unit(transaction), _systemd_runs_for(run) + seconds
     about = {
         "transaction": transaction,
         "directory": directory,
-        "restorer": restorer,
-        "seconds": f"{_systemd_runs_for(run) + seconds:.3f}s",
+        "script": os.path.join(directory, SCRIPT),
+        "deadlines": "\n".join(f"OnStartupSec={deadline + later:.3f}s" for later in _AGAIN),
     }
-    for path, text, how in (
-        (f"{_PERMANENT}/{name}-boot.service", _BOOT, "boot"),
-        (f"{_PASSING}/{name}.service", _NOW, "now"),
-        (f"{_PASSING}/{name}.timer", _TIMER, None),
-    ):
-        service = _SERVICE.format(command=_COMMAND.format(restorer=restorer, python=sys.executable, how=how)) if how else ""
-        write_durably(path, (text.format(**about) + service).encode(), 0o644)
+    write_durably(about["script"], _script(directory))
+    services = {"boot": (f"{name}-boot.service", _PERMANENT, _BOOT), "now": (f"{name}.service", _PASSING, _NOW)}
+    for how, (unit, place, text) in services.items():
+        write_durably(f"{place}/{unit}", (text + _SERVICE).format(how=how, **about).encode(), 0o644)
+    _try_units({how: unit for how, (unit, _place, _text) in services.items()}, directory, run)
+    write_durably(f"{_PASSING}/{name}.timer", _TIMER.format(**about).encode(), 0o644)
     os.makedirs(os.path.dirname(_wanting(name)), exist_ok=True)
     os.symlink(f"{_PERMANENT}/{name}-boot.service", _wanting(name))
     sync_directory(os.path.dirname(_wanting(name)))
     succeed(run, ["systemctl", "start", f"{name}.timer"])
+    watch(directory, seconds + _AFTER_UNITS, 1, "beside")
     return "systemd"
+
+
+def is_trial(directory: str) -> bool:
+    """Whether somebody tries the alarm out, who also holds the lock then."""
+    return os.path.lexists(os.path.join(directory, TRIAL))
+
+
+def report_trial(directory: str, how: str, sentence: str) -> None:
+    """Tell who tries the alarm out what came of it: an empty sentence when it would restore. Raises OSError."""
+    write_durably(_outcome(directory, how), sentence.encode("utf-8", "replace"))
+
+
+def _outcome(directory: str, how: str) -> str:
+    return os.path.join(directory, f"{TRIAL}.{how}")
+
+
+def _script(directory: str) -> bytes:
+    """What the units run. GuardError when nobody knows the interpreter's path."""
+    if not sys.executable:
+        raise GuardError("this Python does not know its own path: the restore could not be started")
+    return os.fsencode(_SCRIPT.format(restorer=shlex.quote(os.path.join(directory, RESTORER)), python=shlex.quote(sys.executable)))
+
+
+def _try_units(units: t.Mapping[str, str], directory: str, run: Run) -> None:
+    """Start the very units, which do all but restoring as long as this is a trial. GuardError with what keeps one from it."""
+    trial = os.path.join(directory, TRIAL)
+    write_durably(trial, b"")
+    for unit in units.values():
+        succeed(run, ["systemctl", "start", "--no-block", unit])
+    for how, unit in units.items():
+        _await_trial(_outcome(directory, how), unit, run)
+    remove(trial)
+    sync_directory(directory)
+
+
+def _await_trial(path: str, unit: str, run: Run) -> None:
+    """Wait until the unit has ended: one that goes on would take what is armed next for due."""
+    give_up = time.monotonic() + _READY_SECONDS
+    while True:
+        late = time.monotonic() > give_up
+        shown = run(["systemctl", "show", "--property=ActiveState,Result,ExecMainStatus", unit])[1]
+        about = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        sentence = read_file(path).decode("utf-8", "replace") if os.path.exists(path) else None
+        if sentence:
+            raise GuardError(f"{unit} was tried and would not restore this host: {sentence}")
+        if sentence is not None and about.get("ActiveState") == "inactive":
+            return
+        if late or about.get("ActiveState") == "failed":
+            state = ", ".join(f"{name} {value}" for name, value in about.items())
+            raise GuardError(
+                f"{unit} was tried and does not run the restorer with {sys.executable!r} ({state}): journalctl -u {unit} shows why"
+            )
+        time.sleep(0.02)
 
 
 def clear_alarm(transaction: str, run: Run) -> None:
@@ -99,11 +165,16 @@ def clear_alarm(transaction: str, run: Run) -> None:
     name = _unit(transaction)
     paths = [_wanting(name), f"{_PERMANENT}/{name}-boot.service", f"{_PASSING}/{name}.timer", f"{_PASSING}/{name}.service"]
     there = [path for path in (*paths, *(draft_of(path) for path in paths)) if os.path.lexists(path)]
+    if not there:
+        return
     if f"{_PASSING}/{name}.timer" in there:
         run(["systemctl", "stop", f"{name}.timer"])
     for path in there:
         os.unlink(path)
         sync_directory(os.path.dirname(path))
+    with contextlib.suppress(OSError):  # where it was made for our link alone
+        os.rmdir(os.path.dirname(_wanting(name)))
+    run(["systemctl", "reset-failed", f"{name}.service", f"{name}-boot.service"])  # a failed unit keeps its name
 
 
 def is_alarm_set(directory: str, transaction: str, run: Run) -> bool:
@@ -111,22 +182,23 @@ def is_alarm_set(directory: str, transaction: str, run: Run) -> bool:
     if os.path.exists(f"{_PASSING}/{_unit(transaction)}.timer"):
         units = [f"{_unit(transaction)}.timer", f"{_unit(transaction)}.service"]
         _code, output, _error = run(["systemctl", "show", "--property=SubState", "--value", *units])
-        return not {"waiting", "running", "start"}.isdisjoint(output.split())  # a timer that has elapsed is active, too
-    with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, WATCH), "rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not {"waiting", "running", "start"}.isdisjoint(output.split()):  # a timer that has elapsed is active, too
             return True
-    return False
+    return is_watched(directory)
 
 
 def ring(directory: str, transaction: str, run: Run) -> None:
     """Have the host restored now, by somebody who outlives this session. GuardError when that cannot be begun."""
     name = _unit(transaction)
-    if os.path.exists(f"{_PASSING}/{name}.service"):
-        succeed(run, ["systemctl", "start", "--no-block", f"{name}.service"])
-    else:
-        _watch(directory, 0, 1)
+    if not os.path.exists(f"{_PASSING}/{name}.service"):
+        watch(directory, 0.0, 1)
+        return
+    started = run(["systemctl", "start", "--no-block", f"{name}.service"])[0] == 0
+    try:
+        watch(directory, _AFTER_UNITS if started else 0.0, 1, "beside")
+    except GuardError:
+        if not started:
+            raise
 
 
 def _unit(transaction: str) -> str:
@@ -157,47 +229,3 @@ def _systemd_runs_for(run: Run) -> float:
     """Seconds since systemd started. A deadline counted from then stays where it is; `daemon-reload` sets others (OnActiveSec) back."""
     shown = succeed(run, ["systemctl", "show", "--property=UserspaceTimestampMonotonic"])
     return time.monotonic() - int(shown.strip().partition("=")[2]) / 1e6
-
-
-def _watch(directory: str, seconds: float, number: int) -> None:
-    """Start the processes and wait until each of them watches."""
-    deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    ready, report = os.pipe()
-    try:
-        for _nth in range(number):
-            child = os.fork()
-            if child == 0:
-                _become_watcher(directory, deadline, report)
-            os.waitpid(child, 0)
-        os.close(report)
-        report = -1
-        give_up, heard = time.monotonic() + _READY_SECONDS, b""
-        while len(heard) < number and select.select([ready], [], [], max(0.0, give_up - time.monotonic()))[0]:
-            word = os.read(ready, number)
-            if not word:
-                break
-            heard += word
-        if len(heard) < number:
-            raise GuardError(f"the processes that are to restore this host do not start: {sys.executable} {directory}/{RESTORER}")
-    finally:
-        for descriptor in (ready, report):
-            if descriptor >= 0:
-                os.close(descriptor)
-
-
-def _become_watcher(directory: str, deadline: float, report: int) -> t.NoReturn:
-    """In a child: leave session and standard streams, and become the restorer, whose parent nobody waits for."""
-    try:
-        os.setsid()
-        if os.fork() == 0:  # not a session leader: it never gets a terminal
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            os.chdir("/")
-            null = os.open(os.devnull, os.O_RDWR)
-            for descriptor in (0, 1, 2):
-                os.dup2(null, descriptor)
-            os.set_inheritable(report, True)
-            restorer = os.path.join(directory, RESTORER)
-            environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANGUAGE": "C"}
-            os.execve(sys.executable, [sys.executable, "-I", "-B", restorer, "watch", repr(deadline), str(report)], environment)
-    finally:
-        os._exit(0)

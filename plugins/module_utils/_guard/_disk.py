@@ -96,6 +96,15 @@ def locked(directory: str, patience: float) -> t.Iterator[None]:
         yield
 
 
+def is_locked(directory: str) -> bool:
+    """Whether somebody else holds the directory's lock."""
+    try:
+        with locked(directory, 0.0):
+            return False
+    except GuardError:
+        return True
+
+
 class StoredBlobs:
     """Contents in files of a directory, each named by its SHA-256."""
 

@@ -3,7 +3,10 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """The restorer: a program on the host that needs Python and the host's own tools, and nothing of Ansible.
 
-It is this package and what it imports, in one archive that Python runs. Usage: restore.pyz now | boot | watch DEADLINE DESCRIPTOR
+It is this package and what it imports, in one archive that Python runs. Usage::
+
+    restore.pyz now | boot                                the host is restored; while the alarm is tried out, all but that is done
+    restore.pyz watch | beside DEADLINE DESCRIPTOR        the same at the deadline, alone or beside a timer
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ import time
 import typing as t
 import zipfile
 
-from ._alarm import WATCH
+from ._alarm import is_trial, report_trial
 from ._base import GuardError, packed, unpacked
+from ._disk import is_locked, remove, write_durably
 from ._journal import FAILED
-from ._record import SAVED, SAVING
+from ._record import SAVED, SAVING, verify
 from ._restoring import carry_out
+from ._watchers import RESTORER, WATCH
 
 _GLANCE = 0.25  # seconds between looks whether there is still something to watch
 _TOOL_SECONDS = 300.0
@@ -64,19 +69,38 @@ def main(argv: t.Sequence[str]) -> t.NoReturn:
     """Do as the first argument says, in the directory where the archive is; the process ends with 0 unless something is left undone."""
     directory = os.path.dirname(os.path.realpath(argv[0]))
     base, transaction = os.path.split(directory)
-    code = 1
+    how, code = argv[1], 1
     try:
-        if argv[1] == "watch":
-            _leave_alone()
-            if not _wait(directory, float(argv[2]), int(argv[3])):
-                os._exit(0)
-        state = carry_out(base, transaction, run, booting=argv[1] == "boot")
-        code = int(state == FAILED)
+        if how in ("now", "boot") and is_trial(directory) and is_locked(base):
+            code = _try_out(directory, how)
+        elif how in ("now", "boot") or _wait(directory, float(argv[2]), int(argv[3]), alone=how == "watch"):
+            code = int(carry_out(base, transaction, run, booting=how == "boot") == FAILED)
+        else:
+            code = 0
     except Exception as error:  # systemd's journal is all that is left to say it
-        sys.stderr.write(f"threeway.handshake: {error if isinstance(error, (GuardError, OSError)) else repr(error)}\n")
-        sys.stderr.flush()
+        _say(_sentence(error))
     finally:
         os._exit(code)
+
+
+def _try_out(directory: str, how: str) -> int:
+    try:
+        verify(directory)
+        sentence = ""
+    except Exception as error:
+        sentence = _sentence(error)
+        _say(sentence)
+    report_trial(directory, how, sentence)
+    return int(bool(sentence))
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, (GuardError, OSError)) else repr(error)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"threeway.handshake: {sentence}\n")
+    sys.stderr.flush()
 
 
 def run(argv: t.Sequence[str], data: str | None = None) -> tuple[int, str, str]:
@@ -94,19 +118,43 @@ def run(argv: t.Sequence[str], data: str | None = None) -> tuple[int, str, str]:
     return done.returncode, unpacked(done.stdout), done.stderr.decode("utf-8", "replace")
 
 
-def _leave_alone() -> None:
-    """What ends sessions does not end this, and the kernel looks for memory elsewhere first."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+def mend_archive(directory: str) -> None:
+    """Write the restorer's file anew where it is damaged or gone. Raises OSError."""
+    path = os.path.join(directory, RESTORER)
+    try:
+        with zipfile.ZipFile(path) as written:
+            whole = written.testzip() is None
+    except Exception:  # whatever it is, no archive
+        whole = False
+    if not whole:
+        remove(path)
+        write_durably(path, archive())
+
+
+def _leave_alone(alone: bool) -> None:
+    """What ends sessions does not end this, and the kernel looks for memory elsewhere first.
+
+    One that is alone does not let itself be terminated either. One beside a timer does: it must not delay a reboot.
+    """
+    ignored = [signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, *([signal.SIGTERM] if alone else [])]
+    for number in ignored:
         signal.signal(number, signal.SIG_IGN)
     for path, text in (("/proc/self/comm", "handshake-guard"), ("/proc/self/oom_score_adj", "-900")):
         with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as stream:
             stream.write(text)
 
 
-def _wait(directory: str, deadline: float, report: int) -> bool:
+def _wait(directory: str, deadline: float, report: int, alone: bool) -> bool:
     """Wait for the deadline (seconds of CLOCK_BOOTTIME); whether there is something to restore then."""
+    _leave_alone(alone)
     with open(os.open(os.path.join(directory, WATCH), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as stream:
         fcntl.flock(stream, fcntl.LOCK_SH)  # it shows that somebody watches
+        try:
+            if os.path.lexists(os.path.join(directory, SAVING)):  # it is being armed
+                verify(directory)
+        except Exception as error:
+            os.write(report, b"!" + _sentence(error).encode("utf-8", "replace"))
+            return False
         os.write(report, b".")
         os.close(report)
         while True:

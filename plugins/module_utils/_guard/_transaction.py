@@ -14,15 +14,16 @@ import time
 import typing as t
 
 from . import _state
-from ._alarm import RESTORER, is_alarm_set, ring, set_alarm
+from ._alarm import is_alarm_set, ring, set_alarm
 from ._base import BASE, GuardError, Json, Run
 from ._disk import RememberedBlobs, StoredBlobs, locked, sync_directory, write_durably
 from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, PLANNED, RESTORED, RESTORING, Journal
 from ._places import check as check_place
 from ._places import opened, opened_in, real_directory
 from ._record import ENDED, load, mark_armed, standing, store
-from ._restorer import archive
+from ._restorer import archive, mend_archive
 from ._restoring import RESERVE, forget, note_differences, tidy
+from ._watchers import RESTORER
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _PATIENCE = 10.0  # seconds for another one's step to end
@@ -125,6 +126,7 @@ class Guard:
             if state == FAILED:
                 with self._step(directory):
                     Journal(directory).append(RESTORING, again=True)
+            mend_archive(directory)
             ring(directory, transaction, self._run)
             state = self._await_restore(directory)
             if state == CONFIRMED:  # somebody else was faster
