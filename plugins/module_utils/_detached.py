@@ -21,10 +21,11 @@ import shutil
 import signal
 import socket
 import time
-from typing import Any, Iterable, Iterator, NoReturn, Protocol
+from typing import Any, Iterable, Iterator, NoReturn
 
 from ._frames import MAX_BYTES, MAX_PACKETS
 from ._recorder import Interest, RecorderError, Recording
+from ._typing import Protocol
 
 _HANDLE = re.compile(r"[0-9a-f]{16}")
 _SOCKET = "control"

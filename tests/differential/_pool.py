@@ -17,7 +17,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # of Python 3.11
+    from typing import Self
 
 CHECKOUT = Path(__file__).absolute().parents[2]
 _SCRIPT = 'mount -t tmpfs none /run && exec "$0" "$@"'

@@ -12,7 +12,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # of Python 3.11
+    from typing import Self
 
 PATIENCE = 10.0  # seconds for a helper to start, to answer, or to end
 

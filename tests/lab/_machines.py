@@ -13,7 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:  # of Python 3.11
+    from typing import Self, Unpack
 
 from ._handle import PATIENCE, FleetError, Handle
 

@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ._machines import Machines
+
+if TYPE_CHECKING:  # of Python 3.11
+    from typing import Self
 
 
 class Controller:

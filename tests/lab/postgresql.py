@@ -15,8 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+if TYPE_CHECKING:  # of Python 3.11
+    from typing import Self
 
 PASSWORD = "s3cret/of:the@tests"
 _NOBODY = 65534

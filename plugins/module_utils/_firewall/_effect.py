@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._typing import Protocol
 from ._evaluation import Evaluation, Outcome, Part, Reference
 from ._packet import Packet
 
@@ -39,7 +40,7 @@ def in_words(told: t.Sequence[str], effect: Effect | None) -> str | None:
     return ", ".join(every) or None
 
 
-class CompatRule(t.Protocol):
+class CompatRule(Protocol):
     """A rule of iptables-nft, told by `iptables-nft-save`: all of its conditions and its target."""
 
     def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None) -> Evaluated:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import typing as t
 
+from .._typing import Protocol
+
 MOST_TRIES = 64  # combinations of unknown conditions that are tried
 MOST_STEPS = 64  # up to which rules that did not match are told
 
 Reference = t.Dict[str, t.Any]
 
 
-class Rule(t.Protocol):
+class Rule(Protocol):
     """A rule as the evaluation and the report see it, whatever firewall it is from."""
 
     def reference(self) -> Reference:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from .._typing import Protocol
 from ._evaluation import Evaluation, Outcome, Reference
 from ._packet import Link, Packet
 
 
-class BaseChain(t.Protocol):
+class BaseChain(Protocol):
     """A chain that packets enter from a hook of the kernel: nf_tables' base chains, and the built-in chains of legacy iptables.
 
     `run` evaluates the chain: an `accept` ends this chain only, anything else is the end of the packet's way. It adds a step to
@@ -51,7 +52,7 @@ class Ruleset(t.NamedTuple):
     tracks: t.Callable[[int], bool]  # whether something in it has the kernel track connections of IPv4 or IPv6; UnsupportedError
 
 
-class Facts(t.Protocol):
+class Facts(Protocol):
     """What rules ask of the host itself."""
 
     def link(self, name: str) -> Link | None: ...

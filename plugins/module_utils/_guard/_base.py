@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._typing import Protocol
 
 BASE = "/var/lib/threeway-handshake"  # one directory for each transaction of this host
 
@@ -19,7 +20,7 @@ class GuardError(ObserveError):
     """A transaction cannot be what it is asked to be; the message is a sentence for people."""
 
 
-class Blobs(t.Protocol):
+class Blobs(Protocol):
     """Where a saver puts contents. Equal contents have equal names, so that records can be compared without them."""
 
     def put(self, content: bytes) -> str:
@@ -29,7 +30,7 @@ class Blobs(t.Protocol):
         """The content of that name."""
 
 
-class Saver(t.Protocol):
+class Saver(Protocol):
     """One kind of state of a host."""
 
     title: str  # what differs, in a sentence for people

@@ -35,7 +35,7 @@ from ._watchers import RESTORER, WATCH
 _GLANCE = 0.25  # seconds between looks whether there is still something to watch
 _TOOL_SECONDS = 300.0
 _ROOT = "ansible_collections.threeway.handshake.plugins.module_utils"
-_SHARED = ("_errors", "_netlink")
+_SHARED = ("_errors", "_netlink", "_typing")
 _ENTRY = f"""import sys
 from {_ROOT}._guard._restorer import main
 main(sys.argv)

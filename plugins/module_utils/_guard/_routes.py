@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import typing as t
@@ -99,7 +100,7 @@ class Neighbours:
         """As ip(8) prints them."""
         names = dict(socket.if_nameindex())
         return [
-            f"{socket.inet_ntop(family, bytes.fromhex(address))} dev {names.get(index, index)} lladdr {bytes.fromhex(link).hex(':')}"
+            f"{socket.inet_ntop(family, bytes.fromhex(address))} dev {names.get(index, index)} lladdr {':'.join(re.findall('..', link))}"
             for family, index, address, link in record
         ]
 

@@ -68,7 +68,7 @@ class Accepted(t.NamedTuple):
             place = f"insert rule {family} {table} {chain} position {handle}" if handle else f"add rule {family} {table} {chain}"
             return f"nft {shlex.quote(f'{place} {self.nft()}')}"
         where = ["-I", chain, str(number)] if number else ["-A", chain]
-        return shlex.join([tool(variant, self.source), "-t", table, *where, *self.iptables()])
+        return _joined([tool(variant, self.source), "-t", table, *where, *self.iptables()])
 
     def removal(self, variant: str, family: str, table: str, chain: str) -> str:
         """For a shell."""
@@ -76,7 +76,7 @@ class Accepted(t.NamedTuple):
             place = f"{family} {table} {chain}"
             find = f"nft -a list chain {place} | sed -n 's/.*\"{self.tag}\".* handle //p'"
             return f'nft delete rule {place} handle "$({find})"'
-        return shlex.join([tool(variant, self.source), "-t", table, "-D", chain, *self.iptables()])
+        return _joined([tool(variant, self.source), "-t", table, "-D", chain, *self.iptables()])
 
 
 def tool(variant: str, address: str) -> str:
@@ -87,3 +87,8 @@ def tool(variant: str, address: str) -> str:
 def _save_format(words: t.Sequence[str]) -> str:
     """As iptables-save writes texts with blanks."""
     return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
+def _joined(words: list[str]) -> str:
+    """A command for a shell: shlex.join, which Python 3.7 does not have."""
+    return " ".join(map(shlex.quote, words))

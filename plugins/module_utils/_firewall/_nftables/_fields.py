@@ -9,6 +9,7 @@ import ipaddress
 import sys
 import typing as t
 
+from ..._links import mac_text
 from . import _ct, _meta
 from ._headers import LINK, NETWORK, TRANSPORT
 from ._host import TYPES
@@ -81,7 +82,7 @@ def _interface(data: bytes, links: Links) -> str:
 
 
 def _mac(data: bytes, _links: Links) -> str:
-    return data.hex(":")
+    return mac_text(data)
 
 
 def _one_of(names: t.Mapping[int, str] | t.Sequence[str], host: bool = False) -> Format:

@@ -9,6 +9,7 @@ import typing as t
 
 from ..._errors import ObserveError
 from ..._netlink import attributes
+from ..._typing import Protocol
 from .._effect import Compat
 from .._evaluation import Outcome, Reference, Step, UnsupportedError
 from .._packet import Link, Packet
@@ -25,7 +26,7 @@ _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 _MOST_CHAINS = 10_000  # that one packet is followed through
 
 
-class Source(t.Protocol):
+class Source(Protocol):
     """Where what a packet meets is read from, when it meets it: the kernel, or a recording. Each answer is the body behind nfgenmsg."""
 
     def rules(self, family: str, table: str, chain: str) -> t.Sequence[bytes]: ...

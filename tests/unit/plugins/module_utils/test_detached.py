@@ -208,7 +208,7 @@ def test_when_room_is_short_handshakes_stay_and_chatter_goes(net: Rootless) -> N
     recording = script(
         net,
         """
-        server = socket.create_server(("127.0.0.1", 5432))
+        server = socket.socket(); server.bind(("127.0.0.1", 5432)); server.listen()
         old = socket.create_connection(("127.0.0.1", 5432)); far, _ = server.accept()
         recording = Recording([5432], ["127.0.0.1"], max_packets=50)
         def chat():

@@ -148,7 +148,9 @@ def test_every_listener_has_the_process_that_made_it_and_the_child_that_inherite
 def test_the_walk_comes_to_the_end_of_large_tables_of_open_files() -> None:
     fillers = [os.dup(0) for _turn in range(1500)]
     try:
-        with socket.create_server(("127.0.0.1", 0)) as last:
+        with socket.socket() as last:
+            last.bind(("127.0.0.1", 0))
+            last.listen()
             inode = os.fstat(last.fileno()).st_ino
             assert last.fileno() > 1024
             assert _owners.find([inode])[0] == {inode: [os.getpid()]}
@@ -177,7 +179,7 @@ def test_options_that_drop_a_syn_in_silence_are_read_from_the_socket(network: Ro
 
 def test_a_listener_in_another_network_namespace_is_found_from_outside(network: Rootless) -> None:
     network.sh("ip netns add other; ip -n other link set lo up; ip netns add empty")
-    script = "import socket, time; kept = socket.create_server(('127.0.0.1', 7044)); time.sleep(60)"
+    script = "import socket, time; kept = socket.socket(); kept.bind(('127.0.0.1', 7044)); kept.listen(); time.sleep(60)"
     network.sh(f'ip netns exec other {sys.executable} -c "{script}" >/dev/null 2>&1 & sleep 0.5')
     before = network.sh("stat -Lc %i /proc/self/ns/net").strip()
     (found,), absent = network.python("_namespaces", "_namespaces.other_namespaces([7044])")

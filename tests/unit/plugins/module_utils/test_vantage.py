@@ -29,7 +29,7 @@ SCENE = """
 import json, os, socket, subprocess, sys, time
 from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
 subprocess.run("mount -t tmpfs tmpfs /run; ip link set lo up", shell=True, check=True)
-listener = socket.create_server(("127.0.0.1", 8080))
+listener = socket.socket(); listener.bind(("127.0.0.1", 8080)); listener.listen()
 order = {"run": "r", "host": "h", "phases": ["open", "try", "close"], "recorder_seconds": 30, "record": True, "patience": 0.2,
          "settle": 0.05, "hops": True, "ports": [8080, 8081], "addresses": ["127.0.0.1"], "units": {}, "pairs": [], "interest": None,
          "dials": [{"id": n, "address": address, "port": port, "timeout": 0.5, "source": None, "attempts": 2, "interval": 0.05}
@@ -71,7 +71,8 @@ print(json.dumps([opened, tried, closed, os.path.exists("/run/threeway-handshake
     assert opened["snapshot"]["listeners"][0]["processes"][0]["pid"]
     assert {route["remote"] for route in tried["after"]["routes"]} == {"127.0.0.1"}
     for recording in (tried["recording"], closed["recording"]):
-        syns = [packet.tcp.dport for frame in unpack(recording["frames"]) if (packet := decode(frame.data, frame.ethertype)).tcp.is_syn]
+        packets = [decode(frame.data, frame.ethertype) for frame in unpack(recording["frames"])]
+        syns = [packet.tcp.dport for packet in packets if packet.tcp.is_syn]
         assert sorted(syns) == [8080, 8080, 8081, 8081]
 
 

@@ -21,7 +21,10 @@ PACKET_OUTGOING, ETH_P_ALL = 4, 3
 def main(wanted: int, seconds: float) -> None:
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
     tap.bind(("lo", ETH_P_ALL))
-    listener = socket.create_server(SERVER)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(SERVER)
+    listener.listen()
     client = socket.socket()
     client.setblocking(False)
     client.bind(CLIENT)

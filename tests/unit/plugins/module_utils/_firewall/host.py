@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall._pack
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._ruleset import BaseChain, Ruleset
 
 LINKS = {link.name: link for link in (Link(1, "lo", 772), Link(2, "eth0"), Link(3, "eth1"), Link(4, "br0", kind="bridge"))}
-LINKS |= {name: Link(index, name, master="br0") for index, name in ((5, "port1"), (6, "port2"))}
+LINKS.update({name: Link(index, name, master="br0") for index, name in ((5, "port1"), (6, "port2"))})
 OWN = {"lo": ["127.0.0.1", "::1"], "eth0": ["192.0.2.1", "2001:db8::1"], "eth1": ["198.51.100.1"], "br0": ["203.0.113.1"]}
 
 

@@ -17,13 +17,11 @@ def readings(value: bytes, sure: bytes) -> list[bytes]:
     """The values that a partial may stand for: a few of them, the least and the greatest among them."""
     unknown = bytes(~bits & 0xFF for bits in sure)
     spread = (bytes(len(value)), b"\xff" * len(value), b"\x55" * len(value), b"\xaa" * len(value))
-    return [
-        bytes(have & bits | fill & open_ for have, bits, fill, open_ in zip(value, sure, each, unknown, strict=True)) for each in spread
-    ]
+    return [bytes(have & bits | fill & open_ for have, bits, fill, open_ in zip(value, sure, each, unknown)) for each in spread]
 
 
 def partial(value: bytes, sure: bytes) -> Partial:
-    return Partial(bytes(have & bits for have, bits in zip(value, sure, strict=True)), sure, "untold")
+    return Partial(bytes(have & bits for have, bits in zip(value, sure)), sure, "untold")
 
 
 @given(PARTIALS, st.data())

@@ -41,7 +41,7 @@ def ruleset(request: pytest.FixtureRequest) -> tuple[str, list[tuple[dict[str, A
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["absent"] == []
-    return name, list(zip(packets, answer["verdicts"], strict=True))
+    return name, list(zip(packets, answer["verdicts"]))
 
 
 def test_the_verdict_is_the_kernels(ruleset: tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]) -> None:

@@ -87,9 +87,11 @@ class Scene(Rootless):
     def await_step(self, *wanted: str, transaction: str = "t1", patience: float = 20.0) -> None:
         """Wait until the journal's last step is one of these."""
         give_up = time.monotonic() + patience
-        while not (steps := self.steps(transaction)) or steps[-1] not in wanted:
+        steps = self.steps(transaction)
+        while not steps or steps[-1] not in wanted:
             assert time.monotonic() < give_up, f"{steps} does not become {wanted}"
             time.sleep(0.05)
+            steps = self.steps(transaction)
 
     def watchers(self) -> list[str]:
         """Process ids of the processes that would restore the host."""
@@ -98,9 +100,11 @@ class Scene(Rootless):
     def await_silence(self, patience: float = 10.0) -> None:
         """Wait until nothing watches any more."""
         give_up = time.monotonic() + patience
-        while left := self.watchers():
+        left = self.watchers()
+        while left:
             assert time.monotonic() < give_up, f"{left} still watch"
             time.sleep(0.05)
+            left = self.watchers()
 
     def left(self) -> list[str]:
         """Files of transactions other than journals."""

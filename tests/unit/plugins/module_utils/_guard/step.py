@@ -49,7 +49,8 @@ def count(kill_at: int) -> list[int]:
             if done[0] == kill_at:
                 os.kill(process, signal.SIGKILL)
 
-    sys.addaudithook(watch)
+    if kill_at or hasattr(sys, "addaudithook"):  # Python 3.7 has none, and kills nothing
+        sys.addaudithook(watch)
     return done
 
 

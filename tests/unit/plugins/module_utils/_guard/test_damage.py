@@ -118,7 +118,8 @@ def mutated(host: Scene, path: str, chance: random.Random) -> str:
     """Change one to four bytes of a file, or its length; what was done."""
     size = int(host.sh(f"stat -c %s {path}"))
     if chance.random() < 0.2:
-        host.sh(f"truncate -s {(length := chance.randrange(size + 20))} {path}")
+        length = chance.randrange(size + 20)
+        host.sh(f"truncate -s {length} {path}")
         return f"{path}: {length} of {size} bytes"
     places = [(chance.randrange(size), chance.randrange(256)) for _nth in range(chance.randint(1, 4))]
     for place, byte in places:

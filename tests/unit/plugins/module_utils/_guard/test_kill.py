@@ -48,7 +48,8 @@ def trial(seed: int, things: dict[str, int]) -> str:
             else:
                 host.step("restorer", "t1", "now", kill_at=kill_at)
         if power_fails:
-            if watchers := host.watchers():
+            watchers = host.watchers()
+            if watchers:
                 host.sh(f"kill -KILL {' '.join(watchers)}")
             if f"{BASE}/t1/restore.pyz" in host.left():
                 host.step("restorer", "t1", "boot")

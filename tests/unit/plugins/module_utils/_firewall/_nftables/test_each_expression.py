@@ -358,8 +358,8 @@ def packets() -> list[dict[str, Any]]:
             "interface": interface,
             "state": state,
         }
-        sent |= {"source_port": (1025, 20000, 40000)[number % 3], "port": PORTS[number % len(PORTS)], "options": OPTIONS[number % 3]}
-        sent |= {"ttl": (64, 5, 255)[number % 3], "tos": (0, 32, 2)[number % 3], "window": (65535, 512)[number % 2]}
+        sent.update({"source_port": (1025, 20000, 40000)[number % 3], "port": PORTS[number % len(PORTS)], "options": OPTIONS[number % 3]})
+        sent.update({"ttl": (64, 5, 255)[number % 3], "tos": (0, 32, 2)[number % 3], "window": (65535, 512)[number % 2]})
         made.append({**sent, "mark": (0, 7, 65280)[number % 3] if direction == "out" else 0})
     return made
 

@@ -161,14 +161,14 @@ def main() -> None:
         sent = Sent(*fields)
         send(sent, family)
         after = counters(tool)
-        kernel = [now > then for now, then in zip(after, before, strict=True)]
+        kernel = [now > then for now, then in zip(after, before)]
         before = after
         packet = described(sent, family, facts)
         ours = alone(tool, packet, facts) if asked["alone"] else together(tool, packet, facts)
         assert len(kernel) == len(ours)
         answers += [
             {"packet": repr(sent), "rule": rule, "kernel": theirs, "ours": our}
-            for theirs, (rule, our) in zip(kernel, ours.items(), strict=True)
+            for theirs, (rule, our) in zip(kernel, ours.items())
             if not asked["alone"] or ("INPUT" if sent.incoming else "OUTPUT") in rule.split()
         ]
     print(json.dumps(answers))

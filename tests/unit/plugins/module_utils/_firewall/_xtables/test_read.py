@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,14 @@ FILTER = (
 )
 
 
-Answers = dict[str, tuple[int, str, str]]
+Answers = t.Dict[str, t.Tuple[int, str, str]]
 
 
 class Tools:
     """A host with some of the tools, which answer as they are told; `ran` is what was run."""
 
     def __init__(self, where: Path, monkeypatch: pytest.MonkeyPatch, answers: Answers, tables: dict[str, str]) -> None:
-        self.answers, self.ran = answers, list[str]()
+        self.answers, self.ran = answers, []
         for name in {command.split()[0] for command in answers}:
             (where / name).write_text("")
             (where / name).chmod(0o755)

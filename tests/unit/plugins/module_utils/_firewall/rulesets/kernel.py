@@ -68,7 +68,7 @@ class Traces:
         code = struct.unpack("!I", fields[POLICY])[0] if kind == 1 else None
         if VERDICT in fields:
             code = struct.unpack("!I", _attributes(fields[VERDICT])[1])[0]
-        rule = dict(zip(("family", "table", "chain"), place, strict=True))
+        rule = dict(zip(("family", "table", "chain"), place))
         if kind == 3 and code in (0, 1):
             number, text = self._places[(*place, struct.unpack("!Q", fields[HANDLE])[0])]
             text = text.lower()
@@ -86,7 +86,8 @@ def _places() -> dict[tuple[str, str, str, int], tuple[int, str]]:
     places: dict[tuple[str, str, str, int], tuple[int, str]] = {}
     counts: dict[tuple[str, str, str], int] = {}
     for entry in json.loads(listed)["nftables"]:
-        if rule := entry.get("rule"):
+        rule = entry.get("rule")
+        if rule:
             chain = (rule["family"], rule["table"], rule["chain"])
             counts[chain] = counts.get(chain, 0) + 1
             places[(*chain, rule["handle"])] = (counts[chain], json.dumps(rule["expr"]))
