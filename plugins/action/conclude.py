@@ -28,7 +28,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import
 # What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
 _NO_TERMINAL = 79
 # A handshake that nobody could judge is not known to work.
-FAILING = {"never": (), "broken": ("broken", "undetermined"), "degraded": ("broken", "undetermined", "degraded")}
+FAILING = {"never": (), "untried": (), "broken": ("broken", "undetermined"), "degraded": ("broken", "undetermined", "degraded")}
 
 display = Display()
 
@@ -44,7 +44,7 @@ class ActionModule(HandshakeAction):
                 "evidence_dir": {"type": "str"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
-                "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+                "fail_on": {"type": "str", "choices": list(FAILING), "default": "untried"},
                 "history": {"type": "str", "default": "", "no_log": True},
                 "history_days": {"type": "int", "default": 400},
                 "webhook": {"type": "str", "default": "", "no_log": True},
@@ -82,11 +82,27 @@ class ActionModule(HandshakeAction):
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
         if faults:
             result.update(failed=True, msg=faults)
+        elif arguments["fail_on"] != "never" and not any(_was_tried(flow) for flow in report["flows"]):
+            result.update(failed=True, msg=f"No handshake could be tried. {_unobserved(report)}See {written[0]}.")
         elif counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
         else:
             result["msg"] = f"The report is {written[0]}."
         return result
+
+
+def _was_tried(flow: dict[str, Any]) -> bool:
+    """Whether a client did anything about it; where a name could not be resolved there are no attempts, but there is an answer."""
+    return bool(flow["probes"]["attempts"]) or flow["status"] != "undetermined"
+
+
+def _unobserved(report: dict[str, Any]) -> str:
+    """What is missing of the first client that lacks something."""
+    clients = [each for each in report["unobserved"] if "client" in each["roles"]]
+    if not clients:
+        return ""
+    more = f", and {len(clients) - 1} more clients have told nothing" if len(clients) > 1 else ""
+    return f"{clients[0]['host']}: {clients[0]['kind'].replace('_', ' ')}: {clients[0]['why'].rstrip('.')}{more}. "
 
 
 def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,6 @@ PARTS = {
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat
 
-_BECOME = re.compile(r"sudo|doas|\bsu: |pkexec|become|privilege|[Pp]assword (is )?required|[Ii]ncorrect password")
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
 
 
@@ -141,7 +140,19 @@ class ActionModule(HandshakeAction):
 
 
 def _is_about_become(action: HandshakeAction, message: str) -> bool:
-    return bool(action._connection.become and _BECOME.search(message))
+    """Whether it was becoming another user that failed: as the become plugin knows its program's words, and Ansible its own sentences.
+
+    Where the plugin does not know them, what the program says about itself is all that there is.
+    """
+    become = action._connection.become
+    if not become:
+        return False
+    said = message.encode("utf-8", "replace")
+    if become.check_missing_password(said) or become.check_incorrect_password(said):
+        return True
+    program = re.escape((become.name or "").rpartition(".")[2])
+    ours = rf"(Incorrect|Missing) {program} password|waiting for privilege escalation prompt"
+    return bool(re.search(rf"{ours}|^{program}: |is not in the sudoers file", message, re.MULTILINE))
 
 
 def _handle(opened: object) -> str | None:

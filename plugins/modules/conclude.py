@@ -54,11 +54,12 @@ options:
   fail_on:
     description:
       - When to fail, after the report has been written.
+      - V(untried) fails when no handshake at all could be tried, for example because no client could be reached.
       - V(broken) fails when some handshake breaks or could not be judged.
       - V(degraded) fails also when one completes but something is wrong with it.
     type: str
-    choices: [never, broken, degraded]
-    default: never
+    choices: [never, untried, broken, degraded]
+    default: untried
   history:
     description:
       - Where to record the report, which is the path of a file of SQLite, or the URL of a database of PostgreSQL such as

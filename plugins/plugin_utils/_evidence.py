@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import (
     Count,
@@ -196,6 +197,7 @@ class Conntrack:
 @dataclass(frozen=True)
 class Snapshot:
     time: Time
+    root: bool | None = None
     counters: dict[str, dict[str, int]] | None = None
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
@@ -300,6 +302,7 @@ class Host:
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     rulings: Rulings = field(default_factory=Rulings)
     unreachable: str | None = None  # why Ansible could not reach it
+    gap: Gap | None = None  # what is missing of its answers
     absent: list[Absence] = field(default_factory=list)
 
     @property

@@ -39,14 +39,34 @@ def undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], s
         elif not explained and case.fate.kind != "completed":
             sentences.append(_would_decide(case))
     if not answers:
-        sentences.append(f"no handshake was tried: {client.name} must be reachable for Ansible, with Python on it")
+        sentences.append(_untried(client))
     return list(dict.fromkeys(sentences))
 
 
+def _untried(client: Host) -> str:
+    if client.gap:
+        return f"no handshake was tried, because {client.name} {client.gap.told}: {client.gap.remedy}"
+    why = next((absence.why for absence in client.absent if absence.what == "probes"), None)
+    return f"no handshake was tried: {client.name} told of none" + (f" ({why})" if why else "")
+
+
+def _blind(host: Host) -> str:
+    """Why there is no whole recording of a host, and what to do about it."""
+    if host.incomplete:
+        return f"that of {host.name} is not whole ({host.incomplete})"
+    if host.gap:
+        return f"{host.name} {host.gap.told}: {host.gap.remedy}"
+    if host.snapshot and host.snapshot.root is False:
+        return f"run with become on {host.name}"
+    why = next((absence.why for absence in host.absent if absence.what == "recording"), None)
+    return f"{host.name} did not record" + (f" ({why})" if why else ", set diagnose_record")
+
+
 def _would_decide(case: Case) -> str:
-    blind = [host.name for host in (case.client, case.server) if host is not None and not host.saw_everything]
+    blind = [host for host in (case.client, case.server) if host is not None and not host.saw_everything]
     if blind:
-        return f"a recording on {' and '.join(blind)} would tell how far the packets come: run with become"
+        names = " and ".join(host.name for host in blind)
+        return f"a recording on {names} would tell how far the packets come: {'; '.join(dict.fromkeys(map(_blind, blind)))}"
     if case.server is None:
         return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
     inside = _VANISHED.get(case.fate.kind)

@@ -23,6 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._declared impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
+from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
@@ -65,6 +66,7 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
         "started": started,
         "finished": finished,
         "summary": {"flows": len(flows), **{status: counted[status] for status in STATUSES}},
+        "unobserved": _unobserved(plan, hosts),
         "flows": flows,
         "groups": groups(flows),
         "changes": [],
@@ -115,6 +117,25 @@ def _examined(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: 
     return Examined(_cases(entry, hosts, packets, fleet, partners))
 
 
+def _unobserved(plan: Plan, hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
+    """The hosts whose answers lack something, and what they are in the flows."""
+    roles: dict[str, set[str]] = {}
+    for entry in plan.entries:
+        for name, role in _parties(entry):
+            roles.setdefault(name, set()).add(role)
+    return [
+        {
+            "host": name,
+            "kind": host.gap.kind,
+            "why": host.gap.why or f"it {host.gap.told}",
+            "phase": host.gap.phase,
+            "roles": sorted(roles[name]),
+        }
+        for name, host in hosts.items()
+        if host.gap
+    ]
+
+
 def _names(plan: Plan) -> list[str]:
     return list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
 
@@ -124,10 +145,9 @@ def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool)
     host = read_host(name, {phase: answer.get("evidence") for phase, answer in phases.items()}, failures)
     unreachable = [str(answer["failure"].get("message", "unreachable")) for answer in phases.values() if _kind(answer) == "unreachable"]
     host.unreachable = next(iter(unreachable), None)
-    if not_in_play:
-        host.absent.append(Absence("this host", "it is not among the hosts of this play (--limit?)"))
-    elif not phases:
-        host.absent.append(Absence("this host", "it returned nothing"))
+    host.gap = gap(phases, not_in_play)
+    if host.gap and not host.gap.phase:
+        host.absent.append(Absence("this host", f"it {host.gap.told}"))
     return host
 
 

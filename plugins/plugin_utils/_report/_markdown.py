@@ -28,6 +28,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield markdown(words.totals(report))
     yield ""
     yield f"Run of {markdown(words.when(report))}"
+    if report.unobserved:
+        yield ""
+        yield from (f"- {markdown(line)}" for line in words.unobserved(report))
     for group in report.groups[:GROUPS]:
         yield ""
         yield from _group(group)

@@ -144,6 +144,8 @@ PAGE = """\
     <li class="{{ status if number else "none" }}"><b>{{ number }}</b> <i aria-hidden="true">{{ glyphs[status] }}</i> {{ status }}</li>
     {% endfor %}
   </ul>
+  {% for line in words.unobserved(report) %}<p class="quiet">{{ line }}</p>
+  {% endfor %}
 </header>
 <main>
 {% if report.groups %}

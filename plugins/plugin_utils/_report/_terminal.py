@@ -78,6 +78,8 @@ class _Terminal:
 
     def head(self, report: Report) -> Iterator[str]:
         yield from (self.style(part, "strong") for part in wrap(f"{words.totals(report)}   {words.when(report)}", self.width))
+        for line in words.unobserved(report):
+            yield from wrap(line, self.width)
 
     def overview(self, groups: tuple[Group, ...]) -> Iterator[str]:
         yield self.style("root causes", "strong")

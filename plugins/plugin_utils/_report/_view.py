@@ -201,12 +201,23 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Unobserved:
+    """A host whose answers lack something."""
+
+    host: str
+    kind: str
+    why: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     started: str
     finished: str
     flows: tuple[Flow, ...]
     groups: tuple[Group, ...]
     changes: tuple[Change, ...] = ()
+    unobserved: tuple[Unobserved, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -223,7 +234,13 @@ def view(report: Mapping[str, object]) -> Report:
         flows=flows,
         groups=_groups(report.get("groups"), flows),
         changes=tuple(_change(entry) for entry in _records(report.get("changes"), CHANGES)),
+        unobserved=tuple(_unobserved(entry) for entry in _records(report.get("unobserved"), None)),
     )
+
+
+def _unobserved(entry: Mapping[str, object]) -> Unobserved:
+    host, kind = clean(entry.get("host"), NAME), clean(entry.get("kind"), NAME)
+    return Unobserved(host, kind, clean(entry.get("why")), _texts(entry.get("roles")))
 
 
 def _change(entry: Mapping[str, object]) -> Change:

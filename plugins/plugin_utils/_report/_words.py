@@ -11,6 +11,8 @@ from datetime import datetime
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Change, Fix, Flow, Part, Report, Step
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+_REASONS, _HOSTS = 10, 10
+"""Reasons why hosts were not observed that the head of a report has, and hosts that it names for each."""
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
 
 
@@ -159,6 +161,20 @@ def totals(report: Report) -> str:
     """``4 flows: 2 broken, 1 degraded, 1 ok``"""
     parts = ", ".join(f"{number} {status}" for status, number in report.counts.items() if number)
     return f"{count(len(report.flows), 'flow')}: {parts}" if parts else "no flows"
+
+
+def unobserved(report: Report) -> list[str]:
+    """``not observed: db1 (server), db2 (server): unreachable: ...``, hosts with the same reason together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in report.unobserved:
+        roles = f" ({', '.join(each.roles)})" if each.roles else ""
+        alike.setdefault((each.kind.replace("_", " "), each.why), []).append(f"{each.host}{roles}")
+    lines = []
+    for (kind, why), hosts in list(alike.items())[:_REASONS]:
+        more = f" and {len(hosts) - _HOSTS} more" if len(hosts) > _HOSTS else ""
+        lines.append(f"not observed: {', '.join(hosts[:_HOSTS])}{more}: {kind}: {why}")
+    rest = sum(len(hosts) for hosts in list(alike.values())[_REASONS:])
+    return [*lines, f"not observed: {count(rest, 'more host')}, see report.json"] if rest else lines
 
 
 def moment(stamp: str) -> datetime | None:

@@ -113,6 +113,65 @@ def test_the_play_succeeds_and_the_good_host_is_diagnosed(play):
     assert len(verdicts) == 9
 
 
+def test_the_head_says_what_is_missing(play):
+    done, report = play
+    told = json.loads((report / "report.json").read_text())
+    kinds = {each["host"]: each["kind"] for each in told["unobserved"]}
+    assert kinds == {
+        "unreachable": "unreachable",
+        "no python": "python",
+        "old python": "python",
+        "not/executable": "python",
+        "junk": "malformed",
+        "liar": "malformed",
+        "wordy": "malformed",
+        "no become": "become",
+    }
+    assert all(each["why"] and each["roles"] == ["server"] for each in told["unobserved"])
+    for text in (done.stdout, (report / "report.md").read_text(), (report / "report.html").read_text()):
+        flat = " ".join(text.replace("\\", "").split())
+        assert "not observed: unreachable (server): unreachable: " in flat
+        assert "not observed: no become (server): become: " in flat
+
+
+def test_what_would_decide_follows_from_the_kind(play):
+    _done, report = play
+    would = {flow["name"]: " ".join(flow["undecided"]) for flow in json.loads((report / "report.json").read_text())["flows"]}
+    for host, said in would.items():
+        assert "run with become" not in said, host
+    if would["unreachable"]:
+        assert "unreachable cannot be reached: make it reachable for Ansible" in would["unreachable"]
+
+
+@pytest.mark.parametrize(("fail_on", "fails"), [(None, True), ("never", False), ("broken", True)])
+def test_a_run_that_could_try_nothing_fails(tmp_path, fail_on, fails):
+    unreachable = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"web1": unreachable, "db1": unreachable}}}))
+    root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
+    extra = {"handshake_flows": [{"clients": "web1", "servers": "db1", "address": "127.0.0.1", "port": 7009}]}
+    extra.update({"diagnose_fail_on": fail_on} if fail_on else {})
+    done = subprocess.run(
+        [
+            *UNSHARE,
+            *(sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml"),
+            "-e",
+            json.dumps(extra),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    assert ("No handshake could be tried. web1: unreachable: " in " ".join(done.stdout.split())) == fails
+    (flow,) = json.loads((tmp_path / "handshake-report/report.json").read_text())["flows"]
+    assert flow["undecided"] == ["no handshake was tried, because web1 cannot be reached: make it reachable for Ansible"]
+    assert "not observed: web1 (client)" in " ".join(done.stdout.split())
+
+
 def test_a_terminal_ends_lines_in_its_own_way(play):
     _done, report = play
     answer = json.loads((report / "evidence" / "terminal.open.json").read_text())

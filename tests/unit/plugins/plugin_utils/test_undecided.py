@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Snapshot
+from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._undecided import undecided
 
 WHERE = {"unsent": "web1", "ignored_syn_ack": "web1", "unanswered": "db1", "ignored_ack": "db1"}
@@ -25,3 +26,32 @@ def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
         assert f"vanishes inside {WHERE[kind]}" in told[0]
     else:
         assert "vanishes" not in told[0] and FATES[kind] in told[0]
+
+
+GAPS = {
+    "unreachable": "db1 cannot be reached: make it reachable for Ansible",
+    "python": "db1 has no usable Python",
+    "become": "db1 does not let Ansible become root",
+    "timeout": "db1 did not answer in time",
+    "not_in_play": "db1 is not among the hosts of this play: run the play on it as well",
+    "silent": "db1 returned nothing",
+}
+
+
+@pytest.mark.parametrize("kind", GAPS)
+def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
+    """Whatever the sentence says that came with it."""
+    web1, db1 = Host("web1", sightings=[]), Host("db1", gap=Gap(kind, "sudo: run with become --limit unreachable"))
+    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate("silent"))
+    (told,) = undecided([(case, [])], "undetermined", web1)
+    assert GAPS[kind] in told and "run with become" not in told
+    (told,) = undecided([], "undetermined", db1)
+    assert told.startswith(f"no handshake was tried, because {GAPS[kind]}")
+
+
+def test_a_host_without_root_or_with_part_of_a_recording() -> None:
+    web1 = Host("web1", after=Snapshot(0.0, root=False))
+    db1 = Host("db1", sightings=[], incomplete="the kernel dropped 3 packets")
+    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate("silent"))
+    (told,) = undecided([(case, [])], "undetermined", web1)
+    assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")
