@@ -23,12 +23,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
+from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
 
 FAILING = {
@@ -57,6 +59,7 @@ class ActionModule(HandshakeAction):
                 "expect": {"type": "raw"},
                 "compare": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+                "mends": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "str"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
@@ -66,33 +69,44 @@ class ActionModule(HandshakeAction):
         files = EvidenceFiles(str(arguments["evidence_dir"] or arguments["report_dir"]), arguments["run"])
         phases = {"prepare": self._prepare, "write": self._write, "compare": self._compare}
         try:
-            expectations = _expect.read(arguments["expect"])
             check(Path(arguments["report_dir"]), arguments["run"])
+            options = RoleOptions(HostVariables(self, task_vars), self._loader)
+            # Before the drift is mended it does not count.
+            mends = arguments["mends"] and any(options.of(host, "drift_remediate") for host in options.hosts)
+            arguments.update(fail_on="never" if mends else arguments["fail_on"])
             plan, started = files.plan()
-            names = sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
-            wanted = self._by_host(expectations, names, task_vars["groups"])
+            given = {host: arguments["expect"] or options.of(host, "drift_expect") for host in _names(plan)}
+            wanted = self._expectations(given, task_vars["groups"])
+            result["mends"] = mends
             result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
-        except DriftError as error:
+        except (DriftError, OptionError, VariableError) as error:
             result.update(failed=True, msg=str(error))
         except (EvidenceError, OSError) as error:
             result.update(failed=True, msg=f"The directories {files.report_dir} and {arguments['baseline_dir']} cannot be used: {error}")
         return result
 
-    def _by_host(
-        self, expectations: dict[str, tuple[str, str]], names: list[str], groups: dict[str, list[str]]
-    ) -> dict[str, dict[str, str]]:
+    def _expectations(self, given: dict[str, Any], groups: dict[str, list[str]]) -> dict[str, dict[str, str]]:
+        """host -> name -> expression, of what the variables of each host expect of it. DriftError."""
         inventory = _Inventory(self._loader, groups)
-        found: dict[str, dict[str, str]] = {name: {} for name in names}
-        for name, (expression, pattern) in expectations.items():
-            try:
-                hosts = inventory.hosts(pattern)
-            except LookupError as error:
-                raise DriftError(
-                    f"drift_expect {name!r}, field 'hosts': {error.args[0]}: correct it, or add it to the inventory."
-                ) from error
-            for host in set(hosts) & set(names):
-                found[host][name] = expression
-        return found
+        alike = len({repr(each) for each in given.values()}) == 1
+        read: dict[int, dict[str, tuple[str, list[str]]]] = {}
+        for host, raw in given.items():
+            if id(raw) not in read:
+                of_host = "" if alike else f" of host {host}"
+                read[id(raw)] = {
+                    name: (expression, self._hosts(inventory, pattern, f"drift_expect {name!r}{of_host}"))
+                    for name, (expression, pattern) in _expect.read(raw, of_host).items()
+                }
+        return {
+            host: {name: expression for name, (expression, hosts) in read[id(raw)].items() if host in hosts} for host, raw in given.items()
+        }
+
+    @staticmethod
+    def _hosts(inventory: _Inventory, pattern: str, place: str) -> list[str]:
+        try:
+            return inventory.hosts(pattern)
+        except LookupError as error:
+            raise DriftError(f"{place}, field 'hosts': {error.args[0]}: correct it, or add it to the inventory.") from error
 
     def _prepare(
         self, files: EvidenceFiles, plan: Plan, _started: str, _wanted: dict[str, dict[str, str]], arguments: dict[str, Any]

@@ -8,10 +8,13 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
@@ -20,10 +23,13 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._declared impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import Found, HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS, Options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Options, Plan, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
+HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout")
 
 
 class ActionModule(HandshakeAction):
@@ -36,7 +42,7 @@ class ActionModule(HandshakeAction):
                 "client": {"type": "raw"},
                 "server": {"type": "raw"},
                 "port": {"type": "raw"},
-                "role": {"type": "str"},
+                "roles": {"type": "list", "elements": "str", "choices": list(OPTIONS), "default": []},
                 "report_dir": {"type": "str", "required": True},
                 "part_of": {"type": "str", "default": ""},
                 "attempts": {"type": "int", "default": 3},
@@ -51,8 +57,8 @@ class ActionModule(HandshakeAction):
             }
         )
         try:
-            plan, taking_part = self._plan(plain(arguments), task_vars)
-        except (PlanError, VariableError) as error:
+            plan, taking_part, traces = self._plan(plain(arguments), task_vars)
+        except (PlanError, OptionError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory cannot be used: {error}"}
@@ -60,22 +66,21 @@ class ActionModule(HandshakeAction):
         clients = sum("try" in each for each in phases.values())
         result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
-        return {**result, "run": plan.run, "ansible_facts": {"handshake_hosts": taking_part, "handshake_run": plan.run}}
+        facts = {"handshake_hosts": taking_part, "handshake_run": plan.run, "handshake_trace": traces}
+        return {**result, "run": plan.run, "ansible_facts": facts}
 
-    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str]]:
+    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str], bool]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
-        flows = read_ad_hoc(arguments["client"], arguments["server"], dialled, arguments["port"], _service_port)
+        started = time.gmtime()
+        common = {"forks": int(task_vars.get("ansible_forks", 5)), "within": arguments["within"]}
+        asked = _by_variables(self, arguments["roles"], task_vars, common) if arguments["roles"] else _by_arguments(arguments, common)
+        flows = read_ad_hoc(asked.client, asked.server, dialled, asked.port, _service_port)
         if not flows:
-            role, given = arguments["role"], arguments["flows"]
-            held = _held(HostVariables(self, task_vars), f"{role}_flows") if role and given is None else [Held(given)]
-            flows = read_all(held, _service_port)
+            flows = read_all(asked.flows(), _service_port)
             dialled = None
         inventory = _Inventory(self._loader, task_vars["groups"])
         addresses = _Addresses(task_vars["hostvars"], use_handshake_address=dialled is None)
-        started = time.gmtime()
-        names = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout", "within")
-        options = {name: arguments[name] for name in names}
         plan = build(
             flows,
             run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
@@ -83,10 +88,45 @@ class ActionModule(HandshakeAction):
             address_of=addresses.of,
             declared_of=addresses.declared,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
-            options=Options(forks=int(task_vars.get("ansible_forks", 5)), **options),
+            options=asked.options,
         )
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
-        return plan, inventory.patterns(list(plan.orders))
+        return plan, inventory.patterns(list(plan.orders)), asked.traces
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be diagnosed, and how: the same from arguments of the task and from variables."""
+
+    client: object
+    server: object
+    port: object
+    flows: Callable[[], list[Held]]
+    options: Callable[[str], Options]
+    """Of a host of the play."""
+    traces: bool = False
+    """Whether the kernel of some host may be asked to trace what broke."""
+
+
+def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
+    options = Options(**common, **{name: arguments[name] for name in HOW})
+    return _Asked(arguments["client"], arguments["server"], arguments["port"], lambda: [Held(arguments["flows"])], lambda _host: options)
+
+
+def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any], common: dict[str, Any]) -> _Asked:
+    """Each option by the variables of whom it is about, all checked. OptionError, VariableError."""
+    variables = HostVariables(action, task_vars)
+    options = RoleOptions(variables, action._loader)
+    options.check(*roles)
+    if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
+        options.check("remediate")
+
+    def of_host(host: str) -> Options:
+        return Options(**common, **{name: options.of(host, f"diagnose_{name}") for name in HOW})
+
+    client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
+    traces = any(options.of(host, "diagnose_trace") for host in options.hosts)
+    return _Asked(client, server, port, lambda: _held(variables, "diagnose_flows"), of_host, traces)
 
 
 def _held(variables: HostVariables, name: str) -> list[Held]:

@@ -16,15 +16,17 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import ALLOWED, Policy, PolicyError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
+from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
 
 display = Display()
@@ -40,14 +42,6 @@ class ActionModule(HandshakeAction):
                 "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
                 "report_dir": {"type": "str", "required": True},
                 "run": {"type": "str", "required": True},
-                "apply": {"type": "bool", "default": False},
-                "allow": {"type": "list", "elements": "str", "default": list(ALLOWED)},
-                "max_risk": {"type": "str", "default": "low"},
-                "require": {"type": "str", "default": "proven"},
-                "max_hosts": {"type": "int", "default": 10},
-                "batch_hosts": {"type": "int", "default": 5},
-                "confirm_timeout": {"type": "float", "default": 60.0},
-                "settle": {"type": "float", "default": 0.0},
                 "history": {"type": "str", "default": "", "no_log": True},
             },
         )
@@ -56,39 +50,48 @@ class ActionModule(HandshakeAction):
         try:
             beginning = arguments["phase"] == "begin"
             answer = self._begin(files, arguments, task_vars) if beginning else self._next(files, arguments["run"])
-        except PolicyError as error:
+        except (PolicyError, OptionError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
         return {**result, "changed": False, **answer}
 
     def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:
-        names = ("max_risk", "require", "max_hosts", "batch_hosts", "confirm_timeout", "settle")
-        policy = Policy(allow=tuple(arguments["allow"]), **{name: arguments[name] for name in names})
+        options = RoleOptions(HostVariables(self, task_vars), self._loader)
+        options.check("diagnose", "remediate")
         check(files.report_dir, arguments["run"])
         report = reported(files.report_dir)
         if report.get("run") != arguments["run"]:
             raise EvidenceError(f"its report is that of run {report.get('run')}, and this task belongs to run {arguments['run']}")
         files.begin()
         files.keep_report(BEFORE, report)
-        apply = arguments["apply"] and not self._task.check_mode
-        managed = tuple(str(host) for host in task_vars["ansible_play_hosts_all"])
+        policies = {host: self._policy(options, host) for host in options.hosts}
+        limits = Limits(**{name: options.one(f"remediate_{name}") for name in ("max_hosts", "batch_hosts")})
         run = f"{report['run']}-{secrets.token_hex(3)}"  # a report may be mended twice, and at once: each time has transactions of its own
-        remediation = Remediation(run, policy, managed, apply)
+        remediation = Remediation(run, policies, limits)
         try:
             remediation.not_held = _not_held(report, arguments["history"])
         except HistoryError as error:
             remediation.stopped = f"without the history it is not known which fixes did not hold before: {error}"
+        remediation.mind_the_time(took(view(report)) or 0.0)
         allowed, _left = remediation.wanted(report)
-        if apply and allowed and not remediation.stopped:
-            remediation.stopped = policy.too_short(took(view(report)) or 0.0)
         chosen = by_host(allowed)
         for host, order in orders(remediation, chosen).items():
             files.keep_host(host, "order", order)
         files.keep_state(remediation.to_json())
-        files.note(remediation.run, "planned", fixes=[f"{each.kind} on {each.where}: {each.summary}" for each in allowed], apply=apply)
+        files.note(
+            remediation.run, "planned", fixes=[f"{each.kind} on {each.where}: {each.summary}" for each in allowed], apply=remediation.apply
+        )
         message = f"{len(allowed)} fixes on {len(chosen)} hosts"
         return {"run": remediation.run, "hosts": list(chosen), "drift": "drift" in report, "msg": message}
+
+    def _policy(self, options: RoleOptions, host: str) -> Policy:
+        """What the variables of a host say. OptionError, VariableError."""
+        names = ("apply", "allow", "max_risk", "require", "confirm_timeout", "settle")
+        found = {name: options.of(host, f"remediate_{name}") for name in names}
+        found.update(apply=found["apply"] and not self._task.check_mode, allow=tuple(found["allow"]))
+        # Who hands over drift without the role drift wants it mended.
+        return Policy(**found, drift=options.of(host, "drift_remediate") if options.has(host, "drift_remediate") else True)
 
     def _next(self, files: RemediationFiles, run: str) -> Json:
         remediation = Remediation.from_json(files.state(run))
@@ -107,6 +110,8 @@ class ActionModule(HandshakeAction):
             "current_dir": str(files.report_dir) if remediation.report == BEFORE else files.turn_dir(remediation.report),
             "changes": remediation.finished(report) if done else [],
             "attempted": bool(remediation.changes),
+            "settle": remediation.settle(),
+            "within": remediation.within("drift" in report),
             "msg": "nothing is left to be done" if done else f"next: {', '.join(remediation.batch)}",
         }
 
@@ -116,7 +121,8 @@ class ActionModule(HandshakeAction):
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
         steps = {host: preview["steps"] for host, preview in previews.items() if preview}
         style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-        plan = _fixes.Plan(allowed, left, steps, remediation.apply, remediation.stopped)
+        planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
+        plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped)
         display.display("\n" + _fixes.render(plan, report, width=display.columns if (display.columns or 0) > 79 else None, style=style))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
 
 
@@ -25,8 +27,13 @@ class ActionModule(HandshakeAction):
             plan, _started = files.plan()
             hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
             orders = {host: order for host in hosts if (order := files.order(host)) is not None}
-            trace = trace_orders(plan, files.answers(plan), orders)
+            options = RoleOptions(HostVariables(self, task_vars), self._loader)
+            # Who calls this without the role, and so without its option, wants a trace.
+            tracing = {host for host in orders if not options.has(host, "diagnose_trace") or options.of(host, "diagnose_trace")}
+            trace = trace_orders(plan, files.answers(plan), orders, tracing)
             files.keep_trace_orders(trace)
+        except (OptionError, VariableError) as error:
+            return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
         dials = sum(len(order["dials"]) for order in trace.values())

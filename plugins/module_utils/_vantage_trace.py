@@ -67,7 +67,9 @@ def trace_close(handle: str | None) -> dict[str, Any]:
 
 
 def _tracer(answer: dict[str, Any], order: Order) -> Tracer | None:
-    """A trace that has begun; None on a host without chains of nf_tables, which do nothing then. ObserveError."""
+    """A trace that has begun; None where there is nothing to trace, or no chain of nf_tables that does anything. ObserveError."""
+    if not order["trace"]:
+        return None
     from ._hooks import base_chains, legacy_tables
 
     try:

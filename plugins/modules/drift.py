@@ -56,6 +56,7 @@ options:
     description:
       - What must hold, as a list of mappings. C(expect) is a JMESPath expression over a host's state, which holds when its result is
         neither false nor null nor empty. Optional are C(name), and C(hosts), a pattern of hosts.
+      - By default what the variable C(drift_expect) of each host expects of that host.
       - It needs the Python library jmespath on the controller.
     type: raw
   compare:
@@ -70,6 +71,12 @@ options:
     type: str
     choices: [never, endangering, any]
     default: never
+  mends:
+    description:
+      - With O(phase=compare), whether the drift is going to be mended on the hosts whose variable C(drift_remediate) is true.
+        Where there are such, O(fail_on) does not count yet.
+    type: bool
+    default: false
   evidence_dir:
     description:
       - With O(phase=compare), the report directory whose evidence is to be compared, if that is another one.
@@ -126,6 +133,11 @@ fixes:
   returned: O(phase=compare)
   type: int
   sample: 0
+mends:
+  description: Whether some host's C(drift_remediate) is true, with O(mends).
+  returned: success
+  type: bool
+  sample: false
 files:
   description: All files that were written.
   returned: O(phase=compare)

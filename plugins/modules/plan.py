@@ -46,12 +46,15 @@ options:
     description:
       - The port, for a flow without a file.
     type: raw
-  role:
+  roles:
     description:
-      - The role whose flows are meant where neither O(flows) nor O(client) says which, such as V(diagnose) for the variable
-        C(diagnose_flows). The flows of all hosts of the inventory are taken together, equal ones once. An error names the host whose
-        variables hold what is wrong, unless all hosts have the same.
-    type: str
+      - The roles whose variables say what is to be diagnosed and how. The other options but O(report_dir) do not count then.
+      - All options of these roles are checked for all hosts of the play, before any host is touched. Whose variables decide an option is
+        told by U(https://github.com/threeway/handshake/blob/main/docs/contract.md). The flows are those of C(diagnose_flows).
+    type: list
+    elements: str
+    choices: [diagnose, remediate, drift]
+    default: []
   report_dir:
     description:
       - The directory on the controller for the results. What an earlier run left in its C(evidence) directory is removed.
@@ -167,6 +170,10 @@ ansible_facts:
       description: The identity of the run, which the modules that go on with it are given.
       type: str
       sample: 20261121T040000-3f2a91
+    handshake_trace:
+      description: Whether the kernel of some host may be asked to trace what broke.
+      type: bool
+      sample: false
 not_in_play:
   description: Hosts with a part in some flow that this play does not reach.
   returned: success

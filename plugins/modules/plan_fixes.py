@@ -13,6 +13,7 @@ description:
     and chooses on which hosts they are made next, which is one host first. If C(drift.json) of the same run lies beside the report, the
     fixes are those of what has drifted and endangers a handshake instead.
     The role P(threeway.handshake.remediate#role) calls it.
+  - What may be changed on a host is decided by that host's own variables, which are those of the role without exception.
   - O(phase=begin) begins a run. O(phase=next) chooses the next batch, and shows the plan the first time.
   - Runs on the controller, and once for a play.
 author:
@@ -44,48 +45,6 @@ options:
       - With O(phase=next), that of the remediation, as O(phase=begin) returned it.
     type: str
     required: true
-  apply:
-    description:
-      - Whether anything is to be changed. Otherwise O(phase=next) chooses no hosts.
-    type: bool
-    default: false
-  allow:
-    description:
-      - The kinds of fixes that may be made. The last resort, V(network), has to be named.
-    type: list
-    elements: str
-    default: [connection, conntrack, firewall, neighbour, route, service, sysctl]
-  max_risk:
-    description:
-      - The highest risk that may be taken, V(low) or V(disruptive).
-    type: str
-    default: low
-  require:
-    description:
-      - How certain a cause must be, V(possible), V(likely) or V(proven).
-    type: str
-    default: proven
-  max_hosts:
-    description:
-      - How many hosts one run may change.
-    type: int
-    default: 10
-  batch_hosts:
-    description:
-      - How many hosts are changed at the same time behind the first one.
-    type: int
-    default: 5
-  confirm_timeout:
-    description:
-      - The seconds after which a host undoes what has not been confirmed. If the diagnosis took so long that it does not fit, nothing
-        is changed.
-    type: float
-    default: 60.0
-  settle:
-    description:
-      - The seconds between a change and the handshakes that are tried behind it.
-    type: float
-    default: 0.0
   history:
     description:
       - The history of the runs, as O(threeway.handshake.conclude#module:history) has it. A fix for a cause that did not hold twice
@@ -104,7 +63,6 @@ EXAMPLES = r"""
     phase: begin
     report_dir: ./handshake-report
     run: "{{ hostvars.localhost.handshake_run }}"
-    allow: [firewall, service]
   delegate_to: localhost
   run_once: true
   register: plan
@@ -148,6 +106,16 @@ changes:
   type: list
   elements: dict
   sample: []
+settle:
+  description: The seconds to wait after the changes, the longest of the batch's hosts.
+  returned: O(phase=next)
+  type: float
+  sample: 1
+within:
+  description: The seconds that the diagnosis after the changes may take, so that all hosts of the batch can be confirmed in time.
+  returned: O(phase=next)
+  type: float
+  sample: 44.25
 attempted:
   description: Whether the run has tried to change any host.
   returned: O(phase=next)

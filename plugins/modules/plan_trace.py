@@ -13,6 +13,7 @@ description:
     complete, and writes a work order for the phases that trace them for each of their hosts into the report directory.
     The role P(threeway.handshake.diagnose#role) calls it when its option
     O(threeway.handshake.diagnose#role:main:diagnose_trace) asks for it.
+  - Hosts whose variable C(diagnose_trace) is false are not asked to trace anything.
   - At most 32 pairs of addresses are traced on a host.
   - Runs on the controller, and once for a play.
 author:

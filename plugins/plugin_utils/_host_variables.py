@@ -23,10 +23,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import p
 
 _NOBODY = "nobody.threeway-handshake.invalid"
 """A host that is in no inventory, to ask what there is beside the variables of hosts themselves."""
-_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*default\(\s*(\[\]|''|\"\")\s*\))?\s*\}\}")
+_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*default\(\s*(?:\[\]|'[^'{}]*'|\"\")\s*\))?\s*\}\}")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_DYNAMIC = frozenset({"vars", "varnames", "hostvars", "lookup", "query", "q", "now", "random", "include", "import"})
-"""With one of these a template may ask for more than the names in it, or give something else each time."""
+_DYNAMIC = frozenset({"vars", "varnames"})
+"""With one of these a template may ask for variables whose names are not in it."""
 _of_sources: Any = vars_plugins.get_vars_from_inventory_sources
 _of_path: Any = vars_plugins.get_vars_from_path
 _DEEPEST = 20
@@ -81,6 +81,7 @@ class HostVariables:
         self._complete: dict[str, dict[str, Any]] = {}
         self._plain: dict[int, Any] = {}
         self._trusted: dict[int, bool] = {}
+        self._mentioned: dict[int, frozenset[str]] = {}
         self._templated: dict[tuple[Any, ...], Any] = {}
 
     @property
@@ -110,7 +111,7 @@ class HostVariables:
         reference = _REFERENCE.fullmatch(raw) if isinstance(raw, str) and self._is_trusted(raw) else None
         if reference and reference[1] in variables and depth < _DEEPEST:
             return self._value(host, variables, reference[1], depth + 1)
-        key = _inputs(variables, raw)
+        key = self._inputs(variables, raw)
         if key is None:
             return Found(self._template(self._all(host), raw), name)
         if key not in self._templated:
@@ -122,6 +123,26 @@ class HostVariables:
         if id(raw) not in self._trusted:
             self._trusted[id(raw)] = not getattr(raw, "__UNSAFE__", False) and bool(self._templar.is_template(raw))
         return self._trusted[id(raw)]
+
+    def _inputs(self, variables: Mapping[str, Any], raw: object) -> tuple[Any, ...] | None:
+        """What a template depends on: itself and all variables that it and they mention. None where that cannot be told."""
+        known: dict[str, int] = {}
+        waiting = [raw]
+        while waiting:
+            mentioned = self._mentioned_in(waiting.pop())
+            if mentioned & _DYNAMIC:
+                return None
+            for name in mentioned:
+                if name in variables and name not in known:
+                    known[name] = id(variables[name])
+                    waiting.append(variables[name])
+        return (id(raw), *sorted(known.items()))
+
+    def _mentioned_in(self, raw: object) -> frozenset[str]:
+        """All names in the templates of a value."""
+        if id(raw) not in self._mentioned:
+            self._mentioned[id(raw)] = frozenset(name for text in _texts(raw) if _is_template(text) for name in _NAME.findall(text))
+        return self._mentioned[id(raw)]
 
     def _template(self, variables: Mapping[str, Any], raw: object) -> Any:
         return plain(self._templar.copy_with_new_env(available_variables=variables).template(raw))
@@ -190,21 +211,6 @@ def _groups(host: Host) -> tuple[str, ...]:
     return tuple(str(group.name) for group in host.groups)
 
 
-def _inputs(variables: Mapping[str, Any], raw: object) -> tuple[Any, ...] | None:
-    """What a template depends on: itself and all variables that it and they mention. None where that cannot be told."""
-    known: dict[str, int] = {}
-    waiting = [raw]
-    while waiting:
-        for text in _texts(waiting.pop()):
-            for name in _NAME.findall(text) if _is_template(text) else ():
-                if name in _DYNAMIC:
-                    return None
-                if name in variables and name not in known:
-                    known[name] = id(variables[name])
-                    waiting.append(variables[name])
-    return (id(raw), *sorted(known.items()))
-
-
 def _is_template(text: str) -> bool:
     return "{{" in text or "{%" in text or "{#" in text
 
@@ -215,7 +221,7 @@ def _has_template(raw: object) -> bool:
         return False
     if isinstance(raw, str):
         return _is_template(raw)
-    if isinstance(raw, Mapping):
+    if isinstance(raw, dict):
         return any(_has_template(each) for item in raw.items() for each in item)
     if isinstance(raw, list | tuple):
         return any(map(_has_template, raw))
@@ -226,7 +232,7 @@ def _texts(raw: object) -> Iterable[str]:
     """All strings in a value."""
     if isinstance(raw, str):
         yield raw
-    elif isinstance(raw, Mapping):
+    elif isinstance(raw, dict):
         for item in raw.items():
             for each in item:
                 yield from _texts(each)

@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import Deadlines, deadlines
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
-    MAX_TIMEOUT,
     Flow,
     PlanError,
     address,
     literal,
     show,
 )
+from ansible_collections.threeway.handshake.plugins.plugin_utils._options import Options
 
 MAX_ENTRIES = 20_000
 PHASES = ("open", "try", "close")
@@ -27,39 +27,9 @@ STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
+OptionsOf = Callable[[str], Options]  # host of the play -> its options
 AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
 DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
-
-
-@dataclass(frozen=True)
-class Options:
-    """How hard to try; times in seconds. The names are the role's, without its prefix."""
-
-    attempts: int = 3
-    interval: float = 0.2
-    timeout: float = 3.0
-    patience: float = 2.0
-    settle: float = 0.25
-    hops: bool = True
-    record: bool = True
-    host_timeout: float = 60.0
-    within: float = 0.0
-    """What the diagnosis may take, where somebody waits for it; 0: as long as recorders can live."""
-    forks: int = 5
-
-    def __post_init__(self) -> None:
-        limits: dict[str, tuple[float, float]] = {
-            "attempts": (1, 1000),
-            "interval": (0, 60),
-            "timeout": (0.001, MAX_TIMEOUT),
-            "patience": (0, 60),
-            "settle": (0, 60),
-            "host_timeout": (0, 86400),
-        }
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not least <= value <= most:  # also catches NaN
-                raise PlanError(f"diagnose_{name} is {show(value)}: give a value from {least:g} to {most:g}.")
 
 
 @dataclass(frozen=True)
@@ -137,25 +107,27 @@ def build(
     hosts: Hosts,
     address_of: AddressOf,
     play_hosts: Iterable[str],
-    options: Options | None = None,
+    options: Options | OptionsOf | None = None,
     declared_of: DeclaredOf | None = None,
 ) -> Plan:
     """Work out who does what in the flows that `_flows.read` gave. PlanError when the inventory does not have what they name.
 
-    `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
+    `options`: by host, or the same for all. `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
     """
-    builder = _Builder(run, hosts, address_of, set(play_hosts), options or Options())
+    same = options if isinstance(options, Options) else Options()
+    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same)
     plan = builder.build(flows)
     return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
 
 
 class _Builder:
-    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: Options) -> None:
+    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: OptionsOf) -> None:
         self.run = run
         self.hosts = hosts
         self.address_of = address_of
         self.play_hosts = play_hosts
-        self.options = options
+        self.ask_options = options
+        self.options: dict[str, Options] = {}
         self.parts: dict[str, _Part] = {}
         self.entries: dict[Entry, None] = {}
         self.addresses: dict[str, str] = {}
@@ -169,7 +141,7 @@ class _Builder:
             named = ", ".join(sorted(clients)[:5])
             raise PlanError(f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit.")
         parts = {host: part for host, part in sorted(self.parts.items()) if host in self.play_hosts}
-        times = self._deadlines(parts.values())
+        times = self._deadlines(parts)
         orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
         return Plan(self.run, tuple(self.entries), orders, tuple(sorted(set(self.parts) - self.play_hosts)), deadlines=times)
 
@@ -194,7 +166,7 @@ class _Builder:
     def _entry(self, flow: Flow, name: str, client: str, server: str | None, dialled: str, port: int, via: tuple[str, ...]) -> None:
         if flow.source and literal(dialled) and not _alike(flow.source, str(literal(dialled))):
             flow.wrong("source", f"{flow.source} and {server}'s address {dialled} are of different families: drop it, or correct one.")
-        timeout = flow.timeout or self.options.timeout
+        timeout = flow.timeout or self._options_of(client).timeout
         dials = self._part(client, "client").dials
         dial = dials.setdefault((dialled, port, timeout, flow.source), len(dials))
         self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source)] = None
@@ -258,6 +230,12 @@ class _Builder:
             self.addresses[server] = address(self.address_of(server), complain)
         return self.addresses[server]
 
+    def _options_of(self, host: str) -> Options:
+        """Those of a host that the play does not reach decide nothing, and are not asked for."""
+        if host not in self.options:
+            self.options[host] = self.ask_options(host) if host in self.play_hosts else Options()
+        return self.options[host]
+
     def _literal(self, host: str) -> str | None:
         if host not in self.literals:
             value = self.address_of(host)
@@ -267,19 +245,19 @@ class _Builder:
     def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
 
-    def _deadlines(self, parts: Collection[_Part]) -> Deadlines:
+    def _deadlines(self, parts: Mapping[str, _Part]) -> Deadlines:
         """How long each phase may take, by the slowest client's attempts: its names, what it waits for, and the hops that it asks for."""
-        options = self.options
+        clients = [host for host, part in parts.items() if "client" in part.roles]
+        options = Options.slowest(map(self._options_of, clients))
         slowest = max(entry.timeout for entry in self.entries)
         attempts = RESOLVE + options.attempts * options.interval + slowest + options.patience + options.settle + HOPS
-        clients = sum("client" in part.roles for part in parts)
-        recorders = sum(bool(part.roles & {"server", "via"}) for part in parts)
-        return deadlines(clients, recorders, attempts, options.forks, options.host_timeout, options.within)
+        recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
+        return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within)
 
     def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
         watches = bool(part.roles & {"server", "via"})
         takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
-        options = self.options
+        options = self._options_of(host)
         packets, left_out = bounded(list(part.handshakes))
         return {
             "run": self.run,

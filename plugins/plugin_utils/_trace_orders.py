@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -32,16 +32,23 @@ class _Part:
     left_out: int = 0
 
 
-def trace_orders(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], orders: Mapping[str, Mapping[str, Any]]) -> Orders:
+def trace_orders(
+    plan: Plan,
+    evidence: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    orders: Mapping[str, Mapping[str, Any]],
+    tracing: Set[str] | None = None,
+) -> Orders:
     """host -> its order for the trace phases (docs/evidence.md), for the handshakes none of whose attempts completed.
 
-    `orders`: the work orders of the first three round trips. Empty when there is nothing to trace.
+    `orders`: the work orders of the first three round trips. `tracing`: the hosts whose kernels may be asked, all by default; the others
+    try their handshakes once more, and nothing else. Empty when there is nothing to trace.
     """
+    tracing = set(orders) if tracing is None else tracing
     parts: dict[str, _Part] = {}
     _hosts, examined = examine(plan, evidence)
     for entry, each in zip(plan.entries, examined, strict=True):
         for case in each.cases:
-            contained(partial(_left_out, parts, case), _add, parts, entry, case)
+            contained(partial(_left_out, parts, case), _add, parts, entry, case, tracing)
     found = {name: _order(plan.run, orders[name], part) for name, part in sorted(parts.items()) if name in orders}
     return {name: order for name, order in found.items() if order["phases"]}
 
@@ -57,11 +64,13 @@ def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
     parts.setdefault(case.client.name, _Part()).left_out += 1
 
 
-def _add(parts: dict[str, _Part], entry: Entry, case: Case) -> None:
-    """Add a case that broke to the parts of its hosts, unless one of them has no room for it."""
+def _add(parts: dict[str, _Part], entry: Entry, case: Case, tracing: Set[str]) -> None:
+    """Add a case that broke to the parts of its hosts, unless none of them may trace, or one has no room for it."""
     if not _broke(case):
         return
-    wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host)}
+    wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host) and host.name in tracing}
+    if not wanted:
+        return
     for name, flows in wanted.items():
         part = parts.setdefault(name, _Part())
         if len(part.flows.keys() | set(flows)) > MAX_FLOWS:

@@ -15,17 +15,20 @@ MOST, LONGEST = 200, 2000
 _NEEDED = "drift_expect needs the Python library jmespath on the controller: install it there, or leave drift_expect empty."
 
 
-def read(raw: object) -> dict[str, tuple[str, str]]:
-    """name -> (expression, pattern of hosts) from the variable drift_expect. DriftError: a sentence that names the entry."""
+def read(raw: object, of_host: str = "") -> dict[str, tuple[str, str]]:
+    """name -> (expression, pattern of hosts) from the variable drift_expect. DriftError: a sentence that names the entry.
+
+    ``of_host``: the same for the sentence, such as `` of host web1`` where hosts have different ones.
+    """
     if not raw:
         return {}
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) > MOST:
         raise DriftError(
-            f"drift_expect is {show(raw)}: give a list of at most {MOST} mappings with 'expect' and perhaps 'name' and 'hosts'."
+            f"drift_expect{of_host} is {show(raw)}: give a list of at most {MOST} mappings with 'expect' and perhaps 'name' and 'hosts'."
         )
     found: dict[str, tuple[str, str]] = {}
     for index, each in enumerate(raw):
-        place = f"drift_expect[{index}]"
+        place = f"drift_expect[{index}]{of_host}"
         if not isinstance(each, Mapping) or not {"expect"} <= set(each) <= {"expect", "name", "hosts"}:
             raise DriftError(f"{place} is {show(each)}: give a mapping with 'expect' and perhaps 'name' and 'hosts'.")
         for key, value in each.items():

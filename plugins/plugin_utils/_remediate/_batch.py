@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Policy
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits
 
 
 def hosts_in_order(candidates: Sequence[Mending], report: Mapping[str, Any]) -> list[str]:
@@ -19,17 +19,17 @@ def hosts_in_order(candidates: Sequence[Mending], report: Mapping[str, Any]) -> 
     return sorted(flows, key=lambda host: (flows[host], _natural(host)))
 
 
-def within_reach(ordered: Sequence[str], touched: Collection[str], policy: Policy) -> list[str]:
-    """Those of the hosts that this run may change: with those ``touched`` already, at most as many as the policy says."""
-    room = policy.max_hosts - len(set(touched))
+def within_reach(ordered: Sequence[str], touched: Collection[str], limits: Limits) -> list[str]:
+    """Those of the hosts that this run may change: with those ``touched`` already, at most as many as the run may."""
+    room = limits.max_hosts - len(set(touched))
     new = [host for host in ordered if host not in touched]
     allowed = {*touched, *new[: max(room, 0)]}
     return [host for host in ordered if host in allowed]
 
 
-def next_batch(reachable: Sequence[str], touched: Collection[str], policy: Policy) -> list[str]:
+def next_batch(reachable: Sequence[str], touched: Collection[str], limits: Limits) -> list[str]:
     """The hosts of the next batch."""
-    return list(reachable[: policy.batch_hosts if touched else 1])
+    return list(reachable[: limits.batch_hosts if touched else 1])
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

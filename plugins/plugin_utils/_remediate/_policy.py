@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._options import ALLOWED, complaint
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending, merged_saves
 
 BY_RISK = ("low", "disruptive")
-ALLOWED = ("connection", "conntrack", "firewall", "neighbour", "route", "service", "sysctl")
-KINDS = (*ALLOWED, "network")
-"""The kinds of fixes that may have steps; the others are advice. The last resort has to be asked for by name."""
 FOR_GOOD = ("connection", "conntrack")
 """Kinds that end what nothing can bring back, so that there is nothing to save."""
 MOST_TURNS = 5
@@ -23,7 +21,6 @@ MOST_TURNS = 5
 ESCALATED_AFTER = 2
 """A fix for the same cause of the same flow that did not hold so often is not tried again."""
 
-_LIMITS = {"max_hosts": (0, 100_000), "batch_hosts": (1, 100_000), "confirm_timeout": (1, 86_400), "settle": (0, 86_400)}
 _SLACK = 1.5
 """How much longer a diagnosis may take than the one before."""
 _CHANGE_SECONDS = 5.0
@@ -35,53 +32,78 @@ class PolicyError(ValueError):
 
 
 @dataclass(frozen=True)
-class Policy:
-    """The options of the role `remediate`, without its prefix. Times in seconds."""
+class Limits:
+    """What holds for the run as a whole."""
 
+    max_hosts: int = 10
+    batch_hosts: int = 5
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may be changed on one host, by its own variables: options of the role `remediate`, without its prefix. Times in seconds."""
+
+    apply: bool = False
     allow: tuple[str, ...] = ALLOWED
     max_risk: str = "low"
     require: str = "proven"
-    max_hosts: int = 10
-    batch_hosts: int = 5
     confirm_timeout: float = 60.0
     settle: float = 0.0
+    drift: bool = True
+    """Whether the host goes back to its baseline, where it is drift that is mended."""
 
     def __post_init__(self) -> None:
-        for kind in self.allow:
-            if kind not in KINDS:
-                raise PolicyError(f"remediate_allow has {show(kind)}, which is no kind of fix: give some of {', '.join(KINDS)}.")
+        _check(self)
         for name, choices in (("max_risk", BY_RISK), ("require", BY_CERTAINTY)):
             if getattr(self, name) not in choices:
                 raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give one of {', '.join(choices)}.")
-        for name, (least, most) in _LIMITS.items():
-            if not least <= getattr(self, name) <= most:
-                raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give a value from {least:g} to {most:g}.")
 
-    def too_short(self, diagnosis_seconds: float) -> str | None:
-        """Why nothing can be confirmed in time, where the diagnosis that must come first takes so long; None if it can."""
-        needed = math.ceil(diagnosis_seconds * _SLACK + self.settle + _CHANGE_SECONDS)
+    def too_short(self, host: str, diagnosis_seconds: float, settle: float) -> str | None:
+        """Why nothing can be confirmed in time on this host, where the diagnosis that must come first takes so long; None if it can.
+
+        ``settle``: the longest time of the hosts that are changed, because they are waited for together.
+        """
+        needed = math.ceil(diagnosis_seconds * _SLACK + settle + _CHANGE_SECONDS)
         if needed <= self.confirm_timeout:
             return None
         return (
             f"remediate_confirm_timeout is {self.confirm_timeout:g} s, and a change is confirmed only after a diagnosis, "
-            f"the last of which took {diagnosis_seconds:.0f} s: set it to at least {needed}, use more forks, or mend fewer flows at a time"
+            f"the last of which took {diagnosis_seconds:.0f} s: set it to at least {needed} for host {host}, use more forks, "
+            "or mend fewer flows at a time"
         )
 
-    def refusal(self, mending: Mending, managed: Collection[str]) -> str | None:
-        """Why a fix is not to be made, half a sentence; None if it may be. ``managed``: the hosts that this run reaches."""
-        if not mending.steps:
-            return "it is advice for people" if mending.risk == "advice" else "it can only be done by hand"
-        if mending.kind not in FOR_GOOD and not merged_saves([mending.saves]):
-            return "nothing says what would have to be saved first"
-        if mending.where not in managed:
-            return f"{mending.where} is not among the hosts of this run"
+    def refusal(self, mending: Mending, drifted: bool = False) -> str | None:
+        """Why a fix is not to be made on the host that it changes, half a sentence; None if it may be."""
+        host = mending.where
+        if drifted and not self.drift:
+            return f"drift_remediate is not true for host {host}"
         if mending.kind not in self.allow:
-            return f"remediate_allow does not have {mending.kind}"
+            return f"remediate_allow does not have {mending.kind} for host {host}"
         if mending.risk not in BY_RISK[: BY_RISK.index(self.max_risk) + 1]:
-            return f"its risk is {mending.risk}, and remediate_max_risk is {self.max_risk}"
+            return f"its risk is {mending.risk}, and remediate_max_risk is {self.max_risk} for host {host}"
         if mending.certainty not in BY_CERTAINTY[BY_CERTAINTY.index(self.require) :]:
-            return f"the cause is {mending.certainty}, and remediate_require is {self.require}"
+            return f"the cause is {mending.certainty}, and remediate_require is {self.require} for host {host}"
         return None
+
+
+def refusal(mending: Mending, policies: Mapping[str, Policy], drifted: bool = False) -> str | None:
+    """Why a fix is not to be made, half a sentence; None if it may be. ``policies``: of the hosts that this run reaches."""
+    if not mending.steps:
+        return "it is advice for people" if mending.risk == "advice" else "it can only be done by hand"
+    if mending.kind not in FOR_GOOD and not merged_saves([mending.saves]):
+        return "nothing says what would have to be saved first"
+    if mending.where not in policies:
+        return f"{mending.where} is not among the hosts of this run"
+    return policies[mending.where].refusal(mending, drifted)
+
+
+def _check(options: Policy | Limits) -> None:
+    for name, value in asdict(options).items():
+        if said := complaint(f"remediate_{name}", value):
+            raise PolicyError(f"remediate_{name} {said}.")
 
 
 def escalation(mending: Mending, not_held: Mapping[tuple[str, str, str], int]) -> str | None:

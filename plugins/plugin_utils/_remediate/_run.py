@@ -12,10 +12,21 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _batch
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._changes import change
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host, mendings, merged_saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import FOR_GOOD, MOST_TURNS, Policy, escalation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import (
+    FOR_GOOD,
+    MOST_TURNS,
+    Limits,
+    Policy,
+    escalation,
+    refusal,
+)
 
 Json = Mapping[str, Any]
 NotHeld = Mapping[tuple[str, str, str], int]
+
+_DIAGNOSED, _COMPARED = 0.75, 0.4
+"""Which part of the time to confirm a diagnosis may take, and one after which the hosts are compared with their baselines."""
+_LEAST_SECONDS = 5.0
 
 
 @dataclass
@@ -23,10 +34,9 @@ class Remediation:
     """What is kept between two turns."""
 
     run: str
-    policy: Policy
-    managed: tuple[str, ...]
-    """The hosts that this run reaches."""
-    apply: bool
+    policies: dict[str, Policy]
+    """Of each host that this run reaches."""
+    limits: Limits
     not_held: list[tuple[str, str, str, int]] = field(default_factory=list)
     """Id of a flow, code and host of its cause, and how often a fix for it did not hold."""
     turn: int = 0
@@ -39,17 +49,41 @@ class Remediation:
     touched: list[str] = field(default_factory=list)
     """The hosts that were changed, whether that was kept or not."""
     stopped: str | None = None
+    too_short: dict[str, str] = field(default_factory=dict)
+    """Hosts that would restore themselves before a change can be confirmed, and why."""
+
+    @property
+    def apply(self) -> bool:
+        """Whether any host may be changed."""
+        return any(policy.apply for policy in self.policies.values())
 
     def to_json(self) -> dict[str, Any]:
         batch = {host: [each.to_json() for each in several] for host, several in self.batch.items()}
-        return {**vars(self), "policy": asdict(self.policy), "batch": batch}
+        policies = {host: asdict(policy) for host, policy in self.policies.items()}
+        return {**vars(self), "policies": policies, "limits": asdict(self.limits), "batch": batch}
 
     @classmethod
     def from_json(cls, raw: Json) -> Remediation:
         batch = {host: [Mending.from_json(each) for each in several] for host, several in raw["batch"].items()}
-        policy = Policy(**{**raw["policy"], "allow": tuple(raw["policy"]["allow"])})
+        policies = {host: Policy(**{**policy, "allow": tuple(policy["allow"])}) for host, policy in raw["policies"].items()}
         not_held = [tuple(each) for each in raw["not_held"]]
-        return cls(**{**raw, "policy": policy, "managed": tuple(raw["managed"]), "not_held": not_held, "batch": batch})
+        return cls(**{**raw, "policies": policies, "limits": Limits(**raw["limits"]), "not_held": not_held, "batch": batch})
+
+    def mind_the_time(self, diagnosis_seconds: float) -> None:
+        """Leave alone the hosts that would restore themselves before a diagnosis that takes so long has ended."""
+        applying = {host: policy for host, policy in self.policies.items() if policy.apply}
+        settle = max((policy.settle for policy in applying.values()), default=0.0)
+        told = {host: policy.too_short(host, diagnosis_seconds, settle) for host, policy in applying.items()}
+        self.too_short = {host: why for host, why in told.items() if why}
+
+    def settle(self) -> float:
+        """The seconds between the changes of the batch and the diagnosis of what became of them."""
+        return max((self.policies[host].settle for host in self.batch), default=0.0)
+
+    def within(self, drifted: bool) -> float:
+        """What that diagnosis may take in seconds: then there is still time to confirm on every host. A comparison takes its part, too."""
+        shortest = min((self.policies[host].confirm_timeout for host in self.batch), default=0.0)
+        return max((shortest - self.settle()) * (_COMPARED if drifted else _DIAGNOSED), _LEAST_SECONDS)
 
     def wanted(self, report: Json) -> tuple[list[Mending], list[tuple[Mending, str, str]]]:
         """The fixes that may be made, those on the canary first, and the others with their outcome and why."""
@@ -58,7 +92,7 @@ class Remediation:
         for mending in mendings(report):
             if mending.key in self.tried:
                 continue
-            if why := self.policy.refusal(mending, self.managed):
+            if why := refusal(mending, self.policies, "drift" in report) or self.too_short.get(mending.where):
                 left.append((mending, "refused", why))
             elif why := escalation(mending, not_held):
                 left.append((mending, "escalated", why))
@@ -67,9 +101,10 @@ class Remediation:
                 left.append((mending, "refused", why))
             else:
                 allowed.append(mending)
-        ordered = _batch.hosts_in_order(allowed, report)
-        reachable = _batch.within_reach(ordered, self.touched, self.policy)
-        beyond = f"remediate_max_hosts is {self.policy.max_hosts}: run it again when these changes have proved themselves"
+        # Hosts that are only planned for take no room from those that are changed.
+        ordered = sorted(_batch.hosts_in_order(allowed, report), key=lambda host: not self.policies[host].apply)
+        reachable = _batch.within_reach(ordered, self.touched, self.limits)
+        beyond = f"remediate_max_hosts is {self.limits.max_hosts}: run it again when these changes have proved themselves"
         left += [(mending, "refused", beyond) for mending in allowed if mending.where not in reachable]
         chosen = by_host(allowed)
         return [mending for host in reachable for mending in chosen[host]], left
@@ -83,8 +118,8 @@ class Remediation:
         self.batch = {}
         if self.apply and self.stopped is None:
             allowed, _left = self.wanted(report)
-            chosen = by_host(allowed)
-            self.batch = {host: chosen[host] for host in _batch.next_batch(list(chosen), self.touched, self.policy)}
+            chosen = by_host(mending for mending in allowed if self.policies[mending.where].apply)
+            self.batch = {host: chosen[host] for host in _batch.next_batch(list(chosen), self.touched, self.limits)}
 
     def end_turn(self, settled: Mapping[str, Json], helped: Mapping[str, Sequence[str]], before: Json, after: Json) -> None:
         """Take down what became of the batch. A change that did not stay ends the run, unless some of its host's fixes helped.
@@ -108,9 +143,14 @@ class Remediation:
     def finished(self, report: Json) -> list[dict[str, Any]]:
         """All entries of ``changes``: what was done, and what was not."""
         allowed, left = self.wanted(report)
-        why = self.stopped or "remediate_apply=true makes it"
-        entries = [change(mending, "planned", why, report) for mending in allowed]
+        entries = [change(mending, "planned", self._why_not(mending.where), report) for mending in allowed]
         return [*self.changes, *entries, *(change(mending, outcome, reason, report) for mending, outcome, reason in left)]
+
+    def _why_not(self, host: str) -> str:
+        """Why what may be made on a host was not."""
+        if not self.apply:
+            return self.stopped or "remediate_apply=true makes it"
+        return self.stopped or "the run ended before" if self.policies[host].apply else f"remediate_apply is not true for host {host}"
 
 
 def transaction(run: str, turn: int) -> str:
@@ -127,7 +167,7 @@ def orders(remediation: Remediation, hosts: Mapping[str, Iterable[Mending]]) -> 
             "host": host,
             "turn": remediation.turn,
             "transaction": transaction(remediation.run, remediation.turn),
-            "timeout": remediation.policy.confirm_timeout,
+            "timeout": remediation.policies[host].confirm_timeout,
             "saves": merged_saves(mending.saves for mending in wanted),
             "steps": _distinct(step for mending in wanted for step in mending.steps),
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,15 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """``wanted`` are made, the canary's first; ``left`` with outcome and reason. ``previews``: per host, what each step would do."""
+    """``wanted`` are made, the canary's first, but on the hosts ``only_planned``; ``left`` with outcome and reason.
+
+    ``previews``: per host, what each step would do.
+    """
 
     wanted: Sequence[Mending]
     left: Sequence[tuple[Mending, str, str]]
     previews: Mapping[str, Sequence[Json]]
-    apply: bool
+    only_planned: Collection[str]
     stopped: str | None
 
 
@@ -48,10 +51,13 @@ def _lines(plan: Plan, flows: Mapping[str, str], width: int, style: Style) -> It
     yield style(_title(plan), "strong")
     if plan.stopped:
         yield from wrap(clean(plan.stopped), width, _INDENT)
+    mixed = any(mending.where not in plan.only_planned for mending in plan.wanted)
     for host, several in by_host(plan.wanted).items():
         for mending in several:
             yield ""
             yield from _mending(mending, flows, width, style)
+            if mixed and host in plan.only_planned:
+                yield from wrap(f"not made: remediate_apply is not true for host {clean(host, NAME)}", width, _INDENT, _INDENT * 2)
         yield from _differences(plan.previews.get(host, ()), width, style)
     if plan.left:
         yield ""
@@ -66,10 +72,14 @@ def _lines(plan: Plan, flows: Mapping[str, str], width: int, style: Style) -> It
 def _title(plan: Plan) -> str:
     if not plan.wanted:
         return "nothing to mend" + (" that the policy allows" if plan.left else "")
-    fixes, hosts = count(len(plan.wanted), "fix").replace("fixs", "fixes"), count(len(by_host(plan.wanted)), "host")
-    if plan.apply and not plan.stopped:
-        return f"mending: {fixes} on {hosts}, one host first"
-    return f"planned: {fixes} on {hosts}; nothing is changed" + ("" if plan.apply else " without remediate_apply=true")
+    made = [mending for mending in plan.wanted if mending.where not in plan.only_planned]
+    if made and not plan.stopped:
+        return f"mending: {_counted(made)}, one host first"
+    return f"planned: {_counted(plan.wanted)}; nothing is changed" + ("" if made else " without remediate_apply=true")
+
+
+def _counted(several: Sequence[Mending]) -> str:
+    return f"{count(len(several), 'fix').replace('fixs', 'fixes')} on {count(len(by_host(several)), 'host')}"
 
 
 def _mending(mending: Mending, flows: Mapping[str, str], width: int, style: Style) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _options, _plan
 
 INVENTORY = {"web1": "10.0.1.11", "web2": "10.0.1.12", "db1": "10.0.2.21", "db2": "2001:db8:0::22", "r1": "10.0.1.1", "named": "named"}
 GROUPS = {"web": ["web1", "web2"], "db": ["db1", "db2"], "all": list(INVENTORY), "empty": []}
@@ -45,7 +45,7 @@ def plan(*flows: object, play_hosts: Any = None, address_of: Any = INVENTORY.__g
         hosts=hosts,
         address_of=address_of,
         play_hosts=INVENTORY if play_hosts is None else play_hosts,
-        options=_plan.Options(**options),
+        options=_options.Options(**options),
     )
 
 
@@ -238,7 +238,7 @@ def test_a_mesh_has_a_limit():
 def test_options_are_bounded():
     for name, value in {"attempts": 0, "interval": -1, "timeout": 0.0, "patience": float("nan"), "settle": 61}.items():
         with pytest.raises(_flows.PlanError, match=f"^diagnose_{name} is "):
-            _plan.Options(**{name: value})
+            _options.Options(**{name: value})
 
 
 VALUES = st.recursive(

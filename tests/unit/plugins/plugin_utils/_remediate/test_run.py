@@ -11,15 +11,17 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._batch import next_batch, within_reach
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings, merged_saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Policy, PolicyError, escalation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError, escalation, refusal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._remediate.reports import cause, fix, flow, report
 
 MANAGED = ("web1", "db1", "db2", "db3")
 
 
-def remediation(**policy: Any) -> Remediation:
-    return Remediation("20261121T040000-3f2a91", Policy(**policy), MANAGED, apply=True)
+def remediation(of_host: Any = None, **limits: Any) -> Remediation:
+    """``of_host``: by host, what its policy has beside that of the others, who apply."""
+    policies = {host: Policy(**{"apply": True, **(of_host or {}).get(host, {})}) for host in MANAGED}
+    return Remediation("20261121T040000-3f2a91", policies, Limits(**limits))
 
 
 def ends(run: Remediation, before: Any, after: Any, outcome: str = "kept", helped: Any = None) -> None:
@@ -51,30 +53,36 @@ class TestPolicy:
             ({"saves": None}, {}, "nothing says what would have to be saved first"),
             ({"saves": {"files": [], "firewall": False}}, {}, "nothing says what would have to be saved first"),
             ({"saves": {"files": [], "firewall": False}, "kind": "connection"}, {}, None),
-            ({"kind": "network"}, {}, "remediate_allow does not have network"),
+            ({"kind": "network"}, {}, "remediate_allow does not have network for host db1"),
             ({"where": "path"}, {}, "path is not among the hosts of this run"),
-            ({}, {"allow": ("firewall",)}, "remediate_allow does not have sysctl"),
-            ({"risk": "disruptive"}, {}, "its risk is disruptive, and remediate_max_risk is low"),
+            ({}, {"allow": ("firewall",)}, "remediate_allow does not have sysctl for host db1"),
+            ({"risk": "disruptive"}, {}, "its risk is disruptive, and remediate_max_risk is low for host db1"),
             ({"risk": "disruptive"}, {"max_risk": "disruptive"}, None),
-            ({"certainty": "likely"}, {}, "the cause is likely, and remediate_require is proven"),
+            ({"certainty": "likely"}, {}, "the cause is likely, and remediate_require is proven for host db1"),
             ({"certainty": "likely"}, {"require": "possible"}, None),
         ],
     )
     def test_what_is_refused(self, changes: Any, policy: Any, why: str | None) -> None:
         mending = dataclasses.replace(mendings(report(flow("a", causes=[cause()])))[0], **changes)
-        assert Policy(**policy).refusal(mending, MANAGED) == why
+        assert refusal(mending, {host: Policy(**policy if host == "db1" else {}) for host in MANAGED}) == why
+
+    def test_a_host_goes_back_to_its_baseline_if_its_own_variable_says_so(self) -> None:
+        (mending,) = mendings(report(flow("a", causes=[cause()])))
+        assert refusal(mending, {"db1": Policy(drift=False)}, drifted=True) == "drift_remediate is not true for host db1"
+        assert refusal(mending, {"db1": Policy(), "db2": Policy(drift=False)}, drifted=True) is None
+        assert refusal(mending, {"db1": Policy(drift=False)}) is None
 
     @pytest.mark.parametrize(
         "wrong", [{"allow": ("firewal",)}, {"max_risk": "advice"}, {"require": ""}, {"max_hosts": -1}, {"confirm_timeout": 0.5}]
     )
     def test_what_cannot_be_is_a_sentence(self, wrong: Any) -> None:
         with pytest.raises(PolicyError, match=f"^remediate_{next(iter(wrong))} .*: give "):
-            Policy(**wrong)
+            Limits(**wrong) if "max_hosts" in wrong else Policy(**wrong)
 
     def test_the_time_to_confirm_must_be_enough_for_a_diagnosis(self) -> None:
-        assert Policy().too_short(36) is None
-        assert "set it to at least 65" in str(Policy().too_short(40))
-        assert "set it to at least 99" in str(Policy(settle=40).too_short(36))
+        assert Policy().too_short("db1", 36, 0) is None
+        assert "set it to at least 65 for host db1" in str(Policy().too_short("db1", 40, 0))
+        assert "set it to at least 99" in str(Policy().too_short("db1", 36, 40))
 
     def test_what_did_not_hold_twice_is_escalated(self) -> None:
         mending = mendings(report(flow("a", causes=[cause()]), flow("b", causes=[cause()])))[0]
@@ -84,17 +92,31 @@ class TestPolicy:
 
 class TestTurns:
     def test_one_host_first_and_then_several_up_to_the_limit(self) -> None:
-        policy = Policy(max_hosts=4, batch_hosts=2)
+        limits = Limits(max_hosts=4, batch_hosts=2)
         hosts = ["h1", "h2", "h3", "h4", "h5"]
 
         def batch(left: list[str], touched: list[str]) -> list[str]:
-            return next_batch(within_reach(left, touched, policy), touched, policy)
+            return next_batch(within_reach(left, touched, limits), touched, limits)
 
         assert batch(hosts, []) == ["h1"]
         assert batch(hosts[1:], ["h1"]) == ["h2", "h3"]
         assert batch(hosts[3:], ["h1", "h2", "h3"]) == ["h4"]
         assert batch(hosts[4:], hosts[:4]) == []
         assert batch(["h2", "h5"], hosts[:4]) == ["h2"]  # changed already: not one more
+
+    def test_each_host_is_changed_by_its_own_policy(self) -> None:
+        """Hosts that do not apply are planned for, and take no room from those that do."""
+        before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"), flow("4", "ok", server="db2"))
+        run = remediation({"db1": {"apply": False}, "db2": {"settle": 30, "confirm_timeout": 200}}, max_hosts=1)
+        run.mind_the_time(36)
+        run = Remediation.from_json(json.loads(json.dumps(run.to_json())))
+        assert set(run.too_short) == {"web1", "db3"}
+        run.begin_turn(before)
+        assert list(run.batch) == ["db2"] and orders(run, run.batch)["db2"]["timeout"] == 200
+        ends(run, before, before, "refused")
+        told = {each["where"]: (each["outcome"], each["why"]) for each in run.finished(before)}
+        assert told["db1"] == ("planned", "remediate_apply is not true for host db1")
+        assert told["db3"][0] == "refused" and "at least 89 for host db3" in told["db3"][1]
 
     def test_a_run_to_its_end(self) -> None:
         before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"), flow("4", "ok", server="db1"))
