@@ -23,6 +23,7 @@ GRACE = 30.0
 PAUSE = 2.0
 """Seconds between two tries to reach it."""
 
+_MOST_LINES = 5  # of what others lost, in a sentence
 CHECKS = ("ansible.builtin.command",)
 """Steps with these look at a service's configuration before it is started, and say that they changed it."""
 
@@ -114,7 +115,8 @@ class _Transaction:
         self._applied("refused", "the task ended before the host was made ready")
         self._note("arming")
         try:
-            armed = self._guard("armed", timeout=self.order["timeout"], saves=self.order["saves"])
+            marked = {name: self.order[name] for name in ("marked",) if name in self.order}  # an order of 0.1.0 has none
+            armed = self._guard("armed", timeout=self.order["timeout"], saves=self.order["saves"], **marked)
         except _Unreachable as failure:
             self._note("unreachable", why=str(failure))
             return self._applied("refused", f"{self.host} cannot be reached: {failure}")
@@ -138,6 +140,8 @@ class _Transaction:
             changed = changed or (bool(returned.get("changed")) and step["module"] not in CHECKS)
             if returned.get("failed"):
                 return {**self._undo(f"{step['command']} failed: {_why(returned)}", armed), "changed": changed}
+        if changed and "marked" in self.order:
+            self._guard("made")  # where that fails, a restore undoes what others change as well, and says so
         self.action.reconnect()
         self._note("changed" if changed else "unchanged")
         why = "" if changed else "there was nothing to change: the host is as the fix wants it"
@@ -148,9 +152,10 @@ class _Transaction:
         self._note("failed", why=why)
         answer = self._applied("failed", why, armed)
         with suppress(_Unreachable):
-            if not self._guard("restored").get("failed"):
-                self._note("restored", by="us")
-                answer = self._applied("restored", why, armed)
+            restored = self._guard("restored")
+            if not restored.get("failed"):
+                self._note("restored", by="us", others=restored.get("others"))
+                answer = self._applied("restored", why + _others(restored), armed)
         return answer
 
     def settle(self) -> Json:
@@ -175,8 +180,8 @@ class _Transaction:
         if restored.get("failed"):
             self._note("failed", why=_why(restored))
             return {**self._settled("failed", "; ".join(dict.fromkeys([why, _why(restored)]))), "changed": True}
-        self._note("restored", by="us" if restored.get("changed") else "the host")
-        return {**self._settled("rolled_back", applied["why"] or why), "changed": True}
+        self._note("restored", by="us" if restored.get("changed") else "the host", others=restored.get("others"))
+        return {**self._settled("rolled_back", (applied["why"] or why) + _others(restored)), "changed": True}
 
     def _release(self, why: str) -> Json:
         """We have changed nothing: what others changed meanwhile must not be undone. It may be armed, whatever we heard of that."""
@@ -225,6 +230,22 @@ def _why(returned: Json) -> str:
     said = returned.get("msg") or returned.get("module_stderr") or returned.get("module_stdout") or ""
     details = f" ({returned['stderr']})" if returned.get("stderr") and str(returned["stderr"]) not in str(said) else ""
     return clean(f"{said}{details}") if returned.get("failed") else ""
+
+
+def _others(restored: Json) -> str:
+    """What a restore did to the changes that others made meanwhile, where they lost some or may have."""
+    told = restored.get("others")
+    parts = []
+    for what, sentence in (
+        ("lost", "others changed the same meanwhile, which was undone with it"),
+        ("undone", "it is not known what others changed meanwhile: all that had changed was undone"),
+    ):
+        found = told.get(what) if isinstance(told, dict) else None
+        lines = [f"{kind} {line}" for kind, several in sorted(found.items()) for line in several] if isinstance(found, dict) else []
+        if lines:
+            more = f" and {len(lines) - _MOST_LINES} more, see the guard's journal on the host" if len(lines) > _MOST_LINES else ""
+            parts.append(clean(f"{sentence} ({'; '.join(lines[:_MOST_LINES])}{more})"))
+    return "".join(f"; {part}" for part in parts)
 
 
 def _diffs(value: object) -> list[Json]:

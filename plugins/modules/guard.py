@@ -43,13 +43,16 @@ options:
         succeeded. When it fails, nothing has been saved and nothing will be restored.
       - V(confirmed) keeps what has been changed since then. It fails when the restore has begun already, and it changes nothing when the
         transaction is confirmed already.
+      - V(made) notes that the changes are complete. What is changed from then on is somebody else's doing, such as a ban by fail2ban or a
+        table that Docker makes, and a restore keeps it. Call it again after further changes. Without it a restore undoes all that has
+        changed in what O(saves) names, whoever changed it, and says so in RV(others).
       - V(restored) restores the host now and waits until that is done. It fails when the transaction has been confirmed, and when
         something cannot be put back, which it names. What can be put back is put back even so.
       - V(absent) removes the record of a transaction that has ended, or of one whose restore has failed and is given up. The host stays
         as it is.
       - V(queried) tells which transactions are open, without changing anything.
     type: str
-    choices: [armed, confirmed, restored, absent, queried]
+    choices: [armed, made, confirmed, restored, absent, queried]
     default: queried
   transaction:
     description:
@@ -61,6 +64,13 @@ options:
       - After how many seconds the host restores itself, from the moment when this task has succeeded. From V(1) to V(86400).
     type: float
     default: 60.0
+  marked:
+    description:
+      - Whether the only changes of the firewall in this transaction are those that M(threeway.handshake.firewall_rule) makes. It marks its
+        rules, so that a restore undoes these and nothing else in the firewall, even when O(state=made) was never reached.
+      - The firewall is saved completely all the same, for the case that this is not possible.
+    type: bool
+    default: false
   saves:
     description:
       - What may be changed in this transaction. Only what is named here is saved and restored. Required with O(state=armed).
@@ -138,6 +148,11 @@ EXAMPLES = r"""
         immediate: true
         state: enabled
 
+    - name: Let whatever others change from now on stay
+      threeway.handshake.guard:
+        state: made
+        transaction: "{{ armed.transaction }}"
+
     - name: Connect to the host anew
       ansible.builtin.meta: reset_connection
 
@@ -192,15 +207,34 @@ journal:
   contains:
     step:
       description:
-        - V(planned), V(armed), V(changed), V(confirmed), V(restoring), V(restored), V(failed) or V(damaged). The step V(changed) lists in
-          C(what) the kinds of state that differed from what had been saved. The step V(damaged) says in C(why) what was wrong with the
-          journal that this one replaces.
+        - V(planned), V(armed), V(made), V(changed), V(confirmed), V(restoring), V(restored), V(failed) or V(damaged).
+        - The step V(changed) lists in C(what) the kinds of state that differed from what had been saved. The step V(restored) has
+          RV(others). The step V(damaged) says in C(why) what was wrong with the journal that this one replaces.
       type: str
       sample: armed
     time:
       description: When the step was written, in seconds since the epoch.
       type: float
       sample: 1795233600.0
+others:
+  description:
+    - What became of changes that others made while the transaction was open. By kind of state, lines that begin with V(+) for what is
+      there now and with V(-) for what is not.
+  returned: for a transaction that has been restored, when others changed something or may have
+  type: dict
+  contains:
+    kept:
+      description: Changes of others that are still there.
+      type: dict
+      sample: {"firewall": ["+ table inet f2b-table, set addr-set-sshd: 203.0.113.9"]}
+    lost:
+      description: Changes of others that were undone, because they changed the same as this transaction.
+      type: dict
+      sample: {}
+    undone:
+      description: All that was undone of kinds of state where it is not known what this transaction changed and what others did.
+      type: dict
+      sample: {}
 differs:
   description: What is not as it was saved, as names of suboptions of O(saves). With O(state=armed), what is saved.
   returned: unless O(state=queried)
@@ -247,6 +281,10 @@ transactions:
       description: Whether something on the host is still going to restore it by itself.
       type: bool
       sample: true
+    advice:
+      description: What to do about it, and since when it has been armed, for a transaction that another run has left behind.
+      type: str
+      sample: "nothing is left that would restore it by itself: restore it; it was armed at 2026-11-21T04:00:00Z"
     journal:
       description: As RV(journal).
       type: list
@@ -257,6 +295,7 @@ transactions:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARKED
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, Outcome
 
 SAVES = {
@@ -269,15 +308,19 @@ SAVES = {
 }
 
 
-REQUIRED = [("state", "armed", ["saves"]), *(("state", state, ["transaction"]) for state in ("armed", "confirmed", "restored", "absent"))]
+REQUIRED = [
+    ("state", "armed", ["saves"]),
+    *(("state", state, ["transaction"]) for state in ("armed", "made", "confirmed", "restored", "absent")),
+]
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["armed", "confirmed", "restored", "absent", "queried"], "default": "queried"},
+            "state": {"type": "str", "choices": ["armed", "made", "confirmed", "restored", "absent", "queried"], "default": "queried"},
             "transaction": {"type": "str"},
             "timeout": {"type": "float", "default": 60.0},
+            "marked": {"type": "bool", "default": False},
             "saves": {"type": "dict", "options": SAVES},
         },
         required_if=REQUIRED,
@@ -308,11 +351,16 @@ def work(module: AnsibleModule, guard: Guard) -> dict[str, object]:
         timeout = module.params["timeout"]
         if not 1 <= timeout <= 86400:
             raise ObserveError(f"timeout is {timeout}: give seconds from 1 to 86400")
-        outcome = guard.arm(transaction, timeout, module.params["saves"], check)
+        saves = module.params["saves"]
+        if module.params["marked"] and saves["firewall"]:
+            saves = {**saves, "firewall": MARKED}
+        outcome = guard.arm(transaction, timeout, saves, check)
     else:
-        steps = {"confirmed": guard.confirm, "restored": guard.restore, "absent": guard.forget}
+        steps = {"made": guard.made, "confirmed": guard.confirm, "restored": guard.restore, "absent": guard.forget}
         outcome = steps[state](transaction, check)
-    about = {name: outcome.about[name] for name in ("deadline", "guard", "journal", "not_saved") if outcome.about.get(name) is not None}
+    about = {
+        name: outcome.about[name] for name in ("deadline", "guard", "journal", "not_saved", "others") if outcome.about.get(name) is not None
+    }
     answer = {**about, "changed": outcome.changed, "transaction": transaction, "state": outcome.state, "differs": sorted(outcome.after)}
     return {**answer, "diff": differences(outcome)} if module._diff else answer
 

@@ -20,6 +20,10 @@ class GuardError(ObserveError):
     """A transaction cannot be what it is asked to be; the message is a sentence for people."""
 
 
+class ChangedMeanwhileError(GuardError):
+    """Somebody else has changed the state since it was read: read it again."""
+
+
 class Blobs(Protocol):
     """Where a saver puts contents. Equal contents have equal names, so that records can be compared without them."""
 
@@ -39,8 +43,17 @@ class Saver(Protocol):
     def save(self, wanted: Json, blobs: Blobs, run: Run) -> Json:
         """Read the state now. GuardError when it cannot be read completely, or could not be restored."""
 
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """The record to restore: `saved`, with what others have changed between `made`, right after our change, and `now`.
+
+        Without `made` nobody knows what is ours: everything counts as ours, but for what passes by itself.
+        """
+
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
-        """Make the state what `save` read; what is so already is not touched. GuardError when that cannot be done completely."""
+        """Make the state what `save` read, or what `target` made of it; what is so already is not touched.
+
+        GuardError when that cannot be done completely.
+        """
 
     def essence(self, record: Json) -> Json:
         """What of a record must be equal for the state to be the same."""
@@ -51,14 +64,17 @@ class Saver(Protocol):
 
 def try_all(actions: t.Iterable[t.Callable[[], object]]) -> None:
     """Do every one of them, whatever becomes of the others; GuardError with all that failed."""
-    failures = []
+    failures: list[Exception] = []
     for action in actions:
         try:
             action()
         except (GuardError, OSError) as error:
-            failures.append(str(error))
+            failures.append(error)
+    for failure in failures:
+        if isinstance(failure, ChangedMeanwhileError):
+            raise failure
     if failures:
-        raise GuardError("; ".join(failures))
+        raise GuardError("; ".join(map(str, failures)))
 
 
 def packed(text: str) -> bytes:

@@ -136,10 +136,11 @@ class StoredBlobs:
 
 
 class RememberedBlobs:
-    """Contents in memory, to compare the present state with a saved one."""
+    """Contents in memory, to compare the present state with a saved one; others are asked of those that are `stored`."""
 
-    def __init__(self) -> None:
+    def __init__(self, stored: StoredBlobs | None = None) -> None:
         self._contents: dict[str, bytes] = {}
+        self._stored = stored
 
     def put(self, content: bytes) -> str:
         """Keep a content."""
@@ -149,4 +150,6 @@ class RememberedBlobs:
 
     def get(self, name: str) -> bytes:
         """The content."""
+        if name not in self._contents and self._stored is not None:
+            return self._stored.get(name)
         return self._contents[name]

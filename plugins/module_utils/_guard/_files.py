@@ -11,6 +11,7 @@ import typing as t
 
 from ._base import Blobs, GuardError, Json, Run
 from ._entries import ABSENT, MOST_BYTES, Entry, Restoring, entry_of, found
+from ._merge import merge_maps
 from ._places import check, opened, opened_in, resolved
 
 
@@ -38,6 +39,13 @@ class Files:
                         raise GuardError(f"{root} holds more than {MOST_BYTES >> 20} MiB: name the files that will change instead")
         return {"roots": roots, "entries": entries, "refusal": refusals[0] if refusals else None}
 
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """Path by path: what others changed since stays, except where we had changed the same file."""
+        if made is None:
+            return saved
+        entries = merge_maps(saved["entries"], made["entries"], now["entries"])
+        return {**saved, "entries": _with_directories(entries, now["entries"])}
+
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """What is above comes before what is below, and directories get their times last."""
         restoring = Restoring(record["entries"], blobs)
@@ -57,9 +65,8 @@ class Files:
             if entry == ABSENT:
                 found.append(f"{path}: absent")
                 continue
-            found.append(
-                f"{path}: {entry['type']} mode {entry['mode']:04o} owner {entry['uid']}:{entry['gid']} {entry.get('target', '')}".rstrip()
-            )
+            about = entry.get("target") or (f"SHA-256 {entry['content'][:12]}" if "content" in entry else "")
+            found.append(f"{path}: {entry['type']} mode {entry['mode']:04o} owner {entry['uid']}:{entry['gid']} {about}".rstrip())
             if entry["type"] == "file":
                 content = blobs.get(entry["content"])
                 with contextlib.suppress(UnicodeDecodeError):
@@ -71,6 +78,17 @@ def _root(path: str) -> str:
     if not os.path.isabs(path) or "\0" in path or os.path.normpath(path) in ("/", "//"):
         raise GuardError(f"{path!r} cannot be saved: give the absolute path of a file or of a directory below /")
     return resolved(path)
+
+
+def _with_directories(entries: dict[str, Entry], now: t.Mapping[str, Entry]) -> dict[str, Entry]:
+    """A directory that we made stays where others have put something into it."""
+    kept = dict(entries)
+    for path, entry in entries.items():
+        above = os.path.dirname(path)
+        while entry != ABSENT and kept.get(above, ABSENT) == ABSENT and above in now:
+            kept[above] = now[above]
+            above = os.path.dirname(above)
+    return kept
 
 
 def _walk(above: int, name: str, path: str, blobs: Blobs, refusals: list[str]) -> t.Iterator[tuple[str, Entry, int]]:

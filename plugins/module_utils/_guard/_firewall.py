@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from ._base import Blobs, Json, Run, try_all
-from ._disk import RememberedBlobs
+from ._base import Blobs, Json, Run, packed, try_all
 from ._ipsets import Ipsets
 from ._nftables import Nftables
 from ._xtables import Xtables
+
+MARKED = "marked"
+"""What is wanted of the firewall where only rules with our mark are going to change."""
+MARK = "threeway.handshake: "
+"""How the comments of the rules of module firewall_rule begin, see _firewall._accept._words."""
 
 
 class Firewall:
@@ -23,30 +27,39 @@ class Firewall:
     def __init__(self) -> None:
         self._nftables, self._xtables, self._ipsets = Nftables(), Xtables(), Ipsets()
 
-    def save(self, wanted: bool, blobs: Blobs, run: Run) -> Json:
+    def save(self, wanted: bool | str, blobs: Blobs, run: Run) -> Json:
         """All rulesets of the host's network namespace."""
         nftables = self._nftables.save(blobs, run)
         self._nftables.check(nftables, blobs)
-        xtables = self._xtables.save(blobs, run)
-        ipsets = self._ipsets.save(blobs, run)
-        essence = {"xtables": self._xtables.essence(xtables, blobs), "ipsets": self._ipsets.essence(ipsets, blobs)}
+        xtables, ipsets = self._xtables.save(blobs, run), self._ipsets.save(blobs, run)
         not_saved = [f"table {name} of nftables belongs to a running program, which alone may change it" for name in nftables["owned"]]
-        if ipsets is None:
-            not_saved.append("ipsets are not saved: ipset is missing on this host")
-        return {"nftables": nftables, "xtables": xtables, "ipsets": ipsets, "essence": essence, "not_saved": not_saved}
+        not_saved += self._ipsets.not_saved(ipsets)
+        return {**self._record(nftables, xtables, ipsets, blobs), "marked": wanted == MARKED, "not_saved": not_saved}
+
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """Where only marked rules are ours, nothing else is undone, whether `made` is known or not."""
+        marked, new = saved["marked"], made or {"nftables": None, "xtables": None, "ipsets": None}
+        nftables = self._nftables.target(
+            saved["nftables"], new["nftables"], now["nftables"], blobs, (lambda said: packed(MARK) in said) if marked else None
+        )
+        xtables = self._xtables.target(
+            saved["xtables"], new["xtables"], now["xtables"], blobs, (lambda rule: f'--comment "{MARK}' in rule) if marked else None
+        )
+        ipsets = self._ipsets.target(saved["ipsets"], new["ipsets"], now["ipsets"], blobs, keep=marked)
+        return {**self._record(nftables, xtables, ipsets, blobs), "marked": False, "not_saved": saved["not_saved"]}
+
+    def _record(self, nftables: Json, xtables: Json, ipsets: Json, blobs: Blobs) -> dict[str, Json]:
+        essence = {"xtables": self._xtables.essence(xtables, blobs), "ipsets": self._ipsets.essence(ipsets, blobs)}
+        return {"nftables": nftables, "xtables": xtables, "ipsets": ipsets, "essence": essence}
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Sets before the rules that refer to them, and new sets away once nothing does."""
         try_all((
             partial(self._ipsets.bring_back, record["ipsets"], blobs, run),
-            partial(self._restore_nftables, record["nftables"], blobs, run),
+            partial(self._nftables.restore, record["nftables"], blobs),
             partial(self._xtables.restore, record["xtables"], blobs, run),
             partial(self._ipsets.remove_new, record["ipsets"], blobs, run),
         ))  # fmt: skip
-
-    def _restore_nftables(self, record: Json, blobs: Blobs, run: Run) -> None:
-        if self._nftables.save(RememberedBlobs(), run)["essence"] != record["essence"]:
-            self._nftables.restore(record, blobs)
 
     def essence(self, record: Json) -> Json:
         """Rules, sets and policies without counters."""

@@ -31,10 +31,11 @@ PLANNED, ARMED, CONFIRMED, RESTORING, RESTORED, FAILED = "planned", "armed", "co
 STATES = (PLANNED, ARMED, CONFIRMED, RESTORING, RESTORED, FAILED)
 FINISHED = (CONFIRMED, RESTORED)
 CHANGED = "changed"  # a note, not a state: what was found to differ from what had been saved
+MADE = "made"  # a note, not a state: the changes are complete, and what they made is known
 DAMAGED = "damaged"  # a note, not a state: this journal replaces one that could not be read
 JOURNAL, ASIDE = "journal", "journal.damaged"
 
-_STEPS = (*STATES, CHANGED, DAMAGED)
+_STEPS = (*STATES, CHANGED, MADE, DAMAGED)
 _MOST_BYTES = 1 << 20
 _LAST_TIME = 1e11  # seconds since the epoch
 _TEXTS, _TIMES, _LISTS = ("by", "why"), ("time", "deadline"), ("what", "wanted")

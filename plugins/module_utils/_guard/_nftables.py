@@ -1,71 +1,68 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves the nf_tables ruleset as the kernel's own messages, and loads them again in one transaction (linux/netfilter/nf_tables.h).
+"""Saves the nf_tables ruleset as the kernel's own messages, and puts it back: what differs alone, or else all of it, at once.
 
 No text is in between: iptables-nft's matches, which nft prints and cannot read again, come back as they were, and so do counters, the
-elements of sets with what is left of their time, and objects. Handles are the kernel's to give and are new afterwards.
+elements of sets with what is left of their time, and objects.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import socket
-import struct
-import sys
+import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
-    NETLINK_NETFILTER,
-    NLA_F_NESTED,
-    NLM_F_ACK,
-    NLM_F_DUMP,
-    NLM_F_REQUEST,
-    NLMSG_ERROR,
-    Netlink,
-    NetlinkError,
-    attribute,
-    attribute_list,
-    attributes,
-    messages,
-    raise_refusal,
-)
+from ._base import Blobs, ChangedMeanwhileError, GuardError, Json, Run, packed
+from ._merge import Entry, merge_lists, merge_maps, without_marked
+from ._nftables_edits import edits
+from ._nftables_essence import NEWCHAIN, NEWSET, NEWTABLE, element_says, essence_of
+from ._nftables_messages import packed_messages, read_messages, send
+from ._nftables_ruleset import Elements, Place, Ruleset, by_packets, current, expires, of_ranges
 
-from ._base import Blobs, GuardError, Json, Run, packed
-from ._nftables_essence import MADE_OF, NEWCHAIN, NEWFLOWTABLE, NEWOBJ, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, essence_of
-
-_SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
-_GETTABLE, _DELTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN, _GETOBJ, _GETFLOWTABLE = 1, 2, 4, 7, 10, 13, 16, 19, 23
-_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_CREATE, _APPEND = 0x400, 0x800
-_NLMSGHDR = struct.Struct("=IHHII")
-_NFGENMSG = struct.Struct("!BBH")  # family, version, resource
-_NESTED = {NEWCHAIN: {4, 8}, NEWSET: {9, 17, 18}, NEWSETELEM: {3}, NEWOBJ: {4}, NEWFLOWTABLE: {3}, NEWRULE: {4}}
-_TABLE_OWNER, _SET_ID, _RULE_COMPAT = 7, 10, 5
-_CHAIN_BINDING = 4
-_ATTEMPTS = 5
-
-Message = t.Tuple[int, int, t.List[t.Tuple[int, bytes]]]  # type, family, attributes
+Marked = t.Callable[[bytes], bool]
 
 
 class Nftables:
-    """State: the messages that make the ruleset. Tables that a running program owns (NFT_TABLE_F_OWNER) are that program's, not ours."""
+    """State: the messages that make the ruleset, and when. Tables that a running program owns are that program's, not ours."""
 
     def save(self, blobs: Blobs, run: Run) -> Json:
         """Everything but owned tables, which are named in `owned`."""
-        with Netlink(NETLINK_NETFILTER) as netlink:
-            found, owned = _dump(netlink)
-        return {
-            "messages": blobs.put(b"".join(_pack(number, message, number == len(found)) for number, message in enumerate(found, 1))),
-            "essence": hashlib.sha256(b"".join(essence_of(*message) for message in found)).hexdigest(),
-            "text": blobs.put(_text(run)),
-            "owned": owned,
-        }
+        at = time.monotonic()
+        ruleset, owned, generation = current()
+        return {**_record(ruleset, at, blobs), "text": blobs.put(_text(run)), "owned": owned, "generation": generation.hex()}
+
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs, marked: Marked | None) -> Json:
+        """What is to be restored. With `marked`, ours are the rules of which it is true, whatever else has changed."""
+        at = now["at"]
+        old, present = _read(saved, blobs, at), _read(now, blobs, at)
+        if marked:
+            merged = present._replace(rules=_with_ours_undone(old, present, marked))
+        else:
+            merged = _merged(old, _read(made, blobs, at) if made else None, present)
+        mixed = bool(saved.get("mixed")) or merged.essence() != old.essence()
+        return {**_record(merged, at, blobs), "text": now["text"], "owned": now["owned"], "generation": now["generation"], "mixed": mixed}
 
     def restore(self, record: Json, blobs: Blobs) -> None:
-        """Replace the ruleset: no packet sees less than the old one or the new one."""
-        _send(blobs.get(record["messages"]), commit=True)
+        """Make the ruleset what it was: no packet sees less than the old one or the new one. ChangedMeanwhileError, GuardError.
+
+        A target is for one generation of the kernel's ruleset: what others have changed since then is not in it.
+        """
+        wanted = _read(record, blobs, time.monotonic())
+        now, _owned, generation = current()
+        if "mixed" in record and record["generation"] != generation.hex():
+            raise ChangedMeanwhileError("the ruleset of nf_tables was changed by somebody else at the same time")
+        if _is_same(now, wanted, record):
+            return
+        try:
+            send(packed_messages(edits(now, wanted)), generation=generation)
+            now, _owned, generation = current()
+            if _is_same(now, wanted, record):
+                return
+        except ChangedMeanwhileError:
+            raise
+        except GuardError:  # it takes more: all of it is made anew
+            pass
+        send(packed_messages(wanted.messages()), replace=True, generation=generation)
 
     def lines(self, record: Json, blobs: Blobs) -> list[str]:
         """As nft prints it; where it is missing, a number that tells whether rulesets are the same."""
@@ -74,145 +71,67 @@ class Nftables:
 
     def check(self, record: Json, blobs: Blobs) -> None:
         """GuardError when the kernel would not take the saved ruleset; nothing changes."""
-        _send(blobs.get(record["messages"]), commit=False)
+        send(blobs.get(record["messages"]), replace=True, commit=False)
 
 
-def _dump(netlink: Netlink) -> tuple[list[Message], list[str]]:
-    """What makes the ruleset, in an order in which it can be made, and the names of owned tables; all of one generation."""
-    for _attempt in range(_ATTEMPTS):
-        try:
-            before = _generation(netlink)
-            ruleset = _ruleset(netlink)
-        except NetlinkError as error:
-            if error.name in ("EOPNOTSUPP", "EINVAL", "ENOPROTOOPT", "EPROTONOSUPPORT"):  # a kernel without nf_tables
-                return [], []
-            raise GuardError(f"the ruleset of nf_tables cannot be read: {error}") from error
-        if _generation(netlink) == before:
-            return ruleset
-    raise GuardError("the ruleset of nf_tables changed again and again while it was read")
+def _record(ruleset: Ruleset, at: float, blobs: Blobs) -> dict[str, t.Any]:
+    return {"messages": blobs.put(packed_messages(ruleset.messages())), "at": at, "essence": ruleset.essence()}
 
 
-def _generation(netlink: Netlink) -> bytes:
-    (body,) = netlink.request(_SUBSYSTEM | _GETGEN, 0, _NFGENMSG.pack(0, 0, 0))
-    return attributes(body[_NFGENMSG.size :])[1]
+def _read(record: Json, blobs: Blobs, at: float) -> Ruleset:
+    """The ruleset as it is at that time by itself."""
+    return Ruleset.read(read_messages(blobs.get(record["messages"]))).aged(int(1000 * (at - record["at"])))
 
 
-def _ruleset(netlink: Netlink) -> tuple[list[Message], list[str]]:
-    tables = _ask(netlink, _GETTABLE, NEWTABLE)
-    owned = {(family, dict(about)[1]) for _kind, family, about in tables if _TABLE_OWNER in dict(about)}
-
-    def ask(get: int, new: int) -> list[Message]:
-        return [message for message in _ask(netlink, get, new) if (message[1], dict(message[2])[1]) not in owned]
-
-    chains, sets = ask(_GETCHAIN, NEWCHAIN), ask(_GETSET, NEWSET)
-    elements = [message for which in sets for message in _ask(netlink, _GETSETELEM, NEWSETELEM, which)]
-    flowtables: list[Message] = []
-    with contextlib.suppress(NetlinkError):  # a kernel without them
-        flowtables = ask(_GETFLOWTABLE, NEWFLOWTABLE)
-    objects = ask(_GETOBJ, NEWOBJ)
-    rules = _inner_chains_first(ask(_GETRULE, NEWRULE), chains)
-    tables = [message for message in tables if (message[1], dict(message[2])[1]) not in owned]
-    names = sorted(name.rstrip(b"\0").decode("utf-8", "replace") for _family, name in owned)
-    return [*tables, *chains, *sets, *objects, *flowtables, *elements, *rules], names
+def _is_same(now: Ruleset, wanted: Ruleset, record: Json) -> bool:
+    """Where others' changes are kept, too, tables need not have been made in a certain order."""
+    in_order = not record.get("mixed")
+    return now.essence(in_order) == wanted.essence(in_order)
 
 
-def _ask(netlink: Netlink, get: int, new: int, about: Message | None = None) -> list[Message]:
-    family, payload = 0, b""
-    if about is not None:  # the elements of one set
-        names = dict(about[2])
-        family, payload = about[1], attribute(1, names[1]) + attribute(2, names[2])
-    bodies = netlink.request(_SUBSYSTEM | get, NLM_F_DUMP, _NFGENMSG.pack(family, 0, 0) + payload)
-    found = [(new, body[0], attribute_list(body[_NFGENMSG.size :])) for body in bodies]
-    return [message for message in found if new != NEWSETELEM or 3 in dict(message[2])]
+def _merged(old: Ruleset, made: Ruleset | None, now: Ruleset) -> Ruleset:
+    """`made`: None when nobody knows what is ours. Then all is, but for what packets put into sets."""
+    new = now if made is None else made
+    objects = merge_maps(old.objects, new.objects, now.objects, lambda message: essence_of(*message))
+    rules = {}
+    for place in {**now.rules, **old.rules}:
+        rules[place] = merge_lists(*(ruleset.rules.get(place, []) for ruleset in (old, new, now)))
+    elements = {key[1:]: _merged_elements(key[1:], old, new, now, made is not None) for key in objects if key[0] == NEWSET}
+    for key in list(objects):  # a table that we made stays where others use it
+        table = (NEWTABLE, key[1], key[2])
+        if table not in objects:
+            objects = {table: now.objects[table], **objects} if table in now.objects else objects
+    return Ruleset(objects, elements, {place: entries for place, entries in rules.items() if entries})
 
 
-def _pack(number: int, message: Message, last: bool) -> bytes:
-    """A request that makes what a dump told of; the last one is to be acknowledged."""
-    kind, family, about = message
-    nested = _NESTED.get(kind, set())
-    said = [attribute(name | (NLA_F_NESTED if name in nested else 0), value) for name, value in about if name in MADE_OF[kind]]
-    if kind == NEWSET:
-        said.append(attribute(_SET_ID, struct.pack("!I", number)))
-    if kind == NEWRULE:
-        said.append(_compatibility(family, dict(about).get(4, b"")))
-    body = _NFGENMSG.pack(family, 0, 0) + b"".join(said)
-    flags = NLM_F_REQUEST | _CREATE | (_APPEND if kind == NEWRULE else 0) | (NLM_F_ACK if last else 0)
-    return _NLMSGHDR.pack(_NLMSGHDR.size + len(body), _SUBSYSTEM | kind, flags, number, 0) + body
+def _merged_elements(place: Place, old: Ruleset, new: Ruleset, now: Ruleset, alone: bool) -> Elements:
+    """`alone`: it is known what we have made, and it is nothing that expires."""
+    key = (NEWSET, *place)
+    saved, made, present = (ruleset.elements.get(place, {}) for ruleset in (old, new, now))
+    there, message = now.objects.get(key), old.objects.get(key)
+    if there is None or message is None:
+        return present if message is None else saved
+    if by_packets(there) and essence_of(*there) == essence_of(*message):
+        return present
+    if of_ranges(there):
+        said = [sorted(map(element_says, part.values())) for part in (saved, made, present)]
+        return present if said[0] in (said[1], said[2]) else saved
+    if not alone:
+        return merge_maps(saved, made, present, element_says)
+    passing = {name: element for name, element in present.items() if expires(element)}
+    first, second, third = ({name: element for name, element in part.items() if not expires(element)} for part in (saved, made, present))
+    return {**merge_maps(first, second, third, element_says), **passing}
 
 
-def _compatibility(family: int, expressions: bytes) -> bytes:
-    """NFTA_RULE_COMPAT: the protocol for which iptables-nft's rule is; extensions ask for it, and the kernel does not tell it."""
-    protocol, inverted, loaded, extended = 0, False, False, False
-    for _kind, element in attribute_list(expressions):
-        about = attributes(element)
-        name, data = about[1].rstrip(b"\0"), attributes(about.get(2, b""))
-        if name in (b"match", b"target"):
-            extended = True
-        elif name == b"cmp" and loaded and not protocol:
-            value = attributes(data[3])[1]  # NFTA_CMP_DATA, NFTA_DATA_VALUE
-            protocol, inverted = int.from_bytes(value, sys.byteorder), data[2] == struct.pack("!I", 1)  # NFT_CMP_NEQ
-        loaded = _loads_protocol(family, name, data)
-    if not extended or not protocol:
-        return b""
-    about_it = attribute(1, struct.pack("!I", protocol)) + attribute(2, struct.pack("!I", 2 if inverted else 0))
-    return attribute(_RULE_COMPAT | NLA_F_NESTED, about_it)
+def _with_ours_undone(old: Ruleset, now: Ruleset, marked: Marked) -> dict[Place, list[Entry]]:
+    chains = [place for place in {**now.rules, **old.rules} if (NEWCHAIN, *place) in now.objects]
+    return {
+        place: without_marked(old.rules.get(place, []), now.rules.get(place, []), lambda entry: marked(_said(entry))) for place in chains
+    }
 
 
-def _loads_protocol(family: int, name: bytes, data: t.Mapping[int, bytes]) -> bool:
-    """Whether an expression loads what the rule's protocol is compared with."""
-    if name == b"meta":
-        return data.get(2) == struct.pack("!I", 1 if family == socket.AF_BRIDGE else 16)  # NFT_META_PROTOCOL, NFT_META_L4PROTO
-    if name == b"payload" and 2 in data:
-        where = tuple(struct.unpack("!I", data[kind])[0] for kind in (2, 3, 4))  # base, offset, length
-        return where == {2: (1, 9, 1), 7: (0, 12, 2)}.get(family)  # the protocol of IPv4, the type of Ethernet
-    return False
-
-
-def _inner_chains_first(rules: list[Message], chains: list[Message]) -> list[Message]:
-    """Rules of chains that a rule brought along (`jump { ... }`) before that rule: with it such a chain is closed."""
-    inner = {_place(message, 3) for message in chains if struct.unpack("!I", dict(message[2]).get(10, bytes(4)))[0] & _CHAIN_BINDING}
-    return sorted(rules, key=lambda rule: _place(rule, 2) not in inner)
-
-
-def _place(message: Message, chain: int) -> tuple[int, bytes, bytes]:
-    about = dict(message[2])
-    return message[1], about[1], about[chain]
-
-
-def _send(ruleset: bytes, commit: bool) -> None:
-    """Send one batch that removes every table and makes the saved ones; the kernel takes all of it, or nothing when its end is missing."""
-    resource = _NFGENMSG.pack(0, 0, 10)
-
-    def frame(kind: int, flags: int, body: bytes) -> bytes:
-        return _NLMSGHDR.pack(_NLMSGHDR.size + len(body), kind, NLM_F_REQUEST | flags, 0, 0) + body
-
-    empty = frame(_SUBSYSTEM | _DELTABLE, 0 if ruleset else NLM_F_ACK, _NFGENMSG.pack(0, 0, 0))
-    batch = frame(_BATCH_BEGIN, 0, resource) + empty + ruleset + (frame(_BATCH_END, 0, resource) if commit else b"")
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as channel:
-            channel.settimeout(10)
-            _make_room(channel, len(batch))
-            channel.send(batch)
-            _await_acknowledgement(channel)
-    except NetlinkError as error:
-        raise GuardError(f"the saved ruleset cannot be loaded: {error}") from error
-    except OSError as error:
-        raise GuardError(f"the saved ruleset cannot be loaded: {error.strerror or error}") from error
-
-
-def _make_room(channel: socket.socket, size: int) -> None:
-    for option in (32, 33):  # SO_SNDBUFFORCE, SO_RCVBUFFORCE
-        with contextlib.suppress(OSError):
-            channel.setsockopt(socket.SOL_SOCKET, option, 2 * size + (1 << 20))
-
-
-def _await_acknowledgement(channel: socket.socket) -> None:
-    """The kernel answers with all errors, and with the acknowledgement of the last message behind them."""
-    while True:
-        for kind, flags, _sequence, body in messages(channel.recv(1 << 20)):
-            if kind == NLMSG_ERROR:
-                raise_refusal("the transaction", kind, flags, body)
-                return
+def _said(entry: Entry) -> bytes:
+    return b"".join(value for _name, value in entry.content.about)
 
 
 def _text(run: Run) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import attribute, attribute_list, attributes
+from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NLA_F_NESTED, attribute, attribute_list, attributes
 
 NEWTABLE, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWOBJ, NEWFLOWTABLE = 0, 3, 6, 9, 12, 18, 22
 # The attributes with which an object is made; handles, use counts and positions are the kernel's to give.
@@ -21,10 +21,15 @@ MADE_OF = {
     NEWFLOWTABLE: {1, 2, 3, 7},  # table, name, hook, flags
     NEWRULE: {1, 2, 4, 7},  # table, chain, expressions, user data
 }
+EXPIRATION = 5  # NFTA_SET_ELEM_EXPIRATION
 _CHAIN_COUNTERS, _SET_EXPRESSION, _SET_EXPRESSIONS = 8, 17, 18
-_COUNTING = {b"counter", b"last", b"quota", b"connlimit"}
-_OBJECT_COUNTING = {struct.pack("!I", kind) for kind in (1, 2)}  # NFT_OBJECT_COUNTER, NFT_OBJECT_QUOTA
+_COUNTING = {b"counter", b"last"}
+_QUOTA_CONSUMED = 4  # NFTA_QUOTA_CONSUMED
+_OBJECT_COUNTER, _OBJECT_QUOTA = (struct.pack("!I", kind) for kind in (1, 2))
 _ELEMENT_SAYING = {1, 2, 3, 4, 6, 9, 10}  # key, data, flags, timeout, user data, object, end of the range
+_SET_NAMED_BY = {b"lookup": 1, b"dynset": 1, b"objref": 4}  # NFTA_LOOKUP_SET, NFTA_DYNSET_SET_NAME, NFTA_OBJREF_SET_NAME
+
+Names = t.Union[t.Mapping[bytes, bytes], t.Callable[[bytes], bytes]]
 
 
 def essence_of(kind: int, family: int, about: t.Sequence[tuple[int, bytes]]) -> bytes:
@@ -36,27 +41,41 @@ def essence_of(kind: int, family: int, about: t.Sequence[tuple[int, bytes]]) -> 
         said = [(name, _expressions(value) if name == 4 else value) for name, value in said]
     elif kind == NEWSET:
         said = [(name, value) for name, value in said if name not in (_SET_EXPRESSION, _SET_EXPRESSIONS)]
-    elif kind == NEWSETELEM:
-        said = [(name, _elements(value) if name == 3 else value) for name, value in said]
-    elif kind == NEWOBJ and dict(about)[3] in _OBJECT_COUNTING:
+    elif kind == NEWOBJ and dict(about)[3] == _OBJECT_COUNTER:
         said = [(name, value) for name, value in said if name != 4]
+    elif kind == NEWOBJ and dict(about)[3] == _OBJECT_QUOTA:
+        said = [(name, _unused_quota(value) if name == 4 else value) for name, value in said]
     return struct.pack("=BB", kind, family) + b"".join(attribute(name, value) for name, value in said)
+
+
+def element_says(element: bytes) -> bytes:
+    """Bytes that are equal for elements of a set that mean the same."""
+    return b"".join(attribute(name, value) for name, value in sorted(attributes(element).items()) if name in _ELEMENT_SAYING)
+
+
+def with_set_names(expressions: bytes, names: Names) -> bytes:
+    """A rule's expressions with other names of sets."""
+    renamed = names if callable(names) else lambda name: names.get(name, name)
+    found = []
+    for kind, element in attribute_list(expressions):
+        about = attributes(element)
+        which = _SET_NAMED_BY.get(about[1].rstrip(b"\0"))
+        if which is not None and 2 in about:
+            data = [(name, renamed(value) if name == which else value) for name, value in attribute_list(about[2])]
+            element = attribute(1, about[1]) + attribute(2 | NLA_F_NESTED, b"".join(attribute(name, value) for name, value in data))
+        found.append(attribute(kind | NLA_F_NESTED, element))
+    return b"".join(found)
 
 
 def _expressions(data: bytes) -> bytes:
     found = []
     for _kind, element in attribute_list(data):
         about = attributes(element)
-        counting = about[1].rstrip(b"\0") in _COUNTING
-        found.append(attribute(1, about[1]) + (b"" if counting else attribute(2, about.get(2, b""))))
+        name, rest = about[1].rstrip(b"\0"), about.get(2, b"")
+        says = b"" if name in _COUNTING else _unused_quota(rest) if name == b"quota" else rest
+        found.append(attribute(1, about[1]) + attribute(2, says))
     return b"".join(attribute(1, element) for element in found)
 
 
-def _elements(data: bytes) -> bytes:
-    """Those that stay: elements that expire come and go with packets and are left out. Their order has no meaning."""
-    found = []
-    for _kind, element in attribute_list(data):
-        about = attributes(element)
-        if 5 not in about:  # NFTA_SET_ELEM_EXPIRATION
-            found.append(b"".join(attribute(name, value) for name, value in sorted(about.items()) if name in _ELEMENT_SAYING))
-    return b"".join(sorted(found))
+def _unused_quota(data: bytes) -> bytes:
+    return b"".join(attribute(name, value) for name, value in attribute_list(data) if name != _QUOTA_CONSUMED)

@@ -21,6 +21,7 @@ from ._disk import StoredBlobs, read_file, sync_directory, write_durably
 from ._journal import ARMED, ASIDE, FAILED, FINISHED, JOURNAL, PLANNED, STATES, Journal
 
 SAVING, SAVED = "saving.json", "saved.json"  # before the transaction is armed, and from then on
+MADE = "made.json"  # the same state after the changes
 ENDED = "ended"  # nothing is left but a journal that does not say how the transaction ended
 
 
@@ -56,8 +57,27 @@ def standing(directory: str) -> Standing:
 
 def store(directory: str, saved: Json, blobs: StoredBlobs) -> None:
     """Write what was saved, for a transaction that is not armed yet. Raises OSError."""
+    _store(os.path.join(directory, SAVING), saved, blobs)
+
+
+def store_made(directory: str, made: Json, blobs: StoredBlobs) -> None:
+    """Write what the changes have made of it. Raises OSError."""
+    _store(os.path.join(directory, MADE), made, blobs)
+
+
+def load_made(directory: str) -> Json:
+    """What `store_made` wrote; None where there is nothing, or nothing that can be relied on."""
+    path = os.path.join(directory, MADE)
+    try:
+        _verify(path, StoredBlobs(directory))
+        return _load(path)["saved"]
+    except (GuardError, OSError):
+        return None
+
+
+def _store(path: str, saved: Json, blobs: StoredBlobs) -> None:
     content = json.loads(json.dumps({"saved": saved, "contents": sorted(blobs.names)}))
-    write_durably(os.path.join(directory, SAVING), json.dumps({**content, "sha256": _digest(content)}).encode("ascii"))
+    write_durably(path, json.dumps({**content, "sha256": _digest(content)}).encode("ascii"))
 
 
 def mark_armed(directory: str) -> None:
@@ -74,8 +94,11 @@ def load(directory: str) -> tuple[Json, StoredBlobs]:
 def verify(directory: str) -> None:
     """GuardError unless everything that was saved can be read and is what was written."""
     path = os.path.join(directory, SAVING)
-    content, blobs = _load(path if os.path.lexists(path) else os.path.join(directory, SAVED)), StoredBlobs(directory)
-    try_all(partial(blobs.get, name) for name in content["contents"])
+    _verify(path if os.path.lexists(path) else os.path.join(directory, SAVED), StoredBlobs(directory))
+
+
+def _verify(path: str, blobs: StoredBlobs) -> None:
+    try_all(partial(blobs.get, name) for name in _load(path)["contents"])
 
 
 def _load(path: str) -> Json:

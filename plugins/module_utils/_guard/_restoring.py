@@ -13,9 +13,9 @@ import typing as t
 from . import _state
 from ._alarm import clear_alarm
 from ._base import GuardError, Json, Run
-from ._disk import locked, remove, sync_directory
+from ._disk import StoredBlobs, locked, remove, sync_directory
 from ._journal import CHANGED, DAMAGED, FAILED, FINISHED, JOURNAL, PLANNED, RESTORED, RESTORING, Journal
-from ._record import ENDED, SAVED, SAVING, load, standing
+from ._record import ENDED, SAVED, SAVING, load, load_made, standing
 
 RESERVE = "reserve"
 _ATTEMPTS, _PAUSE = 3, 1.0  # seconds; a lock of xtables or a service that is being started passes
@@ -45,10 +45,10 @@ def carry_out(base: str, transaction: str, run: Run, booting: bool = False) -> s
         return state
 
 
-def note_differences(journal: Journal, saved: Json, run: Run) -> dict[str, list[str]]:
+def note_differences(journal: Journal, saved: Json, blobs: StoredBlobs, run: Run) -> dict[str, list[str]]:
     """Write to the journal what is not as it was saved, and return it. What cannot be compared is no reason to stop."""
     try:
-        found = _state.differences(saved, run)
+        found = _state.differences(saved, blobs, run)
         journal.append(CHANGED, what=sorted(found))
     except Exception as error:  # what is on the host now was not made for us
         found = {}
@@ -93,18 +93,22 @@ def _restore(directory: str, run: Run, booting: bool) -> None:
         _append(journal, RESTORING, booting=booting)
         _append(journal, FAILED, why=str(error))
         return
-    note_differences(journal, saved, run)
+    note_differences(journal, saved, blobs, run)
     _append(journal, RESTORING, booting=booting)
     notes = [line.get("what") for line in journal.lines() if line["step"] == CHANGED]  # of an interrupted restore, too
     rereading = any(what is None or "files" in what for what in notes) or journal.last(DAMAGED) is not None
+    made = load_made(directory)
     failure: Exception | None = None
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE)
         try:
-            _state.restore(saved, blobs, run, booting, rereading)
+            others = _state.restore(saved, made, blobs, run, booting, rereading)
             os.sync()
-            journal.append(RESTORED)
+            try:
+                journal.append(RESTORED, others={name: lines for name, lines in others._asdict().items() if lines})
+            except OSError:  # there is no room for all of that
+                journal.append(RESTORED)
             return
         except (GuardError, OSError) as error:
             failure = error

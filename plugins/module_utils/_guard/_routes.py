@@ -21,6 +21,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
 )
 
 from ._base import Blobs, GuardError, Json, Run, packed
+from ._merge import Entry, merge_lists, merge_maps
 
 _NEW, _DELETE, _GET = 0, 1, 2
 _CREATE, _EXCLUSIVE, _REPLACE = 0x400, 0x200, 0x100
@@ -31,7 +32,7 @@ _RULE_HEADER = struct.Struct("=BBBBBxxBI")  # struct fib_rule_hdr
 _RTN_LOCAL_KINDS = {2, 3, 5}  # local, broadcast, multicast: they come with addresses
 _RTPROT_REDIRECT, _RTPROT_RA = 1, 9
 _RTM_F_CLONED, _RTNH_F_ONLINK, _RTNH_F_PERVASIVE = 0x200, 4, 2
-_RTA_MULTIPATH, _RTA_CACHEINFO, _RTA_EXPIRES = 9, 12, 23
+_RTA_DST, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES = 1, 6, 9, 12, 15, 23
 _NUD_PERMANENT, _NDA_DST, _NDA_LLADDR = 0x80, 1, 2
 _FRA_PRIORITY = 6
 _RULE_NOTED = 0x1C  # FIB_RULE_UNRESOLVED and what else the kernel notes about a rule in its flags
@@ -51,6 +52,17 @@ class Routes:
                 "rules": [rule.hex() for rule in _rules(netlink)],
                 "text": blobs.put(packed(_text(run))),
             }
+
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """Route by route. Where others have set a route of their own in place of one that we removed, ours is what comes back."""
+        if made is None:
+            return saved
+        routes = _merged(saved["routes"], made["routes"], now["routes"])
+        back = {_key(bytes.fromhex(route)) for route in routes if route not in now["routes"]}
+        kept = [
+            route for route in routes if route not in now["routes"] or route in saved["routes"] or _key(bytes.fromhex(route)) not in back
+        ]
+        return {"routes": sorted(kept), "rules": _merged(saved["rules"], made["rules"], now["rules"]), "text": now["text"]}
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """What is new goes first: for one destination and metric the kernel takes one route."""
@@ -81,6 +93,13 @@ class Neighbours:
         """Family, interface, address and link address of each."""
         with Netlink(NETLINK_ROUTE) as netlink:
             return sorted([family, index, address.hex(), link.hex()] for family, index, address, link in _permanent(netlink))
+
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """Address by address."""
+        if made is None:
+            return saved
+        old, new, present = ({tuple(entry[:3]): entry for entry in record} for record in (saved, made, now))
+        return sorted(merge_maps(old, new, present).values())
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Set what is missing or differs, and remove what is new."""
@@ -122,6 +141,17 @@ def _routes(netlink: Netlink) -> list[bytes]:
             packed = (attribute(name, _hops(value) if name == _RTA_MULTIPATH else value) for name, value in about)
             found.append(_ROUTE_HEADER.pack(*header) + b"".join(packed))
     return found
+
+
+def _merged(*several: list[str]) -> list[str]:
+    saved, made, now = ([Entry(item, item) for item in items] for items in several)
+    return [entry.content for entry in merge_lists(saved, made, now)]
+
+
+def _key(route: bytes) -> tuple[t.Any, ...]:
+    """What two routes cannot have in common: family, prefix, type of service, table and metric."""
+    header, about = _ROUTE_HEADER.unpack_from(route), dict(attribute_list(route[_ROUTE_HEADER.size :]))
+    return (*header[:2], header[3], header[4], *(about.get(name) for name in (_RTA_DST, _RTA_TABLE, _RTA_PRIORITY)))
 
 
 def _hops(data: bytes) -> bytes:

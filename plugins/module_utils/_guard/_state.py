@@ -10,15 +10,17 @@ import socket
 import time
 import typing as t
 
-from ._base import Blobs, GuardError, Json, Run, Saver
-from ._disk import RememberedBlobs
+from ._base import Blobs, ChangedMeanwhileError, GuardError, Json, Run, Saver
+from ._disk import RememberedBlobs, StoredBlobs
 from ._files import Files
-from ._firewall import Firewall
+from ._firewall import MARKED, Firewall
+from ._others import Others, Told, others
 from ._routes import Neighbours, Routes
 from ._sysctls import Sysctls
 from ._units import Units
 
 _SO_NETNS_COOKIE = 71
+_ATTEMPTS = 5
 _SAME_BOOT = 2.0  # seconds by which the time of the boot may seem to differ; no machine boots again within them
 
 
@@ -43,39 +45,90 @@ def save(wanted: t.Mapping[str, Json], blobs: Blobs, run: Run) -> Json:
     return {"wanted": {kind: wanted[kind] for kind in records}, "records": records, "kernel": kernel()}
 
 
-def restore(saved: Json, blobs: Blobs, run: Run, booting: bool, rereading: bool) -> None:
-    """Put everything back; `rereading` when units are to read their files again (see Units).
+def record(saved: Json, blobs: Blobs, run: Run) -> Json:
+    """What was saved as it is now, to tell later what was changed until now. Raises GuardError, OSError."""
+    return {kind: savers()[kind].save(saved["wanted"][kind], blobs, run) for kind in saved["records"]}
 
+
+def restore(saved: Json, made: Json, stored: StoredBlobs, run: Run, booting: bool, rereading: bool) -> Others:
+    """Put everything back, but for what others have changed since `made`; `rereading` when units are to read their files again (see Units).
+
+    `made`: what `record` returned when our change was made, or None when nobody knows: then all that has changed is undone.
     What fails does not keep the rest from being tried; then GuardError says all that failed.
     What a reboot forgets is not put back behind a reboot: another kernel, or another network, has its own.
     """
     parts, records = savers(booting, rereading), saved["records"]
     passing = [kind for kind in records if not parts[kind].survives_reboot and _is_same(saved["kernel"], kernel())]
+    wanted = [*passing, *(kind for kind in ("files", "units") if kind in records)]
+    restores = {kind: _Restore(parts[kind], saved["wanted"][kind], records[kind], (made or {}).get(kind), stored, run) for kind in wanted}
     failures: dict[str, str] = {}
 
     def put_back(kind: str) -> None:
         try:
-            parts[kind].restore(records[kind], blobs, run)
+            restores[kind].carry_out()
             failures.pop(kind, None)
         except Exception as error:  # whatever it is must not keep the rest from being put back
             failures[kind] = str(error) if isinstance(error, (GuardError, OSError)) else repr(error)
 
-    for kind in (*passing, *(kind for kind in ("files", "units") if kind in records)):
+    for kind in wanted:
         put_back(kind)
     if "units" in records:
         for kind in passing:  # services that start may bring sysctls, rules and routes of their own
             put_back(kind)
     if failures:
         raise GuardError("; ".join(f"{kind}: {why}" for kind, why in failures.items()))
+    told = {kind: restores[kind].told() for kind in wanted}
+    return others({kind: lines for kind, lines in told.items() if lines})
 
 
-def differences(saved: Json, run: Run) -> dict[str, list[str]]:
+class _Restore:
+    """The restore of one kind of state."""
+
+    def __init__(self, saver: Saver, wanted: Json, saved: Json, made: Json, stored: StoredBlobs, run: Run) -> None:
+        self._saver, self._wanted, self._saved, self._made, self._run = saver, wanted, saved, made, run
+        self._blobs = RememberedBlobs(stored)
+        self._target: Json = None
+        self._before: list[str] | None = None
+
+    def carry_out(self) -> None:
+        """May be repeated: it is then made what it was made the first time."""
+        for _attempt in range(_ATTEMPTS):
+            try:
+                now = self._saver.save(self._wanted, self._blobs, self._run)
+                saved, made = (self._saved, self._made) if self._target is None else (self._target, None)
+                target = self._saver.target(saved, made, now, self._blobs)
+                if self._before is None:
+                    self._before = self._saver.lines(now, self._blobs)
+                self._saver.restore(target, self._blobs, self._run)
+                self._target = target
+                return
+            except ChangedMeanwhileError:
+                continue
+            except Exception:  # what is there now was not made for us: it must not keep what was saved from being put back
+                break
+        self._saver.restore(self._saved, self._blobs, self._run)
+        self._target = self._saved
+
+    def told(self) -> Told | None:
+        """For people, where it can be told."""
+        if self._before is None:
+            return None
+        try:
+            saved = self._saver.lines(self._saved, self._blobs)
+            made = None if self._made is None else self._saver.lines(self._made, self._blobs)
+            after = self._saver.lines(self._saver.save(self._wanted, self._blobs, self._run), self._blobs)
+        except Exception:  # it is restored even so
+            return None
+        return Told(saved, made, self._before, after, alone=self._wanted == MARKED and self._target is not self._saved)
+
+
+def differences(saved: Json, stored: StoredBlobs, run: Run) -> dict[str, list[str]]:
     """The present state of what is not as it was saved, as lines for people, by the savers' names. Raises GuardError, OSError."""
     found = {}
-    for kind, record in saved["records"].items():
-        saver, blobs = savers()[kind], RememberedBlobs()
+    for kind, before in saved["records"].items():
+        saver, blobs = savers()[kind], RememberedBlobs(stored)
         now = saver.save(saved["wanted"][kind], blobs, run)
-        if saver.essence(now) != saver.essence(record):
+        if saver.essence(now) != saver.essence(saver.target(before, None, now, blobs)):
             found[kind] = saver.lines(now, blobs)
     return found
 

@@ -11,6 +11,7 @@ import os
 import re
 
 from ._base import Blobs, GuardError, Json, Run
+from ._merge import merge_maps
 
 _ROOT = "/proc/sys"
 _NAME = re.compile(r"[A-Za-z0-9_][^\s\0]*")
@@ -35,6 +36,10 @@ class Sysctls:
         """Names as sysctl(8) takes them, with dots or, where an interface's name has dots, with slashes."""
         paths = {path for name in wanted for path in _with_followers(_path(name))}
         return {path: _read(path) for path in sorted(paths)}
+
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """Sysctl by sysctl."""
+        return saved if made is None else merge_maps(saved, made, now)
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Those for all interfaces first, because the kernel copies them to each."""

@@ -14,13 +14,14 @@ import time
 import typing as t
 
 from . import _state
-from ._alarm import is_alarm_set, ring, set_alarm
+from ._about import about, clock
+from ._alarm import ring, set_alarm
 from ._base import BASE, GuardError, Json, Run
 from ._disk import RememberedBlobs, StoredBlobs, locked, sync_directory, write_durably
-from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, PLANNED, RESTORED, RESTORING, Journal
+from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, MADE, PLANNED, RESTORED, RESTORING, Journal
 from ._places import check as check_place
 from ._places import opened, opened_in, real_directory
-from ._record import ENDED, load, mark_armed, standing, store
+from ._record import ENDED, load, mark_armed, standing, store, store_made
 from ._restorer import archive, mend_archive
 from ._restoring import RESERVE, forget, note_differences, tidy
 from ._watchers import RESTORER
@@ -93,7 +94,7 @@ class Guard:
             if state == CONFIRMED:
                 if not check:
                     tidy(directory, self._run)
-                return Outcome(False, state, self._about(directory), {}, {})
+                return Outcome(False, state, about(directory, self._run), {}, {})
             if damage:
                 raise GuardError(f"{damage}. {_NOTHING_LEFT if state == ENDED else 'The host will be restored'}")
             if state != ARMED:
@@ -101,13 +102,27 @@ class Guard:
             saved, blobs = load(directory)
             before = _state.saved_lines(saved, blobs)
             if check:
-                after = _state.differences(saved, self._run)
-                return Outcome(True, state, self._about(directory), _only(before, after), after)
+                after = _state.differences(saved, blobs, self._run)
+                return Outcome(True, state, about(directory, self._run), _only(before, after), after)
             os.sync()  # what is confirmed must not be lost with the power
-            after = note_differences(journal, saved, self._run)
+            after = note_differences(journal, saved, blobs, self._run)
             journal.append(CONFIRMED)
             tidy(directory, self._run)
-            return Outcome(True, CONFIRMED, self._about(directory), _only(before, after), after)
+            return Outcome(True, CONFIRMED, about(directory, self._run), _only(before, after), after)
+
+    def made(self, transaction: str, check: bool = False) -> Outcome:
+        """Note what the changes have made: a restore keeps what others change from now on. May be repeated, after more changes."""
+        directory = self._known(transaction)
+        with _sentences(f"what transaction {transaction} has changed cannot be noted"), self._step(directory):
+            journal = Journal(directory)
+            state, damage = standing(directory)
+            if damage or state != ARMED:
+                raise GuardError(damage or f"it is {state}")
+            if not check:
+                saved, blobs = load(directory)[0], StoredBlobs(directory)
+                store_made(directory, _state.record(saved, blobs, self._run), blobs)
+                journal.append(MADE)
+            return Outcome(False, state, about(directory, self._run), {}, {})
 
     def restore(self, transaction: str, check: bool = False) -> Outcome:
         """Restore the host now, and wait for it. GuardError when something cannot be put back; what could is."""
@@ -115,14 +130,14 @@ class Guard:
         with _sentences(f"transaction {transaction} cannot be restored"):
             state, damage = standing(directory)
             if state == RESTORED:
-                return Outcome(False, state, self._about(directory), {}, {})
+                return Outcome(False, state, about(directory, self._run), {}, {})
             if state == CONFIRMED:
                 raise GuardError(_KEPT)
             if state == ENDED:
                 raise GuardError(f"{damage}. {_NOTHING_LEFT}")
             before, after = self._to_undo(directory)
             if check:
-                return Outcome(True, state, self._about(directory), before, after)
+                return Outcome(True, state, about(directory, self._run), before, after)
             if state == FAILED:
                 with self._step(directory):
                     Journal(directory).append(RESTORING, again=True)
@@ -136,7 +151,7 @@ class Guard:
             raise GuardError(
                 f"transaction {transaction} could not be restored completely: {why}. Mend that and restore it again, or forget it"
             )
-        return Outcome(True, state, self._about(directory), before, after)
+        return Outcome(True, state, about(directory, self._run), before, after)
 
     def forget(self, transaction: str, check: bool = False) -> Outcome:
         """Remove the record of a transaction that has come to an end, or whose restore has failed. The host stays as it is."""
@@ -154,9 +169,9 @@ class Guard:
     def open(self) -> list[dict[str, t.Any]]:
         """The transactions that have come to no end, the oldest first."""
         with _sentences("the transactions of this host cannot be read"):
-            found = [self._about(os.path.join(self._base, name)) for name in self._names()]
-        unfinished = [about for about in found if about["state"] not in (*FINISHED, ENDED, PLANNED)]
-        return sorted(unfinished, key=lambda about: about["armed"] or 0)
+            found = [about(os.path.join(self._base, name), self._run) for name in self._names()]
+        unfinished = [each for each in found if each["state"] not in (*FINISHED, ENDED, PLANNED)]
+        return sorted(unfinished, key=lambda each: each["armed"] or 0)
 
     def _arm(self, directory: str, transaction: str, timeout: float, wanted: t.Mapping[str, Json]) -> Outcome:
         journal = Journal(directory)
@@ -172,7 +187,7 @@ class Guard:
         by = set_alarm(directory, transaction, timeout, self._run)
         mark_armed(directory)
         journal.append(ARMED, deadline=deadline, by=by)
-        return Outcome(True, ARMED, {**self._about(directory), "not_saved": _state.not_saved(saved)}, {}, lines)
+        return Outcome(True, ARMED, {**about(directory, self._run), "not_saved": _state.not_saved(saved)}, {}, lines)
 
     def _armed_already(self, directory: str, wanted: t.Mapping[str, Json]) -> Outcome | None:
         """The outcome for a transaction that is armed already; GuardError when its name has been used for another one."""
@@ -180,18 +195,13 @@ class Guard:
             return None
         state, damage = standing(directory)
         if state == ARMED and not damage and load(directory)[0]["wanted"] == {kind: wanted[kind] for kind in wanted if wanted[kind]}:
-            return Outcome(False, state, self._about(directory), {}, {})
+            return Outcome(False, state, about(directory, self._run), {}, {})
         raise GuardError(f"transaction {os.path.basename(directory)} is {state} already: give every transaction a name of its own")
 
     def _refuse_another(self, transaction: str) -> None:
-        for about in self.open():
-            if about["transaction"] != transaction:
-                advice = "confirm it, restore it or wait"
-                if about["state"] == FAILED:
-                    advice = "mend what kept it from being restored and restore it, or forget it"
-                elif not about["guarded"]:
-                    advice = "nothing is left that would restore it by itself: restore it"
-                raise GuardError(f"transaction {about['transaction']} of this host is {about['state']}: {advice}")
+        for other in self.open():
+            if other["transaction"] != transaction:
+                raise GuardError(f"transaction {other['transaction']} of this host is {other['state']}: {other['advice']}")
 
     def _sweep(self) -> None:
         """Finish what was interrupted between the last line of a journal and the end, and keep few old journals."""
@@ -250,7 +260,7 @@ class Guard:
 
     @staticmethod
     def _too_late(journal: Journal, state: str) -> str:
-        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((journal.last(RESTORING) or {"time": 0})["time"]))
+        began = clock((journal.last(RESTORING) or {"time": 0})["time"])
         return {
             RESTORING: f"its restore began at {began} and is going on",
             RESTORED: f"its restore began at {began}, and the host is as it was before",
@@ -260,7 +270,7 @@ class Guard:
         """What differs from what was saved: lines of now and of then. None where the files are gone, because a restore has just ended."""
         with contextlib.suppress(GuardError):
             saved, blobs = load(directory)
-            now = _state.differences(saved, self._run)
+            now = _state.differences(saved, blobs, self._run)
             return now, _only(_state.saved_lines(saved, blobs), now)
         return {}, {}
 
@@ -274,21 +284,6 @@ class Guard:
                 return state
             time.sleep(0.05)
         raise GuardError(f"it has not ended after {_RESTORE_PATIENCE:.0f} s and goes on")
-
-    def _about(self, directory: str) -> dict[str, t.Any]:
-        """One transaction, for people and for remediate."""
-        journal, name = Journal(directory), os.path.basename(directory)
-        (state, damage), armed = standing(directory), journal.last(ARMED) or {}
-        return {
-            "transaction": name,
-            "state": state,
-            "damage": damage,
-            "armed": armed.get("time"),
-            "deadline": armed.get("deadline"),
-            "guard": armed.get("by"),
-            "guarded": state in (ARMED, RESTORING) and is_alarm_set(directory, name, self._run),
-            "journal": journal.lines(),
-        }
 
 
 def _only(lines: Lines, kinds: t.Iterable[str]) -> Lines:

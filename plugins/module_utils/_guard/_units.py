@@ -12,6 +12,7 @@ import re
 from functools import partial
 
 from ._base import Blobs, GuardError, Json, Run, succeed, try_all
+from ._merge import merge_maps
 from ._places import opened, real_directory
 
 _PLACES = ("/etc/systemd/system", "/run/systemd/system")
@@ -20,7 +21,7 @@ _RUNNING = ("active", "activating", "reloading", "refreshing")
 
 
 class Units:
-    """State: unit -> its links, whether it runs, and which run of it that is."""
+    """State: unit -> its links, the directories where links may be, whether it runs, and which run of it that is."""
 
     title = "systemd units"
     survives_reboot = True
@@ -34,9 +35,13 @@ class Units:
         """Full names (`firewalld.service`), of units that are there or not."""
         return {name: _unit(name, run) for name in sorted(set(wanted))}
 
+    def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
+        """Unit by unit: one that we neither changed nor started anew is left to whoever did."""
+        return saved if made is None else merge_maps(saved, made, now, lambda unit: [unit["links"], unit["runs"], unit["run"]])
+
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
         """Links first. A unit that was started anew since then is started anew, so that it runs with what it ran with before."""
-        relinked = [_relink(name, saved["links"]) for name, saved in record.items()]
+        relinked = [_relink(name, saved) for name, saved in record.items()]
         if any(relinked) or self._rereading:
             succeed(run, ["systemctl", "daemon-reload"])
         try_all(partial(self._put_back, name, saved, run) for name, saved in record.items())
@@ -70,7 +75,8 @@ def _unit(name: str, run: Run) -> Json:
         raise GuardError(f"{name!r} is not the name of a systemd unit: give the full name, such as firewalld.service")
     shown = succeed(run, ["systemctl", "show", "--property=ActiveState,InvocationID", "--", name])
     about = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    return {"links": _links(name), "runs": about.get("ActiveState") in _RUNNING, "run": about.get("InvocationID", "")}
+    runs, run_id = about.get("ActiveState") in _RUNNING, about.get("InvocationID", "")
+    return {"links": _links(name), "directories": sorted(_directories()), "runs": runs, "run": run_id}
 
 
 def _links(name: str) -> dict[str, str]:
@@ -100,14 +106,16 @@ def _links_in(directory: str) -> dict[str, str]:
     return links
 
 
-def _relink(name: str, saved: dict[str, str]) -> bool:
-    """Make the links what they were; whether there was anything to do."""
-    now = _links(name)
+def _relink(name: str, unit: Json) -> bool:
+    """Make the links what they were, and remove directories that were made for them; whether there was anything to do."""
+    now, saved = _links(name), unit["links"]
     if now == saved:
         return False
     try:
         for path in sorted(path for path in {*now, *saved} if now.get(path) != saved.get(path)):
             _relink_one(path, path in now, saved.get(path))
+        for directory in {os.path.dirname(path) for path in now}.difference(unit["directories"]):
+            _remove_empty(directory)
     except OSError as error:
         raise GuardError(f"the links of {name} cannot be put back: {error.filename}: {error.strerror}") from error
     return True
@@ -123,6 +131,12 @@ def _relink_one(path: str, there: bool, target: str | None) -> None:
         if target is not None:
             os.symlink(target, link, dir_fd=directory)
         os.fsync(directory)
+
+
+def _remove_empty(path: str) -> None:
+    with opened(os.path.dirname(path)) as above, contextlib.suppress(OSError):  # somebody else has put something into it
+        os.rmdir(os.path.basename(path), dir_fd=above)
+        os.fsync(above)
 
 
 def _make_directory(path: str) -> None:

@@ -169,10 +169,17 @@ def orders(remediation: Remediation, hosts: Mapping[str, Iterable[Mending]]) -> 
             "transaction": transaction(remediation.run, remediation.turn),
             "timeout": remediation.policies[host].confirm_timeout,
             "saves": merged_saves(mending.saves for mending in wanted),
+            "marked": _only_marked(wanted),
             "steps": _distinct(step for mending in wanted for step in mending.steps),
         }
         for host, wanted in several.items()
     }
+
+
+def _only_marked(wanted: Iterable[Mending]) -> bool:
+    """Whether nothing but rules with our mark changes in the firewall."""
+    steps = [step["module"] for mending in wanted if (mending.saves or {}).get("firewall") for step in mending.steps]
+    return bool(steps) and all(module == "threeway.handshake.firewall_rule" for module in steps)
 
 
 def _distinct(steps: Iterable[Json]) -> list[Json]:

@@ -69,6 +69,29 @@ def test_what_is_judged_good_is_confirmed_over_a_new_connection(files: Remediati
     assert (host.asked, host.connections) == (["confirmed"], 1)
 
 
+def test_what_the_changes_have_made_is_noted_before_others_change_more(files: RemediationFiles) -> None:
+    host = Scripted(*CHANGED, {"changed": False})
+    mend._Transaction(host, files, {**ORDER, "marked": True}, {}).apply()  # type: ignore[arg-type]
+    assert host.asked == ["armed", "ansible.posix.sysctl", "made"]
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ({"kept": {"firewall": ["+ a ban"]}}, ""),
+        ({"lost": {"firewall": ["- a ban"]}}, "; others changed the same meanwhile, which was undone with it (firewall - a ban)"),
+        (
+            {"undone": {"firewall": [f"- rule {number}" for number in range(9)], "routes": []}},
+            "; it is not known what others changed meanwhile: all that had changed was undone (firewall - rule 0; firewall - rule 1; "
+            "firewall - rule 2; firewall - rule 3; firewall - rule 4 and 4 more, see the guard's journal on the host)",
+        ),
+    ],
+)
+def test_what_others_lose_is_reported(files: RemediationFiles, others: dict[str, Any], told: str) -> None:
+    outcome, _host = mended(files, CHANGED, ({"changed": True, "others": others},), keep=False)
+    assert outcome == ("rolled_back", f"orders is broken as before{told}")
+
+
 def test_a_confirmation_whose_answer_is_lost_is_a_confirmation(files: RemediationFiles) -> None:
     outcome, host = mended(files, CHANGED, (CUT, {"changed": False}))
     assert outcome == ("kept", "orders connects")

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""One transaction for people and for remediate: its state and times, and what to do about it when another run left it behind."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ._alarm import is_alarm_set
+from ._base import Run
+from ._journal import ARMED, FAILED, RESTORED, RESTORING, Journal
+from ._record import standing
+
+
+def about(directory: str, run: Run) -> dict[str, t.Any]:
+    """The transaction of a directory. Raises OSError."""
+    journal, name = Journal(directory), os.path.basename(directory)
+    (state, damage), armed = standing(directory), journal.last(ARMED) or {}
+    guarded = state in (ARMED, RESTORING) and is_alarm_set(directory, name, run)
+    return {
+        "transaction": name,
+        "state": state,
+        "damage": damage,
+        "armed": armed.get("time"),
+        "deadline": armed.get("deadline"),
+        "guard": armed.get("by"),
+        "guarded": guarded,
+        "advice": _advice(state, guarded, armed) if state in (ARMED, RESTORING, FAILED) else None,
+        "others": (journal.last(RESTORED) or {}).get("others") or None,
+        "journal": journal.lines(),
+    }
+
+
+def clock(seconds: float) -> str:
+    """A time of day for people."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _advice(state: str, guarded: bool, armed: t.Mapping[str, t.Any]) -> str:
+    """What to do about a transaction that is open."""
+    since = f"; it was armed at {clock(armed['time'])}" if "time" in armed else ""
+    if state == FAILED:
+        return f"mend what kept it from being restored and restore it, or forget it{since}"
+    if not guarded:
+        return f"nothing is left that would restore it by itself: restore it{since}"
+    due = f" and is restored by itself at {clock(armed['deadline'])}" if since and state == ARMED and "deadline" in armed else ""
+    return f"confirm it, restore it or wait{since}{due}"
