@@ -55,7 +55,8 @@ def _resolved(path: str, directory: bool) -> str:
             if not stat.S_ISLNK(status.st_mode) or not (todo or directory):
                 done = here
                 continue
-            _check_owner(status, here)
+            if not _is_roots(status.st_uid) and status.st_uid != _unknown():
+                raise GuardError(f"{here} belongs to user {status.st_uid}, who may put something else in its place")
             target = os.readlink(name, dir_fd=above)
         links += 1
         if links > _MOST_LINKS:
@@ -98,7 +99,8 @@ def opened_in(above: int, name: str, path: str) -> t.Iterator[int]:
 def check(directory: int, path: str) -> None:
     """GuardError unless root alone can change what is in an open directory."""
     status = os.fstat(directory)
-    _check_owner(status, path)
+    if not (_is_roots(status.st_uid) or (status.st_uid == _unknown() and _is_above_us(directory))):
+        raise GuardError(f"{path} belongs to user {status.st_uid}, who may put something else in its place")
     mode = stat.S_IMODE(status.st_mode)
     shared = mode & 0o022
     if shared and _is_alone() and (mode & stat.S_ISVTX or not mode & 0o002):
@@ -107,25 +109,29 @@ def check(directory: int, path: str) -> None:
         raise GuardError(f"{path} has mode {mode:04o}: others than root may put something else in the place of what is in it")
 
 
-def _check_owner(status: os.stat_result, path: str) -> None:
-    owner = status.st_uid
-    if owner not in (0, os.geteuid()) and not _is_above_us(owner):
-        raise GuardError(f"{path} belongs to user {owner}, who may put something else in its place")
+def _is_roots(owner: int) -> bool:
+    return owner in (0, os.geteuid())
 
 
-def _is_above_us(owner: int) -> bool:
-    """Whether an owner is shown as unknown: then it belongs to the host of this user namespace, which could do everything here anyway."""
+def _unknown() -> int:
+    """As which user the kernel shows those whom this user namespace does not have."""
     with open("/proc/sys/kernel/overflowuid", encoding="ascii") as stream:
-        unknown = int(stream.read())
-    return owner == unknown and not any(first <= owner < first + count for first, count in _users())
+        return int(stream.read())
+
+
+def _is_above_us(directory: int) -> bool:
+    """Whether its owner is none of this user namespace's, but of the host outside, which could do everything here anyway.
+
+    The kernel does not let our root do what only an owner may do then, such as reading without a trace.
+    """
+    try:
+        os.close(os.open(".", _DIRECTORY | os.O_NOATIME, dir_fd=directory))
+    except PermissionError:
+        return True
+    return False
 
 
 def _is_alone() -> bool:
     """Whether this user namespace has no user but us."""
-    return sum(count for _first, count in _users()) == 1
-
-
-def _users() -> list[tuple[int, int]]:
-    """The users of this user namespace, as first number and count."""
     with open("/proc/self/uid_map", encoding="ascii") as stream:
-        return [(int(words[0]), int(words[2])) for words in map(str.split, stream)]
+        return sum(int(line.split()[2]) for line in stream) == 1

@@ -30,6 +30,7 @@ def main() -> None:
     # The first process of a process namespace gets only those signals for which it has a handler, and its children inherit these.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: os._exit(0))
+    os.umask(0o022)  # whatever the user's: nobody but root may write to the /etc of a host
     control = socket.socket(fileno=0)
     with control.makefile("r") as requests:
         request = json.loads(requests.readline())

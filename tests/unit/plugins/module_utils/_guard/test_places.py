@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._guard._base im
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._disk import RememberedBlobs
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._files import Files
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._places import real_directory, resolved
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import archive, run
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user, too")
@@ -188,6 +188,39 @@ def test_who_exchanges_directories_during_restores_reaches_nothing(place: Path, 
         attacker.wait()
     if whose == "the directory itself":
         assert restored > 0
+
+
+IN_NAMESPACE = """
+import ctypes, os, sys
+assert ctypes.CDLL(None).unshare(0x10000000) == 0  # CLONE_NEWUSER
+print("unshared", flush=True)
+sys.stdin.readline()  # until its users are there
+os.setgroups([])
+os.setgid(0)
+os.setuid(0)
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import _places
+print(_places.real_directory("/usr/bin"))
+try:
+    _places.opened(sys.argv[2]).__enter__()
+except _places.GuardError as error:
+    print(error)
+"""
+
+
+def test_what_belongs_to_the_host_of_a_user_namespace_is_told_from_what_belongs_to_nobody(place: Path) -> None:
+    """Both are shown as belonging to user 65534, as in a container or a lab of many users."""
+    (place / "restore.pyz").write_bytes(archive())
+    theirs = place / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 100000 + 65534, 100000 + 65534)
+    argv = ["/usr/bin/python3", "-c", IN_NAMESPACE, str(place / "restore.pyz"), str(theirs)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+        assert process.stdout is not None and process.stdout.readline() == "unshared\n"
+        for users in ("uid_map", "gid_map"):
+            Path(f"/proc/{process.pid}", users).write_text("0 100000 65536\n")
+        told = process.communicate("\n")[0].splitlines()
+    assert told == [os.path.realpath("/usr/bin"), f"{theirs} belongs to user 65534, who may put something else in its place"]
 
 
 def test_links_of_units_are_neither_read_nor_written_through_others_directories(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
