@@ -231,8 +231,9 @@ def test_links_of_units_are_neither_read_nor_written_through_others_directories(
     wants.mkdir(parents=True)
     victim.mkdir()
     (wants / "a.service").symlink_to("/usr/lib/systemd/system/a.service")
-    saved = _units._links("a.service")
-    assert saved == {f"{wants}/a.service": "/usr/lib/systemd/system/a.service"}
+    links = _units._links("a.service")
+    assert links == {f"{wants}/a.service": "/usr/lib/systemd/system/a.service"}
+    saved = {"links": links, "directories": sorted(_units._directories())}
     (wants / "a.service").unlink()
     wants.rmdir()
     assert _units._relink("a.service", saved) is True
