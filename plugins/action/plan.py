@@ -118,6 +118,8 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
     variables = HostVariables(action, task_vars)
     options = RoleOptions(variables, action._loader)
     options.check(*roles)
+    for sentence in options.misspelt(*roles):
+        action._display.warning(sentence)
     if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
         options.check("remediate")
 

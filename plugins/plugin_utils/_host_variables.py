@@ -89,6 +89,10 @@ class HostVariables:
         """All hosts of the inventory, and of the play, in the inventory's order."""
         return list(self._hosts)
 
+    def names(self, host: str) -> Iterable[str]:
+        """Of all variables that the host has."""
+        return self._variables(host)
+
     def of(self, host: str, name: str) -> Found | None:
         """None where it is undefined. VariableError."""
         variables = self._variables(host)

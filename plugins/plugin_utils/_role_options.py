@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ _WANTED = {
     "list": "give a list",
     "dict": "give a mapping",
 }
+
+_ALIKE = 0.9
+"""How much a variable must look like an option to be taken for it; people may have variables of their own that begin like those."""
 
 Spec = Mapping[str, Any]
 
@@ -53,6 +57,22 @@ class RoleOptions:
             else:
                 for host in self.hosts:
                     self.of(host, option)
+
+    def misspelt(self, *roles: str) -> list[str]:
+        """A sentence for each variable that looks like an option of these roles and is none."""
+        known = [option for role in roles for option in OPTIONS[role]]
+        prefixes = tuple(f"{role}_" for role in roles)
+        found: dict[str, str] = {}
+        for host in self.hosts:
+            for name in self._variables.names(host):
+                if name.startswith(prefixes) and name not in found and name not in known:
+                    found[name] = host
+        near = {name: difflib.get_close_matches(name, known, 1, _ALIKE) for name in found}
+        return [
+            f"The variable {show(name)} of host {host} is no option: did you mean {near[name][0]}?"
+            for name, host in found.items()
+            if near[name]
+        ]
 
     def of(self, host: str, option: str) -> Any:
         """An option of a host: what its variables say, or the default. OptionError, VariableError."""

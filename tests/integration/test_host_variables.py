@@ -253,3 +253,27 @@ def test_how_to_try_is_the_clients_and_what_to_record_the_hosts(site: Site) -> N
         "web2": True,
         "db2": False,
     }
+
+
+def test_hosts_go_back_to_their_baselines_and_meet_expectations_by_their_own_variables(site: Site) -> None:
+    site.closed()
+    site.keep(BOTH)
+    site.play("baseline")
+    for host in ("db1", "db2"):
+        site.fleet.sysctl(host, "net.ipv4.tcp_syncookies", 0)
+    site.keep(
+        {
+            **BOTH,
+            "host_vars/db1": {"drift_remediate": True, "remediate_apply": True},
+            "host_vars/db2": {"remediate_apply": True, "drift_expect": [{"name": "never", "expect": "`false`"}]},
+        }
+    )
+    said = site.play("drift")
+    report = site.report("handshake-drift/drift.json")
+    found = {change["where"]: (change["outcome"], change["why"]) for change in report["changes"]}
+    assert found["db1"][0] == "kept" and found["db2"] == ("refused", "drift_remediate is not true for host db2"), said
+    syncookies = {host: site.fleet.run(host, ["sysctl", "-n", "net.ipv4.tcp_syncookies"]).stdout.strip() for host in ("db1", "db2")}
+    assert syncookies == {"db1": "1", "db2": "0"}
+    assert {host["host"]: [each["name"] for each in host["expectations"]] for host in report["hosts"] if host["expectations"]} == {
+        "db2": ["never"]
+    }

@@ -34,6 +34,9 @@ class Variables:
         self.all = hosts
         self.play_hosts = list(hosts)
 
+    def names(self, host: str) -> list[str]:
+        return list(self.all[host])
+
     def of(self, host: str, name: str) -> Found | None:
         return Found(self.all[host][name], name) if name in self.all[host] else None
 
@@ -136,6 +139,15 @@ def test_what_cannot_be_is_a_sentence(web1: dict[str, Any], db1: dict[str, Any],
     with pytest.raises(OptionError) as error:
         options(web1=web1, db1=db1).check("diagnose", "remediate")
     assert sentence in str(error.value) and "secret" not in str(error.value) and "t@x" not in str(error.value)
+
+
+def test_what_looks_like_an_option_and_is_none_is_told() -> None:
+    found = options(web1={"diagnose_flows": [], "remediate_aply": True}, db1={"diagnose_fail_onn": "broken", "diagnose_targets": ["db"]})
+    assert found.misspelt("diagnose", "remediate") == [
+        "The variable 'remediate_aply' of host web1 is no option: did you mean remediate_apply?",
+        "The variable 'diagnose_fail_onn' of host db1 is no option: did you mean diagnose_fail_on?",
+    ]
+    assert len(found.misspelt("diagnose")) == 1
 
 
 def test_values_are_of_the_option_s_type_and_equal_ones_agree() -> None:
