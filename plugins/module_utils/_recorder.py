@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import select
 import socket
 import time
@@ -17,6 +18,7 @@ from ._frames import MAX_BYTES, MAX_PACKETS, Frame, pack
 from ._headers import Outline, outline
 from ._ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
 
+MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are told
 _PACKETS_AFTER_SYN = 16  # of one connection, once room is short
 _FRAME_BYTES = 300  # what Python needs for a frame besides its data
 _SYN, _RST = 2, 4
@@ -32,16 +34,21 @@ class Interest(NamedTuple):
     sequence_numbers: frozenset[int]
     ports: frozenset[int]
     addresses: frozenset[bytes]
+    peers: frozenset[bytes]
 
     @classmethod
     def of(cls, interest: dict[str, Any]) -> Interest:
-        """From {"isns", "ports", "addresses"}. An ISN also stands for the numbers of the packets that follow it in the handshake."""
+        """From {"isns", "ports", "addresses", "peers"}. An ISN also stands for the numbers of the packets that follow it in the handshake.
+
+        `peers`, which may be missing: addresses whose own handshakes with this host are wanted, whatever their ports and numbers.
+        """
         try:
+            peers = frozenset(ipaddress.ip_address(address).packed for address in interest.get("peers") or ())
             near = frozenset((isn + step) % 2**32 for isn in interest["isns"] for step in (-1, 0, 1, 2))
             selection = Selection.of(interest["ports"], interest["addresses"])
         except (KeyError, TypeError, ValueError) as error:
             raise RecorderError(f"the interest of a recording needs isns, ports and addresses: {error}") from error
-        return cls(near, *selection)
+        return cls(near, *selection, peers)
 
     def wants(self, data: bytes, where: Outline) -> bool:
         """The choice for one recorded packet."""
@@ -53,6 +60,13 @@ class Interest(NamedTuple):
         if not self.ports.isdisjoint(tcp_ports(data, tcp)) or int.from_bytes(data[tcp + 4 : tcp + 8], "big") in self.sequence_numbers:
             return True
         return where.quote is None and int.from_bytes(data[tcp + 8 : tcp + 12], "big") in self.sequence_numbers
+
+    def of_peer(self, data: bytes, where: Outline) -> bool:
+        """Whether it opens or refuses a connection with one of the peers."""
+        tcp = tcp_offset(data, where) if self.peers else None
+        if tcp is None or where.quote is not None:
+            return False
+        return bool(data[tcp + 13] & (_SYN | _RST)) and not self.peers.isdisjoint(ip_addresses(data, where))
 
 
 class Recording:
@@ -117,10 +131,16 @@ class Recording:
         self._frames.clear()
 
     def _told(self, interest: dict[str, Any] | None) -> dict[str, Any]:
-        wants = Interest.of(interest).wants if interest is not None else None
+        wanted = Interest.of(interest) if interest is not None else None
         while self._unread:
             self._read_block()
-        frames = [frame for frame, where in self._frames if wants is None or wants(frame.data, where)]
+        frames, of_peers = [], 0
+        for frame, where in self._frames:
+            if wanted is None or wanted.wants(frame.data, where):
+                frames.append(frame)
+            elif of_peers < MOST_OF_PEERS and wanted.of_peer(frame.data, where):
+                frames.append(frame)
+                of_peers += 1
         self._names.update(socket.if_nameindex())
         return {
             "interfaces": {str(index): self._names.get(index, f"if{index}") for index in sorted({frame.ifindex for frame in frames})},

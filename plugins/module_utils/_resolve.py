@@ -9,12 +9,15 @@ import queue
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ._nameservers import ask, configured
 from ._tcp import canonical
 
 RESOLVER_THREADS = 32
+SLOW_MS = 1000.0
+_WORTHWHILE = 3.0  # seconds
 _EAI = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
@@ -40,10 +43,12 @@ class Resolved:
     error: str | None = None
     message: str | None = None
     elapsed_ms: float | None = None
+    again_ms: float | None = None
+    nameservers: list[dict[str, Any]] | None = None
 
     def record(self) -> dict[str, Any]:
         """R of docs/evidence.md."""
-        return {
+        told = {
             "dial": self.dial.id,
             "name": self.dial.address,
             "addresses": [canonical(sockaddr[0]) for _family, sockaddr in self.targets],
@@ -51,13 +56,16 @@ class Resolved:
             "message": self.message,
             "elapsed_ms": self.elapsed_ms,
         }
+        return told if self.nameservers is None else {**told, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
 
-def resolve(dials: list[Dial], *, limit: float = 5.0) -> list[Resolved]:
+def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
     """Resolve every dial, names concurrently; a name without an answer within `limit` seconds has the error ETIMEDOUT.
 
-    A dial with a source address asks for that address's family only, as an application that binds it must.
+    The C library gives up by itself, with its own error, in less than `limit`, which is made of its configuration: ETIMEDOUT is our word
+    alone. A dial with a source address asks for that address's family only, as an application that binds it must.
     """
+    limit = configured().patience if limit is None else limit
     answers: list[Resolved | None] = [None] * len(dials)
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, Resolved]] = queue.SimpleQueue()
@@ -91,6 +99,27 @@ def resolve(dials: list[Dial], *, limit: float = 5.0) -> list[Resolved]:
     return [
         answer or Resolved(dial, error="ETIMEDOUT", message=f"the resolver did not answer within {limit:g} s", elapsed_ms=limit * 1000)
         for dial, answer in zip(dials, answers)
+    ]
+
+
+def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
+    """Resolve names that took long once more, and ask each nameserver by itself: a cold cache is slow once, a dead nameserver each time.
+
+    `until`: the monotonic time at which to have done with it. Where there is no time for it, answers stay as they are.
+    """
+    slow = {}  # type: dict[tuple[str, bool], Resolved]
+    for answer in answers:
+        if (answer.elapsed_ms or 0.0) >= SLOW_MS and answer.error != "ETIMEDOUT":
+            slow.setdefault((answer.dial.address, bool(answer.dial.source)), answer)
+    left = until - time.monotonic()
+    if not slow or left < _WORTHWHILE:
+        return answers
+    told = ask(configured().nameservers, next(iter(slow))[0])
+    again = resolve([answer.dial for answer in slow.values()], limit=until - time.monotonic())
+    times = {key: answer.elapsed_ms for key, answer in zip(slow, again) if answer.error != "ETIMEDOUT"}
+    return [
+        replace(answer, again_ms=times.get(key), nameservers=told) if key in slow and (answer.elapsed_ms or 0.0) >= SLOW_MS else answer
+        for answer, key in ((answer, (answer.dial.address, bool(answer.dial.source))) for answer in answers)
     ]
 
 

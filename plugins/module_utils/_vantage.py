@@ -10,6 +10,7 @@ they are needed, because Ansible compiles whatever a module imports at every cal
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
 
 from ._errors import ObserveError
@@ -39,8 +40,9 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
 
 def try_(order: Order, run: Run) -> dict[str, Any]:
     """Try the handshakes between two looks at this host, and ask how far the SYNs get that nobody answered."""
+    from ._nameservers import MOST_SECONDS
     from ._probe import try_all
-    from ._resolve import Dial, resolve
+    from ._resolve import Dial, examine_slow, resolve
 
     answer: dict[str, Any] = {
         "before": None,
@@ -51,7 +53,8 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         "after": None,
         "absent": [],
     }
-    resolved = resolve([Dial(**dial) for dial in order["dials"]])
+    until = time.monotonic() + MOST_SECONDS
+    resolved = examine_slow(resolve([Dial(**dial) for dial in order["dials"]]), until)
     answer["resolutions"] = [each.record() for each in resolved]
     destinations = _destinations(resolved)
     order = {**order, "addresses": sorted({*order["addresses"], *(address for _source, address, _port in destinations)})}

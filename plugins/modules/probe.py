@@ -135,7 +135,7 @@ resolutions:
       elements: str
       sample: [192.0.2.21, "2001:db8::21"]
     error:
-      description: The resolver's error by name, V(ETIMEDOUT) if it did not answer within 5 seconds, null if there is none.
+      description: The resolver's error by name, V(ETIMEDOUT) if it did not answer within what its configuration allows it, null if none.
       type: str
       sample: EAI_NONAME
     message:

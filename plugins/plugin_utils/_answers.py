@@ -12,6 +12,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._crossings impo
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 
@@ -65,6 +66,9 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
     isns: set[int] = set()
     ports: set[int] = set()
     addresses: set[str] = set(order["addresses"])
+    peers: set[str] = set()
+    declared = Declared(plan.addresses)
+    partners = _partners(plan, host)
     failed: dict[tuple[str, End, End], None] = {}  # handshakes by the role that this host has in them
     connected: dict[tuple[str, End, End], None] = {}
     for client, dials in wanted.items():
@@ -76,6 +80,9 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
             isns |= set(each["isns"] or ())
             if not each["isns"]:
                 ports.add(each["port"])
+            for front, behind in partners.get((client, each["dial"]), ()):
+                if declared.has(front, each["address"]):  # it may end there, and have connections of its own with the server
+                    peers |= {address for address in declared.of(behind if host == front else front) if "/" not in address}
             for local in each["local"]:
                 packet = (dials[each["dial"]], (local, next(iter(each["local_ports"]), None)), (each["address"], each["port"]))
                 (connected if each["connected"] else failed)[packet] = None
@@ -92,8 +99,19 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
         "packets": packets,
         "packets_left_out": left_out,
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],
-        "interest": {"isns": sorted(isns), "ports": sorted(ports), "addresses": sorted(addresses)},
+        "interest": {"isns": sorted(isns), "ports": sorted(ports), "addresses": sorted(addresses), "peers": sorted(peers)},
     }
+
+
+def _partners(plan: Plan, host: str) -> dict[tuple[str, int], list[tuple[str, str]]]:
+    """(client, dial) -> (a host on the way, the server) of its flows, where `host` is one of the two."""
+    found: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for entry in plan.entries:
+        if entry.server is not None:
+            pairs = [(via, entry.server) for via in entry.via if host in (via, entry.server)]
+            if pairs:
+                found.setdefault((entry.client, entry.dial), []).extend(pairs)
+    return found
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:

@@ -180,6 +180,8 @@ class Case:
     fates: list[Fate] = field(default_factory=list)  # of the attempts, in their order
     fate: Fate = Fate("silent")  # what the rules are to explain
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
+    partners: Sequence[Host] = ()  # the other servers of the flow for which the client dials the same
+    behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
     totals: Totals = Totals({}, {})
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts

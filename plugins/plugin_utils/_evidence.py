@@ -224,12 +224,24 @@ class IcmpError:
 
 
 @dataclass(frozen=True)
+class Nameserver:
+    """A configured nameserver, and whether it answers; None: it did not in time."""
+
+    address: str
+    answer_ms: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class Resolution:
     dial: int
     name: str
     addresses: tuple[str, ...]  # as the resolver gave them, which may have a zone
     error: str | None = None
     message: str | None = None
+    elapsed_ms: float | None = None
+    again_ms: float | None = None  # asked once more, where the first answer took long
+    nameservers: tuple[Nameserver, ...] | None = None
 
 
 @dataclass(frozen=True)

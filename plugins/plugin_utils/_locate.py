@@ -136,7 +136,9 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
     client, server, probe = case.client, case.server, attempt.probe
     if client.saw_everything and not _wire_syns(case, attempt) and not client.translates("postrouting"):
         return Fate("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
-    if server is None or (case.server_owns(case.address) is False and not _seen_at(attempt.of("syn"), (server, "in"))):
+    owns = case.server_owns(case.address)
+    another = owns is False or (owns is None and bool(case.partners))  # of several servers, any may have the address
+    if server is None or (another and not _seen_at(attempt.of("syn"), (server, "in"))):
         return Fate("completed")  # with whatever stands in front of the server
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
     if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
+from ansible_collections.threeway.handshake.plugins.module_utils._nameservers import MOST_SECONDS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import Deadlines, deadlines
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
     Flow,
@@ -22,7 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._options import
 
 MAX_ENTRIES = 20_000
 PHASES = ("open", "try", "close")
-RESOLVE, HOPS = 5.0, 2.0  # seconds that a client may take for resolving names, and for asking how far SYNs get
+HOPS = 2.0  # seconds that a client may take for asking how far SYNs get
 STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
@@ -250,7 +251,9 @@ class _Builder:
         clients = [host for host, part in parts.items() if "client" in part.roles]
         options = Options.slowest(map(self._options_of, clients))
         slowest = max(entry.timeout for entry in self.entries)
-        attempts = RESOLVE + options.attempts * options.interval + slowest + options.patience + options.settle + HOPS
+        resolving = MOST_SECONDS if any(literal(entry.address) is None for entry in self.entries) else 0.0
+        trying = options.attempts * options.interval + slowest + options.patience + options.settle
+        attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within)
 

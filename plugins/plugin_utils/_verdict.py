@@ -18,6 +18,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._captures impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fate, Finding, Totals
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import explain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._fronts import told_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import contradictions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
@@ -218,7 +219,10 @@ def _order_vias(case: Case) -> None:
 
 def _turn_to_owner(case: Case, fleet: Fleet, partners: Sequence[str]) -> None:
     """Of several servers that share an address, such as a virtual one, the one that has it now is where these handshakes are to end."""
-    if case.server is None or case.server_owns(case.address) is not False:
+    if case.server is None:
+        return
+    case.partners = [fleet.hosts[name] for name in dict.fromkeys(partners) if name != case.server.name]
+    if case.server_owns(case.address) is not False:
         return
     owners = [owner.host for owner in fleet.owners(case.address, besides=case.hosts) if owner.host.name in partners]
     if len(owners) == 1:
@@ -232,7 +236,7 @@ def _stop_at_front(case: Case) -> None:
         return
     if not any(attempt.count("syn", case.server.name, "in") for attempt in case.attempts):
         case.vias = case.vias[: list(case.vias).index(front)]
-        case.server = front
+        case.server, case.behind = front, case.server
 
 
 def _totals(cases: Sequence[Case]) -> Totals:
@@ -393,7 +397,8 @@ def _not_observed(hosts: Sequence[Host], judged: Sequence[tuple[Case, Sequence[t
     """What could not be seen, and where what was seen contradicts what was evaluated."""
     absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
     told = [sentence for case, found in judged for sentence in contradictions(case, [finding for _cause, finding in found])]
-    return list(dict.fromkeys([*absent, *told]))
+    ends = [sentence for case, _found in judged if (sentence := told_of(case))]
+    return list(dict.fromkeys([*absent, *ends, *told]))
 
 
 def _identity(entry: Entry, taken: set[str]) -> str:

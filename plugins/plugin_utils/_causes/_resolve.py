@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._resolve import SLOW_MS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._dns import resolvable
@@ -15,6 +16,17 @@ def _name_resolution_failed(case: Case) -> Finding | None:
     if failed is None:
         return None
     said = f"{failed.error}: {failed.message}" if failed.message else str(failed.error)
+    if failed.error == OUR_LIMIT:
+        return Finding(
+            "likely",
+            case.client.name,
+            "client.resolve",
+            f"{case.client.name}'s resolver has not answered for {case.dialled} when we stopped waiting; no packet was sent",
+            (case.saw(case.client, "getaddrinfo", said),),
+            detail={"name": case.dialled, "error": failed.error},
+            undecided=(f"getent ahosts {case.dialled} on {case.client.name} would tell whether it answers after all",),
+            fix=resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)"),
+        )
     return Finding(
         "proven",
         case.client.name,
@@ -23,6 +35,45 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         (case.saw(case.client, "getaddrinfo", said),),
         detail={"name": case.dialled, "error": failed.error},
         fix=resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)"),
+    )
+
+
+def _name_resolution_slow(case: Case) -> Finding | None:
+    """It takes long each time: the first nameserver is dead, say, and the second one is asked when the resolver's patience is over."""
+    slow = next((entry for entry in case.client.resolutions if entry.name == case.dialled and (entry.elapsed_ms or 0.0) >= SLOW_MS), None)
+    if slow is None or slow.error or (slow.again_ms is not None and slow.again_ms < SLOW_MS):
+        return None  # slow once: what it did not know yet
+    took = [value / 1000 for value in (slow.elapsed_ms, slow.again_ms) if value is not None]
+    dead = [entry for entry in slow.nameservers or () if entry.answer_ms is None]
+    living = any(entry.answer_ms is not None for entry in slow.nameservers or ())
+    blamed = f": nameserver {', '.join(entry.address for entry in dead)} does not answer" if dead and living else ""
+    return Finding(
+        "proven" if len(took) > 1 else "likely",
+        case.client.name,
+        "client.resolve",
+        f"{case.client.name} takes {' and '.join(f'{seconds:.1f} s' for seconds in took)} to resolve {case.dialled}, before any connection "
+        f"begins{blamed}",
+        (
+            case.saw(case.client, "getaddrinfo", f"{case.dialled}: {', then '.join(f'{seconds:.3f} s' for seconds in took)}"),
+            *(
+                case.saw(
+                    case.client,
+                    "DNS query",
+                    f"nameserver {entry.address}: "
+                    + (f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"),
+                )
+                for entry in slow.nameservers or ()
+            ),
+        ),
+        detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead] if living else []},
+        fix=Fix(
+            "dns",
+            case.client.name,
+            f"take {', '.join(entry.address for entry in dead)} out of {case.client.name}'s resolver configuration, or let it answer"
+            if blamed
+            else f"find out why {case.client.name}'s resolver is slow: its nameservers (/etc/resolv.conf), its search list, IPv6",
+            "advice",
+        ),
     )
 
 
@@ -81,9 +132,20 @@ def _dead_address_family(case: Case) -> Finding | None:
     )
 
 
+OUR_LIMIT = "ETIMEDOUT"  # no error of getaddrinfo()'s own
 _FAILURES = tuple(kind for kind in FATES if kind not in ("completed", "unresolved"))
 
 CAUSES = (
+    Cause(
+        "name_resolution_slow",
+        "Resolving the name takes long",
+        ("client.resolve",),
+        ("completed",),
+        "getaddrinfo() on the client takes a second or more, twice in a row; a nameserver that does not answer a query of its own while "
+        "another does is named. Where there was no time to ask twice: likely.",
+        "The second time it is fast.",
+        _name_resolution_slow,
+    ),
     Cause(
         "dead_address_family",
         "One address family of the name does not work",
@@ -98,7 +160,7 @@ CAUSES = (
         "The name cannot be resolved",
         ("client.resolve",),
         ("unresolved",),
-        "getaddrinfo() on the client fails, and no SYN is sent.",
+        "getaddrinfo() on the client fails, and no SYN is sent. Where it only had not answered when we stopped waiting: likely.",
         "A SYN was sent.",
         _name_resolution_failed,
     ),

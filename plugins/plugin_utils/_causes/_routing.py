@@ -115,8 +115,9 @@ def _address_not_local(case: Case) -> Finding | None:
         return None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
     counted = errors is not None and errors >= case.swallowed_at(server)
+    elsewhere = [partner.name for partner in case.partners if partner.owns(syn.dst) is None]  # it may have moved there
     return Finding(
-        "proven" if counted or refused else "likely",
+        "likely" if elsewhere else "proven" if counted or refused else "likely",
         server.name,
         "server.ingress",
         f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address",
@@ -128,6 +129,7 @@ def _address_not_local(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"address": syn.dst},
+        undecided=(f"whether {' or '.join(elsewhere)} has {syn.dst} now, which the flow names as well",) if elsewhere else (),
         fix=_own(server, syn.dst),
     )
 

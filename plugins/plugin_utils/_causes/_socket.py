@@ -41,7 +41,7 @@ def _service_stopped(case: Case) -> Finding | None:
     if refusal is None or case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
-    unit = _stopped_unit(server, case.server_port)
+    unit = stopped_unit(server, case.server_port)
     if unit is None:
         return None
     why = f", result {unit.result}" if unit.result and unit.result != "success" else ""
@@ -61,7 +61,7 @@ def _service_stopped(case: Case) -> Finding | None:
     )
 
 
-def _stopped_unit(server: Host, port: int) -> Unit | None:
+def stopped_unit(server: Host, port: int) -> Unit | None:
     """The unit that should listen on a port and does not run; a declared one before one that was found."""
     units = [
         unit
@@ -78,7 +78,7 @@ def _no_listener(case: Case) -> Finding | None:
     if case.fate.kind == "unanswered":
         return _refused_in_vain(case, case.server)
     refusal = _refusal(case)
-    if refusal is None or _stopped_unit(refusal[0], case.server_port) or _elsewhere(refusal[0], case.server_port):
+    if refusal is None or stopped_unit(refusal[0], case.server_port) or _elsewhere(refusal[0], case.server_port):
         return None
     late = bool(case.listeners_on_port())
     if late and case.listened_before():

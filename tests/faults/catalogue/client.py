@@ -260,3 +260,42 @@ def ttl_of_one(fleet: Machines) -> None:
 def ttl_of_two(fleet: Machines) -> None:
     service(fleet)
     fleet.sysctl("web1", "net.ipv4.ip_default_ttl", 2)
+
+
+RECORD = "--host-record=db.example.org,10.0.2.21"
+
+
+def resolving(fleet: Machines, *nameservers: str) -> None:
+    """dnsmasq on db2 knows the name; a query to any other nameserver is lost on the way."""
+    service(fleet)
+    fleet.popen(
+        "db2", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--listen-address=10.0.2.22", "--user=root", RECORD]
+    )
+    fleet.nft("r1", "table ip dead { chain f { type filter hook forward priority 0; ip daddr 10.0.2.99 drop; }; }")
+    fleet.write("web1", "/etc/resolv.conf", "".join(f"nameserver {address}\n" for address in nameservers))
+    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+
+
+@fault(
+    "name_resolution_slow",
+    "",
+    status="degraded",
+    code="name_resolution_slow",
+    host="web1",
+    segment="client.resolve",
+    says=("s to resolve db.example.org", "nameserver 10.0.2.99 does not answer", "answers in"),
+    flow=BY_NAME,
+)
+def the_first_nameserver_is_dead(fleet: Machines) -> None:
+    resolving(fleet, "10.0.2.99", "10.0.2.22")
+
+
+@twin("name_resolution_slow", flow=BY_NAME)
+def the_second_nameserver_is_dead(fleet: Machines) -> None:
+    resolving(fleet, "10.0.2.22", "10.0.2.99")
+
+
+@fault("name_resolution_failed/dead", "", code="name_resolution_failed", host="web1", segment="client.resolve", flow=BY_NAME)
+def all_nameservers_are_dead(fleet: Machines) -> None:
+    """The C library says so itself, after ten seconds."""
+    resolving(fleet, "10.0.2.99")

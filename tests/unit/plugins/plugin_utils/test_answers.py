@@ -54,7 +54,12 @@ def test_dialled():
 
 def test_a_server_is_asked_for_its_own_handshakes():
     done = complete(order("db1"), PLAN, lambda client: {"web1": [FIRST, SECOND]}[client])
-    assert done["interest"] == {"isns": [7, 9], "ports": [40001, 40002, 40009], "addresses": ["10.0.1.11", "10.0.2.21", "10.0.9.9"]}
+    assert done["interest"] == {
+        "isns": [7, 9],
+        "ports": [40001, 40002, 40009],
+        "addresses": ["10.0.1.11", "10.0.2.21", "10.0.9.9"],
+        "peers": [],
+    }
     own = {"local": None, "remote": "10.0.2.21", "mark": 0}
     assert [pair for pair in done["pairs"] if pair != own] == order("db1")["pairs"]
     assert own in done["pairs"]  # is the address dialled its own?
@@ -81,7 +86,7 @@ def test_firewalls_are_asked_about_the_packets_that_were_sent_and_first_about_th
 
 def test_without_sequence_numbers_the_port_decides_and_without_a_client_nothing_is_wanted():
     assert complete(order("db2"), PLAN, lambda _client: [FIRST, SECOND])["interest"]["ports"] == [80]
-    assert complete(order("db1"), PLAN, lambda _client: [])["interest"] == {"isns": [], "ports": [], "addresses": ["10.0.9.9"]}
+    assert complete(order("db1"), PLAN, lambda _client: [])["interest"] == {"isns": [], "ports": [], "addresses": ["10.0.9.9"], "peers": []}
 
 
 JSON = st.recursive(

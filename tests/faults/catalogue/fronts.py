@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults behind a load balancer that takes the handshakes itself: HAProxy on db2, in front of db1."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from tests.faults._fault import Flow, fault, twin
+from tests.faults.catalogue.firewall import chain
+from tests.lab._handle import Handle
+from tests.lab._machines import Machines
+
+FRONT = Flow("10.0.2.22", via=("db2",), timeout=1.0)
+CONFIGURATION = """
+global
+    maxconn 100
+defaults
+    mode %s
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+listen orders
+    bind 10.0.2.22:%d
+    server db1 10.0.2.21:%d %s
+"""
+CHECKED = "check inter 300ms fall 1"
+UNSERVED: dict[str, Any] = {
+    **{"code": "load_balancer_no_backend", "status": "degraded", "host": "db1", "segment": "server.application", "flow": FRONT},
+    "kernel": "connected",
+}
+
+
+def haproxy(fleet: Machines, check: str = "", mode: str = "tcp", port: int = 5432, backend: int = 5432) -> Handle:
+    fleet.write("db2", "/etc/haproxy.cfg", CONFIGURATION % (mode, port, backend, check))
+    balancer = fleet.popen("db2", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
+    listens = f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.05; done; sleep 1"
+    fleet.run("db2", ["sh", "-c", listens])
+    return balancer
+
+
+@fault("load_balancer_no_backend/checked", says=("haproxy", "nothing listens on port 5432 of db1"), **UNSERVED)
+def the_balancer_knows_that_nobody_is_there(fleet: Machines) -> None:
+    haproxy(fleet, CHECKED)
+
+
+@fault("load_balancer_no_backend", says=("haproxy", "nothing listens on port 5432 of db1"), **UNSERVED)
+def the_balancer_tries_in_vain(fleet: Machines) -> None:
+    haproxy(fleet)
+
+
+@fault("load_balancer_no_backend/stopped", says=("is stopped",), **UNSERVED)
+def the_service_is_stopped(fleet: Machines) -> None:
+    haproxy(fleet)
+    server = fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.run("db1", ["kill", f"-{signal.SIGSTOP.name.removeprefix('SIG')}", str(server.answer)])
+
+
+@fault("load_balancer_no_backend/hung", certainties=("likely",), says=("wait there for accept()",), **UNSERVED)
+def the_service_accepts_nothing(fleet: Machines) -> None:
+    haproxy(fleet)
+    fleet.listen("db1", "10.0.2.21", 5432, behaviour="silent")
+
+
+@fault("load_balancer_no_backend/firewall", says=("db1 does not answer its SYNs",), **UNSERVED)
+def the_server_drops_the_balancer(fleet: Machines) -> None:
+    haproxy(fleet)
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db1", chain("input", "ip saddr 10.0.2.22 tcp dport 5432 drop"))
+
+
+@twin("load_balancer_no_backend", flow=FRONT)
+def served(fleet: Machines) -> None:
+    haproxy(fleet, CHECKED)
+    fleet.listen("db1", "10.0.2.21", 5432)
+
+
+@twin("load_balancer_no_backend/http", flow=FRONT)
+def connects_only_when_asked(fleet: Machines) -> None:
+    """In HTTP it connects to the server once there is a request, which a handshake is not."""
+    haproxy(fleet, mode="http")
+    fleet.listen("db1", "10.0.2.21", 5432)
+
+
+@twin("load_balancer_no_backend/other-port", flow=FRONT)
+def serves_on_another_port(fleet: Machines) -> None:
+    haproxy(fleet, backend=8080)
+    fleet.listen("db1", "10.0.2.21", 8080)

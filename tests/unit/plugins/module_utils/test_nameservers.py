@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What resolv.conf says, and how long the C library may take by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._nameservers import MOST_SECONDS, Resolver, ask, configured
+from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "patience"),
+    [
+        ("", Resolver((), 5, 2), 12.0),
+        ("nameserver 192.0.2.1\n", Resolver(("192.0.2.1",), 5, 2), 12.0),
+        ("nameserver 192.0.2.1\nnameserver 2001:db8::1\n", Resolver(("192.0.2.1", "2001:db8::1"), 5, 2), 22.0),
+        (
+            "# nameserver x\nnameserver\noptions timeout:1 attempts:1 rotate\nnameserver 192.0.2.1\n",
+            Resolver(("192.0.2.1",), 1, 1),
+            10.0,
+        ),
+        ("options timeout:99999 attempts:-1\n" + "nameserver 192.0.2.1\n" * 9, Resolver(("192.0.2.1",) * 3, 30, 2), MOST_SECONDS),
+        ("\0\xff options timeout:x", Resolver((), 5, 2), 12.0),
+    ],
+)
+def test_our_patience_is_longer_than_the_resolver_s(tmp_path: Path, text: str, found: Resolver, patience: float) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_bytes(text.encode("latin-1"))
+    assert configured(str(path)) == found
+    assert found.patience == patience
+    assert found.patience > min(found.timeout * max(1, len(found.nameservers)), MOST_SECONDS - 1)  # the first dead ones are waited for
+
+
+def test_without_a_file_the_defaults_count(tmp_path: Path) -> None:
+    assert configured(str(tmp_path / "none")) == Resolver((), 5, 2)
+
+
+def test_a_name_that_no_query_can_have_is_not_asked_for() -> None:
+    assert ask(("127.0.0.1",), "x" * 64) == []
+    assert ask((), "example.test") == []
+
+
+def test_what_is_no_address_costs_its_own_line(tmp_path: Path) -> None:
+    told = ask(("nonsense",), "example.test", seconds=0.2)
+    assert [(each["address"], each["answer_ms"]) for each in told] == [("nonsense", None)] and told[0]["error"]
+
+
+def test_a_literal_is_told_without_nameservers() -> None:
+    assert "nameservers" not in resolve([Dial(0, "127.0.0.1", 1)])[0].record()
