@@ -21,6 +21,9 @@ _CHECKS = {
     "sshd.service": ("sshd", "-t"),
 }
 
+# systemd's reasons for a unit that was started again and again: what it starts fails, and so it would once more.
+_GIVEN_UP = ("start-limit-hit", "trigger-limit-hit", "service-start-limit-hit")
+
 
 def started(host: Host, unit: Unit) -> Fix:
     """Start a unit, and enable it, so that a reboot keeps it. One that somebody has masked is theirs to unmask."""
@@ -30,6 +33,14 @@ def started(host: Host, unit: Unit) -> Fix:
         return advice("service", host.name, f"{name} is masked on {host.name}: unmask and start it if that is no longer meant", commands)
     if not _fit.unit(name):
         return advice("service", host.name, f"start {name} on {host.name}")
+    if unit.result in _GIVEN_UP:
+        log = shell("journalctl", "-u", f"{name.partition('.')[0]}*")
+        summary = (
+            f"find out why what {name} starts on {host.name} ends again ({log}): systemd gave up after too many starts ({unit.result}), "
+            "and would again; then start it"
+        )
+        commands = (shell("systemctl", "reset-failed", name), shell("systemctl", "start", name))
+        return advice("service", host.name, summary, commands, why=f"{name} is {unit.active}, result {unit.result}")
     command = shell("systemctl", "enable", "--now", name)
     return mending(
         "service",

@@ -18,6 +18,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._service import started
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 from tests.faults._recorded import load
@@ -106,6 +108,13 @@ def test_nothing_hostile_gets_into_a_step(path: Path) -> None:
     for fix in fixes(path, twisted):
         told = json.dumps([fix["steps"], fix["saves"], fix["undo"] if fix["steps"] else []])
         assert not re.search(r"\{\{|\$\(id|`|lookup", told), fix
+
+
+@pytest.mark.parametrize("result", ["start-limit-hit", "trigger-limit-hit", "exit-code"])
+def test_what_systemd_gave_up_is_not_just_started(result: str) -> None:
+    fix = started(Host("db1"), Unit(7001, "orders.socket", "socket", active="failed", result=result))
+    assert bool(fix.steps) is (result == "exit-code")
+    assert (f"too many starts ({result})" in fix.summary) is (not fix.steps)
 
 
 WEB1, DB1 = ["10.0.1.11", "2001:db8:1::11"], ["10.0.2.21", "2001:db8:2::21"]
