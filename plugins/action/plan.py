@@ -117,9 +117,9 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
     """Each option by the variables of whom it is about, all checked. OptionError, VariableError."""
     variables = HostVariables(action, task_vars)
     options = RoleOptions(variables, action._loader)
-    options.check(*roles)
     for sentence in options.misspelt(*roles):
         action._display.warning(sentence)
+    options.check(*roles)
     if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
         options.check("remediate")
 
