@@ -122,9 +122,9 @@ def test_flows_beyond_the_limit_are_listed_as_not_tried(site: Site) -> None:
     said = site.play("diagnose", "--limit=web1")
     tried, not_tried = site.report()["flows"]
     assert tried["name"] == "web1-db1" and tried["probes"]["connected"] == 1
-    assert any("db1" in why and "not among the hosts of this play (--limit?)" in why for why in tried["not_observed"])
+    assert any("db1" in why and "not among the hosts of this play" in why for why in tried["not_observed"])
     assert not_tried["name"] == "web2-db2" and not_tried["status"] == "undetermined" and not_tried["probes"]["attempts"] == 0
-    assert any("web2" in why and "not among the hosts of this play (--limit?)" in why for why in not_tried["not_observed"]), said
+    assert any("web2" in why and "not among the hosts of this play" in why for why in not_tried["not_observed"]), said
 
 
 @pytest.mark.parametrize(
