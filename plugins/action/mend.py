@@ -107,8 +107,16 @@ class _Transaction:
             except _Unreachable as failure:
                 returned = {"failed": True, "msg": str(failure)}
             told.append({"changed": bool(returned.get("changed")), "diff": _diffs(returned.get("diff")), "why": _why(returned)})
-        self._keep("preview", steps=told)
+        self._keep("preview", steps=told, open=self._left_open())
         return {"msg": f"{len([step for step in told if step['changed']])} of {len(told)} steps would change the host"}
+
+    def _left_open(self) -> list[str]:
+        """What another run, which may have ended long ago, has left open on the host; it keeps us from changing anything."""
+        with suppress(_Unreachable):
+            found = self.action.module("threeway.handshake.guard", {"state": "queried"}, self.task_vars, check=True).get("transactions")
+            several = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+            return [clean(f"transaction {each.get('transaction')} is {each.get('state')}: {each.get('advice')}") for each in several]
+        return []
 
     def apply(self) -> Json:
         """Arm the guard, take the steps, let go of the connection."""

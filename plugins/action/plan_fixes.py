@@ -120,9 +120,10 @@ class ActionModule(HandshakeAction):
         allowed, left = remediation.wanted(report)
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
         steps = {host: preview["steps"] for host, preview in previews.items() if preview}
+        left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
         style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
-        plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped)
+        plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
         display.display("\n" + _fixes.render(plan, report, width=display.columns if (display.columns or 0) > 79 else None, style=style))
 
 

@@ -174,7 +174,9 @@ def test_two_runs_exclude_each_other(fleet: Fleet) -> None:
     before = state(fleet)
     report, said = remediate(fleet, remediate_apply=True)
     assert outcomes(report)[0] == ("firewall_drop", "db1", "refused") and "changed=1" not in said
-    assert "transaction of-another-run of this host is armed" in report["changes"][0]["why"]
+    why = report["changes"][0]["why"]
+    assert "transaction of-another-run of this host is armed" in why and "it was armed at 20" in why and "restored by itself at 20" in why
+    assert "another transaction is open on db1: transaction of-another-run is armed" in " ".join(said.split())
     assert state(fleet) == before
 
 

@@ -93,6 +93,8 @@ def locked(directory: str, patience: float) -> t.Iterator[None]:
                 if time.monotonic() >= give_up:
                     raise GuardError(f"another transaction of this host is at work: {directory} is locked") from None
                 time.sleep(0.02)
+        if os.fstat(descriptor).st_nlink == 0:
+            raise GuardError(f"{directory} was removed at this moment: try again")
         yield
 
 

@@ -164,6 +164,8 @@ class Guard:
                 raise GuardError(f"transaction {transaction} is {state}: confirm or restore it")
             if not check:
                 forget(directory, self._run)
+                with contextlib.suppress(OSError):  # the last record takes the guard's directory with it
+                    os.rmdir(self._base)
             return Outcome(True, "absent", {}, {}, {})
 
     def open(self) -> list[dict[str, t.Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import named
@@ -39,6 +39,8 @@ class Plan:
     previews: Mapping[str, Sequence[Json]]
     only_planned: Collection[str]
     stopped: str | None
+    left_open: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Per host, the transactions of other runs that keep it from being changed, as sentences."""
 
 
 def render(plan: Plan, report: Json, *, width: int | None = None, style: Style = plain) -> str:
@@ -58,6 +60,8 @@ def _lines(plan: Plan, flows: Mapping[str, str], width: int, style: Style) -> It
             yield from _mending(mending, flows, width, style)
             if mixed and host in plan.only_planned:
                 yield from wrap(f"not made: remediate_apply is not true for host {clean(host, NAME)}", width, _INDENT, _INDENT * 2)
+        for sentence in plan.left_open.get(host, ()):
+            yield from wrap(clean(f"another transaction is open on {host}: {sentence}"), width, _INDENT, _INDENT * 2)
         yield from _differences(plan.previews.get(host, ()), width, style)
     if plan.left:
         yield ""
