@@ -115,23 +115,32 @@ def _address_not_local(case: Case) -> Finding | None:
         return None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
     counted = errors is not None and errors >= case.swallowed_at(server)
-    elsewhere = [partner.name for partner in case.partners if partner.owns(syn.dst) is None]  # it may have moved there
+    unknown = [partner.name for partner in case.partners if partner.owns(syn.dst) is None]  # it may have moved there
+    owners = [owner.host.name for owner in case.fleet.owners(syn.dst, besides=(server,))]
     return Finding(
-        "likely" if elsewhere else "proven" if counted or refused else "likely",
+        "likely" if unknown else "proven" if counted or refused else "likely",
         server.name,
         "server.ingress",
-        f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address",
+        f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address"
+        + (f": {' and '.join(owners)} has it" if owners else ""),
         (
             *case.passage(),
             case.saw(server, "rtnetlink addresses", f"{syn.dst} is on no interface"),
+            *(case.saw(case.fleet.hosts[name], "rtnetlink addresses", f"{syn.dst} is an address of {name}") for name in owners),
             *([case.saw(server, "counter InAddrErrors", f"+{errors}")] if errors else []),
             *([case.saw(server, "capture", f"{server.name} forwards it, and says with an ICMP error that it cannot")] if refused else []),
         ),
         leg="syn",
         detail={"address": syn.dst},
-        undecided=(f"whether {' or '.join(elsewhere)} has {syn.dst} now, which the flow names as well",) if elsewhere else (),
-        fix=_own(server, syn.dst),
+        undecided=(f"the addresses of {' and '.join(unknown)} would tell whether {syn.dst} is there now",) if unknown else (),
+        fix=_own(server, syn.dst) if not owners else _forgotten(server, syn.dst, owners),
     )
+
+
+def _forgotten(server: Host, address: str, owners: list[str]) -> Fix:
+    """Not one more machine with the address: it is somebody's, and the packets come to the wrong host."""
+    summary = f"have the last hop before {server.name} forget its neighbour entry for {address}, which is on {' and '.join(owners)}"
+    return Fix("neighbour", "path", summary, "advice")
 
 
 def _address_gone(case: Case, server: Host) -> Finding | None:

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses that moved, on recorded evidence: no fix adds an address that another host of the run has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from tests.faults._recorded import load
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def decided(name: str, silent: str | None = None, apart: bool = False) -> dict[str, Any]:
+    """The first flow of a recording; ``silent``: a host whose answers are missing; ``apart``: each server has a flow of its own."""
+    kept = load(RECORDED / f"{name}.json.gz")
+    plan = {**kept["plan"], "entries": [{**each, **({"flow": each["server"]} if apart else {})} for each in kept["plan"]["entries"]]}
+    found: dict[str, dict[str, Any]] = {}
+    for answer in kept["evidence"]:
+        if answer["host"] != silent:
+            found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    flow: dict[str, Any] = decide(Plan.from_json(plan), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]
+    return flow
+
+
+def test_the_server_that_has_the_address_now_is_examined() -> None:
+    cause = decided("neighbour_wrong.failover")["causes"][0]
+    assert (cause["code"], cause["certainty"]) == ("neighbour_wrong", "proven")
+    assert "to db1, but it is db2 that has the address" in cause["summary"]
+
+
+def test_where_the_other_server_is_unknown_nothing_is_proven() -> None:
+    cause = decided("neighbour_wrong.failover", silent="db2")["causes"][0]
+    assert (cause["code"], cause["certainty"]) == ("address_not_local", "likely")
+
+
+def test_no_second_machine_is_given_an_address() -> None:
+    """The flows name one server each: db2, which has the address, is one of another flow."""
+    cause = decided("neighbour_wrong.failover", apart=True)["causes"][0]
+    assert cause["code"] == "address_not_local" and "db2 has it" in cause["summary"]
+    assert "add" not in cause["fix"]["summary"] and "forget its neighbour entry" in cause["fix"]["summary"]
+
+
+@pytest.mark.parametrize("code", ["path_reset", "answered_by_middlebox"])
+def test_nothing_on_the_way_is_proven_to_answer_where_another_host_did(code: str) -> None:
+    for name in ("ip_conflict.split-brain", "ip_conflict.split-brain.answers", "ip_conflict.split-brain.unrecorded", "address_elsewhere"):
+        flow = decided(name)
+        assert [cause for cause in flow["causes"] if cause["code"] == code] == []
+        assert flow["causes"][0]["host"] == "db2"
