@@ -14,6 +14,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep import Wanted, keep
@@ -22,7 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 # What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
@@ -34,13 +35,15 @@ display = Display()
 
 
 class ActionModule(HandshakeAction):
+    _takes_the_whole_play = True
     _requires_connection = False
 
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "str", "required": True},
-                "run": {"type": "str", "required": True},
+                "run": {"type": "str", "default": ""},
+                "interrupted": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "str"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
@@ -54,14 +57,17 @@ class ActionModule(HandshakeAction):
         )
         arguments = plain(arguments)
         report_dir = str(arguments["report_dir"])
-        files = EvidenceFiles(arguments["evidence_dir"] or report_dir, arguments["run"])
         try:
-            check(Path(report_dir), arguments["run"])
+            run = take_over(Path(report_dir)) if arguments["interrupted"] else arguments["run"]
+            check(Path(report_dir), run)
+            files = EvidenceFiles(arguments["evidence_dir"] or report_dir, run)
             plan, started = files.plan()
             finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             answers = files.answers(plan)
             conclusion = decide(plan, answers, started, finished)
             report = {**conclusion.report, "changes": arguments["changes"]}
+            if arguments["interrupted"]:
+                report["changes"] = interrupted(Path(report_dir), report)
             done = write(report_dir, report, conclusion.captures)
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory {report_dir} cannot be used: {error}"}

@@ -33,6 +33,7 @@ HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record"
 
 
 class ActionModule(HandshakeAction):
+    _takes_the_whole_play = True
     _requires_connection = False
 
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

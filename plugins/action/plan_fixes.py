@@ -34,6 +34,7 @@ Json = dict[str, Any]
 
 
 class ActionModule(HandshakeAction):
+    _takes_the_whole_play = True
     _requires_connection = False
 
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class _Failure(Exception):
 
 
 class ActionModule(HandshakeAction):
+    _takes_the_whole_play = True
+
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={

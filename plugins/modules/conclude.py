@@ -34,8 +34,15 @@ options:
     description:
       - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
       - A report directory of another run, or of another C(ansible-playbook), is refused.
+      - Required unless O(interrupted=true).
     type: str
-    required: true
+    default: ""
+  interrupted:
+    description:
+      - Whether to conclude what a run has left in the report directory that was interrupted, whichever it was. Hosts that had not answered
+        are named, and changes that were on their way are told with the state of their guard.
+    type: bool
+    default: false
   evidence_dir:
     description:
       - The report directory of the diagnosis whose evidence is judged, where that is another one than O(report_dir).
@@ -99,7 +106,7 @@ EXAMPLES = r"""
 - name: Say what was found, and fail if a handshake breaks
   threeway.handshake.conclude:
     report_dir: ./handshake-report
-    run: "{{ hostvars.localhost.handshake_run }}"
+    run: "{{ hostvars.localhost.ansible_facts.handshake_run }}"
     fail_on: broken
   delegate_to: localhost
   run_once: true

@@ -102,7 +102,7 @@ EXAMPLES = r"""
   threeway.handshake.drift:
     phase: compare
     report_dir: ./handshake-drift
-    run: "{{ hostvars.localhost.handshake_run }}"
+    run: "{{ hostvars.localhost.ansible_facts.handshake_run }}"
     baseline_dir: ./handshake-baseline
     fail_on: endangering
     expect:

@@ -62,7 +62,7 @@ EXAMPLES = r"""
   threeway.handshake.plan_fixes:
     phase: begin
     report_dir: ./handshake-report
-    run: "{{ hostvars.localhost.handshake_run }}"
+    run: "{{ hostvars.localhost.ansible_facts.handshake_run }}"
   delegate_to: localhost
   run_once: true
   register: plan

@@ -48,7 +48,7 @@ EXAMPLES = r"""
 - name: Find out which handshakes broke
   threeway.handshake.plan_trace:
     report_dir: ./handshake-report
-    run: "{{ hostvars.localhost.handshake_run }}"
+    run: "{{ hostvars.localhost.ansible_facts.handshake_run }}"
   delegate_to: localhost
   run_once: true
   register: broken

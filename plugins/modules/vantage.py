@@ -80,7 +80,7 @@ EXAMPLES = r"""
   threeway.handshake.vantage:
     phase: try
     report_dir: ./handshake-report
-    run: "{{ hostvars.localhost.handshake_run }}"
+    run: "{{ hostvars.localhost.ansible_facts.handshake_run }}"
 """
 
 RETURN = r"""

@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
+from ansible_collections.threeway.handshake.plugins.plugin_utils._play import unfit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._supported import refusal
 
@@ -30,13 +31,16 @@ class HandshakeAction(ActionBase):
     """The base of every action plugin of the collection, which implements `answer`."""
 
     _supports_check_mode = True
+    _takes_the_whole_play = False
+    """Whether all hosts of the play must go from task to task together, as the phases of a diagnosis do."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result of `answer`, in printable characters: Ansible shows results, warnings and differences as they are."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         try:
-            result = self.answer(result, task_vars)
+            why = unfit(self._task, task_vars) if self._takes_the_whole_play else None
+            result = {**result, "failed": True, "msg": why} if why else self.answer(result, task_vars)
         except AnsibleConnectionFailure as error:
             result = {**result, "unreachable": True, "msg": error.message}
         except AnsibleError:

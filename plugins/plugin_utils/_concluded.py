@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import JsonFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._interrupted import changes
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
@@ -32,6 +34,23 @@ def concluded(files: RemediationFiles, name: str) -> dict[str, Any]:
         report = decide(plan, evidence.answers(plan), started, finished).report
         files.keep_report(name, _with_drift(report, evidence.report_dir))
         return files.report(name)
+
+
+def interrupted(report_dir: Path, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What became of the changes of a run that was interrupted; [] where it had begun none. EvidenceError, OSError."""
+    files = RemediationFiles(str(report_dir))
+    try:
+        remediation = Remediation.from_json(files.state())
+    except FileNotFoundError:
+        return []
+    if not remediation.run.startswith(f"{report['run']}-"):
+        return []
+
+    def told(what: str) -> dict[str, dict[str, Any]]:
+        found = {host: files.of_host(host, what, remediation.turn) for host in remediation.batch}
+        return {host: each for host, each in found.items() if each}
+
+    return changes(remediation, report, told("applied"), told("settled"), time.time())
 
 
 def _with_drift(report: Mapping[str, Any], report_dir: Path) -> dict[str, Any]:

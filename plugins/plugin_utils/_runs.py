@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -80,8 +81,24 @@ class Holder:
 
 def take(report_dir: Path, run: str, since: str) -> None:
     """Make the directory where it does not exist, and let it belong to a run of this ansible-playbook. EvidenceError, OSError."""
+    _hold(report_dir, lambda _holder: Holder(run, since, Controller.this()), make=True)
+
+
+def take_over(report_dir: Path) -> str:
+    """Let this ansible-playbook go on with a run whose own has ended, and return that run. EvidenceError, OSError."""
+
+    def heir(holder: Holder | None) -> Holder:
+        if holder is None:
+            raise EvidenceError(f"no run has left anything in {report_dir}")
+        return Holder(holder.run, holder.since, Controller.this())
+
+    return _hold(report_dir, heir, make=False).run
+
+
+def _hold(report_dir: Path, heir: Callable[[Holder | None], Holder], make: bool) -> Holder:
+    """Write down who comes next, unless the directory is that of a run that lives."""
     here = Controller.this()
-    with _directories.private(report_dir, make=True) as directory:
+    with _directories.private(report_dir, make=make) as directory:
         lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
         with os.fdopen(lock, "r+", encoding="utf-8") as file:
             with suppress(OSError):  # a file system without locks; then it takes two runs that begin in the same instant
@@ -91,9 +108,11 @@ def take(report_dir: Path, run: str, since: str) -> None:
                 lives = holder.controller.lives(here)
                 if lives or (lives is None and time.time() - os.fstat(lock).st_mtime < LEASE):
                     raise EvidenceError(_in_use(report_dir, holder, certain=bool(lives)))
+            following = heir(holder)
             file.seek(0)
             file.truncate()
-            json.dump({"run": run, "since": since, **asdict(here)}, file)
+            json.dump({"run": following.run, "since": following.since, **asdict(here)}, file)
+            return following
 
 
 def check(report_dir: Path, run: str) -> None:

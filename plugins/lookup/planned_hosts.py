@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of the second play of a playbook, which its first play has planned; a playbook without a plan must not end well."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: planned_hosts
+short_description: The hosts that take part in a diagnosis that was planned
+version_added: 0.2.0
+description:
+  - Returns the hosts that M(threeway.handshake.plan) left in a variable, for C(hosts) of the play that goes on with the plan.
+  - Fails where nothing was planned, because the play before had no hosts, or its task was left out. C(hosts) would otherwise be empty, and
+    the playbook would end as if all were well.
+author:
+  - The threeway.handshake authors (@threeway)
+"""
+
+EXAMPLES = r"""
+- name: Diagnose handshakes
+  hosts: "{{ query('threeway.handshake.planned_hosts') }}"
+  gather_facts: false
+  tasks:
+    - name: Find out where handshakes break
+      ansible.builtin.import_role:
+        name: threeway.handshake.diagnose
+        tasks_from: observe
+"""
+
+RETURN = r"""
+_raw:
+  description: The hosts, or patterns of them.
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+# With these, Ansible reads a playbook and runs nothing of it.
+_READING = ("syntax", "listhosts", "listtasks", "listtags")
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: Any, variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
+        if any(context.CLIARGS.get(option) for option in _READING):
+            return []
+        localhost = ((variables or {}).get("hostvars") or {}).get("localhost") or {}
+        facts = localhost.get("ansible_facts") or {}
+        hosts = facts.get("handshake_hosts")
+        if not hosts:
+            raise AnsibleError(
+                "No handshake was planned: the first play of this playbook matched no host (is there an inventory, and has it hosts?), "
+                "or --tags, --skip-tags or --start-at-task left its task out. Run the whole playbook, on the hosts of the flows."
+            )
+        return [str(host) for host in hosts]
