@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,89 @@ def test_a_directory_that_others_may_write_to_is_refused(fleet: Fleet) -> None:
     done = fleet.playbook("threeway.handshake.diagnose", options("orders", open_to_all / "link"), check=False)
     assert done.returncode != 0
     assert "is a link to mine: give the directory itself" in flat(done.stdout), done.stdout
+
+
+PLAYS: list[tuple[list[str], dict[str, Any], str]] = [
+    ([], {"serial": 1}, "takes 1 of its 3 hosts at a time (serial)"),
+    ([], {"strategy": "free"}, "has the strategy free"),
+    ([], {"strategy": "ansible.builtin.host_pinned"}, "has the strategy ansible.builtin.host_pinned"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "play", "sentence"), PLAYS, ids=["serial", "free", "host_pinned"])
+def test_plays_that_take_hosts_apart_are_refused(fleet: Fleet, arguments: list[str], play: dict[str, Any], sentence: str) -> None:
+    book = fleet.directory / "apart.yml"
+    book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["threeway.handshake.diagnose"], **play}]))
+    done = fleet.playbook(str(book), options("orders", fleet.directory / "apart"), *arguments, check=False)
+    assert done.returncode != 0
+    assert sentence in flat(done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("book", ["diagnose", "remediate", "baseline", "drift"])
+@pytest.mark.parametrize("arguments", [["--tags=none"], ["--start-at-task=Find out where they break"], ["--inventory=/dev/null"]])
+def test_playbooks_that_plan_nothing_do_not_end_well(fleet: Fleet, book: str, arguments: list[str]) -> None:
+    if "--inventory=/dev/null" in arguments:
+        (fleet.directory / "nobody.yml").write_text("all: {}\n")
+        hosts, arguments = fleet.inventory, []
+        fleet.inventory = fleet.directory / "nobody.yml"
+        try:
+            done = fleet.playbook(f"threeway.handshake.{book}", options("orders", fleet.directory / "nothing"), check=False)
+        finally:
+            fleet.inventory = hosts
+    else:
+        done = fleet.playbook(f"threeway.handshake.{book}", options("orders", fleet.directory / "nothing"), *arguments, check=False)
+    assert done.returncode != 0, done.stdout
+    assert "No handshake was planned: " in flat(done.stdout + done.stderr)
+
+
+def test_a_play_that_sees_one_end_says_which_it_lacks(fleet: Fleet) -> None:
+    directory = fleet.directory / "limited"
+    done = fleet.playbook("threeway.handshake.diagnose", options("shop", directory), "--limit=web1")
+    (flow,) = report(directory)["flows"]
+    assert report(directory)["unobserved"] == [
+        {"host": "db1", "kind": "not_in_play", "why": "it is not among the hosts of this play", "phase": None, "roles": ["server"]}
+    ]
+    assert "not observed: db1 (server): not in play: it is not among the hosts of this play" in flat(done.stdout)
+    assert flow["status"] != "ok" and all("become" not in each for each in flow["undecided"])
+
+
+@pytest.mark.parametrize("moment", ["evidence/plan.json", "evidence/db1.open.json", "evidence/web1.try.json", "evidence/db1.close.json"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_an_interrupted_run_has_found_is_concluded(fleet: Fleet, moment: str, times: int) -> None:
+    directory = fleet.directory / f"interrupted-{times}-{Path(moment).stem}"
+    slow = options("shop", directory, diagnose_attempts=5, diagnose_host_timeout=5)
+    with Controller(fleet, directory, "threeway.handshake.diagnose", slow) as run:
+        run.await_file(moment)
+        for _time in range(times):
+            run.interrupt()
+        assert run.wait(60) != 0
+    done = fleet.playbook("threeway.handshake.conclude", f"--extra-vars=diagnose_report_dir={directory}", check=False)
+    told = report(directory)
+    assert told["run"] == json.loads((directory / "evidence/plan.json").read_text())["run"]
+    (flow,) = told["flows"]
+    if flow["probes"]["attempts"]:
+        assert done.returncode == 0 and flow["status"] == "broken", done.stdout
+    else:
+        assert done.returncode != 0 and "No handshake could be tried. web1: " in flat(done.stdout), done.stdout
+        assert {each["kind"] for each in told["unobserved"]} <= {"interrupted", "silent"}
+
+
+def test_recorders_of_interrupted_runs_are_gone_by_their_deadline(fleet: Fleet) -> None:
+    give_up = time.monotonic() + 90
+    while fleet.run("db1", ["sh", "-c", RECORDERS]).stdout.strip() != "0":
+        assert time.monotonic() < give_up
+        time.sleep(1)
+
+
+def test_the_state_of_a_guard_is_told(fleet: Fleet) -> None:
+    directory = fleet.directory / "guarded"
+    fleet.listen("db1", "10.0.2.21", 8080)
+    more = {"remediate_apply": True, "remediate_report_dir": str(directory), "remediate_confirm_timeout": 90, "remediate_settle": 30}
+    with Controller(fleet, directory, "threeway.handshake.remediate", options("shop", directory, **more)) as run:
+        assert run.await_step("changed"), run.said
+        run.interrupt()
+        assert run.wait(60) != 0
+    fleet.playbook("threeway.handshake.conclude", f"--extra-vars=diagnose_report_dir={directory}")
+    (change,) = report(directory)["changes"]
+    assert (change["where"], change["outcome"]) == ("db1", "failed")
+    assert "the run was interrupted while db1 was on its guard: it restores itself by 20" in change["why"]
