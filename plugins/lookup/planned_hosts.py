@@ -38,7 +38,7 @@ _raw:
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 # With these, Ansible reads a playbook and runs nothing of it.
@@ -53,7 +53,7 @@ class LookupModule(LookupBase):
         facts = localhost.get("ansible_facts") or {}
         hosts = facts.get("handshake_hosts")
         if not hosts:
-            raise AnsibleError(
+            raise AnsibleLookupError(
                 "No handshake was planned: the first play of this playbook matched no host (is there an inventory, and has it hosts?), "
                 "or --tags, --skip-tags or --start-at-task left its task out. Run the whole playbook, on the hosts of the flows."
             )
