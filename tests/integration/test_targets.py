@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every integration target, with the collection's oldest target Python and its newest, in a network namespace of its own.
+"""Every integration target, with the oldest and the newest Python that ansible-core takes on managed hosts.
 
 A target is a role (tests/integration/targets/NAME) that runs modules on ``testhost`` and asserts what a user would see. It is root in
 namespaces made for it, has a loopback interface and nothing else, and whatever it leaves behind is gone with the namespaces.
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible.release import __version__
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent
@@ -22,7 +23,8 @@ NAMESPACES = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid
 
 
 def combinations() -> list[object]:
-    listing = subprocess.run([CHECKOUT / "dev" / "interpreters"], check=True, capture_output=True, text=True).stdout
+    core = ".".join(__version__.split(".")[:2])
+    listing = subprocess.run([CHECKOUT / "dev" / "interpreters", "targets", core], check=True, capture_output=True, text=True).stdout
     interpreters = [line.split(" ", 1) for line in listing.splitlines()]
     ends = {interpreters[0][0], interpreters[-1][0]}
     return [
