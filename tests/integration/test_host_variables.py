@@ -158,6 +158,7 @@ def test_ad_hoc_and_extra_variables_win(site: Site) -> None:
     assert [each["name"] for each in site.report()["flows"]] == ["web1-app1"]
 
 
+TRACED = (("db1", "trace_close"), ("web1", "trace_try"))
 BOTH = {"group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2")], "remediate_settle": 0, "remediate_confirm_timeout": 180}}
 
 
@@ -277,3 +278,24 @@ def test_hosts_go_back_to_their_baselines_and_meet_expectations_by_their_own_var
     assert {host["host"]: [each["name"] for each in host["expectations"]] for host in report["hosts"] if host["expectations"]} == {
         "db2": ["never"]
     }
+
+
+def test_the_kernels_of_those_hosts_trace_whose_variables_allow_it(site: Site) -> None:
+    site.closed()
+    rules = "table inet {name} {{ chain {name} {{ type filter hook {name} priority 0; policy accept; {rule}; }}; }}"
+    site.fleet.nft("db1", rules.format(name="input", rule="tcp dport 5432 drop"))
+    site.fleet.nft("web1", rules.format(name="output", rule="tcp dport 9 drop"))
+    site.keep({**BOTH, "host_vars/db1": {"diagnose_trace": True}})
+    try:
+        site.play("diagnose")
+    finally:
+        site.fleet.run("web1", ["nft", "flush", "ruleset"])
+    traces = {host: site.report(f"handshake-report/evidence/{host}.{phase}.json") for host, phase in TRACED}
+    assert traces["db1"]["evidence"]["trace"] and traces["web1"]["evidence"]["probes"]
+    assert traces["web1"]["evidence"]["trace"] is None
+    (broken,) = (each for each in site.report()["flows"] if each["status"] == "broken")
+    assert (broken["causes"][0]["code"], broken["causes"][0]["host"], broken["causes"][0]["certainty"]) == (
+        "firewall_drop",
+        "db1",
+        "proven",
+    )
