@@ -141,6 +141,15 @@ def test_what_was_confirmed_stays_with_both(fleet: SystemdFleet) -> None:
     assert state(fleet) == before
 
 
+def test_units_of_a_transaction_that_is_gone_are_removed(fleet: SystemdFleet) -> None:
+    step(fleet, "arm", "gone", 60, {"routes": True})
+    fleet.run(HOST, ["sh", "-c", f"rm -r {BASE}/gone; pkill -KILL -x handshake-guard"])
+    assert left(fleet) != []
+    assert step(fleet, "arm", "next", 60, {"routes": True})["state"] == "armed"
+    assert step(fleet, "confirm", "next")["state"] == "confirmed"
+    await_silence(fleet)
+
+
 @pytest.mark.parametrize("why", ["no interpreter", "one that units cannot run"])
 def test_what_would_not_restore_is_not_armed(fleet: SystemdFleet, why: str) -> None:
     executable = {"no interpreter": "/opt/missing/python3", "one that units cannot run": f"{HERE}/no-unit"}[why]

@@ -10,6 +10,7 @@ All of them may ring: the lock of `_disk.locked` lets one restore, and the other
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shlex
 import sys
@@ -75,36 +76,34 @@ StartLimitIntervalSec=0
 """
 
 
-def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> str:
-    """Have the host restored in so many seconds. Returns by whom: `systemd` (after a reboot, too) or `process`. GuardError, OSError.
+def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> tuple[str, float]:
+    """Have the host restored in so many seconds. Returns by whom, `systemd` (after a reboot, too) or `process`, and when.
 
-    What was saved is in its place already. When this returns, both ways have shown that they find it and can read it.
+    What was saved is in its place already. When this returns, both ways have shown that they find it and can read it. Raises GuardError,
+    OSError.
     """
     if not _is_systemd_ours(directory, run):
+        due = time.time() + seconds
         watch(directory, seconds, _WATCHERS)
-        return "process"
+        return "process", due
     for place in (_PERMANENT, _PASSING):
         with opened(real_directory(place)):  # GuardError where others could replace our units
             pass
-    name, deadline = _unit(transaction), _systemd_runs_for(run) + seconds
-    about = {
-        "transaction": transaction,
-        "directory": directory,
-        "script": os.path.join(directory, SCRIPT),
-        "deadlines": "\n".join(f"OnStartupSec={deadline + later:.3f}s" for later in _AGAIN),
-    }
+    name, about = _unit(transaction), {"transaction": transaction, "directory": directory, "script": os.path.join(directory, SCRIPT)}
     write_durably(about["script"], _script(directory))
     services = {"boot": (f"{name}-boot.service", _PERMANENT, _BOOT), "now": (f"{name}.service", _PASSING, _NOW)}
     for how, (unit, place, text) in services.items():
         write_durably(f"{place}/{unit}", (text + _SERVICE).format(how=how, **about).encode(), 0o644)
     _try_units({how: unit for how, (unit, _place, _text) in services.items()}, directory, run)
-    write_durably(f"{_PASSING}/{name}.timer", _TIMER.format(**about).encode(), 0o644)
+    due, deadline = time.time() + seconds, _systemd_runs_for(run) + seconds
+    deadlines = "\n".join(f"OnStartupSec={deadline + later:.3f}s" for later in _AGAIN)
+    write_durably(f"{_PASSING}/{name}.timer", _TIMER.format(deadlines=deadlines, **about).encode(), 0o644)
     os.makedirs(os.path.dirname(_wanting(name)), exist_ok=True)
     os.symlink(f"{_PERMANENT}/{name}-boot.service", _wanting(name))
     sync_directory(os.path.dirname(_wanting(name)))
     succeed(run, ["systemctl", "start", f"{name}.timer"])
     watch(directory, seconds + _AFTER_UNITS, 1, "beside")
-    return "systemd"
+    return "systemd", due
 
 
 def is_trial(directory: str) -> bool:
@@ -175,6 +174,16 @@ def clear_alarm(transaction: str, run: Run) -> None:
     with contextlib.suppress(OSError):  # where it was made for our link alone
         os.rmdir(os.path.dirname(_wanting(name)))
     run(["systemctl", "reset-failed", f"{name}.service", f"{name}-boot.service"])  # a failed unit keeps its name
+
+
+def clear_stray_alarms(base: str, known: t.Container[str], run: Run) -> None:
+    """Remove units for the next boot whose transactions are gone, because somebody removed their directories. Raises OSError."""
+    prefix, suffix = _unit(""), "-boot.service"
+    paths = glob.glob(f"{_PERMANENT}/{prefix}*{suffix}")
+    strays = [name for name in (os.path.basename(path)[len(prefix) : -len(suffix)] for path in paths) if name not in known]
+    if strays and _is_systemd_ours(base, run):  # or they are of whoever has the same files and another directory
+        for name in strays:
+            clear_alarm(name, run)
 
 
 def is_alarm_set(directory: str, transaction: str, run: Run) -> bool:

@@ -54,6 +54,13 @@ def read_file(path: str, most: int | None = None) -> bytes:
     return content
 
 
+def reserve(path: str, size: int) -> None:
+    """Take the room that a restore will need; OSError (ENOSPC) when there is none."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, size)
+        os.fsync(stream.fileno())
+
+
 def remove(path: str) -> None:
     """Remove whatever has that name, if anything has. Raises OSError."""
     if os.path.isdir(path) and not os.path.islink(path):

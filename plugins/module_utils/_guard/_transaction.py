@@ -15,9 +15,9 @@ import typing as t
 
 from . import _state
 from ._about import about, clock
-from ._alarm import ring, set_alarm
+from ._alarm import clear_stray_alarms, ring, set_alarm
 from ._base import BASE, GuardError, Json, Run
-from ._disk import RememberedBlobs, StoredBlobs, locked, sync_directory, write_durably
+from ._disk import RememberedBlobs, StoredBlobs, locked, reserve, sync_directory, write_durably
 from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, MADE, PLANNED, RESTORED, RESTORING, Journal
 from ._places import check as check_place
 from ._places import opened, opened_in, real_directory
@@ -181,12 +181,11 @@ class Guard:
         blobs = StoredBlobs(directory)
         saved = _state.save(wanted, blobs, self._run)
         size = sum(entry.stat().st_size for entry in os.scandir(directory))
-        _reserve(os.path.join(directory, RESERVE), size + _JOURNAL_ROOM)
+        reserve(os.path.join(directory, RESERVE), size + _JOURNAL_ROOM)
         write_durably(os.path.join(directory, RESTORER), archive())
         store(directory, saved, blobs)
         lines = _state.saved_lines(saved, blobs)
-        deadline = time.time() + timeout
-        by = set_alarm(directory, transaction, timeout, self._run)
+        by, deadline = set_alarm(directory, transaction, timeout, self._run)
         mark_armed(directory)
         journal.append(ARMED, deadline=deadline, by=by)
         return Outcome(True, ARMED, {**about(directory, self._run), "not_saved": _state.not_saved(saved)}, {}, lines)
@@ -207,8 +206,9 @@ class Guard:
 
     def _sweep(self) -> None:
         """Finish what was interrupted between the last line of a journal and the end, and keep few old journals."""
-        finished = []
-        for name in self._names():
+        finished, names = [], self._names()
+        clear_stray_alarms(self._base, names, self._run)
+        for name in names:
             directory = os.path.join(self._base, name)
             state = standing(directory).state
             if state == PLANNED:
@@ -225,8 +225,6 @@ class Guard:
                 return sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return []
-        except OSError as error:
-            raise GuardError(f"{self._base} cannot be read: {error.strerror}") from error
 
     def _directory(self, transaction: str) -> str:
         if not _NAME.fullmatch(transaction):
@@ -290,13 +288,6 @@ class Guard:
 
 def _only(lines: Lines, kinds: t.Iterable[str]) -> Lines:
     return {kind: lines[kind] for kind in kinds}
-
-
-def _reserve(path: str, size: int) -> None:
-    """Take the room that a restore will need; OSError (ENOSPC) when there is none."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, size)
-        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

@@ -25,12 +25,14 @@ def things_done() -> dict[str, int]:
         return {**done, "restorer": 3 * done["confirm"]}
 
 
-def trial(seed: int, things: dict[str, int]) -> str:
-    """One transaction, killed somewhere; returns what was killed, for the log."""
+def trial(seed: int, things: dict[str, int], where: tuple[str, int] | None = None) -> str:
+    """One transaction, killed somewhere or there; returns what was killed, for the log."""
     chance = random.Random(seed)
     victim = chance.choice(["arm", "change", "confirm", "restorer"])
     power_fails = chance.random() < 0.3
     kill_at = chance.randint(1, things.get(victim, 1))
+    if where:
+        victim, kill_at = where
     what = f"seed {seed}: {victim} at {kill_at}{', then power' if power_fails else ''}"
     with Scene() as host:
         before = planned = host.dump()
@@ -62,6 +64,7 @@ def trial(seed: int, things: dict[str, int]) -> str:
             last = "forgotten"
         assert last in {"arm": ("forgotten", "restored")}.get(victim, ("confirmed", "restored")), f"{what}: {steps}"
         assert after == (planned if last == "confirmed" else before), f"{what}: {steps}"
+        assert steps.count("restored") + steps.count("confirmed") <= 1, f"{what}: {steps}"
         assert victim in ("confirm", "restorer") or after == before, what
         again = host.arm("t2", saves=SAVES)
         assert again.get("state") == "armed", f"{what}: {again}"
@@ -84,3 +87,12 @@ def test_a_host_is_as_before_or_as_planned_wherever_a_transaction_is_killed() ->
 @pytest.mark.slow
 def test_two_hundred_more() -> None:
     run(range(100, 300))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["arm", "confirm", "restorer"])
+def test_every_place_where_it_can_be_killed(victim: str) -> None:
+    things = things_done()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for what in pool.map(lambda at: trial(at, things, (victim, at)), range(1, things[victim] + 1)):
+            print(what)
