@@ -85,10 +85,10 @@ def test_the_alarm_restores_a_host_whose_journal_is_damaged(host: Scene, damage:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_was_confirmed_stays_whatever_becomes_of_the_journal(host: Scene, damage: str) -> None:
-    host.arm(timeout=2.0)
+    host.arm(timeout=60.0)
     host.sh(CHANGE)
     host.sh(f"cp {BASE}/t1/restore.pyz /run/restorer")
-    host.step("confirm", "t1")
+    assert host.step("confirm", "t1").get("state") == "confirmed"
     changed = host.dump()
     host.sh(DAMAGES[damage].format(JOURNAL))
     host.await_silence()
