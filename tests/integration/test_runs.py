@@ -163,9 +163,7 @@ def test_what_an_interrupted_run_has_found_is_concluded(fleet: Fleet, moment: st
         run.await_file(moment)
         for _time in range(times):
             run.interrupt()
-        with contextlib.suppress(
-            subprocess.TimeoutExpired
-        ):  # Ansible may hang when it is interrupted while it cleans up: then it is killed
+        with contextlib.suppress(subprocess.TimeoutExpired):  # interrupted while it cleans up, Ansible may hang
             assert run.wait(20) != 0
     done = fleet.playbook("threeway.handshake.conclude", f"--extra-vars=diagnose_report_dir={directory}", check=False)
     told = report(directory)
