@@ -23,7 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, take_over
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 # What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
@@ -69,6 +69,7 @@ class ActionModule(HandshakeAction):
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)
             done = write(report_dir, report, conclusion.captures)
+            rest(Path(report_dir))
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": f"The report directory {report_dir} cannot be used: {error}"}
         unshown = list(done.faults)

@@ -31,7 +31,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._men
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest
 
 FAILING = {
     "never": (),
@@ -80,6 +80,7 @@ class ActionModule(HandshakeAction):
             wanted = self._expectations(given, task_vars["groups"])
             result["mends"] = mends
             result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
+            rest(Path(arguments["report_dir"]))
         except (DriftError, OptionError, VariableError) as error:
             result.update(failed=True, msg=str(error))
         except (EvidenceError, OSError) as error:

@@ -138,6 +138,12 @@ def check(report_dir: Path, run: str) -> None:
         os.utime(LOCK, dir_fd=directory, follow_symlinks=False)
 
 
+def rest(report_dir: Path) -> None:
+    """After what may be a run's last task: who cannot look need not wait any more. A task that comes next renews the lease. OSError."""
+    with _directories.private(report_dir) as directory:
+        os.utime(LOCK, (0, 0), dir_fd=directory, follow_symlinks=False)
+
+
 def _in_use(report_dir: Path, holder: Holder, certain: bool) -> str:
     ended = "" if certain else f", or remove {report_dir / LOCK} if that run has ended: it cannot be seen from here"
     return f"{report_dir} is in use by {holder}: wait for its end, or give this run a report directory of its own{ended}"

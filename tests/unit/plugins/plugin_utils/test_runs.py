@@ -132,6 +132,10 @@ def test_a_run_that_cannot_be_seen_has_a_lease(tmp_path: Path) -> None:
     os.utime(tmp_path / _runs.LOCK, (long_ago, long_ago))
     assert task(_runs.check, tmp_path, "second") == ""
     assert (tmp_path / _runs.LOCK).stat().st_mtime > long_ago + 60  # each task renews it
+    held(tmp_path, replace(first, namespace="pid:[1]"))
+    assert "is in use" in task(_runs.take, tmp_path, "third", SINCE)
+    _runs.rest(tmp_path)  # its report is written: the next container need not wait
+    assert task(_runs.take, tmp_path, "third", SINCE) == ""
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"run": 1}', "\0" * 20])
