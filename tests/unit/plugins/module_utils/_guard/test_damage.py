@@ -45,7 +45,7 @@ def usable(host: Scene) -> None:
     if "error" in again:
         assert "transaction t1 of this host is failed" in again["error"], again
         assert host.step("forget", "t1").get("changed") is True
-        assert host.sh(f"ls {BASE}") == ""
+        assert host.left() == []
         again = host.arm("t2", saves={"routes": True})
     assert again.get("state") == "armed", again
     assert host.step("confirm", "t2")["state"] == "confirmed"
@@ -162,3 +162,15 @@ def test_whichever_bytes_are_damaged(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_two_hundred_more(seed: int) -> None:
     trial(seed)
+
+
+@pytest.mark.parametrize("damage", ["missing", "not text", "a directory"])
+def test_a_damaged_restorer_is_written_anew_on_demand(host: Scene, damage: str) -> None:
+    before = host.dump()
+    host.arm(timeout=60.0)
+    host.sh(CHANGE)
+    host.sh(f"kill -KILL {' '.join(host.watchers())}")
+    host.sh(DAMAGES[damage].format(f"{BASE}/t1/restore.pyz"))
+    restored = host.step("restore", "t1")
+    assert restored.get("state") == "restored", restored
+    assert host.dump() == before
