@@ -18,9 +18,9 @@ from ._handle import FleetError
 
 PACKAGES = (
     "systemd,systemd-sysv,libpam-systemd,dbus,python3,openssh-server,sudo,iproute2,iputils-ping,nftables,iptables,ipset,conntrack,"
-    "ethtool,tcpdump,firewalld,ufw,procps,netcat-openbsd"
+    "ethtool,tcpdump,firewalld,ufw,fail2ban,procps,netcat-openbsd"
 )
-# Firewalls do not start unless a test starts them; nothing else may speak on the wires or keep the disk busy.
+# Firewalls and what bans do not start unless a test starts them; nothing else may speak on the wires or keep the disk busy.
 PREPARE = """
 set -e
 useradd --create-home --shell /bin/bash ops
@@ -28,7 +28,7 @@ useradd --create-home --shell /bin/bash guest
 echo 'ops ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ops
 chmod 0440 /etc/sudoers.d/ops
 printf '%s\\n' 'AuthorizedKeysFile /etc/ssh/fleet_key.pub' 'UseDNS no' > /etc/ssh/sshd_config.d/fleet.conf
-systemctl disable --quiet firewalld ufw apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+systemctl disable --quiet firewalld ufw fail2ban apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 systemctl mask --quiet getty.target console-getty.service e2scrub_reap.service systemd-pstore.service
 touch /etc/ssh/fleet_key.pub
 mkdir -p /opt/handshake-lab

@@ -134,6 +134,29 @@ def test_what_was_changed_is_as_before(host: Scene, kind: str) -> None:
     assert host.dump() == before
 
 
+def test_ipsets_are_saved_where_the_modules_of_the_kernel_cannot_be_seen(host: Scene) -> None:
+    """As in a container, which has no /sys/module."""
+    host.sh("mount -t tmpfs none /sys")
+    host.sh(LEGACY)
+    before = host.dump()
+    armed = host.arm(saves={"firewall": True})
+    assert armed["about"]["not_saved"] == []
+    host.sh("ipset del allowed 192.0.2.1; ipset add allowed 192.0.2.3; ipset add nets 2001:db9::/32; ipset create more hash:ip")
+    assert host.step("restore", "t1")["state"] == "restored"
+    assert host.dump() == before
+
+
+@pytest.mark.parametrize(("sets", "named"), [(LEGACY, ["ipsets allowed, both, nets are not saved"]), ("true", [])])
+def test_ipsets_that_cannot_be_saved_are_named(host: Scene, sets: str, named: list[str]) -> None:
+    host.sh(sets)
+    host.sh("mount --bind /bin/false $(readlink -f $(command -v ipset))")
+    armed = host.arm(saves={"firewall": True})
+    assert [text.split(":")[0] for text in armed["about"]["not_saved"]] == named
+    host.sh("nft insert rule inet filter input drop")
+    assert host.step("restore", "t1")["state"] == "restored"
+    assert "\tdrop" not in host.sh("nft list ruleset")
+
+
 def test_passing_packets_are_no_difference(host: Scene) -> None:
     host.sh(NFT)
     host.arm(saves={"firewall": True})
