@@ -180,7 +180,7 @@ def test_when_the_controller_dies_the_table_goes_at_its_deadline(end: signal.Sig
         fleet.listen("db1", "10.0.2.21", 5432)
         fleet.nft("db1", DROP)
         before = rules(fleet)
-        process = play(fleet, arguments(fleet, declared(timeout=3), diagnose_trace=True))
+        process = play(fleet, arguments(fleet, declared(timeout=3), diagnose_trace=True, diagnose_host_timeout=10))
         eventually(lambda: "handshake_trace" in rules(fleet)["db1"], 60)
         os.killpg(process.pid, end)
         process.communicate(timeout=30)
