@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._words import Accepted
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARK as MARK_OF_GUARD
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, Scene
 
 MARK = 'comment \\"threeway.handshake: 192.0.2.1 to 192.0.2.2 port 5433\\"'
@@ -151,6 +153,10 @@ def test_what_others_did_stays(kind: str) -> None:
         assert dump(host) == wanted
         others = others_of(host)
         assert others["kept"] and "lost" not in others and "undone" not in others, others
+
+
+def test_the_mark_is_that_of_the_module_which_makes_rules() -> None:
+    assert Accepted("192.0.2.1", "192.0.2.2", 5433, None, False).tag.startswith(MARK_OF_GUARD)
 
 
 @pytest.mark.parametrize("tool", ["nft", "iptables", "iptables-legacy"])
