@@ -13,16 +13,10 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._play import unfit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._supported import refusal
-
-# Here, because every action imports this module first: what comes next need not run on the Pythons of an older ansible-core.
-if _unsupported := refusal(__version__):
-    raise AnsibleError(_unsupported)
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import ansible_test
@@ -21,6 +23,29 @@ CONSTANTS = Path(ansible_test.__file__).parent / "_util" / "target" / "common" /
 @pytest.mark.parametrize("core", ["2.14.18", "2.15.13", "2.9.27"])
 def test_older_ones_are_refused(core):
     assert refusal(core) == f"threeway.handshake needs ansible-core 2.16 or later, and this is ansible-core {core}."
+
+
+OLD = """
+import sys
+import ansible.release
+
+ansible.release.__version__ = "2.14.18"
+ours = "ansible_collections.threeway.handshake.plugins."
+for action in sys.argv[1:]:
+    try:
+        __import__(ours + "action." + action)
+    except Exception as error:
+        print(type(error).__name__, error)
+print([name for name in sys.modules if name.startswith(ours + "plugin_utils.")] == [ours + "plugin_utils._supported"])
+"""
+
+
+def test_every_action_is_refused_before_anything_is_imported_that_an_older_python_could_not_read():
+    actions = sorted(path.stem for path in (CHECKOUT / "plugins" / "action").glob("*.py"))
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", OLD, *actions], env=environment, capture_output=True, text=True, check=False)
+    assert len(actions) >= 18
+    assert done.stdout.splitlines() == [f"AnsibleError {refusal('2.14.18')}"] * len(actions) + ["True"], done.stderr
 
 
 @pytest.mark.parametrize("core", ["2.16.0", "2.19.14", "2.21.0rc1", "2.22.0.dev0", "3.0.0"])
