@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,10 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.lab import installed
+from ansible_collections.threeway.handshake.tests.lab import installed, topologies
 from ansible_collections.threeway.handshake.tests.lab.fleet import Fleet
 
 pytestmark = pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing()))
@@ -111,3 +113,36 @@ class TestDemoOfAnOrdinaryUser:
                 demo.communicate(timeout=3)
                 break
         visit.leaves_nothing()
+
+
+class InstalledFleet(Fleet):
+    """A rootless fleet whose playbooks come from the installed collection."""
+
+    def __init__(self, collections: Path) -> None:
+        super().__init__(topologies.three_hosts())
+        self._collections = collections
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "ANSIBLE_COLLECTIONS_PATH": str(self._collections)}
+
+
+def test_playbooks_by_their_full_names(collections: Path) -> None:
+    with InstalledFleet(collections) as fleet, fleet.listen("db1", "::", 5432):
+
+        def play(book: str, *arguments: str) -> None:
+            question = ["handshake_client=web1", "handshake_server=db1", "handshake_port=5432"]
+            fleet.playbook(f"threeway.handshake.{book}", *(f"-e{each}" for each in question), *arguments)
+
+        def report(name: str) -> Any:
+            return json.loads((fleet.directory / name).read_text())
+
+        play("baseline")
+        fleet.nft("db1", "table inet f { chain i { type filter hook input priority 0; tcp dport 5432 counter drop; }; }")
+        play("diagnose")
+        (flow,) = report("handshake-report/report.json")["flows"]
+        assert (flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("firewall_drop", "proven")
+        play("drift")
+        assert {each["kind"] for host in report("handshake-drift/drift.json")["hosts"] for each in host["drifts"]} >= {"firewall"}
+        play("remediate", "-eremediate_apply=true")
+        assert [change["outcome"] for change in report("handshake-report/report.json")["changes"]] == ["kept"]
+        assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"

@@ -108,6 +108,8 @@ def _load(path: str) -> Json:
         raise GuardError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise GuardError(f"{path} cannot be read: {error}") from error
+    if isinstance(content, dict) and set(content) == {"wanted", "records", "kernel"}:  # version 0.1.0 wrote that alone
+        return {"saved": content, "contents": []}
     if not isinstance(content, dict) or _digest({name: content.get(name) for name in ("saved", "contents")}) != content.get("sha256"):
         raise GuardError(f"{path} cannot be read: its content does not match its checksum")
     return content
