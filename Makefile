@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential faults integration systemd molecule galaxy bare test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential faults integration systemd molecule galaxy bare slow test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -94,11 +94,28 @@ bare: setup  ## demo (as root and as an ordinary user) and test from a fresh clo
 	@dev/programs systemd
 	dev/bare $(BARE)
 
-test: lint sanity unit differential integration $(if $(ROOT),systemd) faults  ## all of the above
+STAGES := lint sanity unit differential integration $(if $(ROOT),systemd) faults
+test: $(STAGES)  ## all of the above
 
-test-all: test molecule galaxy  ## `test`, what is slow, and every ansible-core for which there is a Python
+slow: setup  ## the tests that `test` leaves out because they take long
 	$(PYTEST) tests/unit tests/differential tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
-	dev/matrix
+
+# A part of dev/bare, a stage of `make test` there, and one release of ansible-core.
+bare-demo-%: setup
+	@dev/programs systemd
+	dev/bare demo-$*
+
+bare-test-%: setup
+	@dev/programs systemd
+	dev/bare test $*
+
+matrix-%: setup
+	dev/matrix $*
+
+CORES := $(shell sed -nE 's/^    "([0-9.]+)": .*/\1/p' plugins/plugin_utils/_supported.py)
+
+test-all:  ## `test`, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
+	@dev/stages $(STAGES) slow molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
 
 # -- showing
 
