@@ -14,12 +14,13 @@ from ansible.plugins.loader import strategy_loader
 def unfit(task: Any, task_vars: Mapping[str, Any]) -> str | None:
     """Why this play is none for a diagnosis, as a sentence; None if it is."""
     hosts, batch = len(task_vars.get("ansible_play_hosts") or ()), len(task_vars.get("ansible_play_batch") or ())
-    if batch < hosts:
+    play = _play(task)
+    if batch < hosts and getattr(play, "serial", None):  # without serial, the others were added since the play began
         return (
             f"This play takes {batch} of its {hosts} hosts at a time (serial), and a diagnosis needs all of them at once, since servers "
             "record while clients try: remove serial from the play."
         )
-    strategy = _strategy(task)
+    strategy = str(play.strategy) if play is not None else ""
     if strategy and not _keeps_hosts_together(strategy):
         return (
             f"This play has the strategy {strategy}, with which hosts do not wait for each other, and a diagnosis needs that, since "
@@ -28,13 +29,13 @@ def unfit(task: Any, task_vars: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _strategy(task: Any) -> str | None:
-    """That of the task's play."""
+def _play(task: Any) -> Any:
+    """The task's play."""
     node = task
     while node is not None:
         play = getattr(node, "_play", None)
         if play is not None:
-            return str(play.strategy)
+            return play
         node = getattr(node, "_parent", None)
     return None
 
