@@ -27,7 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
 from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, take
 
 display = Display()
 Json = dict[str, Any]
@@ -43,6 +43,7 @@ class ActionModule(HandshakeAction):
                 "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
                 "report_dir": {"type": "str", "required": True},
                 "run": {"type": "str", "required": True},
+                "earlier": {"type": "bool", "default": False},
                 "history": {"type": "str", "default": "", "no_log": True},
             },
         )
@@ -60,10 +61,7 @@ class ActionModule(HandshakeAction):
     def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:
         options = RoleOptions(HostVariables(self, task_vars), self._loader)
         options.check("diagnose", "remediate")
-        check(files.report_dir, arguments["run"])
-        report = reported(files.report_dir)
-        if report.get("run") != arguments["run"]:
-            raise EvidenceError(f"its report is that of run {report.get('run')}, and this task belongs to run {arguments['run']}")
+        report = self._reported(files, arguments)
         files.begin()
         files.keep_report(BEFORE, report)
         policies = {host: self._policy(options, host) for host in options.hosts}
@@ -83,8 +81,27 @@ class ActionModule(HandshakeAction):
         files.note(
             remediation.run, "planned", fixes=[f"{each.kind} on {each.where}: {each.summary}" for each in allowed], apply=remediation.apply
         )
-        message = f"{len(allowed)} fixes on {len(chosen)} hosts"
-        return {"run": remediation.run, "hosts": list(chosen), "drift": "drift" in report, "msg": message}
+        return {
+            "run": remediation.run,
+            "hosts": list(chosen),
+            "drift": "drift" in report,
+            "ansible_facts": {"handshake_run": report["run"]},
+            "msg": f"{len(allowed)} fixes on {len(chosen)} hosts",
+        }
+
+    @staticmethod
+    def _reported(files: RemediationFiles, arguments: Json) -> Json:
+        """The report that is to be mended: of this run, or of an earlier one, which this ansible-playbook goes on with then."""
+        if not arguments["earlier"]:
+            check(files.report_dir, arguments["run"])
+        report = reported(files.report_dir)
+        if not (isinstance(report.get("run"), str) and isinstance(report.get("started"), str)):
+            raise EvidenceError("its report.json is none that this collection writes: diagnose again")
+        if arguments["earlier"] and report["run"] != arguments["run"]:
+            take(files.report_dir, report["run"], report["started"])
+        elif report["run"] != arguments["run"]:
+            raise EvidenceError(f"its report is that of run {report['run']}, and this task belongs to run {arguments['run']}")
+        return report
 
     def _policy(self, options: RoleOptions, host: str) -> Policy:
         """What the variables of a host say. OptionError, VariableError."""

@@ -45,6 +45,12 @@ options:
       - With O(phase=next), that of the remediation, as O(phase=begin) returned it.
     type: str
     required: true
+  earlier:
+    description:
+      - Whether the report may be that of an earlier run, with O(phase=begin). The run is continued then, and the report directory belongs
+        to this C(ansible-playbook) from there on; one that is in use by another C(ansible-playbook) is refused.
+    type: bool
+    default: false
   history:
     description:
       - The history of the runs, as O(threeway.handshake.conclude#module:history) has it. A fix for a cause that did not hold twice
@@ -79,6 +85,16 @@ run:
   returned: success
   type: str
   sample: 20261121T040000-3f2a91-5c07e2
+ansible_facts:
+  description: Variables for the tasks that follow.
+  returned: O(phase=begin)
+  type: dict
+  contains:
+    handshake_run:
+      description: The identity of the run that the report belongs to.
+      returned: success
+      type: str
+      sample: 20261121T040000-3f2a91
 drift:
   description: Whether it is drift that is mended.
   returned: O(phase=begin)
