@@ -73,7 +73,7 @@ class ActionModule(HandshakeAction):
             shared_loader_obj=self._shared_loader_obj,
         )
         parse = handler._parse_returned_data
-        handler._parse_returned_data = lambda res, *profile: parse(without_controls(res), *profile)
+        handler._parse_returned_data = lambda res, *profile: parse(without_controls(res, self.bounds), *profile)
         try:
             returned: Json = plain(handler.run(task_vars=task_vars))
         except AnsibleConnectionFailure as error:

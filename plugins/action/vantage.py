@@ -10,9 +10,10 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, TooMuch
 from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import MAX_ANSWER, EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import bounds_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._interpreter import too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -31,6 +32,7 @@ PARTS = {
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat
 
+_READ = {"failed", "msg", "rc", "module_stdout", "module_stderr", "_ansible_parsed", *(part for parts in PARTS.values() for part in parts)}
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
 
 
@@ -103,6 +105,7 @@ class ActionModule(HandshakeAction):
                 arguments.update(order=complete(order, plan, files.dialled), handle=_handle(opened.get("recorder")))
             elif phase == "trace_close":
                 arguments["handle"] = _handle(opened.get("tracer"))
+        self.bounds = bounds_of(order)
         try:
             with time_limit(seconds):
                 returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
@@ -136,9 +139,14 @@ class ActionModule(HandshakeAction):
         return {part: returned[part] for part in PARTS[phase]}
 
     def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
-        if len(res.get("stdout", "")) > MAX_ANSWER:
-            raise _Failure("malformed", f"the host said {len(res['stdout'])} characters, and {MAX_ANSWER} are the limit")
-        return super()._parse_returned_data(res, *profile)
+        """What is read of an answer; ansible-core would trip over other keys with values of a wrong type."""
+        try:
+            parsed = super()._parse_returned_data(res, *profile)
+        except TooMuch as error:
+            raise _Failure("malformed", error.message) from error
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise _Failure("malformed", f"the answer cannot be read ({type(error).__name__})") from error
+        return {key: value for key, value in parsed.items() if key in _READ}
 
 
 def _is_about_become(action: HandshakeAction, message: str) -> bool:

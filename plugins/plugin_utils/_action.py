@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import Bounds
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._play import unfit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
@@ -50,17 +51,26 @@ class HandshakeAction(ActionBase):
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Do the task; ``result`` is what Ansible has put into every result."""
 
+    bounds = Bounds()
+    """How much a host may answer."""
+
     def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
         """ansible-core passes a serialization profile since 2.19."""
-        parsed: dict[str, Any] = super()._parse_returned_data(without_controls(res), *profile)
+        parsed: dict[str, Any] = super()._parse_returned_data(without_controls(res, self.bounds), *profile)
         return parsed
 
 
-def without_controls(res: Mapping[str, Any]) -> dict[str, Any]:
-    """What a module printed, for `_parse_returned_data`, which shows whatever surrounds the JSON to the user as a warning.
+class TooMuch(AnsibleError):
+    """A host answered more than can be read."""
+
+
+def without_controls(res: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    """What a module printed, for `_parse_returned_data`, which shows whatever surrounds the JSON to the user as a warning. TooMuch.
 
     The JSON itself is plain ASCII. Without pipelining SSH gives it a terminal, which ends lines with CR LF.
     """
+    if why := bounds.exceeded_by(res.get("stdout", "")):
+        raise TooMuch(why)
     return {**res, "stdout": _UNPRINTABLE.sub("?", res.get("stdout", "").replace("\r\n", "\n"))}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -376,7 +377,7 @@ class Host:
         """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often."""
         messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction != "out"]
         macs = [said.sender_mac.lower() for said in messages if said and said.sender == address and said.sender_mac]
-        return {mac: macs.count(mac) for mac in macs}
+        return dict(Counter(macs))
 
     def unanswered_requests(self, address: str) -> int:
         """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""

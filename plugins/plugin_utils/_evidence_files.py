@@ -20,7 +20,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PH
 
 __all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 
-MAX_ANSWER = 64 << 20  # bytes of JSON that one host's answer may take
 KINDS = ("unreachable", "python", "become", "timeout", "interrupted", "module", "malformed", "controller")
 _PLAN = "plan.json"
 _DEADLINES = "deadlines.json"
@@ -83,13 +82,11 @@ class EvidenceFiles(JsonFiles):
         return Deadlines(**{each.name: float(raw[each.name]) for each in fields(Deadlines)}).seconds(phase, elapsed)
 
     def keep(self, host: str, phase: str, evidence: Mapping[str, Any]) -> None:
-        """Write what a host returned. EvidenceError when that is no JSON, or too much of it."""
+        """Write what a host returned. EvidenceError when that is no JSON."""
         try:
             text = json.dumps({**self._heading(host, phase), "failure": None, "evidence": evidence}, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise EvidenceError(f"the answer is not JSON: {error}") from error
-        if len(text) > MAX_ANSWER:
-            raise EvidenceError(f"the answer has {len(text)} bytes, and {MAX_ANSWER} are the limit")
         self.replace(_name(host, phase), text)
 
     def keep_failure(self, host: str, phase: str, kind: str, message: str) -> None:

@@ -10,15 +10,20 @@ something on the way rewrote those, when kind and time agree.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, Tcp, TcpFlags
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe, Sighting
 
 _MODULUS = 1 << 32
 SAME_PACKET_S = 0.5  # sightings of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
+MOST_OF_ATTEMPT = 300  # packets at one host that are matched; honest attempts have a few dozen
+MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
+MOST_TRANSLATIONS = 8  # of one attempt on its way
+MOST_SHARING = 10  # attempts with the same addresses and ports, one after the other, or with the same ISN
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
 Endpoint = tuple[str, int]
 
@@ -57,6 +62,8 @@ class Attempt:
     isn: int | None
     rows: list[Row]
     clocks: dict[str, Clock]
+    cut: frozenset[str] = frozenset()
+    """Hosts with more packets of it than are looked at."""
 
     def of(self, kind: str, sender: str | None = None) -> list[Row]:
         return [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
@@ -88,19 +95,30 @@ class Packets:
         self._by_isn: dict[int, list[Sighting]] = defaultdict(list)
         self._by_flow: dict[frozenset[Endpoint], list[Sighting]] = defaultdict(list)
         self._syns_by_port: dict[tuple[str, int], list[Sighting]] = defaultdict(list)
+        self._cut: dict[object, set[str]] = defaultdict(set)
+        self._sharing: dict[object, set[int]] = defaultdict(set)
         for host in hosts:
             self.add(host)
 
     def add(self, host: Host) -> None:
         """The packets that a host recorded."""
+        alike: Counter[object] = Counter()
+
+        def note(index: dict[Any, list[Sighting]], key: Any, sighting: Sighting) -> None:
+            alike[key] += 1
+            if alike[key] <= MOST_ALIKE:
+                index[key].append(sighting)
+            else:
+                self._cut[key].add(host.name)
+
         for sighting in host.sightings or ():
             if sighting.packet.tcp and sighting.packet.tcp.is_syn:
-                self._syns_by_port[host.name, sighting.packet.tcp.sport].append(sighting)
+                note(self._syns_by_port, (host.name, sighting.packet.tcp.sport), sighting)
             for isn in _client_isns(sighting.packet):
-                self._by_isn[isn].append(sighting)
+                note(self._by_isn, isn, sighting)
             flow = _flow(sighting.packet)
             if flow:
-                self._by_flow[flow].append(sighting)
+                note(self._by_flow, flow, sighting)
 
     def attempt(self, probe: Probe, client: str) -> Attempt:
         """The attempt that ``probe`` describes, with its packets from every host."""
@@ -108,21 +126,52 @@ class Packets:
             return Attempt(probe, None, [], {})
         local: Endpoint = (probe.local_address, probe.local_port)
         flow = frozenset((local, (probe.address, probe.port)))
+        if self._shared(client, flow, probe):
+            return Attempt(probe, None, [], {}, frozenset((client,)))
         by_flow = [sighting for sighting in self._by_flow.get(flow, ()) if sighting.host != client or _within(probe, sighting)]
         isn = _isn(by_flow, client)
         if isn is None:  # the client may translate addresses on its own way out, and keep the port
             isn = _isn([seen for seen in self._syns_by_port[client, probe.local_port] if _within(probe, seen)], client)
+        if isn is not None and self._shared(client, isn, probe):
+            return Attempt(probe, None, [], {}, frozenset((client,)))
         found = {id(sighting): sighting for sighting in by_flow}
+        cut = set(self._cut.get(flow, ()))
         if isn is not None:
             found.update({id(sighting): sighting for sighting in self._by_isn[isn]})
-            for translated in filter(None, {_flow(seen.packet) for seen in self._by_isn[isn]}):  # behind the ACK only the 4-tuple tells
-                found.update({id(seen): seen for seen in self._by_flow[translated] if seen.host != client or _within(probe, seen)})
-        sightings = list(found.values())
+            cut |= self._cut.get(isn, set())
+            translated = list(dict.fromkeys(filter(None, (_flow(seen.packet) for seen in self._by_isn[isn]))))
+            cut |= {seen.host for seen in self._by_isn[isn]} if len(translated) > MOST_TRANSLATIONS else set()
+            for other in translated[:MOST_TRANSLATIONS]:  # behind the ACK only the 4-tuple tells
+                found.update({id(seen): seen for seen in self._by_flow[other] if seen.host != client or _within(probe, seen)})
+        sightings, more = _first(found.values())
         clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in sightings if s.packet.tcp and s.packet.tcp.is_syn}
         clocks = _clocks(sightings, client)
         rows = _rows(sightings, clients, clocks)
         _number_transmissions(rows)
-        return Attempt(probe, isn, rows, clocks)
+        return Attempt(probe, isn, rows, clocks, more.union(cut))
+
+    def _shared(self, client: str, key: object, probe: Probe) -> bool:
+        """Whether more attempts claim the same packets than where ports are used again; several flows may ask for the same attempt."""
+        known = self._sharing[client, key]
+        if id(probe) in known:
+            return False
+        if len(known) < MOST_SHARING:
+            known.add(id(probe))
+            return False
+        return True
+
+
+def _first(found: Collection[Sighting]) -> tuple[list[Sighting], frozenset[str]]:
+    """The first packets at each host, as many as any honest attempt has, and the hosts that have more."""
+    kept: Counter[str] = Counter()
+    sightings, cut = [], set()
+    for sighting in sorted(found, key=lambda each: each.time) if len(found) > MOST_OF_ATTEMPT else found:
+        kept[sighting.host] += 1
+        if kept[sighting.host] <= MOST_OF_ATTEMPT:
+            sightings.append(sighting)
+        else:
+            cut.add(sighting.host)
+    return sightings, frozenset(cut)
 
 
 def _within(probe: Probe, sighting: Sighting) -> bool:
@@ -247,15 +296,17 @@ def _rows(sightings: list[Sighting], clients: set[Endpoint], clocks: dict[str, C
         return abs(when(sighting) - when(row.seen[-1])) < tolerance
 
     rows: list[Row] = []
+    by_kind: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for sighting in sorted(sightings, key=when):
         kind, sender = kind_of(sighting.packet), _sender(sighting.packet, clients)
-        alike = [row for row in rows if (row.kind, row.sender) == (kind, sender)]
+        alike = by_kind[kind, sender]
         same = [row for row in alike if _same(row, sighting) and (_is_unique(sighting.packet) or near(sighting, row))]
         changed = [row for row in alike if near(sighting, row) and all(other.host != sighting.host for other in row.seen)]
         if same or changed:
             (same or changed)[0].seen.append(sighting)
         else:
             rows.append(Row(kind, sender, sighting.packet, [sighting]))
+            alike.append(rows[-1])
     return rows
 
 

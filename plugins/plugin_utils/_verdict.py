@@ -33,6 +33,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._undecided import undecided
 
 SCHEMA = "threeway.handshake/report/1"
+MOST_ADDRESSES, MOST_ATTEMPTS = 64, 1000
+"""What is judged of one entry, whatever its client says: addresses of a name, and attempts for each (the most that can be asked for)."""
 STATUSES = ("ok", "degraded", "broken", "undetermined")
 _BY_SEVERITY = ("ok", "degraded", "undetermined", "broken")
 # connect() succeeded, but not with the server, or not for long: the handshake as such completed.
@@ -170,14 +172,16 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
     client = hosts[entry.client]
     probes: dict[str, list[Probe]] = {}
     for probe in client.probes:
-        if probe.dial == entry.dial:
+        if probe.dial == entry.dial and (probe.address in probes or len(probes) < MOST_ADDRESSES):
             probes.setdefault(probe.address, []).append(probe)
     unresolved = any(resolution.dial == entry.dial and resolution.error for resolution in client.resolutions)
     if not probes and not unresolved:
         return []
     cases = []
     for address in probes or {"": []}:
-        attempts = [packets.attempt(probe, client.name) for probe in probes.get(address, [])]
+        attempts = [packets.attempt(probe, client.name) for probe in probes.get(address, [])[:MOST_ATTEMPTS]]
+        for name in frozenset().union(*(attempt.cut for attempt in attempts)):
+            hosts[name].incomplete = hosts[name].incomplete or "it has more packets of one attempt than any handshake"
         cases.append(
             Case(
                 entry.flow,
