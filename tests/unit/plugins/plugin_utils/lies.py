@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Policy
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
@@ -194,10 +194,10 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
     told = json.dumps(conclusion.report)
     assert "fault of the collection" not in told, told[told.index("fault of the collection") :][:200]
     _terminal.render(conclusion.report, style=_terminal.ansi)
-    remediation = Remediation("r", Policy(), tuple(evidence), apply=True)
+    remediation = Remediation("r", {host: Policy(apply=True) for host in evidence}, Limits())
     allowed, left = remediation.wanted(conclusion.report)
     remediation.begin_turn(conclusion.report)
     orders(remediation, remediation.batch)
     Remediation.from_json(remediation.to_json()).finished(conclusion.report)
-    _fixes.render(_fixes.Plan(allowed, left, {}, True, None), conclusion.report)
+    _fixes.render(_fixes.Plan(allowed, left, {}, (), None), conclusion.report)
     return conclusion
