@@ -162,7 +162,7 @@ def test_what_would_not_restore_is_not_armed(fleet: SystemdFleet, why: str) -> N
 
 @pytest.mark.parametrize("victim", ["now", "beside"])
 @pytest.mark.parametrize("times", [1, 99], ids=["once", "always"])
-@pytest.mark.parametrize("kill_at", [*range(5, 160, 31), *(pytest.param(at, marks=pytest.mark.slow) for at in range(1, 200))])
+@pytest.mark.parametrize("kill_at", [5, 67, *(pytest.param(at, marks=pytest.mark.slow) for at in range(1, 200))])
 def test_one_of_the_two_is_killed(fleet: SystemdFleet, victim: str, times: int, kill_at: int) -> None:
     before, name = state(fleet), f"killed-{victim}-{times}-{kill_at}"
     armed = step(fleet, "arm", name, 4, SAVES, executable=f"{HERE}/dying")

@@ -83,8 +83,17 @@ def journal(fleet: SystemdFleet, name: str) -> dict[str, Any]:
     return line
 
 
-@pytest.mark.parametrize("action", ["nftables", "iptables-multiport", "iptables-ipset-proto6"])
-@pytest.mark.parametrize("marked", [True, False], ids=["marked", "made"])
+@pytest.mark.parametrize(
+    ("action", "marked"),
+    [
+        ("nftables", True),
+        ("iptables-ipset-proto6", False),
+        pytest.param("nftables", False, marks=pytest.mark.slow),
+        pytest.param("iptables-ipset-proto6", True, marks=pytest.mark.slow),
+        pytest.param("iptables-multiport", True, marks=pytest.mark.slow),
+        pytest.param("iptables-multiport", False, marks=pytest.mark.slow),
+    ],
+)
 def test_bans_and_containers_stay(fleet: SystemdFleet, action: str, marked: bool) -> None:
     """One ban is lifted, and one is made, and Docker starts, while our rule is tried; then it is undone."""
     name = f"f2b-{action}-{'marked' if marked else 'made'}"

@@ -155,7 +155,7 @@ def test_a_play_that_sees_one_end_says_which_it_lacks(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("moment", ["evidence/plan.json", "evidence/db1.open.json", "evidence/web1.try.json", "evidence/db1.close.json"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_an_interrupted_run_has_found_is_concluded(fleet: Fleet, moment: str, times: int) -> None:
     directory = fleet.directory / f"interrupted-{times}-{Path(moment).stem}"
     slow = options("shop", directory, diagnose_attempts=5, diagnose_host_timeout=20)
