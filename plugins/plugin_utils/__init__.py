@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleError
-from ansible.release import __version__
+import sys
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._supported import refusal
 
-if _unsupported := refusal(__version__):
+_core = sys.modules.get("ansible.release")  # the event source runs where there need be no ansible-core
+if _core is not None and (_unsupported := refusal(_core.__version__)):
+    from ansible.errors import AnsibleError
+
     raise AnsibleError(_unsupported)

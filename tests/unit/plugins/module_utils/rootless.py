@@ -20,7 +20,7 @@ class Rootless:
     """Commands and functions of module_utils run as root of the namespaces."""
 
     def __init__(self) -> None:
-        script = "ip link set lo up; mount -t tmpfs none /run; mkdir /run/netns; echo ready; exec sleep 120"
+        script = "ip link set lo up; mount -t tmpfs none /run; mkdir /run/netns; echo ready; exec sleep 600"
         self._init = subprocess.Popen([*_UNSHARE, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
         assert self._init.stdout is not None and self._init.stdout.readline() == "ready\n"
         children = Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children").read_text(encoding="ascii").split()

@@ -232,7 +232,8 @@ def test_a_kernel_that_does_not_know_the_flag_makes_no_table(net: Rootless) -> N
 
 def test_without_the_privilege_nothing_is_made(net: Rootless) -> None:
     before = net.sh("nft list ruleset")
-    order = {"run": "run", "trace": [], "left_out": 0, "trace_seconds": 5, "dials": [], "patience": 0.0, "settle": 0.0}
+    flow = {"client": "127.0.0.1", "server": "127.0.0.2", "port": 5432, "ack": {}}
+    order = {"run": "run", "trace": [flow], "left_out": 0, "trace_seconds": 5, "dials": [], "patience": 0.0, "settle": 0.0}
     found = script(
         net,
         f"tell([failure(Tracer, 'run', [V4], 10), _vantage_trace.trace_open({order}), _vantage_trace.trace_try({order})])",

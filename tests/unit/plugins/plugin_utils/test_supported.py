@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import runpy
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -70,7 +70,10 @@ def test_the_collection_requires_the_same():
 
 
 def test_ansible_core_says_the_same_of_itself():
-    told = runpy.run_path(str(CONSTANTS))
+    spec = importlib.util.spec_from_file_location("constants", CONSTANTS)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    told = vars(module)
     controllers, targets = (pythons.split("-") for pythons in CORES[".".join(__version__.split(".")[:2])])
     assert [told["CONTROLLER_PYTHON_VERSIONS"][0], told["CONTROLLER_PYTHON_VERSIONS"][-1]] == controllers
     pythons = [*told["REMOTE_ONLY_PYTHON_VERSIONS"], *told["CONTROLLER_PYTHON_VERSIONS"]]

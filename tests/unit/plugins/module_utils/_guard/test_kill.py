@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, SAVES, Scene
 
-TIMEOUT = 3.0
+TIMEOUT = 6.0
 AT_ONCE = 4
 
 
