@@ -173,9 +173,9 @@ def test_a_reboot_in_the_middle_restores(fleet: SystemdFleet, how: tuple[str, ..
 def test_what_is_confirmed_outlives_a_reboot(fleet: SystemdFleet) -> None:
     saves = {"files": ["/etc/sysctl.d"]}
     change = "echo 'net.ipv4.tcp_syncookies = 2' > /etc/sysctl.d/98-kept.conf; sysctl -qw net.ipv4.tcp_syncookies=2"
-    fleet.playbook(play(fleet, "kept", shell(change), confirm("kept"), timeout=5, saves=saves))
+    fleet.playbook(play(fleet, "kept", shell(change), confirm("kept"), timeout=20, saves=saves))
     fleet.reboot(HOST)
-    time.sleep(5)
+    time.sleep(20)
     assert fleet.run(HOST, ["sysctl", "-n", "net.ipv4.tcp_syncookies"]).stdout == "2\n"
     assert [line["step"] for line in steps(fleet, "kept")] == ["planned", "armed", "changed", "confirmed"]
     fleet.run(HOST, ["sh", "-c", "rm /etc/sysctl.d/98-kept.conf; sysctl -qw net.ipv4.tcp_syncookies=1"])

@@ -74,7 +74,7 @@ def test_a_fix_behind_which_ssh_no_longer_connects_is_undone_by_the_host(fleet: 
     cut = "insert rule inet filter input tcp dport 22 tcp flags syn / fin,syn,rst,ack drop"
     fleet.popen(HOST, ["sh", "-c", f"nft monitor new rules | {{ read -r line; nft '{cut}'; }}"])
     before = dump(fleet)
-    report, said = remediate(fleet, "--timeout=3", remediate_confirm_timeout=35)
+    report, said = remediate(fleet, "--timeout=3", remediate_confirm_timeout=75)
     change = report["changes"][0]
     assert change["outcome"] == "rolled_back", (change, said)
     assert last_step(fleet, change["transaction"]) == "restored"
