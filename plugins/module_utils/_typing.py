@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+__all__ = ["Protocol"]
+
 if t.TYPE_CHECKING:
-    from typing import Protocol as Protocol
+    from typing import Protocol
 else:
     Protocol = object

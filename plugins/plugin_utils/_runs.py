@@ -160,7 +160,7 @@ def _holder(text: str) -> Holder | None:
 
 def _started(pid: int) -> str:
     """When a process began, by its machine's clock ticks; empty for one that is not there, or has ended."""
-    state, _, rest = _line(f"/proc/{pid}/stat").rpartition(")")[2].strip().partition(" ")
+    state, _blank, rest = _line(f"/proc/{pid}/stat").rpartition(")")[2].strip().partition(" ")
     times = rest.split()
     return times[18] if state not in ("Z", "X") and len(times) > 18 else ""
 

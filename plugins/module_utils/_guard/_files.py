@@ -91,10 +91,15 @@ def _with_directories(entries: dict[str, Entry], now: t.Mapping[str, Entry]) -> 
     return kept
 
 
+def _entry(above: int, name: str, path: str, blobs: Blobs) -> tuple[Entry, int]:
+    """What has a name in an open directory, and the size of its content."""
+    with found(above, name) as descriptor:
+        return entry_of(descriptor, path, blobs)
+
+
 def _walk(above: int, name: str, path: str, blobs: Blobs, refusals: list[str]) -> t.Iterator[tuple[str, Entry, int]]:
     """What has a name in an open directory, and all below it, directories before what is in them; with the size of its content."""
-    with found(above, name) as descriptor:
-        entry, size = entry_of(descriptor, path, blobs)
+    entry, size = _entry(above, name, path, blobs)
     yield path, entry, size
     if entry["type"] != "directory":
         return

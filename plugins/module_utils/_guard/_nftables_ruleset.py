@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 import typing as t
@@ -88,18 +89,19 @@ class Ruleset(t.NamedTuple):
             if kind in _NAMED_BY and not (kind == NEWSET and _place(family, about, 2) in anonymous)
         }
         rules: dict[Place, list[Entry]] = {}
+
+        def attach(inner: dict[bytes, tuple[Message, Elements]], family: int, table: bytes, name: bytes) -> bytes:
+            place = (family, table, name)
+            if place not in anonymous:
+                return name
+            inner[name] = (sets[place], elements[place])
+            return _set_digest(*inner[name])
+
         for kind, family, about in several:
             if kind == NEWRULE:
                 inner: dict[bytes, tuple[Message, Elements]] = {}
-
-                def attach(name: bytes, family: int = family, table: bytes = dict(about)[1], inner: t.Any = inner) -> bytes:
-                    place = (family, table, name)
-                    if place not in anonymous:
-                        return name
-                    inner[name] = (sets[place], elements[place])
-                    return _set_digest(*inner[name])
-
-                said = with_set_names(dict(about)[4], attach) if 4 in dict(about) else b""
+                attached = functools.partial(attach, inner, family, dict(about)[1])
+                said = with_set_names(dict(about)[4], attached) if 4 in dict(about) else b""
                 rule = Rule(family, _made(kind, about), dict(about).get(3, b""), inner)
                 says = essence_of(
                     NEWRULE, family, [(name, said if name == 4 else value) for name, value in rule.about if name not in (1, 2)]

@@ -67,7 +67,11 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
         "unreachable": f"find out why {offender} cannot reach {source}",
         "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {source} on {offender}",
     }
-    other = f", or have {case.client.name} send from {known.split(', ')[0]} (the src of its route, or masquerading)" if foreign else ""
+    other = (
+        f", or have {case.client.name} send from {known.split(', ', maxsplit=1)[0]} (the src of its route, or masquerading)"
+        if foreign
+        else ""
+    )
     return Finding(
         "proven",
         host,

@@ -97,7 +97,7 @@ def places(value: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 def lie(evidence: Phases, dice: random.Random, times: int) -> None:
     """Replace values of a host's evidence, each field with the same probability, by any of `LIES` or by another field's value."""
-    for _ in range(times):
+    for _turn in range(times):
         answer = _any_answer(evidence, dice)
         fields: dict[str, list[tuple[Any, Any]]] = {}
         for field, holder, key in places(answer["evidence"]):
@@ -136,7 +136,7 @@ def lie_in_frames(evidence: Phases, dice: random.Random, times: int) -> None:
         return
     recording = dice.choice(recordings)
     frames = unpack(recording["frames"])
-    for _ in range(times):
+    for _turn in range(times):
         if not frames:
             break
         at = dice.randrange(len(frames))
@@ -175,7 +175,7 @@ def spoiled(frame: Frame, dice: random.Random) -> Frame:
         case 1:
             data += dice.randbytes(dice.choice((1, 4, 40, 1000)))
         case _:
-            for _ in range(dice.choice((1, 1, 1, 2, 8))):
+            for _turn in range(dice.choice((1, 1, 1, 2, 8))):
                 if data:
                     data[dice.randrange(len(data))] = dice.choice((*NUMBERS, dice.getrandbits(8))) & 0xFF
     return frame._replace(data=bytes(data))

@@ -83,8 +83,9 @@ CHANGES = {
         "nft delete rule inet filter input handle $h; nft delete chain inet filter sub; nft delete quota inet filter volume",
         THEIRS.replace("nft add rule inet filter sub tcp dport { 7, 8 } drop", "true"),
     ),
-    "iptables": Change("iptables -I INPUT -p tcp -m tcp --dport 5433 -j ACCEPT; iptables -A FORWARD -i lo -j ACCEPT;"
-        "iptables -P FORWARD DROP"),
+    "iptables": Change(
+        "iptables -I INPUT -p tcp -m tcp --dport 5433 -j ACCEPT; iptables -A FORWARD -i lo -j ACCEPT; iptables -P FORWARD DROP"
+    ),
     "legacy iptables and ipsets": Change(
         "iptables-legacy -I INPUT -p tcp -m tcp --dport 5433 -j ACCEPT; ipset add allowed 192.0.2.9; ipset del allowed 192.0.2.2;"
         "ipset create ours hash:ip; iptables-legacy -N OURS; iptables-legacy -P FORWARD DROP",
