@@ -86,7 +86,7 @@ def test_a_plan_is_used_by_the_run_that_made_it_alone(fleet: Fleet) -> None:
     run = json.loads(before)["run"]
     tasks = [{"import_role": {"name": "threeway.handshake.diagnose", "tasks_from": "observe"}}]
     for facts, sentence in ({}, "this task belongs to no run"), ({"handshake_run": run}, "was planned by another ansible-playbook"):
-        known = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"set_fact": facts}]}] if facts else []
+        known = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"set_fact": {**facts, "cacheable": True}}]}] if facts else []
         book.write_text(json.dumps([*known, {"hosts": "all", "gather_facts": False, "tasks": tasks}]))
         done = fleet.playbook(str(book), options("orders", directory), check=False)
         assert done.returncode != 0
