@@ -121,10 +121,15 @@ def _base_directory() -> str:
 
 @contextlib.contextmanager
 def _locked(base: str) -> Iterator[None]:
-    """Else two recorders that start together might take each other for dead, or one that ends take the place from one that starts."""
+    """Else two recorders that start together might take each other for dead, or one that ends take the place from one that starts.
+
+    Raises FileNotFoundError when the directory was removed while this waited for it, also where another has its name by now.
+    """
     lock = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.samestat(os.fstat(lock), os.stat(base)):
+            raise FileNotFoundError(f"{base} was removed and made anew")
         yield
     finally:
         os.close(lock)

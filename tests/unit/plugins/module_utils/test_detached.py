@@ -40,7 +40,7 @@ def failure(function, *arguments, **more):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def net() -> Iterator[Rootless]:
     with Rootless() as rootless:
         yield rootless
