@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Address, Host
 
+T = TypeVar("T")
 # Where an address may be on several hosts by design (anycast, direct server return): nobody answers ARP for it there.
 _APART = ("dummy",)
 
@@ -28,6 +30,7 @@ class Fleet:
         self.hosts = hosts or {}
         self._owners: dict[str, list[Owner]] = defaultdict(list)
         self._macs: dict[str, list[Host]] = defaultdict(list)
+        self._known: dict[object, Any] = {}
         for host in self.hosts.values():
             for entry in (host.snapshot.addresses if host.snapshot else None) or ():
                 link = host.link(entry.interface)
@@ -36,6 +39,13 @@ class Fleet:
             for link in (host.snapshot.links if host.snapshot else None) or ():
                 if link.mac and host not in self._macs[link.mac.lower()]:
                     self._macs[link.mac.lower()].append(host)
+
+    def once(self, question: object, answer: Callable[[], T]) -> T:
+        """What many cases ask of the same hosts, worked out for the first of them."""
+        if question not in self._known:
+            self._known[question] = answer()
+        found: T = self._known[question]
+        return found
 
     def owners(self, address: str, besides: Iterable[Host] = ()) -> list[Owner]:
         """The hosts that have an address on an interface to others."""

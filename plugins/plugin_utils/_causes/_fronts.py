@@ -32,7 +32,7 @@ def _no_backend(case: Case) -> Finding | None:
     front, behind = case.server, case.behind
     if front is None or behind is None or case.listener() is None:
         return None  # it does not take connections at this port: it translates
-    tried, closed = tried_with(front, behind), _closed(case)
+    tried, closed = tried_with(case, front, behind), _closed(case)
     known = behind.snapshot.listeners if behind.snapshot else None
     listening = None if known is None else [listener for listener in known if listener.port == case.port]
     frozen = next(((listener, process) for listener in listening or () for process in _frozen(listener)), None)
@@ -121,10 +121,13 @@ def _closed(case: Case) -> bool:
     return bool(case.probes) and all(probe.connected and probe.peer in ("closed", "reset") for probe in case.probes)
 
 
-def tried_with(front: Host, behind: Host) -> Tried:
+def tried_with(case: Case, front: Host, behind: Host) -> Tried:
     """Counted where they are seen best: the host that saw more."""
-    counts = [_tried(host, front, behind) for host in (behind, front)]
-    return max(counts, key=lambda tried: (tried.taken, tried.syns))
+
+    def counted() -> Tried:
+        return max((_tried(host, front, behind) for host in (behind, front)), key=lambda tried: (tried.taken, tried.syns))
+
+    return case.fleet.once(("tried", front.name, behind.name), counted)
 
 
 def _tried(at: Host, front: Host, behind: Host) -> Tried:
@@ -161,7 +164,7 @@ def told_of(case: Case) -> str | None:
     front, behind = case.server, case.behind
     if front is None or behind is None or case.listener() is None:
         return None
-    tried, named = tried_with(front, behind), taker(case)
+    tried, named = tried_with(case, front, behind), taker(case)
     what = _counted(front, tried) if tried.syns else f"no connection of {front.name}'s own was seen there"
     return f"{behind.name}: its part of the handshakes: they end at {front.name}" + (f" ({named})" if named else "") + f"; {what}"
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import others as misdelivered
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import address_elsewhere, conflict, others
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
 
 _INITIAL_TTLS = (64, 128, 255)
@@ -18,18 +19,22 @@ def _path_reset(case: Case) -> Finding | None:
     server, row = case.server, case.fate.row
     if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
         return None
-    if misdelivered(case):
-        return None  # another managed host sent it, or has the address: that is told by name
+    if conflict(case) or address_elsewhere(case):
+        return None  # another managed host has the address, too, or instead: that is told by name
     if case.translated_on_the_way or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
-    via = next((via for via in case.vias if row.at(via.name, "out") and not row.at(via.name, "in")), None)
+    via = _answerer(case, row)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
     on_the_way = via is not None or case.arrived > 0 or nearer(case, row)
     sender = host if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address"
     return Finding(
         "proven"  # else it may answer for another port, or another machine where the SYN was sent
-        if on_the_way and case.server_owns(case.address) and server.delta("Tcp", "OutRsts") == 0 and case.surely_untranslated
+        if on_the_way
+        and (via or not others(case))
+        and case.server_owns(case.address)
+        and server.delta("Tcp", "OutRsts") == 0
+        and case.surely_untranslated
         else "likely",
         host,
         "path.forward" if not case.arrived else "path.return",
@@ -71,15 +76,15 @@ def _nat_not_undone(case: Case) -> Finding | None:
 
 def _answered_by_middlebox(case: Case) -> Finding | None:
     row, server = case.fate.row, case.server
-    if server is None or case.server_owns(case.address) is not True or case.led_away or misdelivered(case):
+    if server is None or case.server_owns(case.address) is not True or case.led_away or conflict(case):
         return None
-    via = next((via for via in case.vias if row and row.at(via.name, "out") and not row.at(via.name, "in")), None)
+    via = _answerer(case, row) if row else None
     on_the_way = via is not None or (row is not None and nearer(case, row))
     sender = via.name if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address,"
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
         "proven"
-        if on_the_way and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        if on_the_way and (via or not others(case)) and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
         else "likely",  # it may have taken it on another port
         via.name if via else "path",
         "path.forward",
@@ -94,6 +99,12 @@ def _answered_by_middlebox(case: Case) -> Finding | None:
             "advice",
         ),
     )
+
+
+def _answerer(case: Case, row: Row) -> Host | None:
+    """The managed host that sent an answer in the server's name, by its recording: one on the way, or one that the flow does not name."""
+    hosts = [*case.vias, *(other.host for other in others(case) if other.sent)]
+    return next((host for host in hosts if row.at(host.name, "out") and not row.at(host.name, "in")), None)
 
 
 def nearer(case: Case, row: Row) -> bool:

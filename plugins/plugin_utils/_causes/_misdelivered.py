@@ -83,7 +83,7 @@ def conflict(case: Case) -> Finding | None:
     )
 
 
-def _address_elsewhere(case: Case) -> Finding | None:
+def address_elsewhere(case: Case) -> Finding | None:
     """Another managed host has the address that was dialled, and the server has not."""
     server = case.server
     other = next((other for other in others(case) if other.owner), None)
@@ -192,7 +192,7 @@ CAUSES = (
         "Another managed host has the address that was dialled, and the server has not; the other one's recording shows that it got the "
         "SYN or answered it. Where it did not record the flow: likely.",
         "The SYN arrives at the server.",
-        _address_elsewhere,
+        address_elsewhere,
         explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
     ),
 )

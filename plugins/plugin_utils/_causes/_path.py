@@ -152,7 +152,7 @@ def _path_drop(case: Case) -> Finding | None:
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
     strays = elsewhere(case)
     if strays:
-        summary = f"the {packet} does not come to {case.fate.between[1]}: {strays[0].host} has it {_how(case, strays[0])}"
+        summary = f"the {packet} does not come to {case.fate.between[1]}: {strays[0].host} has it {_how(strays[0])}"
     against = tuple(
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
@@ -168,7 +168,7 @@ def _path_drop(case: Case) -> Finding | None:
         via.name if via else "path",
         case.fate.segment or "path.forward",
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
-        (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(case, seen)}") for seen in strays), *located),
+        (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *located),
         against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
         undecided=() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",),
@@ -196,7 +196,7 @@ def elsewhere(case: Case) -> list[Sighting]:
     return list(found.values())
 
 
-def _how(case: Case, seen: Sighting) -> str:
+def _how(seen: Sighting) -> str:
     if seen.direction == "other":
         return f"on {seen.interface}, in a frame for another link address than its own"
     return f"on {seen.interface}, and is not named in the flow's via"

@@ -52,3 +52,29 @@ def test_nothing_on_the_way_is_proven_to_answer_where_another_host_did(code: str
         flow = decided(name)
         assert [cause for cause in flow["causes"] if cause["code"] == code] == []
         assert flow["causes"][0]["host"] == "db2"
+
+
+def test_who_only_has_the_address_makes_a_conflict_likely() -> None:
+    """db2 has the address as well, and recorded nothing of the flow: an RST of the router's may be its."""
+    kept = load(RECORDED / "path_reset.json.gz")
+    found: dict[str, dict[str, Any]] = {}
+    for answer in kept["evidence"]:
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    twin = {"interface": "eth0", "address": "10.0.2.21", "prefix": 24, "family": "ipv4", "flags": []}
+    found["db2"] = {"close": {"host": "db2", "phase": "close", "failure": None, "evidence": {"after": {"time": 1.0, "addresses": [twin]}}}}
+    kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "db2", "port": 22, "dial": 9})
+    causes = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"]
+    assert [cause["code"] for cause in causes] == ["ip_conflict"] and causes[0]["certainty"] == "likely"
+    assert causes[0]["host"] == "db2"
+
+
+def test_a_managed_host_that_the_flow_does_not_name_is_named() -> None:
+    """r1 rejects, and takes part in the run by another flow alone: its recording shows the RST going out."""
+    kept = load(RECORDED / "firewall_reject.router-reset.json.gz")
+    found: dict[str, dict[str, Any]] = {}
+    for answer in kept["evidence"]:
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    entry = kept["plan"]["entries"][0]
+    kept["plan"]["entries"] = [{**entry, "via": []}, {**entry, "flow": "other", "port": 22, "dial": 9}]
+    causes = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"]
+    assert (causes[0]["code"], causes[0]["host"]) == ("path_reset", "r1"), causes
