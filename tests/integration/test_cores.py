@@ -134,8 +134,9 @@ def test_a_change_that_does_not_help_is_told_without_templating_it(fleet: Fleet)
     closes = "nft insert rule inet filter input tcp dport 5432 counter drop"
     fleet.popen("db1", ["sh", "-c", f"nft monitor new rules | {{ read -r line; {closes}; }}"])
     play(fleet, "remediate", remediate_apply=True)
-    changes = [(change["code"], change["host"]) for change in report(fleet)["changes"] if change.get("before")]
-    assert len(changes) >= 2 and set(changes) == {("firewall_drop", "db1")}, changes
+    kept = [(change["code"], change["host"]) for change in report(fleet)["changes"] if change["outcome"] == "kept"]
+    assert kept == [("firewall_drop", "db1")] * 2, report(fleet)["changes"]
+    assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
 
 
 def test_the_lab_comes_and_goes(fleet: Fleet) -> None:
