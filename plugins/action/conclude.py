@@ -13,7 +13,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -26,8 +26,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
-# What Ansible takes for the width where it knows of no terminal: a log or a pipe, for which that is too narrow.
-_NO_TERMINAL = 79
+# Columns of the summary where there is no terminal.
+_WIDTH = 100
 # A handshake that nobody could judge is not known to work.
 FAILING = {"never": (), "untried": (), "broken": ("broken", "undetermined"), "degraded": ("broken", "undetermined", "degraded")}
 
@@ -75,7 +75,7 @@ class ActionModule(HandshakeAction):
         unshown = list(done.faults)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            text, lacking = rendered("the summary", partial(_terminal.render, width=_width(), style=style), report)
+            text, lacking = rendered("the summary", partial(_terminal.render, width=columns(display, _WIDTH), style=style), report)
             display.display(f"\n{text or ''}")
             unshown += lacking
         for sentence in unshown:
@@ -125,8 +125,3 @@ def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
         why = f"The history failed unexpectedly ({type(error).__name__}): this is a fault of the collection, please report it."
     display.warning(why)
     return {"history_failure": why}
-
-
-def _width() -> int | None:
-    """The terminal's width as Ansible's parent process saw it; None leaves it to the writer."""
-    return display.columns if (display.columns or 0) > _NO_TERMINAL else None

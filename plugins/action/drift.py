@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _files, _show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
@@ -178,8 +177,7 @@ class ActionModule(HandshakeAction):
         _files.write_report(report_dir, written)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            width = shutil.get_terminal_size((_WIDTH, 24)).columns
-            display.display("\n" + _show.terminal(report, width=max(width, 60), style=style, diff=bool(self._task.diff)))
+            display.display("\n" + _show.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)))
         summary = report["summary"]
         result = {
             "changed": False,

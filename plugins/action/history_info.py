@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -48,8 +47,7 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": str(error)}
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            width = shutil.get_terminal_size((_WIDTH, 24)).columns
-            display.display("\n" + _table.render(answer["flows"], answer["since"], width, style))
+            display.display("\n" + _table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
         return {**result, "changed": False, **answer}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
@@ -28,6 +28,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
 from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, take
+
+# Columns of the plan where there is no terminal.
+_WIDTH = 100
 
 display = Display()
 Json = dict[str, Any]
@@ -142,7 +145,7 @@ class ActionModule(HandshakeAction):
         style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
-        display.display("\n" + _fixes.render(plan, report, width=display.columns if (display.columns or 0) > 79 else None, style=style))
+        display.display("\n" + _fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 
 
 def _not_held(report: Json, history: str) -> list[tuple[str, str, str, int]]:

@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
+import shutil
+import stat
 import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import Bounds
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
@@ -20,6 +26,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._play import un
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
+# What Ansible's display takes for the width of terminals that are narrower, and where there is none.
+_AT_LEAST = 79
 
 
 class HandshakeAction(ActionBase):
@@ -58,6 +66,30 @@ class HandshakeAction(ActionBase):
         """ansible-core passes a serialization profile since 2.19."""
         parsed: dict[str, Any] = super()._parse_returned_data(without_controls(res, self.bounds), *profile)
         return parsed
+
+
+def columns(display: Display, otherwise: int) -> int:
+    """How wide a text for people may be: as COLUMNS says, else as the terminal, else `otherwise`.
+
+    From ansible-core 2.19 on tasks have no terminal, so that of ansible-playbook is asked.
+    """
+    seen = display.columns if (display.columns or 0) > _AT_LEAST else _terminal()
+    if seen and "COLUMNS" not in os.environ:
+        return seen
+    return shutil.get_terminal_size((seen or otherwise, 24)).columns
+
+
+def _terminal() -> int | None:
+    parent = multiprocessing.parent_process()
+    path = f"/proc/{(parent and parent.pid) or os.getpid()}/fd/1"
+    with suppress(OSError):
+        if stat.S_ISCHR(os.stat(path).st_mode):
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                return os.get_terminal_size(descriptor).columns
+            finally:
+                os.close(descriptor)
+    return None
 
 
 class TooMuch(AnsibleError):

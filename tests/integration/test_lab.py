@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -229,6 +230,21 @@ class TestCommands:
         assert lab("up", tmp_path / "lab")["holder"] == up["holder"]
         assert lab("down", tmp_path / "lab")["changed"]
 
+    def test_a_directory_that_another_removes_meanwhile_is_not_made_anew(self, tmp_path: Path) -> None:
+        directory = tmp_path / "lab"
+        directory.mkdir()
+        descriptor = os.open(directory, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        watcher = "import json, lab, pathlib, sys; print(json.dumps(lab.down(pathlib.Path(sys.argv[1]), {'pid': 1, 'started': 1})))"
+        argv = [sys.executable, "-B", "-c", watcher, str(directory)]
+        with subprocess.Popen(argv, cwd=LAB.parent, stdout=subprocess.PIPE, text=True) as down:
+            assert soon(lambda: f":{directory.stat().st_ino} " in waiting_for_locks())
+            directory.rmdir()
+            os.close(descriptor)
+            shown, _none = down.communicate(timeout=30)
+        assert json.loads(shown) == {"changed": False, "message": f"There is no lab in {directory}."}
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="everybody else is an ordinary user already")
     def test_an_ordinary_user_can(self, tmp_path: Path) -> None:
         # Neither the checkout nor the directories of pytest need be open to others.
@@ -282,3 +298,8 @@ def soon(come_true: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def waiting_for_locks() -> str:
+    """The lines of /proc/locks that are of somebody who waits."""
+    return "\n".join(line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)

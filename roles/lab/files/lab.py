@@ -97,19 +97,21 @@ def _watch(master: dict[str, int], control: socket.socket, directory: Path, hold
 
 def down(directory: Path, only: dict[str, int] | None = None) -> dict[str, Any]:
     """Kill the lab in `directory` with everything that runs in it, and remove what `up` wrote. `only`: if that is its holder."""
-    if not directory.is_dir():
-        return {"changed": False, "message": f"There is no lab in {directory}."}
-    with _locked(directory):
-        state = read_state(directory)
-        if only is not None and (state is None or state["holder"] != only):
-            return {"changed": False, "message": f"The lab in {directory} is another one."}
-        killed = state is not None and stop(state["holder"])
-        for name in ("lab.json", "inventory.yml", "lab.log"):
-            (directory / name).unlink(missing_ok=True)
-    with suppress(OSError):  # something of the user's is in there
-        directory.rmdir()
+    none = {"changed": False, "message": f"There is no lab in {directory}."}
+    try:
+        with _locked(directory, make=False):
+            state = read_state(directory)
+            if only is not None and (state is None or state["holder"] != only):
+                return {"changed": False, "message": f"The lab in {directory} is another one."}
+            killed = state is not None and stop(state["holder"])
+            for name in ("lab.json", "inventory.yml", "lab.log"):
+                (directory / name).unlink(missing_ok=True)
+            with suppress(OSError):  # something of the user's is in there
+                directory.rmdir()
+    except (FileNotFoundError, NotADirectoryError):
+        return none
     if state is None:
-        return {"changed": False, "message": f"There is no lab in {directory}."}
+        return none
     return {"changed": True, "message": f"The lab in {directory} {'is down' if killed else 'had died; its files are removed'}."}
 
 
@@ -219,18 +221,22 @@ def _write(file: Path, text: str) -> bool:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    descriptor = _lock(directory)
+def _locked(directory: Path, make: bool = True) -> Iterator[None]:
+    descriptor = _lock(directory, make)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(directory: Path) -> int:
-    """The descriptor that holds the lock of the directory, made anew when the lab's end removed it while this waited."""
+def _lock(directory: Path, make: bool) -> int:
+    """The descriptor that holds the lock of the directory that is there now, and not of one that a lab's end removed while this waited.
+
+    Without `make`, a directory that does not exist raises FileNotFoundError.
+    """
     while True:
-        directory.mkdir(parents=True, exist_ok=True)
+        if make:
+            directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:

@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,6 +52,17 @@ def test_results_are_printable_and_whole() -> None:
     assert found == {"msg": f"{shown}\n\tend", "hosts": ["db\x1b1"], shown: [1, None, [shown]]}
 
 
+def environment(tmp_path: Path) -> dict[str, str]:
+    root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
+    return {
+        **{name: value for name, value in os.environ.items() if name != "COLUMNS"},
+        "ANSIBLE_COLLECTIONS_PATH": str(root),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+        "PYTHONUTF8": "1",
+    }
+
+
 def play(tmp_path: Path, tasks: list[dict[str, object]]) -> subprocess.CompletedProcess[str]:
     """A play with a host that answers every module with a lie between words that control a terminal."""
     (tmp_path / "liar").write_text(
@@ -55,17 +72,10 @@ def play(tmp_path: Path, tasks: list[dict[str, object]]) -> subprocess.Completed
     liar = {"ansible_connection": "local", "ansible_python_interpreter": str(tmp_path / "liar")}
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": {"liar": liar}}}))
     (tmp_path / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
     return subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.json", "--diff", "-vv"],
         cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(root),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
-            "PYTHONUTF8": "1",
-        },
+        env=environment(tmp_path),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -94,3 +104,22 @@ def test_a_host_that_lies_while_it_is_mended_does_not_control_the_terminal(tmp_p
     assert "liar" in done.stdout and "PLAY RECAP" in done.stdout
     assert not [char for char in CONTROLS if char in done.stdout + done.stderr], done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("width", [80, 132])
+def test_what_people_read_is_as_wide_as_their_terminal(tmp_path: Path, width: int) -> None:
+    (tmp_path / "inventory").write_text("web1 ansible_host=127.0.0.1 ansible_port=1\n")
+    flow = ["handshake_client=web1", "handshake_server=web1", "handshake_port=5432"]
+    argv = [sys.executable, "-m", "ansible", "playbook", "-iinventory", "threeway.handshake.diagnose", *(f"-e{each}" for each in flow)]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # it says so at the end
+            while part := os.read(ours, 65536):
+                shown += part
+        os.close(ours)
+    report = re.split(r"\n1 flow: |\n(?=\[ERROR|fatal: )", shown.decode().replace("\r", ""))[1]
+    longest = max(map(len, report.splitlines()))
+    assert width - 20 < longest <= width, shown.decode()
