@@ -76,6 +76,7 @@ class ActionModule(HandshakeAction):
             arguments.update(fail_on="never" if mends else arguments["fail_on"])
             plan, started = files.plan()
             given = {host: arguments["expect"] or options.of(host, "drift_expect") for host in _names(plan)}
+            arguments["seconds"] = {host: options.of(host, "drift_host_timeout") for host in _names(plan) if host not in plan.not_in_play}
             wanted = self._expectations(given, task_vars["groups"])
             result["mends"] = mends
             result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
@@ -112,19 +113,20 @@ class ActionModule(HandshakeAction):
     def _prepare(
         self, files: EvidenceFiles, plan: Plan, _started: str, _wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """What can be wrong before a host is touched; and hosts are told which services and interfaces their baselines have."""
+        """What can be wrong before a host is touched; and orders get what else they need: time, and what the baselines have."""
+        orders = {host: {**order, "state_seconds": arguments["seconds"][host]} for host in _names(plan) if (order := files.order(host))}
+        for host, order in orders.items():
+            files.write(host_file(host, "order"), order)
         if not arguments["compare"]:
             return {"changed": False, "msg": "expectations are in order"}
-        hosts = [host for host in _names(plan) if files.order(host)]
-        kept = _files.read(arguments["baseline_dir"], hosts)
+        kept = _files.read(arguments["baseline_dir"], list(orders))
         if kept and all(isinstance(each, str) for each in kept.values()):
             first = next(str(each) for each in kept.values())
             raise DriftError(first if len(kept) == 1 else f"None of {len(kept)} hosts has a baseline that can be read. {first}")
         for host, baseline in kept.items():
-            order = files.order(host)
-            if isinstance(baseline, Baseline) and order is not None:
+            if isinstance(baseline, Baseline):
                 watched = {"services": sorted(baseline.state.services or ())[:100], "interfaces": interfaces(baseline.state)[:100]}
-                files.write(host_file(host, "order"), {**order, **watched})
+                files.write(host_file(host, "order"), {**orders[host], **watched})
         return {
             "changed": False,
             "msg": f"{sum(isinstance(each, Baseline) for each in kept.values())} of {len(kept)} hosts have a baseline",

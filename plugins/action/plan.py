@@ -81,7 +81,7 @@ class ActionModule(HandshakeAction):
             flows = read_all(asked.flows(), _service_port)
             dialled = None
         inventory = _Inventory(self._loader, task_vars["groups"])
-        addresses = _Addresses(task_vars["hostvars"], use_handshake_address=dialled is None)
+        addresses = _Addresses(HostVariables(self, task_vars, in_play=False), use_handshake_address=dialled is None)
         plan = build(
             flows,
             run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
@@ -118,17 +118,19 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
     """Each option by the variables of whom it is about, all checked. OptionError, VariableError."""
     variables = HostVariables(action, task_vars)
     options = RoleOptions(variables, action._loader)
-    for sentence in options.misspelt(*roles):
+    for sentence in (*options.misspelt(*roles), *options.claimed()):
         action._display.warning(sentence)
     options.check(*roles)
     if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
         options.check("remediate")
 
+    traces = any(options.of(host, "diagnose_trace") for host in options.hosts)
+    common["within"] /= 2 if traces else 1  # what broke is tried once more then, which takes as long again
+
     def of_host(host: str) -> Options:
         return Options(**common, **{name: options.of(host, f"diagnose_{name}") for name in HOW})
 
     client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
-    traces = any(options.of(host, "diagnose_trace") for host in options.hosts)
     return _Asked(client, server, port, lambda: _held(variables, "diagnose_flows"), of_host, traces)
 
 
@@ -179,24 +181,22 @@ class _Inventory:
 class _Addresses:
     """A host's handshake_address, which defaults to its ansible_host, and that to its name."""
 
-    def __init__(self, hostvars: Any, use_handshake_address: bool) -> None:
-        self.hostvars = hostvars
-        self.variables = ("handshake_address", "ansible_host") if use_handshake_address else ("ansible_host",)
+    def __init__(self, variables: HostVariables, use_handshake_address: bool) -> None:
+        self.variables = variables
+        self.spelled_in = ("handshake_address", "ansible_host") if use_handshake_address else ("ansible_host",)
 
     def of(self, host: str) -> object:
-        """PlanError for a variable whose template fails."""
-        return next((value for variable in self.variables if (value := self._value(host, variable)) is not None), host)
+        """VariableError."""
+        return next((value for variable in self.spelled_in if (value := self._value(host, variable)) is not None), host)
 
     def declared(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
-        """All addresses that the inventory has for the hosts. PlanError."""
+        """All addresses that the inventory has for the hosts. PlanError, VariableError."""
         spelled = {host: [self.of(host), self._value(host, "ansible_host")] for host in hosts}
         return declared(spelled, {host: self._value(host, VARIABLE) for host in hosts}, _looked_up)
 
     def _value(self, host: str, variable: str) -> object:
-        try:
-            return plain(self.hostvars[host].get(variable))
-        except AnsibleError as error:
-            raise PlanError(f"The variable {variable} of host {host} cannot be evaluated: {error.message}") from error
+        found = self.variables.of(host, variable)
+        return found.value if found else None
 
 
 def _looked_up(names: list[str]) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import Any
 
@@ -127,6 +128,7 @@ class ActionModule(HandshakeAction):
         return {
             "run": remediation.run,
             "hosts": list(remediation.batch),
+            "timeouts": {host: math.ceil(remediation.policies[host].confirm_timeout) for host in remediation.batch},
             "turn_dir": files.turn_dir(f"turn-{remediation.turn}"),
             "current_dir": str(files.report_dir) if remediation.report == BEFORE else files.turn_dir(remediation.report),
             "changes": remediation.finished(report) if done else [],

@@ -74,7 +74,8 @@ class ActionModule(HandshakeAction):
             return "nothing to do"
         # Stays when the task is ended from outside.
         files.keep_failure(host, phase, "interrupted", "the run ended before the host answered")
-        seconds = min((each for each in (host_timeout, files.seconds(phase)) if each), default=0.0)
+        own = float(order.get("state_seconds", 0.0)) if phase == "state" else 0.0
+        seconds = min((each for each in (host_timeout, own, files.seconds(phase)) if each), default=0.0)
         try:
             evidence = self._ask(files, order, phase, seconds, task_vars)
             files.keep(host, phase, evidence)

@@ -112,7 +112,8 @@ options:
     default: 60.0
   within:
     description:
-      - The seconds within which all three phases must be over, because somebody waits for them. V(0) for none.
+      - The seconds within which all phases must be over, because somebody waits for them. V(0) for none. The phases that trace what broke
+        get half of it.
     type: float
     default: 0.0
 seealso:

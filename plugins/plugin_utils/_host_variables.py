@@ -5,6 +5,9 @@
 
 A task with C(run_once) is templated with the variables of the first host of its play. Whatever another host may have set otherwise has
 to be asked for here. This is the one module that knows how Ansible keeps variables; it holds for ansible-core 2.16 to 2.21.
+
+It differs from Ansible in one thing: there, facts override the inventory. Here, what a host says of itself is neither a variable that
+the collection is configured with nor one that the inventory has.
 """
 
 from __future__ import annotations
@@ -17,8 +20,11 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.inventory.host import Host
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible.vars import plugins as vars_plugins
+from ansible.vars.clean import namespace_facts
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 
 _NOBODY = "nobody.threeway-handshake.invalid"
@@ -27,8 +33,12 @@ _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*default\(\s*(?:\[\]|'[
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _DYNAMIC = frozenset({"vars", "varnames"})
 """With one of these a template may ask for variables whose names are not in it."""
+_OURS = ("handshake_", *(f"{start}{role}_" for role in OPTIONS for start in ("", "__")))
+"""What variables begin with that users set, and those that the roles hand to each other."""
 _of_sources: Any = vars_plugins.get_vars_from_inventory_sources
 _of_path: Any = vars_plugins.get_vars_from_path
+_unsafe: Any = wrap_var
+_namespaced: Any = namespace_facts
 _DEEPEST = 20
 """References to references that are followed; Ansible itself reports those that never end."""
 
@@ -51,26 +61,29 @@ class Found:
 class HostVariables:
     """The variables of all hosts in the context of a task: defaults, inventory, play, role, parameters, extra variables.
 
+    Without ``in_play`` those of the inventory and extra variables alone, as C(hostvars) has them.
     A fleet of 1,000 hosts costs a few hundred milliseconds, because what hosts have in common is worked out once: the variables of
     hosts in the same groups, a value without a template, a template whose variables are the same objects.
     """
 
-    def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
+    def __init__(self, action: Any, task_vars: Mapping[str, Any], *, in_play: bool = True) -> None:
         self._manager = task_vars["hostvars"]._variable_manager
         self._inventory = self._manager._inventory
         self._loader = action._loader
         self._templar = action._templar
         self.play_hosts = [str(host) for host in task_vars["ansible_play_hosts_all"]]
-        self._context = {
+        context = {
             "play": action._task.get_play(),
             "task": action._task,
             "_hosts": [str(host) for host in task_vars["ansible_play_batch"]],
             "_hosts_all": self.play_hosts,
         }
+        self._context = context if in_play else {}
         self._hosts: dict[str, Host] = {str(name): host for name, host in self._inventory.hosts.items()}
         for name in self.play_hosts:  # an implicit localhost is in no inventory
             self._hosts.setdefault(name, self._inventory.get_host(name))
         option: Any = C.config.get_config_value
+        self._injects_facts = option("INJECT_FACTS_AS_VARS")
         self._replacing = option("DEFAULT_HASH_BEHAVIOUR") == "replace" and option("PLAYBOOK_VARS_ROOT") == "top"
         self._alike: dict[tuple[str, ...], list[str]] = {}
         for name, host in self._hosts.items():
@@ -103,6 +116,14 @@ class HostVariables:
         except (AnsibleError, RecursionError) as error:
             said = getattr(error, "message", None) or str(error)
             raise VariableError(f"The variable {name} of host {host} cannot be evaluated: {said}") from error
+
+    def claimed(self, host: str) -> list[str]:
+        """The variables of ours that Ansible takes from what the host says of itself, and this does not."""
+        names = [name for name in self._facts(host) if name.startswith(_OURS)]
+        if not names:
+            return []
+        theirs, ours = self._manager.get_vars(host=self._hosts[host], **self._context), self._variables(host)
+        return [name for name in names if name in theirs and (name not in ours or theirs[name] != ours[name])]
 
     # The value of a variable
 
@@ -161,28 +182,47 @@ class HostVariables:
         return self._combined[host]
 
     def _all(self, host: str) -> dict[str, Any]:
-        """As Ansible itself puts them together, which takes more than a millisecond."""
+        """As Ansible itself puts them together, which takes more than a millisecond, but for facts that stand for something else."""
         if host not in self._complete:
-            self._complete[host] = self._manager.get_vars(host=self._hosts[host], **self._context)
+            facts = self._facts(host)
+            if facts and self._injects_facts:
+                taken = {*self._common(host)[0], *self._of_host(host)}
+                harmless = {name: value for name, value in facts.items() if name not in taken and not name.startswith(_OURS)}
+                asked_for = {"ansible_facts": _unsafe(_namespaced(facts)["ansible_facts"])}
+                self._complete[host] = {**self._with_facts(host, harmless), **asked_for}
+            else:
+                self._complete[host] = self._manager.get_vars(host=self._hosts[host], **self._context)
         return self._complete[host]
+
+    def _facts(self, host: str) -> Mapping[str, Any]:
+        """What the host said of itself, in this run or, by a cache, in an earlier one."""
+        return _cached(self._manager._fact_cache, host)
+
+    def _with_facts(self, host: str, facts: Mapping[str, Any]) -> Any:
+        """The variables of a host, had it said this of itself."""
+        cache = self._manager._fact_cache
+        self._manager._fact_cache = _Facts(cache, host, facts)
+        try:
+            return self._manager.get_vars(host=self._hosts[host], **self._context)
+        finally:
+            self._manager._fact_cache = cache
 
     def _is_usual(self, host: str) -> bool:
         """Whether the host has nothing but what inventory, play and role give it, and each value replaces that of a lesser place."""
-        manager = self._manager
-        try:
-            facts = manager._fact_cache.get(host)
-        except KeyError:
-            facts = None
-        learned = facts or manager._vars_cache.get(host) or manager._nonpersistent_fact_cache.get(host)
+        learned = self._facts(host) or self._manager._vars_cache.get(host) or self._manager._nonpersistent_fact_cache.get(host)
         return self._replacing and not learned
 
     def _combine(self, host: str) -> dict[str, Any]:
         """The variables that all hosts in the same groups have, and on top those of its own that nothing else overrides."""
+        shared, overridden = self._common(host)
+        return {**shared, **{name: value for name, value in self._of_host(host).items() if name not in overridden}}
+
+    def _common(self, host: str) -> tuple[dict[str, Any], frozenset[str]]:
+        """What `_of_groups` says of the host's groups."""
         groups = _groups(self._hosts[host])
         if groups not in self._shared:
             self._shared[groups] = self._of_groups(groups)
-        shared, overridden = self._shared[groups]
-        return {**shared, **{name: value for name, value in self._of_host(host).items() if name not in overridden}}
+        return self._shared[groups]
 
     def _of_groups(self, groups: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
         """The variables of a host in these groups that has none of its own, and the names that its own would not count for."""
@@ -201,14 +241,29 @@ class HostVariables:
         """What the host itself has: in the inventory, in host_vars, and by other plugins."""
         if host not in self._own:
             several = [self._hosts[host]]
-            own = {
-                **self._hosts[host].get_vars(),
-                **_of_sources(self._loader, self._inventory._sources, several, "task"),
-            }
+            own = {**self._hosts[host].get_vars(), **_of_sources(self._loader, self._inventory._sources, several, "task")}
             if self._manager.safe_basedir:
                 own.update(_of_path(self._loader, self._loader.get_basedir(), several, "task"))
             self._own[host] = own
         return self._own[host]
+
+
+class _Facts:
+    """A cache of facts, with others for one host."""
+
+    def __init__(self, cache: Any, host: str, facts: Mapping[str, Any]) -> None:
+        self._cache, self._host, self._instead = cache, host, facts
+
+    def get(self, host: str, _default: object = None) -> Mapping[str, Any]:
+        return dict(self._instead) if host == self._host else _cached(self._cache, host)
+
+
+def _cached(cache: Any, host: str) -> Mapping[str, Any]:
+    """The facts of a host; where there are none, caches say so in different ways."""
+    try:
+        return cache.get(host) or {}
+    except KeyError:
+        return {}
 
 
 def _groups(host: Host) -> tuple[str, ...]:

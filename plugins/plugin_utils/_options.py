@@ -72,6 +72,16 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
 }
 """By role. The options of the role `schedule` are those of the control host that it is applied to."""
 
+DECLARED = (
+    "handshake_flows",
+    "handshake_client",
+    "handshake_server",
+    "handshake_port",
+    "handshake_address",
+    "handshake_addresses",
+)
+"""The variables of the inventory that no role has."""
+
 LIMITS: Mapping[str, tuple[float, float]] = {
     "diagnose_attempts": (1, 1000),
     "diagnose_interval": (0, 60),

@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS, Whose, complaint
+from ansible_collections.threeway.handshake.plugins.plugin_utils._options import DECLARED, OPTIONS, Whose, complaint
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 
 _ROLES = Path(__file__).parents[2] / "roles"
@@ -49,6 +49,14 @@ class RoleOptions:
 
     def check(self, *roles: str) -> None:
         """That the options of these roles are what they must be, and those of the play alike for all hosts. OptionError, VariableError."""
+        for host in self.hosts:
+            if taken := [name for name in self._variables.claimed(host) if name.startswith("__") or _whose(name) is Whose.PLAY]:
+                names = ", ".join(map(show, sorted(taken)))
+                raise OptionError(
+                    f"Host {host} says in its facts what {names} is, and Ansible would go by that for the whole "
+                    f"play, since facts override the inventory. Find out why it does, and leave it out (--limit 'all:!{host}'), or set "
+                    "inject_facts_as_vars = false in ansible.cfg."
+                )
         for option, whose in (item for role in roles for item in OPTIONS[role].items()):
             if whose is Whose.INVENTORY:
                 continue
@@ -57,6 +65,15 @@ class RoleOptions:
             else:
                 for host in self.hosts:
                     self.of(host, option)
+
+    def claimed(self) -> list[str]:
+        """A sentence for each host whose facts would configure the collection; that they do not count is worth a word."""
+        found = {host: [show(name) for name in self._variables.claimed(host) if _is_asked_for(name)] for host in self.hosts}
+        return [
+            f"Host {host} says in its facts what {', '.join(sorted(names))} is: that does not count, since a host's facts come from itself."
+            for host, names in found.items()
+            if names
+        ]
 
     def misspelt(self, *roles: str) -> list[str]:
         """A sentence for each variable that looks like an option of these roles and is none."""
@@ -111,6 +128,16 @@ class RoleOptions:
         """`` of host web1``, unless all hosts have the same."""
         several = {repr(found.value) if (found := self._variables.of(each, option)) else None for each in self.hosts}
         return f" of host {host}" if len(several) > 1 else ""
+
+
+def _whose(option: str) -> Whose | None:
+    """Whose variable decides; None for what is no option."""
+    return next((options[option] for options in OPTIONS.values() if option in options), None)
+
+
+def _is_asked_for(name: str) -> bool:
+    """Whether the variable says something to the collection; it has facts of its own for localhost, which nobody need be told of."""
+    return name in DECLARED or _whose(name) is not None
 
 
 def checked(option: str, value: object, spec: Spec) -> Any:

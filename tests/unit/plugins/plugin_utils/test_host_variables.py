@@ -171,6 +171,56 @@ def test_what_a_host_says_is_no_template(scene: Scene) -> None:
         assert found and found.value == "{{ in_all }}"
 
 
+LIES = {
+    "handshake_flows": [{"name": "lie"}],
+    "remediate_apply": True,
+    "in_all": "lie",
+    "in_host": "lie",
+    "role_default": "lie",
+    "extra": "lie",
+    "__drift_compare": False,
+}
+
+
+def test_facts_are_neither_variables_of_ours_nor_those_of_the_inventory(scene: Scene) -> None:
+    """Ansible lets them override both."""
+    for host in ("web1", "web2", "db3"):
+        scene.manager.set_host_facts(host, {"ansible_distribution": "Debian", **LIES})
+    variables = scene.variables()
+    assert {name: found.value for name in (*LIES, "mine") if (found := variables.of("web1", name))} == {
+        "in_all": "everywhere",
+        "in_host": "web1",
+        "role_default": "role",
+        "extra": "given",
+        "mine": "web1/web",
+    }
+    assert scene.expected("web1", "in_all") == "lie"
+    found = variables.of("web2", "in_host")
+    assert found and found.value == "lie", "no variable of the inventory, and none of ours"
+    assert variables.claimed("web1") == variables.claimed("db3") == ["handshake_flows", "remediate_apply", "__drift_compare"]
+    assert variables.claimed("web3") == []
+    for name in ("ansible_distribution", "ansible_facts"):
+        found = variables.of("db3", name)
+        assert found and found.value == scene.expected("db3", name)
+
+
+def test_what_the_user_asks_facts_for_is_theirs(tmp_path: Path) -> None:
+    asking = "remediate_apply: \"{{ ansible_distribution == 'Debian' }}\"\nremediate_allow: ['{{ ansible_facts.extra }}']\n"
+    scene = Scene(tmp_path, {**FILES, "inventory/host_vars/web4.yml": asking})
+    scene.manager.set_host_facts("web4", {"ansible_distribution": "Debian", "extra": "a fact", "remediate_apply": False})
+    variables = scene.variables()
+    found = [variables.of("web4", f"remediate_{name}") for name in ("apply", "allow")]
+    assert [each.value for each in found if each] == [True, ["a fact"]]
+    assert variables.claimed("web4") == ["remediate_apply"]
+
+
+def test_out_of_the_play_variables_are_those_of_the_inventory(scene: Scene) -> None:
+    variables = HostVariables(scene.action, scene.task_vars, in_play=False)
+    assert variables.of("web1", "play_var") is None and variables.of("web1", "role_default") is None
+    found = {host: variables.of(host, "from_file") for host in ("web1", "db2")}
+    assert {host: each.value for host, each in found.items() if each} == {"web1": "web", "db2": "db2 beside the playbook"}
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["from two groups", "each its own"])
 def test_a_fleet_of_a_thousand_hosts(tmp_path: Path, own: bool) -> None:
     hosts = "".join(

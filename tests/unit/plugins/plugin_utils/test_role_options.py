@@ -32,10 +32,14 @@ class Variables:
 
     def __init__(self, hosts: dict[str, dict[str, Any]]) -> None:
         self.all = hosts
+        self.facts: dict[str, list[str]] = {}
         self.play_hosts = list(hosts)
 
     def names(self, host: str) -> list[str]:
         return list(self.all[host])
+
+    def claimed(self, host: str) -> list[str]:
+        return self.facts.get(host, [])
 
     def of(self, host: str, name: str) -> Found | None:
         return Found(self.all[host][name], name) if name in self.all[host] else None
@@ -159,3 +163,16 @@ def test_values_are_of_the_option_s_type_and_equal_ones_agree() -> None:
     assert found.one("diagnose_fail_on") == "broken" and found.one("diagnose_history_days") == 7 and found.one("diagnose_history") == ""
     with pytest.raises(OptionError, match=r"remediate_apply of host db1 is '\{\}': give true or false"):
         found.check("remediate")
+
+
+def test_facts_that_would_configure_the_whole_play_end_it_and_others_are_told_of() -> None:
+    variables = Variables({"web1": {}, "db1": {}})
+    several = RoleOptions(variables, DataLoader())  # type: ignore[arg-type]
+    variables.facts["db1"] = ["remediate_apply", "handshake_flows", "diagnose_custom", "handshake_run"]
+    several.check("diagnose", "remediate")
+    (sentence,) = several.claimed()
+    assert sentence.startswith("Host db1 says in its facts what 'handshake_flows', 'remediate_apply' is: that does not count")
+    for name in ("diagnose_report_dir", "__diagnose_report_dir"):
+        variables.facts["db1"] = [name]
+        with pytest.raises(OptionError, match=f"^Host db1 says in its facts what '{name}' is, and Ansible would go by that"):
+            several.check("diagnose")
