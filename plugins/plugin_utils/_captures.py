@@ -11,18 +11,22 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._pcapng import CapturedPacket, write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
 from ansible_collections.threeway.handshake.plugins.plugin_utils._story import LABELS, is_lost
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 
 def captures(cases: Sequence[Case], causes: Sequence[dict[str, Any]]) -> bytes:
     """The file's bytes: one interface per vantage point, packets by the time of the client's clock, as recorded on each host."""
-    found = [(case, attempt, row, seen) for case in cases for attempt in case.attempts for row in attempt.rows for seen in row.seen]
+    rows = [(case, attempt, row) for case in cases for attempt in case.attempts for row in attempt.everything]
+    found = [(case, attempt, row, seen) for case, attempt, row in rows for seen in row.everywhere]
     found.sort(key=lambda item: item[1].when(item[3]))
-    names = list(dict.fromkeys(_vantage(seen) for _case, _attempt, _row, seen in found))
-    packets = [CapturedPacket(names.index(_vantage(seen)), seen.frame, _comment(case, attempt, row)) for case, attempt, row, seen in found]
+    numbers: dict[str, int] = {}
+    for _case, _attempt, _row, seen in found:
+        numbers.setdefault(_vantage(seen), len(numbers))
+    packets = [CapturedPacket(numbers[_vantage(seen)], seen.frame, _comment(case, attempt, row)) for case, attempt, row, seen in found]
     first = f"{causes[0]['code']} at {causes[0]['host']} ({causes[0]['certainty']}): {causes[0]['summary']}" if causes else "no cause found"
-    return write(names, packets, first)
+    return write(list(numbers), packets, first)
 
 
 def _vantage(seen: Sighting) -> str:

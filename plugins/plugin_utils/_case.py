@@ -16,7 +16,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Hop, Host, Listener, Probe, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 Leg = Literal["syn", "syn_ack", "ack"]
 Certainty = Literal["proven", "likely", "possible"]

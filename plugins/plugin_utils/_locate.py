@@ -12,7 +12,8 @@ from dataclasses import replace
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate, Leg
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 # connect() reports these only when somebody answered, or when nobody did; any other error without an ICMP message is the client's own.
 _ANSWERS = ("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")

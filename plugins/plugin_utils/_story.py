@@ -10,7 +10,8 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, TcpFlags
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 MAX_ROWS = 200  # per flow: a person reads the first few attempts
 LABELS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK", "rst": "RST", "fin": "FIN", "data": "data", "icmp": "ICMP error"}
@@ -22,7 +23,7 @@ def timeline(cases: Sequence[Case]) -> list[dict[str, Any]]:
     for case in cases:
         for attempt in case.attempts:
             start = min((attempt.when(seen) for row in attempt.rows for seen in row.seen), default=0.0)
-            rows += [_row(case, attempt, row, start) for row in attempt.rows]
+            rows += [_row(case, attempt, row, start) for row in attempt.everything]
     return rows[:MAX_ROWS]
 
 
@@ -32,7 +33,7 @@ def _row(case: Case, attempt: Attempt, row: Row, start: float) -> dict[str, Any]
 
     return {
         "attempt": attempt.probe.attempt,
-        "t_ms": ms(attempt.when(row.seen[0])),
+        "t_ms": ms(attempt.when(row.everywhere[0])),
         "packet": row.kind,
         "label": LABELS[row.kind],
         "detail": describe(row.packet),
@@ -40,7 +41,7 @@ def _row(case: Case, attempt: Attempt, row: Row, start: float) -> dict[str, Any]
         "transmission": row.transmission,
         "seen": [
             {"host": seen.host, "interface": seen.interface, "direction": seen.direction, "t_ms": ms(attempt.when(seen))}
-            for seen in row.seen
+            for seen in row.everywhere
         ],
         "lost": is_lost(case, attempt, row),
     }

@@ -4,8 +4,10 @@
 """Match the packets of all vantage points into one timeline per connection attempt.
 
 A packet belongs to an attempt by the client's initial sequence number (ISN), which NAT leaves alone, or by its 4-tuple, which a
-sequence-rewriting middlebox leaves alone. Two sightings are the same packet when kind, numbers, IP ID and timestamp agree, or, where
-something on the way rewrote those, when kind and time agree.
+sequence-rewriting middlebox leaves alone.
+
+Only the hosts that have a part in a flow say what its packets are. What others recorded is kept beside it: it may be a mistake or a lie,
+and must not change how far these handshakes came.
 """
 
 from __future__ import annotations
@@ -17,41 +19,21 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, Tcp, TcpFlags
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import (
+    Clock,
+    Endpoint,
+    Row,
+    attach,
+    clocks_of,
+    number_transmissions,
+    rows_of,
+)
 
 _MODULUS = 1 << 32
-SAME_PACKET_S = 0.5  # sightings of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
 MOST_OF_ATTEMPT = 300  # packets at one host that are matched; honest attempts have a few dozen
 MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
 MOST_TRANSLATIONS = 8  # of one attempt on its way
 MOST_SHARING = 10  # attempts with the same addresses and ports, one after the other, or with the same ISN
-DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
-Endpoint = tuple[str, int]
-
-
-@dataclass
-class Row:
-    """One packet on its way, with each sighting of it."""
-
-    kind: str  # syn, syn_ack, ack, rst, fin, data, icmp
-    sender: str  # client, server, or the address that an ICMP error came from
-    packet: Packet
-    seen: list[Sighting] = field(default_factory=list)
-    transmission: int = 1
-
-    def at(self, host: str, direction: str) -> Sighting | None:
-        """The sighting at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in."""
-        ways = [seen for seen in self.seen if seen.host == host]
-        found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
-        return next((sighting for sighting in found if sighting.interface != "lo"), found[0] if found else None)
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How far a host's clock is ahead of the client's, in seconds; ``error`` is half the smallest round trip, ``None`` when only one "
-    "way was seen."""
-
-    offset: float
-    error: float | None
 
 
 @dataclass
@@ -64,6 +46,13 @@ class Attempt:
     clocks: dict[str, Clock]
     cut: frozenset[str] = frozenset()
     """Hosts with more packets of it than are looked at."""
+    strays: list[Row] = field(default_factory=list)
+    """Packets that only hosts without a part in the flow recorded."""
+
+    @property
+    def everything(self) -> list[Row]:
+        """What anybody recorded, in the order of the client's clock."""
+        return sorted((*self.rows, *self.strays), key=lambda row: self.when(row.everywhere[0])) if self.strays else self.rows
 
     def of(self, kind: str, sender: str | None = None) -> list[Row]:
         return [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
@@ -120,35 +109,40 @@ class Packets:
             if flow:
                 note(self._by_flow, flow, sighting)
 
-    def attempt(self, probe: Probe, client: str) -> Attempt:
-        """The attempt that ``probe`` describes, with its packets from every host."""
+    def attempt(self, probe: Probe, client: str, parties: Collection[str]) -> Attempt:
+        """The attempt that ``probe`` describes, with its packets from every host; ``parties``: those that have a part in the flow."""
         if probe.local_address is None or probe.local_port is None:
             return Attempt(probe, None, [], {})
         local: Endpoint = (probe.local_address, probe.local_port)
         flow = frozenset((local, (probe.address, probe.port)))
         if self._shared(client, flow, probe):
             return Attempt(probe, None, [], {}, frozenset((client,)))
-        by_flow = [sighting for sighting in self._by_flow.get(flow, ()) if sighting.host != client or _within(probe, sighting)]
-        isn = _isn(by_flow, client)
+
+        def of_probe(sightings: Iterable[Sighting]) -> list[Sighting]:
+            return [seen for seen in sightings if seen.host != client or _within(probe, seen)]
+
+        by_flow = of_probe(self._by_flow.get(flow, ()))
+        isn = _isn([seen for seen in by_flow if seen.host in parties], client)
         if isn is None:  # the client may translate addresses on its own way out, and keep the port
-            isn = _isn([seen for seen in self._syns_by_port[client, probe.local_port] if _within(probe, seen)], client)
+            isn = _isn(of_probe(self._syns_by_port.get((client, probe.local_port), ())), client)
         if isn is not None and self._shared(client, isn, probe):
             return Attempt(probe, None, [], {}, frozenset((client,)))
-        found = {id(sighting): sighting for sighting in by_flow}
-        cut = set(self._cut.get(flow, ()))
-        if isn is not None:
-            found.update({id(sighting): sighting for sighting in self._by_isn[isn]})
-            cut |= self._cut.get(isn, set())
-            translated = list(dict.fromkeys(filter(None, (_flow(seen.packet) for seen in self._by_isn[isn]))))
-            cut |= {seen.host for seen in self._by_isn[isn]} if len(translated) > MOST_TRANSLATIONS else set()
-            for other in translated[:MOST_TRANSLATIONS]:  # behind the ACK only the 4-tuple tells
-                found.update({id(seen): seen for seen in self._by_flow[other] if seen.host != client or _within(probe, seen)})
-        sightings, more = _first(found.values())
-        clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in sightings if s.packet.tcp and s.packet.tcp.is_syn}
-        clocks = _clocks(sightings, client)
-        rows = _rows(sightings, clients, clocks)
-        _number_transmissions(rows)
-        return Attempt(probe, isn, rows, clocks, more.union(cut))
+        by_isn = self._by_isn.get(isn, []) if isn is not None else []
+        found = {id(sighting): sighting for sighting in (*by_flow, *by_isn)}
+        cut = {name for key in (flow, isn) for name in self._cut.get(key, ())}
+        translated, more = _translated([seen for seen in by_isn if seen.host in parties])
+        for other in translated:  # behind the ACK only the 4-tuple tells
+            found.update({id(seen): seen for seen in of_probe(self._by_flow[other])})
+        sightings, most = _first(found.values())
+        own = [seen for seen in sightings if seen.host in parties]
+        strays = [seen for seen in sightings if seen.host not in parties]
+        clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in own if s.packet.tcp and s.packet.tcp.is_syn}
+        clocks = clocks_of(sightings, client)
+        rows = rows_of(own, clients, clocks)
+        apart = attach(strays, rows, clients, clocks)
+        number_transmissions(rows)
+        number_transmissions(apart)
+        return Attempt(probe, isn, rows, clocks, frozenset(cut.union(more, most).intersection(parties)), apart)
 
     def _shared(self, client: str, key: object, probe: Probe) -> bool:
         """Whether more attempts claim the same packets than where ports are used again; several flows may ask for the same attempt."""
@@ -159,6 +153,16 @@ class Packets:
             known.add(id(probe))
             return False
         return True
+
+
+def _translated(sightings: Iterable[Sighting]) -> tuple[list[frozenset[Endpoint]], set[str]]:
+    """The addresses and ports that an ISN was seen with, and the hosts that tell of more of them than any way has."""
+    found: dict[str, dict[frozenset[Endpoint], None]] = defaultdict(dict)
+    for sighting in sightings:
+        if flow := _flow(sighting.packet):
+            found[sighting.host][flow] = None
+    flows = dict.fromkeys(flow for told in found.values() for flow in list(told)[:MOST_TRANSLATIONS])
+    return list(flows), {host for host, told in found.items() if len(told) > MOST_TRANSLATIONS}
 
 
 def _first(found: Collection[Sighting]) -> tuple[list[Sighting], frozenset[str]]:
@@ -216,119 +220,3 @@ def _flow(packet: Packet) -> frozenset[Endpoint] | None:
     if quote and quote.sport is not None and quote.dport is not None:
         return frozenset(((quote.src, quote.sport), (quote.dst, quote.dport)))
     return None
-
-
-def kind_of(packet: Packet) -> str:
-    """The place of a packet in a handshake."""
-    tcp = packet.tcp
-    if tcp is None:
-        return "icmp"
-    if tcp.is_rst:
-        return "rst"
-    if tcp.is_syn:
-        return "syn"
-    if tcp.is_syn_ack:
-        return "syn_ack"
-    if tcp.flags & TcpFlags.FIN:
-        return "fin"
-    return "data" if tcp.payload_length else "ack"
-
-
-def _sender(packet: Packet, clients: set[Endpoint]) -> str:
-    if packet.tcp is None:
-        return packet.src
-    if packet.tcp.is_syn or (packet.src, packet.tcp.sport) in clients:
-        return "client"
-    return "server"
-
-
-def _identity(packet: Packet) -> tuple[object, ...]:
-    tcp = packet.tcp
-    if tcp is None:
-        quote = packet.icmp.quote if packet.icmp else None
-        return (packet.src, packet.ip_id, quote and (quote.seq, quote.ip_id))
-    return (tcp.seq, tcp.ack, tcp.flags, packet.ip_id, tcp.options.timestamps)
-
-
-def _clocks(sightings: list[Sighting], client: str) -> dict[str, Clock]:
-    """Clock offsets of the other hosts, from packets seen both there and at the client (the computation of RFC 5905)."""
-    at_client: dict[tuple[object, ...], float] = {}
-    for sighting in sightings:
-        if sighting.host == client:
-            at_client.setdefault(_matching_key(sighting), sighting.time)
-    forward: dict[str, float] = {}
-    backward: dict[str, float] = {}
-    for sighting in sightings:
-        if sighting.host == client or _matching_key(sighting) not in at_client:
-            continue
-        ahead = sighting.time - at_client[_matching_key(sighting)]
-        if sighting.packet.tcp and sighting.packet.tcp.is_syn_ack:
-            backward[sighting.host] = max(backward.get(sighting.host, ahead), ahead)
-        else:
-            forward[sighting.host] = min(forward.get(sighting.host, ahead), ahead)
-    clocks = {}
-    for host in {sighting.host for sighting in sightings} - {client}:
-        there, back = forward.get(host), backward.get(host)
-        if there is not None and back is not None:
-            clocks[host] = Clock((there + back) / 2, abs(there - back) / 2)
-        elif there is not None or back is not None:
-            clocks[host] = _one_way(there if there is not None else back)  # type: ignore[arg-type]
-    return clocks
-
-
-def _one_way(ahead: float) -> Clock:
-    """One way tells the offset only up to the delay: small differences are taken for delay, large ones for the clock."""
-    return Clock(ahead if abs(ahead) > SAME_PACKET_S / 2 else 0.0, None)
-
-
-def _matching_key(sighting: Sighting) -> tuple[object, ...]:
-    return (kind_of(sighting.packet), *_identity(sighting.packet))
-
-
-def _rows(sightings: list[Sighting], clients: set[Endpoint], clocks: dict[str, Clock]) -> list[Row]:
-    """Group sightings into packets, in the order of the client's clock."""
-
-    def when(sighting: Sighting) -> float:
-        return sighting.time - (clocks[sighting.host].offset if sighting.host in clocks else 0.0)
-
-    def near(sighting: Sighting, row: Row) -> bool:
-        tolerance = SAME_PACKET_S + sum(clocks[seen.host].error or 0.0 for seen in (sighting, row.seen[-1]) if seen.host in clocks)
-        return abs(when(sighting) - when(row.seen[-1])) < tolerance
-
-    rows: list[Row] = []
-    by_kind: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for sighting in sorted(sightings, key=when):
-        kind, sender = kind_of(sighting.packet), _sender(sighting.packet, clients)
-        alike = by_kind[kind, sender]
-        same = [row for row in alike if _same(row, sighting) and (_is_unique(sighting.packet) or near(sighting, row))]
-        changed = [row for row in alike if near(sighting, row) and all(other.host != sighting.host for other in row.seen)]
-        if same or changed:
-            (same or changed)[0].seen.append(sighting)
-        else:
-            rows.append(Row(kind, sender, sighting.packet, [sighting]))
-            alike.append(rows[-1])
-    return rows
-
-
-def _same(row: Row, sighting: Sighting) -> bool:
-    """Whether it may be the same packet once more: elsewhere, or doubled on the way."""
-    if _identity(row.packet) != _identity(sighting.packet):
-        return False
-    again = [other for other in row.seen if _same_place(sighting, other)]
-    return _is_unique(sighting.packet) or all(abs(sighting.time - other.time) < DOUBLED_S for other in again)
-
-
-def _is_unique(packet: Packet) -> bool:
-    """Whether a retransmission of the packet would differ from it: by its timestamp or its IP ID."""
-    return bool(packet.tcp and packet.tcp.options.timestamps) or bool(packet.tcp and packet.ip_id)
-
-
-def _same_place(one: Sighting, other: Sighting) -> bool:
-    return (one.host, one.interface, one.direction) == (other.host, other.interface, other.direction)
-
-
-def _number_transmissions(rows: list[Row]) -> None:
-    sent: dict[tuple[str, str], int] = defaultdict(int)
-    for row in rows:
-        sent[row.kind, row.sender] += 1
-        row.transmission = sent[row.kind, row.sender]

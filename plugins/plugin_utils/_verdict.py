@@ -177,9 +177,10 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
     unresolved = any(resolution.dial == entry.dial and resolution.error for resolution in client.resolutions)
     if not probes and not unresolved:
         return []
+    parties = {client.name, *entry.via, *filter(None, (entry.server, *partners))}
     cases = []
     for address in probes or {"": []}:
-        attempts = [packets.attempt(probe, client.name) for probe in probes.get(address, [])[:MOST_ATTEMPTS]]
+        attempts = [packets.attempt(probe, client.name, parties) for probe in probes.get(address, [])[:MOST_ATTEMPTS]]
         for name in frozenset().union(*(attempt.cut for attempt in attempts)):
             hosts[name].incomplete = hosts[name].incomplete or "it has more packets of one attempt than any handshake"
         cases.append(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
 
 # (type, code): (meaning, words)
 _V4 = {
@@ -56,10 +56,10 @@ class Answer:
 def quoting(case: Case) -> list[tuple[Row, Sighting]]:
     """ICMP errors that quote the SYN-ACK, or another packet of the server's, with where they were seen first."""
     found = []
-    for row in case.rows("icmp"):
+    for row in (row for attempt in case.subject for row in attempt.everything):
         quote = row.packet.icmp.quote if row.packet.icmp else None
-        if quote is not None and (quote.src, quote.sport) == (case.server_address, case.server_port) and row.seen:
-            found.append((row, row.seen[0]))
+        if quote is not None and (quote.src, quote.sport) == (case.server_address, case.server_port):
+            found.append((row, row.everywhere[0]))
     return found
 
 

@@ -49,10 +49,13 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
 def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     """The SYN-ACK is lost because a router cannot, or will not, send it on: it tells the server so."""
     server, source = case.server, case.client_address
-    told = [(row, seen) for row, seen in quoting(case) if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
-    if server is None or source is None or not told or wanted == "loop":
+    if server is None or source is None or wanted == "loop":
         return None
-    offender, said = told[0][0].packet.src, meaning_of(case, told[0][0])[1]
+    about = [row for row, _seen in quoting(case) if row.at(server.name, "in")]
+    told = [row for row in about if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
+    if not told:
+        return None
+    offender, said = told[0].packet.src, meaning_of(case, told[0])[1]
     via = next((via for via in case.vias if via.owns(offender)), None)
     host = via.name if via else "path"
     known = ", ".join(address for address in case.declared.of(case.client.name) if "/" not in address)

@@ -9,7 +9,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import address_elsewhere, conflict, others
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
 
 _INITIAL_TTLS = (64, 128, 255)
 

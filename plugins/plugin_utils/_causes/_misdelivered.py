@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._stretch import swallower
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, shell
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Owner
@@ -39,7 +40,7 @@ def others(case: Case) -> list[Other]:
         return []
     owners = {owner.host.name: owner for owner in case.fleet.owners(case.address, besides=case.hosts)}
     known = {host.name for host in case.hosts}
-    seen = {sighting.host: None for attempt in case.subject for row in attempt.rows for sighting in row.seen}
+    seen = {sighting.host: None for attempt in case.subject for row in attempt.everything for sighting in row.everywhere}
     found = [_other(case, case.fleet.hosts[name], owners.get(name)) for name in dict.fromkeys([*seen, *owners]) if name not in known]
     return sorted((other for other in found if other.seen or other.owner), key=lambda other: not other.seen)
 
@@ -47,8 +48,8 @@ def others(case: Case) -> list[Other]:
 def _other(case: Case, host: Host, owner: Owner | None) -> Other:
     syns = [row for attempt in case.subject for row in attempt.of("syn")]
     took = next((seen for row in syns if (seen := row.at(host.name, "in")) and not seen.bridged and not row.at(host.name, "out")), None)
-    answers = [(kind, row) for attempt in case.subject for kind in _ANSWERS for row in attempt.of(kind) if row.sender != "client"]
-    sent = ((kind, seen) for kind, row in answers if (seen := row.at(host.name, "out")) and not row.at(host.name, "in"))
+    answers = [row for attempt in case.subject for row in attempt.everything if row.kind in _ANSWERS and row.sender != "client"]
+    sent = ((row.kind, seen) for row in answers if (seen := row.at(host.name, "out")) and not row.at(host.name, "in"))
     return Other(host, owner, took, next(sent, None))
 
 
@@ -58,6 +59,8 @@ def conflict(case: Case) -> Finding | None:
     mine = server.interface_of(case.address) if server else None
     other = next((other for other in others(case) if other.owner), None)
     if server is None or mine is None or mine.interface == LOOPBACK or other is None or other.owner is None or case.arrived:
+        return None
+    if not other.seen and _ended_on_the_way(case):
         return None
     name, theirs = other.host.name, other.owner.entry
     return Finding(
@@ -91,7 +94,7 @@ def address_elsewhere(case: Case) -> Finding | None:
         return None
     if case.dialled != case.address:
         return None  # a name: what it resolves to is the cause
-    if not other.seen and not case.surely_untranslated:
+    if not other.seen and (_ended_on_the_way(case) or not case.surely_untranslated):
         return None  # a host on the way may send it on to the server
     name, entry = other.host.name, other.owner.entry
     return Finding(
@@ -152,6 +155,13 @@ def delivered_to_another(case: Case) -> Finding | None:
             [delete, f"arping -U -c 3 -I {mine[0].entry.interface} {case.address}  # on {server.name}"],
         ),
     )
+
+
+def _ended_on_the_way(case: Case) -> bool:
+    """Whether a managed host on the way kept the SYN, or sent the answer: then it did not come to where the address is."""
+    row = case.fate.row
+    answered = row is not None and any(row.at(via.name, "out") and not row.at(via.name, "in") for via in case.vias)
+    return answered or swallower(case) is not None
 
 
 def _share_network(one: Host, interface: str, other: Host, other_interface: str) -> bool:

@@ -189,7 +189,7 @@ def elsewhere(case: Case) -> list[Sighting]:
     named = {host.name for host in case.hosts}
     found: dict[str, Sighting] = {}
     for row in case.rows(case.fate.leg or "syn"):
-        for seen in row.seen:
+        for seen in row.everywhere:
             overheard = seen.direction == "other" and not seen.bridged and seen.host != case.fate.between[0]
             if overheard or (seen.host not in named and seen.direction == "in"):
                 found.setdefault(seen.host, seen)

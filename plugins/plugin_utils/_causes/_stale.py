@@ -11,8 +11,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Socket
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stale import ended, retranslated
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_client
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import DESTINATION_NAT
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 _MODULUS = 1 << 32
 # RFC 9293, 3.3.2: states that answer a SYN with a bare ACK (RFC 5961, 4.2), SYN-RECEIVED where it has another sequence number.

@@ -12,7 +12,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._timeouts import more_answers, more_patience, more_retries
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
+from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 _MODULUS = 1 << 32
 _RETRIES = "net.ipv4.tcp_synack_retries"

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import kind_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import kind_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 from tests.faults._recorded import load
 

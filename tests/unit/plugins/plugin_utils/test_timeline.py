@@ -44,10 +44,10 @@ def seen(host: str, direction: str, time: float, data: bytes, interface: str = "
     return Sighting(host, interface, direction, time, decode(data, 0x0800), frame)
 
 
-def attempt(*sightings: Sighting, client: str = "web1") -> Attempt:
+def attempt(*sightings: Sighting, client: str = "web1", strangers: frozenset[str] = frozenset()) -> Attempt:
     hosts = {name: Host(name, sightings=[s for s in sightings if s.host == name]) for name in {s.host for s in sightings}}
     probe = Probe(0, 0, S, 5432, 100.0, "done", "connected", local_address=C, local_port=40000, elapsed_ms=5000.0)
-    return Packets(hosts.values()).attempt(probe, client)
+    return Packets(hosts.values()).attempt(probe, client, set(hosts) - strangers)
 
 
 def test_a_handshake_is_three_packets_with_two_sightings_each() -> None:
@@ -138,3 +138,28 @@ def test_the_clock_of_the_other_host_is_estimated(ahead: float, there: float, ba
     assert clock.error is not None
     assert abs(clock.offset - ahead) <= clock.error + 1e-3
     assert [len(row.seen) for row in found.rows] == [2, 2]
+
+
+def test_what_a_host_without_a_part_recorded_is_kept_beside_the_handshake() -> None:
+    """Its SYN in the server's name would make the server the client, and its earlier answer the first one."""
+    honest = [
+        seen("web1", "out", 100.000, syn()),
+        seen("db1", "in", 100.001, syn()),
+        seen("db1", "out", 100.001, syn_ack()),
+        seen("web1", "in", 100.002, syn_ack()),
+    ]
+    reversed_syn = segment(S, C, 5432, 40000, ISN, 0, SYN, 3)
+    found = attempt(*honest, seen("web9", "in", 99.9, syn()), seen("web9", "in", 99.9, reversed_syn), strangers=frozenset(("web9",)))
+    plain = attempt(*honest)
+    assert [(row.kind, row.sender, row.packet, row.seen) for row in found.rows] == [
+        (row.kind, row.sender, row.packet, row.seen) for row in plain.rows
+    ]
+    assert [[seen.host for seen in row.strays] for row in found.rows] == [["web9"], []]
+    assert [(row.kind, [seen.host for seen in row.seen]) for row in found.strays] == [("syn", ["web9"])]
+
+
+def test_who_invents_translations_costs_only_its_own_recording() -> None:
+    invented = [seen("web9", "in", 100.0, syn(source=f"192.0.2.{number}", ip_id=number)) for number in range(1, 20)]
+    honest = [seen("web1", "out", 100.0, syn()), seen("db1", "in", 100.001, syn())]
+    assert attempt(*honest, *invented, strangers=frozenset(("web9",))).cut == frozenset()
+    assert attempt(*honest, *invented).cut == {"web9"}
