@@ -34,6 +34,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import ch
 
 FAILING = {
     "never": (),
+    "uncompared": (),
     "endangering": ("endangering", "expectations_broken", "not_compared"),  # what could not be compared is not known to be the same
     "any": ("drifts", "expectations_broken", "not_compared"),
 }
@@ -58,7 +59,7 @@ class ActionModule(HandshakeAction):
                 "baseline_dir": {"type": "str", "required": True},
                 "expect": {"type": "raw"},
                 "compare": {"type": "bool", "default": True},
-                "fail_on": {"type": "str", "choices": list(FAILING), "default": "never"},
+                "fail_on": {"type": "str", "choices": list(FAILING), "default": "uncompared"},
                 "mends": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "str"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
@@ -190,6 +191,10 @@ class ActionModule(HandshakeAction):
         }
         if faults := controller_faults(filter(None, answers.values())):
             return {**result, "failed": True, "msg": faults}
+        if arguments["fail_on"] != "never" and not summary["compared"]:
+            problems = {host["host"]: host["problem"] for host in report["hosts"] if host["problem"]}
+            first = next((f" {clean(host, 128)}: {clean(why)}." for host, why in problems.items()), "")
+            return {**result, "failed": True, "msg": f"None of {summary['hosts']} hosts could be compared.{first} See {result['report']}."}
         counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
         if counted:
             return {**result, "failed": True, "msg": f"Of {summary['hosts']} hosts: {counted}; see {result['report']}."}

@@ -66,11 +66,12 @@ options:
     default: true
   fail_on:
     description:
-      - With O(phase=compare), whether to fail when a difference endangers a handshake, an expectation does not hold, or a host could not be
-        compared (V(endangering)), or also when anything differs at all (V(any)).
+      - With O(phase=compare), whether to fail when no host at all could be compared (V(uncompared)), when a difference endangers a
+        handshake, an expectation does not hold, or a host could not be compared (V(endangering)), or also when anything differs at all
+        (V(any)).
     type: str
-    choices: [never, endangering, any]
-    default: never
+    choices: [never, uncompared, endangering, any]
+    default: uncompared
   mends:
     description:
       - With O(phase=compare), whether the drift is going to be mended on the hosts whose variable C(drift_remediate) is true.

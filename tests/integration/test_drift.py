@@ -247,6 +247,14 @@ def test_a_host_that_cannot_be_observed(listening: Fleet) -> None:
     assert baselines(fleet) == before
 
 
+@pytest.mark.parametrize("fail_on", [None, "never"])
+def test_when_no_host_could_be_compared_the_play_fails(listening: Fleet, fail_on: str | None) -> None:
+    wanted = {"ansible_python_interpreter": "/nowhere/python3", **({"drift_fail_on": fail_on} if fail_on else {})}
+    said = " ".join(play(listening, "drift", "--extra-vars", json.dumps(wanted), check=False).split())
+    assert ("None of 3 hosts could be compared. db1: it could not be observed: " in said) == (fail_on is None)
+    assert ("failed=1" in said) == (fail_on is None)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
