@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
@@ -14,6 +15,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
+from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import waited_in_vain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -76,7 +79,8 @@ class ActionModule(HandshakeAction):
             remediation.not_held = _not_held(report, arguments["history"])
         except HistoryError as error:
             remediation.stopped = f"without the history it is not known which fixes did not hold before: {error}"
-        remediation.mind_the_time(took(view(report)) or 0.0)
+        in_vain = self._waited_in_vain(files, report["run"], task_vars)
+        remediation.mind_the_time(max(0.0, (took(view(report)) or 0.0) - in_vain))
         allowed, _left = remediation.wanted(report)
         chosen = by_host(allowed)
         for host, order in orders(remediation, chosen).items():
@@ -88,10 +92,21 @@ class ActionModule(HandshakeAction):
         return {
             "run": remediation.run,
             "hosts": list(chosen),
+            "timeouts": _timeouts(remediation, chosen),
             "drift": "drift" in report,
             "ansible_facts": {"handshake_run": report["run"]},
             "msg": f"{len(allowed)} fixes on {len(chosen)} hosts",
         }
+
+    @staticmethod
+    def _waited_in_vain(files: RemediationFiles, run: str, task_vars: dict[str, Any]) -> float:
+        """What hosts that returned nothing cost the diagnosis; the next one waits for them no longer than there is time."""
+        evidence = EvidenceFiles(str(files.report_dir), run)
+        try:
+            plan, _started = evidence.plan()
+        except (EvidenceError, OSError):  # whoever keeps a report need not keep its evidence
+            return 0.0
+        return waited_in_vain(evidence.answers(plan).values(), int(task_vars.get("ansible_forks", 5)))
 
     @staticmethod
     def _reported(files: RemediationFiles, arguments: Json) -> Json:
@@ -128,7 +143,7 @@ class ActionModule(HandshakeAction):
         return {
             "run": remediation.run,
             "hosts": list(remediation.batch),
-            "timeouts": {host: math.ceil(remediation.policies[host].confirm_timeout) for host in remediation.batch},
+            "timeouts": _timeouts(remediation, remediation.batch),
             "turn_dir": files.turn_dir(f"turn-{remediation.turn}"),
             "current_dir": str(files.report_dir) if remediation.report == BEFORE else files.turn_dir(remediation.report),
             "changes": remediation.finished(report) if done else [],
@@ -148,6 +163,11 @@ class ActionModule(HandshakeAction):
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
         display.display("\n" + _fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
+
+
+def _timeouts(remediation: Remediation, hosts: Iterable[str]) -> dict[str, int]:
+    """How long each of the hosts is waited for while it is looked at or changed, in seconds."""
+    return {host: math.ceil(remediation.policies[host].confirm_timeout) for host in hosts}
 
 
 def _not_held(report: Json, history: str) -> list[tuple[str, str, str, int]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -76,15 +77,16 @@ class ActionModule(HandshakeAction):
         files.keep_failure(host, phase, "interrupted", "the run ended before the host answered")
         own = float(order.get("state_seconds", 0.0)) if phase == "state" else 0.0
         seconds = min((each for each in (host_timeout, own, files.seconds(phase)) if each), default=0.0)
+        begun = time.monotonic()
         try:
             evidence = self._ask(files, order, phase, seconds, task_vars)
-            files.keep(host, phase, evidence)
+            files.keep(host, phase, evidence, time.monotonic() - begun)
         except OSError:  # of the controller's own files
             raise
         except (_Failure, EvidenceError) as failure:
             kind = failure.kind if isinstance(failure, _Failure) else "malformed"
             message = clean(failure)
-            files.keep_failure(host, phase, kind, message)
+            files.keep_failure(host, phase, kind, message, time.monotonic() - begun)
             return f"no evidence ({kind}): {message}"
         except Exception as error:  # is not the host's failure, and must not pass for one
             files.keep_failure(host, phase, "controller", fault(error))

@@ -10,7 +10,9 @@ the last: their lifetime is what the three phases may take together, and a host 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 MAX_RECORDER_SECONDS = 900
 MARGIN = 30.0
@@ -47,6 +49,23 @@ class Deadlines:
 
     def to_json(self) -> dict[str, float]:
         return asdict(self)
+
+
+def waited_in_vain(answers: Iterable[Mapping[str, Mapping[str, Any]]], forks: int) -> float:
+    """How much shorter a diagnosis would have been without the hosts that returned nothing. `answers`: of each host by phase."""
+    asked: dict[str, list[tuple[float, bool]]] = {}
+    for phases in answers:
+        for phase, answer in phases.items():
+            asked.setdefault(phase, []).append((float(answer.get("seconds") or 0.0), answer["failure"] is None))
+    return sum(
+        _least_length([took for took, _well in hosts], forks) - _least_length([took for took, well in hosts if well], forks)
+        for hosts in asked.values()
+    )
+
+
+def _least_length(took: list[float], forks: int) -> float:
+    """Of a phase in which hosts take so long, so many of them at a time."""
+    return max(max(took, default=0.0), sum(took) / max(1, forks))
 
 
 def deadlines(clients: int, recorders: int, attempts: float, forks: int, host_timeout: float, within: float = 0.0) -> Deadlines:

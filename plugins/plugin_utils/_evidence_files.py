@@ -81,17 +81,18 @@ class EvidenceFiles(JsonFiles):
                 elapsed = 0.0
         return Deadlines(**{each.name: float(raw[each.name]) for each in fields(Deadlines)}).seconds(phase, elapsed)
 
-    def keep(self, host: str, phase: str, evidence: Mapping[str, Any]) -> None:
-        """Write what a host returned. EvidenceError when that is no JSON."""
+    def keep(self, host: str, phase: str, evidence: Mapping[str, Any], seconds: float = 0.0) -> None:
+        """Write what a host returned, which took so long. EvidenceError when that is no JSON."""
         try:
-            text = json.dumps({**self._heading(host, phase), "failure": None, "evidence": evidence}, allow_nan=False)
+            text = json.dumps({**self._heading(host, phase, seconds), "failure": None, "evidence": evidence}, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise EvidenceError(f"the answer is not JSON: {error}") from error
         self.replace(_name(host, phase), text)
 
-    def keep_failure(self, host: str, phase: str, kind: str, message: str) -> None:
-        """Write why a host returned nothing; `kind` is one of KINDS."""
-        self.write(_name(host, phase), {**self._heading(host, phase), "failure": {"kind": kind, "message": message}, "evidence": None})
+    def keep_failure(self, host: str, phase: str, kind: str, message: str, seconds: float = 0.0) -> None:
+        """Write why a host returned nothing, and how long it was waited for; `kind` is one of KINDS."""
+        failure = {"kind": kind, "message": message}
+        self.write(_name(host, phase), {**self._heading(host, phase, seconds), "failure": failure, "evidence": None})
 
     def answer(self, host: str, phase: str) -> dict[str, Any] | None:
         """What was kept for a host and a phase; None when it took no part. EvidenceError."""
@@ -119,8 +120,8 @@ class EvidenceFiles(JsonFiles):
         found = self._own(_name(host, "dialled")) or {}
         return list(found.get("dialled", []))
 
-    def _heading(self, host: str, phase: str) -> dict[str, str]:
-        return {"run": self.run, "host": host, "phase": phase}
+    def _heading(self, host: str, phase: str, seconds: float) -> dict[str, Any]:
+        return {"run": self.run, "host": host, "phase": phase, "seconds": round(seconds, 2)}
 
     def _own(self, name: str) -> dict[str, Any] | None:
         """A document of this run; None where there is none. EvidenceError."""

@@ -29,6 +29,11 @@ exec {python} "$@"
 """
 
 
+HANGS_ALWAYS = """#!/bin/sh
+exec sleep 300
+"""
+
+
 def diagnose(fleet: Fleet, directory: str, forks: int) -> list[dict[str, Any]]:
     extra = json.dumps({**OPTIONS, "diagnose_report_dir": directory})
     fleet.playbook("threeway.handshake.diagnose", f"--extra-vars={extra}", forks=forks)
@@ -84,3 +89,22 @@ def test_a_host_that_hangs(known: tuple[Fleet, list[dict[str, Any]], int], phase
     if phase != "try":
         assert {flow["status"] for flow in concerned if flow["port"] == 5432} == {"ok"}
         assert all(cause["certainty"] != "proven" for flow in concerned for cause in flow["causes"])
+
+
+@pytest.mark.slow
+def test_a_host_that_hangs_keeps_nobody_from_being_mended(known: tuple[Fleet, list[dict[str, Any]], int]) -> None:
+    """A diagnosis must fit into the time to confirm a change; what it waits for a host that hangs is no reason to change nothing."""
+    fleet, _without, forks = known
+    program, variables = fleet.directory / "python-always", fleet.inventory.parent / "host_vars" / "server2.yml"
+    program.write_text(HANGS_ALWAYS)
+    program.chmod(0o755)
+    variables.parent.mkdir(exist_ok=True)
+    variables.write_text(json.dumps({"ansible_python_interpreter": str(program)}))
+    flows = [{"name": "mended", "clients": "client1", "servers": "server1:server2", "port": 8080, "timeout": 1.2}]
+    options = {**OPTIONS, "handshake_flows": flows, "diagnose_host_timeout": 45, "remediate_report_dir": "mended", "remediate_settle": 0}
+    try:
+        fleet.playbook("threeway.handshake.remediate", f"--extra-vars={json.dumps({**options, 'remediate_apply': True})}", forks=forks)
+    finally:
+        variables.unlink()
+    changes = json.loads((fleet.directory / "mended/report.json").read_text())["changes"]
+    assert {change["where"]: change["outcome"] for change in changes if change["kind"] == "firewall"}["server1"] == "kept", changes

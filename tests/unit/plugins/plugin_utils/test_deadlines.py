@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import LEAST, MAX_RECORDER_SECONDS, Deadlines, deadlines
+from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import (
+    LEAST,
+    MAX_RECORDER_SECONDS,
+    Deadlines,
+    deadlines,
+    waited_in_vain,
+)
 
 ATTEMPTS = 13.0
 WELL = 2.0
@@ -64,3 +70,22 @@ def test_patience_follows_from_what_is_left() -> None:
     assert (times.seconds("open", 0), times.seconds("open", 30), times.seconds("open", 100)) == (60.0, 30.0, LEAST)
     assert (times.seconds("try", 5), times.seconds("trace_try", 60), times.seconds("try", 132)) == (73.0, 73.0, LEAST + 13.0)
     assert times.seconds("close", 180) == 13.0
+
+
+def answer(seconds: float, *, fails: bool = False) -> dict[str, object]:
+    return {"seconds": seconds, "failure": {"kind": "timeout", "message": "..."} if fails else None}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "forks", "in_vain"),
+    [
+        ({"web1": {"open": answer(2.0), "try": answer(5.0)}, "db1": {"open": answer(3.0)}}, 5, 0.0),
+        ({"web1": {"open": answer(2.0), "try": answer(5.0)}, "db1": {"open": answer(60.0, fails=True)}}, 5, 58.0),
+        ({"web1": {"try": answer(5.0)}, "db1": {"open": answer(60.0, fails=True)}, "db2": {"open": answer(60.0, fails=True)}}, 1, 120.0),
+        ({f"web{n}": {"try": answer(10.0, fails=n == 0)} for n in range(10)}, 2, 5.0),
+        ({"web1": {"try": {"failure": None}}}, 5, 0.0),  # evidence of 0.1.0
+        ({}, 5, 0.0),
+    ],
+)
+def test_what_hosts_cost_that_return_nothing(hosts: dict[str, dict[str, dict[str, object]]], forks: int, in_vain: float) -> None:
+    assert waited_in_vain(hosts.values(), forks) == in_vain

@@ -23,19 +23,20 @@ STARTED = "2026-11-21T04:00:00Z"
 def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
     files = EvidenceFiles(str(tmp_path / "new" / "report"), "run")
     files.begin(PLAN, STARTED)
-    files.keep("../web", "try", {"probes": []})
-    files.keep_failure("db1", "open", "unreachable", "no route")
+    files.keep("../web", "try", {"probes": []}, 1.234)
+    files.keep_failure("db1", "open", "unreachable", "no route", 10.0)
     (files.directory / "notes.txt").write_text("mine")
     assert files.plan() == (Plan("run", (ENTRY,), {}, ("db1",)), STARTED)
     assert files.order("../web") == ORDER
     assert files.order("db1") is None
     assert files.answers(PLAN) == {
-        "../web": {"try": {"run": "run", "host": "../web", "phase": "try", "failure": None, "evidence": {"probes": []}}},
+        "../web": {"try": {"run": "run", "host": "../web", "phase": "try", "seconds": 1.23, "failure": None, "evidence": {"probes": []}}},
         "db1": {
             "open": {
                 "run": "run",
                 "host": "db1",
                 "phase": "open",
+                "seconds": 10.0,
                 "failure": {"kind": "unreachable", "message": "no route"},
                 "evidence": None,
             }
