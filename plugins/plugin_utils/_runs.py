@@ -35,7 +35,7 @@ class Controller:
 
     pid: int
     started: str
-    """In clock ticks since the boot."""
+    """In clock ticks since the boot; empty where /proc is none, or that of another namespace of process ids."""
     namespace: str
     """That of process ids."""
     boot: str
@@ -60,7 +60,10 @@ class Controller:
     def lives(self, here: Controller) -> bool | None:
         """Whether the process is still there; None where that cannot be seen from `here`."""
         if self._is_visible_from(here):
-            return _started(self.pid) == self.started if self.started else _exists(self.pid)
+            if not _exists(self.pid):
+                return False
+            # By its number alone it may be another one: in containers, all that run here have the same few.
+            return _started(self.pid) == self.started if self.started and _sees_itself() else None
         return False if self.boot != here.boot and self.machine and self.machine == here.machine else None
 
     def _is_visible_from(self, here: Controller) -> bool:
@@ -158,8 +161,18 @@ def _holder(text: str) -> Holder | None:
         return None
 
 
+def _sees_itself() -> bool:
+    """Whether /proc has the processes of this namespace: the numbers in that of another one mean others."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def _started(pid: int) -> str:
-    """When a process began, by its machine's clock ticks; empty for one that is not there, or has ended."""
+    """When a process began, by its machine's clock ticks; empty for one that is not there, or has ended, or cannot be seen."""
+    if not _sees_itself():
+        return ""
     state, _blank, rest = _line(f"/proc/{pid}/stat").rpartition(")")[2].strip().partition(" ")
     times = rest.split()
     return times[18] if state not in ("Z", "X") and len(times) > 18 else ""

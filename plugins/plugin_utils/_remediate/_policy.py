@@ -71,8 +71,8 @@ class Policy:
             return None
         return (
             f"remediate_confirm_timeout is {self.confirm_timeout:g} s, and a change is confirmed only after a diagnosis, "
-            f"the last of which took {diagnosis_seconds:.0f} s for the hosts that answered: set it to at least {needed} for host {host}, use more forks, "
-            "or mend fewer flows at a time"
+            f"the last of which took {diagnosis_seconds:.0f} s for the hosts that answered: set it to at least {needed} for host {host}, "
+            "use more forks, or mend fewer flows at a time"
         )
 
     def refusal(self, mending: Mending, drifted: bool = False) -> str | None:
