@@ -32,8 +32,8 @@ UNSERVED: dict[str, Any] = {
 }
 
 
-def haproxy(fleet: Machines, check: str = "", mode: str = "tcp", port: int = 5432, backend: int = 5432) -> Handle:
-    fleet.write("db2", "/etc/haproxy.cfg", CONFIGURATION % (mode, port, backend, check))
+def haproxy(fleet: Machines, check: str = "", mode: str = "tcp", port: int = 5432, backend: int = 5432, more: str = "") -> Handle:
+    fleet.write("db2", "/etc/haproxy.cfg", CONFIGURATION % (mode, port, backend, check) + more)
     balancer = fleet.popen("db2", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
     listens = f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.05; done; sleep 1"
     fleet.run("db2", ["sh", "-c", listens])
@@ -68,6 +68,34 @@ def the_server_drops_the_balancer(fleet: Machines) -> None:
     haproxy(fleet)
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.nft("db1", chain("input", "ip saddr 10.0.2.22 tcp dport 5432 drop"))
+
+
+@fault("load_balancer_no_backend/half-hung", certainties=("likely",), says=("wait there for accept()",), **UNSERVED)
+def one_of_two_services_accepts_nothing(fleet: Machines) -> None:
+    fleet.listen("db2", "127.0.0.1", 8080)
+    haproxy(fleet, more="    server other 127.0.0.1:8080\n")
+    fleet.listen("db1", "10.0.2.21", 5432, behaviour="silent")
+
+
+@fault("load_balancer_no_backend/http", certainties=("possible",), says=("nothing listens on port 5432 of db1",), **UNSERVED)
+def nobody_is_there_when_asked(fleet: Machines) -> None:
+    haproxy(fleet, mode="http")
+
+
+@fault("load_balancer_no_backend/path", says=("SYNs to port 5432 do not come to db1",), **{**UNSERVED, "host": "path"})
+def the_balancers_packets_are_lost(fleet: Machines) -> None:
+    haproxy(fleet)
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.run("db2", ["ip", "neigh", "replace", "10.0.2.21", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"])
+
+
+@fault("load_balancer_no_backend/stopped-beside", certainties=("possible",), says=("is stopped",), **UNSERVED)
+def somebody_else_is_stopped(fleet: Machines) -> None:
+    """Whoever listens on the flow's port of db1 is not whom the balancer connects to, on a port that nobody records."""
+    haproxy(fleet, backend=8080)
+    fleet.listen("db1", "10.0.2.21", 8080)
+    beside = fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.run("db1", ["kill", f"-{signal.SIGSTOP.name.removeprefix('SIG')}", str(beside.answer)])
 
 
 @twin("load_balancer_no_backend", flow=FRONT)
