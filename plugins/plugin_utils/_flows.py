@@ -177,6 +177,8 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
             return None
         if value is None:
             wrong(field, "it is missing: every flow needs it.")
+        if isinstance(value, list | tuple) and field in ("clients", "servers"):
+            wrong(field, f"{show(value)} is a list: give one pattern, such as {show(':'.join(map(str, value)))}.")
         if not isinstance(value, str):
             wrong(field, f"{show(value)} is not a string: quote it, or correct it.")
         if not value.strip() or not value.isprintable() or len(value) > 200:

@@ -28,6 +28,13 @@ _WANTED = {
     "dict": "give a mapping",
 }
 
+_UNLIKE: Mapping[str, tuple[type, ...]] = {
+    "int": (bool,),
+    "float": (bool,),
+    **dict.fromkeys(("str", "path"), (bool, Mapping, list, tuple)),
+}
+"""What argument_specs would convert, and nobody means: a directory called `['reports']`, a history called `False`."""
+
 _ALIKE = 0.9
 """How much a variable must look like an option to be taken for it; people may have variables of their own that begin like those."""
 
@@ -148,7 +155,7 @@ def checked(option: str, value: object, spec: Spec) -> Any:
     validator: Any = ArgumentSpecValidator
     result = validator({option: dict(spec)}).validate({option: value})
     absent = value is None and kind != "raw"
-    if result.error_messages or absent or (isinstance(value, bool) and kind in ("int", "float")):
+    if result.error_messages or absent or isinstance(value, _UNLIKE.get(kind, ())):
         raise OptionError(f"is {'not what it must be' if secret else show(value)}: {_wanted(spec)}")
     converted = plain(result.validated_parameters.get(option))
     if said := complaint(option, converted):
@@ -159,6 +166,8 @@ def checked(option: str, value: object, spec: Spec) -> Any:
 def _wanted(spec: Spec) -> str:
     if spec.get("choices"):
         return f"give one of {', '.join(map(str, spec['choices']))}"
+    if spec.get("default") == "":
+        return "give a text, or an empty one for none"
     return _WANTED.get(str(spec.get("type", "str")), "correct it")
 
 

@@ -162,7 +162,11 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
         (flow(address="0.0.0.0"), "Flow handshake_flows[0], field 'address': 0.0.0.0 is no address of one host: give a unicast address."),
         (flow(address="a\x1b[31m; rm -rf /"), "Flow handshake_flows[0], field 'address': 'a\\x1b[31m; rm -rf /' is neither an IP address nor a host name: "
                                               "correct it."),
-        (flow(clients=["web1"]), "Flow handshake_flows[0], field 'clients': ['web1'] is not a string: quote it, or correct it."),
+        (
+            flow(clients=["web1", "web2"]),
+            "Flow handshake_flows[0], field 'clients': ['web1', 'web2'] is a list: give one pattern, such as 'web1:web2'.",
+        ),
+        (flow(clients=5), "Flow handshake_flows[0], field 'clients': 5 is not a string: quote it, or correct it."),
         (flow(clients="-"), "Flow handshake_flows[0], field 'clients': it is missing: every flow needs it."),
         (flow(service="x y"), "Flow handshake_flows[0], field 'service': 'x y' is not the name of a systemd unit: give one such as 'postgresql.service'."),
         ("web", "handshake_flows[0] is 'web': a flow is a mapping with 'clients', 'servers' or 'address', and 'port'."),

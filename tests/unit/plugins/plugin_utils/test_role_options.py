@@ -133,13 +133,18 @@ def test_a_task_that_runs_once_sees_no_option_of_its_first_host() -> None:
         ({"remediate_allow": {"a": 1}}, {}, "remediate_allow of host web1 is {'a': 1}: give a list."),
         ({"remediate_max_risk": "high"}, {}, "remediate_max_risk of host web1 is 'high': give one of low, disruptive."),
         ({"remediate_batch_hosts": 0}, {"remediate_batch_hosts": 0}, "remediate_batch_hosts is 0: give a value from 1 to 100000."),
-        ({"diagnose_history": ["secret"]}, {"diagnose_history": ["secret"]}, ""),
+        (
+            {"diagnose_history": ["secret"]},
+            {"diagnose_history": ["secret"]},
+            "diagnose_history is not what it must be: give a text, or an empty one for none.",
+        ),
+        ({"diagnose_webhook": False}, {"diagnose_webhook": False}, "give a text, or an empty one for none."),
+        ({"diagnose_fail_on": False}, {"diagnose_fail_on": False}, "diagnose_fail_on is False: give one of never, "),
+        ({"diagnose_report_dir": ["a"]}, {"diagnose_report_dir": ["a"]}, "diagnose_report_dir is ['a']: give a path."),
+        ({"diagnose_report_dir": {"a": 1}}, {"diagnose_report_dir": {"a": 1}}, "diagnose_report_dir is {'a': 1}: give a path."),
     ],
 )
 def test_what_cannot_be_is_a_sentence(web1: dict[str, Any], db1: dict[str, Any], sentence: str) -> None:
-    if not sentence:
-        options(web1=web1, db1=db1).check("diagnose", "remediate")
-        return
     with pytest.raises(OptionError) as error:
         options(web1=web1, db1=db1).check("diagnose", "remediate")
     assert sentence in str(error.value) and "secret" not in str(error.value) and "t@x" not in str(error.value)
