@@ -13,7 +13,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -41,10 +41,10 @@ class ActionModule(HandshakeAction):
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "run": {"type": "str", "default": ""},
                 "interrupted": {"type": "bool", "default": False},
-                "evidence_dir": {"type": "str"},
+                "evidence_dir": {"type": "path"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "untried"},
@@ -71,7 +71,7 @@ class ActionModule(HandshakeAction):
             done = write(report_dir, report, conclusion.captures)
             rest(Path(report_dir))
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report directory {report_dir} cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {report_dir}", error)}
         unshown = list(done.faults)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain

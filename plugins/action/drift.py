@@ -13,7 +13,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _files, _show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
@@ -54,14 +54,14 @@ class ActionModule(HandshakeAction):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": ["prepare", "write", "compare"], "required": True},
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "run": {"type": "str", "required": True},
-                "baseline_dir": {"type": "str", "required": True},
+                "baseline_dir": {"type": "path", "required": True},
                 "expect": {"type": "raw"},
                 "compare": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "uncompared"},
                 "mends": {"type": "bool", "default": False},
-                "evidence_dir": {"type": "str"},
+                "evidence_dir": {"type": "path"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
             }
@@ -85,7 +85,7 @@ class ActionModule(HandshakeAction):
         except (DriftError, OptionError, VariableError) as error:
             result.update(failed=True, msg=str(error))
         except (EvidenceError, OSError) as error:
-            result.update(failed=True, msg=f"The directories {files.report_dir} and {arguments['baseline_dir']} cannot be used: {error}")
+            result.update(failed=True, msg=unusable(f"The report directory {files.report_dir}", error))
         return result
 
     def _expectations(self, given: dict[str, Any], groups: dict[str, list[str]]) -> dict[str, dict[str, str]]:
@@ -119,6 +119,8 @@ class ActionModule(HandshakeAction):
         for host, order in orders.items():
             files.write(host_file(host, "order"), order)
         if not arguments["compare"]:
+            if not self._task.check_mode:
+                _files.make(arguments["baseline_dir"])
             return {"changed": False, "msg": "expectations are in order"}
         kept = _files.read(arguments["baseline_dir"], list(orders))
         if kept and all(isinstance(each, str) for each in kept.values()):
@@ -141,7 +143,7 @@ class ActionModule(HandshakeAction):
         before = {host: _text(arguments["baseline_dir"], host) for host in texts}
         changed = {host: text for host, text in texts.items() if text != before[host]}
         if not self._task.check_mode:
-            _files.write_baselines({_files.path_of(arguments["baseline_dir"], host): text for host, text in changed.items()})
+            _files.write_baselines(arguments["baseline_dir"], changed)
         lacking = {host: each.failure for host, each in observed.items() if each.failure}
         lacking.update(dict.fromkeys(plan.not_in_play, "it is not among the hosts of this play (--limit?)"))
         mine = parts(plan, {host: each.state for host, each in observed.items()})

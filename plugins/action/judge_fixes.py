@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -26,7 +26,7 @@ class ActionModule(HandshakeAction):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": ["verdict", "outcome"], "required": True},
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "run": {"type": "str", "required": True},
             }
         )
@@ -36,7 +36,7 @@ class ActionModule(HandshakeAction):
             remediation = Remediation.from_json(files.state(arguments["run"]))
             answer = (_verdict if arguments["phase"] == "verdict" else _outcome)(files, remediation)
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
         return {**result, "changed": False, **answer}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, without_controls
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, unusable, without_controls
 from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
@@ -39,7 +39,7 @@ class ActionModule(HandshakeAction):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": list(PHASES), "required": True},
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "run": {"type": "str", "required": True},
             }
         )
@@ -53,7 +53,7 @@ class ActionModule(HandshakeAction):
             transaction = _Transaction(self, files, order, task_vars)
             answer = {"preview": transaction.preview, "apply": transaction.apply, "settle": transaction.settle}[arguments["phase"]]()
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
         if self._discovered_interpreter_key:
             result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}
         return {**result, "changed": False, **answer}

@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import Held, PlanError, read_ad_hoc, read_all, show
@@ -44,7 +44,7 @@ class ActionModule(HandshakeAction):
                 "server": {"type": "raw"},
                 "port": {"type": "raw"},
                 "roles": {"type": "list", "elements": "str", "choices": list(OPTIONS), "default": []},
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "part_of": {"type": "str", "default": ""},
                 "attempts": {"type": "int", "default": 3},
                 "interval": {"type": "float", "default": 0.2},
@@ -57,12 +57,13 @@ class ActionModule(HandshakeAction):
                 "within": {"type": "float", "default": 0.0},
             }
         )
+        arguments = plain(arguments)
         try:
-            plan, taking_part, traces = self._plan(plain(arguments), task_vars)
+            plan, taking_part, traces = self._plan(arguments, task_vars)
         except (PlanError, OptionError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report directory cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {arguments['report_dir']}", error)}
         phases = plan.phases()
         clients = sum("try" in each for each in phases.values())
         result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import waited_in_vain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
@@ -48,7 +48,7 @@ class ActionModule(HandshakeAction):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": ["begin", "next"], "required": True},
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "run": {"type": "str", "required": True},
                 "earlier": {"type": "bool", "default": False},
                 "history": {"type": "str", "default": "", "no_log": True},
@@ -62,7 +62,7 @@ class ActionModule(HandshakeAction):
         except (PolicyError, OptionError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
         return {**result, "changed": False, **answer}
 
     def _begin(self, files: RemediationFiles, arguments: Json, task_vars: dict[str, Any]) -> Json:

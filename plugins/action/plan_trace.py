@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
@@ -19,7 +19,7 @@ class ActionModule(HandshakeAction):
 
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
-            argument_spec={"report_dir": {"type": "str", "required": True}, "run": {"type": "str", "required": True}}
+            argument_spec={"report_dir": {"type": "path", "required": True}, "run": {"type": "str", "required": True}}
         )
         files = EvidenceFiles(str(arguments["report_dir"]), str(arguments["run"]))
         try:
@@ -35,7 +35,7 @@ class ActionModule(HandshakeAction):
         except (OptionError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
-            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
         dials = sum(len(order["dials"]) for order in trace.values())
         result.update(changed=False, dials=dials, phases={host: order["phases"] for host, order in trace.items()})
         return {**result, "msg": f"{dials} broken handshakes to trace" if dials else "nothing to trace"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, TooMuch
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, TooMuch, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import bounds_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
@@ -52,7 +52,7 @@ class ActionModule(HandshakeAction):
         _checked, arguments = self.validate_argument_spec(
             argument_spec={
                 "phase": {"type": "str", "choices": list(PARTS), "required": True},
-                "report_dir": {"type": "str", "required": True},
+                "report_dir": {"type": "path", "required": True},
                 "run": {"type": "str", "required": True},
                 "host_timeout": {"type": "float", "default": 0.0},
             }
@@ -63,7 +63,7 @@ class ActionModule(HandshakeAction):
             files.check()
             message = self._phase(files, host, phase, float(arguments["host_timeout"]), task_vars)
         except (EvidenceError, OSError) as error:  # of the controller's own files
-            return {**result, "failed": True, "msg": f"The report directory {files.report_dir} cannot be used: {error}"}
+            return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
         result.update(changed=False, msg=message)
         if self._discovered_interpreter_key:
             result["ansible_facts"] = {self._discovered_interpreter_key: self._discovered_interpreter}

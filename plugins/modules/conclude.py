@@ -28,7 +28,7 @@ options:
   report_dir:
     description:
       - The report directory.
-    type: str
+    type: path
     required: true
   run:
     description:
@@ -46,7 +46,7 @@ options:
   evidence_dir:
     description:
       - The report directory of the diagnosis whose evidence is judged, where that is another one than O(report_dir).
-    type: str
+    type: path
   changes:
     description:
       - What was changed on hosts, which becomes C(changes) of the report. M(threeway.handshake.plan_fixes) returns it.

@@ -39,7 +39,7 @@ options:
     description:
       - The directory on the controller where M(threeway.handshake.plan) left the work orders and hosts their answers, and where the drift
         report goes.
-    type: str
+    type: path
     required: true
   run:
     description:
@@ -50,7 +50,7 @@ options:
   baseline_dir:
     description:
       - The directory on the controller with a baseline for each host.
-    type: str
+    type: path
     required: true
   expect:
     description:
@@ -81,7 +81,7 @@ options:
   evidence_dir:
     description:
       - With O(phase=compare), the report directory whose evidence is to be compared, if that is another one.
-    type: str
+    type: path
   changes:
     description:
       - With O(phase=compare), what was changed since to go back to the baselines, which becomes the C(changes) of the report.

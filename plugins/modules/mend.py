@@ -41,7 +41,7 @@ options:
   report_dir:
     description:
       - The report directory on the controller.
-    type: str
+    type: path
     required: true
   run:
     description:

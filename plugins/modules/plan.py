@@ -60,7 +60,7 @@ options:
       - The directory on the controller for the results. What an earlier run left in its C(evidence) directory is removed.
       - It belongs to this run for as long as the C(ansible-playbook) lives; until then another one is refused it. It must not be a link, be
         this user's, and others must not be able to write to it. One that does not exist is made with mode 0700.
-    type: str
+    type: path
     required: true
   part_of:
     description:

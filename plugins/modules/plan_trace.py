@@ -31,7 +31,7 @@ options:
   report_dir:
     description:
       - The report directory.
-    type: str
+    type: path
     required: true
   run:
     description:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import re
@@ -28,6 +29,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text i
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 # What Ansible's display takes for the width of terminals that are narrower, and where there is none.
 _AT_LEAST = 79
+_ADVICE = {
+    errno.ENOSPC: "make room there, or give another one",
+    errno.EDQUOT: "make room there, or give another one",
+}
 
 
 class HandshakeAction(ActionBase):
@@ -90,6 +95,14 @@ def _terminal() -> int | None:
             finally:
                 os.close(descriptor)
     return None
+
+
+def unusable(what: str, error: Exception) -> str:
+    """That files or directories of the controller cannot be used, and why: our own sentence, or the kernel's."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return f"{what} cannot be used: {error}"
+    file = f" ({error.filename})" if error.filename else ""
+    return f"{what} cannot be used: {error.strerror}{file}: {_ADVICE.get(error.errno or 0, 'mend that, or give another one')}."
 
 
 class TooMuch(AnsibleError):

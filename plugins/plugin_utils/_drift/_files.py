@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,16 +55,36 @@ def write_report(report_dir: Path, texts: Mapping[str, str]) -> None:
             _directories.replace(directory, name, text.encode("utf-8"), durable=True)
 
 
-def write_baselines(texts: Mapping[Path, str]) -> None:
-    """Write files for git, each in one step, into directories that are made where they do not exist. OSError."""
-    for path, text in texts.items():
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(draft, 0o644)
-            os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
+def make(directory: str) -> None:
+    """Make the directory of baselines where it does not exist, and see that files can be written there. DriftError."""
+    with _told(directory):
+        Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(prefix=".", dir=directory):
+            pass
+
+
+def write_baselines(directory: str, texts: Mapping[str, str]) -> None:
+    """Write hosts' baselines for git, each in one step. DriftError."""
+    with _told(directory):
+        for host, text in texts.items():
+            path = path_of(directory, host)
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            handle, draft = tempfile.mkstemp(prefix=".", dir=path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.chmod(draft, 0o644)
+                os.replace(draft, path)
+            except BaseException:
+                os.unlink(draft)
+                raise
+
+
+@contextmanager
+def _told(directory: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DriftError(
+            f"Baselines cannot be written into {directory}: {error.strerror}: mend that, or give another directory as drift_baseline_dir."
+        ) from error

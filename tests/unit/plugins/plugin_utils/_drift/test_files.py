@@ -30,7 +30,7 @@ def test_names(tmp_path: Path, host: str, name: str) -> None:
 def test_reads_what_it_writes(tmp_path: Path) -> None:
     directory = tmp_path / "new" / "baselines"
     baseline = Baseline("db1", State(sysctls={}))
-    _files.write_baselines({_files.path_of(str(directory), "db1"): render(baseline)})
+    _files.write_baselines(str(directory), {"db1": render(baseline)})
     assert _files.read(str(directory), ["db1"]) == {"db1": baseline}
     assert (directory / "db1.yml").stat().st_mode & 0o777 == 0o644 and [path.name for path in directory.iterdir()] == ["db1.yml"]
 
