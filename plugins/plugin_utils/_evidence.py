@@ -225,6 +225,13 @@ class IcmpError:
 
 
 @dataclass(frozen=True)
+class TcpInfo:
+    """Of a socket's TCP_INFO; ``retransmits`` counts those that netfilter stopped, too (__tcp_retransmit_skb())."""
+
+    retransmits: Count
+
+
+@dataclass(frozen=True)
 class Nameserver:
     """A configured nameserver, and whether it answers; None: it did not in time."""
 
@@ -265,10 +272,16 @@ class Probe:
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
+    tcp_info: TcpInfo | None = None
 
     @property
     def connected(self) -> bool:
         return self.outcome == "connected"
+
+    @property
+    def syns(self) -> int | None:
+        """How many SYNs its TCP handed down, whatever became of them; None where TCP_INFO was not read."""
+        return None if self.tcp_info is None else 1 + self.tcp_info.retransmits
 
     @property
     def final_errno(self) -> str | None:

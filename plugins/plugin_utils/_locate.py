@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate, Leg
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
@@ -66,16 +66,23 @@ def _left_client(case: Case, attempt: Attempt) -> bool | None:
     if case.client.saw_everything:
         # Translated to another port, a SYN escapes the recorder; then only an answer tells that it left.
         translated = attempt.isn is None and case.client.translates("output", "postrouting")
-        return bool(translated and probe.final_errno in ("ECONNREFUSED", "ECONNRESET"))
+        answered = probe.final_errno in ("ECONNREFUSED", "ECONNRESET") and not _refused_by_itself(case, attempt)
+        return bool(translated and answered)
     if probe.icmp and probe.icmp.offender == probe.local_address:
         return False  # the client's own kernel speaks: its next hop does not answer, or its firewall rejects
     return not (probe.stage in ("socket", "bind") or (probe.final_errno and probe.final_errno not in _ANSWERS and not probe.icmp))
 
 
+def _refused_by_itself(case: Case, attempt: Attempt) -> bool:
+    """Whether the client made the refusal itself: it came back over its loopback interface."""
+    refusals = [row.at(case.client.name, "out") for kind in ("rst", "icmp") for row in attempt.of(kind)]
+    return any(seen is not None and seen.interface == LOOPBACK for seen in refusals)
+
+
 def _wire_syns(case: Case, attempt: Attempt) -> list[Row]:
     """SYNs that left the client; on the loopback interface only when the address dialled is the client's own."""
     own = case.client.owns(case.address) or case.client is case.server
-    return [row for row in attempt.of("syn") if (seen := row.at(case.client.name, "out")) and (own or seen.interface != "lo")]
+    return [row for row in attempt.of("syn") if (seen := row.at(case.client.name, "out")) and (own or seen.interface != LOOPBACK)]
 
 
 def _kept(case: Case, attempt: Attempt) -> Fate:

@@ -133,10 +133,8 @@ def _sent(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
             if (probe.address, probe.port, probe.local_address) == (ruling.destination, ruling.port, ruling.source)
             and probe.stage not in ("socket", "bind")
         ]
-        # A retransmission that netfilter stops counts as failed (tcp_retransmit_skb()); that these are all ours, equality alone shows.
-        again = host.delta("TcpExt", "TCPRetransFail")
-        every = len(dialled) + (again or 0) if dialled else 0
-        return None if again is None else (every, every)
+        sent = [probe.syns for probe in dialled if probe.syns is not None]
+        return (sum(sent), sum(sent)) if len(sent) == len(dialled) else None
     arrivals = case.totals.arrivals.get(host.name)
     again = host.delta("TcpExt", "TCPTimeouts")
     if arrivals is None or again is None or not host.saw_everything:

@@ -69,7 +69,7 @@ def _vanished(case: Case, place: Place, ruling: Verdict) -> int:
         return sum(seen.packet.ttl > 1 for seen in came) - case.count("syn", place.host, "out")
     if place.direction == "forward":
         return case.count("syn", place.host, "in") - case.count("syn", place.host, "out")
-    return len(case.subject) + (place.host.delta("TcpExt", "TCPRetransFail") or 0)
+    return sum(attempt.probe.syns or 1 for attempt in case.subject)
 
 
 def _neighbour_table_full(case: Case) -> Finding | None:

@@ -129,7 +129,7 @@ def _translated_by_client(case: Case) -> Finding | None:
     home = target.destination in _ANYWHERE or client.owns(target.destination) is True
     end = client if home else case.server
     owned = home or (case.server_owns(target.destination) is True and case.server_owns(case.address) is True)  # else it is a service's
-    dead = owned and end is not None and case.fate.kind == "reset" and not _listens(end, target)
+    dead = owned and end is not None and case.fate.kind in ("reset", "refused_locally") and not _listens(end, target)
     astray = home or case.server_owns(target.destination) is False
     if not dead and not astray:
         return None
@@ -287,7 +287,7 @@ CAUSES = (
         "nat_wrong_target",
         "An address translation leads elsewhere",
         ("client.firewall", "path.forward", "server.firewall"),
-        ("lost_syn", "silent", "reset", "icmp", "unanswered", "answered_elsewhere"),
+        ("refused_locally", "lost_syn", "silent", "reset", "icmp", "unanswered", "answered_elsewhere"),
         "A rule of the client or of a managed host on the way, evaluated, sends the SYN to another address than the server's, or to a port "
         "where nothing listens, and its counter rises by the connections. Or the SYN leaves a managed host on the way for an address that "
         "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "

@@ -104,6 +104,16 @@ def test_a_rule_is_as_sure_as_its_counter(counts: tuple[Any, Any], certainty: st
     assert cause["detail"]["path"][0]["parts"] == [{"text": "tcp dport 5432", "matched": True, "seen": None}]
 
 
+def test_what_others_send_in_vain_does_not_count_against_a_rule() -> None:
+    """The kernel counts failed retransmissions for the whole host, among them those of other flows that other rules stop."""
+    run = Run("firewall_drop.client-output")
+    probes = run.found["web1"]["try"]["evidence"]["probes"]
+    sent = sum(1 + probe["tcp_info"]["retransmits"] for probe in probes)
+    run.snapshots("web1")[1]["counters"]["TcpExt"]["TCPRetransFail"] += 5
+    cause = run.says("web1", "syn", "out", "drop", (0, sent)).first()
+    assert (cause["code"], cause["host"], cause["certainty"], cause["against"]) == ("firewall_drop", "web1", "proven", [])
+
+
 @pytest.mark.parametrize(
     ("generations", "certainty", "sentence"),
     [
