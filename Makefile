@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential faults integration systemd molecule galaxy bare slow test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare slow test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -63,14 +63,17 @@ lint: setup  ## style, types, YAML, playbooks, documentation
 	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck $(CHECKOUT)
 	antsibull-changelog lint
 
-sanity: setup  ## ansible-test sanity, for every Python that ansible-core takes and is here
-	dev/sanity
+sanity: setup  ## ansible-test sanity, for the oldest and the newest Python of managed hosts that are here
+	TARGETS=ends dev/sanity
 
 unit: setup  ## unit tests
 	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2
 
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2
+
+fault: setup  ## one fault of the lab alone: NAME=accept_queue_full
+	$(PYTEST) 'tests/faults/test_faults.py::test_fault[$(NAME)]'
 
 differential: setup  ## the firewall evaluator against the kernel: random rulesets, real packets
 	$(PYTEST) tests/differential -m 'not ($(UNSUITED))' -n 2

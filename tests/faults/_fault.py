@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ class Flow:
     dial: str | None = None  # what the flow names as its address, where that is not the server's own
     service: str | None = None
 
-    def declared(self) -> dict[str, Any]:
+    def declared(self, name: str = "flow", port: int | None = None) -> dict[str, Any]:
         """As handshake_flows has it."""
-        flow: dict[str, Any] = {"name": "flow", "clients": self.client, "port": self.port, "timeout": self.timeout}
+        flow: dict[str, Any] = {"name": name, "clients": self.client, "port": port or self.port, "timeout": self.timeout}
         optional = {"servers": self.server, "address": self.dial or self.address, "source": self.source, "via": list(self.via)}
         return {**flow, **{name: value for name, value in {**optional, "service": self.service}.items() if value}}
 
@@ -44,6 +44,8 @@ class Fault:
 
     ``kernel``: what connect() must say, one of several outcomes separated by blanks, or an empty text where it cannot be asked.
     ``certainties``: what the first cause's certainty may be. ``says``: what stands in its summary, evidence or fix.
+    ``packed``: it changes nothing for other ports than its own, which is ``fleet.port`` and $port in texts, so that it shares a fleet and a
+    diagnosis with the others of that name. Counters of a whole host, as that of RSTs sent, are why there is more than one name.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Fault:
     options: Mapping[str, Any] = field(default_factory=dict)
     systemd: bool = False  # needs hosts that run systemd, which are reached over SSH
     slow: bool = False  # a variation that the differential test covers as well: left to `make test-all`
+    packed: str = ""
 
 
 CATALOGUE: list[Fault] = []
@@ -83,7 +86,12 @@ def twin(name: str, **how: Any) -> Callable[[Setup], Setup]:
 
 def diagnose(fleet: Machines, fault: Fault, *arguments: str) -> dict[str, Any]:
     """Run the playbook on a fleet and return report.json's document."""
-    extra = {"handshake_flows": [fault.flow.declared()], "diagnose_report_dir": str(fleet.directory / "report"), **fault.options}
+    return diagnose_flows(fleet, [fault.flow.declared()], fault.options, *arguments)
+
+
+def diagnose_flows(fleet: Machines, flows: Sequence[Mapping[str, Any]], options: Mapping[str, Any], *arguments: str) -> dict[str, Any]:
+    """The same for several flows at once."""
+    extra = {"handshake_flows": flows, "diagnose_report_dir": str(fleet.directory / "report"), **options}
     fleet.playbook("threeway.handshake.diagnose", "--extra-vars", json.dumps(extra), *arguments)
     report: dict[str, Any] = json.loads((fleet.directory / "report" / "report.json").read_text())
     return report

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,20 @@ import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._fault import CATALOGUE, Fault, diagnose
+from tests.faults._pack import Pack, packs
 from tests.faults._recorded import record
+from tests.lab._machines import Machines
 from tests.lab.fleet import Fleet
 
 RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence there, for the unit tests of the decide room
 
 
-ROOTLESS = [pytest.param(fault, id=fault.name, marks=[pytest.mark.slow] * fault.slow) for fault in CATALOGUE if not fault.systemd]
+ROOTLESS = [fault for fault in CATALOGUE if not fault.systemd]
+ALONE = [pytest.param(fault, id=fault.name, marks=[pytest.mark.slow] * (fault.slow or bool(fault.packed))) for fault in ROOTLESS]
+PACKS = packs(fault for fault in ROOTLESS if fault.packed and not fault.slow)
 
 
-@pytest.mark.parametrize("fault", ROOTLESS)
+@pytest.mark.parametrize("fault", ALONE)
 def test_fault(fault: Fault) -> None:
     with Fleet(fault.topology()) as fleet:
         fault.make(fleet)
@@ -33,10 +39,34 @@ def test_fault(fault: Fault) -> None:
     judge(fault, report["flows"][0])
 
 
-def kernel_agrees(fleet: Fleet, fault: Fault) -> None:
+@pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name) for pack in PACKS])
+def test_pack(pack: Pack) -> None:
+    """As `test_fault` for several at once; each that fails is named."""
+    with Fleet(pack.faults[0].topology()) as fleet:
+        slots = pack.slots(fleet)
+        for fault, slot in slots:
+            fault.make(slot)
+        with ThreadPoolExecutor(len(slots)) as several:  # they mostly wait
+            wrong = list(several.map(lambda each: complaint(each[0], kernel_agrees, each[1], each[0]), slots))
+        flows = pack.diagnose(fleet)
+    wrong += [complaint(fault, judge, fault, flows[fault.name]) for fault in pack.faults]
+    if complaints := [sentence for sentence in wrong if sentence]:
+        pytest.fail("\n".join(complaints), pytrace=False)
+
+
+def complaint(fault: Fault, check: Callable[..., None], *arguments: object) -> str | None:
+    """What a check says against one fault among others."""
+    try:
+        check(*arguments)
+    except AssertionError as error:
+        return f"{fault.name}: {error}"
+    return None
+
+
+def kernel_agrees(fleet: Machines, fault: Fault) -> None:
     """The oracle that nobody here wrote: does connect() do what the fault says?"""
     if fault.kernel:
-        said = fleet.connect(fault.flow.client, fault.flow.address, fault.flow.port, fault.flow.timeout, source=fault.flow.source)
+        said = fleet.connect(fault.flow.client, fault.flow.address, fleet.port, fault.flow.timeout, source=fault.flow.source)
         assert said in fault.kernel.split(), f"the kernel says {said} where the fault says {fault.kernel}"
 
 

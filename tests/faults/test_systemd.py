@@ -90,7 +90,10 @@ WITHOUT_ROOT: dict[str, tuple[str | None, str | None, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("name", WITHOUT_ROOT)
+QUICK = ("systemd/service_stopped", "systemd/firewall_drop", "systemd/healthy")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in WITHOUT_ROOT])
 def test_without_root(fleet: SystemdFleet, name: str) -> None:
     fault = FAULTS[name]
     fault.make(fleet)

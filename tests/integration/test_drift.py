@@ -101,19 +101,21 @@ def busy(fleet: Fleet) -> None:
     fleet.nft("db1", "add element inet filter blocked { 198.51.100.7 timeout 1h }")
 
 
-def test_ten_runs_on_a_busy_host_that_nobody_changed(listening: Fleet) -> None:
+@pytest.mark.parametrize("runs", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_runs_on_a_busy_host_that_nobody_changed(listening: Fleet, runs: int) -> None:
+    """Twice so many, and two baselines."""
     fleet = listening
     before = baselines(fleet)
     assert sorted(before) == ["db1.yml", "r1.yml", "web1.yml"]
     held = fleet.hold("web1", "10.0.2.21", 5432, 20)
     with held:
         busy(fleet)
-        book = "\n".join("- import_playbook: threeway.handshake.drift" for _run in range(5))
-        (fleet.directory / "ten.yml").write_text(f"{book}\n- import_playbook: threeway.handshake.baseline\n")
+        book = "\n".join("- import_playbook: threeway.handshake.drift" for _run in range(runs))
+        (fleet.directory / "runs.yml").write_text(f"{book}\n- import_playbook: threeway.handshake.baseline\n")
         for _half in range(2):
             extra = json.dumps({"handshake_flows": FLOWS, "drift_fail_on": "any"})
-            done = fleet.playbook("ten.yml", "--extra-vars", extra)
-            assert done.stdout.count("3 hosts, 3 compared: no drift\n") == 5
+            done = fleet.playbook("runs.yml", "--extra-vars", extra)
+            assert done.stdout.count("3 hosts, 3 compared: no drift\n") == runs
             assert "changed=0" in done.stdout and "changed=1" not in done.stdout
             busy(fleet)
     assert baselines(fleet) == before

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.systemd,
     pytest.mark.skipif(SystemdFleet.missing() is not None, reason=str(SystemdFleet.missing())),
 ]
-QUICK = ("nftables", "firewalld")
+QUICK = ("nftables",)
 SYSCTLS = "sysctl -a --pattern '^net[.]ipv[46][.]' 2> /dev/null | grep -vE 'secret|random|route[.]'"
 
 

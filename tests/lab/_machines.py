@@ -45,6 +45,7 @@ class Machines(ABC):
     inventory: Path
     python = sys.executable  # on the hosts
     tools = HERE  # where the hosts find this directory
+    port = 5432  # of the service that a test is about
 
     def __init__(self) -> None:
         self._handles: list[Handle] = []
@@ -139,8 +140,12 @@ class Machines(ABC):
         self.write(host, "/proc/sys/" + key.replace(".", "/"), str(value))
 
     def nft(self, host: str, ruleset: str) -> None:
-        """Load nftables commands, all or none."""
-        self.run(host, ["nft", "-f", "-"], input=ruleset)
+        """Load nftables commands, all or none; $port in them is the service's port."""
+        self.run(host, ["nft", "-f", "-"], input=self.with_port(ruleset))
+
+    def with_port(self, text: str) -> str:
+        """A text with the service's port in place of $port."""
+        return text.replace("$port", str(self.port))
 
     # Handshakes
 

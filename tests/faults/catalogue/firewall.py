@@ -13,11 +13,11 @@ LIKELY = ("likely",)
 
 
 def chain(hook: str, rule: str) -> str:
-    return f"table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept; {rule}; }}\n}}"
+    return f"table inet test$port {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept; {rule}; }}\n}}"
 
 
 def firewalled(host: str, hook: str, rule: str, fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.nft(host, chain(hook, rule))
 
 
@@ -33,7 +33,7 @@ def forget_soon(fleet: Machines) -> None:
 
 def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str = "timeout", flow: Flow | None = None) -> None:
     certainties = ("proven", "likely") if (leg, host) == ("ack", "db1") else sure(rule)  # ACKs of the kernel's own try go on for long
-    more: dict[str, Any] = {"certainties": certainties, "flow": flow or Flow()}
+    more: dict[str, Any] = {"certainties": certainties, "flow": flow or Flow(), "packed": "" if leg == "syn_ack" else "rules"}
 
     @fault(f"firewall_drop/{name}", kernel, code="firewall_drop", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
@@ -43,7 +43,7 @@ def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, ker
 
 
 def reject(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str, flow: Flow | None = None) -> None:
-    more: dict[str, Any] = {"certainties": sure(rule), "flow": flow or Flow()}
+    more: dict[str, Any] = {"certainties": sure(rule), "flow": flow or Flow(), "packed": "rules"}
 
     @fault(f"firewall_reject/{name}", kernel, code="firewall_reject", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
@@ -53,33 +53,50 @@ def reject(name: str, host: str, hook: str, rule: str, leg: str, segment: str, k
 SYN = "tcp flags & (syn|ack) == syn"
 SYN_ACK = "tcp flags & (syn|ack) == syn|ack"
 PURE_ACK = "tcp flags & (syn|ack) == ack"
-drop("server-input", "db1", "input", "tcp dport 5432 counter drop", "syn", "server.firewall")
-drop("server-input-ipv6", "db1", "input", "tcp dport 5432 counter drop", "syn", "server.firewall", flow=Flow(DB1_V6))
-drop("server-prerouting", "db1", "prerouting", "tcp dport 5432 counter drop", "syn", "server.firewall")
+drop("server-input", "db1", "input", "tcp dport $port counter drop", "syn", "server.firewall")
+drop("server-input-ipv6", "db1", "input", "tcp dport $port counter drop", "syn", "server.firewall", flow=Flow(DB1_V6))
+drop("server-prerouting", "db1", "prerouting", "tcp dport $port counter drop", "syn", "server.firewall")
 drop("server-output", "db1", "output", f"{SYN_ACK} counter drop", "syn_ack", "server.firewall")
 drop("server-postrouting", "db1", "postrouting", f"{SYN_ACK} drop", "syn_ack", "server.firewall")
-drop("server-ack", "db1", "input", f"tcp dport 5432 {PURE_ACK} counter drop", "ack", "server.firewall", kernel="connected")
-drop("client-output", "web1", "output", "tcp dport 5432 counter drop", "syn", "client.firewall")
-drop("client-output-ipv6", "web1", "output", "tcp dport 5432 drop", "syn", "client.firewall", flow=Flow(DB1_V6))
-drop("client-input", "web1", "input", "tcp sport 5432 counter drop", "syn_ack", "client.firewall")
-drop("client-ack", "web1", "output", f"tcp dport 5432 {PURE_ACK} counter drop", "ack", "client.firewall", kernel="connected")
-reject("server-reset", "db1", "input", "tcp dport 5432 counter reject with tcp reset", "syn", "server.firewall", "ECONNREFUSED")
-reject("server-icmp", "db1", "input", "tcp dport 5432 counter reject", "syn", "server.firewall", "ECONNREFUSED")
-reject("server-prohibited", "db1", "input", "tcp dport 5432 reject with icmpx admin-prohibited", "syn", "server.firewall", "EHOSTUNREACH")
-reject("server-ipv6", "db1", "input", "tcp dport 5432 reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6))
+drop("server-ack", "db1", "input", f"tcp dport $port {PURE_ACK} counter drop", "ack", "server.firewall", kernel="connected")
+drop("client-output", "web1", "output", "tcp dport $port counter drop", "syn", "client.firewall")
+drop("client-output-ipv6", "web1", "output", "tcp dport $port drop", "syn", "client.firewall", flow=Flow(DB1_V6))
+drop("client-input", "web1", "input", "tcp sport $port counter drop", "syn_ack", "client.firewall")
+drop("client-ack", "web1", "output", f"tcp dport $port {PURE_ACK} counter drop", "ack", "client.firewall", kernel="connected")
+reject("server-reset", "db1", "input", "tcp dport $port counter reject with tcp reset", "syn", "server.firewall", "ECONNREFUSED")
+reject("server-icmp", "db1", "input", "tcp dport $port counter reject", "syn", "server.firewall", "ECONNREFUSED")
+reject("server-prohibited", "db1", "input", "tcp dport $port reject with icmpx admin-prohibited", "syn", "server.firewall", "EHOSTUNREACH")
+reject("server-ipv6", "db1", "input", "tcp dport $port reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6))
 reject(
     "server-ack",
     "db1",
     "input",
-    f"tcp dport 5432 {PURE_ACK} counter reject with tcp reset",
+    f"tcp dport $port {PURE_ACK} counter reject with tcp reset",
     "ack",
     "server.firewall",
     "connected ECONNRESET",
 )
-reject("client-output", "web1", "output", "tcp dport 5432 counter reject", "syn", "client.firewall", "ECONNREFUSED")
-reject("client-output-reset", "web1", "output", "tcp dport 5432 reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED")
+reject("client-output", "web1", "output", "tcp dport $port counter reject", "syn", "client.firewall", "ECONNREFUSED")
+reject("client-output-reset", "web1", "output", "tcp dport $port reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED")
+
+
+@fault(
+    "firewall_reject/client-output-reset/beside-nat",
+    "ECONNREFUSED",
+    code="firewall_reject",
+    host="web1",
+    leg="syn",
+    segment="client.firewall",
+    certainties=LIKELY,
+)
+def rejected_where_other_ports_are_translated(fleet: Machines) -> None:
+    """The RST comes back over lo; that a SYN might leave translated, and escape the recorder, is no reason to look for it elsewhere."""
+    firewalled("web1", "output", "tcp dport $port reject with tcp reset", fleet)
+    fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport 3128 redirect to :8080; }\n}")
+
+
 reject(
-    "client-output-host", "web1", "output", "tcp dport 5432 reject with icmpx host-unreachable", "syn", "client.firewall", "EHOSTUNREACH"
+    "client-output-host", "web1", "output", "tcp dport $port reject with icmpx host-unreachable", "syn", "client.firewall", "EHOSTUNREACH"
 )
 
 
@@ -91,17 +108,18 @@ reject(
     leg="syn",
     segment="server.firewall",
     certainties=LIKELY,
+    packed="rules",
 )
 def rejected_port_without_listener(fleet: Machines) -> None:
-    fleet.nft("db1", chain("input", "tcp dport 5432 reject with tcp reset"))
+    fleet.nft("db1", chain("input", "tcp dport $port reject with tcp reset"))
 
 
-reject("server-ack-icmp", "db1", "input", f"tcp dport 5432 {PURE_ACK} reject", "ack", "server.firewall", "connected ECONNREFUSED")
+reject("server-ack-icmp", "db1", "input", f"tcp dport $port {PURE_ACK} reject", "ack", "server.firewall", "connected ECONNREFUSED")
 drop(
     "loopback",
     "db1",
     "input",
-    'iifname "lo" tcp dport 5432 counter drop',
+    'iifname "lo" tcp dport $port counter drop',
     "syn",
     "server.firewall",
     flow=Flow("127.0.0.1", client="db1", timeout=1.0),
@@ -110,23 +128,23 @@ drop(
 
 @fault("no_listener/reset-dropped", "timeout", code="no_listener", host="db1", leg="syn", segment="server.socket", flow=Flow(timeout=1.0))
 def resets_do_not_leave(fleet: Machines) -> None:
-    fleet.nft("db1", chain("output", "tcp sport 5432 tcp flags & rst == rst drop"))
+    fleet.nft("db1", chain("output", "tcp sport $port tcp flags & rst == rst drop"))
 
 
 @twin("firewall_drop")
 def drops_others(fleet: Machines) -> None:
-    firewalled("db1", "input", "tcp dport { 22, 5431, 5433 } counter drop; ip saddr 10.0.1.12 tcp dport 5432 drop", fleet)
+    firewalled("db1", "input", "tcp dport { 22, 5431, 5433 } counter drop; ip saddr 10.0.1.12 tcp dport $port drop", fleet)
 
 
-@twin("firewall_drop/accept-before-drop")
+@twin("firewall_drop/accept-before-drop", packed="rules")
 def accepts_first(fleet: Machines) -> None:
-    firewalled("db1", "input", "ip saddr 10.0.1.0/24 accept; tcp dport 5432 counter drop", fleet)
+    firewalled("db1", "input", "ip saddr 10.0.1.0/24 accept; tcp dport $port counter drop", fleet)
 
 
 @twin("firewall_drop/stateful")
 def stateful_server(fleet: Machines) -> None:
     discovery = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
-    rules = f"ct state established,related accept; tcp dport 5432 ct state new accept; {discovery}; drop"
+    rules = f"ct state established,related accept; tcp dport $port ct state new accept; {discovery}; drop"
     firewalled("db1", "input", rules, fleet)
 
 
@@ -142,7 +160,7 @@ def stateful_server(fleet: Machines) -> None:
 )
 def redirected(fleet: Machines) -> None:
     fleet.listen("web1", "127.0.0.1", 3128)
-    fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport 5432 redirect to :3128; }\n}")
+    fleet.nft("web1", "table ip nat { chain output { type nat hook output priority -100; tcp dport $port redirect to :3128; }\n}")
 
 
 @fault(
@@ -158,4 +176,4 @@ def redirected(fleet: Machines) -> None:
 def dropped_while_retries_are_few(fleet: Machines) -> None:
     """The kernel gives up early, but that is not why: every SYN-ACK was there in time."""
     fleet.sysctl("web1", "net.ipv4.tcp_syn_retries", 1)
-    firewalled("web1", "input", "tcp sport 5432 drop", fleet)
+    firewalled("web1", "input", "tcp sport $port drop", fleet)

@@ -17,67 +17,75 @@ ROUTER: dict[str, Any] = {"host": "r1", "leg": "syn", "segment": "path.forward"}
 
 
 def nat(rule: str, hook: str = "prerouting") -> str:
-    return f"table ip test {{ chain {hook} {{ type nat hook {hook} priority -100; {rule}; }}\n}}"
+    return f"table ip test$port {{ chain {hook} {{ type nat hook {hook} priority -100; {rule}; }}\n}}"
 
 
 def serve(fleet: Machines, host: str, ruleset: str) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.nft(host, ruleset)
 
 
 # -- translation
 
 
-@fault("nat_wrong_target/dead-port", "ECONNREFUSED", code="nat_wrong_target", says=("5999", "handle"), **SERVER)
+@fault("nat_wrong_target/dead-port", "ECONNREFUSED", code="nat_wrong_target", says=("5999", "handle"), packed="rules", **SERVER)
 def to_a_dead_port(fleet: Machines) -> None:
-    serve(fleet, "db1", nat("tcp dport 5432 counter redirect to :5999"))
+    serve(fleet, "db1", nat("tcp dport $port counter redirect to :5999"))
 
 
-@fault("nat_wrong_target/dead-port-iptables", "ECONNREFUSED", code="nat_wrong_target", says=("5999",), **SERVER)
+@fault("nat_wrong_target/dead-port-iptables", "ECONNREFUSED", code="nat_wrong_target", says=("5999",), packed="rules", **SERVER)
 def to_a_dead_port_by_iptables(fleet: Machines) -> None:
-    load(fleet, "db1", "iptables-nft", [f"-t nat -A PREROUTING -p tcp --dport 5432 -j DNAT --to-destination {DB1}:5999"])
+    load(fleet, "db1", "iptables-nft", [f"-t nat -A PREROUTING -p tcp --dport $port -j DNAT --to-destination {DB1}:5999"])
 
 
 @twin("nat_wrong_target/dead-port")
 def to_a_port_that_lives(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5999)
-    fleet.nft("db1", nat("tcp dport 5432 counter redirect to :5999"))
+    fleet.nft("db1", nat("tcp dport $port counter redirect to :5999"))
 
 
-@fault("nat_wrong_target/router-dead-port", "ECONNREFUSED", code="nat_wrong_target", flow=VIA, says=("5999", "handle"), **ROUTER)
+@fault(
+    "nat_wrong_target/router-dead-port",
+    "ECONNREFUSED",
+    code="nat_wrong_target",
+    flow=VIA,
+    says=("5999", "handle"),
+    packed="rules",
+    **ROUTER,
+)
 def to_a_dead_port_by_the_router(fleet: Machines) -> None:
-    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to {DB1}:5999"))
+    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport $port counter dnat to {DB1}:5999"))
 
 
 @twin("nat_wrong_target/router", flow=VIA)
 def translated_to_where_it_lives(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5999)
-    fleet.nft("r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to {DB1}:5999"))
+    fleet.nft("r1", nat(f"ip daddr {DB1} tcp dport $port counter dnat to {DB1}:5999"))
 
 
 AT_CLIENT: dict[str, Any] = {"code": "nat_wrong_target", "host": "web1", "leg": "syn", "segment": "client.firewall"}
 
 
-@fault("nat_wrong_target/client-dead-port", "ECONNREFUSED", says=("3128", "handle"), **AT_CLIENT)
+@fault("nat_wrong_target/client-dead-port", "ECONNREFUSED", says=("3128", "handle"), packed="rules", **AT_CLIENT)
 def to_a_dead_port_by_the_client(fleet: Machines) -> None:
-    serve(fleet, "web1", nat("tcp dport 5432 counter redirect to :3128", "output"))
+    serve(fleet, "web1", nat("tcp dport $port counter redirect to :3128", "output"))
 
 
-@fault("nat_wrong_target/client-elsewhere", "connected", status="degraded", says=("10.0.2.22", "handle"), **AT_CLIENT)
+@fault("nat_wrong_target/client-elsewhere", "connected", status="degraded", says=("10.0.2.22", "handle"), packed="rules", **AT_CLIENT)
 def to_another_server_by_the_client(fleet: Machines) -> None:
-    fleet.listen("db2", "::", 5432)
-    serve(fleet, "web1", nat("tcp dport 5432 counter dnat to 10.0.2.22", "output"))
+    fleet.listen("db2", "::", fleet.port)
+    serve(fleet, "web1", nat("tcp dport $port counter dnat to 10.0.2.22", "output"))
 
 
-@fault("nat_wrong_target/router-elsewhere", "connected", status="degraded", code="nat_wrong_target", flow=VIA, **ROUTER)
+@fault("nat_wrong_target/router-elsewhere", "connected", status="degraded", code="nat_wrong_target", flow=VIA, packed="rules", **ROUTER)
 def to_another_server_by_the_router(fleet: Machines) -> None:
-    fleet.listen("db2", "::", 5432)
-    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to 10.0.2.22"))
+    fleet.listen("db2", "::", fleet.port)
+    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport $port counter dnat to 10.0.2.22"))
 
 
-@fault("nat_wrong_target/router-nobody", "timeout EHOSTUNREACH", code="nat_wrong_target", flow=VIA, **ROUTER, **BRIEF)
+@fault("nat_wrong_target/router-nobody", "timeout EHOSTUNREACH", code="nat_wrong_target", flow=VIA, packed="rules", **ROUTER, **BRIEF)
 def to_nobody_by_the_router(fleet: Machines) -> None:
-    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport 5432 counter dnat to 10.0.2.99"))
+    serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport $port counter dnat to 10.0.2.99"))
 
 
 @fault(
@@ -89,31 +97,34 @@ def to_nobody_by_the_router(fleet: Machines) -> None:
     segment="path.return",
     flow=VIA,
     says=("10.0.2.77", "handle"),
+    packed="rules",
     **BRIEF,
 )
 def from_nobody_by_the_router(fleet: Machines) -> None:
     serve(
-        fleet, "r1", "table ip test { chain post { type nat hook postrouting priority 100; tcp dport 5432 counter snat to 10.0.2.77; }\n}"
+        fleet,
+        "r1",
+        "table ip test$port { chain post { type nat hook postrouting priority 100; tcp dport $port counter snat to 10.0.2.77; }\n}",
     )
 
 
-@fault("nat_wrong_target/not-forwarded", "timeout", code="nat_wrong_target", certainties=LIKELY, flow=V4, **SERVER, **BRIEF)
+@fault("nat_wrong_target/not-forwarded", "timeout", code="nat_wrong_target", certainties=LIKELY, flow=V4, packed="rules", **SERVER, **BRIEF)
 def translated_by_a_host_that_does_not_forward(fleet: Machines) -> None:
     """There is no way on from here, so that no verdict is reached; where the rules send it is known all the same."""
-    serve(fleet, "db1", nat("tcp dport 5432 counter dnat to 10.0.2.22"))
+    serve(fleet, "db1", nat("tcp dport $port counter dnat to 10.0.2.22"))
 
 
 @fault("firewall_drop/translated", "timeout", code="firewall_drop", says=("10.0.2.22",), flow=V4, **SERVER, **BRIEF)
 def translated_and_not_forwarded(fleet: Machines) -> None:
     """As with a published port of a container: the rule sees the translated packet, and hops' SYNs end before it."""
     fleet.sysctl("db1", "net.ipv4.ip_forward", 1)
-    fleet.nft("db1", nat("tcp dport 5432 counter dnat to 10.0.2.22"))
-    serve(fleet, "db1", chain("forward", "tcp dport 5432 counter drop"))
+    fleet.nft("db1", nat("tcp dport $port counter dnat to 10.0.2.22"))
+    serve(fleet, "db1", chain("forward", "tcp dport $port counter drop"))
 
 
 @twin("nat_wrong_target/masquerade", flow=VIA)
 def masqueraded_by_the_router(fleet: Machines) -> None:
-    serve(fleet, "r1", "table ip test { chain post { type nat hook postrouting priority 100; oifname eth1 counter masquerade; }\n}")
+    serve(fleet, "r1", "table ip test$port { chain post { type nat hook postrouting priority 100; oifname eth1 counter masquerade; }\n}")
 
 
 @fault(
@@ -128,25 +139,25 @@ def masqueraded_by_the_router(fleet: Machines) -> None:
 )
 def redirected_with_a_counter(fleet: Machines) -> None:
     fleet.listen("web1", "127.0.0.1", 3128)
-    fleet.nft("web1", nat("tcp dport 5432 counter redirect to :3128", "output"))
+    fleet.nft("web1", nat("tcp dport $port counter redirect to :3128", "output"))
 
 
 # -- connection tracking
 
-UNTRACKED_SYN = "chain raw { type filter hook prerouting priority raw; tcp dport 5432 notrack; }"
-UNTRACKED_ANSWER = "chain rawout { type filter hook output priority raw; tcp sport 5432 notrack; }"
+UNTRACKED_SYN = "chain raw { type filter hook prerouting priority raw; tcp dport $port notrack; }"
+UNTRACKED_ANSWER = "chain rawout { type filter hook output priority raw; tcp sport $port notrack; }"
 STRICT = "chain output { type filter hook output priority 0; ct state invalid counter drop; }"
 INVALID: dict[str, Any] = {"code": "conntrack_invalid", "host": "db1", "leg": "syn_ack", "segment": "server.firewall"}
 
 
 @fault("conntrack_invalid/notrack", "timeout", flow=V4, says=("ct state invalid",), **INVALID, **BRIEF)
 def only_one_direction_is_untracked(fleet: Machines) -> None:
-    serve(fleet, "db1", f"table inet test {{ {UNTRACKED_SYN}\n {STRICT}\n}}")
+    serve(fleet, "db1", f"table inet test$port {{ {UNTRACKED_SYN}\n {STRICT}\n}}")
 
 
 @twin("conntrack_invalid/notrack", flow=V4)
 def both_directions_are_untracked(fleet: Machines) -> None:
-    serve(fleet, "db1", f"table inet test {{ {UNTRACKED_SYN}\n {UNTRACKED_ANSWER}\n {STRICT}\n}}")
+    serve(fleet, "db1", f"table inet test$port {{ {UNTRACKED_SYN}\n {UNTRACKED_ANSWER}\n {STRICT}\n}}")
 
 
 @fault(
@@ -176,44 +187,44 @@ def untracked_is_dropped(fleet: Machines) -> None:
     serve(
         fleet,
         "db1",
-        f"table inet test {{ {UNTRACKED_SYN}\n chain in {{ type filter hook input priority 0; ct state untracked counter drop; }}\n}}",
+        f"table inet test$port {{ {UNTRACKED_SYN}\n chain in {{ type filter hook input priority 0; ct state untracked counter drop; }}\n}}",
     )
 
 
 @twin("synproxy")
 def answered_by_netfilter_first(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.netfilter.nf_conntrack_tcp_loose", 0)
-    raw = "chain raw { type filter hook prerouting priority raw; tcp dport 5432 tcp flags syn notrack; }"
+    raw = "chain raw { type filter hook prerouting priority raw; tcp dport $port tcp flags syn notrack; }"
     proxy = "ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm; ct state invalid counter drop"
-    serve(fleet, "db1", f"table inet test {{ {raw}\n chain in {{ type filter hook input priority 0; tcp dport 5432 {proxy}; }}\n}}")
+    serve(fleet, "db1", f"table inet test$port {{ {raw}\n chain in {{ type filter hook input priority 0; tcp dport $port {proxy}; }}\n}}")
 
 
 # -- limits
 
-LIMITED: dict[str, Any] = {"code": "firewall_rate_limited", "certainties": LIKELY}
-ONCE = "ct state established accept; tcp dport 5432 limit rate 1/hour burst 1 packets accept; tcp dport 5432 counter drop"
+LIMITED: dict[str, Any] = {"code": "firewall_rate_limited", "certainties": LIKELY, "packed": "rules"}
+ONCE = "ct state established accept; tcp dport $port limit rate 1/hour burst 1 packets accept; tcp dport $port counter drop"
 
 
 @fault("firewall_rate_limited", "timeout", flow=V4, says=("limit rate 1/hour",), **LIMITED, **SERVER, **BRIEF)
 def a_limit_that_is_used_up(fleet: Machines) -> None:
     serve(fleet, "db1", chain("input", ONCE))
-    fleet.connect("web2", DB1, 5432)
+    fleet.connect("web2", DB1, fleet.port)
 
 
-@twin("firewall_rate_limited")
+@twin("firewall_rate_limited", packed="rules")
 def a_limit_with_room(fleet: Machines) -> None:
     serve(fleet, "db1", chain("input", ONCE.replace("1/hour burst 1", "1000/second burst 1000")))
 
 
 @fault("firewall_rate_limited/random", "", status="degraded", flow=V4, **LIMITED, **SERVER)
 def lost_by_chance(fleet: Machines) -> None:
-    serve(fleet, "db1", chain("input", "tcp dport 5432 tcp flags syn numgen inc mod 2 0 counter drop"))
+    serve(fleet, "db1", chain("input", "tcp dport $port tcp flags syn numgen inc mod 2 0 counter drop"))
 
 
 @fault("firewall_rate_limited/connlimit", "timeout", flow=V4, says=("connlimit",), **LIMITED, **SERVER, **BRIEF)
 def too_many_connections(fleet: Machines) -> None:
-    load(fleet, "db1", "iptables-nft", ["-A INPUT -p tcp --syn --dport 5432 -m connlimit --connlimit-above 2 --connlimit-mask 0 -j DROP"])
-    fleet.hold("web2", DB1, 5432, 2)
+    load(fleet, "db1", "iptables-nft", ["-A INPUT -p tcp --syn --dport $port -m connlimit --connlimit-above 2 --connlimit-mask 0 -j DROP"])
+    fleet.hold("web2", DB1, fleet.port, 2)
 
 
 # -- queues
@@ -221,13 +232,22 @@ def too_many_connections(fleet: Machines) -> None:
 
 for tool in TABLES:
 
-    @fault(f"firewall_queue_unread/{tool}", "timeout", code="firewall_queue_unread", flow=V4, says=("queue 3",), **SERVER, **BRIEF)
+    @fault(
+        f"firewall_queue_unread/{tool}",
+        "timeout",
+        code="firewall_queue_unread",
+        flow=V4,
+        says=("queue 3",),
+        packed="rules",
+        **SERVER,
+        **BRIEF,
+    )
     def nobody_reads_the_queue(fleet: Machines, tool: str = tool) -> None:
-        load(fleet, "db1", tool, ["-A INPUT -p tcp --dport 5432 -j NFQUEUE --queue-num 3"])
+        load(fleet, "db1", tool, ["-A INPUT -p tcp --dport $port -j NFQUEUE --queue-num 3"])
 
-    @twin(f"firewall_queue_unread/{tool}")
+    @twin(f"firewall_queue_unread/{tool}", packed="rules")
     def bypassed_where_nobody_reads(fleet: Machines, tool: str = tool) -> None:
-        load(fleet, "db1", tool, ["-A INPUT -p tcp --dport 5432 -j NFQUEUE --queue-num 3 --queue-bypass"])
+        load(fleet, "db1", tool, ["-A INPUT -p tcp --dport $port -j NFQUEUE --queue-num 3 --queue-bypass"])
 
 
 # -- a router that is managed
@@ -235,7 +255,7 @@ for tool in TABLES:
 
 def on_router(name: str, rule: str, leg: str, segment: str, code: str = "firewall_drop", kernel: str = "timeout") -> None:
     certainties = ("proven", "likely") if leg == "ack" else sure(rule)  # ACKs of the kernel's own connection go on for long
-    more: dict[str, Any] = {"code": code, "certainties": certainties, "flow": VIA, **BRIEF}
+    more: dict[str, Any] = {"code": code, "certainties": certainties, "flow": VIA, "packed": "" if leg == "syn_ack" else "rules", **BRIEF}
 
     @fault(f"{code}/router-{name}", kernel, host="r1", leg=leg, segment=segment, says=("table inet test",), **more)
     def make(fleet: Machines) -> None:
@@ -244,22 +264,22 @@ def on_router(name: str, rule: str, leg: str, segment: str, code: str = "firewal
         serve(fleet, "r1", chain("forward", rule))
 
 
-on_router("syn", "tcp dport 5432 counter drop", "syn", "path.forward")
-on_router("syn-ack", f"tcp sport 5432 {SYN_ACK} counter drop", "syn_ack", "path.return")
-on_router("ack", "tcp dport 5432 tcp flags & (syn|ack) == ack counter drop", "ack", "path.forward", kernel="connected")
-on_router("reset", "tcp dport 5432 counter reject with tcp reset", "syn", "path.forward", "firewall_reject", "ECONNREFUSED")
-on_router("icmp", "tcp dport 5432 counter reject with icmpx admin-prohibited", "syn", "path.forward", "firewall_reject", "EHOSTUNREACH")
+on_router("syn", "tcp dport $port counter drop", "syn", "path.forward")
+on_router("syn-ack", f"tcp sport $port {SYN_ACK} counter drop", "syn_ack", "path.return")
+on_router("ack", "tcp dport $port tcp flags & (syn|ack) == ack counter drop", "ack", "path.forward", kernel="connected")
+on_router("reset", "tcp dport $port counter reject with tcp reset", "syn", "path.forward", "firewall_reject", "ECONNREFUSED")
+on_router("icmp", "tcp dport $port counter reject with icmpx admin-prohibited", "syn", "path.forward", "firewall_reject", "EHOSTUNREACH")
 
 
-on_router("syn/uncounted", "tcp dport 5432 drop", "syn", "path.forward")
-on_router("syn-ack/uncounted", f"tcp sport 5432 {SYN_ACK} drop", "syn_ack", "path.return")
-on_router("reset/uncounted", "tcp dport 5432 reject with tcp reset", "syn", "path.forward", "firewall_reject", "ECONNREFUSED")
+on_router("syn/uncounted", "tcp dport $port drop", "syn", "path.forward")
+on_router("syn-ack/uncounted", f"tcp sport $port {SYN_ACK} drop", "syn_ack", "path.return")
+on_router("reset/uncounted", "tcp dport $port reject with tcp reset", "syn", "path.forward", "firewall_reject", "ECONNREFUSED")
 
 
 @fault("firewall_drop/router-forwarding-by-interface", "timeout", code="firewall_drop", flow=VIA, **ROUTER, **BRIEF)
 def forwarding_off_but_for_the_interfaces(fleet: Machines) -> None:
     """ip_forward=0 looks guilty, but the interfaces forward: it is the filter."""
-    serve(fleet, "r1", chain("forward", "tcp dport 5432 counter drop"))
+    serve(fleet, "r1", chain("forward", "tcp dport $port counter drop"))
     fleet.sysctl("r1", "net.ipv4.ip_forward", 0)
     for interface in ("eth0", "eth1"):
         fleet.sysctl("r1", f"net.ipv4.conf.{interface}.forwarding", 1)
@@ -272,7 +292,7 @@ def router_with_a_policy(fleet: Machines) -> None:
 
 @twin("firewall_drop/router", flow=VIA)
 def router_that_lets_it_pass(fleet: Machines) -> None:
-    serve(fleet, "r1", chain("forward", "ct state established accept; tcp dport 5432 ct state new accept; counter drop"))
+    serve(fleet, "r1", chain("forward", "ct state established accept; tcp dport $port ct state new accept; counter drop"))
 
 
 # -- rulesets that look worse than they are
@@ -281,7 +301,7 @@ SCARY = """
 table inet scary {
   set bad { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.0/24 }
   }
-  chain services { tcp dport 5432 ct state new accept; tcp dport { 1-5431, 5433-65535 } drop; }
+  chain services { tcp dport $port ct state new accept; tcp dport { 1-5431, 5433-65535 } drop; }
   chain input {
     type filter hook input priority 0; policy drop;
     ct state vmap { established : accept, related : accept, invalid : drop }
@@ -289,7 +309,7 @@ table inet scary {
     ip saddr @bad drop
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     tcp flags & (fin|syn) == fin|syn drop
-    tcp dport 5432 limit rate over 1000/second burst 1000 packets drop
+    tcp dport $port limit rate over 1000/second burst 1000 packets drop
     jump services
   }
   chain output { type filter hook output priority 0; policy accept; tcp dport 25 drop; ct state invalid drop; }
@@ -306,7 +326,7 @@ def a_server_that_distrusts_everybody(fleet: Machines) -> None:
 def everybody_distrusts_everybody(fleet: Machines) -> None:
     serve(fleet, "db1", SCARY)
     fleet.nft("web1", SCARY)
-    fleet.nft("r1", chain("forward", "ct state established accept; ip saddr 10.0.1.0/24 tcp dport 5432 accept; drop"))
+    fleet.nft("r1", chain("forward", "ct state established accept; ip saddr 10.0.1.0/24 tcp dport $port accept; drop"))
     load_scary = [
         "-N LOGDROP",
         "-A LOGDROP -j DROP",

@@ -13,28 +13,28 @@ VIA = Flow(via=("r1",))
 
 
 def at_router(rule: str, fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.nft("r1", chain("forward", rule))
 
 
 def on_the_way(name: str, rule: str, kernel: str, code: str, leg: str, segment: str, flow: Flow | None = None) -> None:
-    @fault(name, kernel, code=code, host="path", leg=leg, segment=segment, flow=flow or Flow())
+    @fault(name, kernel, code=code, host="path", leg=leg, segment=segment, flow=flow or Flow(), packed="path")
     def make(fleet: Machines) -> None:
         at_router(rule, fleet)
 
 
-on_the_way("path_drop/syn", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward")
-on_the_way("path_drop/syn-ipv6", "tcp dport 5432 drop", "timeout", "path_drop", "syn", "path.forward", flow=Flow(DB1_V6))
-on_the_way("path_drop/syn-ack", f"tcp sport 5432 {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return")
-on_the_way("path_drop/ack", f"tcp dport 5432 {PURE_ACK} drop", "connected", "path_drop", "ack", "path.forward")
-on_the_way("path_reset", "tcp dport 5432 reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward")
+on_the_way("path_drop/syn", "tcp dport $port drop", "timeout", "path_drop", "syn", "path.forward")
+on_the_way("path_drop/syn-ipv6", "tcp dport $port drop", "timeout", "path_drop", "syn", "path.forward", flow=Flow(DB1_V6))
+on_the_way("path_drop/syn-ack", f"tcp sport $port {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return")
+on_the_way("path_drop/ack", f"tcp dport $port {PURE_ACK} drop", "connected", "path_drop", "ack", "path.forward")
+on_the_way("path_reset", "tcp dport $port reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward")
 on_the_way(
-    "path_icmp_rejected", "tcp dport 5432 reject with icmpx admin-prohibited", "EHOSTUNREACH", "path_icmp_rejected", "syn", "path.forward"
+    "path_icmp_rejected", "tcp dport $port reject with icmpx admin-prohibited", "EHOSTUNREACH", "path_icmp_rejected", "syn", "path.forward"
 )
-on_the_way("path_icmp_rejected/port", "tcp dport 5432 reject", "ECONNREFUSED", "path_icmp_rejected", "syn", "path.forward")
+on_the_way("path_icmp_rejected/port", "tcp dport $port reject", "ECONNREFUSED", "path_icmp_rejected", "syn", "path.forward")
 on_the_way(
     "path_icmp_rejected/ipv6",
-    "tcp dport 5432 reject with icmpx admin-prohibited",
+    "tcp dport $port reject with icmpx admin-prohibited",
     "EACCES",
     "path_icmp_rejected",
     "syn",
@@ -48,20 +48,20 @@ def router_drops_others(fleet: Machines) -> None:
     at_router("tcp dport 5433 drop; ip saddr 10.0.1.12 drop", fleet)
 
 
-@twin("path_drop/managed", flow=VIA)
+@twin("path_drop/managed", flow=VIA, packed="path")
 def managed_router(fleet: Machines) -> None:
     at_router("tcp dport 5433 drop", fleet)
 
 
 @fault("path_no_route", "ENETUNREACH", code="path_no_route", host="path", leg="syn", segment="path.forward")
 def router_without_route(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.run("r1", ["ip", "route", "delete", "10.0.2.0/24"])
 
 
 @fault("path_no_route/ipv6", "ENETUNREACH", code="path_no_route", host="path", leg="syn", segment="path.forward", flow=Flow(DB1_V6))
 def router_without_route_ipv6(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.run("r1", ["ip", "-6", "route", "delete", "2001:db8:2::/64"])
 
 
@@ -75,7 +75,7 @@ def router_without_route_ipv6(fleet: Machines) -> None:
     flow=Flow("10.0.2.99", server=None),
 )
 def nobody_there(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
 
 
 @fault(
@@ -103,7 +103,7 @@ def routers_point_at_each_other(fleet: Machines) -> None:
     flow=VIA,
 )
 def forwarding_off(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.sysctl("r1", "net.ipv4.ip_forward", 0)
 
 
@@ -118,7 +118,7 @@ def forwarding_off(fleet: Machines) -> None:
     options={"diagnose_attempts": 20, "diagnose_interval": 0.05},
 )
 def lossy_way(fleet: Machines) -> None:
-    at_router("tcp dport 5432 tcp flags syn numgen random mod 100 < 50 drop", fleet)
+    at_router("tcp dport $port tcp flags syn numgen random mod 100 < 50 drop", fleet)
 
 
 @fault(
@@ -131,21 +131,21 @@ def lossy_way(fleet: Machines) -> None:
     segment="path.forward",
 )
 def transparent_proxy(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.listen("r1", "0.0.0.0", 3128)
-    fleet.nft("r1", "table ip nat { chain prerouting { type nat hook prerouting priority -100; tcp dport 5432 redirect to :3128; }\n}")
+    fleet.nft("r1", "table ip nat { chain prerouting { type nat hook prerouting priority -100; tcp dport $port redirect to :3128; }\n}")
 
 
 @fault("nat_not_undone", "timeout", code="nat_not_undone", host="path", leg="syn_ack", segment="path.return")
 def source_translated_on_the_way_back(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
-    rules = f"tcp sport 5432 {SYN_ACK} ip saddr set 10.0.2.200"
+    fleet.listen("db1", "::", fleet.port)
+    rules = f"tcp sport $port {SYN_ACK} ip saddr set 10.0.2.200"
     fleet.nft("r1", f"table ip raw {{ chain prerouting {{ type filter hook prerouting priority -300; {rules}; }}\n}}")
 
 
 @twin("nat", flow=Flow("10.0.2.200", dial="10.0.2.200"))
 def translated_both_ways(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.nft(
         "r1", f"table ip nat {{ chain prerouting {{ type nat hook prerouting priority -100; ip daddr 10.0.2.200 dnat to {DB1}; }}\n}}"
     )
@@ -187,21 +187,21 @@ def ecn_dropped(fleet: Machines) -> None:
     flow=Flow(timeout=6.0),
 )
 def slower_than_the_first_retransmission(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.relay("web1", "eth0", outbound={"delay": 1.2})
 
 
 @twin("duplicates")
 def everything_twice(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.relay("web1", "eth0", outbound={"duplicate": 1.0}, inbound={"duplicate": 1.0})
 
 
 @fault("nat_wrong_target", "timeout", code="nat_wrong_target", host="r1", leg="syn", segment="path.forward", flow=VIA)
 def translated_to_another_host(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
-    fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
-    rule = f"ip daddr {DB1} tcp dport 5432 dnat to 10.0.2.22"
+    fleet.listen("db1", "::", fleet.port)
+    fleet.nft("db2", chain("input", "tcp dport $port drop"))
+    rule = f"ip daddr {DB1} tcp dport $port dnat to 10.0.2.22"
     fleet.nft("r1", f"table ip nat {{ chain prerouting {{ type nat hook prerouting priority -100; {rule}; }}\n}}")
 
 
@@ -215,7 +215,7 @@ def translated_to_another_host(fleet: Machines) -> None:
     flow=VIA,
 )
 def forwarding_off_on_one_interface(fleet: Machines) -> None:
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.sysctl("r1", "net.ipv4.conf.eth0.forwarding", 0)
 
 
@@ -231,7 +231,9 @@ GUEST = Flow("10.0.2.50", server=None, via=("db1",), timeout=1.0)
 def guest_on_a_bridge(fleet: Machines) -> None:
     """db1 bridges a guest to its network, and its firewall forwards nothing."""
     fleet.run("db1", ["sh", "-ec", BRIDGE])
-    fleet.popen("db1", ["ip", "netns", "exec", "vm", fleet.python, "-B", str(fleet.tools / "serve.py"), "0.0.0.0", "5432"]).await_answer()
+    fleet.popen(
+        "db1", ["ip", "netns", "exec", "vm", fleet.python, "-B", str(fleet.tools / "serve.py"), "0.0.0.0", str(fleet.port)]
+    ).await_answer()
     fleet.run("db1", ["iptables-nft", "-P", "FORWARD", "DROP"])
 
 
@@ -259,7 +261,7 @@ def bridged_frames_pass_no_chain(fleet: Machines) -> None:
 
 def sends_as_a_pod(fleet: Machines) -> None:
     """The SYN has the source of a network of web1's own, to which no router has a way."""
-    fleet.listen("db1", "::", 5432)
+    fleet.listen("db1", "::", fleet.port)
     fleet.run("web1", ["sh", "-ec", "ip link add cni0 type bridge; ip address add 192.168.50.11/24 dev cni0; ip link set cni0 up"])
     fleet.run("web1", ["ip", "route", "replace", "10.0.2.0/24", "via", "10.0.1.1", "dev", "eth0", "src", "192.168.50.11"])
 
@@ -279,4 +281,4 @@ def source_not_masqueraded_at_a_managed_router(fleet: Machines) -> None:
 
 @fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), **BACK)
 def answers_rejected(fleet: Machines) -> None:
-    at_router(f"tcp sport 5432 {SYN_ACK} reject with icmpx admin-prohibited", fleet)
+    at_router(f"tcp sport $port {SYN_ACK} reject with icmpx admin-prohibited", fleet)
