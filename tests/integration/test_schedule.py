@@ -130,12 +130,17 @@ def test_the_timer_fires(fleet: SystemdFleet, schedule: Schedule) -> None:
     assert dump(fleet) == before
 
 
+OLD = "/opt/old-ansible-playbook"
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"schedule_inventory": "/none"}, 'schedule_inventory is "/none", which is not there: give the inventory of the hosts'),
     ({"schedule_name": "a b", "schedule_nice": 20}, 'schedule_name is "a b": use at most 40 of the characters'),
     ({"schedule_calendar": "whenever"}, 'schedule_calendar is "whenever", which systemd does not understand ('),
     ({"schedule_timeout": "3 hands"}, 'schedule_timeout is "3 hands", which systemd does not understand ('),
     ({"schedule_ansible_playbook": "/opt/none"}, "There is no program /opt/none on ctl1: install ansible-core 2.16 or later there"),
+    (
+        {"schedule_ansible_playbook": OLD},
+        f"{OLD} on ctl1 is of ansible-core 2.14.18, and the schedule needs 2.16 or later",
+    ),
     ({"schedule_directory": "/srv"}, "/srv on ctl1 belongs to root, and this schedule runs as handshake:"),
     (
         {"schedule_environment": {"ANSIBLE_COLLECTIONS_PATH": "/srv"}},
@@ -145,6 +150,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 
 def test_what_cannot_work_is_refused_with_a_sentence(fleet: SystemdFleet, schedule: Schedule) -> None:
+    fleet.write(HOST, OLD, "#!/bin/sh\nansible-playbook \"$@\" | sed 's/core 2[.0-9]*/core 2.14.18/'\n")
+    sh(fleet, f"chmod 0755 {OLD}")
     for variables, said in MISTAKES:
         output = schedule(check=False, **variables)
         assert said in " ".join(output.replace("\\", "").split()), output

@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from topology import LabError
@@ -76,8 +76,11 @@ def id_mapper() -> Callable[[int], None] | None:
     """
     if os.geteuid() == 0:
         return _map_all
-    user = pwd.getpwuid(os.getuid()).pw_name
-    uids, gids = _delegated(Path("/etc/subuid"), user), _delegated(Path("/etc/subgid"), user)
+    try:
+        names = {pwd.getpwuid(os.getuid()).pw_name, str(os.getuid())}
+    except KeyError:  # as in a container, whose users need not have a name; newuidmap(1) asks for it as well
+        return None
+    uids, gids = _delegated(Path("/etc/subuid"), names), _delegated(Path("/etc/subgid"), names)
     if uids is None or gids is None or shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
         return None
 
@@ -94,16 +97,16 @@ def _map_all(pid: int) -> None:
         Path(f"/proc/{pid}", name).write_text("".join(f"{inside} {inside} {count}\n" for inside, _outside, count in ranges))
 
 
-def _delegated(path: Path, user: str) -> tuple[int, int] | None:
-    """The first range of ids that the file gives the user: first id and count."""
+def _delegated(path: Path, names: Collection[str]) -> tuple[int, int] | None:
+    """The first range of ids that the file gives the user, by name or number (subuid(5)): first id and count."""
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
         return None
     for line in lines:
-        name, first, count = line.split(":")
-        if name == user:
-            return int(first), int(count)
+        name, *numbers = line.strip().split(":")
+        if name in names and len(numbers) == 2 and all(each.isdecimal() for each in numbers):
+            return int(numbers[0]), int(numbers[1])
     return None
 
 

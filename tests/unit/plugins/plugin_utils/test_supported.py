@@ -69,6 +69,11 @@ def test_the_collection_requires_the_same():
     assert requires == f">={next(iter(CORES))}.0"
 
 
+def test_a_schedule_asks_for_the_same():
+    variables = yaml.safe_load((CHECKOUT / "roles" / "schedule" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    assert variables["__schedule_core"] == next(iter(CORES))
+
+
 def test_ansible_core_says_the_same_of_itself():
     spec = importlib.util.spec_from_file_location("constants", CONSTANTS)
     module = importlib.util.module_from_spec(spec)
