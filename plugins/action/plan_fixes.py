@@ -144,6 +144,7 @@ class ActionModule(HandshakeAction):
             "run": remediation.run,
             "hosts": list(remediation.batch),
             "timeouts": _timeouts(remediation, remediation.batch),
+            "patience": math.ceil(remediation.patience()),
             "turn_dir": files.turn_dir(f"turn-{remediation.turn}"),
             "current_dir": str(files.report_dir) if remediation.report == BEFORE else files.turn_dir(remediation.report),
             "changes": remediation.finished(report) if done else [],

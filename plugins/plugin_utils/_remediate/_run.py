@@ -26,6 +26,8 @@ NotHeld = Mapping[tuple[str, str, str], int]
 
 _DIAGNOSED, _COMPARED = 0.75, 0.4
 """Which part of the time to confirm a diagnosis may take, and one after which the hosts are compared with their baselines."""
+_CHANGED, _LESS = 0.35, 0.8
+"""Which part a change may take where several hosts are changed together, and what is left of the other parts then."""
 _LEAST_SECONDS = 5.0
 
 
@@ -82,8 +84,18 @@ class Remediation:
 
     def within(self, drifted: bool) -> float:
         """What that diagnosis may take in seconds: then there is still time to confirm on every host. A comparison takes its part, too."""
-        shortest = min((self.policies[host].confirm_timeout for host in self.batch), default=0.0)
-        return max((shortest - self.settle()) * (_COMPARED if drifted else _DIAGNOSED), _LEAST_SECONDS)
+        part = (_COMPARED if drifted else _DIAGNOSED) * (_LESS if len(self.batch) > 1 else 1.0)
+        return max(self._time_to_confirm() * part, _LEAST_SECONDS)
+
+    def patience(self) -> float:
+        """How long a host is waited for while it is changed: of several, one that hangs must leave the others time to confirm."""
+        return max(self._time_to_confirm() * _CHANGED, _LEAST_SECONDS) if len(self.batch) > 1 else self._shortest()
+
+    def _time_to_confirm(self) -> float:
+        return self._shortest() - self.settle()
+
+    def _shortest(self) -> float:
+        return min((self.policies[host].confirm_timeout for host in self.batch), default=0.0)
 
     def wanted(self, report: Json) -> tuple[list[Mending], list[tuple[Mending, str, str]]]:
         """The fixes that may be made, those on the canary first, and the others with their outcome and why."""

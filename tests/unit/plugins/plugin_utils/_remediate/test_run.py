@@ -118,6 +118,19 @@ class TestTurns:
         assert told["db1"] == ("planned", "remediate_apply is not true for host db1")
         assert told["db3"][0] == "refused" and "at least 89 for host db3" in told["db3"][1]
 
+    def test_of_several_hosts_one_that_hangs_leaves_the_others_time_to_confirm(self) -> None:
+        before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"))
+        run = remediation({"db2": {"settle": 10}, "db3": {"confirm_timeout": 100}})
+        run.begin_turn(before)
+        assert (list(run.batch), run.patience(), run.within(False)) == (["db1"], 60, 45)  # alone it costs nobody else
+        run.touched = ["db1"]
+        run.tried = [each.key for each in run.batch["db1"]]
+        run.begin_turn(before)
+        assert list(run.batch) == ["db2", "db3"]
+        assert (run.patience(), run.settle(), round(run.within(False))) == (17.5, 10, 30)
+        for drifted, diagnoses in ((False, 1), (True, 2)):
+            assert run.patience() + run.settle() + diagnoses * run.within(drifted) < 60
+
     def test_a_run_to_its_end(self) -> None:
         before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"), flow("4", "ok", server="db1"))
         run = remediation(max_hosts=2)
