@@ -45,14 +45,17 @@ class HandshakeAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result of `answer`, in printable characters: Ansible shows results, warnings and differences as they are."""
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = {}
         try:
+            result = super().run(tmp, task_vars)
             why = unfit(self._task, task_vars) if self._takes_the_whole_play else None
             result = {**result, "failed": True, "msg": why} if why else self.answer(result, task_vars)
         except AnsibleConnectionFailure as error:
             result = {**result, "unreachable": True, "msg": error.message}
-        except AnsibleError:
-            raise
+        except AnsibleError as error:
+            if printable(str(error)) == str(error):
+                raise
+            result = {**result, "failed": True, "msg": str(error)}  # of what a command on the host said
         except Exception as error:
             self._display.vvv(printable(traceback.format_exc()))
             result = {**result, "failed": True, "msg": f"The task ended unexpectedly; {fault(error)}"}

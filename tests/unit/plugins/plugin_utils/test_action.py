@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -82,6 +83,20 @@ def play(tmp_path: Path, tasks: list[dict[str, object]]) -> subprocess.Completed
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.parametrize("name", ["sysctl_info", "guard"])
+def test_what_a_host_s_shell_says_does_not_control_the_terminal(tmp_path: Path, name: str) -> None:
+    """ansible-core raises errors that quote what chmod, setfacl and others have said."""
+    shell = tmp_path / "shell"
+    shell.write_text(f'#!/bin/sh\ncase "$*" in *chmod*) printf %s {shlex.quote(HOSTILE)} >&2; exit 1;; *) exec /bin/sh "$@";; esac\n')
+    shell.chmod(0o755)
+    arguments = {"sysctl_info": {"name": ["net.ipv4.ip_forward"]}, "guard": {"state": "queried"}}[name]
+    variables = {"ansible_shell_executable": str(shell), "ansible_python_interpreter": sys.executable, "ansible_pipelining": False}
+    done = play(tmp_path, [{f"threeway.handshake.{name}": arguments, "vars": variables}])
+    assert done.returncode == 2, done.stderr
+    assert r"a\x1b[31mb" in done.stdout.replace("\\\\", "\\"), done.stdout
+    assert not set(CONTROLS) & set(done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize("phase", ["preview", "apply", "settle"])
