@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
@@ -214,6 +215,17 @@ class Snapshot:
     units: tuple[Unit, ...] | None = None
     other_namespaces: tuple[ForeignListener, ...] | None = None
 
+    # Asked for each packet, of hosts with thousands of interfaces.
+    @cached_property
+    def link_by_name(self) -> dict[str, Link]:
+        return {link.name: link for link in reversed(self.links or ())}
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """Its addresses, those that only its routing table has for local among them."""
+        local = (route.remote for route in self.routes or () if route.type == "local")
+        return frozenset((*(entry.address for entry in self.addresses or ()), *local))
+
 
 @dataclass(frozen=True)
 class IcmpError:
@@ -233,11 +245,15 @@ class TcpInfo:
 
 @dataclass(frozen=True)
 class Nameserver:
-    """A configured nameserver, and whether it answers; None: it did not in time."""
+    """A configured nameserver, and whether it answers; None: it did not in time, or ``error`` came at once."""
 
     address: str
-    answer_ms: float | None = None
+    answer_ms: Milliseconds | None = None
     error: str | None = None
+
+    @property
+    def silent(self) -> bool:
+        return self.answer_ms is None and self.error is None
 
 
 @dataclass(frozen=True)
@@ -247,8 +263,8 @@ class Resolution:
     addresses: tuple[str, ...]  # as the resolver gave them, which may have a zone
     error: str | None = None
     message: str | None = None
-    elapsed_ms: float | None = None
-    again_ms: float | None = None  # asked once more, where the first answer took long
+    elapsed_ms: Milliseconds | None = None
+    again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
 
 
@@ -358,11 +374,7 @@ class Host:
 
     def owns(self, address: str) -> bool | None:
         """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
-        if self.snapshot is None or self.snapshot.addresses is None:
-            return None
-        if any(entry.address == address for entry in self.snapshot.addresses):
-            return True
-        return any(route.remote == address and route.type == "local" for route in self.snapshot.routes or ())
+        return None if self.snapshot is None or self.snapshot.addresses is None else address in self.snapshot.own
 
     def route(self, remote: str, local: str | None = None) -> Route | None:
         """The kernel's answer for the way to ``remote`` (from ``local``, where that was asked)."""
@@ -424,10 +436,7 @@ class Host:
         return self.rulings.changed(rule, legacy)
 
     def link(self, name: str | None) -> Link | None:
-        for entry in (self.snapshot.links if self.snapshot else None) or ():
-            if entry.name == name:
-                return entry
-        return None
+        return self.snapshot.link_by_name.get(name) if self.snapshot and name else None
 
 
 _SNAPSHOT_PARTS = frozenset(each.name for each in fields(Snapshot)) - {"time"}

@@ -279,7 +279,9 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     judged = [(case, explain(case)) for case in cases]
     answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
-    findings = [found for _case, explained in answers for found in explained]
+    told: dict[tuple[str, str, str], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    for cause, finding in (found for _case, explained in answers for found in explained):
+        told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
     leg, segment = _place(answers[0][0].fate, answers[0][1]) if answers and status != "ok" else (None, None)
     fate = answers[0][0].fate if answers else Fate("silent")
     addresses = [case.address for case in cases if case.address]
@@ -299,7 +301,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "segment": segment,
         "between": list(fate.between) if fate.between and status != "ok" else None,
         "last_seen": {"host": fate.last_seen.host, "interface": fate.last_seen.interface} if fate.last_seen and status != "ok" else None,
-        "causes": [_cause(cause, finding) for cause, finding in findings],
+        "causes": [_cause(cause, finding) for cause, finding in told.values()],
         "undecided": undecided(answers, status, hosts[entry.client]),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),

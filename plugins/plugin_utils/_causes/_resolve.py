@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import SLOW_MS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Nameserver
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._dns import resolvable
 
 
@@ -44,15 +47,13 @@ def _name_resolution_slow(case: Case) -> Finding | None:
     if slow is None or slow.error or (slow.again_ms is not None and slow.again_ms < SLOW_MS):
         return None  # slow once: what it did not know yet
     took = [value / 1000 for value in (slow.elapsed_ms, slow.again_ms) if value is not None]
-    dead = [entry for entry in slow.nameservers or () if entry.answer_ms is None]
-    living = any(entry.answer_ms is not None for entry in slow.nameservers or ())
-    blamed = f": nameserver {', '.join(entry.address for entry in dead)} does not answer" if dead and living else ""
+    dead, blamed = _to_blame(slow.nameservers or ())
     return Finding(
         "proven" if len(took) > 1 else "likely",
         case.client.name,
         "client.resolve",
         f"{case.client.name} takes {' and '.join(f'{seconds:.1f} s' for seconds in took)} to resolve {case.dialled}, before any connection "
-        f"begins{blamed}",
+        f"begins{f': {blamed}' if blamed else ''}",
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled}: {', then '.join(f'{seconds:.3f} s' for seconds in took)}"),
             *(
@@ -65,16 +66,31 @@ def _name_resolution_slow(case: Case) -> Finding | None:
                 for entry in slow.nameservers or ()
             ),
         ),
-        detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead] if living else []},
+        detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead]},
         fix=Fix(
             "dns",
             case.client.name,
             f"take {', '.join(entry.address for entry in dead)} out of {case.client.name}'s resolver configuration, or let it answer"
-            if blamed
+            if dead
             else f"find out why {case.client.name}'s resolver is slow: its nameservers (/etc/resolv.conf), its search list, IPv6",
             "advice",
         ),
     )
+
+
+def _to_blame(nameservers: Sequence[Nameserver]) -> tuple[list[Nameserver], str]:
+    """Those that the resolver waits for in vain, and half a sentence on them or on the one that takes long itself.
+
+    It asks them in their order: who is silent behind one that answers is not waited for, nor is one that refuses at once.
+    """
+    dead: list[Nameserver] = []
+    for entry in nameservers:
+        if entry.answer_ms is not None:
+            slow = f"nameserver {entry.address} takes {entry.answer_ms / 1000:.1f} s" if entry.answer_ms >= SLOW_MS / 2 else ""
+            return dead, f"nameserver {', '.join(each.address for each in dead)} does not answer" if dead else slow
+        if entry.silent:
+            dead.append(entry)
+    return [], ""
 
 
 def _name_resolves_elsewhere(case: Case) -> Finding | None:
@@ -142,7 +158,7 @@ CAUSES = (
         ("client.resolve",),
         ("completed",),
         "getaddrinfo() on the client takes a second or more, twice in a row; a nameserver that does not answer a query of its own while "
-        "another does is named. Where there was no time to ask twice: likely.",
+        "one behind it does is named. Where there was no time to ask twice: likely.",
         "The second time it is fast.",
         _name_resolution_slow,
     ),

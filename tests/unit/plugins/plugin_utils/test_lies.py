@@ -8,6 +8,7 @@ import copy
 import json
 import os
 import random
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,21 @@ def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch, tmp
         assert "this is a fault of the collection, please report it: KeyError" in sentence
         text = (tmp_path / form).read_text()
         assert "cannot be shown in" in text and "firewall_drop" in text
+
+
+def test_thousands_of_interfaces_cost_seconds_at_most() -> None:
+    """The proxy says that it has 25,000 interfaces and addresses, and recorded as many packets as a recording may have."""
+    plan, found = named("load_balancer_no_backend.stopped")
+    for phase in ("open", "close"):
+        snapshot = found["db2"][phase]["evidence"][{"open": "snapshot", "close": "after"}[phase]]
+        for number in range(25_000):
+            name, address = f"e{number}", f"10.64.{number >> 8}.{number & 255}"
+            snapshot["links"].append({"name": name, "mac": f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"})
+            snapshot["addresses"].append({"interface": name, "address": address, "prefix": 32})
+    recording = found["db2"]["close"]["evidence"]["recording"]
+    frames = unpack(recording["frames"])
+    own = next(frame for frame in frames if frame.ethertype == 0x0800 and frame.data[12:16] == bytes((10, 0, 2, 22)))
+    recording["frames"] = pack([*frames, *(own._replace(ts_ns=own.ts_ns + number, pkttype=3) for number in range(19_000))])
+    begun = time.process_time()
+    assert flows(plan, found)[0]["causes"]
+    assert time.process_time() - begun < 10
