@@ -30,7 +30,10 @@ ip netns exec server nft 'add table inet t; add chain inet t i { type filter hoo
 """
 SERVER = """
 import socket, time
-listener = socket.create_server(("::", 5432), family=socket.AF_INET6, dualstack_ipv6=True)
+listener = socket.socket(socket.AF_INET6)  # Python 3.7 has no create_server
+listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+listener.bind(("::", 5432))
+listener.listen()
 print("listening", flush=True)
 while True:
     peer, _ = listener.accept()

@@ -58,7 +58,7 @@ def start(net: Rootless, seconds: float) -> str:
 
 
 def recorders(net: Rootless) -> list[str]:
-    return net.sh("pgrep -x handshake-rec | while read p; do [ $(ps -o stat= -p $p) = Z ] || echo $p; done", check=False).split()
+    return net.sh("pgrep -x handshake-rec | while read p; do [ $(ps -o state= -p $p) = Z ] || echo $p; done", check=False).split()
 
 
 def gone(net: Rootless) -> None:

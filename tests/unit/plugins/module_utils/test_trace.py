@@ -81,7 +81,7 @@ def handle(net: Rootless, rule: str, family: str = "inet", table: str = "mine") 
 
 
 def tracers(net: Rootless) -> list[str]:
-    return net.sh("pgrep -x handshake-trace | while read p; do [ $(ps -o stat= -p $p) = Z ] || echo $p; done", check=False).split()
+    return net.sh("pgrep -x handshake-trace | while read p; do [ $(ps -o state= -p $p) = Z ] || echo $p; done", check=False).split()
 
 
 def eventually(condition: Callable[[], object]) -> None:

@@ -75,7 +75,9 @@ def _main(other: str, dialled: str, source: str) -> None:
         ruleset = _loaded.load(run, facts)
         verdict = _verdicts.judge([{**question, "interface": "v0", "state": "new"}], facts, ruleset, _verdicts.Teller(None))["verdicts"][0]
 
-    server = socket.create_server(("::", 80), family=socket.AF_INET6)
+    server = socket.socket(socket.AF_INET6)  # Python 3.7 has no create_server
+    server.bind(("::", 80))
+    server.listen()
     server.settimeout(3)
 
     def dial() -> None:
@@ -89,7 +91,7 @@ def _main(other: str, dialled: str, source: str) -> None:
     thread.start()
     try:
         reached: str | None = server.accept()[0].getsockname()[0].split("%")[0]
-    except TimeoutError:
+    except socket.timeout:
         reached = None
     thread.join()
     end = verdict["rewritten"]["destination"] if verdict["verdict"] == "accept" else None

@@ -95,7 +95,7 @@ class Scene(Rootless):
 
     def watchers(self) -> list[str]:
         """Process ids of the processes that would restore the host."""
-        return self.sh("pgrep -x handshake-guard | while read p; do [ $(ps -o stat= -p $p) = Z ] || echo $p; done", check=False).split()
+        return self.sh("pgrep -x handshake-guard | while read p; do [ $(ps -o state= -p $p) = Z ] || echo $p; done", check=False).split()
 
     def await_silence(self, patience: float = 10.0) -> None:
         """Wait until nothing watches any more."""
