@@ -33,7 +33,6 @@ PARTS = {
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat
 
-_READ = {"failed", "msg", "rc", "module_stdout", "module_stderr", "_ansible_parsed", *(part for parts in PARTS.values() for part in parts)}
 _NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
 
 
@@ -47,6 +46,7 @@ class _Failure(Exception):
 
 class ActionModule(HandshakeAction):
     _takes_the_whole_play = True
+    reads = frozenset(("failed", "msg", "rc", *(part for parts in PARTS.values() for part in parts)))
 
     def answer(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _checked, arguments = self.validate_argument_spec(
@@ -141,15 +141,13 @@ class ActionModule(HandshakeAction):
             raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")
         return {part: returned[part] for part in PARTS[phase]}
 
-    def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
-        """What is read of an answer; ansible-core would trip over other keys with values of a wrong type."""
+    def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> Any:
         try:
-            parsed = super()._parse_returned_data(res, *profile)
+            return super()._parse_returned_data(res, *profile)
         except TooMuch as error:
             raise _Failure("malformed", error.message) from error
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise _Failure("malformed", f"the answer cannot be read ({type(error).__name__})") from error
-        return {key: value for key, value in parsed.items() if key in _READ}
 
 
 def _is_about_become(action: HandshakeAction, message: str) -> bool:

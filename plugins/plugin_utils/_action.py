@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import multiprocessing
 import os
 import re
@@ -13,11 +14,12 @@ import shutil
 import stat
 import traceback
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -27,6 +29,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._play import un
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
+_SHOWN = frozenset(("warnings", "deprecations", "exception"))
 # What Ansible's display takes for the width of terminals that are narrower, and where there is none.
 _AT_LEAST = 79
 _ADVICE = {
@@ -70,10 +73,12 @@ class HandshakeAction(ActionBase):
     bounds = Bounds()
     """How much a host may answer."""
 
-    def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> dict[str, Any]:
-        """ansible-core passes a serialization profile since 2.19."""
-        parsed: dict[str, Any] = super()._parse_returned_data(without_controls(res, self.bounds), *profile)
-        return parsed
+    reads: Set[str] | None = None
+    """The keys of a module's answer that are read, where not all are: ansible-core would trip over others with values of a wrong type."""
+
+    def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> Any:
+        """ansible-core passes a serialization profile since 2.19, and returns an object of its own since 2.21: only the text is ours."""
+        return super()._parse_returned_data(without_controls(res, self.bounds, self.reads), *profile)
 
 
 def columns(display: Display, otherwise: int) -> int:
@@ -112,14 +117,23 @@ class TooMuch(AnsibleError):
     """A host answered more than can be read."""
 
 
-def without_controls(res: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
-    """What a module printed, for `_parse_returned_data`, which shows whatever surrounds the JSON to the user as a warning. TooMuch.
+def without_controls(res: Mapping[str, Any], bounds: Bounds, reads: Set[str] | None = None) -> dict[str, Any]:
+    """What a module printed, for `_parse_returned_data`, with nothing but these keys in its answer, if any are given. TooMuch.
 
+    Ansible shows whatever surrounds the JSON as a warning and, since 2.21, the answer's own warnings before an action sees them.
     The JSON itself is plain ASCII. Without pipelining SSH gives it a terminal, which ends lines with CR LF.
     """
     if why := bounds.exceeded_by(res.get("stdout", "")):
         raise TooMuch(why)
-    return {**res, "stdout": _UNPRINTABLE.sub("?", res.get("stdout", "").replace("\r\n", "\n"))}
+    stdout = _UNPRINTABLE.sub("?", res.get("stdout", "").replace("\r\n", "\n"))
+    try:
+        text: str = _filter_non_json_lines(stdout, objects_only=True)[0]  # type: ignore[no-untyped-call]
+        answer: dict[str, Any] = json.loads(text)
+    except (RecursionError, ValueError):
+        return {**res, "stdout": stdout}
+    wanted = {key: value for key, value in answer.items() if reads is None or key in reads}
+    wanted.update((key, _cleaned(wanted[key], frozenset())) for key in _SHOWN & wanted.keys())
+    return {**res, "stdout": stdout if wanted == answer else json.dumps(wanted)}
 
 
 def _cleaned(value: Any, names: frozenset[str]) -> Any:
