@@ -14,5 +14,5 @@ FAMILIES = {4: ("ip", "inet", "bridge"), 6: ("ip6", "inet", "bridge")}
 
 MATCHES = frozenset(("cluster", "connbytes", "connlabel", "connlimit", "connmark", "conntrack", "helper", "state"))
 """xtables matches whose checkentry asks for conntrack."""
-TARGETS = frozenset(("CONNMARK", "CONNSECMARK", "CT", "DNAT", "MASQUERADE", "NETMAP", "REDIRECT", "SNAT", "SYNPROXY"))
+TARGETS = frozenset(("CLUSTERIP", "CONNMARK", "CONNSECMARK", "CT", "DNAT", "MASQUERADE", "NETMAP", "REDIRECT", "SNAT", "SYNPROXY"))
 """xtables targets that do; CT does not where it says --notrack."""

@@ -35,7 +35,7 @@ NFTA_CHAIN_TABLE, NFTA_CHAIN_HANDLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAI
 NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY, NFTA_HOOK_DEV, NFTA_HOOK_DEVS = 1, 2, 3, 4
 NFTA_RULE_TABLE, NFTA_RULE_CHAIN = 1, 2
 NFTA_GEN_ID = 1
-NFTA_OBJ_TABLE = 1
+NFTA_OF_TABLE = 1  # NFTA_OBJ_TABLE, NFTA_SET_TABLE
 NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
 _HEADER = 4  # struct nfgenmsg
 _HOOKS = {"netdev": ("ingress", "egress"), "arp": ("input", "output", "forward")}
@@ -158,8 +158,14 @@ class Kernel:
         return self._one(NFT_MSG_GETOBJ, _text(1, table) + _text(2, name) + attribute(3, kind.to_bytes(4, "big")), family)
 
     def objects(self, family: str, table: str) -> list[bytes]:
-        asked = _text(NFTA_OBJ_TABLE, table)
-        return [body[_HEADER:] for body in self.dump(NFT_MSG_GETOBJ, asked, family) if body[_HEADER : _HEADER + len(asked)] == asked]
+        return self._of_table(NFT_MSG_GETOBJ, family, table)
+
+    def sets(self, family: str, table: str) -> list[bytes]:
+        return self._of_table(NFT_MSG_GETSET, family, table)
+
+    def _of_table(self, kind: int, family: str, table: str) -> list[bytes]:
+        asked = _text(NFTA_OF_TABLE, table)
+        return [body[_HEADER:] for body in self.dump(kind, asked, family) if body[_HEADER : _HEADER + len(asked)] == asked]
 
     def _one(self, kind: int, payload: bytes, family: str) -> bytes:
         with Netlink(NETLINK_NETFILTER) as netlink:

@@ -20,7 +20,8 @@ from ._operations import Expression
 from ._sets import Set, about
 from ._wire import number
 
-NFTA_OBJ_TYPE = 3
+NFTA_OBJ_TYPE, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS = 3, 17, 18
+_CONNLIMIT = b"connlimit\0"
 _TRACKING_OBJECTS = (3, 5, 7, 9, 10)  # NFT_OBJECT_CT_HELPER, CONNLIMIT, CT_TIMEOUT, CT_EXPECT, SYNPROXY
 _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 _MOST_CHAINS = 10_000  # that one packet is followed through
@@ -40,6 +41,9 @@ class Source(Protocol):
 
     def objects(self, family: str, table: str) -> t.Sequence[bytes]:
         """All named objects of a table."""
+
+    def sets(self, family: str, table: str) -> t.Sequence[bytes]:
+        """All sets and maps of a table, without their elements."""
 
 
 class Table:
@@ -81,11 +85,14 @@ class Table:
         return self._objects[kind, name]
 
     def tracks(self) -> bool:
-        """Whether a rule or an object in it has the kernel track connections; it need not be awake for that."""
+        """Whether a rule, an object or a set's own `ct count` has the kernel track connections; it need not be awake for that."""
         if any(self.chain(name).tracks() for name in self.names):
             return True
         objects = self._asked("its objects", lambda: self._source.objects(*self.key))
-        return any(number(attributes(each), NFTA_OBJ_TYPE) in _TRACKING_OBJECTS for each in objects)
+        if any(number(attributes(each), NFTA_OBJ_TYPE) in _TRACKING_OBJECTS for each in objects):
+            return True
+        sets = map(attributes, self._asked("its sets", lambda: self._source.sets(*self.key)))
+        return any(_CONNLIMIT in each.get(kind, b"") for each in sets for kind in (NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS))
 
     def _set(self, name: str) -> bytes:
         if name not in self._about:

@@ -43,6 +43,9 @@ class Recording:
     def objects(self, family: str, table: str) -> Sequence[bytes]:
         return self._answer("objects", family, table)
 
+    def sets(self, family: str, table: str) -> Sequence[bytes]:
+        return self._answer("sets", family, table)
+
     def nftables(self) -> Nftables:
         return Nftables(self.answers["tables"], self.answers["chains"], self, LINKS)
 
@@ -78,6 +81,7 @@ def _main() -> None:
 
     for family, table, _about in names(_wire.NFT_MSG_GETTABLE, 1):
         answers[f"objects {family} {table}"] = kernel.objects(family, table)
+        answers[f"sets {family} {table}"] = kernel.sets(family, table)
     for family, table, chain, _about in names(_wire.NFT_MSG_GETCHAIN, 1, 3):
         answers[f"rules {family} {table} {chain}"] = kernel.rules(family, table, chain)
     for family, table, name, _about in names(_wire.NFT_MSG_GETSET, 1, 2):
