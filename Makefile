@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare slow test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest slow test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -100,6 +100,9 @@ bare: setup  ## demo (as root and as an ordinary user) and test from a fresh clo
 STAGES := lint sanity unit differential integration $(if $(ROOT),systemd) faults
 test: $(STAGES)  ## all of the above
 
+oldest: setup  ## unit tests of module_utils on the oldest Python of managed hosts that is here
+	dev/oldest
+
 slow: setup  ## the tests that `test` leaves out because they take long
 	$(PYTEST) tests/unit tests/differential tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
 
@@ -117,8 +120,8 @@ matrix-%: setup
 
 CORES := $(shell sed -nE 's/^    "([0-9.]+)": .*/\1/p' plugins/plugin_utils/_supported.py)
 
-test-all:  ## `test`, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
-	@dev/stages $(STAGES) slow molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
+test-all:  ## `test`, the oldest Python, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
+	@dev/stages $(STAGES) oldest slow molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
 
 # -- showing
 
