@@ -167,6 +167,13 @@ BOTH = {"group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2")], 
     [
         ({"group_vars/clients": {"remediate_apply": True}}, {"db1": ("planned", "remediate_apply is not true for host db1")}),
         (
+            {
+                "group_vars/all/flows": {**BOTH["group_vars/all/flows"], "handshake_flows": [flow("db1", "app1")]},
+                "host_vars/app1": {"remediate_apply": True},
+            },
+            {"db1": ("planned", "remediate_apply is not true for host db1")},
+        ),
+        (
             {"group_vars/clients": {"remediate_apply": False}, "group_vars/servers": {"remediate_apply": True}},
             {"db1": ("kept", "connects")},
         ),
@@ -183,7 +190,7 @@ BOTH = {"group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2")], 
             {"db1": ("planned", "remediate_apply is not true for host db1"), "db2": ("kept", "connects")},
         ),
     ],
-    ids=["clients only", "servers only", "allow of one", "time of one", "one of two"],
+    ids=["clients only", "the play's first host, a client", "servers only", "allow of one", "time of one", "one of two"],
 )
 def test_each_host_is_changed_by_its_own_variables(site: Site, variables: dict[str, Any], outcomes: dict[str, tuple[str, str]]) -> None:
     site.closed(*outcomes)
