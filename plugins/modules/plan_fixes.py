@@ -106,6 +106,16 @@ hosts:
   type: list
   elements: str
   sample: [db1]
+timeouts:
+  description: For each of the hosts, the seconds that it is waited for, other than while it is changed.
+  returned: success
+  type: dict
+  sample: {"db1": 60}
+patience:
+  description: The seconds that a host of the batch is waited for while it is changed, so that the others can be confirmed in time.
+  returned: O(phase=next)
+  type: int
+  sample: 60
 turn_dir:
   description: Where the diagnosis behind this batch is to be kept.
   returned: O(phase=next)
