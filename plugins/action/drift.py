@@ -81,7 +81,8 @@ class ActionModule(HandshakeAction):
             wanted = self._expectations(given, task_vars["groups"])
             result["mends"] = mends
             result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
-            rest(Path(arguments["report_dir"]))
+            if arguments["phase"] != "prepare":  # others follow
+                rest(Path(arguments["report_dir"]))
         except (DriftError, OptionError, VariableError) as error:
             result.update(failed=True, msg=str(error))
         except (EvidenceError, OSError) as error:

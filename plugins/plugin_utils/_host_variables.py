@@ -26,11 +26,12 @@ from ansible.vars.clean import namespace_facts
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._templates import has_template, names_in
 
 _NOBODY = "nobody.threeway-handshake.invalid"
 """A host that is in no inventory, to ask what there is beside the variables of hosts themselves."""
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*default\(\s*(?:\[\]|'[^'{}]*'|\"\")\s*\))?\s*\}\}")
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_FACTS = frozenset({"ansible_facts", "ansible_local"})
 _DYNAMIC = frozenset({"vars", "varnames"})
 """With one of these a template may ask for variables whose names are not in it."""
 _OURS = ("handshake_", *(f"{start}{role}_" for role in OPTIONS for start in ("", "__")))
@@ -79,6 +80,7 @@ class HostVariables:
             "_hosts_all": self.play_hosts,
         }
         self._context = context if in_play else {}
+        self._files = bool(in_play and context["play"].get_vars_files())  # which may depend on facts
         self._hosts: dict[str, Host] = {str(name): host for name, host in self._inventory.hosts.items()}
         for name in self.play_hosts:  # an implicit localhost is in no inventory
             self._hosts.setdefault(name, self._inventory.get_host(name))
@@ -90,6 +92,7 @@ class HostVariables:
             self._alike.setdefault(_groups(host), []).append(name)
         self._shared: dict[tuple[str, ...], tuple[dict[str, Any], frozenset[str]]] = {}
         self._own: dict[str, dict[str, Any]] = {}
+        self._told: dict[str, Mapping[str, Any]] = {}
         self._combined: dict[str, dict[str, Any]] = {}
         self._complete: dict[str, dict[str, Any]] = {}
         self._plain: dict[int, Any] = {}
@@ -109,6 +112,8 @@ class HostVariables:
     def of(self, host: str, name: str) -> Found | None:
         """None where it is undefined. VariableError."""
         variables = self._variables(host)
+        if name not in variables and name in self._facts(host):
+            variables = self._all(host)
         if name not in variables:
             return None
         try:
@@ -129,14 +134,14 @@ class HostVariables:
 
     def _value(self, host: str, variables: Mapping[str, Any], name: str, depth: int) -> Found:
         raw = variables[name]
-        if not _has_template(raw):
+        if not has_template(raw):
             if id(raw) not in self._plain:  # the variables of its host keep it alive
                 self._plain[id(raw)] = plain(raw)
             return Found(self._plain[id(raw)], name)
         reference = _REFERENCE.fullmatch(raw) if isinstance(raw, str) and self._is_trusted(raw) else None
         if reference and reference[1] in variables and depth < _DEEPEST:
             return self._value(host, variables, reference[1], depth + 1)
-        key = self._inputs(variables, raw)
+        key = self._inputs(variables, raw, self._facts(host))
         if key is None:
             return Found(self._template(self._all(host), raw), name)
         if key not in self._templated:
@@ -149,13 +154,13 @@ class HostVariables:
             self._trusted[id(raw)] = not getattr(raw, "__UNSAFE__", False) and bool(self._templar.is_template(raw))
         return self._trusted[id(raw)]
 
-    def _inputs(self, variables: Mapping[str, Any], raw: object) -> tuple[Any, ...] | None:
-        """What a template depends on: itself and all variables that it and they mention. None where that cannot be told."""
+    def _inputs(self, variables: Mapping[str, Any], raw: object, facts: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """What a template depends on: itself and all variables that it and they mention. None for facts, or where it cannot be told."""
         known: dict[str, int] = {}
         waiting = [raw]
         while waiting:
             mentioned = self._mentioned_in(waiting.pop())
-            if mentioned & _DYNAMIC:
+            if mentioned & _DYNAMIC or (facts and (mentioned & _FACTS or not mentioned.isdisjoint(facts))):
                 return None
             for name in mentioned:
                 if name in variables and name not in known:
@@ -166,7 +171,7 @@ class HostVariables:
     def _mentioned_in(self, raw: object) -> frozenset[str]:
         """All names in the templates of a value."""
         if id(raw) not in self._mentioned:
-            self._mentioned[id(raw)] = frozenset(name for text in _texts(raw) if _is_template(text) for name in _NAME.findall(text))
+            self._mentioned[id(raw)] = names_in(raw)
         return self._mentioned[id(raw)]
 
     def _template(self, variables: Mapping[str, Any], raw: object) -> Any:
@@ -175,10 +180,11 @@ class HostVariables:
     # The variables of a host
 
     def _variables(self, host: str) -> dict[str, Any]:
-        """All that a task sees, but for C(vars), which is that again."""
+        """All that a task sees, but for facts, and for C(vars), which is that again."""
         if host not in self._combined:
             alike = self._alike[_groups(self._hosts[host])]
-            self._combined[host] = self._combine(host) if len(alike) > 2 and self._is_usual(host) else self._all(host)
+            usual = len(alike) > 2 and self._is_usual(host)
+            self._combined[host] = self._combine(host) if usual else self._all(host) if self._files else self._with_facts(host, {})
         return self._combined[host]
 
     def _all(self, host: str) -> dict[str, Any]:
@@ -196,7 +202,9 @@ class HostVariables:
 
     def _facts(self, host: str) -> Mapping[str, Any]:
         """What the host said of itself, in this run or, by a cache, in an earlier one."""
-        return _cached(self._manager._fact_cache, host)
+        if host not in self._told:
+            self._told[host] = _cached(self._manager._fact_cache, host)
+        return self._told[host]
 
     def _with_facts(self, host: str, facts: Mapping[str, Any]) -> Any:
         """The variables of a host, had it said this of itself."""
@@ -209,8 +217,8 @@ class HostVariables:
 
     def _is_usual(self, host: str) -> bool:
         """Whether the host has nothing but what inventory, play and role give it, and each value replaces that of a lesser place."""
-        learned = self._facts(host) or self._manager._vars_cache.get(host) or self._manager._nonpersistent_fact_cache.get(host)
-        return self._replacing and not learned
+        learned = self._manager._vars_cache.get(host) or self._manager._nonpersistent_fact_cache.get(host)
+        return self._replacing and not learned and not (self._files and self._facts(host))
 
     def _combine(self, host: str) -> dict[str, Any]:
         """The variables that all hosts in the same groups have, and on top those of its own that nothing else overrides."""
@@ -268,33 +276,3 @@ def _cached(cache: Any, host: str) -> Mapping[str, Any]:
 
 def _groups(host: Host) -> tuple[str, ...]:
     return tuple(str(group.name) for group in host.groups)
-
-
-def _is_template(text: str) -> bool:
-    return "{{" in text or "{%" in text or "{#" in text
-
-
-def _has_template(raw: object) -> bool:
-    """Whether Ansible has to be asked for the value. What is of no type of JSON, such as a secret of the vault, counts as such."""
-    if raw is None or isinstance(raw, bool | int | float):
-        return False
-    if isinstance(raw, str):
-        return _is_template(raw)
-    if isinstance(raw, dict):
-        return any(_has_template(each) for item in raw.items() for each in item)
-    if isinstance(raw, list | tuple):
-        return any(map(_has_template, raw))
-    return True
-
-
-def _texts(raw: object) -> Iterable[str]:
-    """All strings in a value."""
-    if isinstance(raw, str):
-        yield raw
-    elif isinstance(raw, dict):
-        for item in raw.items():
-            for each in item:
-                yield from _texts(each)
-    elif isinstance(raw, list | tuple):
-        for each in raw:
-            yield from _texts(each)

@@ -199,9 +199,8 @@ def test_facts_are_neither_variables_of_ours_nor_those_of_the_inventory(scene: S
     assert found and found.value == "lie", "no variable of the inventory, and none of ours"
     assert variables.claimed("web1") == variables.claimed("db3") == ["handshake_flows", "remediate_apply", "__drift_compare"]
     assert variables.claimed("web3") == []
-    for name in ("ansible_distribution", "ansible_facts"):
-        found = variables.of("db3", name)
-        assert found and found.value == scene.expected("db3", name)
+    found = variables.of("db3", "ansible_distribution")
+    assert found and found.value == "Debian"
 
 
 def test_what_the_user_asks_facts_for_is_theirs(tmp_path: Path) -> None:
@@ -221,8 +220,8 @@ def test_out_of_the_play_variables_are_those_of_the_inventory(scene: Scene) -> N
     assert {host: each.value for host, each in found.items() if each} == {"web1": "web", "db2": "db2 beside the playbook"}
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["from two groups", "each its own"])
-def test_a_fleet_of_a_thousand_hosts(tmp_path: Path, own: bool) -> None:
+@pytest.mark.parametrize(("own", "facts"), [(False, False), (True, False), (False, True)], ids=["two groups", "each its own", "facts"])
+def test_a_fleet_of_a_thousand_hosts(tmp_path: Path, own: bool, facts: bool) -> None:
     hosts = "".join(
         f"    h{n}: {{ansible_host: 10.0.{n // 250}.{n % 250}{f', flows: [{{name: h{n}}}]' if own else ''}}}\n" for n in range(1000)
     )
@@ -238,9 +237,12 @@ def test_a_fleet_of_a_thousand_hosts(tmp_path: Path, own: bool) -> None:
         "inventory/host_vars/h7.yml": "flows: [{name: h7}]\n",
     }
     scene = Scene(tmp_path, files, "all")
+    for host in scene.hosts if facts else ():
+        scene.manager.set_host_facts(host, {f"ansible_fact_{n}": {"of": [host, n]} for n in range(100)})
     began = time.process_time()
     variables = scene.variables()
     found = [variables.of(host, "asked") for host in variables.hosts]
+    assert not any(variables.claimed(host) for host in variables.hosts)
     took = time.process_time() - began
     assert len({id(each.value) for each in found if each}) == (1000 if own else 3)
     assert took < 1.0, took
