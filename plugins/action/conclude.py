@@ -13,7 +13,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -76,7 +76,7 @@ class ActionModule(HandshakeAction):
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
             text, lacking = rendered("the summary", partial(_terminal.render, width=columns(display, _WIDTH), style=style), report)
-            display.display(f"\n{text or ''}")
+            show(display, f"\n{text or ''}")
             unshown += lacking
         for sentence in unshown:
             display.warning(clean(sentence))

@@ -13,7 +13,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _files, _show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
@@ -152,7 +152,7 @@ class ActionModule(HandshakeAction):
         for host, doubt in found[:MOST_DOUBTS]:
             display.warning(f"The baseline of {clean(host, 128)} says that {clean(doubt)}")
         for said, hosts in _absent(observed).items():
-            display.display(f"not observed at {clean(', '.join(hosts))}: {said}")
+            show(display, f"not observed at {clean(', '.join(hosts))}: {said}")
         result: dict[str, Any] = {
             "changed": bool(changed),
             "baselines": sorted(str(_files.path_of(arguments["baseline_dir"], host)) for host in texts),
@@ -163,7 +163,7 @@ class ActionModule(HandshakeAction):
             ],
             "msg": f"{len(texts)} baselines in {arguments['baseline_dir']}, {len(changed)} of them changed.",
         }
-        display.display(result["msg"])
+        show(display, result["msg"])
         if lacking:
             said = "; ".join(f"{clean(host, 128)}: {clean(why)}" for host, why in sorted(lacking.items())[:10])
             result.update(
@@ -183,7 +183,7 @@ class ActionModule(HandshakeAction):
         _files.write_report(report_dir, written)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            display.display("\n" + _show.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)))
+            show(display, "\n" + _show.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)))
         summary = report["summary"]
         result = {
             "changed": False,

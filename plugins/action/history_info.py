@@ -11,7 +11,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
@@ -47,7 +47,7 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": str(error)}
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            display.display("\n" + _table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
+            show(display, "\n" + _table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
         return {**result, "changed": False, **answer}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import waited_in_vain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
@@ -163,7 +163,7 @@ class ActionModule(HandshakeAction):
         style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
-        display.display("\n" + _fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
+        show(display, "\n" + _fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 
 
 def _timeouts(remediation: Remediation, hosts: Iterable[str]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Set
 from contextlib import suppress
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
@@ -32,6 +33,8 @@ _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _SHOWN = frozenset(("warnings", "deprecations", "exception"))
 # What Ansible's display takes for the width of terminals that are narrower, and where there is none.
 _AT_LEAST = 79
+# Callbacks whose standard output is one document.
+_FOR_PROGRAMS = ("json", "jsonl")
 _ADVICE = {
     errno.ENOSPC: "make room there, or give another one",
     errno.EDQUOT: "make room there, or give another one",
@@ -90,6 +93,12 @@ def columns(display: Display, otherwise: int) -> int:
     if seen and "COLUMNS" not in os.environ:
         return seen
     return shutil.get_terminal_size((seen or otherwise, 24)).columns
+
+
+def show(display: Display, text: str) -> None:
+    """Show a text for people: on standard error where a program reads standard output."""
+    known: Any = constants
+    display.display(text, stderr=str(known.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2] in _FOR_PROGRAMS)
 
 
 def _terminal() -> int | None:

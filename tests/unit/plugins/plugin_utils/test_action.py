@@ -138,3 +138,13 @@ def test_what_people_read_is_as_wide_as_their_terminal(tmp_path: Path, width: in
     report = re.split(r"\n1 flow: |\n(?=\[ERROR|fatal: )", shown.decode().replace("\r", ""))[1]
     longest = max(map(len, report.splitlines()))
     assert width - 20 < longest <= width, shown.decode()
+
+
+def test_a_program_that_reads_the_output_reads_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "inventory").write_text("web1 ansible_host=127.0.0.1 ansible_port=1\n")
+    flow = ["handshake_client=web1", "handshake_server=web1", "handshake_port=5432", "diagnose_fail_on=never"]
+    argv = [sys.executable, "-m", "ansible", "playbook", "-iinventory", "threeway.handshake.diagnose", *(f"-e{each}" for each in flow)]
+    asked = {**environment(tmp_path), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
+    done = subprocess.run(argv, cwd=tmp_path, env=asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["stats"]["web1"]["failures"] == 0
+    assert "1 flow: 1 undetermined" in done.stderr
