@@ -58,7 +58,7 @@ class RoleOptions:
         """That the options of these roles are what they must be, and those of the play alike for all hosts. OptionError, VariableError."""
         for host in self.hosts:
             if taken := [name for name in self._variables.claimed(host) if name.startswith("__") or _whose(name) is Whose.PLAY]:
-                names = ", ".join(map(show, sorted(taken)))
+                names = ", ".join(map(show, sorted(taken)[:5]))
                 raise OptionError(
                     f"Host {host} says in its facts what {names} is, and Ansible would go by that for the whole "
                     f"play, since facts override the inventory. Find out why it does, and leave it out (--limit 'all:!{host}'), or set "
