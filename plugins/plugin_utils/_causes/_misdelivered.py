@@ -63,11 +63,14 @@ def conflict(case: Case) -> Finding | None:
     if not other.seen and _ended_on_the_way(case):
         return None
     name, theirs = other.host.name, other.owner.entry
+    holders = [server.name, *(each.host.name for each in others(case) if each.owner)]
+    several = f"{', '.join(holders[:-1])} and {holders[-1]}"
     return Finding(
         "proven" if other.seen and server.saw_everything else "likely",
         name,
         "path.forward",
-        f"{server.name} and {name} both have the address {case.address}: {_what(other) or 'the SYN does not come to ' + server.name}",
+        f"{several} {'both' if len(holders) == 2 else 'all'} have the address {case.address}: "
+        + (_what(other) or f"the SYN does not come to {server.name}"),
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on {mine.interface}"),
             case.saw(other.host, "rtnetlink addresses", f"{case.address} is on {theirs.interface}"),
@@ -75,13 +78,13 @@ def conflict(case: Case) -> Finding | None:
             *case.passage(),
         ),
         leg="syn",
-        detail={"address": case.address, "hosts": [server.name, name], "interface": theirs.interface},
+        detail={"address": case.address, "hosts": holders, "interface": theirs.interface},
         undecided=() if other.seen else (f"a recording of this flow on {name} would tell: name it in the flow's servers",),
         fix=advice(
             "address",
             name,
-            f"leave {case.address} on one of {server.name} and {name}; with VRRP, find out why both are master: each must get the "
-            "other's advertisements (IP protocol 112)",
+            f"leave {case.address} on one of {several}; with VRRP, find out why more than one is master: each must get the others' "
+            "advertisements (IP protocol 112)",
         ),
     )
 

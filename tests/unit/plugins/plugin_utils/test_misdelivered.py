@@ -78,3 +78,18 @@ def test_a_managed_host_that_the_flow_does_not_name_is_named() -> None:
     kept["plan"]["entries"] = [{**entry, "via": []}, {**entry, "flow": "other", "port": 22, "dial": 9}]
     causes = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"]
     assert (causes[0]["code"], causes[0]["host"]) == ("path_reset", "r1"), causes
+
+
+def test_all_who_have_the_address_are_named() -> None:
+    """A third host has it as well: to leave it on one of two would not do."""
+    kept = load(RECORDED / "ip_conflict.split-brain.json.gz")
+    found: dict[str, dict[str, Any]] = {}
+    for answer in kept["evidence"]:
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    address = kept["plan"]["entries"][0]["address"]
+    twin = {"interface": "eth0", "address": address, "prefix": 24, "family": "ipv4", "flags": []}
+    found["db3"] = {"close": {"host": "db3", "phase": "close", "failure": None, "evidence": {"after": {"time": 1.0, "addresses": [twin]}}}}
+    kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "db3", "port": 22, "dial": 9})
+    cause = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
+    assert (cause["code"], cause["host"], cause["certainty"]) == ("ip_conflict", "db2", "proven")
+    assert cause["detail"]["hosts"] == ["db1", "db2", "db3"] and "one of db1, db2 and db3" in cause["fix"]["summary"]
