@@ -76,7 +76,8 @@ def _harms(host: str, before: Json, after: Json) -> list[str]:
 
 def _failures(mending: Mending, before: Json, after: Json) -> Iterator[str]:
     """Why a fix did not do what it was made for."""
-    flows = [(_by_id(before)[flow], _by_id(after)[flow]) for flow in mending.flows]
+    then, now = _by_id(before), _by_id(after)
+    flows = [(then[flow], now[flow]) for flow in mending.flows]
     if "drift" not in before:
         yield from filter(None, (failure(mending, *flow) for flow in flows))
         return
@@ -88,26 +89,18 @@ def failure(mending: Mending, before: Json, after: Json) -> str | None:
     """Why a fix did not do for a flow what it was made for; None if it did.
 
     It did if the flow works, or comes further than before, so that another cause shows that this one had hidden: of a firewall also
-    another rule. A flow that is degraded by the very cause that broke it was not mended: the cause comes back.
+    another rule. It did not where the cause comes back: as the one that decides, or as a proven one beside another.
     """
     if after["status"] == "ok":
         return None
     if fell := _falls_short(before, after):
         return fell
-    if _is_back(before, after):
-        return f"{named(after)} connects, but {mending.code} at {mending.host} is back: {after['causes'][0]['summary']}"
+    again = _again(before, after)
     if after["status"] == "degraded" and before["status"] != "degraded":
-        return None
-    if _stands_still(before, after):
+        return f"{named(after)} connects, but {mending.code} at {mending.host} is back: {again['summary']}" if again else None
+    if again or not after["causes"]:
         return f"{named(after)} is {after['status']} as before ({mending.code} at {mending.host})"
     return None
-
-
-def _is_back(before: Json, after: Json) -> bool:
-    """Whether what broke a flow degrades it now."""
-    if (before["status"], after["status"]) != ("broken", "degraded") or not before["causes"] or not after["causes"]:
-        return False
-    return _stands_still(before, after)
 
 
 def _falls_short(before: Json, after: Json) -> str | None:
@@ -119,11 +112,18 @@ def _falls_short(before: Json, after: Json) -> str | None:
     return f"{named(after)} does not come as far as before" + (f": {after['causes'][0]['summary']}" if after["causes"] else "")
 
 
-def _stands_still(before: Json, after: Json) -> bool:
-    """Whether what is in a flow's way is what was, as far as that is known."""
+def _again(before: Json, after: Json) -> Json | None:
+    """What decided about a flow and is still there: as what decides, or proven beside something else, unless the flow comes further."""
     if not before["causes"] or not after["causes"]:
-        return not after["causes"]
-    (was, rule_then), (now, rule_now) = _obstacle(before["causes"][0]), _obstacle(after["causes"][0])
+        return None
+    first, *others = after["causes"]
+    further = after["status"] == "broken" and _reached(after) > _reached(before)
+    beside = [] if further else [cause for cause in others if cause["certainty"] == "proven"]
+    return next((cause for cause in (first, *beside) if _is_same(before["causes"][0], cause)), None)
+
+
+def _is_same(before: Json, after: Json) -> bool:
+    (was, rule_then), (now, rule_now) = _obstacle(before), _obstacle(after)
     return was == now and (rule_then is None or rule_now is None or rule_then == rule_now)
 
 
@@ -144,7 +144,7 @@ def _success(before: Json, after: Json) -> str:
         return f"{named(after)} connects"
     if after["status"] == "degraded":
         return f"{named(after)} connects, but is degraded" + (f": {after['causes'][0]['summary']}" if after["causes"] else "")
-    if _stands_still(before, after):
+    if not after["causes"] or _again(before, after):
         return f"{named(after)} is {after['status']} as before"
     return f"{named(after)} comes further, to {after['causes'][0]['code']} at {after['causes'][0]['host']}"
 

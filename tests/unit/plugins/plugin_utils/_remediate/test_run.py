@@ -224,6 +224,18 @@ class TestJudgement:
         assert not judged.keep
         assert judged.why == "a (web1 -> db1:5432) connects, but syn_flood at db1 is back: syn_flood at db1"
 
+    @pytest.mark.parametrize(("status", "why"), [("degraded", "but syn_flood at db1 is back"), ("broken", "is broken as before")])
+    def test_a_cause_that_is_still_proven_beside_another_was_not_mended(self, status: str, why: str) -> None:
+        both = flow("a", status, causes=[cause(code="slow_resolver"), cause()])
+        judged = self.judge(self.BEFORE, self.after(both))
+        assert not judged.keep and why in judged.why
+        both["causes"][1] = cause(certainty="likely")
+        assert self.judge(self.BEFORE, self.after(both)).keep
+
+    def test_what_comes_further_is_kept_whatever_else_was_seen(self) -> None:
+        further = flow("a", causes=[cause(code="no_listener"), cause()], segment="server.socket")
+        assert self.judge(self.BEFORE, self.after(further)).keep
+
     def test_what_another_cause_degrades_comes_further(self) -> None:
         judged = self.judge(self.BEFORE, self.after(flow("a", "degraded", causes=[cause("path", "path_loss")])))
         assert judged.keep and judged.why == "a (web1 -> db1:5432) connects, but is degraded: path_loss at path"
