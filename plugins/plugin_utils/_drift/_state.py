@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import IpAddress, Port, RecordError, build
 
 PACKETS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 STOPPED = ("drop", "reject")
@@ -23,9 +23,9 @@ MOST_RECORDS = 20_000
 class Listener:
     """``process``, ``unit`` and ``container`` are missing where the owner could not be seen."""
 
-    port: int
+    port: Port
     family: str
-    address: str
+    address: IpAddress
     device: str | None = None
     v6only: bool | None = None
     backlog: int | None = None
@@ -45,15 +45,15 @@ class Verdict:
 
     packet: str
     direction: str
-    source: str
-    destination: str
+    source: IpAddress
+    destination: IpAddress
     verdict: str
-    source_port: int | None = None
-    port: int | None = None
+    source_port: Port | None = None
+    port: Port | None = None
     interface: str | None = None
     out_interface: str | None = None
     reject_with: str | None = None
-    queue: int | None = None
+    queue: Port | None = None
     undecided_because: str | None = None
     rewritten: str | None = None
     decided_by: str | None = None
@@ -65,14 +65,14 @@ class Verdict:
 class Route:
     """The kernel's answer about a way. ``source_asked``: the source address that was asked about, if one was."""
 
-    to: str
-    source_asked: str | None = None
-    port: int | None = None
+    to: IpAddress
+    source_asked: IpAddress | None = None
+    port: Port | None = None
     error: str | None = None
     type: str | None = None
     interface: str | None = None
-    gateway: str | None = None
-    source: str | None = None
+    gateway: IpAddress | None = None
+    source: IpAddress | None = None
     table: int | None = None
     prefix: str | None = None
     hops: tuple[str, ...] | None = None
@@ -82,7 +82,7 @@ class Route:
 class Neighbour:
     """The next hop of a way. ``permanent_mac``: of an entry that somebody made; what the kernel learns comes and goes."""
 
-    address: str
+    address: IpAddress
     interface: str
     permanent_mac: str | None = None
 
@@ -93,7 +93,7 @@ class Service:
 
     active: str
     enabled: str
-    ports: tuple[int, ...] | None = None
+    ports: tuple[Port, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ class Answer:
 
     packet: str
     direction: str
-    source: str
-    destination: str
+    source: IpAddress
+    destination: IpAddress
     now: str
     then: str
-    source_port: int | None = None
-    port: int | None = None
+    source_port: Port | None = None
+    port: Port | None = None
 
 
 @dataclass(frozen=True)

@@ -18,22 +18,29 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 ports = st.integers(1, 65535)
+addresses = st.sampled_from(["192.0.2.1", "198.51.100.7", "2001:db8::1", "::"])
 
 
 listeners = st.builds(
-    state.Listener, port=ports, family=texts, address=texts, backlog=st.none() | ports, unit=st.none() | texts, process=st.none() | texts
+    state.Listener,
+    port=ports,
+    family=texts,
+    address=addresses,
+    backlog=st.none() | ports,
+    unit=st.none() | texts,
+    process=st.none() | texts,
 )
 verdicts = st.builds(
     state.Verdict,
     packet=st.sampled_from(["syn", "syn_ack", "ack"]),
     direction=texts,
-    source=texts,
-    destination=texts,
+    source=addresses,
+    destination=addresses,
     verdict=texts,
     rules=st.none() | st.lists(texts, min_size=1, max_size=3).map(tuple),
 )
-routes = st.builds(state.Route, to=texts, gateway=st.none() | texts, table=st.none() | ports)
-neighbours = st.builds(state.Neighbour, address=texts, interface=texts, permanent_mac=st.none() | texts)
+routes = st.builds(state.Route, to=addresses, gateway=st.none() | addresses, table=st.none() | ports)
+neighbours = st.builds(state.Neighbour, address=addresses, interface=texts, permanent_mac=st.none() | texts)
 services = st.builds(state.Service, active=texts, enabled=texts, ports=st.none() | st.lists(ports, min_size=1).map(tuple))
 changes = st.builds(state.Change, kind=texts, name=texts, now=texts, then=texts, because=texts)
 
@@ -130,3 +137,16 @@ def test_every_part_of_a_state_is_compared() -> None:
     for part in dataclasses.fields(state.State):
         one = state.State(**{part.name: empty.get(part.name, ())})  # type: ignore[arg-type]
         assert not_compared(one, state.State()) == [part.name]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"listeners": [{"port": 70000, "family": "ipv4", "address": "0.0.0.0"}]},
+        {"routes": [{"to": "10.0.2.21%x"}]},
+        {"neighbours": [{"address": "10.0.2.300", "interface": "eth0"}]},
+    ],
+)
+def test_what_is_no_address_and_no_port_is_refused_where_it_is_read(told: dict[str, Any]) -> None:
+    with pytest.raises(DriftError, match=r"where (an IP address|a port) belongs"):
+        state.read_state(told, "x")
