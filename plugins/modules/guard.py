@@ -296,6 +296,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARKED
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._programs import search_path
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, Outcome
 
 SAVES = {
@@ -326,7 +327,7 @@ def main() -> None:
         required_if=REQUIRED,
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
+    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C", "PATH": search_path()}
 
     def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
         try:

@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""One transaction for people and for remediate: its state and times, and what to do about it when another run left it behind."""
+"""A transaction for people and for remediate: its state and times, what to do about it when another run left it behind, and failures."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 import typing as t
 
 from ._alarm import is_alarm_set
-from ._base import Run
+from ._base import GuardError, Run
 from ._journal import ARMED, FAILED, RESTORED, RESTORING, Journal
 from ._record import standing
 
@@ -37,6 +39,18 @@ def about(directory: str, run: Run) -> dict[str, t.Any]:
 def clock(seconds: float) -> str:
     """A time of day for people."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@contextlib.contextmanager
+def sentences(failing: str) -> t.Iterator[None]:
+    """Let every failure be a sentence that begins so."""
+    try:
+        yield
+    except GuardError as error:
+        raise GuardError(f"{failing}: {error}") from error
+    except OSError as error:
+        full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        raise GuardError(f"{failing}: {full}{f' ({error.filename})' if error.filename else ''}") from error
 
 
 def _advice(state: str, guarded: bool, armed: t.Mapping[str, t.Any]) -> str:

@@ -98,7 +98,7 @@ def set_alarm(directory: str, transaction: str, seconds: float, run: Run) -> tup
     due, deadline = time.time() + seconds, _systemd_runs_for(run) + seconds
     deadlines = "\n".join(f"OnStartupSec={deadline + later:.3f}s" for later in _AGAIN)
     write_durably(f"{_PASSING}/{name}.timer", _TIMER.format(deadlines=deadlines, **about).encode(), 0o644)
-    os.makedirs(os.path.dirname(_wanting(name)), exist_ok=True)
+    os.makedirs(os.path.dirname(_wanting(name)), 0o755, exist_ok=True)
     os.symlink(f"{_PERMANENT}/{name}-boot.service", _wanting(name))
     sync_directory(os.path.dirname(_wanting(name)))
     succeed(run, ["systemctl", "start", f"{name}.timer"])

@@ -76,6 +76,8 @@ class Restoring:
             self.failures.setdefault(path, str(error))
         except OSError as error:
             self.failures.setdefault(path, error.strerror or str(error))
+        except RecursionError:
+            self.failures.setdefault(path, "its directories are too deep")
 
 
 @contextlib.contextmanager

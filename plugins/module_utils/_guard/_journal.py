@@ -37,6 +37,7 @@ JOURNAL, ASIDE = "journal", "journal.damaged"
 
 _STEPS = (*STATES, CHANGED, MADE, DAMAGED)
 _MOST_BYTES = 1 << 20
+_MOST_TEXT = 4000  # characters of a reason: as many files as there are may each have one
 _LAST_TIME = 1e11  # seconds since the epoch
 _TEXTS, _TIMES, _LISTS = ("by", "why"), ("time", "deadline"), ("what", "wanted")
 
@@ -78,7 +79,7 @@ class Journal:
         return line
 
     def read(self) -> tuple[list[Line], str | None]:
-        """The intact lines in order, and a sentence about the damage, if there is any. Raises OSError when the disk fails.
+        """The intact lines in order, and a sentence about the damage, if there is any.
 
         No journal has no lines. A line that was being written when the power failed does not count, and is no damage.
         """
@@ -88,6 +89,8 @@ class Journal:
             return [], None
         except ValueError as error:
             return [], f"{self._path} {error}"
+        except OSError as error:
+            return [], f"{self._path} cannot be read: {error.strerror}"
         lines, damage = [], None
         for number, text in enumerate(content[: _whole(content)].split(b"\n")[:-1], 1):
             line = _parsed(text)
@@ -107,7 +110,8 @@ class Journal:
 
 
 def _line(step: str, **more: t.Any) -> Line:
-    return {"step": step, "time": time.time(), **more}
+    bounded = {name: value[:_MOST_TEXT] if isinstance(value, str) else value for name, value in more.items()}
+    return {"step": step, "time": time.time(), **bounded}
 
 
 def _parsed(text: bytes) -> Line | None:

@@ -5,7 +5,7 @@
 
 The journal has the last word as long as it is intact. What was saved has a name that says whether the transaction was armed, and it is
 removed as soon as it is confirmed or restored. So a saved state without a readable journal belongs to a transaction that was armed and
-not confirmed, and the host is restored.
+not confirmed, and the host is restored. Being renamed is what confirms a transaction, or ends its restore: the line in the journal follows.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ._journal import ARMED, ASIDE, FAILED, FINISHED, JOURNAL, PLANNED, STATES, 
 
 SAVING, SAVED = "saving.json", "saved.json"  # before the transaction is armed, and from then on
 MADE = "made.json"  # the same state after the changes
+FINAL = {state: f"{state}.json" for state in FINISHED}  # and from the moment on at which nothing is restored any more
 ENDED = "ended"  # nothing is left but a journal that does not say how the transaction ended
 
 
@@ -38,6 +39,9 @@ def standing(directory: str) -> Standing:
     The names come before the journal: what was saved is removed after the journal says why.
     """
     names = set(os.listdir(directory))
+    ended = next((state for state, name in FINAL.items() if name in names), None)
+    if ended:
+        return Standing(ended, None)
     lines, damage = Journal(directory).read()
     steps = [line["step"] for line in lines if line["step"] in STATES]
     final = next((step for step in steps if step in FINISHED), None)  # nothing follows these, whatever the lines behind were
@@ -83,6 +87,12 @@ def _store(path: str, saved: Json, blobs: StoredBlobs) -> None:
 def mark_armed(directory: str) -> None:
     """From now on the host is restored unless the transaction is confirmed, even if the journal is lost. Raises OSError."""
     os.rename(os.path.join(directory, SAVING), os.path.join(directory, SAVED))
+    sync_directory(directory)
+
+
+def mark_final(directory: str, state: str) -> None:
+    """From now on the host is not restored, even if the journal is lost. Raises OSError."""
+    os.rename(os.path.join(directory, SAVED), os.path.join(directory, FINAL[state]))
     sync_directory(directory)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import importlib.util
 import io
 import os
@@ -28,7 +29,8 @@ from ._alarm import is_trial, report_trial
 from ._base import GuardError, packed, unpacked
 from ._disk import is_locked, remove, write_durably
 from ._journal import FAILED
-from ._record import SAVED, SAVING, verify
+from ._programs import USUAL, search_path
+from ._record import FINAL, SAVED, SAVING, verify
 from ._restoring import carry_out
 from ._watchers import RESTORER, WATCH
 
@@ -36,9 +38,9 @@ _GLANCE = 0.25  # seconds between looks whether there is still something to watc
 _TOOL_SECONDS = 300.0
 _ROOT = "ansible_collections.threeway.handshake.plugins.module_utils"
 _SHARED = ("_errors", "_netlink", "_typing")
-_ENTRY = f"""import sys
-from {_ROOT}._guard._restorer import main
-main(sys.argv)
+_ENTRY = """import sys
+from {root}._guard._restorer import main
+main(sys.argv, {path!a})
 """
 
 
@@ -47,7 +49,7 @@ def archive() -> bytes:
     own = [f"_guard.{module.name}" for module in pkgutil.iter_modules(sys.modules[__package__].__path__)]
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as written:
-        written.writestr("__main__.py", _ENTRY)
+        written.writestr("__main__.py", _ENTRY.format(root=_ROOT, path=search_path()))
         parts = f"{_ROOT}._guard".split(".")
         for depth in range(1, len(parts) + 1):
             written.writestr("/".join([*parts[:depth], "__init__.py"]), "")
@@ -65,8 +67,11 @@ def _source(name: str) -> bytes:
     return bytes(read(spec.origin))
 
 
-def main(argv: t.Sequence[str]) -> t.NoReturn:
-    """Do as the first argument says, in the directory where the archive is; the process ends with 0 unless something is left undone."""
+def main(argv: t.Sequence[str], path: str) -> t.NoReturn:
+    """Do as the first argument says, in the directory where the archive is; the process ends with 0 unless something is left undone.
+
+    `path`: where programs were looked for when the transaction was armed.
+    """
     directory = os.path.dirname(os.path.realpath(argv[0]))
     base, transaction = os.path.split(directory)
     how, code = argv[1], 1
@@ -74,7 +79,7 @@ def main(argv: t.Sequence[str]) -> t.NoReturn:
         if how in ("now", "boot") and is_trial(directory) and is_locked(base):
             code = _try_out(directory, how)
         elif how in ("now", "boot") or _wait(directory, float(argv[2]), int(argv[3]), alone=how == "watch"):
-            code = int(carry_out(base, transaction, run, booting=how == "boot") == FAILED)
+            code = int(carry_out(base, transaction, functools.partial(run, path=path), booting=how == "boot") == FAILED)
         else:
             code = 0
     except Exception as error:  # systemd's journal is all that is left to say it
@@ -103,9 +108,9 @@ def _say(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def run(argv: t.Sequence[str], data: str | None = None) -> tuple[int, str, str]:
+def run(argv: t.Sequence[str], data: str | None = None, path: str = USUAL) -> tuple[int, str, str]:
     """As AnsibleModule.run_command: (return code, standard output, standard error)."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin", "LC_ALL": "C", "LANGUAGE": "C"}
+    environment = {"PATH": path, "LC_ALL": "C", "LANGUAGE": "C"}
     pipe = subprocess.PIPE
     try:
         done = subprocess.run(
@@ -162,5 +167,5 @@ def _wait(directory: str, deadline: float, report: int, alone: bool) -> bool:
             if left <= 0:
                 return True
             time.sleep(min(left, _GLANCE))
-            if not any(os.path.lexists(os.path.join(directory, name)) for name in (SAVING, SAVED)):
+            if not any(os.path.lexists(os.path.join(directory, name)) for name in (SAVING, SAVED, *FINAL.values())):
                 return False

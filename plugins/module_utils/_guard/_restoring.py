@@ -15,7 +15,7 @@ from ._alarm import clear_alarm
 from ._base import GuardError, Json, Run
 from ._disk import StoredBlobs, locked, remove, sync_directory
 from ._journal import CHANGED, DAMAGED, FAILED, FINISHED, JOURNAL, PLANNED, RESTORED, RESTORING, Journal
-from ._record import ENDED, SAVED, SAVING, load, load_made, standing
+from ._record import ENDED, SAVED, SAVING, load, load_made, mark_final, standing
 
 RESERVE = "reserve"
 _ATTEMPTS, _PAUSE = 3, 1.0  # seconds; a lock of xtables or a service that is being started passes
@@ -57,7 +57,11 @@ def note_differences(journal: Journal, saved: Json, blobs: StoredBlobs, run: Run
 
 
 def tidy(directory: str, run: Run) -> None:
-    """Remove the alarm of a finished transaction and all that it saved; its journal stays. May be repeated."""
+    """Remove the alarm of a finished transaction and all that it saved; its journal stays, and says how it ended. May be repeated."""
+    state, journal = standing(directory).state, Journal(directory)
+    if state in FINISHED and journal.last(state) is None:
+        remove(os.path.join(directory, RESERVE))  # room for the line
+        journal.append(state)
     clear_alarm(os.path.basename(directory), run)
     _empty(directory, keep=JOURNAL)
 
@@ -105,10 +109,8 @@ def _restore(directory: str, run: Run, booting: bool) -> None:
         try:
             others = _state.restore(saved, made, blobs, run, booting, rereading)
             os.sync()
-            try:
-                journal.append(RESTORED, others={name: lines for name, lines in others._asdict().items() if lines})
-            except OSError:  # there is no room for all of that
-                journal.append(RESTORED)
+            mark_final(directory, RESTORED)
+            _append(journal, RESTORED, others={name: lines for name, lines in others._asdict().items() if lines})
             return
         except (GuardError, OSError) as error:
             failure = error

@@ -95,7 +95,8 @@ class _Restore:
         for _attempt in range(_ATTEMPTS):
             try:
                 now = self._saver.save(self._wanted, self._blobs, self._run)
-                saved, made = (self._saved, self._made) if self._target is None else (self._target, None)
+                again = self._target is not None and self._wanted != MARKED  # marked rules are ours, whenever it is
+                saved, made = (self._target, None) if again else (self._saved, self._made)
                 target = self._saver.target(saved, made, now, self._blobs)
                 if self._before is None:
                     self._before = self._saver.lines(now, self._blobs)

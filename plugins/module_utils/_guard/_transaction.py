@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import os
 import re
@@ -14,14 +13,14 @@ import time
 import typing as t
 
 from . import _state
-from ._about import about, clock
+from ._about import about, clock, sentences
 from ._alarm import clear_stray_alarms, ring, set_alarm
 from ._base import BASE, GuardError, Json, Run
 from ._disk import RememberedBlobs, StoredBlobs, locked, reserve, sync_directory, write_durably
 from ._journal import ARMED, CONFIRMED, FAILED, FINISHED, MADE, PLANNED, RESTORED, RESTORING, Journal
 from ._places import check as check_place
 from ._places import opened, opened_in, real_directory
-from ._record import ENDED, load, mark_armed, standing, store, store_made
+from ._record import ENDED, load, mark_armed, mark_final, standing, store, store_made
 from ._restorer import archive, mend_archive
 from ._restoring import RESERVE, forget, note_differences, tidy
 from ._watchers import RESTORER
@@ -65,11 +64,11 @@ class Guard:
             raise GuardError(f"the timeout is {timeout}: give seconds, up to 86400")
         if check:
             self._refuse_another(transaction)
-            with _sentences("the state of this host cannot be saved"):
+            with sentences("the state of this host cannot be saved"):
                 blobs = RememberedBlobs()
                 saved = _state.save(wanted, blobs, self._run)
             return Outcome(True, PLANNED, {"not_saved": _state.not_saved(saved)}, {}, _state.saved_lines(saved, blobs))
-        with _sentences(f"transaction {transaction} cannot be armed, nothing has been changed"):
+        with sentences(f"transaction {transaction} cannot be armed, nothing has been changed"):
             self._make_base()
             with locked(self._base, _PATIENCE):
                 self._sweep()
@@ -88,7 +87,7 @@ class Guard:
     def confirm(self, transaction: str, check: bool = False) -> Outcome:
         """Keep what has been changed since, and disarm. Only one of this and a restore ever happens: the one that began first."""
         directory = self._known(transaction)
-        with _sentences(f"transaction {transaction} cannot be confirmed"), self._step(directory):
+        with sentences(f"transaction {transaction} cannot be confirmed"), self._step(directory):
             journal = Journal(directory)
             state, damage = standing(directory)
             if state == CONFIRMED:
@@ -106,14 +105,15 @@ class Guard:
                 return Outcome(True, state, about(directory, self._run), _only(before, after), after)
             os.sync()  # what is confirmed must not be lost with the power
             after = note_differences(journal, saved, blobs, self._run)
-            journal.append(CONFIRMED)
-            tidy(directory, self._run)
+            mark_final(directory, CONFIRMED)
+            with contextlib.suppress(OSError):  # it is confirmed; whoever arms next tidies up
+                tidy(directory, self._run)
             return Outcome(True, CONFIRMED, about(directory, self._run), _only(before, after), after)
 
     def made(self, transaction: str, check: bool = False) -> Outcome:
         """Note what the changes have made: a restore keeps what others change from now on. May be repeated, after more changes."""
         directory = self._known(transaction)
-        with _sentences(f"what transaction {transaction} has changed cannot be noted"), self._step(directory):
+        with sentences(f"what transaction {transaction} has changed cannot be noted"), self._step(directory):
             journal = Journal(directory)
             state, damage = standing(directory)
             if damage or state != ARMED:
@@ -127,7 +127,7 @@ class Guard:
     def restore(self, transaction: str, check: bool = False) -> Outcome:
         """Restore the host now, and wait for it. GuardError when something cannot be put back; what could is."""
         directory = self._known(transaction)
-        with _sentences(f"transaction {transaction} cannot be restored"):
+        with sentences(f"transaction {transaction} cannot be restored"):
             state, damage = standing(directory)
             if state == RESTORED:
                 return Outcome(False, state, about(directory, self._run), {}, {})
@@ -158,7 +158,7 @@ class Guard:
         directory = self._directory(transaction)
         if not os.path.isdir(directory):
             return Outcome(False, "absent", {}, {}, {})
-        with _sentences(f"transaction {transaction} cannot be forgotten"), self._step(directory):
+        with sentences(f"transaction {transaction} cannot be forgotten"), self._step(directory):
             state = standing(directory).state
             if state in (ARMED, RESTORING):
                 raise GuardError(f"transaction {transaction} is {state}: confirm or restore it")
@@ -170,7 +170,7 @@ class Guard:
 
     def open(self) -> list[dict[str, t.Any]]:
         """The transactions that have come to no end, the oldest first."""
-        with _sentences("the transactions of this host cannot be read"):
+        with sentences("the transactions of this host cannot be read"):
             found = [about(os.path.join(self._base, name), self._run) for name in self._names()]
         unfinished = [each for each in found if each["state"] not in (*FINISHED, ENDED, PLANNED)]
         return sorted(unfinished, key=lambda each: each["armed"] or 0)
@@ -233,7 +233,7 @@ class Guard:
 
     def _known(self, transaction: str) -> str:
         directory = self._directory(transaction)
-        with _sentences(f"transaction {transaction} cannot be read"):
+        with sentences(f"transaction {transaction} cannot be read"):
             known = os.path.isdir(directory) and standing(directory).state != PLANNED
         if not known:
             raise GuardError(f"there is no transaction {transaction} on this host")
@@ -288,15 +288,3 @@ class Guard:
 
 def _only(lines: Lines, kinds: t.Iterable[str]) -> Lines:
     return {kind: lines[kind] for kind in kinds}
-
-
-@contextlib.contextmanager
-def _sentences(failing: str) -> t.Iterator[None]:
-    """Let every failure be a sentence that begins so."""
-    try:
-        yield
-    except GuardError as error:
-        raise GuardError(f"{failing}: {error}") from error
-    except OSError as error:
-        full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
-        raise GuardError(f"{failing}: {full}{f' ({error.filename})' if error.filename else ''}") from error

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,3 +87,38 @@ def test_what_would_not_restore_is_not_armed(what: str) -> None:
         assert "transaction t1 cannot be armed, nothing has been changed" in told and why in told, told
         host.await_silence()
         assert host.sh(f"ls {BASE}") == "" and host.sh("rm /run/damage.py") == "" and host.dump() == before
+
+
+HIDE = "touch /run/none; mount --bind /run/none $(readlink -f $(command -v ipset)); "
+
+
+def module(host: Scene, path: str, **arguments: object) -> dict[str, Any]:
+    """The module itself, with the PATH of some session."""
+    ansible = Path(pytest.importorskip("ansible").__file__).parents[1]
+    command = f"PYTHONPATH={COLLECTIONS}:{ansible} {sys.executable} -m ansible_collections.threeway.handshake.plugins.modules.guard"
+    words = json.dumps({"ANSIBLE_MODULE_ARGS": arguments})
+    answer: dict[str, Any] = json.loads(host.sh(f"echo '{words}' | env PATH={path} {command}", check=False))
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", "/run/tools:/usr/bin:/bin"])
+def test_the_restorer_finds_the_programs_that_were_found_when_the_host_was_armed(path: str) -> None:
+    """A session may have no directory of root's programs in its PATH, as behind su, or further ones, as on NixOS."""
+    with Scene() as host:
+        host.sh("ipset create banned hash:ip; ipset add banned 192.0.2.1")
+        if "tools" in path:
+            host.sh("mkdir /run/tools; cp $(readlink -f $(command -v ipset)) /run/tools/ipset; " + HIDE)
+        before = host.sh("PATH=/run/tools:$PATH ipset save")
+        armed = module(host, path, state="armed", transaction="t1", saves={"firewall": True})
+        assert armed.get("not_saved") == [], armed
+        host.sh("PATH=/run/tools:$PATH; ipset destroy banned; ipset create more hash:ip")
+        restored = module(host, path, state="restored", transaction="t1")
+        assert restored.get("state") == "restored", restored
+        assert host.sh("PATH=/run/tools:$PATH ipset save") == before
+
+
+def test_a_program_that_others_could_exchange_is_not_run() -> None:
+    with Scene() as host:
+        host.sh(f"mkdir -m 0777 /run/tools; cp $(readlink -f $(command -v ipset)) /run/tools/ipset; ipset create banned hash:ip; {HIDE}")
+        (told,) = module(host, "/run/tools:/usr/bin:/bin", state="armed", transaction="t1", saves={"firewall": True})["not_saved"]
+        assert "ipsets banned are not saved" in told

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, Scene
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._journal import Journal
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, COLLECTIONS, SOON, Scene
 
 JOURNAL, SAVED = f"{BASE}/t1/journal", f"{BASE}/t1/saved.json"
 DAMAGES = {
@@ -55,7 +58,7 @@ def usable(host: Scene) -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_journal_keeps_no_host_from_being_restored(host: Scene, damage: str) -> None:
     before = host.dump()
-    host.arm(timeout=60.0)
+    host.arm()
     host.sh(CHANGE)
     host.sh(DAMAGES[damage].format(JOURNAL))
     (about,) = host.step("open", "")["open"]
@@ -74,9 +77,10 @@ def test_a_damaged_journal_keeps_no_host_from_being_restored(host: Scene, damage
 @pytest.mark.parametrize("damage", ["missing", "NULs", "other JSON", "a directory", "a pipe"])
 def test_the_alarm_restores_a_host_whose_journal_is_damaged(host: Scene, damage: str) -> None:
     before = host.dump()
-    host.arm(timeout=2.0)
-    host.sh(CHANGE)
-    host.sh(DAMAGES[damage].format(JOURNAL))
+    host.arm(timeout=SOON)
+    with host.before_the_deadline():
+        host.sh(CHANGE)
+        host.sh(DAMAGES[damage].format(JOURNAL))
     host.await_silence()
     assert host.dump() == before
     assert host.steps()[-1] == "restored"
@@ -85,7 +89,7 @@ def test_the_alarm_restores_a_host_whose_journal_is_damaged(host: Scene, damage:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_was_confirmed_stays_whatever_becomes_of_the_journal(host: Scene, damage: str) -> None:
-    host.arm(timeout=60.0)
+    host.arm()
     host.sh(CHANGE)
     host.sh(f"cp {BASE}/t1/restore.pyz /run/restorer")
     assert host.step("confirm", "t1").get("state") == "confirmed"
@@ -99,9 +103,74 @@ def test_what_was_confirmed_stays_whatever_becomes_of_the_journal(host: Scene, d
     usable(host)
 
 
+KILLED = """
+import os
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import _restoring, _transaction
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
+_transaction.tidy = _restoring.tidy = lambda *_arguments: os.kill(os.getpid(), 9)
+{step}
+"""
+
+
+def killed_before_it_tidies_up(host: Scene, step: str) -> None:
+    host.sh(f"cat > /run/killed.py << 'END'\n{KILLED.format(step=step)}\nEND")
+    assert "Killed" in host.sh(f"PYTHONPATH={COLLECTIONS} {sys.executable} /run/killed.py", check=False)
+    host.sh(f"rm /run/killed.py; kill -KILL {' '.join(host.watchers())}")
+
+
+@pytest.mark.parametrize("damage", ["missing", "NULs", "its first line alone", "a line that ends early"])
+def test_what_was_being_confirmed_stays_although_the_journal_is_damaged(host: Scene, damage: str) -> None:
+    host.arm()
+    host.sh(CHANGE)
+    changed = host.dump()
+    killed_before_it_tidies_up(host, "_transaction.Guard(run).confirm('t1')")
+    host.sh(DAMAGES[damage].format(JOURNAL))
+    host.step("restorer", "t1", "boot")
+    assert host.dump() == changed
+    assert host.steps()[-1] == "confirmed"
+    usable(host)
+
+
+@pytest.mark.parametrize("damage", ["missing", "NULs", "its first line alone", "a line that ends early"])
+def test_what_was_restored_is_not_restored_again_although_the_journal_is_damaged(host: Scene, damage: str) -> None:
+    before = host.dump()
+    host.arm()
+    host.sh(CHANGE)
+    killed_before_it_tidies_up(host, f"_restoring.carry_out('{BASE}', 't1', run)")
+    assert host.dump() == before
+    host.sh("nft add table inet later; echo later > /run/etc/one")
+    later = host.dump()
+    host.sh(DAMAGES[damage].format(JOURNAL))
+    host.step("restorer", "t1", "boot")
+    assert host.dump() == later
+    assert host.steps()[-1] == "restored"
+    usable(host)
+
+
+def test_a_journal_on_a_bad_sector_keeps_no_host_from_being_restored(host: Scene) -> None:
+    before = host.dump()
+    host.arm()
+    host.sh(CHANGE)
+    host.sh(f"mount --bind /proc/1/mem {JOURNAL}; ! cat {JOURNAL} 2> /dev/null")
+    (about,) = host.step("open", "")["open"]
+    assert about["state"] == "armed" and f"{JOURNAL} cannot be read: Input/output error" in about["damage"], about
+    host.step("restorer", "t1", "now")
+    assert host.dump() == before
+    host.sh(f"umount {JOURNAL}")
+    assert host.step("restore", "t1")["state"] == "restored"
+
+
+@pytest.mark.parametrize("why", ["x" * 5_000_000, "\N{SNOWMAN}" * 500_000])
+def test_no_reason_is_too_long_for_the_journal(tmp_path: Path, why: str) -> None:
+    journal = Journal(str(tmp_path))
+    for _again in range(20):
+        journal.append("failed", why=why)
+    assert journal.read()[1] is None and len(journal.lines()) == 20
+
+
 @pytest.mark.parametrize("damage", sorted(set(DAMAGES) - {"an unknown state", "its first line alone"}))
 def test_what_was_saved_and_is_damaged_is_kept_and_said(host: Scene, damage: str) -> None:
-    host.arm(timeout=60.0)
+    host.arm()
     host.sh(CHANGE)
     changed = host.dump()
     host.sh(DAMAGES[damage].format(SAVED))
@@ -132,7 +201,7 @@ def trial(seed: int) -> None:
     chance = random.Random(seed)
     with Scene() as host:
         before = host.dump()
-        host.arm(timeout=60.0)
+        host.arm()
         host.sh(CHANGE)
         changed = host.dump()
         confirmed = chance.random() < 0.3
@@ -167,7 +236,7 @@ def test_two_hundred_more(seed: int) -> None:
 @pytest.mark.parametrize("damage", ["missing", "not text", "a directory"])
 def test_a_damaged_restorer_is_written_anew_on_demand(host: Scene, damage: str) -> None:
     before = host.dump()
-    host.arm(timeout=60.0)
+    host.arm()
     host.sh(CHANGE)
     host.sh(f"kill -KILL {' '.join(host.watchers())}")
     host.sh(DAMAGES[damage].format(f"{BASE}/t1/restore.pyz"))

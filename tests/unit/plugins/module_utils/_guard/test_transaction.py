@@ -16,6 +16,7 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._gua
     CHANGE,
     COLLECTIONS,
     SAVES,
+    SOON,
     STEP,
     Scene,
 )
@@ -29,12 +30,13 @@ def host() -> Iterator[Scene]:
 
 def test_a_host_that_nobody_confirms_restores_itself_and_keeps_the_journal(host: Scene) -> None:
     before = host.dump()
-    armed = host.arm(timeout=5.0)
+    armed = host.arm(timeout=SOON)
     assert (armed["changed"], armed["state"], armed["about"]["guard"]) == (True, "armed", "process")
-    modes = host.sh(f"stat -c %a {BASE} {BASE}/t1; find {BASE}/t1 -type f -printf '%m\n' | sort -u").split()
-    assert modes == ["700", "700", "600"]
-    host.sh(CHANGE)
-    assert host.dump() != before
+    with host.before_the_deadline():
+        modes = host.sh(f"stat -c %a {BASE} {BASE}/t1; find {BASE}/t1 -type f -printf '%m\n' | sort -u").split()
+        assert modes == ["700", "700", "600"]
+        host.sh(CHANGE)
+        assert host.dump() != before
     host.await_step("restored")
     assert host.dump() == before
     assert host.steps() == ["planned", "armed", "changed", "restoring", "restored"]
@@ -43,10 +45,11 @@ def test_a_host_that_nobody_confirms_restores_itself_and_keeps_the_journal(host:
 
 
 def test_what_is_confirmed_stays(host: Scene) -> None:
-    host.arm(timeout=5.0)
-    host.sh(CHANGE)
-    changed = host.dump()
-    confirmed = host.step("confirm", "t1")
+    host.arm(timeout=SOON)
+    with host.before_the_deadline():
+        host.sh(CHANGE)
+        changed = host.dump()
+        confirmed = host.step("confirm", "t1")
     assert (confirmed["changed"], confirmed["state"]) == (True, "confirmed")
     assert sorted(confirmed["after"]) == ["files", "firewall", "routes", "sysctls"]
     assert "net.ipv4.ip_forward = 0" in confirmed["before"]["sysctls"]
@@ -93,9 +96,10 @@ def test_two_at_once_are_told_apart(host: Scene) -> None:
 
 
 def test_a_transaction_with_nothing_to_save_keeps_others_away(host: Scene) -> None:
-    assert host.arm("t1", saves={"routes": False, "files": []}, timeout=5.0)["state"] == "armed"
-    assert "transaction t1 of this host is armed" in host.arm("t2")["error"]
-    before = host.dump()
+    assert host.arm("t1", saves={"routes": False, "files": []}, timeout=SOON)["state"] == "armed"
+    with host.before_the_deadline():
+        assert "transaction t1 of this host is armed" in host.arm("t2")["error"]
+        before = host.dump()
     host.await_step("restored")
     assert host.dump() == before and host.steps() == ["planned", "armed", "changed", "restoring", "restored"]
 
@@ -108,12 +112,13 @@ def test_arming_again_is_no_change(host: Scene) -> None:
 
 def test_what_watches_is_two_processes_and_either_would_do(host: Scene) -> None:
     before = host.dump()
-    host.arm(timeout=5.0)
-    watchers = host.watchers()
-    assert len(watchers) == 2
-    assert {host.sh(f"readlink /proc/{pid}/cwd; ps -o ppid=,tty= -p {pid}").split()[0] for pid in watchers} == {"/"}
-    host.sh(f"kill -HUP {watchers[0]}; kill -TERM {watchers[1]}; kill -KILL {watchers[0]}")
-    host.sh(CHANGE)
+    host.arm(timeout=SOON)
+    with host.before_the_deadline():
+        watchers = host.watchers()
+        assert len(watchers) == 2
+        assert {host.sh(f"readlink /proc/{pid}/cwd; ps -o ppid=,tty= -p {pid}").split()[0] for pid in watchers} == {"/"}
+        host.sh(f"kill -HUP {watchers[0]}; kill -TERM {watchers[1]}; kill -KILL {watchers[0]}")
+        host.sh(CHANGE)
     host.await_step("restored")
     assert host.dump() == before
 
@@ -154,9 +159,10 @@ def test_every_place_where_the_disk_may_fill_up(host: Scene, size: int) -> None:
 def test_a_disk_that_is_full_later_keeps_no_restore_from_happening(host: Scene) -> None:
     host.sh(f"mkdir -m 0700 {BASE}; mount -t tmpfs -o size=1m,mode=0700 none {BASE}")
     before = host.dump()
-    host.arm(timeout=5.0)
-    host.sh(CHANGE)
-    host.sh(f"cat /dev/zero > {BASE}/fill 2>/dev/null || true")
+    host.arm(timeout=SOON)
+    with host.before_the_deadline():
+        host.sh(CHANGE)
+        host.sh(f"cat /dev/zero > {BASE}/fill 2>/dev/null || true")
     host.await_step("restored")
     assert host.dump() == before
 

@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._guard._base im
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._disk import RememberedBlobs
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._units import Units
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._xtables import Xtables
-from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, Scene
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, SOON, Scene
 
 SMALL = "mkdir /run/etc/small; mount -t tmpfs -o size=64k none /run/etc/small; "
 FILL = "; cat /dev/zero > /run/etc/small/fill 2> /dev/null || true"
@@ -107,8 +107,9 @@ def test_one_unit_that_does_not_start_keeps_no_other_from_being_started() -> Non
 
 def test_a_disk_that_nobody_may_write_to_keeps_no_restore_from_happening(host: Scene) -> None:
     before = host.dump()
-    host.arm(timeout=2.0)
-    host.sh(CHANGE)
-    host.sh(f"mount --bind {BASE} {BASE}; mount -o remount,bind,ro {BASE}")
-    host.await_silence(20)
+    host.arm(timeout=SOON)
+    with host.before_the_deadline():
+        host.sh(CHANGE)
+        host.sh(f"mount --bind {BASE} {BASE}; mount -o remount,bind,ro {BASE}")
+    host.await_silence()
     assert host.dump() == before
