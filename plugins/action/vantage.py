@@ -162,7 +162,7 @@ def _is_about_become(action: HandshakeAction, message: str) -> bool:
     if become.check_missing_password(said) or become.check_incorrect_password(said):
         return True
     program = re.escape((become.name or "").rpartition(".")[2])
-    ours = rf"(Incorrect|Missing) {program} password|waiting for privilege escalation prompt"
+    ours = rf"(Incorrect|Missing) {program} password|waiting for (privilege escalation prompt|become success)|become password prompt"
     return bool(re.search(rf"{ours}|^{program}: |is not in the sudoers file", message, re.MULTILINE))
 
 

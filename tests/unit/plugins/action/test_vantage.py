@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.plugins.connection import local
 
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
@@ -235,3 +236,12 @@ def test_a_fault_on_the_controller_is_not_the_hosts(tmp_path):
     assert "The controller failed when it was to ask h1" in done.stdout + done.stderr
     assert failure(report, "h1", "try")["kind"] == "controller"
     assert (report / "report.html").exists()
+
+
+@pytest.mark.skipif("become success" not in Path(local.__file__).read_text(), reason="this ansible-core waits for no success")
+def test_a_become_program_that_ends_without_a_word_is_told_as_one(tmp_path):
+    fleet = {host: hosts(tmp_path)[host] for host in ("good", "no become")}
+    (tmp_path / "sudo").write_text("#!/bin/sh\nexit 1\n")
+    flow = {"name": "mute", "clients": "good", "servers": "no become", "address": "127.0.0.1", "port": 7009}
+    _done, report = diagnose(tmp_path, fleet, [flow])
+    assert failure(report, "no become", "open")["kind"] == "become"
