@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, SAVES, Scene
 
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 8), reason="Python 3.7 has no audit hooks to be killed at")
 TIMEOUT = 6.0
 AT_ONCE = 4
 
