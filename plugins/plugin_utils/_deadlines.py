@@ -65,7 +65,7 @@ def waited_in_vain(answers: Iterable[Mapping[str, Mapping[str, Any]]], forks: in
 
 def _least_length(took: list[float], forks: int) -> float:
     """Of a phase in which hosts take so long, so many of them at a time."""
-    return max(max(took, default=0.0), sum(took) / max(1, forks))
+    return max([*took, sum(took) / max(1, forks)])
 
 
 def deadlines(clients: int, recorders: int, attempts: float, forks: int, host_timeout: float, within: float = 0.0) -> Deadlines:
