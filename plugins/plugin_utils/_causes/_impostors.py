@@ -31,7 +31,7 @@ def _path_reset(case: Case) -> Finding | None:
     return Finding(
         "proven"  # else it may answer for another port, or another machine where the SYN was sent
         if on_the_way
-        and (via or not others(case))
+        and _is_none_of_its_ends(case, via)
         and case.server_owns(case.address)
         and server.delta("Tcp", "OutRsts") == 0
         and case.surely_untranslated
@@ -84,7 +84,7 @@ def _answered_by_middlebox(case: Case) -> Finding | None:
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
         "proven"
-        if on_the_way and (via or not others(case)) and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        if on_the_way and _is_none_of_its_ends(case, via) and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
         else "likely",  # it may have taken it on another port
         via.name if via else "path",
         "path.forward",
@@ -105,6 +105,11 @@ def _answerer(case: Case, row: Row) -> Host | None:
     """The managed host that sent an answer in the server's name, by its recording: one on the way, or one that the flow does not name."""
     hosts = [*case.vias, *(other.host for other in others(case) if other.sent)]
     return next((host for host in hosts if row.at(host.name, "out") and not row.at(host.name, "in")), None)
+
+
+def _is_none_of_its_ends(case: Case, answerer: Host | None) -> bool:
+    """Whether the answer surely does not come from a second machine with the address: it would be an address conflict."""
+    return not others(case) if answerer is None else answerer.owns(case.address) is False
 
 
 def nearer(case: Case, row: Row) -> bool:

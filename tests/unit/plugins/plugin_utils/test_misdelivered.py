@@ -93,3 +93,16 @@ def test_all_who_have_the_address_are_named() -> None:
     cause = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
     assert (cause["code"], cause["host"], cause["certainty"]) == ("ip_conflict", "db2", "proven")
     assert cause["detail"]["hosts"] == ["db1", "db2", "db3"] and "one of db1, db2 and db3" in cause["fix"]["summary"]
+
+
+def test_who_answers_and_may_have_the_address_proves_nothing_on_the_way() -> None:
+    """db2's addresses could not be read: it may have the address as well."""
+    kept = load(RECORDED / "ip_conflict.split-brain.answers.json.gz")
+    found: dict[str, dict[str, Any]] = {}
+    for answer in kept["evidence"]:
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+        for snapshot in ("snapshot", "before", "after"):
+            if answer["host"] == "db2":
+                (answer["evidence"].get(snapshot) or {}).pop("addresses", None)
+    flow = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]
+    assert [cause["code"] for cause in flow["causes"] if cause["certainty"] == "proven"] == []
