@@ -113,7 +113,7 @@ def run(argv: t.Sequence[str], data: str | None = None, path: str = USUAL) -> tu
     environment = {"PATH": path, "LC_ALL": "C", "LANGUAGE": "C"}
     pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function,useless-suppression  # known from ansible-core 2.21 on
             list(argv), input=packed(data or ""), stdout=pipe, stderr=pipe, env=environment, timeout=_TOOL_SECONDS, check=False
         )
     except FileNotFoundError:
