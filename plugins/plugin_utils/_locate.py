@@ -145,7 +145,9 @@ def _connected(case: Case, attempt: Attempt) -> Fate:
     if client.saw_everything and not _wire_syns(case, attempt) and not client.translates("postrouting"):
         return Fate("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
     owns = case.server_owns(case.address)
-    another = owns is False or (owns is None and bool(case.partners))  # of several servers, any may have the address
+    # Of several servers, any may have the address, and so may a host on the way that takes connections for them.
+    in_front = bool(case.partners) or any(via.owns(case.address) is not False for via in case.vias)
+    another = owns is False or (owns is None and in_front)
     if server is None or (another and not _seen_at(attempt.of("syn"), (server, "in"))):
         return Fate("completed")  # with whatever stands in front of the server
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN

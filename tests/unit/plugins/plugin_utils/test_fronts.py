@@ -59,3 +59,13 @@ def test_who_is_stopped_is_only_proof_where_the_balancer_connects_to_it() -> Non
     plan, found = named("load_balancer_no_backend.stopped")
     on_another_port(found)
     assert [each for each in flows(plan, found)[0]["causes"] if "is stopped" in each["summary"]] == []
+
+
+def test_who_has_the_address_is_unknown() -> None:
+    """Neither host's addresses were read: that the server saw no SYN is as it should be where the balancer takes the connections."""
+    plan, found = named("load_balancer_no_backend.http.twin")
+    for host in ("db1", "db2"):
+        for phase in ("open", "close"):
+            for snapshot in ("snapshot", "after"):
+                (found[host][phase]["evidence"].get(snapshot) or {}).pop("addresses", None)
+    assert flows(plan, found)[0]["status"] == "ok"
