@@ -83,7 +83,7 @@ def frozen(fleet: Machines) -> None:
     fleet.hold("web2", DB1, 5432, 3)
 
 
-@fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test, chain input", "nft insert rule"), **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test5432, chain input", "nft insert rule"), **FIREWALL, **SILENCE)
 def dropped_by_nft(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
