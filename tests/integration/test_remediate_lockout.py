@@ -70,9 +70,13 @@ def as_planned(before: list[str], after: list[str]) -> bool:
 
 
 def test_a_fix_behind_which_ssh_no_longer_connects_is_undone_by_the_host(fleet: SystemdFleet) -> None:
-    """As soon as the firewall is touched, new connections are dropped; the one that is there goes on, and must not be trusted."""
-    cut = "insert rule inet filter input tcp dport 22 tcp flags syn / fin,syn,rst,ack drop"
-    fleet.popen(HOST, ["sh", "-c", f"nft monitor new rules | {{ read -r line; nft '{cut}'; }}"])
+    """As long as the rule is there, new connections are dropped; the one that is there goes on, and must not be trusted.
+
+    The drop comes and goes with the rule: what others add after a change, and leave there, the host would keep.
+    """
+    drop = "table inet cut { chain input { type filter hook input priority 0; tcp dport 22 tcp flags syn / fin,syn,rst,ack drop; }; }"
+    gone, there = "*'delete '*' inet filter'*) nft delete table inet cut; exit", f"*' rule inet filter input '*) nft '{drop}'"
+    fleet.popen(HOST, ["sh", "-c", f"nft monitor | while read -r event; do case $event in {gone};; {there};; esac; done"])
     before = dump(fleet)
     report, said = remediate(fleet, "--timeout=3", remediate_confirm_timeout=75)
     change = report["changes"][0]
