@@ -37,8 +37,8 @@ class Firewall:
         return {**self._record(nftables, xtables, ipsets, blobs), "marked": wanted == MARKED, "not_saved": not_saved}
 
     def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
-        """Where only marked rules are ours, nothing else is undone, whether `made` is known or not."""
-        marked, new = saved["marked"], made or {"nftables": None, "xtables": None, "ipsets": None}
+        """Where only marked rules are ours, nothing else is undone, whether `made` is known or not. Version 0.1.0 saved no `marked`."""
+        marked, new = saved.get("marked", False), made or {"nftables": None, "xtables": None, "ipsets": None}
         nftables = self._nftables.target(
             saved["nftables"], new["nftables"], now["nftables"], blobs, (lambda said: packed(MARK) in said) if marked else None
         )

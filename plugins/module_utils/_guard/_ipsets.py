@@ -131,7 +131,7 @@ class Ipsets:
             return {}
         return {
             name: [which.lasting_kind, *(map(_lasting, which.entries) if which.in_order else sorted(map(_lasting, which.entries)))]
-            for name, which in sorted(_read(record, blobs, record["at"]).items())
+            for name, which in sorted(_read(record, blobs).items())
         }
 
 
@@ -168,10 +168,12 @@ def _now(run: Run) -> dict[str, IpSet]:
     return _parse(succeed(run, ["ipset", "save"])) if _names() != [] else {}
 
 
-def _read(record: Json, blobs: Blobs, at: float) -> dict[str, IpSet]:
-    """Sets as they are at that time by themselves: entries have less time left, or have expired."""
+def _read(record: Json, blobs: Blobs, at: float | None = None) -> dict[str, IpSet]:
+    """Sets as they are at that time by themselves: entries have less time left, or have expired. None: as they were saved."""
+    if isinstance(record, str):  # of version 0.1.0, which saved no time
+        record = {"text": record, "at": at}
     sets = _parse(unpacked(blobs.get(record["text"]))) if record else {}
-    passed = int(at - record["at"]) if record else 0
+    passed = int(at - record["at"]) if record and at is not None else 0
     return {name: IpSet(which.kind, [entry for each in which.entries for entry in _aged(each, passed)]) for name, which in sets.items()}
 
 

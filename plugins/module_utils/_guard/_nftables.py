@@ -79,8 +79,8 @@ def _record(ruleset: Ruleset, at: float, blobs: Blobs) -> dict[str, t.Any]:
 
 
 def _read(record: Json, blobs: Blobs, at: float) -> Ruleset:
-    """The ruleset as it is at that time by itself."""
-    return Ruleset.read(read_messages(blobs.get(record["messages"]))).aged(int(1000 * (at - record["at"])))
+    """The ruleset as it is at that time by itself. Version 0.1.0 saved no time."""
+    return Ruleset.read(read_messages(blobs.get(record["messages"]))).aged(int(1000 * (at - record.get("at", at))))
 
 
 def _is_same(now: Ruleset, wanted: Ruleset, record: Json) -> bool:
