@@ -11,6 +11,7 @@ removes the directory and ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import time
 from typing import Any, Iterable, Iterator, NoReturn
 
@@ -173,20 +175,32 @@ def _remove(directory: str) -> None:
 
 def _is_alive(directory: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        return peer.connect_ex(os.path.join(directory, _SOCKET)) == 0
+        peer.setblocking(False)
+        return peer.connect_ex(os.path.join(directory, _SOCKET)) in (0, errno.EAGAIN)  # the latter: too busy to take one more
+
+
+def _connect(peer: socket.socket, handle: str) -> None:
+    """Raises RecorderError when there is no such recorder, or none that takes a request in time."""
+    # A connection that has to wait for room in the listener's queue would fail at once with a timeout of Python's (EAGAIN).
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(_CONVERSATION_SECONDS), 0))
+    for base in _base_directories():
+        try:
+            peer.connect(os.path.join(base, handle, _SOCKET))
+        except BlockingIOError:
+            raise RecorderError(f"recorder {handle} took no request for {_CONVERSATION_SECONDS:.0f} s") from None
+        except OSError:
+            continue
+        else:
+            return
+    raise RecorderError(f"there is no recorder {handle}: its deadline has passed, or something on this host ended it")
 
 
 def _ask(handle: str, request: dict[str, Any]) -> dict[str, Any]:
     if not _HANDLE.fullmatch(handle):
         raise RecorderError(f"{handle!r} is not a handle that a recorder gave out: those have 16 hexadecimal digits")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        _connect(peer, handle)
         peer.settimeout(_CONVERSATION_SECONDS)
-        for base in _base_directories():
-            with contextlib.suppress(OSError):
-                peer.connect(os.path.join(base, handle, _SOCKET))
-                break
-        else:
-            raise RecorderError(f"there is no recorder {handle}: its deadline has passed, or something on this host ended it")
         try:
             peer.sendall(json.dumps(request).encode("ascii"))
             peer.shutdown(socket.SHUT_WR)

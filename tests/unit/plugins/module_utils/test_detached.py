@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.root
 
 COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
 PRELUDE = """
-import json, os, signal, socket, time
+import json, os, signal, socket, subprocess, time
 from ansible_collections.threeway.handshake.plugins.module_utils._detached import *
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import *
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
@@ -125,13 +125,27 @@ def test_the_next_recorder_removes_what_a_killed_one_left_but_no_living_one(net:
 def test_recorders_that_start_while_others_end_find_their_place(net: Rootless) -> None:
     """The last one takes the place of all of them along."""
     code = """
-    import subprocess, sys
+    import sys
     loop = "from ansible_collections.threeway.handshake.plugins.module_utils._detached import *\\n"
     loop += "for _ in range(40): stop_detached(start_detached([5432], [], 30))"
     several = [subprocess.Popen([sys.executable, "-B", "-c", loop], env=os.environ, stderr=subprocess.PIPE) for _ in range(6)]
     tell([process.communicate()[1].decode()[-300:] for process in several])
     """
     assert script(net, code) == [""] * 6
+
+
+def test_a_recorder_that_is_too_busy_to_answer_is_neither_dead_nor_lost(net: Rootless) -> None:
+    """More look whether it is alive than its queue has room for."""
+    code = """
+    import threading
+    handle = start_detached([5432], [], 30)
+    pid = int(subprocess.run(["pgrep", "-x", "handshake-rec"], stdout=subprocess.PIPE, check=True).stdout)
+    os.kill(pid, signal.SIGSTOP)
+    others = [start_detached([5432], [], 30) for _ in range(8)]
+    threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+    tell([stop_detached(each)["count"] for each in [handle, *others]])
+    """
+    assert script(net, code) == [0] * 9
 
 
 def test_an_idle_recorder_uses_no_time(net: Rootless) -> None:
