@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest slow test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -67,7 +67,7 @@ sanity: setup  ## ansible-test sanity, for the oldest and the newest Python of m
 	TARGETS=ends dev/sanity
 
 unit: setup  ## unit tests
-	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2
+	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2 --dist worksteal
 
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2
@@ -98,10 +98,18 @@ bare: setup  ## demo (as root and as an ordinary user) and test from a fresh clo
 	dev/bare $(BARE)
 
 STAGES := lint sanity unit differential integration $(if $(ROOT),systemd) faults
-test: $(STAGES)  ## all of the above
+test:  ## lint, sanity, unit, differential, integration, systemd (root) and faults, up to the first failure
+	@dev/stages --anew $(STAGES)
 
 oldest: setup  ## unit tests of module_utils on the oldest Python of managed hosts that is here
 	dev/oldest
+
+# A failure shows its seed; SEED=N repeats that round.
+random: setup  ## the random tests with new examples, in rounds
+	@for seed in $(or $(SEED),$$(shuf -i 1-1000000 -n 5)); do \
+	    echo "== seed $$seed"; \
+	    $(PYTEST) tests/unit -m 'hypothesis and not bench' --hypothesis-profile=new --hypothesis-seed=$$seed -n 2 || exit; \
+	done
 
 slow: setup  ## the tests that `test` leaves out because they take long
 	$(PYTEST) tests/unit tests/differential tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
@@ -120,8 +128,8 @@ matrix-%: setup
 
 CORES := $(shell sed -nE 's/^    "([0-9.]+)": .*/\1/p' plugins/plugin_utils/_supported.py)
 
-test-all:  ## `test`, the oldest Python, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
-	@dev/stages $(STAGES) oldest slow molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
+test-all:  ## `test`, the oldest Python, new random examples, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
+	@dev/stages $(STAGES) oldest random slow molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
 
 # -- showing
 

@@ -6,6 +6,15 @@ from __future__ import annotations
 
 import resource
 
+from hypothesis import HealthCheck, settings
+
+# Nothing that a loaded machine fails. By default the same examples everywhere and each time, so that no change fails for another's
+# reason; `make random` draws new ones.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None, print_blob=True)
+settings.register_profile("same", _patient, derandomize=True)
+settings.register_profile("new", _patient, derandomize=False)
+settings.load_profile("same")
+
 # Some tests need more descriptors than the 1024 that a login shell usually grants.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _WANTED = 16384

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
@@ -63,7 +63,6 @@ states = st.builds(
 
 
 @given(states, texts, st.lists(texts), st.dictionaries(texts, texts, max_size=2))
-@settings(deadline=None)
 def test_what_is_written_is_read_again(told: state.State, host: str, flows: list[str], expectations: dict[str, str]) -> None:
     baseline = Baseline(host, told, tuple(sorted(set(flows))), (), expectations)
     text = render(baseline)
@@ -73,7 +72,6 @@ def test_what_is_written_is_read_again(told: state.State, host: str, flows: list
 
 
 @given(states, states)
-@settings(deadline=None)
 def test_a_state_differs_from_another_one_and_never_from_itself(one: state.State, other: state.State) -> None:
     assert differences(one, one) == []
     assert not_compared(one, one) == []
@@ -87,7 +85,6 @@ def test_a_state_differs_from_another_one_and_never_from_itself(one: state.State
 
 
 @given(st.binary(max_size=200) | texts.map(str.encode))
-@settings(deadline=None)
 def test_whatever_stands_in_a_file_is_a_sentence(content: bytes) -> None:
     with pytest.raises(DriftError) as complaint:
         parse(content, "db1.yml")

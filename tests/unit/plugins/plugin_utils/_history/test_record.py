@@ -138,7 +138,7 @@ class TestHostileTexts:
             st.sampled_from(list(flow("broken"))), st.integers() | st.text() | st.floats() | st.lists(st.text()) | st.none()
         ),
     )
-    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_document_is_kept_or_refused_with_a_sentence(self, where: str, document: object, entry: dict[str, Any]) -> None:
         told = document if isinstance(document, dict) else {"flows": document, "changes": document}
         for hostile in (told, {**report(1), **told}, {**report(2), "flows": [entry], "changes": [document, entry]}):

@@ -40,7 +40,7 @@ def test_a_failure_says_what_the_terminal_says(demo: Callable[[], Report]) -> No
     assert "db1 recording: SYN reached eth0 9 times; no SYN-ACK and no RST left" in (failure.text or "")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(min_size=1, max_size=80))
 def test_it_stays_well_formed(hostile: Callable[[str], Report], text: str) -> None:
     def tags(report: Report) -> list[str]:

@@ -36,7 +36,7 @@ def test_a_root_cause_is_told_once(fleet: Callable[..., Report]) -> None:
     assert len(text.splitlines()) < 200
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(min_size=1, max_size=80).filter(lambda text: not text.isspace()))
 @example("| a |\n## heading\n<script>")
 def test_a_host_cannot_add_to_the_structure(hostile: Callable[[str], Report], text: str) -> None:

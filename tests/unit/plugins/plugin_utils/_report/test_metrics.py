@@ -64,7 +64,7 @@ def test_a_fleet_keeps_one_series_a_flow_and_status(fleet: Callable[..., Report]
     assert sum(name == "handshake_flow_status" for name, _labels in parsed(render(fleet()))) == 2000
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(min_size=1, max_size=80))
 def test_it_always_parses(hostile: Callable[[str], Report], text: str) -> None:
     parsed(render(hostile(text)))

@@ -98,7 +98,7 @@ def test_the_width_comes_from_the_environment(demo: Callable[[], Report], monkey
     assert max(map(cells, render(demo()).splitlines())) <= 61
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(min_size=1, max_size=200), width=st.integers(40, 120))
 def test_a_host_cannot_move_the_cursor_or_leave_its_line(hostile: Callable[[str], Report], text: str, width: int) -> None:
     for line in render(hostile(text), width=width).split("\n"):

@@ -37,7 +37,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("render", RENDERERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(flows=st.lists(st.dictionaries(st.sampled_from(FIELDS.split()), VALUES, max_size=12), max_size=4), groups=VALUES)
 def test_no_report_is_too_odd(render: Callable[[Report], str | bytes], flows: list[Report], groups: Any) -> None:
     render({"started": groups, "finished": None, "flows": flows, "groups": groups})

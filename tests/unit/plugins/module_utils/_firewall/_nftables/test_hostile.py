@@ -70,7 +70,7 @@ def test_as_it_was_recorded() -> None:
     evaluate(recorded())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_changed_bytes(data: st.DataObject) -> None:
     answers = {key: list(bodies) for key, bodies in recorded().answers.items()}

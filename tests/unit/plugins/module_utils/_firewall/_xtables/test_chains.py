@@ -198,7 +198,7 @@ def _rules(draw: st.DrawFn) -> str:
     return f"-A INPUT{words}{protocol}{draw(st.sampled_from(later))}{match + several if protocol == ' -p tcp' else ''}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_rules(), min_size=20, max_size=40), st.sampled_from([22, 80, 81]), st.sampled_from([40001, None]))
 def test_the_index_leaves_out_only_what_cannot_match(rules: list[str], port: int, source_port: int | None) -> None:
     packet = syn(port, source_port=source_port)

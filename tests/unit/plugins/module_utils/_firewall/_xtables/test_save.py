@@ -122,20 +122,20 @@ def evaluate(text: str, family: str) -> None:
                 assert step.stopped is None or step.stopped.number < len(step.rule.parts())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(_PIECES, max_size=60), st.sampled_from(["ip", "ip6"]), st.integers(0, len(SAVED)), st.integers(0, 80))
 def test_mutated_text_gives_answers_or_reasons(pieces: list[str], family: str, at: int, cut: int) -> None:
     evaluate(SAVED[:at] + " ".join(pieces) + SAVED[at + cut :], family)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.lists(_PIECES.filter(lambda piece: piece != "\n"), min_size=1, max_size=12), max_size=6))
 def test_rules_of_any_words_give_answers_or_reasons(rules: list[list[str]]) -> None:
     lines = "".join(f"[0:0] -A INPUT {' '.join(words)}\n" for words in rules)
     evaluate(f"*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n{lines}COMMIT\n", "ip")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=300))
 def test_sets_of_any_text_are_read_or_refused(text: str) -> None:
     packet = Packet("syn", packed("192.0.2.9"), packed("192.0.2.1"))
