@@ -20,9 +20,12 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.inventory.host import Host
+from ansible.inventory.manager import InventoryManager
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.vars import plugins as vars_plugins
 from ansible.vars.clean import namespace_facts
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
@@ -40,6 +43,7 @@ _of_sources: Any = vars_plugins.get_vars_from_inventory_sources
 _of_path: Any = vars_plugins.get_vars_from_path
 _unsafe: Any = wrap_var
 _namespaced: Any = namespace_facts
+_inventory: Any = InventoryManager
 _DEEPEST = 20
 """References to references that are followed; Ansible itself reports those that never end."""
 
@@ -73,14 +77,11 @@ class HostVariables:
         self._loader = action._loader
         self._templar = action._templar
         self.play_hosts = [str(host) for host in task_vars["ansible_play_hosts_all"]]
-        context = {
-            "play": action._task.get_play(),
-            "task": action._task,
-            "_hosts": [str(host) for host in task_vars["ansible_play_batch"]],
-            "_hosts_all": self.play_hosts,
-        }
-        self._context = context if in_play else {}
-        self._files = bool(in_play and context["play"].get_vars_files())  # which may depend on facts
+        self._context: dict[str, Any] = {}
+        if in_play:
+            batch = [str(host) for host in task_vars["ansible_play_batch"]]
+            self._context = {"play": action._task.get_play(), "task": action._task, "_hosts": batch, "_hosts_all": self.play_hosts}
+        self._files = bool(in_play and self._context["play"].get_vars_files())  # which may depend on facts
         self._hosts: dict[str, Host] = {str(name): host for name, host in self._inventory.hosts.items()}
         for name in self.play_hosts:  # an implicit localhost is in no inventory
             self._hosts.setdefault(name, self._inventory.get_host(name))
@@ -99,6 +100,15 @@ class HostVariables:
         self._trusted: dict[int, bool] = {}
         self._mentioned: dict[int, frozenset[str]] = {}
         self._templated: dict[tuple[Any, ...], Any] = {}
+
+    @classmethod
+    def elsewhere(cls, plugin: Any, source: str) -> HostVariables:
+        """Those of an inventory that is not the one of this run, without the extra variables of this run. AnsibleError."""
+        inventory = _inventory(loader=plugin._loader, sources=[source])
+        manager: Any = VariableManager(loader=plugin._loader, inventory=inventory)
+        manager._extra_vars = {}
+        hostvars = HostVars(inventory, manager, plugin._loader)
+        return cls(plugin, {"hostvars": hostvars, "ansible_play_hosts_all": []}, in_play=False)
 
     @property
     def hosts(self) -> list[str]:
