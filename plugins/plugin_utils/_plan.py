@@ -162,7 +162,7 @@ class _Builder:
             dialled = flow.address or self._address(flow, str(server))
             for port in flow.ports:
                 name = flow.name or f"{flow.clients}-{flow.servers or flow.address}-{port.text}"
-                self._entry(flow, name, client, server, dialled, port.number, via)
+                self._entry(flow, name, client, server, dialled, port.number, tuple(host for host in via if host not in (client, server)))
 
     def _entry(self, flow: Flow, name: str, client: str, server: str | None, dialled: str, port: int, via: tuple[str, ...]) -> None:
         if flow.source and literal(dialled) and not _alike(flow.source, str(literal(dialled))):

@@ -53,6 +53,19 @@ def flow(**fields: Any) -> dict[str, Any]:
     return {key: value for key, value in {"clients": "web1", "servers": "db1", "port": 5432, **fields}.items() if value != "-"}
 
 
+def test_an_end_is_not_on_the_way():
+    """Patterns such as `all` take in the router that others' handshakes pass; its own pass no other host."""
+    made = plan(flow(clients="web:r1", servers="db1", via=["r1"]), flow(clients="web1", servers="db1:r1", port=22, via=["r1"]))
+    assert {(entry.client, entry.server, entry.port): entry.via for entry in made.entries} == {
+        ("web1", "db1", 5432): ("r1",),
+        ("web2", "db1", 5432): ("r1",),
+        ("r1", "db1", 5432): (),
+        ("web1", "db1", 22): ("r1",),
+        ("web1", "r1", 22): (),
+    }
+    assert made.orders["r1"]["phases"] == ["open", "try", "close"]
+
+
 def test_orders_of_a_flow_with_a_router():
     made = plan(flow(name="f", via=["r1"], service="postgresql", timeout=1.5), attempts=2)
     assert {host: order["phases"] for host, order in made.orders.items()} == {
