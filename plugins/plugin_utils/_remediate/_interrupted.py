@@ -32,7 +32,7 @@ def changes(
             outcome, why = "failed", _guarded(host, applied[host].get("armed"), remediation.policies[host].confirm_timeout, now)
         else:
             outcome, why = "planned", "the run was interrupted before it was begun"
-        name = transaction(remediation.run, remediation.turn)
+        name = transaction(remediation.run, remediation.turn, host)
         entries += [change(mending, outcome, why, report, transaction=name) for mending in several]
     return entries
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -146,7 +147,7 @@ class Remediation:
                     continue
                 self.tried.append(mending.key)
                 lost = "; what it ended is not brought back" if outcome == "rolled_back" and mending.kind in FOR_GOOD else ""
-                self.changes.append(change(mending, outcome, f"{why}{lost}", before, after, transaction(self.run, self.turn)))
+                self.changes.append(change(mending, outcome, f"{why}{lost}", before, after, transaction(self.run, self.turn, host)))
             if outcome in ("rolled_back", "failed") and not again:
                 self.stopped = self.stopped or f"a change on {host} did not stay, and the run ended with it"
         made = [host for host in self.batch if settled[host]["outcome"] != "refused"]
@@ -165,9 +166,13 @@ class Remediation:
         return self.stopped or "the run ended before" if self.policies[host].apply else f"remediate_apply is not true for host {host}"
 
 
-def transaction(run: str, turn: int) -> str:
-    """What the guard calls the changes of one host in one turn."""
-    return f"remediate-{run}-{turn}"
+def transaction(run: str, turn: int, host: str) -> str:
+    """What the guard calls the changes of one host in one turn.
+
+    A machine that has two names in the inventory takes the one for another's, and refuses it: a change under the one name must not be
+    kept or undone with that under the other.
+    """
+    return f"remediate-{run}-{turn}-{zlib.crc32(host.encode()):08x}"
 
 
 def orders(remediation: Remediation, hosts: Mapping[str, Iterable[Mending]]) -> dict[str, dict[str, Any]]:
@@ -178,7 +183,7 @@ def orders(remediation: Remediation, hosts: Mapping[str, Iterable[Mending]]) -> 
             "run": remediation.run,
             "host": host,
             "turn": remediation.turn,
-            "transaction": transaction(remediation.run, remediation.turn),
+            "transaction": transaction(remediation.run, remediation.turn, host),
             "timeout": remediation.policies[host].confirm_timeout,
             "saves": merged_saves(mending.saves for mending in wanted),
             "marked": _only_marked(wanted),

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._batch import next_batch, within_reach
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings, merged_saves
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError, escalation, refusal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders, transaction
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._remediate.reports import cause, fix, flow, report
 
 MANAGED = ("web1", "db1", "db2", "db3")
@@ -131,6 +131,15 @@ class TestTurns:
         for drifted, diagnoses in ((False, 1), (True, 2)):
             assert run.patience() + run.settle() + diagnoses * run.within(drifted) < 60
 
+    def test_no_two_hosts_share_a_transaction(self) -> None:
+        """They may be two names of one machine, whose guard knows transactions by their names."""
+        before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"))
+        run = remediation()
+        run.touched = ["db9"]
+        run.begin_turn(before)
+        assert len(run.batch) == 3
+        assert len({order["transaction"] for order in orders(run, run.batch).values()}) == 3
+
     def test_a_run_to_its_end(self) -> None:
         before = report(*(flow(name, causes=[cause(f"db{name}")], server=f"db{name}") for name in "123"), flow("4", "ok", server="db1"))
         run = remediation(max_hosts=2)
@@ -138,7 +147,8 @@ class TestTurns:
         assert list(run.batch) == ["db2"]  # db1 has more flows
         run = Remediation.from_json(json.loads(json.dumps(run.to_json())))
         order = orders(run, run.batch)["db2"]
-        assert (order["transaction"], order["timeout"], order["saves"]) == ("remediate-20261121T040000-3f2a91-1", 60.0, {"sysctls": ["a"]})
+        name = transaction("20261121T040000-3f2a91", 1, "db2")
+        assert (order["transaction"], order["timeout"], order["saves"]) == (name, 60.0, {"sysctls": ["a"]})
         after = report(*(flow(each["name"], "ok") if each["server"] == "db2" else each for each in before["flows"]))
         ends(run, before, after)
         run.begin_turn(after)
