@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -27,6 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._options import
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan, build
 from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import Controller
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout")
@@ -68,7 +69,12 @@ class ActionModule(HandshakeAction):
         clients = sum("try" in each for each in phases.values())
         result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
-        facts = {"handshake_hosts": taking_part, "handshake_run": plan.run, "handshake_trace": traces}
+        facts = {
+            "handshake_hosts": taking_part,
+            "handshake_run": plan.run,
+            "handshake_trace": traces,
+            "handshake_controller": asdict(Controller.this()),
+        }
         return {**result, "run": plan.run, "ansible_facts": facts}
 
     def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str], bool]:

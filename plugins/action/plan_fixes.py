@@ -116,7 +116,7 @@ class ActionModule(HandshakeAction):
         report = reported(files.report_dir)
         if not (isinstance(report.get("run"), str) and isinstance(report.get("started"), str)):
             raise EvidenceError("its report.json is none that this collection writes: diagnose again")
-        if arguments["earlier"] and report["run"] != arguments["run"]:
+        if arguments["earlier"]:
             take(files.report_dir, report["run"], report["started"])
         elif report["run"] != arguments["run"]:
             raise EvidenceError(f"its report is that of run {report['run']}, and this task belongs to run {arguments['run']}")

@@ -171,6 +171,10 @@ ansible_facts:
       description: The identity of the run, which the modules that go on with it are given.
       type: str
       sample: 20261121T040000-3f2a91
+    handshake_controller:
+      description: The process of the C(ansible-playbook) whose plan this is. Later ones see these variables, too, where facts are cached.
+      type: dict
+      sample: {boot: "", host: control, machine: "", namespace: "", pid: 4711, started: ""}
     handshake_trace:
       description: Whether the kernel of some host may be asked to trace what broke.
       type: bool

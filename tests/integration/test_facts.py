@@ -96,3 +96,20 @@ def test_without_facts_among_the_variables_everything_works(fleet: Fleet, monkey
     (flow,) = report(fleet)["flows"]
     assert flow["status"] == "broken" and not (fleet.directory / "elsewhere").exists()
     assert (fleet.directory / "handshake-report/evidence/db1.trace_close.json").exists()
+
+
+def test_a_fact_cache_keeps_no_plan(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier ansible-playbook left as facts of the controller is neither planned for the next one nor in its way."""
+    (fleet.inventory.parent / "group_vars/all.yml").write_text(json.dumps(QUICK))
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(fleet.directory / "cache")}
+    environment = {**fleet.environment(), **cache}
+    monkeypatch.setattr(fleet, "environment", lambda: environment)
+    fleet.playbook("threeway.handshake.diagnose")
+    (cached,) = (fleet.directory / "cache").glob("*localhost")
+    assert "handshake_hosts" in cached.read_text()
+    done = fleet.playbook("threeway.handshake.diagnose", "--tags=none", check=False)
+    assert done.returncode != 0 and "No handshake was planned: " in " ".join((done.stdout + done.stderr).split())
+    tasks = [{"ansible.builtin.import_role": {"name": "threeway.handshake.remediate", "tasks_from": "fixes"}}]
+    (fleet.directory / "book.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    fleet.playbook("book.yml")
+    assert [(each["where"], each["outcome"]) for each in report(fleet)["changes"]] == [("db1", "planned")]
