@@ -68,6 +68,13 @@ def fleet() -> Iterator[SystemdFleet]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def no_journals(fleet: SystemdFleet) -> Iterator[None]:
+    """A name is a transaction's own for as long as its journal is there: also when a test is tried again."""
+    yield
+    fleet.run(HOST, ["rm", "-rf", "/var/lib/threeway-handshake"])
+
+
 WANTED = """[Unit]
 Description=A service of the fleet
 [Service]

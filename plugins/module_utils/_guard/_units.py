@@ -17,6 +17,9 @@ from ._places import opened, real_directory
 
 _PLACES = ("/etc/systemd/system", "/run/systemd/system")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|path|mount)")
+# It is started, and reloaded (by SIGHUP), for systemd before it has made its rules, and fails when they change under its hands. What is
+# asked over D-Bus it answers only after that.
+_FIREWALLD = "firewalld.service"
 _RUNNING = ("active", "activating", "reloading", "refreshing")
 
 
@@ -47,15 +50,27 @@ class Units:
         try_all(partial(self._put_back, name, saved, run) for name, saved in record.items())
 
     def _put_back(self, name: str, saved: Json, run: Run) -> None:
-        now = _unit(name, run)
-        if now["runs"] and not saved["runs"]:
-            succeed(run, ["systemctl", *self._queue, "stop", name])
-        elif saved["runs"] and not now["runs"]:
-            succeed(run, ["systemctl", *self._queue, "start", name])
-        elif saved["runs"] and not self._queue and saved["run"] != now["run"]:
-            succeed(run, ["systemctl", "restart", name])
-        elif saved["runs"] and not self._queue and self._rereading:
-            succeed(run, ["systemctl", "reload-or-restart", name])
+        verb = self._verb(saved, _unit(name, run))
+        if verb is None:
+            return
+        if name == _FIREWALLD and verb == "reload-or-restart":
+            succeed(run, ["firewall-cmd", "--reload"])
+            return
+        succeed(run, ["systemctl", *self._queue, verb, name])
+        if name == _FIREWALLD and verb != "stop" and not self._queue:
+            run(["firewall-cmd", "--state"])
+
+    def _verb(self, saved: Json, now: Json) -> str | None:
+        """What is asked of systemd."""
+        if not saved["runs"]:
+            return "stop" if now["runs"] else None
+        if not now["runs"]:
+            return "start"
+        if self._queue:
+            return None
+        if saved["run"] != now["run"]:
+            return "restart"
+        return "reload-or-restart" if self._rereading else None
 
     def essence(self, record: Json) -> Json:
         """Links, and whether units run; a unit that was started anew is as it was."""
