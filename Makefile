@@ -16,7 +16,7 @@ DEPENDENCIES := $(COLLECTIONS)/ansible_collections/.ready
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
 # What fails is tried once more, for much depends on the clocks of a machine that may be loaded; the summary says so.
-AGAIN := --reruns 1 -rR
+AGAIN := --reruns 1 --rerun-show-tracebacks -rR
 UNSUITED := slow or bench$(if $(ROOT),, or root)
 
 export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
