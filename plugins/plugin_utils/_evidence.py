@@ -200,6 +200,8 @@ class Conntrack:
 class Snapshot:
     time: Time
     root: bool | None = None
+    boot: str | None = None
+    netns: Count | None = None
     counters: dict[str, dict[str, int]] | None = None
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
@@ -434,6 +436,13 @@ class Host:
         hooks = self.snapshot.hooks if self.snapshot else None
         legacy = hooks is None or hooks.iptables_legacy is None or bool(hooks.iptables_legacy)
         return self.rulings.changed(rule, legacy)
+
+    def is_same_machine(self, other: Host) -> bool:
+        """Whether both are names of one: the same kernel, since the same boot, and the same network namespace of it."""
+        here, there = self.snapshot, other.snapshot
+        if here is None or there is None or not (here.boot and here.netns):
+            return False
+        return (here.boot, here.netns) == (there.boot, there.netns)
 
     def link(self, name: str | None) -> Link | None:
         return self.snapshot.link_by_name.get(name) if self.snapshot and name else None

@@ -22,7 +22,7 @@ ORDER: dict[str, t.Any] = {
     "pairs": [{"local": "192.0.2.1", "remote": "192.0.2.2", "mark": 0}],
 }
 PARTS = {
-    *("time", "kernel", "root", "netns", "counters", "sysctls", "links", "addresses", "rules", "routes", "neighbours", "conntrack"),
+    *("time", "kernel", "root", "netns", "boot", "counters", "sysctls", "links", "addresses", "rules", "routes", "neighbours", "conntrack"),
     *("hooks", "listeners", "sockets", "socket_counts", "ephemeral"),
 }
 
@@ -52,6 +52,8 @@ def test_a_snapshot_has_all_parts() -> None:
     assert set(snapshot) == {*PARTS, "firewall"}  # as there are destinations
     assert snapshot["root"] is True
     assert snapshot["netns"] == inode
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        assert snapshot["boot"] == file.read().strip()
     assert [(route["local"], route["interface"], route["error"]) for route in snapshot["routes"]] == [
         ("192.0.2.1", "eth0", None),
         (None, "eth0", None),
