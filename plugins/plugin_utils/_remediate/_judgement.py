@@ -81,8 +81,10 @@ def _failures(mending: Mending, before: Json, after: Json) -> Iterator[str]:
     if "drift" not in before:
         yield from filter(None, (failure(mending, *flow) for flow in flows))
         return
-    # A handshake that drift endangers may have worked all the time, and may go on to break for another reason.
-    yield from filter(None, [remains(mending.code, mending.host, after["drift"]), *(_falls_short(*flow) for flow in flows)])
+    # A handshake that drift endangers may have worked all the time, and may go on to break for another reason. One that could not be tried
+    # before, because its client is down, say, tells nothing as long as there are others.
+    known = [flow for flow in flows if flow[0]["status"] != "undetermined"]
+    yield from filter(None, [remains(mending.code, mending.host, after["drift"]), *(_falls_short(*flow) for flow in known or flows)])
 
 
 def failure(mending: Mending, before: Json, after: Json) -> str | None:
@@ -106,7 +108,7 @@ def failure(mending: Mending, before: Json, after: Json) -> str | None:
 def _falls_short(before: Json, after: Json) -> str | None:
     """That a flow does not come as far as before, or it is not known how far."""
     if after["status"] == "undetermined":
-        return f"{named(after)} cannot be judged any more"
+        return f"{named(after)} cannot be judged{'' if before['status'] == 'undetermined' else ' any more'}"
     if after["status"] in _WORKING or _reached(after) >= _reached(before):
         return None
     return f"{named(after)} does not come as far as before" + (f": {after['causes'][0]['summary']}" if after["causes"] else "")

@@ -63,7 +63,7 @@ def test_what_endangers_a_flow_that_works_is_mended_and_nothing_else() -> None:
         (drifted(drift()), drifted(drift(severity="harmless")), False, "db1 still differs from its baseline"),
         (drifted(drift()), drifted(status="broken", causes=[cause()]), False, "worked before and is broken"),
         (drifted(drift()), drifted(status="undetermined"), False, "worked before and cannot be judged"),
-        (drifted(drift(), status="undetermined"), drifted(status="undetermined"), False, "cannot be judged any more"),
+        (drifted(drift(), status="undetermined"), drifted(status="undetermined"), False, ":5432) cannot be judged"),
         (
             drifted(drift(), status="broken", causes=[cause()]),
             drifted(status="broken", segment="client.socket", causes=[cause()]),
@@ -80,6 +80,22 @@ def test_what_endangers_a_flow_that_works_is_mended_and_nothing_else() -> None:
 def test_a_change_is_kept_if_the_drift_is_gone_and_nothing_is_worse(before: Json, after: Json, keep: bool, why: str) -> None:
     judgement = judged(before, after)
     assert (judgement.keep, why in judgement.why) == (keep, True), judgement
+
+
+def test_a_client_that_is_down_all_the_time_keeps_no_drift_from_being_mended() -> None:
+    """Nothing was known of its handshake before, and nothing can be lost; another client's tells whether the change does harm."""
+    down = flow("down", "undetermined", client="web2")
+
+    def with_it(found: Json) -> Json:
+        causes = next(each["causes"] for each in found["drift"]["flows"])
+        endangered = [*found["drift"]["flows"], {"id": "down.id", "causes": causes}]
+        return {**found, "flows": [down, *found["flows"]], "drift": {**found["drift"], "flows": endangered}}
+
+    before = with_it(drifted(drift()))
+    judgement = judged(before, with_it(drifted()))
+    assert judgement.keep, judgement
+    assert judgement.why == f"the drift is gone; {CONNECTS}; down (web2 -> db1:5432) is undetermined as before"
+    assert not judged(before, with_it(drifted(status="broken", causes=[cause()]))).keep
 
 
 def test_what_helped_is_known_where_something_else_did_not() -> None:
