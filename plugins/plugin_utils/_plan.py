@@ -22,6 +22,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
 from ansible_collections.threeway.handshake.plugins.plugin_utils._options import Options
 
 MAX_ENTRIES = 20_000
+ON_THE_WAY = "path"  # the host of a cause between managed hosts
 PHASES = ("open", "try", "close")
 HOPS = 2.0  # seconds that a client may take for asking how far SYNs get
 STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
@@ -213,6 +214,8 @@ class _Builder:
             flow.wrong(name, f"{error.args[0]}: correct it, or add it to the inventory.")
         if not found:
             flow.wrong(name, f"{show(pattern)} matches no host of the inventory: correct it, or add hosts.")
+        if ON_THE_WAY in found:
+            flow.wrong(name, f"the host {ON_THE_WAY!r} has a name that means what lies between hosts in reports: name it otherwise.")
         return list(dict.fromkeys(found))
 
     def _via(self, flow: Flow) -> tuple[str, ...]:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _options, _plan
 
-INVENTORY = {"web1": "10.0.1.11", "web2": "10.0.1.12", "db1": "10.0.2.21", "db2": "2001:db8:0::22", "r1": "10.0.1.1", "named": "named"}
+INVENTORY = {
+    "web1": "10.0.1.11",
+    "web2": "10.0.1.12",
+    "db1": "10.0.2.21",
+    "db2": "2001:db8:0::22",
+    "r1": "10.0.1.1",
+    "named": "named",
+    "path": "10.0.9.9",
+}
 GROUPS = {"web": ["web1", "web2"], "db": ["db1", "db2"], "all": list(INVENTORY), "empty": []}
 
 
@@ -162,6 +170,7 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
          "Flow handshake_flows[0], field 'via': 'r1' is a string: give a list of inventory hosts, in the order in which the SYN passes them."),
         (flow(via=["web"]),
          "Flow handshake_flows[0], field 'via': 'web' is not one host: name the hosts themselves, in the order in which the SYN passes them."),
+        (flow(clients="path"), "Flow handshake_flows[0], field 'clients': the host 'path' has a name that means what lies between hosts in reports: name it otherwise."),
         (flow(via=["nobody"]), "Flow handshake_flows[0], field 'via': the inventory has no host or group 'nobody': correct it, or add it to the inventory."),
         (flow(timeout=0), "Flow handshake_flows[0], field 'timeout': 0 seconds will not do: give more than 0 and at most 300."),
         (flow(timeout=True), "Flow handshake_flows[0], field 'timeout': True is not a number of seconds: give one such as 3."),
