@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,27 @@ def test_what_would_not_restore_is_not_armed(what: str) -> None:
         assert "transaction t1 cannot be armed, nothing has been changed" in told and why in told, told
         host.await_silence()
         assert host.sh(f"ls {BASE}") == "" and host.sh("rm /run/damage.py") == "" and host.dump() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the guard makes units in directories of root's alone")
+def test_a_session_that_lets_others_write_makes_no_such_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory for links to what is to run at a boot; systemd itself is not needed for it to be made."""
+    place = Path(tempfile.mkdtemp(dir="/var/lib", prefix="handshake-alarm-"))
+    for name in ("_PERMANENT", "_PASSING"):
+        (place / name).mkdir()
+        monkeypatch.setattr(_alarm, name, str(place / name))
+    monkeypatch.setattr(_alarm, "_is_systemd_ours", lambda *_arguments: True)
+    monkeypatch.setattr(_alarm, "_systemd_runs_for", lambda *_arguments: 0.0)
+    for name in ("_try_units", "watch"):
+        monkeypatch.setattr(_alarm, name, lambda *_arguments: None)
+    before = os.umask(0)
+    try:
+        assert _alarm.set_alarm(str(place), "t1", 60, lambda argv, data=None: (0, "", ""))[0] == "systemd"
+        open_to_others = [path for path in place.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
+    finally:
+        os.umask(before)
+        shutil.rmtree(place)
+    assert open_to_others == []
 
 
 HIDE = "touch /run/none; mount --bind /run/none $(readlink -f $(command -v ipset)); "

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._words import Accepted
 from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARK as MARK_OF_GUARD
-from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, Scene
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, COLLECTIONS, Scene
 
 MARK = 'comment \\"threeway.handshake: 192.0.2.1 to 192.0.2.2 port 5433\\"'
 OURS = f'nft "insert rule inet filter input ip saddr 192.0.2.1 tcp dport 5433 counter accept {MARK}"'
@@ -177,6 +178,34 @@ def test_a_marked_rule_is_told_apart_wherever_the_controller_ended(host: Scene, 
     assert dump(host) == without
     others = others_of(host)
     assert others["kept"] and "lost" not in others and "undone" not in others, others
+
+
+TWICE = """
+import subprocess
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import _state
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._disk import RememberedBlobs
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARKED, Firewall
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
+blobs = RememberedBlobs()
+saved = Firewall().save(MARKED, blobs, run)
+subprocess.run(["sh", "-ec", {ours!r}], check=True)
+restore = _state._Restore(Firewall(), MARKED, saved, None, blobs, run)
+restore.carry_out()
+subprocess.run(["sh", "-ec", {theirs!r}], check=True)
+restore.carry_out()
+"""
+
+
+def test_what_others_change_between_the_two_passes_of_a_restore_stays(host: Scene) -> None:
+    """The firewall is restored once more after the units, which may have brought rules back: ours, and others' meanwhile."""
+    host.sh(RULES)
+    before = dump(host)
+    theirs = f"nft add element inet filter banned '{{ 198.51.100.3 }}'; {OURS}"
+    script = TWICE.format(ours=OURS, theirs=theirs)
+    host.sh(f"cat > /run/twice.py << 'END'\n{script}\nEND")
+    host.sh(f"PYTHONPATH={COLLECTIONS} {sys.executable} /run/twice.py; rm /run/twice.py")
+    host.sh("nft delete element inet filter banned '{ 198.51.100.3 }'")
+    assert dump(host) == before
 
 
 def test_handles_counters_and_remaining_times_go_on(host: Scene) -> None:

@@ -190,6 +190,24 @@ def test_who_exchanges_directories_during_restores_reaches_nothing(place: Path, 
         assert restored > 0
 
 
+def test_directories_too_deep_to_remove_keep_nothing_else_from_being_restored(place: Path) -> None:
+    app = place / "app"
+    app.mkdir()
+    (app / "settings").write_text("ours\n")
+    record, blobs = save(app)
+    (app / "settings").write_text("changed\n")
+    below = app / "deep"  # before `settings`
+    for _level in range(1100):
+        below.mkdir()
+        below /= "d"
+    try:
+        with pytest.raises(GuardError, match=f"{app}/deep cannot be put back: its directories are too deep"):
+            Files().restore(record, blobs, run)
+        assert (app / "settings").read_text() == "ours\n"
+    finally:
+        subprocess.run(["rm", "-r", str(app / "deep")], check=True)
+
+
 IN_NAMESPACE = """
 import ctypes, os, sys
 assert ctypes.CDLL(None).unshare(0x10000000) == 0  # CLONE_NEWUSER
