@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest random slow $(SLOW) test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -70,7 +70,7 @@ unit: setup  ## unit tests
 	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2 --dist worksteal
 
 integration: setup  ## the modules on this machine's kernel
-	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2
+	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2 --dist worksteal
 
 fault: setup  ## one fault of the lab alone: NAME=accept_queue_full
 	$(PYTEST) 'tests/faults/test_faults.py::test_fault[$(NAME)]'
@@ -111,8 +111,27 @@ random: setup  ## the random tests with new examples, in rounds
 	    $(PYTEST) tests/unit -m 'hypothesis and not bench' --hypothesis-profile=new --hypothesis-seed=$$seed -n 2 || exit; \
 	done
 
-slow: setup  ## the tests that `test` leaves out because they take long
-	$(PYTEST) tests/unit tests/differential tests/integration tests/faults -m 'slow and not (bench$(if $(ROOT),, or root))' -n 3
+# Tests that `test` leaves out because they take long, in stages of their own.
+NOT_HERE := bench$(if $(ROOT),, or root)
+SLOW := slow-unit slow-faults slow-integration $(if $(ROOT),slow-systemd slow-kills)
+slow: $(SLOW)  ## the tests that `test` leaves out because they take long
+
+slow-unit: setup
+	$(PYTEST) tests/unit tests/differential -m 'slow and not ($(NOT_HERE))' -n 2
+
+slow-faults: setup
+	$(PYTEST) $(AGAIN) tests/faults -m 'slow and not (systemd or $(NOT_HERE))' -n 4 --dist worksteal
+
+slow-integration: setup
+	$(PYTEST) $(AGAIN) tests/integration -m 'slow and not (systemd or matrix or $(NOT_HERE))' -n 2 --dist worksteal
+
+slow-systemd: setup
+	@dev/programs systemd
+	$(PYTEST) $(AGAIN) tests/integration tests/faults -m 'slow and systemd' -k 'not two_is_killed' -n 3 --dist worksteal
+
+slow-kills: setup
+	@dev/programs systemd
+	$(PYTEST) $(AGAIN) tests/integration/test_guard_alarm.py -m slow -k two_is_killed -n 4
 
 # A part of dev/bare, a stage of `make test` there, and one release of ansible-core.
 bare-demo-%: setup
@@ -129,7 +148,7 @@ matrix-%: setup
 CORES := $(shell sed -nE 's/^    "([0-9.]+)": .*/\1/p' plugins/plugin_utils/_supported.py)
 
 test-all:  ## `test`, the oldest Python, new random examples, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
-	@dev/stages $(STAGES) oldest random slow molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
+	@dev/stages $(STAGES) oldest random $(SLOW) molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
 
 # -- showing
 

@@ -48,7 +48,7 @@ def guest_on(fleet: SystemdFleet, *hosts: str, **variables: Any) -> str:
 # -- what the report says
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("fault", [pytest.param(each, id=name, marks=[pytest.mark.slow] * each.slow) for name, each in FAULTS.items()])
 def test_fault(fleet: SystemdFleet, fault: Fault) -> None:
     fault.make(fleet)
     kernel_agrees(fleet, fault)

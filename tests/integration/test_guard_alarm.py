@@ -99,7 +99,10 @@ def await_restored(fleet: SystemdFleet, name: str, before: str) -> None:
     assert steps(fleet, name).count("restored") == 1
 
 
-@pytest.mark.parametrize("what", ODD)
+QUICK = ("a blank", "a specifier", "quotes")
+
+
+@pytest.mark.parametrize("what", [pytest.param(each, marks=[pytest.mark.slow] * (each not in QUICK)) for each in ODD])
 def test_whatever_the_path_of_the_interpreter(fleet: SystemdFleet, what: str) -> None:
     """The units alone; the process needs no quoting."""
     python, before = ODD[what], state(fleet)
@@ -162,7 +165,7 @@ def test_what_would_not_restore_is_not_armed(fleet: SystemdFleet, why: str) -> N
 
 @pytest.mark.parametrize("victim", ["now", "beside"])
 @pytest.mark.parametrize("times", [1, 99], ids=["once", "always"])
-@pytest.mark.parametrize("kill_at", [5, 67, *(pytest.param(at, marks=pytest.mark.slow) for at in range(1, 200))])
+@pytest.mark.parametrize("kill_at", [67, *(pytest.param(at, marks=pytest.mark.slow) for at in range(1, 200) if at != 67)])
 def test_one_of_the_two_is_killed(fleet: SystemdFleet, victim: str, times: int, kill_at: int) -> None:
     before, name = state(fleet), f"killed-{victim}-{times}-{kill_at}"
     armed = step(fleet, "arm", name, 4, SAVES, executable=f"{HERE}/dying")
@@ -176,7 +179,7 @@ def test_one_of_the_two_is_killed(fleet: SystemdFleet, victim: str, times: int, 
 
 
 @pytest.mark.parametrize("victim", ["now", "boot", "beside"])
-@pytest.mark.parametrize("times", [1, 99], ids=["once", "always"])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), 99], ids=["once", "always"])
 def test_one_is_killed_while_it_is_tried(fleet: SystemdFleet, victim: str, times: int) -> None:
     """Units try again; whatever never answers is not armed."""
     before, name = state(fleet), f"tried-{victim}-{times}"

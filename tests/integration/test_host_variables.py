@@ -165,7 +165,11 @@ BOTH = {"group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2")], 
 @pytest.mark.parametrize(
     ("variables", "outcomes"),
     [
-        ({"group_vars/clients": {"remediate_apply": True}}, {"db1": ("planned", "remediate_apply is not true for host db1")}),
+        pytest.param(
+            {"group_vars/clients": {"remediate_apply": True}},
+            {"db1": ("planned", "remediate_apply is not true for host db1")},
+            marks=pytest.mark.slow,
+        ),
         (
             {
                 "group_vars/all/flows": {**BOTH["group_vars/all/flows"], "handshake_flows": [flow("db1", "app1")]},
@@ -181,13 +185,15 @@ BOTH = {"group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2")], 
             {"group_vars/all/apply": {"remediate_apply": True}, "host_vars/db1": {"remediate_allow": ["service"]}},
             {"db1": ("refused", "remediate_allow does not have firewall for host db1"), "db2": ("kept", "connects")},
         ),
-        (
+        pytest.param(
             {"host_vars/db1": {"remediate_apply": True, "remediate_confirm_timeout": 3}, "host_vars/db2": {"remediate_apply": True}},
             {"db1": ("refused", "for host db1, use more forks"), "db2": ("kept", "connects")},
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             {"host_vars/web1": {"remediate_require": "possible", "remediate_allow": []}, "host_vars/db2": {"remediate_apply": True}},
             {"db1": ("planned", "remediate_apply is not true for host db1"), "db2": ("kept", "connects")},
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["clients only", "the play's first host, a client", "servers only", "allow of one", "time of one", "one of two"],

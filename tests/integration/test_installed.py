@@ -99,7 +99,7 @@ class TestDemoOfAnOrdinaryUser:
         assert demo.returncode != 0 and "enormous" in shown, shown
         visit.leaves_nothing()
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+    @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
     def test_an_end_at_any_time_leaves_nothing(self, number: signal.Signals, visit: Visit) -> None:
         demo = visit.start()
         assert demo.stdout is not None
@@ -126,6 +126,7 @@ class InstalledFleet(Fleet):
         return {**super().environment(), "ANSIBLE_COLLECTIONS_PATH": str(self._collections)}
 
 
+@pytest.mark.slow
 def test_playbooks_by_their_full_names(collections: Path) -> None:
     with InstalledFleet(collections) as fleet, fleet.listen("db1", "::", 5432):
 

@@ -30,6 +30,7 @@ def play(fleet: Fleet, book: str, *options: str, fails: bool = False) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
+@pytest.mark.slow
 def test_home_is_where_the_tilde_points(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("REPORTS", str(tmp_path / "reports"))

@@ -154,7 +154,15 @@ def test_a_play_that_sees_one_end_says_which_it_lacks(fleet: Fleet) -> None:
     assert flow["status"] != "ok" and all("become" not in each for each in flow["undecided"])
 
 
-@pytest.mark.parametrize("moment", ["evidence/plan.json", "evidence/db1.open.json", "evidence/web1.try.json", "evidence/db1.close.json"])
+MOMENTS = [
+    pytest.param("evidence/plan.json", marks=pytest.mark.slow),
+    "evidence/db1.open.json",
+    "evidence/web1.try.json",
+    pytest.param("evidence/db1.close.json", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_an_interrupted_run_has_found_is_concluded(fleet: Fleet, moment: str, times: int) -> None:
     directory = fleet.directory / f"interrupted-{times}-{Path(moment).stem}"

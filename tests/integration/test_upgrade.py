@@ -56,6 +56,7 @@ def test_a_baseline_is_compared_with(fleet: Fleet) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sqlalchemy") is None, reason="SQLAlchemy is not installed: a history is an option")
+@pytest.mark.slow
 def test_a_history_is_read_and_goes_on(fleet: Fleet) -> None:
     database, found = fleet.directory / "history.db", fleet.directory / "history.json"
     with sqlite3.connect(database) as connection:

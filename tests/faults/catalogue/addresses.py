@@ -21,7 +21,7 @@ def the_server_has_the_clients_address(fleet: Machines) -> None:
     fleet.run("db1", ["ip", "address", "add", f"{WEB1}/32", "dev", "lo"])
 
 
-@twin("martian_source")
+@twin("martian_source", slow=True)
 def the_server_has_an_address_of_the_clients_network(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     fleet.run("db1", ["ip", "address", "add", "10.0.1.99/32", "dev", "lo"])
@@ -57,7 +57,7 @@ def another_machine_refuses(fleet: Machines) -> None:
     twice(fleet)
 
 
-@fault("ip_conflict/both-answer", "", leg="syn", flow=ON_LAN, says=("(db1)",), **CONFLICT, **BRIEF)
+@fault("ip_conflict/both-answer", "", leg="syn", flow=ON_LAN, says=("(db1)",), slow=True, **CONFLICT, **BRIEF)
 def both_answer_for_the_address(fleet: Machines) -> None:
     """The kernel is not asked: it would know the link address then, and the diagnosis would see no ARP."""
     twice(fleet)
@@ -70,7 +70,7 @@ def another_machine_answers(fleet: Machines) -> None:
     fleet.listen("db2", "::", 5432)
 
 
-@twin("ip_conflict", flow=ON_LAN, topology=lan)
+@twin("ip_conflict", flow=ON_LAN, topology=lan, slow=True)
 def another_machine_has_another_address(fleet: Machines) -> None:
     twice(fleet, "10.0.1.99/24")
 

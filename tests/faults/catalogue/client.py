@@ -29,7 +29,7 @@ def name_unknown(fleet: Machines) -> None:
     service(fleet)
 
 
-@twin("name_resolution_failed", flow=BY_NAME)
+@twin("name_resolution_failed", flow=BY_NAME, slow=True)
 def name_known(fleet: Machines) -> None:
     service(fleet)
     fleet.write("web1", "/etc/hosts", f"127.0.0.1 localhost\n{DB1} db.example.org\n")
@@ -77,7 +77,7 @@ def source_of_another_host(fleet: Machines) -> None:
     service(fleet)
 
 
-@twin("source_address_unavailable", flow=Flow(source="10.0.1.99"))
+@twin("source_address_unavailable", flow=Flow(source="10.0.1.99"), slow=True)
 def second_address(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "address", "add", "10.0.1.99/24", "dev", "eth0"])
@@ -90,7 +90,7 @@ def ports_used_up(fleet: Machines) -> None:
     fleet.hold("web1", DB1, 5432, 10)
 
 
-@twin("ephemeral_ports_exhausted")
+@twin("ephemeral_ports_exhausted", slow=True)
 def few_ports_left(fleet: Machines) -> None:
     service(fleet)
     fleet.sysctl("web1", "net.ipv4.ip_local_port_range", "40000 40029")
@@ -103,13 +103,13 @@ def default_route_gone(fleet: Machines) -> None:
     fleet.run("web1", ["ip", "route", "delete", "default"])
 
 
-@fault("no_route/ipv6", "ENETUNREACH", code="no_route", host="web1", leg="syn", segment="client.route", flow=Flow(DB1_V6))
+@fault("no_route/ipv6", "ENETUNREACH", code="no_route", host="web1", leg="syn", segment="client.route", flow=Flow(DB1_V6), slow=True)
 def default_route_gone_ipv6(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "-6", "route", "delete", "default"])
 
 
-@twin("no_route")
+@twin("no_route", slow=True)
 def default_route_of_other_family_gone(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "-6", "route", "delete", "default"])
@@ -135,13 +135,14 @@ refuse("prohibit", "EACCES")
     leg="syn",
     segment="client.route",
     flow=Flow(DB1_V6),
+    slow=True,
 )
 def refusing_route_ipv6(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "-6", "route", "add", "unreachable", "2001:db8:2::/64"])
 
 
-@twin("route_blackhole")
+@twin("route_blackhole", slow=True)
 def blackhole_for_others(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "route", "add", "blackhole", "10.0.2.0/28"])
@@ -169,13 +170,14 @@ def gateway_gone(fleet: Machines) -> None:
     leg="syn",
     segment="client.neighbour",
     flow=Flow(DB1_V6),
+    slow=True,
 )
 def gateway_gone_ipv6(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "-6", "route", "replace", "default", "via", "2001:db8:1::99"])
 
 
-@twin("neighbour_unresolved")
+@twin("neighbour_unresolved", slow=True)
 def other_neighbour_failed(fleet: Machines) -> None:
     service(fleet)
     fleet.connect("web1", "10.0.1.99", 5432, 0.5)
@@ -209,13 +211,13 @@ def slow_way(fleet: Machines) -> None:
     fleet.relay("web1", "eth0", outbound={"delay": 0.8})
 
 
-@twin("connect_timeout_too_short")
+@twin("connect_timeout_too_short", slow=True)
 def somewhat_slow_way(fleet: Machines) -> None:
     service(fleet)
     fleet.relay("web1", "eth0", outbound={"delay": 0.1})
 
 
-@twin("loopback", flow=Flow(client="db1"))
+@twin("loopback", flow=Flow(client="db1"), slow=True)
 def itself(fleet: Machines) -> None:
     service(fleet)
 
@@ -256,7 +258,7 @@ def ttl_of_one(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.ip_default_ttl", 1)
 
 
-@twin("ttl_too_low")
+@twin("ttl_too_low", slow=True)
 def ttl_of_two(fleet: Machines) -> None:
     service(fleet)
     fleet.sysctl("web1", "net.ipv4.ip_default_ttl", 2)
@@ -290,7 +292,7 @@ def the_first_nameserver_is_dead(fleet: Machines) -> None:
     resolving(fleet, "10.0.2.99", "10.0.2.22")
 
 
-@twin("name_resolution_slow", flow=BY_NAME)
+@twin("name_resolution_slow", flow=BY_NAME, slow=True)
 def the_second_nameserver_is_dead(fleet: Machines) -> None:
     resolving(fleet, "10.0.2.22", "10.0.2.99")
 

@@ -32,7 +32,7 @@ def one_port_for_the_client(fleet: Machines) -> None:
     fleet.hold("web1", DB1, 5432, 1)
 
 
-@twin("nat_ports_exhausted", flow=VIA)
+@twin("nat_ports_exhausted", flow=VIA, slow=True)
 def ports_for_all(fleet: Machines) -> None:
     masqueraded(fleet, "r1", "eth1", "40000-40099")
     fleet.hold("web2", DB1, 5432, 1)

@@ -141,7 +141,7 @@ def accepts_first(fleet: Machines) -> None:
     firewalled("db1", "input", "ip saddr 10.0.1.0/24 accept; tcp dport $port counter drop", fleet)
 
 
-@twin("firewall_drop/stateful")
+@twin("firewall_drop/stateful", slow=True)
 def stateful_server(fleet: Machines) -> None:
     discovery = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     rules = f"ct state established,related accept; tcp dport $port ct state new accept; {discovery}; drop"
@@ -172,6 +172,7 @@ def redirected(fleet: Machines) -> None:
     segment="client.firewall",
     certainties=LIKELY,
     flow=Flow(timeout=4.0),
+    slow=True,
 )
 def dropped_while_retries_are_few(fleet: Machines) -> None:
     """The kernel gives up early, but that is not why: every SYN-ACK was there in time."""

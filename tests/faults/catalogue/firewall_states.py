@@ -38,7 +38,7 @@ def to_a_dead_port_by_iptables(fleet: Machines) -> None:
     load(fleet, "db1", "iptables-nft", [f"-t nat -A PREROUTING -p tcp --dport $port -j DNAT --to-destination {DB1}:5999"])
 
 
-@twin("nat_wrong_target/dead-port")
+@twin("nat_wrong_target/dead-port", slow=True)
 def to_a_port_that_lives(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5999)
     fleet.nft("db1", nat("tcp dport $port counter redirect to :5999"))
@@ -57,7 +57,7 @@ def to_a_dead_port_by_the_router(fleet: Machines) -> None:
     serve(fleet, "r1", nat(f"ip daddr {DB1} tcp dport $port counter dnat to {DB1}:5999"))
 
 
-@twin("nat_wrong_target/router", flow=VIA)
+@twin("nat_wrong_target/router", flow=VIA, slow=True)
 def translated_to_where_it_lives(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5999)
     fleet.nft("r1", nat(f"ip daddr {DB1} tcp dport $port counter dnat to {DB1}:5999"))
@@ -122,7 +122,7 @@ def translated_and_not_forwarded(fleet: Machines) -> None:
     serve(fleet, "db1", chain("forward", "tcp dport $port counter drop"))
 
 
-@twin("nat_wrong_target/masquerade", flow=VIA)
+@twin("nat_wrong_target/masquerade", flow=VIA, slow=True)
 def masqueraded_by_the_router(fleet: Machines) -> None:
     serve(fleet, "r1", "table ip test$port { chain post { type nat hook postrouting priority 100; oifname eth1 counter masquerade; }\n}")
 
@@ -136,6 +136,7 @@ def masqueraded_by_the_router(fleet: Machines) -> None:
     leg="syn",
     segment="client.firewall",
     says=("3128", "handle"),
+    slow=True,
 )
 def redirected_with_a_counter(fleet: Machines) -> None:
     fleet.listen("web1", "127.0.0.1", 3128)
@@ -177,7 +178,7 @@ def the_router_back_never_saw_the_syn(fleet: Machines) -> None:
     serve(fleet, "r2", chain("forward", "ct state established accept; ct state invalid counter drop"))
 
 
-@twin("conntrack_invalid/asymmetric", topology=asymmetric, flow=Flow(via=("r1", "r2"), timeout=1.0))
+@twin("conntrack_invalid/asymmetric", topology=asymmetric, flow=Flow(via=("r1", "r2"), timeout=1.0), slow=True)
 def the_router_back_does_not_mind(fleet: Machines) -> None:
     serve(fleet, "r2", chain("forward", "ct state established accept; ct state invalid counter accept"))
 
@@ -276,7 +277,7 @@ on_router("syn-ack/uncounted", f"tcp sport $port {SYN_ACK} drop", "syn_ack", "pa
 on_router("reset/uncounted", "tcp dport $port reject with tcp reset", "syn", "path.forward", "firewall_reject", "ECONNREFUSED")
 
 
-@fault("firewall_drop/router-forwarding-by-interface", "timeout", code="firewall_drop", flow=VIA, **ROUTER, **BRIEF)
+@fault("firewall_drop/router-forwarding-by-interface", "timeout", code="firewall_drop", flow=VIA, slow=True, **ROUTER, **BRIEF)
 def forwarding_off_but_for_the_interfaces(fleet: Machines) -> None:
     """ip_forward=0 looks guilty, but the interfaces forward: it is the filter."""
     serve(fleet, "r1", chain("forward", "tcp dport $port counter drop"))
@@ -285,7 +286,7 @@ def forwarding_off_but_for_the_interfaces(fleet: Machines) -> None:
         fleet.sysctl("r1", f"net.ipv4.conf.{interface}.forwarding", 1)
 
 
-@fault("firewall_drop/router-iptables", "timeout", code="firewall_drop", certainties=LIKELY, flow=VIA, **ROUTER, **BRIEF)
+@fault("firewall_drop/router-iptables", "timeout", code="firewall_drop", certainties=LIKELY, flow=VIA, slow=True, **ROUTER, **BRIEF)
 def router_with_a_policy(fleet: Machines) -> None:
     load(fleet, "r1", "iptables-nft", ["-P FORWARD DROP", "-A FORWARD -p icmp -j ACCEPT"])
 

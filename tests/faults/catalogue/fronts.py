@@ -40,7 +40,7 @@ def haproxy(fleet: Machines, check: str = "", mode: str = "tcp", port: int = 543
     return balancer
 
 
-@fault("load_balancer_no_backend/checked", says=("haproxy", "nothing listens on port 5432 of db1"), **UNSERVED)
+@fault("load_balancer_no_backend/checked", says=("haproxy", "nothing listens on port 5432 of db1"), slow=True, **UNSERVED)
 def the_balancer_knows_that_nobody_is_there(fleet: Machines) -> None:
     haproxy(fleet, CHECKED)
 
@@ -70,7 +70,7 @@ def the_server_drops_the_balancer(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "ip saddr 10.0.2.22 tcp dport 5432 drop"))
 
 
-@fault("load_balancer_no_backend/half-hung", certainties=("likely",), says=("wait there for accept()",), **UNSERVED)
+@fault("load_balancer_no_backend/half-hung", certainties=("likely",), says=("wait there for accept()",), slow=True, **UNSERVED)
 def one_of_two_services_accepts_nothing(fleet: Machines) -> None:
     fleet.listen("db2", "127.0.0.1", 8080)
     haproxy(fleet, more="    server other 127.0.0.1:8080\n")
@@ -82,14 +82,14 @@ def nobody_is_there_when_asked(fleet: Machines) -> None:
     haproxy(fleet, mode="http")
 
 
-@fault("load_balancer_no_backend/path", says=("SYNs to port 5432 do not come to db1",), **{**UNSERVED, "host": "path"})
+@fault("load_balancer_no_backend/path", says=("SYNs to port 5432 do not come to db1",), slow=True, **{**UNSERVED, "host": "path"})
 def the_balancers_packets_are_lost(fleet: Machines) -> None:
     haproxy(fleet)
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.run("db2", ["ip", "neigh", "replace", "10.0.2.21", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"])
 
 
-@fault("load_balancer_no_backend/stopped-beside", certainties=("possible",), says=("is stopped",), **UNSERVED)
+@fault("load_balancer_no_backend/stopped-beside", certainties=("possible",), says=("is stopped",), slow=True, **UNSERVED)
 def somebody_else_is_stopped(fleet: Machines) -> None:
     """Whoever listens on the flow's port of db1 is not whom the balancer connects to, on a port that nobody records."""
     haproxy(fleet, backend=8080)
@@ -104,7 +104,7 @@ def served(fleet: Machines) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
 
 
-@twin("load_balancer_no_backend/http", flow=FRONT)
+@twin("load_balancer_no_backend/http", flow=FRONT, slow=True)
 def connects_only_when_asked(fleet: Machines) -> None:
     """In HTTP it connects to the server once there is a request, which a handshake is not."""
     haproxy(fleet, mode="http")

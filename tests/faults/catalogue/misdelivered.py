@@ -41,7 +41,7 @@ def split_brain(fleet: Machines) -> None:
 
 
 fault("ip_conflict/split-brain", "ECONNREFUSED", flow=BOTH, says=("answers with an RST",), **CONFLICT)(split_brain)
-fault("ip_conflict/split-brain/ipv6", "ECONNREFUSED", flow=BOTH6, says=("answers with an RST",), **CONFLICT)(split_brain)
+fault("ip_conflict/split-brain/ipv6", "ECONNREFUSED", flow=BOTH6, says=("answers with an RST",), slow=True, **CONFLICT)(split_brain)
 
 
 @fault("ip_conflict/split-brain/silent", "timeout", flow=BOTH, says=("does not answer",), **CONFLICT)
@@ -81,8 +81,10 @@ def failover(fleet: Machines, prefix: int = 32) -> None:
 
 STALE: dict[str, Any] = {"code": "neighbour_wrong", "host": "path", "kernel": "timeout", **HERE, **BRIEF}
 fault("neighbour_wrong/failover", flow=BOTH, says=("db2", "db1", "forget its neighbour entry"), **STALE)(failover)
-fault("neighbour_wrong/failover/other-order", flow=Flow(VIP, server="db2:db1", timeout=1.0), says=("db2", "db1"), **STALE)(failover)
-fault("neighbour_wrong/failover/prefix", flow=BOTH, says=("db2", "db1"), **STALE)(partial(failover, prefix=24))
+fault("neighbour_wrong/failover/other-order", flow=Flow(VIP, server="db2:db1", timeout=1.0), says=("db2", "db1"), slow=True, **STALE)(
+    failover
+)
+fault("neighbour_wrong/failover/prefix", flow=BOTH, says=("db2", "db1"), slow=True, **STALE)(partial(failover, prefix=24))
 
 
 @twin("neighbour_wrong/failover", flow=BOTH, **BRIEF)

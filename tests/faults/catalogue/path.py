@@ -59,7 +59,9 @@ def router_without_route(fleet: Machines) -> None:
     fleet.run("r1", ["ip", "route", "delete", "10.0.2.0/24"])
 
 
-@fault("path_no_route/ipv6", "ENETUNREACH", code="path_no_route", host="path", leg="syn", segment="path.forward", flow=Flow(DB1_V6))
+@fault(
+    "path_no_route/ipv6", "ENETUNREACH", code="path_no_route", host="path", leg="syn", segment="path.forward", flow=Flow(DB1_V6), slow=True
+)
 def router_without_route_ipv6(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
     fleet.run("r1", ["ip", "-6", "route", "delete", "2001:db8:2::/64"])
@@ -213,6 +215,7 @@ def translated_to_another_host(fleet: Machines) -> None:
     leg="syn",
     segment="path.forward",
     flow=VIA,
+    slow=True,
 )
 def forwarding_off_on_one_interface(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
@@ -253,7 +256,7 @@ def bridged_frames_pass_the_forward_chain(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.bridge.bridge-nf-call-iptables", 1)
 
 
-@twin("firewall_drop/bridged-guest", flow=GUEST)
+@twin("firewall_drop/bridged-guest", flow=GUEST, slow=True)
 def bridged_frames_pass_no_chain(fleet: Machines) -> None:
     guest_on_a_bridge(fleet)
     fleet.sysctl("db1", "net.bridge.bridge-nf-call-iptables", 0)
@@ -274,7 +277,7 @@ def source_not_masqueraded(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
 
 
-@fault("path_no_route/back-via", "timeout", code="path_no_route", host="r1", says=("192.168.50.11",), flow=VIA, **BACK)
+@fault("path_no_route/back-via", "timeout", code="path_no_route", host="r1", says=("192.168.50.11",), flow=VIA, slow=True, **BACK)
 def source_not_masqueraded_at_a_managed_router(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
 

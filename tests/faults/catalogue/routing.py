@@ -58,7 +58,7 @@ def client_is_strict(fleet: Machines) -> None:
     strict(fleet, "web1")
 
 
-@twin("rp_filter_drop/client", topology=two_legs)
+@twin("rp_filter_drop/client", topology=two_legs, slow=True)
 def client_is_loose(fleet: Machines) -> None:
     service(fleet)
     fleet.run("r1", ["ip", "route", "add", "10.0.1.11/32", "via", "10.0.4.11"])
@@ -87,13 +87,14 @@ def server_without_default_route(fleet: Machines) -> None:
     leg="syn_ack",
     segment="server.route",
     certainties=("proven", "likely"),
+    slow=True,
 )
 def way_back_blackholed(fleet: Machines) -> None:
     service(fleet)
     fleet.run("db1", ["ip", "route", "add", "blackhole", "10.0.1.11/32"])
 
 
-@twin("no_return_route")
+@twin("no_return_route", slow=True)
 def only_a_host_route_back(fleet: Machines) -> None:
     service(fleet)
     fleet.run("db1", ["ip", "route", "add", "10.0.1.0/24", "via", "10.0.2.1"])
@@ -149,13 +150,14 @@ def interface_of_the_server_down(fleet: Machines) -> None:
     leg="syn",
     segment="server.ingress",
     certainties=("likely",),
+    slow=True,
 )
 def address_removed(fleet: Machines) -> None:
     service(fleet)
     fleet.run("db1", ["ip", "address", "delete", f"{DB1}/24", "dev", "eth0"])
 
 
-@twin("address_not_local/any-ip", flow=Flow("10.0.2.50"))
+@twin("address_not_local/any-ip", flow=Flow("10.0.2.50"), slow=True)
 def local_by_route_alone(fleet: Machines) -> None:
     service(fleet)
     fleet.run("db1", ["ip", "route", "add", "local", "10.0.2.50/32", "dev", "lo"])

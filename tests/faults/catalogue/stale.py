@@ -39,7 +39,7 @@ def resets_are_dropped_on_the_way(fleet: Machines) -> None:
     fleet.nft("r1", chain("forward", RST))
 
 
-@fault("stale_connection/ipv6", "timeout", flow=Flow(DB1_V6), options=ATTEMPTS, **STALE)
+@fault("stale_connection/ipv6", "timeout", flow=Flow(DB1_V6), options=ATTEMPTS, slow=True, **STALE)
 def resets_are_dropped_on_the_way_ipv6(fleet: Machines) -> None:
     crash(fleet, DB1_V6, (40000, 40003))
     fleet.nft("r1", chain("forward", RST))
@@ -51,7 +51,7 @@ def first_resets_are_dropped_on_the_way(fleet: Machines) -> None:
     fleet.nft("r1", FIRST_RST)
 
 
-@twin("stale_connection/reset")
+@twin("stale_connection/reset", slow=True)
 def resets_end_them_at_once(fleet: Machines) -> None:
     crash(fleet)
 
@@ -94,6 +94,6 @@ def the_router_remembers_the_old_place(fleet: Machines) -> None:
     moved(fleet, "40000 40003")
 
 
-@twin("stale_translation", flow=BY_ADDRESS)
+@twin("stale_translation", flow=BY_ADDRESS, slow=True)
 def nothing_is_remembered_of_these_ports(fleet: Machines) -> None:
     moved(fleet, "41000 41009")

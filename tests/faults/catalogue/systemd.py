@@ -31,7 +31,7 @@ def declared_and_running(fleet: Machines) -> None:
     served(fleet)
 
 
-@fault("systemd/healthy/ipv6", "connected", status="ok", flow=Flow(DB1_V6))
+@fault("systemd/healthy/ipv6", "connected", slow=True, status="ok", flow=Flow(DB1_V6))
 def running_ipv6(fleet: Machines) -> None:
     served(fleet)
 
@@ -42,7 +42,7 @@ def stopped(fleet: Machines) -> None:
 
 
 fault("systemd/service_stopped", code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
-fault("systemd/service_stopped/text", code="service_stopped", certainties=LIKELY, **REFUSED)(stopped)
+fault("systemd/service_stopped/text", slow=True, code="service_stopped", certainties=LIKELY, **REFUSED)(stopped)
 
 
 @fault("systemd/service_stopped/failed", code="service_stopped", flow=ORDERS, **REFUSED)
@@ -53,7 +53,7 @@ def fails_to_start(fleet: Machines) -> None:
     fleet.run("db1", ["systemctl", "start", "orders"], check=False)
 
 
-@fault("systemd/service_stopped/socket", code="service_stopped", **REFUSED)
+@fault("systemd/service_stopped/socket", slow=True, code="service_stopped", **REFUSED)
 def socket_unit_stopped(fleet: Machines) -> None:
     fleet.write("db1", "/etc/systemd/system/orders.socket", "[Socket]\nListenStream=5432\n")
     fleet.write("db1", "/etc/systemd/system/orders.service", "[Service]\nExecStart=/bin/sleep 60\n")
@@ -66,12 +66,12 @@ def nothing_listens(_fleet: Machines) -> None:
     pass
 
 
-@fault("systemd/no_listener/other-port", code="no_listener", flow=ORDERS, **REFUSED)
+@fault("systemd/no_listener/other-port", slow=True, code="no_listener", flow=ORDERS, **REFUSED)
 def runs_on_another_port(fleet: Machines) -> None:
     served(fleet, ":: 5433")
 
 
-@fault("systemd/listener_other_address", code="listener_other_address", **REFUSED)
+@fault("systemd/listener_other_address", slow=True, code="listener_other_address", **REFUSED)
 def loopback_only(fleet: Machines) -> None:
     served(fleet, "127.0.0.1 5432")
 
@@ -97,7 +97,7 @@ def firewalld(zone: str, fleet: Machines) -> None:
 
 OPENED: dict[str, Any] = {"says": ("firewalld", "zone public", "firewall-cmd --zone=public --add-port=5432/tcp")}
 fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **OPENED, **FIREWALL)(partial(firewalld, "public"))
-fault("systemd/firewall_drop/firewalld", code="firewall_drop", says=("firewalld", "zone drop"), **FIREWALL, **SILENCE)(
+fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=("firewalld", "zone drop"), **FIREWALL, **SILENCE)(
     partial(firewalld, "drop")
 )
 
@@ -120,13 +120,13 @@ def ufw_denies_by_a_rule(fleet: Machines) -> None:
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw deny 5432/tcp && ufw --force enable"])
 
 
-@fault("systemd/firewall_drop/ufw-rule/twin", "connected", status="ok")
+@fault("systemd/firewall_drop/ufw-rule/twin", "connected", slow=True, status="ok")
 def ufw_allows_by_a_rule(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw allow 5432/tcp && ufw --force enable"])
 
 
-@fault("systemd/firewall_reject/firewalld/twin", "connected", status="ok")
+@fault("systemd/firewall_reject/firewalld/twin", "connected", slow=True, status="ok")
 def firewalld_allows(fleet: Machines) -> None:
     firewalld("public", fleet)
     fleet.run("db1", ["firewall-cmd", "--zone=public", "--add-port=5432/tcp"])
