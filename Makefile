@@ -26,7 +26,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest random slow $(SLOW) test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -114,6 +114,7 @@ random: setup  ## the random tests with new examples, in rounds
 # Tests that `test` leaves out because they take long, in stages of their own.
 NOT_HERE := bench$(if $(ROOT),, or root)
 SLOW := slow-unit slow-faults slow-integration $(if $(ROOT),slow-systemd slow-kills)
+.PHONY: $(SLOW)
 slow: $(SLOW)  ## the tests that `test` leaves out because they take long
 
 slow-unit: setup
