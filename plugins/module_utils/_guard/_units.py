@@ -129,8 +129,9 @@ def _relink(name: str, unit: Json) -> bool:
     try:
         for path in sorted(path for path in {*now, *saved} if now.get(path) != saved.get(path)):
             _relink_one(path, path in now, saved.get(path))
-        for directory in {os.path.dirname(path) for path in now}.difference(unit["directories"]):
-            _remove_empty(directory)
+        if "directories" in unit:  # version 0.1.0 did not note them
+            for directory in {os.path.dirname(path) for path in now}.difference(unit["directories"]):
+                _remove_empty(directory)
     except OSError as error:
         raise GuardError(f"the links of {name} cannot be put back: {error.filename}: {error.strerror}") from error
     return True

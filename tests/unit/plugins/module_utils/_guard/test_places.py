@@ -269,6 +269,18 @@ def test_links_of_units_are_neither_read_nor_written_through_others_directories(
         _units._links("a.service")
 
 
+def test_links_that_version_0_1_0_saved_come_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It did not note which directories there were: none is taken for one that a change has made."""
+    from ansible_collections.threeway.handshake.plugins.module_utils._guard import _units
+
+    monkeypatch.setattr(_units, "_PLACES", (str(place / "system"),))
+    wants = place / "system" / "nobody.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "a.service").symlink_to("/usr/lib/systemd/system/a.service")
+    assert _units._relink("a.service", {"links": {f"{place}/system/a.service": "/dev/null"}, "runs": False, "run": ""}) is True
+    assert _units._links("a.service") == {f"{place}/system/a.service": "/dev/null"} and wants.is_dir()
+
+
 def test_the_guard_keeps_nothing_where_others_may_replace_it(place: Path) -> None:
     guard = Guard(run, str(place / "guard"))
     place.chmod(0o777)
