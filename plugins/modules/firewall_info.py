@@ -164,6 +164,30 @@ verdicts:
       type: str
       returned: when RV(verdicts[].verdict) is V(undecided), else null
       sample: "it hangs on limit rate 5/second: drop if not, accept if so"
+    undecided:
+      description: The same as data, for programs.
+      type: dict
+      returned: when RV(verdicts[].verdict) is V(undecided), else null
+      sample: {kind: limit, what: limit rate 5/second, otherwise: drop, if_so: accept}
+      contains:
+        kind:
+          description:
+            - V(limit) for a rate, a quota, a count or a number drawn by lot; V(unknown) for anything else that cannot be known.
+            - V(unsupported) for what is not modelled or could not be read; V(too_many) for more unknowns than can be tried.
+          type: str
+          returned: always
+        what:
+          description: What is unknown, as people write it.
+          type: str
+          returned: always
+        otherwise:
+          description: The verdict where it is not so. Null where the verdict does not hang on one thing.
+          type: str
+          returned: always
+        if_so:
+          description: The verdict where it is so. Null where the verdict does not hang on one thing.
+          type: str
+          returned: always
     rewritten:
       description: The packet as it leaves the firewall, where rules changed it.
       type: dict
@@ -283,9 +307,18 @@ verdicts:
           elements: dict
           returned: always
         effect:
-          description: What it did. Null when the packet went on to the next rule.
+          description: What it did, in words. Null when the packet went on to the next rule.
           type: str
           returned: always
+        effects:
+          description:
+            - The same as data, for programs, its verdict last. Empty when the packet went on to the next rule.
+            - Each has a C(kind), such as V(accept), V(drop), V(reject), V(jump), V(dnat) or V(set), and a C(target), such as V(tcp-reset),
+              the chain, V(10.0.2.22:5999) or V(mark 0x1), or null.
+          type: list
+          elements: dict
+          returned: always
+          sample: [{kind: set, target: mark 0x1}, {kind: accept, target: null}]
     passed:
       description: How many rules did not match and are not told in RV(verdicts[].path).
       type: int

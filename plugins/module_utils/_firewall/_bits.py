@@ -9,15 +9,19 @@ import typing as t
 
 
 class Partial(t.NamedTuple):
-    """Bytes of which only the bits in `known` are known (the others are 0 in `value`), and why the others are not."""
+    """Bytes of which only the bits in `known` are known (the others are 0 in `value`), and why the others are not.
+
+    `drawn`: they are drawn by lot, or counted up, for each packet.
+    """
 
     value: bytes
     known: bytes
     why: str
+    drawn: bool = False
 
     @classmethod
-    def nothing(cls, length: int, why: str) -> Partial:
-        return cls(bytes(length), bytes(length), why)
+    def nothing(cls, length: int, why: str, drawn: bool = False) -> Partial:
+        return cls(bytes(length), bytes(length), why, drawn)
 
 
 Value = t.Union[bytes, Partial]  # bytes: wholly known, as nearly always
@@ -46,7 +50,7 @@ def masked(value: Value, mask: bytes, flip: bytes) -> Value:
         return bytes((byte & keep) ^ turn for byte, keep, turn in zip(value, mask, flip))
     sure = bytes(bits | ~keep & 0xFF for bits, keep in zip(value.known, mask))
     kept = bytes(((byte & keep) ^ turn) & bits for byte, keep, turn, bits in zip(value.value, mask, flip, sure))
-    return simplest(Partial(kept, sure, value.why))
+    return simplest(Partial(kept, sure, value.why, value.drawn))
 
 
 def bounds(value: Value) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._typing import Protocol
-from ._evaluation import Evaluation, Outcome, Part, Reference
+from ._evaluation import Action, Evaluation, Outcome, Part, Reference
 from ._packet import Packet
 
 # "continue" (with the next rule) | "accept" (the base chain) | "drop" | "return" | ("jump", chain) | ("goto", chain) | any other end
@@ -18,26 +18,26 @@ Effect = t.Union[str, t.Tuple[str, str], Outcome]
 class Evaluated(t.NamedTuple):
     """One rule on one packet. `matched` None: it could not be known, and was supposed to match or not (`effect` says which).
 
-    `stopped` is where it stopped matching. `told` is what it did besides, in words for the path: "set mark 0x1".
+    `stopped` is where it stopped matching. `done` is what it did besides: ("set", "mark 0x1").
     """
 
     matched: bool | None
     stopped: Part | None = None
     effect: Effect = "continue"
-    told: str | None = None
+    done: tuple[Action, ...] = ()
     unsure: t.Collection[int] = ()  # the conditions, by their number in `parts()`, that could not be known
 
 
-def in_words(told: t.Sequence[str], effect: Effect | None) -> str | None:
-    """What a rule did, for the path: its changes, and last of all its verdict. None: on with the next rule."""
-    every = list(told)
+def actions(done: t.Sequence[Action], effect: Effect | None) -> list[Action]:
+    """What a rule did, for the path: its changes, and last of all its verdict. Empty: on with the next rule."""
+    every = list(done)
     if isinstance(effect, Outcome):
-        every.append(f"reject with {effect.reject_with}" if effect.verdict == "reject" else effect.verdict)
+        every.append(Action(effect.verdict, effect.reject_with))
     elif isinstance(effect, tuple):
-        every.append(" ".join(effect))
+        every.append(Action(*effect))
     elif effect is not None and effect != "continue":
-        every.append(effect)
-    return ", ".join(every) or None
+        every.append(Action(effect))
+    return every
 
 
 class CompatRule(Protocol):

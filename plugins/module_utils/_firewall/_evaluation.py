@@ -17,6 +17,11 @@ from .._typing import Protocol
 MOST_TRIES = 64  # combinations of unknown conditions that are tried
 MOST_STEPS = 64  # up to which rules that did not match are told
 
+LIMIT = "limit"  # a rate, a quota, a count, or a number drawn by lot: the next packet may fare otherwise
+UNKNOWN = "unknown"  # something of the packet or the host that cannot be known
+UNSUPPORTED = "unsupported"  # something that is not modelled, or could not be read
+TOO_MANY = "too_many"  # more unknowns than can be tried
+
 Reference = t.Dict[str, t.Any]
 
 
@@ -28,6 +33,32 @@ class Rule(Protocol):
 
     def parts(self) -> list[str]:
         """Its conditions, in the order in which the kernel checks them, as people write them."""
+
+
+class Action(t.NamedTuple):
+    """One thing that a rule did: ("dnat", "10.0.2.22:5999"), ("jump", "web"), ("set", "mark 0x1"), ("accept", None).
+
+    docs/firewall.md lists the kinds. Targets may be names that people chose; _prose.py makes words of it.
+    """
+
+    kind: str
+    target: str | None = None
+
+
+class Change(t.NamedTuple):
+    """What a rule did to the packet itself; not `sure`: only if something unknown is so."""
+
+    action: Action
+    sure: bool = True
+
+
+class Undecided(t.NamedTuple):
+    """Why no verdict can be given. `kind` is one of `LIMIT`, `UNKNOWN`, `UNSUPPORTED`, `TOO_MANY`; `what` is for people."""
+
+    kind: str
+    what: str
+    otherwise: str | None = None  # the verdict where it is not so; None, as `if_so`, where the verdict does not hang on it
+    if_so: str | None = None
 
 
 class Part(t.NamedTuple):
@@ -44,7 +75,7 @@ class Step(t.NamedTuple):
     rule: Rule | None
     matched: bool | None
     stopped: Part | None = None
-    effect: str | None = None  # accept, drop, jump x, return, set mark ..., None: goes on with the next rule
+    effects: t.Sequence[Action] = ()  # what it did, in order, its verdict last; empty: it goes on with the next rule
     unsure: t.Collection[int] = ()  # the conditions, by their number in `parts()`, that could not be known
 
 
@@ -73,21 +104,22 @@ class Evaluation:
         self.ignored = ignored  # rules that are to be passed over, to see what would happen without them
         self._forced = forced
         self.choices: list[bool] = []
-        self.reasons: list[str] = []
+        self.reasons: list[tuple[str, str]] = []  # of each choice: its kind, and what is unknown
         self._known: dict[object, int] = {}
         self.memory: dict[object, t.Any] = {}  # what rules on the way did to what later rules ask for, besides the packet
         self.path: list[Step] = []
         self.passed = 0  # rules that did not match and are not told
 
-    def choose(self, reason: str, key: object = None) -> bool:
-        """Whether an unknown condition holds. `reason` says what is unknown: "limit rate 5/second", "ip ttl < 5".
+    def choose(self, reason: str, key: object = None, kind: str = UNKNOWN) -> bool:
+        """Whether an unknown condition holds. `reason` tells people what is unknown: "limit rate 5/second", "ip ttl < 5"; `kind` is
+        LIMIT or UNKNOWN.
 
         The same unknown has one answer throughout a try; `key` tells two apart that read the same, such as the limits of two rules.
         """
         at = self._known.setdefault(key or reason, len(self.choices))
         if at == len(self.choices):
             self.choices.append(self._forced[at] if at < len(self._forced) else False)
-            self.reasons.append(reason)
+            self.reasons.append((kind, reason))
         return self.choices[at]
 
     def step(self, step: Step) -> None:
@@ -99,10 +131,10 @@ class Evaluation:
 
 
 class Explored(t.NamedTuple):
-    """The verdict over all tries. `outcome` None: undecided, `because` says why, and `possible` what it might be."""
+    """The verdict over all tries. `outcome` None: it is undecided, `undecided` has why, and `possible` what it might be."""
 
     outcome: Outcome | None
-    because: str | None
+    undecided: Undecided | None
     possible: tuple[Outcome, ...]
     first: Evaluation
     packet: t.Any  # as it leaves the host in the first try
@@ -118,12 +150,12 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
             outcome = evaluate(evaluation, mine)
         except UnsupportedError as error:
             known = tuple(outcome for _evaluation, _packet, outcome in tries)
-            return Explored(None, str(error), known, evaluation, mine)
+            return Explored(None, Undecided(UNSUPPORTED, str(error)), known, evaluation, mine)
         tries.append((evaluation, mine, outcome))
         forced = _next(evaluation.choices)
     first, left, outcome = tries[0]
     if forced is not None:
-        return Explored(None, f"it hangs on too many unknowns, such as {first.reasons[0]}", (), first, left)
+        return Explored(None, Undecided(TOO_MANY, first.reasons[0][1]), (), first, left)
     outcomes = tuple(each for _evaluation, _packet, each in tries)
     if all(_alike(each, outcome) for each in outcomes) and all(_same_way(mine, left) for _evaluation, mine, _outcome in tries):
         if any(mine.mark != left.mark for _evaluation, mine, _outcome in tries):
@@ -154,17 +186,17 @@ def _same_way(one: t.Any, other: t.Any) -> bool:
     return bool(one.ends == other.ends)
 
 
-def _changes(tries: t.Sequence[list[str]]) -> list[str]:
+def _changes(tries: t.Sequence[list[Change]]) -> list[Change]:
     """What rules did to it in every try, and what they did in some, which hangs on an unknown."""
     every = dict.fromkeys(each for changes in tries for each in changes)
-    return [each if all(each in changes for changes in tries) else f"perhaps {each}" for each in every]
+    return [each if all(each in changes for changes in tries) else each._replace(sure=False) for each in every]
 
 
-def _deciding(tries: t.Sequence[tuple[Evaluation, t.Any, Outcome]]) -> str:
+def _deciding(tries: t.Sequence[tuple[Evaluation, t.Any, Outcome]]) -> Undecided:
     """The unknown on which it hangs: the first whose two answers lead to different ends."""
     for (one, _packet, ended), (other, _other_packet, ended_otherwise) in zip(tries, tries[1:]):
         if not _alike(ended, ended_otherwise):
             split = next((at for at, (a, b) in enumerate(zip(one.choices, other.choices)) if a != b), 0)
-            return f"it hangs on {other.reasons[split]}: {ended.verdict} if not, {ended_otherwise.verdict} if so"
+            return Undecided(*other.reasons[split], ended.verdict, ended_otherwise.verdict)
     evaluation = next(each for each, _packet, _outcome in tries if each.reasons)
-    return f"where it goes hangs on {evaluation.reasons[0]}"
+    return Undecided(*evaluation.reasons[0])

@@ -16,6 +16,7 @@ import struct
 import typing as t
 
 from ._bits import Partial, Value, simplest
+from ._evaluation import Action, Change
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 FLAGS = {"syn": SYN, "syn_ack": SYN | ACK, "ack": ACK}
@@ -120,7 +121,7 @@ class Packet:
         self.network, self.transport = network, transport
         self.options: bytes | None = None  # TCP options as on the wire, None when unknown
         self.length: int | None = None  # of the whole packet from the network header on
-        self.changes: list[str] = []  # what rules did to it, in words, in order
+        self.changes: list[Change] = []  # what rules did to it, in order
         self.generation = 0  # raised by every change of a field that rules can ask for
         if self.family == 4:
             network.put(0, b"\x45")
@@ -193,11 +194,11 @@ class Packet:
         """Give it a template for conntrack, where it has neither been tracked nor been given one: it is new then, until it is tracked."""
         self.zone, self.tracking = zone, Tracking("new", "original")
         self.tracking.zone, self.tracking.template = zone, True
-        self.changed(f"set ct zone {zone}")
+        self.changed(Action("set", f"ct zone {zone}"))
 
-    def changed(self, what: str) -> None:
-        """A rule changed it: keep what in words, for people."""
-        self.changes.append(what)
+    def changed(self, what: Action) -> None:
+        """A rule changed it."""
+        self.changes.append(Change(what))
         self.generation += 1
 
     def copy(self) -> Packet:

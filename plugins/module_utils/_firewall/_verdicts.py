@@ -9,6 +9,7 @@ import typing as t
 
 from .._errors import ObserveError
 from .._netlink import NETLINK_ROUTE, Netlink
+from . import _prose
 from ._evaluation import Evaluation, Explored, Outcome, Reference, Rule, Step, UnsupportedError, explore
 from ._managers import Managers
 from ._packet import Packet, text
@@ -116,7 +117,8 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,
         "queue": outcome.queue if outcome else None,
-        "undecided_because": explored.because,
+        "undecided_because": _prose.because(explored.undecided),
+        "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
         "rule": rule,
         "change": teller.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
@@ -144,7 +146,7 @@ def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
     there = [
         step for step in path if step.matched and step.rule and [step.chain.get(name) for name in ("family", "table", "chain")] == base
     ]
-    return next((step.rule for step in reversed(there) if (step.effect or "").startswith("goto")), None)
+    return next((step.rule for step in reversed(there) if step.effects and step.effects[-1].kind == "goto"), None)
 
 
 def _accepting(evaluation: Evaluation) -> Rule | None:
@@ -166,7 +168,7 @@ def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Expl
 
 
 def _accepts(step: Step) -> bool:
-    return step.matched is not False and step.effect is not None and step.effect.split(", ")[-1] == "accept"
+    return step.matched is not False and bool(step.effects) and step.effects[-1].kind == "accept"
 
 
 def _hook(chain: Reference) -> tuple[t.Any, ...]:
@@ -185,7 +187,7 @@ def _met(packet: Packet) -> Answer:
 
 
 def _rewritten(packet: Packet) -> Answer | None:
-    return {**_met(packet), "mark": packet.mark, "changes": packet.changes} if packet.changes else None
+    return {**_met(packet), "mark": packet.mark, "changes": [_prose.change(each) for each in packet.changes]} if packet.changes else None
 
 
 def _step(step: Step, teller: Teller) -> Answer:
@@ -203,5 +205,6 @@ def _step(step: Step, teller: Teller) -> Answer:
             }
             for number, part in enumerate(parts)
         ],
-        "effect": step.effect,
+        "effect": _prose.effect(step.effects, of_a_policy=step.rule is None),
+        "effects": [each._asdict() for each in step.effects],
     }

@@ -31,7 +31,7 @@ def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
     ahead = copy.copy(at)
     ahead.ahead = True
     ahead.registers = at.registers.copy()
-    ahead.told = list(at.told)
+    ahead.done = list(at.done)
     target = getattr(expressions[at.position], "target", None)
     if target is not None and target >= 0:
         ahead.registers.put(target, Partial.nothing(_REGISTERS - target, "it hangs on something unknown"))
@@ -48,7 +48,7 @@ def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
             raise SettledError(position, ahead.seen)
         if result is not None:
             return
-    if not at.told:
+    if not at.done:
         raise SettledError(None, None)
 
 

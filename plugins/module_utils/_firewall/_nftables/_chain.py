@@ -12,7 +12,7 @@ import typing as t
 from ..._errors import DecodeError
 from ..._netlink import NLA_TYPE_MASK, attributes
 from .._bits import Value
-from .._effect import CompatRule, Effect, in_words
+from .._effect import CompatRule, Effect, actions
 from .._evaluation import MOST_STEPS, Part, Reference, Step, UnsupportedError
 from . import _text
 from ._ahead import look_ahead
@@ -193,11 +193,11 @@ class Chain:
                 result, at.position, at.seen = BREAK, settled.position, settled.seen
         if result == BREAK:
             if len(at.evaluation.path) < MOST_STEPS:
-                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped(), None, rule.parts_at(at.unsure)))
+                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped(), (), rule.parts_at(at.unsure)))
             else:
                 at.evaluation.passed += 1
             return None
-        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, in_words(at.told, result), rule.parts_at(at.unsure)))
+        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, actions(at.done, result), rule.parts_at(at.unsure)))
         return result
 
 
@@ -219,6 +219,5 @@ def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -
     found = other.evaluate(at.packet, at.evaluation, at.hook)
     matched = found.stopped is None and found.matched is not False
     effect = None if found.effect == "continue" else found.effect
-    words = in_words([found.told] if found.told else [], effect) if matched else None
-    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, words, found.unsure))
+    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, actions(found.done, effect) if matched else (), found.unsure))
     return effect if matched else None

@@ -10,7 +10,7 @@ import typing as t
 
 from .._bits import Partial, Value, known
 from .._effect import Effect
-from .._evaluation import Evaluation, Part, UnsupportedError
+from .._evaluation import LIMIT, UNKNOWN, Action, Evaluation, Part, UnsupportedError
 from .._packet import Link, Packet, Tracking
 from ._registers import Registers
 
@@ -49,11 +49,11 @@ class Context:
         self.ahead = False  # whether this is a look ahead, in which what is unknown is supposed to hold
         self.guessed = False  # whether something in this rule had to be supposed
         self.unsure: set[int] = set()  # the expressions, by their position in the rule, that hang on something unknown
-        self.told: list[str] = []  # what the rule did so far besides its verdict
+        self.done: list[Action] = []  # what the rule did so far besides its verdict
         self.seen: Value | None = None  # what the failed test found
 
     def begin(self, rule: Rule) -> None:
-        self.rule, self.position, self.guessed, self.unsure, self.told, self.seen = rule, 0, False, set(), [], None
+        self.rule, self.position, self.guessed, self.unsure, self.done, self.seen = rule, 0, False, set(), [], None
 
     @property
     def _came_in(self) -> bool:
@@ -97,7 +97,7 @@ class Context:
         """Why a number is unknown that is drawn anew each time: it is no other rule's."""
         return f"what expression {self.position} of rule {' '.join(map(str, self.where))} draws cannot be foreseen"
 
-    def choose(self, reason: str | None = None, key: object = None) -> bool:
+    def choose(self, reason: str | None = None, key: object = None, kind: str = UNKNOWN) -> bool:
         """Whether a condition that cannot be known holds: by default the one that is evaluated, as people write it.
 
         Raises SettledError where the answer does not matter, as the rule fails all the same, or does nothing.
@@ -112,22 +112,22 @@ class Context:
         self.unsure.add(self.position)
         if reason is None:
             reason = self.rule.part_at(self.position) if self.rule else "an unknown condition"
-        return self.evaluation.choose(reason, key)
+        return self.evaluation.choose(reason, key, kind)
 
     @property
     def field(self) -> str:
         """What the expression that is evaluated tests, in words."""
         return self.rule.field_at(self.position) if self.rule else ""
 
-    def ask(self, question: tuple[object, ...], positive: bool) -> bool:
+    def ask(self, question: tuple[object, ...], positive: bool, found: Value) -> bool:
         """Whether the condition that is evaluated holds, which is a question on unknown bits, or, where not `positive`, its contrary.
 
-        The same question has one answer, in whichever way it is put.
+        The same question has one answer, in whichever way it is put. `found`: the value with these bits.
         """
         if self.ahead:
             return True
         first = self.evaluation.memory.get(question, positive)
-        answer = self.choose(None, question)
+        answer = self.choose(None, question, kind_of(found))
         self.evaluation.memory[question] = first
         return bool(answer == (first == positive))
 
@@ -138,9 +138,9 @@ class Context:
         self.seen = self.registers.get(source, _WIDEST)
         return BREAK
 
-    def changed(self, what: str) -> None:
+    def changed(self, what: Action) -> None:
         """The rule changed the packet."""
-        self.told.append(what)
+        self.done.append(what)
         self.packet.changed(what)
 
     def stopped(self) -> Part | None:
@@ -157,10 +157,15 @@ def unknown(length: int, why: str) -> Partial:
     return Partial.nothing(length, why)
 
 
-def up_to(most: int, length: int, why: str) -> Partial:
+def kind_of(found: Value) -> str:
+    """What kind of unknown a value is."""
+    return LIMIT if isinstance(found, Partial) and found.drawn else UNKNOWN
+
+
+def up_to(most: int, length: int, why: str, drawn: bool = False) -> Partial:
     """A number in host order of which only is known that it is at most `most`."""
     bits = (1 << most.bit_length()) - 1
-    return Partial(bytes(length), host(~bits & (1 << 8 * length) - 1, length), why)
+    return Partial(bytes(length), host(~bits & (1 << 8 * length) - 1, length), why, drawn)
 
 
 def sure_number(value: Value) -> int | None:

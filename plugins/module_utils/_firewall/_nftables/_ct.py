@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._bits import Partial, Value
-from .._evaluation import UnsupportedError
+from .._evaluation import Action, UnsupportedError
 from .._packet import Ends, Tracking
 from ._context import BREAK, Context, Result, host, sure_number, unknown
 from ._operations import Expression
@@ -116,14 +116,14 @@ class ConnectionSet(Expression):
                 if zone is None:
                     raise UnsupportedError("a rule puts it into a connection tracking zone that cannot be known")
                 packet.put_in_zone(zone)
-                at.told.append(f"set ct zone {zone}")
+                at.done.append(Action("set", f"ct zone {zone}"))
             return None
         tracking = at.tracking
         if tracking is None:
             return None
         if self.key == MARK:
             tracking.mark = sure_number(at.registers.get(self.source, 4))
-            at.changed("set ct mark " + ("to an unknown value" if tracking.mark is None else f"{tracking.mark:#x}"))
+            at.changed(Action("set", "ct mark" if tracking.mark is None else f"ct mark {tracking.mark:#x}"))
         elif self.key == LABELS:
             at.evaluation.memory["ct labels"] = at.registers.get(self.source, 16)
         return None
@@ -140,7 +140,7 @@ class Notrack(Expression):
     def run(self, at: Context) -> Result:
         if at.packet.tracking is None or at.packet.tracking.state == "invalid":
             at.packet.tracking = Tracking("untracked", "original")
-            at.changed("notrack")
+            at.changed(Action("notrack"))
         return None
 
 

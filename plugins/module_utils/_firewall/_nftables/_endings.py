@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import typing as t
 
-from .._evaluation import Outcome, UnsupportedError
+from .._evaluation import Action, Outcome, UnsupportedError
 from .._packet import ACK, SYN
 from .._tracking import MATCHES, TARGETS
 from ._context import BREAK, Context, Result, sure_number, unknown
@@ -91,7 +91,7 @@ class Synproxy(Expression):
 
     def run(self, at: Context) -> Result:
         if at.packet.flags & SYN:
-            at.changed("synproxy answers it")
+            at.changed(Action("synproxy", "answers it"))
             return Outcome("stolen")
         if at.packet.flags & ACK:
             mine = at.choose("whether the ACK answers synproxy's own SYN-ACK", "synproxy")
@@ -108,7 +108,7 @@ class Forward(Expression):
         del about
 
     def run(self, at: Context) -> Result:
-        at.changed("fwd to another device")
+        at.changed(Action("fwd", "another device"))
         return Outcome("stolen")
 
 

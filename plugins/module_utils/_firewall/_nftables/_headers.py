@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from .._bits import Partial, Value
-from .._evaluation import UnsupportedError
+from .._evaluation import Action, UnsupportedError
 from .._packet import Header, Packet
 from ._context import BREAK, Context, Result, host, unknown
 from ._operations import Expression
@@ -80,7 +80,7 @@ class PayloadSet(Expression):
             header.put(self.offset, fresh.value, fresh.known)
         if self._kind(header, at.packet) != kind:
             raise UnsupportedError("a rule rewrites the packet's headers so that it is of another kind, or none that anybody takes")
-        at.changed(at.rule.part_at(at.position) if at.rule else "payload set")
+        at.changed(Action("write", at.rule.part_at(at.position) if at.rule else "payload set"))
         return None
 
     def _kind(self, header: Header, packet: Packet) -> list[tuple[int, int]]:

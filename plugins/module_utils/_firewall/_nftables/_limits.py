@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import typing as t
 
+from .._evaluation import LIMIT, UNKNOWN
 from ._context import BREAK, Context, Result, host, up_to
 from ._operations import Expression
 from ._wire import Attributes, DecodeError, long, number, register
 
+_RANDOM, _COUNTED = "numgen random", "numgen inc"
 _UNITS = {1: "second", 60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
 _MOST_NUMBERS = 32  # that are tried one by one
 _LONGEST_HANDSHAKE_PACKET = 200  # bytes, headers and options of a SYN with any of them
@@ -58,7 +60,7 @@ class Limit(Stateful):
         self.bytes, self.over = number(about, 4, 0) == 1, bool(number(about, 5, 0) & 1)
 
     def run(self, at: Context) -> Result:
-        matches = at.choose(None, ("limit", at.where, at.position))
+        matches = at.choose(None, ("limit", at.where, at.position), LIMIT)
         return None if matches else BREAK
 
     def run_fresh(self, at: Context) -> Result:
@@ -86,7 +88,7 @@ class Quota(Stateful):
         elif self.consumed + _LONGEST_HANDSHAKE_PACKET < self.quota:
             exceeded = False
         else:
-            return None if at.choose(None, ("quota", at.where, at.position)) else BREAK
+            return None if at.choose(None, ("quota", at.where, at.position), LIMIT) else BREAK
         return None if exceeded == self.over else BREAK
 
     def run_fresh(self, at: Context) -> Result:
@@ -108,7 +110,7 @@ class ConnLimit(Stateful):
         self.count, self.over = number(about, 1), bool(number(about, 2, 0) & 1)
 
     def run(self, at: Context) -> Result:
-        return None if at.choose(None, ("ct count", at.where, at.position)) else BREAK
+        return None if at.choose(None, ("ct count", at.where, at.position), LIMIT) else BREAK
 
     def run_fresh(self, at: Context) -> Result:
         return None if (self.count < 1) == self.over else BREAK
@@ -145,14 +147,20 @@ class Number(Expression):
 
     def run(self, at: Context) -> Result:
         if self.modulus > 1 and not (self.picked and self.modulus <= _MOST_NUMBERS):
-            at.registers.put(self.target, up_to(self.offset + self.modulus - 1, 4, at.drawn))
+            at.registers.put(self.target, up_to(self.offset + self.modulus - 1, 4, at.drawn, self.drawn))
             return None
         for each in range(self.modulus - 1):
-            if at.choose(f"{self.text()} being {self.offset + each}", (self.what, at.where, at.position, each)):
+            kind = LIMIT if self.drawn else UNKNOWN
+            if at.choose(f"{self.text()} being {self.offset + each}", (self.what, at.where, at.position, each), kind):
                 at.registers.put(self.target, host(self.offset + each))
                 return None
         at.registers.put(self.target, host(self.offset + self.modulus - 1))
         return None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether each packet gets another one; a hash is the same for all packets of a flow."""
+        return self.what in (_RANDOM, _COUNTED)
 
     def text(self) -> str:
         return f"{self.what} mod {self.modulus}" + (f" offset {self.offset}" if self.offset else "")
@@ -164,7 +172,7 @@ class Number(Expression):
 
 
 def _numgen(about: Attributes) -> Expression:
-    what = "numgen random" if number(about, 3) == 1 else "numgen inc"
+    what = _RANDOM if number(about, 3) == 1 else _COUNTED
     return Number(what, register(about, 1), number(about, 2), number(about, 4, 0))
 
 

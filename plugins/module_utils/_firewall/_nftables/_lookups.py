@@ -9,8 +9,8 @@ import typing as t
 
 from .._bits import Value, known
 from .._effect import Effect
-from .._evaluation import UnsupportedError
-from ._context import BREAK, Context, Result
+from .._evaluation import Action, UnsupportedError
+from ._context import BREAK, Context, Result, kind_of
 from ._limits import Stateful
 from ._operations import Expression
 from ._sets import EVAL, Element, Set
@@ -93,7 +93,7 @@ class Dynset(Expression):
             return
         data = at.registers.get(self.value, length) if self.value is not None else None
         added[key] = Element(key, key, known(data) if data is not None else None, None, self.expressions)
-        at.told.append(f"add to set {self.name}")
+        at.done.append(Action("add", f"set {self.name}"))
 
 
 class ObjectReference(Expression):
@@ -142,7 +142,7 @@ def meet(at: Context, found_set: Set, key: Value) -> Element | None:
         if not or_none and place == len(several) - 1:
             return element
         reason = None if len(several) == 1 else f"which element of set {found_set.about.name} it meets"
-        if at.choose(reason, (at.table.key, found_set.about.name, key, place)):
+        if at.choose(reason, (at.table.key, found_set.about.name, key, place), kind_of(key)):
             return element
     return None
 

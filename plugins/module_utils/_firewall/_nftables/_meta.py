@@ -9,7 +9,7 @@ import sys
 import typing as t
 
 from .._bits import Partial, Value, known
-from .._evaluation import UnsupportedError
+from .._evaluation import Action, UnsupportedError
 from .._packet import ETH_P_IP, ETH_P_IPV6, Link
 from ._context import BREAK, Context, Result, host, sure_number, unknown, up_to
 from ._operations import Expression
@@ -64,19 +64,19 @@ class MetaSet(Expression):
         packet = at.packet
         if self.key == MARK:
             mark = sure_number(at.registers.get(self.source, 4))
-            what = "set mark to an unknown value" if mark is None else f"set mark {mark:#x}"
+            what = Action("set", "mark" if mark is None else f"mark {mark:#x}")
             if mark is None or mark != packet.mark:
                 packet.mark = mark
                 at.changed(what)
             else:
-                at.told.append(what)
+                at.done.append(what)
         elif self.key == PRIORITY:
             at.evaluation.memory["priority"] = at.registers.get(self.source, 4)
             packet.generation += 1
         elif self.key == PKTTYPE:
             kind = known(at.registers.get(self.source, 1))
             packet.pkttype = PKTTYPES[kind[0]] if kind is not None and kind[0] < 4 else None
-            at.changed(f"set packet type {packet.pkttype or 'to an unknown value'}")
+            at.changed(Action("set", f"packet type {packet.pkttype}" if packet.pkttype else "packet type"))
         return None
 
 
@@ -192,7 +192,7 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     BRI_IIFVPROTO: lambda at: unknown(2, "the VLAN protocol of its bridge is not known"),
     PKTTYPE: _packet_type,
     CPU: lambda at: up_to(0xFFFF, 4, "the CPU is not known"),
-    PRANDOM: lambda at: unknown(4, at.drawn),
+    PRANDOM: lambda at: Partial.nothing(4, at.drawn, drawn=True),
     SECPATH: lambda at: Partial(b"\0", b"\xfe", "whether it came through IPsec is not known"),
     TIME_NS: lambda at: int(at.evaluation.facts.now * 1e9).to_bytes(8, sys.byteorder),
     TIME_DAY: lambda at: host((int(at.evaluation.facts.now) // _DAY + 4) % 7, 1),

@@ -12,7 +12,7 @@ import ipaddress
 import typing as t
 
 from .._bits import known
-from .._evaluation import UnsupportedError
+from .._evaluation import Action, UnsupportedError
 from .._packet import Packet, text
 from .._redirect import redirected_to
 from ._context import BREAK, Context, Result
@@ -27,7 +27,7 @@ class Ports(t.NamedTuple):
     first: int
     last: int
 
-    def told(self) -> str:
+    def text(self) -> str:
         return f":{self.first}" if self.first == self.last else f":{self.first}-{self.last}"
 
 
@@ -78,7 +78,7 @@ class Redirect(Expression):
     def run(self, at: Context) -> Result:
         address = redirected_to(at.packet, at.evaluation.facts)
         if address is None:
-            at.changed("redirect to an interface without a suitable address")
+            at.changed(Action("redirect"))
             return "drop"
         translate(at, "redirect", True, address, address, _ports(at, self.ports, "redirect"), self.flags)
         return "accept"
@@ -103,7 +103,7 @@ class Tproxy(Expression):
             where += f":{int.from_bytes(_sure(at, self.port, 2, 'the port of tproxy'), 'big')}"
         if not at.choose(f"whether a transparent socket takes it ({where or 'tproxy'})", ("tproxy", where)):
             return BREAK
-        at.changed(f"tproxy to {where}" if where else "tproxy")
+        at.changed(Action("tproxy", where or None))
         return None
 
 
@@ -135,8 +135,8 @@ def translate(at: Context, what: str, destination: bool, first: bytes | None, la
     now = packet.ends
     end, end_port = (now.destination, now.destination_port) if destination else (now.source, now.source_port)
     shown = f"[{text(end)}]" if packet.family == 6 and ports else text(end)
-    port_told = "" if ports is None else f":{end_port}" if end_port is not None else ports.told()
-    at.changed(f"{what} to {shown}{port_told}")
+    port_text = "" if ports is None else f":{end_port}" if end_port is not None else ports.text()
+    at.changed(Action(what, f"{shown}{port_text}"))
 
 
 def _address(packet: Packet, what: str, destination: bool, first: bytes | None, last: bytes | None, flags: int) -> bytes | None:

@@ -46,7 +46,7 @@ class Compare(Expression):
         holds = compare(found, self.operation, self.data)
         if holds is None:
             question, positive = _QUESTIONS[self.operation]
-            holds = at.ask((question, at.field, found, self.data), positive)
+            holds = at.ask((question, at.field, found, self.data), positive, found)
         return at.test(holds, self.source)
 
 
@@ -74,7 +74,7 @@ class Range(Expression):
         beyond = compare(found, operation, end)
         if beyond is not None:
             return beyond == self.negated
-        return at.ask((_QUESTIONS[operation][0], at.field, found, end), self.negated)
+        return at.ask((_QUESTIONS[operation][0], at.field, found, end), self.negated, found)
 
 
 class Bitwise(Expression):
@@ -129,7 +129,7 @@ class Byteorder(Expression):
         if isinstance(have, bytes):
             at.registers.put(self.target, self._turned(have))
         else:
-            at.registers.put(self.target, Partial(self._turned(have.value), self._turned(have.known), have.why))
+            at.registers.put(self.target, Partial(self._turned(have.value), self._turned(have.known), have.why, have.drawn))
         return None
 
     def _turned(self, data: bytes) -> bytes:
@@ -184,7 +184,7 @@ def _shifted(have: Value, by: int) -> Value:
     """Words in host order, the last one the least significant (nft_bitwise_eval_lshift); negative: to the right."""
     if isinstance(have, bytes):
         return _moved(have, by, 0)
-    return simplest(Partial(_moved(have.value, by, 0), _moved(have.known, by, 1), have.why))
+    return simplest(Partial(_moved(have.value, by, 0), _moved(have.known, by, 1), have.why, have.drawn))
 
 
 def _moved(data: bytes, by: int, fill: int) -> bytes:
@@ -218,7 +218,7 @@ def _joined(operation: int, one: Value, other: Value) -> Value:
             decided, bits = both, x ^ y
         sure.append(decided & 0xFF)
         result.append(bits & decided & 0xFF)
-    return simplest(Partial(bytes(result), bytes(sure), a.why or b.why))
+    return simplest(Partial(bytes(result), bytes(sure), a.why or b.why, a.drawn or b.drawn))
 
 
 def _parts(found: Value) -> Partial:

@@ -13,16 +13,16 @@ _SIZE = 64
 class Registers:
     """As in the kernel, values lie in memory and overlap: a key of several fields is read across the registers that it was put into."""
 
-    __slots__ = ("_known", "_memory", "_why")
+    __slots__ = ("_drawn", "_known", "_memory", "_why")
 
     def __init__(self) -> None:
         self._memory = bytearray(_SIZE)
         self._known: bytearray | None = None  # None: every bit is known, as nearly always
-        self._why = ""
+        self._why, self._drawn = "", False
 
     def copy(self) -> Registers:
         other = Registers()
-        other._memory, other._why = bytearray(self._memory), self._why
+        other._memory, other._why, other._drawn = bytearray(self._memory), self._why, self._drawn
         other._known = None if self._known is None else bytearray(self._known)
         return other
 
@@ -39,7 +39,7 @@ class Registers:
         end = min(at + (len(value.value) + 3 & ~3), _SIZE)
         self._memory[at:end] = value.value[: end - at].ljust(end - at, b"\0")
         self._known[at:end] = value.known[: end - at].ljust(end - at, b"\xff")
-        self._why = value.why
+        self._why, self._drawn = value.why, value.drawn
 
     def get(self, at: int, length: int) -> Value:
         """`length` bytes from `at` on."""
@@ -47,5 +47,5 @@ class Registers:
         if self._known is not None:
             sure = bytes(self._known[at : at + length])
             if sure != b"\xff" * len(sure):
-                return Partial(taken, sure, self._why)
+                return Partial(taken, sure, self._why, self._drawn)
         return taken

@@ -261,7 +261,7 @@ def _other(chunk: bytes, at: int) -> t.Iterator[tuple[bytes, bytes]]:
 
 
 def _cut(key: Partial, field: slice) -> Value:
-    return Partial(key.value[field], key.known[field], key.why)
+    return Partial(key.value[field], key.known[field], key.why, key.drawn)
 
 
 def _cells(about: About) -> list[slice]:

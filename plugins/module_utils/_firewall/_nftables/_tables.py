@@ -11,7 +11,7 @@ from ..._errors import ObserveError
 from ..._netlink import attributes
 from ..._typing import Protocol
 from .._effect import Compat
-from .._evaluation import Outcome, Reference, Step, UnsupportedError
+from .._evaluation import Action, Outcome, Reference, Step, UnsupportedError
 from .._packet import Link, Packet
 from ._chain import Chain
 from ._context import Context
@@ -149,5 +149,5 @@ class NftBaseChain:
         return self.reference if chain is self.chain else {**self.reference, "chain": chain.name}
 
     def _end(self, evaluation: t.Any) -> Outcome:
-        evaluation.step(Step(self.reference, None, True, None, f"policy {self.policy}"))
+        evaluation.step(Step(self.reference, None, True, None, (Action(self.policy),)))
         return Outcome(self.policy, None, self.reference)

@@ -9,8 +9,8 @@ import bisect
 import re
 import typing as t
 
-from .._effect import Evaluated, in_words
-from .._evaluation import MOST_STEPS, Evaluation, Outcome, Reference, Step, UnsupportedError
+from .._effect import Evaluated, actions
+from .._evaluation import MOST_STEPS, Action, Evaluation, Outcome, Reference, Step, UnsupportedError
 from .._packet import Packet
 from .._tracking import MATCHES, TARGETS
 from . import _save
@@ -144,7 +144,7 @@ class _Run:
         policy = (self._base.rules(self._base.name).policy or "ACCEPT").lower()
         if policy not in ("accept", "drop"):
             raise UnsupportedError(f"{self._base.name} has the policy {policy[:40]!r}, which we do not know")
-        self._evaluation.step(Step(self._base.reference, None, True, None, f"policy {policy}"))
+        self._evaluation.step(Step(self._base.reference, None, True, None, (Action(policy),)))
         return Outcome(policy, None, self._base.reference)
 
     def _next(self, rules: Rules, start: int) -> tuple[int, Evaluated | None]:
@@ -180,6 +180,6 @@ class _Run:
         if evaluated.matched is False and not room:
             self._evaluation.passed += 1
             return evaluated
-        told = in_words([evaluated.told] if evaluated.told else [], evaluated.effect)
-        self._evaluation.step(Step(self._base.reference_of(rules.name), rule, evaluated.matched, evaluated.stopped, told, evaluated.unsure))
+        done = actions(evaluated.done, evaluated.effect)
+        self._evaluation.step(Step(self._base.reference_of(rules.name), rule, evaluated.matched, evaluated.stopped, done, evaluated.unsure))
         return evaluated

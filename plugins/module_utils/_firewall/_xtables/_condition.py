@@ -10,7 +10,7 @@ import typing as t
 
 from ..._errors import DecodeError
 from .._bits import Partial, Value
-from .._evaluation import Evaluation
+from .._evaluation import UNKNOWN, Evaluation
 from .._packet import Packet
 from ._syntax import Clause, Option
 
@@ -20,6 +20,7 @@ class Unknown(t.NamedTuple):
 
     reason: str
     key: object = None
+    kind: str = UNKNOWN
 
 
 Answer = t.Union[bool, Unknown]
@@ -63,7 +64,7 @@ class Condition:
 
     def choose(self, unknown: Unknown, evaluation: Evaluation) -> bool:
         """Suppose that it holds, or not."""
-        return evaluation.choose(unknown.reason, unknown.key) is not self._negated
+        return evaluation.choose(unknown.reason, unknown.key, unknown.kind) is not self._negated
 
     def seen(self, packet: Packet) -> str | None:
         """What the packet has there, in words."""
@@ -94,10 +95,10 @@ def whole(clause: Clause) -> str:
     return " ".join([f"-m {clause.name}", *(option.text for option in clause.options)])
 
 
-def unknown_match(clause: Clause, place: Place, reason: str | None = None) -> list[Condition]:
+def unknown_match(clause: Clause, place: Place, reason: str | None = None, kind: str = UNKNOWN) -> list[Condition]:
     """A match that holds or not: nobody can know, or we do not model it."""
     text = whole(clause)
-    unknown = Unknown(reason or f"{text}: we do not model it", (place.rule, text))
+    unknown = Unknown(reason or f"{text}: we do not model it", (place.rule, text), kind)
     return [Condition(text, lambda packet, evaluation: unknown)]
 
 

@@ -102,10 +102,10 @@ class Rule:
             for number, condition, answer in hanging:
                 if not condition.choose(answer, evaluation):
                     return Evaluated(None, Part(number, condition.seen(packet)), unsure=unsure)
-        effect, told = made.target(packet, evaluation, hook)
+        effect, done = made.target(packet, evaluation, hook)
         if isinstance(effect, Outcome):
             effect = effect._replace(rule=self)
-        return Evaluated(None if unsure else True, None, effect, told, unsure)
+        return Evaluated(None if unsure else True, None, effect, () if done is None else (done,), unsure)
 
     def _make(self) -> _Made:
         if self._made is None:

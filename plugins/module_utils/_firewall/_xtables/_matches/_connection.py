@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation
+from ..._evaluation import LIMIT, Evaluation
 from ..._packet import Ends, Packet, Tracking
 from .. import _condition
 from .._condition import Answer, Builder, Condition, Place, Unknown
@@ -237,7 +237,7 @@ def _untracked_never(clause: Clause, place: Place) -> list[Condition]:
 
 
 def _connlimit(clause: Clause, place: Place) -> list[Condition]:
-    return _condition.unknown_match(clause, place, f"how many connections there are ({_condition.whole(clause)})")
+    return _condition.unknown_match(clause, place, f"how many connections there are ({_condition.whole(clause)})", LIMIT)
 
 
 BUILDERS: dict[str, Builder] = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation
+from ..._evaluation import LIMIT, Evaluation
 from ..._packet import Packet, packed
 from .. import _condition
 from .._condition import Answer, Builder, Condition, Place, Unknown
@@ -22,14 +22,14 @@ _ENTRY = re.compile(r"src=(\S+) ttl: \d+ last_seen: \d+ oldest_pkt: \d+((?:,? \d
 
 
 def _rate(clause: Clause, place: Place) -> list[Condition]:
-    return _condition.unknown_match(clause, place, f"the rate of {_condition.whole(clause)}")
+    return _condition.unknown_match(clause, place, f"the rate of {_condition.whole(clause)}", LIMIT)
 
 
 def _statistic(clause: Clause, place: Place) -> list[Condition]:
     text = _condition.whole(clause)
     probability = clause.get("probability")
     if probability is None:
-        return _condition.unknown_match(clause, place, f"the count of {text}")
+        return _condition.unknown_match(clause, place, f"the count of {text}", LIMIT)
     try:
         odds = float(probability.value)
     except ValueError:
@@ -37,7 +37,7 @@ def _statistic(clause: Clause, place: Place) -> list[Condition]:
     if odds in (0.0, 1.0):
         return [Condition(text, lambda packet, evaluation: odds == 1.0, probability.negated)]
     shown = 1 - odds if probability.negated else odds
-    unknown = Unknown(f"chance ({shown:.4g} of all packets match {text})", (place.rule, text))
+    unknown = Unknown(f"chance ({shown:.4g} of all packets match {text})", (place.rule, text), LIMIT)
     return [Condition(text, lambda packet, evaluation: unknown)]
 
 
@@ -57,7 +57,7 @@ def _recent(clause: Clause, place: Place) -> list[Condition]:
     mask = clause.get("mask")
     keep = _condition.address(mask.value, place.family) if mask else b"\xff" * (4 if place.family == 4 else 16)
     pick = _condition.destination if clause.get("rdest") else _condition.source
-    unknown = Unknown(text, (place.rule, text))
+    unknown = Unknown(text, (place.rule, text), LIMIT)
 
     def entry(packet: Packet, evaluation: Evaluation) -> tuple[bytes | None, int | None]:
         """The address and how often it was seen: None unknown, 0 not in the list."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ..._effect import Effect
-from ..._evaluation import Evaluation, Outcome, UnsupportedError
+from ..._evaluation import Action, Evaluation, Outcome, UnsupportedError
 from ..._packet import Packet
 from .._condition import Place
 from .._syntax import Clause
 
-Done = t.Tuple[Effect, t.Optional[str]]  # the effect, and what it did besides, in words
+Done = t.Tuple[Effect, t.Optional[Action]]  # the effect, and what it did besides
 Target = t.Callable[[Packet, Evaluation, t.Optional[str]], Done]
 
 CONTINUE: Done = ("continue", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation, Outcome, UnsupportedError
+from ..._evaluation import Action, Evaluation, Outcome, UnsupportedError
 from ..._packet import ACK, FIN, RST, SYN, Packet
 from .._condition import Place, number, value_and_mask
 from .._syntax import Clause
@@ -32,7 +32,7 @@ def _queue(clause: Clause, place: Place) -> Target:
         read = readers.pop() if len(readers) == 1 else None
         if read is None:
             read = evaluation.choose(f"whether a program reads {_queues(numbers)}")
-        unread = None if read else f"pass {_queues(numbers)}, which nobody reads"
+        unread = None if read else Action("unread_queue", _queues(numbers))
         if bypass and not read:
             return "accept", unread
         return Outcome("queue" if read else "drop", queue=numbers[0] if len(numbers) == 1 else None), unread
@@ -54,9 +54,9 @@ def _tproxy(clause: Clause, place: Place) -> Target:
         if not evaluation.choose(f"whether a transparent socket listens on port {wanted} for TPROXY"):
             return "drop", None
         packet.mark = turned(packet.mark, ~mask & 0xFFFFFFFF, value)
-        told = f"tproxy to port {wanted}"
-        packet.changed(told)
-        return "accept", told
+        done = Action("tproxy", f":{wanted}")
+        packet.changed(done)
+        return "accept", done
 
     return apply
 
@@ -65,10 +65,10 @@ def _synproxy(clause: Clause, place: Place) -> Target:
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         flags = packet.flags & (SYN | ACK | FIN | RST)
         if flags == SYN:
-            return Outcome("stolen"), "answer the SYN itself"
+            return Outcome("stolen"), Action("synproxy", "answers it")
         if flags == ACK:
             taken = evaluation.choose("whether the ACK answers a SYN cookie of SYNPROXY")
-            return (Outcome("stolen"), "take the cookie") if taken else ("drop", None)
+            return (Outcome("stolen"), Action("synproxy", "takes the cookie")) if taken else ("drop", None)
         return CONTINUE
 
     return apply

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation
+from ..._evaluation import Action, Evaluation
 from ..._packet import CWR, ECE, Packet
 from .._condition import Place, number, value_and_mask
 from .._matches._header import DSCP_CLASSES, time_to_live
@@ -28,17 +28,18 @@ def _ttl(clause: Clause, place: Place) -> Target:
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         at, before = (8 if packet.family == 4 else 7), time_to_live(packet)
         if how != "set" and before is None:
-            return _told(packet, f"ttl {how} {value}")
+            return _changed(packet, "ttl", f"{how} {value}")
         new = value if how == "set" else min((before or 0) + value, 255) if how == "inc" else max((before or 0) - value, 0)
         packet.network.put(at, bytes([new]))
-        return _told(packet, f"set ttl {new}")
+        return _changed(packet, "set", f"ttl {new}")
 
     return apply
 
 
-def _told(packet: Packet, what: str) -> Done:
-    packet.changed(what)
-    return "continue", what
+def _changed(packet: Packet, kind: str, what: str) -> Done:
+    done = Action(kind, what)
+    packet.changed(done)
+    return "continue", done
 
 
 def _class(clause: Clause, place: Place) -> Target:
@@ -56,7 +57,7 @@ def _class(clause: Clause, place: Place) -> Target:
         new = ((have & ~(mask << shift)) ^ (value << shift)) & known
         header.bytes[at : at + size] = new.to_bytes(size, "big")
         header.known[at : at + size] = known.to_bytes(size, "big")
-        return _told(packet, f"set tos {value:#x}/{mask:#x}")
+        return _changed(packet, "set", f"tos {value:#x}/{mask:#x}")
 
     return apply
 
@@ -84,7 +85,7 @@ def _ecn(clause: Clause, place: Place) -> Target:
 
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         packet.transport.put(13, b"\0", bytes([ECE | CWR]))
-        return _told(packet, "remove ecn")
+        return _changed(packet, "remove", "ecn")
 
     return apply
 
@@ -98,9 +99,9 @@ def _mss(clause: Clause, place: Place) -> Target:
             return CONTINUE
         if wanted is None or b"\x02\x04" not in packet.options:  # it adds one where there is none
             packet.options, packet.length = None, None
-            return _told(packet, "set mss")
+            return _changed(packet, "set", "mss")
         packet.options = _with_mss(packet.options, wanted)
-        return _told(packet, f"set mss {wanted}")
+        return _changed(packet, "set", f"mss {wanted}")
 
     return apply
 
@@ -128,7 +129,7 @@ def _strip(clause: Clause, place: Place) -> Target:
         if packet.options is None:
             return CONTINUE
         packet.options = _stripped(packet.options, kinds)
-        return _told(packet, "strip tcp options " + ",".join(str(kind) for kind in sorted(kinds)))
+        return _changed(packet, "strip", "tcp options " + ",".join(str(kind) for kind in sorted(kinds)))
 
     return apply
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation, UnsupportedError
+from ..._evaluation import Action, Evaluation, UnsupportedError
 from ..._packet import Packet, Tracking
 from .._condition import Place, number, value_and_mask
 from .._syntax import Clause
@@ -52,9 +52,9 @@ def _set_mark(packet: Packet, mark: int | None) -> Done:
     if mark is not None and mark == packet.mark:
         return CONTINUE
     packet.mark = mark
-    told = "set mark to something unknown" if mark is None else f"set mark {mark:#x}"
-    packet.changed(told)
-    return "continue", told
+    done = Action("set", "mark" if mark is None else f"mark {mark:#x}")
+    packet.changed(done)
+    return "continue", done
 
 
 def _connmark(clause: Clause, place: Place) -> Target:
@@ -99,9 +99,9 @@ def _tracked(packet: Packet) -> Tracking | None:
 
 def _set_connection_mark(packet: Packet, tracking: Tracking, mark: int | None) -> Done:
     tracking.mark = mark
-    told = "set ct mark to something unknown" if mark is None else f"set ct mark {mark:#x}"
-    packet.changed(told)
-    return "continue", told
+    done = Action("set", "ct mark" if mark is None else f"ct mark {mark:#x}")
+    packet.changed(done)
+    return "continue", done
 
 
 def _hash_mark(clause: Clause, place: Place) -> Target:
@@ -126,15 +126,16 @@ def _give_zone(packet: Packet, zone: int | None) -> Done:
     if zone is None:
         raise UnsupportedError("CT puts it into the zone of its mark, which is not known")
     packet.put_in_zone(zone & 0xFFFF)
-    return "continue", packet.changes[-1]
+    return "continue", packet.changes[-1].action
 
 
 def _untrack(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
     if packet.tracking is not None:  # seen before: over the loopback interface
         return CONTINUE
     packet.tracking = Tracking("untracked", "original")
-    packet.changed("notrack")
-    return "continue", "notrack"
+    done = Action("notrack")
+    packet.changed(done)
+    return "continue", done
 
 
 BUILDERS: dict[str, t.Callable[[Clause, Place], Target]] = {

@@ -12,7 +12,7 @@ import ipaddress
 import typing as t
 
 from ...._errors import DecodeError
-from ..._evaluation import Evaluation, UnsupportedError
+from ..._evaluation import Action, Evaluation, UnsupportedError
 from ..._packet import Packet, text
 from ..._redirect import redirected_to
 from .._condition import Place, address, network, port_range
@@ -61,17 +61,17 @@ def _translated(packet: Packet, source: bool, range_: _Range, what: str) -> Done
         packet.rewrite(destination=target, destination_port=wanted)
     if wanted is None:
         packet.transport.forget(0 if source else 2, 2)
-    told = f"{what} to {_ends(target, wanted)}"
+    done = Action(what, _ends(target, wanted))
     if target == range_.low and range_.high not in (None, target):
         _forget_low_bits(packet, range_.low or b"", range_.high or b"")
-        told = f"{what} to {text(range_.low or b'')}-{text(range_.high or b'')}"
-    packet.changed(told)
+        done = Action(what, f"{text(range_.low or b'')}-{text(range_.high or b'')}")
+    packet.changed(done)
     tracking, changed = packet.tracking, target != own or wanted != port
     if tracking is not None and source:
         tracking.source_bound, tracking.source_translated = True, tracking.source_translated or changed
     elif tracking is not None:
         tracking.destination_bound, tracking.destination_translated = True, tracking.destination_translated or changed
-    return "accept", told
+    return "accept", done
 
 
 def _end(packet: Packet, source: bool) -> tuple[bytes, int | None]:
@@ -147,7 +147,7 @@ def _redirect(clause: Clause, place: Place) -> Target:
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         host = redirected_to(packet, evaluation.facts)
         if host is None:
-            return "drop", f"redirect, but {packet.iif.name if packet.iif else 'the interface'} has no suitable address"
+            return "drop", Action("redirect")
         return _translated(packet, False, _Range(host, host, ports), "redirect")
 
     return apply
@@ -162,7 +162,7 @@ def _masquerade(clause: Clause, place: Place) -> Target:
             raise UnsupportedError("MASQUERADE takes the address of the interface that the packet leaves by, which is not known")
         host = _leaving_address(packet, evaluation)
         if host is None:
-            return "drop", f"masquerade, but {packet.oif.name} has no address"
+            return "drop", Action("masquerade")
         done = _translated(packet, True, _Range(host, host, ports), "masquerade")
         if scattered:
             packet.transport.forget(0, 2)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
     ACCEPT,
     MOST_TRIES,
+    TOO_MANY,
     Evaluation,
     Outcome,
+    Undecided,
     UnsupportedError,
     explore,
 )
@@ -43,7 +46,7 @@ def test_an_unknown_that_decides_is_named() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert explored.because == "it hangs on limit rate 5/second: drop if not, accept if so"
+    assert _prose.because(explored.undecided) == "it hangs on limit rate 5/second: drop if not, accept if so"
     assert set(explored.possible) == {ACCEPT, DROP}
 
 
@@ -72,7 +75,7 @@ def test_where_a_packet_goes_may_hang_on_an_unknown_too() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert explored.because == "where it goes hangs on numgen random mod 2 == 0"
+    assert _prose.because(explored.undecided) == "where it goes hangs on numgen random mod 2 == 0"
 
 
 def test_too_many_unknowns_are_given_up() -> None:
@@ -86,7 +89,7 @@ def test_too_many_unknowns_are_given_up() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert explored.because and "too many unknowns" in explored.because
+    assert explored.undecided == Undecided(TOO_MANY, "limit 0")
     assert len(tries) == MOST_TRIES
 
 
@@ -95,7 +98,7 @@ def test_what_is_not_modelled_is_undecided() -> None:
         raise UnsupportedError("the expression osf is not modelled")
 
     explored = explore(evaluate, SYN, None)
-    assert (explored.outcome, explored.because) == (None, "the expression osf is not modelled")
+    assert (explored.outcome, _prose.because(explored.undecided)) == (None, "the expression osf is not modelled")
 
 
 def test_every_try_has_a_packet_of_its_own() -> None:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
     ACCEPT,
+    Action,
     Evaluation,
     Outcome,
     UnsupportedError,
@@ -84,7 +86,7 @@ def translated(to: str) -> Callable[[Packet], Outcome]:
         assert packet.tracking
         packet.tracking.destination_translated = True
         packet.rewrite(destination=packed(to))
-        packet.changed(f"dnat to {to}")
+        packet.changed(Action("dnat", to))
         return ACCEPT
 
     return do
@@ -144,4 +146,4 @@ def test_ties_between_tables_are_an_unknown() -> None:
 
     explored = explore(evaluate, packet_of(IN, facts), facts)
     assert explored.outcome is None
-    assert explored.because == "it hangs on which was there first, table b or table a: drop if not, reject if so"
+    assert _prose.because(explored.undecided) == "it hangs on which was there first, table b or table a: drop if not, reject if so"

@@ -8,8 +8,17 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._effect import Evaluated
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import Explored, Part, explore
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
+    LIMIT,
+    UNKNOWN,
+    UNSUPPORTED,
+    Explored,
+    Part,
+    Undecided,
+    explore,
+)
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._nftables._read import Nftables
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Link, Packet, Tracking, packed
 from tests.unit.plugins.module_utils._firewall.host import Host
@@ -51,7 +60,7 @@ def test_jump_return_goto_and_policy() -> None:
     ends = [verdict(evaluated(ruleset, syn(port))) for port in (1, 2, 3, 4, 5)]
     assert ends == ["accept", "drop", "drop", "drop", "drop"]
     told = [
-        (step.rule.reference()["chain"] if step.rule else None, step.effect)
+        (step.rule.reference()["chain"] if step.rule else None, _prose.effect(step.effects, step.rule is None))
         for step in evaluated(ruleset, syn(2)).first.path
         if step.matched
     ]
@@ -87,7 +96,7 @@ def test_path_tells_which_part_failed_and_what_the_packet_has() -> None:
 )
 def test_unknowns_are_named(rules: str, because: str) -> None:
     found = evaluated(recorded(rules, policy="drop"), syn())
-    assert (found.outcome, found.because) == (None, because)
+    assert (found.outcome, _prose.because(found.undecided)) == (None, because)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +118,12 @@ def test_unknowns_are_named(rules: str, because: str) -> None:
 def test_unknowns_that_do_not_matter(rules: str) -> None:
     policy = "accept" if "limit rate 5" in rules else "drop"
     found = evaluated(recorded(rules, "set s { type ipv4_addr; size 9; flags dynamic,timeout; }", policy), syn())
-    assert verdict(found) == "accept", found.because
+    assert verdict(found) == "accept", _prose.because(found.undecided)
 
 
 def test_an_unknown_source_port_in_a_map_is_tried_for_each_verdict() -> None:
     found = evaluated(recorded("tcp sport vmap { 1-1000 : accept, 1001-2000 : drop }", policy="accept"), syn())
-    assert found.because == "it hangs on which element of set __map0 it meets: accept if not, drop if so" or found.outcome is None
+    assert found.undecided == ("unknown", "which element of set __map0 it meets", "accept", "drop") or found.outcome is None
 
 
 def test_xtables_without_iptables_is_undecided_only_where_it_counts() -> None:
@@ -122,7 +131,7 @@ def test_xtables_without_iptables_is_undecided_only_where_it_counts() -> None:
     body = ruleset.answers["rules inet t i"][0]
     ruleset.answers["rules inet t i"] = [body.replace(b"immediate\0", b"mysterium\0")]
     assert verdict(evaluated(ruleset, syn(80))) == "accept"
-    assert evaluated(ruleset, syn(22)).because == "the expression mysterium is not known here"
+    assert evaluated(ruleset, syn(22)).undecided == Undecided(UNSUPPORTED, "the expression mysterium is not known here")
 
 
 def test_rules_of_iptables_nft_are_evaluated_by_the_xtables_part() -> None:
@@ -192,6 +201,29 @@ def test_devices_of_netdev_chains() -> None:
 def test_what_cannot_be_read_makes_undecided() -> None:
     ruleset = recorded("tcp dport @s accept", "set s { type inet_service; }")
     del ruleset.answers["elements inet t s"]
-    assert "set s of table inet t could not be read" in (evaluated(ruleset, syn()).because or "")
+    assert "set s of table inet t could not be read" in (_prose.because(evaluated(ruleset, syn()).undecided) or "")
     with pytest.raises(DecodeError):
         Nftables([b"\1\0\0\0\xff\xff\1\0"], [], ruleset, {})
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind"),
+    [
+        ("limit rate 5/second accept", LIMIT),
+        ("ct count over 5 accept", LIMIT),
+        ("numgen random mod 100 < 30 accept", LIMIT),
+        ("meta random < 9 accept", LIMIT),
+        ("numgen random mod 100 vmap { 0-29 : accept, 30-99 : drop }", LIMIT),
+        ("ip saddr @over-limit tcp sport 9 accept", UNKNOWN),
+        ("jhash ip saddr . tcp sport mod 9 < 3 accept", UNKNOWN),
+    ],
+)
+def test_the_kind_of_an_unknown_is_no_matter_of_names(rules: str, kind: str) -> None:
+    found = evaluated(recorded(rules, "set over-limit { type ipv4_addr; elements = { 192.0.2.9 }; }", policy="drop"), syn())
+    assert found.undecided and found.undecided.kind == kind
+
+
+def test_effects_are_data_whatever_chains_are_called() -> None:
+    ruleset = recorded(f"{PORTS} 1-4 meta mark set 0x11 jump after-dnat", "chain after-dnat {\ncounter reject with tcp reset\n}")
+    path = evaluated(ruleset, syn(1)).first.path
+    assert [tuple(step.effects) for step in path] == [(("set", "mark 0x11"), ("jump", "after-dnat")), (("reject", "tcp-reset"),)]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import Evaluation, Explored, explore
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Packet, Tracking, packed, text
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables import _read
@@ -53,8 +54,8 @@ def test_a_rule_says_what_it_is_and_where_it_stopped() -> None:
     assert explored.outcome.chain == {"family": "ip", "table": "filter", "chain": "INPUT", "hook": "input", "priority": 0, "manager": None}
     first, second = explored.first.path
     assert first.rule is not None and first.rule.parts() == ["-s 198.51.100.0/24", "-p tcp", "--dport 22"]
-    assert (first.matched, first.stopped, first.effect) == (False, (2, "port 80"), None)
-    assert (second.matched, second.effect) == (True, "reject with tcp-reset")
+    assert (first.matched, first.stopped, first.effects) == (False, (2, "port 80"), [])
+    assert (second.matched, second.effects) == (True, [("reject", "tcp-reset")])
 
 
 def test_jumps_return_and_gotos_do_not() -> None:
@@ -65,7 +66,7 @@ def test_jumps_return_and_gotos_do_not() -> None:
                -A two -m mark --mark 0x1"""
     explored = run("filter", rules, syn())
     assert explored.outcome is not None and explored.outcome.verdict == "drop"
-    assert [step.effect for step in explored.first.path] == ["jump one", "goto two", None, "drop"]
+    assert [_prose.effect(step.effects, step.rule is None) for step in explored.first.path] == ["jump one", "goto two", None, "drop"]
 
 
 def test_return_in_a_built_in_chain_ends_in_its_policy() -> None:
@@ -80,17 +81,19 @@ def test_an_unknown_that_does_not_matter_leaves_the_verdict() -> None:
 
 def test_an_unknown_that_matters_is_told() -> None:
     explored = run("filter", "-A INPUT -m limit --limit 5/sec -j ACCEPT\n-A INPUT -j DROP", syn())
-    assert explored.because == "it hangs on the rate of -m limit --limit 5/sec: drop if not, accept if so"
+    assert _prose.because(explored.undecided) == "it hangs on the rate of -m limit --limit 5/sec: drop if not, accept if so"
 
 
 def test_a_match_that_we_do_not_model_matches_or_not() -> None:
     explored = run("filter", "-A INPUT -m hypothetical --with 5 -j DROP", syn())
-    assert explored.because == "it hangs on -m hypothetical --with 5: we do not model it: accept if not, drop if so"
+    assert _prose.because(explored.undecided) == "it hangs on -m hypothetical --with 5: we do not model it: accept if not, drop if so"
 
 
 def test_a_target_that_we_do_not_model_decides_nothing() -> None:
     assert run("filter", "-A INPUT -p udp -j HYPOTHETICAL", syn()).outcome is not None
-    assert run("filter", "-A INPUT -p tcp -j HYPOTHETICAL", syn()).because == "the target HYPOTHETICAL: we do not model it"
+    assert (
+        _prose.because(run("filter", "-A INPUT -p tcp -j HYPOTHETICAL", syn()).undecided) == "the target HYPOTHETICAL: we do not model it"
+    )
 
 
 def test_rules_that_are_to_be_ignored() -> None:
@@ -124,7 +127,7 @@ def test_translations(chain: str, rule: str, ends: str) -> None:
 
 def test_a_destination_from_a_range_is_not_guessed() -> None:
     explored = run("nat", "-A PREROUTING -p tcp -j DNAT --to-destination 203.0.113.1-203.0.113.9", syn(), "PREROUTING")
-    assert explored.because == "which address dnat picks from its range cannot be known"
+    assert _prose.because(explored.undecided) == "which address dnat picks from its range cannot be known"
 
 
 def test_a_masqueraded_packet_has_the_address_that_is_near_the_next_hop() -> None:
@@ -150,7 +153,7 @@ def test_recent_lists_remember_within_a_packet() -> None:
         "-A INPUT -m recent --set --name nobody-has-this --rsource\n-A INPUT -m recent --rcheck --name nobody-has-this --rsource -j DROP"
     )
     explored = run("filter", rules, syn())
-    assert explored.outcome is not None or explored.because is not None
+    assert explored.outcome is not None or explored.undecided is not None
 
 
 def test_recent_lists_are_not_read_where_only_what_lasts_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +163,7 @@ def test_recent_lists_are_not_read_where_only_what_lasts_counts(tmp_path: Path, 
     answers = []
     for seen in ("", "src=198.51.100.7 ttl: 64 last_seen: 4295 oldest_pkt: 1 4295\n"):
         (tmp_path / "seen").write_text(seen)
-        answers += [run("filter", rules, syn(), lasting=lasting).because for lasting in (False, True)]
+        answers += [_prose.because(run("filter", rules, syn(), lasting=lasting).undecided) for lasting in (False, True)]
     assert answers[0] is None
     assert answers[1] == answers[2] == answers[3]
     assert answers[1] is not None

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import explore
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Packet, packed
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables import _ipset, _read, _save, _syntax
@@ -92,7 +93,7 @@ def test_a_damaged_table_leaves_packets_undecided() -> None:
     base = _read.from_text({"ip": SAVED.replace("COMMIT", "")}).base_chains()[0]
     packet = Packet("syn", packed("192.0.2.9"), packed("192.0.2.1"))
     explored = explore(lambda evaluation, mine: base.run(mine, evaluation), packet, Host())
-    assert explored.because == "not all of ip table filter could be read: table filter ends without COMMIT"
+    assert _prose.because(explored.undecided) == "not all of ip table filter could be read: table filter ends without COMMIT"
 
 
 def test_a_quotation_that_does_not_end() -> None:
@@ -115,7 +116,7 @@ def evaluate(text: str, family: str) -> None:
     packet.rewrite(source_port=40001, destination_port=80)
     for base in xtables.base_chains():
         explored = explore(lambda evaluation, mine, base=base: base.run(mine, evaluation), packet, Host())  # type: ignore[misc]
-        assert (explored.outcome is None) is (explored.because is not None)
+        assert (explored.outcome is None) is (explored.undecided is not None)
         for step in explored.first.path:
             if step.rule is not None:
                 step.rule.reference()
@@ -171,4 +172,4 @@ def test_loops_of_chains_end() -> None:
     text = "*filter\n:INPUT ACCEPT\n:a -\n:b -\n-A INPUT -j a\n-A a -g b\n-A b -g a\nCOMMIT\n"
     base = _read.from_text({"ip": text}).base_chains()[0]
     explored = explore(lambda evaluation, mine: base.run(mine, evaluation), Packet("syn", b"\1\2\3\4", b"\1\2\3\5"), Host())
-    assert explored.because == "the chains of ip table filter jump in a loop"
+    assert _prose.because(explored.undecided) == "the chains of ip table filter jump in a loop"
