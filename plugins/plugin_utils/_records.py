@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
+
 MAX_TEXT = 4096
 MAX_LENGTH = 200_000
 MAX_NUMBER = 1 << 64
@@ -147,8 +149,8 @@ def _plain(data: object, where: str, depth: int) -> object:
 
 
 def _scalar(kind: type, data: object, where: str) -> Any:
-    if kind is str and isinstance(data, str):
-        return _text(data)
+    if kind in (str, Prose) and isinstance(data, str):
+        return kind(_text(data))
     if isinstance(data, int) and abs(data) > MAX_NUMBER:
         raise RecordError(f"{where} is a number beyond all that is counted here")
     if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import NOTHING, Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import Count, IpAddress, Port, RecordError, Time, build
 
 VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
@@ -28,7 +28,7 @@ class Rule:
     family: str
     table: str
     chain: str
-    text: str = ""
+    text: Prose = NOTHING
     handle: int | None = None
     number: Count | None = None
     manager: str | None = None
@@ -48,14 +48,14 @@ class Rule:
     def tag(self) -> str:
         """``handle 12``, ``rule 3`` where there are no handles, ``policy drop``."""
         if self.is_policy:
-            return self.text
+            return f"{self.text}"
         return f"handle {self.handle}" if self.handle is not None else f"rule {self.number}"
 
     @property
-    def name(self) -> str:
+    def name(self) -> Prose:
         """``rule 'tcp dport 5432 drop' (table inet filter, chain input, handle 12)``"""
         place = f"table {self.family} {self.table}, chain {self.chain}"
-        return f"{self.text} ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})"
+        return Prose(f"{self.text} ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})")
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,30 @@ class Chain:
 class Part:
     """A condition of a rule; ``matched`` None: not examined, or not to be known."""
 
-    text: str
+    text: Prose
     matched: bool | None = None
-    seen: str | None = None
+    seen: Prose | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a rule did: the kinds and their targets are those of docs/firewall.md. A target may be a name that people chose."""
+
+    kind: str
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unsupported`` or ``too_many``.
+
+    ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not hang on one thing.
+    """
+
+    kind: str
+    what: Prose = NOTHING
+    otherwise: str | None = None
+    if_so: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +103,13 @@ class Step:
     rule: Rule | None = None
     matched: bool | None = None
     parts: tuple[Part, ...] = ()
-    effect: str | None = None
+    effect: Prose | None = None
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def last_effect(self) -> Effect:
+        """Its verdict, or what else it did last; of kind ``continue`` where it did nothing."""
+        return self.effects[-1] if self.effects else Effect("continue")
 
 
 @dataclass(frozen=True)
@@ -115,7 +142,8 @@ class Verdict:
     port: Port | None = None
     reject_with: str | None = None
     queue: Port | None = None
-    undecided_because: str | None = None
+    undecided_because: Prose | None = None
+    undecided: Undecided | None = None
     rewritten: Rewritten | None = None
     rule: Rule | None = None
     change: Change | None = None
@@ -137,8 +165,8 @@ class Verdict:
 
     def last_to(self, *effects: str) -> Rule | None:
         """The last rule on the way with one of these effects, such as ``SOURCE_NAT``."""
-        wanted = re.compile(rf"\b({'|'.join(effects)})\b", re.IGNORECASE)
-        rules = [step.rule for step in self.path if step.rule and step.matched and wanted.search(step.effect or "")]
+        done = [step for step in self.path if step.matched and any(effect.kind in effects for effect in step.effects)]
+        rules = [step.rule for step in done if step.rule]
         return rules[-1] if rules else None
 
     @property
@@ -147,7 +175,7 @@ class Verdict:
         if self.rule is None or not self.rule.is_policy:
             return None
         chain = (self.rule.family, self.rule.table, self.rule.chain)
-        gone = [step.rule for step in self.path if step.rule and step.matched and (step.effect or "").startswith("goto")]
+        gone = [step.rule for step in self.path if step.rule and step.matched and step.last_effect.kind == "goto"]
         return next((rule for rule in reversed(gone) if (rule.family, rule.table, rule.chain) == chain), None)
 
     @property
@@ -239,7 +267,7 @@ class Rulings:
             return True
         return False if (rule.family, rule.table, rule.chain, rule.number) in was else None
 
-    def _places(self, when: When) -> dict[Identity, str]:
+    def _places(self, when: When) -> dict[Identity, Prose]:
         """The text of each rule without a handle, by its place."""
         rules = [rule for firewall in self.snapshots[when] for verdict in firewall.verdicts for rule in verdict.rules()]
         return {(rule.family, rule.table, rule.chain, rule.number): rule.text for rule in rules if rule.handle is None}
@@ -267,6 +295,11 @@ class Rulings:
                 for identity in {known.identity for known in verdict.hit()}:
                     self._hitting.setdefault(identity, []).append(verdict)
         return self._hitting.get(rule.identity, [])
+
+    def rejects(self, rule: Rule) -> bool:
+        """Whether any packet that a rule matches, or might match, is rejected by it, as far as evaluations show."""
+        steps = (step for verdict in self.all() for step in verdict.path if step.rule and step.rule.identity == rule.identity)
+        return any(step.last_effect.kind == "reject" for step in steps)
 
     def elsewhere(self, address: str, port: int) -> Verdict | None:
         """The verdict on a SYN for that end, where rules send it to another one: afterwards, or else before."""

@@ -28,6 +28,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import ga
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import unwrapped
 from ansible_collections.threeway.handshake.plugins.plugin_utils._story import timeline
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Packets
 from ansible_collections.threeway.handshake.plugins.plugin_utils._undecided import undecided
@@ -350,7 +351,7 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "summary": finding.summary,
         "evidence": [asdict(seen) for seen in finding.evidence],
         "against": [asdict(seen) for seen in finding.against],
-        "detail": finding.detail,
+        "detail": unwrapped(finding.detail),
         "fix": asdict(finding.fix) if finding.fix else None,
     }
 

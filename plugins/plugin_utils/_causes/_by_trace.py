@@ -11,6 +11,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits import hangs_on_a_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import invalid_ruling, kept_by, stopped, told
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import TracedRule
 
@@ -32,7 +33,7 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
         if ruling and ruling.rule and ruling.stops and is_rule(seen, ruling.rule):
             return stopped(case, place, ruling) if ruling.verdict == wanted else None
         rule = _known(case, place, seen)
-        rejects = case.fate.kind in _REFUSED or (rule is not None and "reject" in rule.text.lower())
+        rejects = case.fate.kind in _REFUSED or (rule is not None and place.host.rulings.rejects(rule))
         return _named(case, place, seen, rule, ruling, wanted) if rejects == (wanted == "reject") else None
     return None
 
@@ -44,22 +45,28 @@ def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
 
 
 def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:
-    """A rule that no evaluation holds responsible. Without any evaluation it may hang on a limit that it stops this packet."""
+    """A rule that no evaluation holds responsible. Without one, or with too many unknowns, it may stop packets only over a limit."""
     host = place.host
-    name = rule.name if rule else seen.text
+    name = rule.name if rule else Prose(seen.text)
     against: tuple[Evidence, ...] = ()
     if ruling is not None and ruling.verdict != "undecided":
         other = f" by {ruling.rule.name}" if ruling.rule else ""
         against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
+    blind = ruling is None or (ruling.undecided is not None and ruling.undecided.kind == "too_many")
     return Finding(
-        "likely" if seen.passed or ruling is None else "proven",
+        "likely" if seen.passed or blind else "proven",
         host.name,
         place.segment,
         f"{name} on {host.name} {wanted}s {place.packet}",
         (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
         against=against,
         leg=place.leg,
-        detail={**(told(ruling, None) if ruling else {}), "rule": {"name": name, "handle": seen.handle, "number": seen.number}},
+        detail={**(told(ruling, None) if ruling else {}), "rule": _told(seen, name)},
         undecided=(f"an evaluation of the rules of {host.name} would tell whether it always does",) if ruling is None else (),
         fix=opening(case, host),
     )
+
+
+def _told(seen: TracedRule, name: Prose) -> dict[str, object]:
+    place = {"family": seen.family, "table": seen.table, "chain": seen.chain}
+    return {**place, "name": name, "handle": seen.handle, "number": seen.number}

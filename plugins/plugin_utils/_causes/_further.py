@@ -29,11 +29,13 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     if case.fate.kind not in _FAILED or case.completed:
         return []
     ending = None if any(finding.segment in _SOCKETS for finding in found) or not found else not_listening(case)
-    named = {_named(finding.detail) for finding in found}
+    named = {(finding.host, *_named(finding.detail)) for finding in found}
     more: dict[object, tuple[str, Finding]] = {}
     for place, ruling in _stopping(case):
         rule = ruling.rule
-        if rule is None or rule.name in named or passed(case, place) or not _beyond(place, found):
+        if rule is None or passed(case, place) or not _beyond(place, found):
+            continue
+        if (place.host.name, rule.family, rule.table, rule.chain, rule.handle, rule.number) in named:
             continue
         finding = Finding(
             "likely",
@@ -65,9 +67,10 @@ def _beyond(place: Place, found: Sequence[Finding]) -> bool:
     return not (took_in and place.leg == "syn" and place.direction == "in")
 
 
-def _named(detail: dict[str, object]) -> object:
+def _named(detail: dict[str, object]) -> tuple[object, ...]:
+    """The rule that a finding names, by its place."""
     rule = detail.get("rule")
-    return rule.get("name") if isinstance(rule, dict) else None
+    return tuple(rule.get(name) for name in ("family", "table", "chain", "handle", "number")) if isinstance(rule, dict) else ()
 
 
 def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:

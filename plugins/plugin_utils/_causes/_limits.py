@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import proof
@@ -14,7 +12,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import capped, invalid_ruling, kept_by, told, unproven
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 
-_LIMITS = re.compile(r"limit|quota|random|numgen|statistic|probability|ct count|connection count|recent|meter", re.IGNORECASE)
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 _REFUSED = ("refused_locally", "reset", "icmp")
 
@@ -41,7 +38,7 @@ def _rate_limited(case: Case) -> Finding | None:
                 *case.passage(),
             ),
             leg=place.leg,
-            detail={**told(ruling, None), "rule": {"name": rule.name} if rule else None},
+            detail=told(ruling, None, rule),
             undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would tell whether it is the limit",),
             fix=Fix("firewall", host.name, f"raise the limit in {rule.name if rule else 'the firewall'} on {host.name}", "advice"),
         )
@@ -50,7 +47,7 @@ def _rate_limited(case: Case) -> Finding | None:
 
 def hangs_on_a_limit(ruling: Verdict) -> bool:
     """Whether the evaluation is undecided for a limit, a count or a random number."""
-    return ruling.verdict == "undecided" and bool(_LIMITS.search(ruling.undecided_because or ""))
+    return ruling.verdict == "undecided" and ruling.undecided is not None and ruling.undecided.kind == "limit"
 
 
 def _hinge(ruling: Verdict) -> Rule | None:

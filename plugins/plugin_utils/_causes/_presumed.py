@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
@@ -15,8 +14,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import answered_so, stopped
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 
-_ENDS = re.compile(r": (\w+) if not, (\w+) if so$")
-
 
 def presumed(case: Case, wanted: str) -> Finding | None:
     """The first place at which the packet may have ended, where an undecided evaluation and a counter name the rule together."""
@@ -25,7 +22,7 @@ def presumed(case: Case, wanted: str) -> Finding | None:
         rule = _candidate(ruling, wanted) if ruling and not hangs_on_a_limit(ruling) else None
         if ruling is None or rule is None:
             continue
-        supposed = replace(ruling, verdict=wanted, rule=rule, undecided_because=None)
+        supposed = replace(ruling, verdict=wanted, rule=rule, undecided_because=None, undecided=None)
         weighed = proof(case, place, supposed, rule)
         if weighed.counter is None or weighed.against or not answered_so(case, place, supposed):
             continue  # nothing says that it is so
@@ -38,14 +35,13 @@ def presumed(case: Case, wanted: str) -> Finding | None:
 
 def _candidate(ruling: Verdict, wanted: str) -> Rule | None:
     """The one rule that stops the packet if the unknown is so, or, if it is not, the rule at the end of the way told."""
-    ends = _ENDS.search(ruling.undecided_because or "") if ruling.verdict == "undecided" else None
-    if ends is None:
+    hangs = ruling.undecided
+    if ruling.verdict != "undecided" or hangs is None:
         return None
-    unless, so = ends.groups()
-    if so == wanted and unless == "accept":
+    if (hangs.otherwise, hangs.if_so) == ("accept", wanted):
         unknown = {step.rule.identity: step.rule for step in ruling.path if step.rule and step.matched is None}
         return next(iter(unknown.values())) if len(unknown) == 1 else None
-    if unless == wanted and so == "accept" and ruling.path:
+    if (hangs.otherwise, hangs.if_so) == (wanted, "accept") and ruling.path:
         last = ruling.path[-1]
-        return last.rule if last.matched and last.effect and wanted in last.effect else None
+        return last.rule if last.matched and last.last_effect.kind == wanted else None
     return None

@@ -10,6 +10,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import mending, shell
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import unwrapped
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 
 _FAMILIES = ("ip", "ip6", "inet", "netdev", "bridge")
@@ -43,7 +44,7 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: str) -> Fix | 
     }
     if not rule.is_policy:
         # The rule is known again by what it says: its handle or number may have changed, and its text is the host's.
-        arguments.update(before=digest(rule.text))
+        arguments.update(before=digest(unwrapped(rule.text)))
     if file:
         arguments.update(file=file)
     place = f"chain {rule.family} {rule.table} {rule.chain}"

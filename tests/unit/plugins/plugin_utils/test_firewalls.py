@@ -52,9 +52,15 @@ class Run:
             rule = {**RULE, "packets": count, **more.get("rule", {})}
             step = {"chain": {"family": "inet", "table": "filter", "chain": "input", "hook": "input", "priority": 0}, "rule": rule}
             parts = [{"text": "tcp dport 5432", "matched": True, "seen": None}]
+            effects = [] if said == "undecided" else [{"kind": said, "target": None}]
             told = {
                 **{"packet": packet, "direction": direction, **ends, "state": "new", "verdict": said},
-                **{"rule": rule, "path": [{**step, "matched": True, "parts": parts, "effect": said}], "shadowed": [], "passed": 0},
+                **{
+                    "rule": rule,
+                    "path": [{**step, "matched": True, "parts": parts, "effect": said, "effects": effects}],
+                    "shadowed": [],
+                    "passed": 0,
+                },
                 **{name: value for name, value in more.items() if name != "rule"},
             }
             begun = snapshot["time"]
@@ -162,16 +168,23 @@ def test_rules_that_let_it_through_speak_against_elimination() -> None:
 
 
 def test_undecided_says_on_what_it_hangs() -> None:
-    because = "it hangs on meta skuid: drop if so, accept if not"
-    flow = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because).flow()
+    because, hangs = "it hangs on meta skuid: drop if so, accept if not", {"kind": "unknown", "what": "meta skuid"}
+    flow = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because, undecided=hangs).flow()
     assert (flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("firewall_drop", "likely")
     assert any(because in sentence for sentence in flow["undecided"])
 
 
 def test_a_limit_is_named() -> None:
-    because = "it hangs on limit rate 5/second: drop if not, accept if so"
-    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because).first()
+    hangs = {"kind": "limit", "what": "limit rate 5/second", "otherwise": "drop", "if_so": "accept"}
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided=hangs).first()
     assert (cause["code"], cause["certainty"]) == ("firewall_rate_limited", "likely")
+
+
+def test_what_is_called_limit_is_none() -> None:
+    because = "it hangs on ip saddr @limit: drop if not, accept if so"
+    hangs = {"kind": "unknown", "what": "ip saddr @limit", "otherwise": "drop", "if_so": "accept"}
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because, undecided=hangs).first()
+    assert cause["code"] != "firewall_rate_limited"
 
 
 def test_a_queue_without_a_reader() -> None:
@@ -240,3 +253,20 @@ def test_a_malformed_verdict_costs_the_firewalls_part_only() -> None:
     flow = run.flow()
     assert (flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("firewall_drop", "likely")
     assert any("db1: firewall: malformed answer" in sentence for sentence in flow["not_observed"])
+
+
+def test_a_jump_is_no_translation_whatever_its_chain_is_called() -> None:
+    """A redirect in prerouting to a port on which nobody listens; behind it, the filter jumps to a chain with a telling name."""
+    run = Run("nat_wrong_target.dead-port")
+    for answer in load(RECORDED / "nat_wrong_target.dead-port.json.gz")["evidence"]:
+        run.found[answer["host"]][answer["phase"]] = answer
+    chain = {"family": "inet", "table": "f", "chain": "input", "hook": "input", "priority": 0}
+    jump = {"family": "inet", "table": "f", "chain": "input", "handle": 90, "number": 1, "text": "tcp dport 5999 counter jump after-dnat"}
+    step = {"chain": chain, "matched": True, "effect": "jump after-dnat", "effects": [{"kind": "jump", "target": "after-dnat"}]}
+    for snapshot, count in zip(run.snapshots("db1"), (0, 4), strict=True):
+        for verdict in snapshot["firewall"]["verdicts"]:
+            if verdict["packet"] == "syn":
+                verdict["path"].append({**step, "rule": {**jump, "packets": count}})
+    cause = run.first()
+    assert (cause["code"], cause["host"], cause["certainty"]) == ("nat_wrong_target", "db1", "proven")
+    assert "redirect to :5999" in cause["summary"] and "after-dnat" not in cause["summary"]

@@ -175,15 +175,16 @@ def test_whatever_a_host_says_reading_it_ends_well(probes: Any, answer: Any) -> 
     assert isinstance(host.tracings, tuple)
 
 
-def verdict(said: str, packet: str = "syn", because: str | None = None) -> dict[str, Any]:
+def verdict(said: str, packet: str = "syn", hangs: str | None = None) -> dict[str, Any]:
     """What an evaluation said, without naming a rule."""
     ends = SYN if packet == "syn" else SYN_ACK
     known = {name: ends[name] for name in ("source", "source_port", "destination", "port")}
     direction = "in" if packet == "syn" else "out"
-    return {**known, "packet": packet, "direction": direction, "state": "new", "verdict": said, "undecided_because": because}
+    undecided = {"kind": hangs, "what": "an expression"} if hangs else None
+    return {**known, "packet": packet, "direction": direction, "state": "new", "verdict": said, "undecided": undecided}
 
 
-def flow_of(client: Any, server: Any, verdicts: tuple[Any, ...] = (verdict("undecided", because="an expression"),), **probe: Any) -> Any:
+def flow_of(client: Any, server: Any, verdicts: tuple[Any, ...] = (verdict("undecided", hangs="unsupported"),), **probe: Any) -> Any:
     plan, found = evidence(client, server)
     found["db1"]["close"]["evidence"]["after"]["firewall"] = {"begun": 1.0, "ended": 2.0, "verdicts": list(verdicts)}
     found["web1"]["trace_try"]["evidence"]["probes"][0].update(probe)
@@ -202,7 +203,7 @@ def test_an_evaluation_that_the_kernel_contradicts_is_told() -> None:
     assert cause["against"][0]["observation"] == "evaluated: accept, which is not what the kernel did"
 
 
-@pytest.mark.parametrize("verdicts", [(), (verdict("undecided", because="it hangs on limit rate 5/second"),)])
+@pytest.mark.parametrize("verdicts", [(), (verdict("undecided", hangs="limit"),), (verdict("undecided", hangs="too_many"),)])
 def test_without_an_evaluation_or_with_a_limit_one_packet_proves_nothing(verdicts: tuple[Any, ...]) -> None:
     causes = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, DROP)), verdicts)["causes"]
     assert causes[0]["certainty"] == "likely" and all(cause["certainty"] != "proven" for cause in causes), causes

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Texts that are for people only: what rules are written like, what they do in words, why something is not known.
+
+They hold names that people choose, so nothing may be decided by what stands in them. A :class:`Prose` is no ``str``: it can be put into a
+sentence, and compared with another one as a whole, but mypy refuses to search, split or match it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Prose:
+    """A text for people."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Prose({self._text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prose) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash((Prose, self._text))
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+NOTHING = Prose("")
+
+
+def unwrapped(value: Any) -> Any:
+    """``value`` with the texts in its mappings and lists as plain strings, for those who only show or transmit it."""
+    if isinstance(value, Prose):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: unwrapped(each) for key, each in value.items()}
+    return [unwrapped(each) for each in value] if isinstance(value, (list, tuple)) else value
