@@ -33,7 +33,7 @@ PARTS = {
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat
 
-_NO_PYTHON = re.compile(r"interpreter .* was not found|python[0-9.]*['\"]?: (command not found|not found|No such file)")
+_NOT_RUN = (126, 127)  # how a shell exits that cannot run a command, or finds none
 
 
 class _Failure(Exception):
@@ -135,7 +135,7 @@ class ActionModule(HandshakeAction):
                 raise _Failure("module", message)
             if _is_about_become(self, message):
                 raise _Failure("become", message)
-            raise _Failure("python" if returned.get("rc") in (126, 127) or _NO_PYTHON.search(said) else "malformed", message)
+            raise _Failure("python" if returned.get("rc") in _NOT_RUN else "malformed", message)
         missing = [part for part in PARTS[phase] if part not in returned]
         if missing:
             raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")
@@ -151,9 +151,9 @@ class ActionModule(HandshakeAction):
 
 
 def _is_about_become(action: HandshakeAction, message: str) -> bool:
-    """Whether it was becoming another user that failed: as the become plugin knows its program's words, and Ansible its own sentences.
+    """Whether becoming another user failed: the become plugin knows its program's words, and Ansible raises errors of its own.
 
-    Where the plugin does not know them, what the program says about itself is all that there is.
+    These errors have no type of their own. Anything else that a program says is not interpreted.
     """
     become = action._connection.become
     if not become:
@@ -163,7 +163,7 @@ def _is_about_become(action: HandshakeAction, message: str) -> bool:
         return True
     program = re.escape((become.name or "").rpartition(".")[2])
     ours = rf"(Incorrect|Missing) {program} password|waiting for (privilege escalation prompt|become success)|become password prompt"
-    return bool(re.search(rf"{ours}|^{program}: |is not in the sudoers file", message, re.MULTILINE))
+    return re.search(ours, message) is not None
 
 
 def _handle(opened: object) -> str | None:

@@ -38,7 +38,10 @@ class Host(t.NamedTuple):
 
 
 def changes(host: Host) -> tuple[list[Record], Absent]:
-    """Sorted by kind and name. Each has kind, name, now, then, because; rules `diff` and `answers` as well."""
+    """Sorted by kind and name. Each has kind, name, now, then, because; rules `diff` and `answers` as well.
+
+    A sysctl has the `file` and `line` that decide, if any do, and a service how it is `enabled`.
+    """
     from . import _boot_firewalld, _boot_iptables, _boot_nftables, _boot_sysctls, _boot_ufw
 
     found, absent = _services(host), []
@@ -65,7 +68,8 @@ def _services(host: Host) -> list[Record]:
         then = stays(unit)
         if then and (name not in FIREWALLS or name == "firewalld.service"):
             because = f"the unit is {unit.enabled}" + (", and no other unit starts it" if then == "not started" else "")
-            found.append({"kind": "service", "name": name, "now": unit.active, "then": then, "because": because})
+            told = {"kind": "service", "name": name, "now": unit.active, "then": then, "because": because}
+            found.append({**told, "enabled": unit.enabled})
     return found
 
 

@@ -37,6 +37,7 @@ def changes(host: Host) -> list[Record]:
             setting = settings.of(_sysctl_files.path_of(_FORWARDING))
         if setting is not None and setting.value is not None:
             then, because = setting.value, f"{setting.file} says so in line {setting.line}"
+            decided: dict[str, t.Any] = {"file": setting.file, "line": setting.line}
         elif _OF_AN_INTERFACE.fullmatch(name):
             continue
         else:
@@ -44,9 +45,10 @@ def changes(host: Host) -> list[Record]:
                 kernel = {**_kernels_own(), **_COMPILED}
             if name not in kernel:
                 continue
+            decided = {}
             then, because = kernel[name], "no file of sysctl.d sets it, and this is the kernel's own value: only a program could set it"
         if not _same(now, then):
-            found.append({"kind": "sysctl", "name": name, "now": now, "then": then, "because": because})
+            found.append({"kind": "sysctl", "name": name, "now": now, "then": then, "because": because, **decided})
     return found
 
 

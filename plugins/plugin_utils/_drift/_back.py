@@ -18,7 +18,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit, _sysctl
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
 
-_DECIDES = re.compile(r"(/\S+) says so in line [0-9]+")
 _VALUE = re.compile(r"[0-9]{1,20}([ ,-][0-9]{1,20}){0,50}|")
 _INTERFACE = re.compile(r"net\.ipv([46])\.conf\.(.+)\.(\w+)")
 _SERVICE = "ansible.builtin.systemd_service"
@@ -56,13 +55,12 @@ def _lasting(host: str, change: Any, kept: State) -> Fix | None:
     name, now = change["name"], change["now"]
     why = f"a reboot makes it {change['then']}: {change['because']}"
     if change["kind"] == "sysctl":
-        decides = _DECIDES.match(change["because"])
-        if decides and posixpath.basename(decides[1]) > posixpath.basename(_sysctl.FILE):
-            return advice(
-                "sysctl", host, f"have {decides[1]} on {host} set {name} to {now}: it is read behind all that we could write", why=why
-            )
+        file = change.get("file")
+        if file and posixpath.basename(file) > posixpath.basename(_sysctl.FILE):
+            return advice("sysctl", host, f"have {file} on {host} set {name} to {now}: it is read behind all that we could write", why=why)
         return _set(host, name, (kept.sysctls or {}).get(name, now), now, why)
-    if change["kind"] == "service" and change["then"] == "not started" and _fit.unit(name) and "masked" not in change["because"]:
+    masked = change.get("enabled") in ("masked", "masked-runtime")
+    if change["kind"] == "service" and change["then"] == "not started" and _fit.unit(name) and not masked:
         command = shell("systemctl", "enable", name)
         return mending(
             "service",

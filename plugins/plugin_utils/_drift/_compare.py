@@ -90,8 +90,16 @@ def _of_part(part: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
             was, now = _known_to_both(was, now)
         if part == "sysctls" and _COMPUTED.fullmatch(name) and _about(was, now):
             continue
+        if part == "reboot" and was and now and same_change(was, now):
+            continue
         if was != now:
             yield Difference(KINDS[part], name, "removed" if now is None else "added" if was is None else "changed", was, now)
+
+
+def same_change(one: Record, other: Record) -> bool:
+    """Whether a reboot would change the same. Older baselines have no data beside `because`, which says it as well."""
+    first, second = ({name: value for name, value in each.items() if name not in ("file", "line", "enabled")} for each in (one, other))
+    return first == second
 
 
 def _by_name(part: str, records: Any) -> dict[str, Any]:

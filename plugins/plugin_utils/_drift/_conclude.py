@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import _words
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._back import back
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference, differences, not_compared
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference, differences, not_compared, same_change
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._danger import dangers
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._expect import broken
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import code_of
@@ -165,7 +165,7 @@ def _known(before: State, now: State) -> list[Difference]:
     return [
         Difference("reboot", f"{each['kind']} {each['name']}", "known", each, each)
         for each in now.to_json().get("reboot", ())
-        if each in kept
+        if any(same_change(each, other) for other in kept)
     ]
 
 

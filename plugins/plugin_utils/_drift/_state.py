@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose, unwrapped
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import IpAddress, Port, RecordError, build
 
 PACKETS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
@@ -54,7 +55,7 @@ class Verdict:
     out_interface: str | None = None
     reject_with: str | None = None
     queue: Port | None = None
-    undecided_because: str | None = None
+    undecided_because: Prose | None = None
     rewritten: str | None = None
     decided_by: str | None = None
     manager: str | None = None
@@ -112,13 +113,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Change:
-    """What a reboot would change. ``answers`` None, for rules: what becomes of the flows' packets is not known."""
+    """What a reboot would change. ``answers`` None, for rules: what becomes of the flows' packets is not known.
+
+    ``file`` and ``line``: what sets a sysctl then. ``enabled``: a unit's state, as systemctl is-enabled prints it.
+    """
 
     kind: str
     name: str
     now: str
     then: str
-    because: str
+    because: Prose
+    file: str | None = None
+    line: int | None = None
+    enabled: str | None = None
     diff: tuple[str, ...] | None = None
     answers: tuple[Answer, ...] | None = None
 
@@ -138,7 +145,7 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, without what is None."""
-        told: dict[str, Any] = _told(asdict(self))
+        told: dict[str, Any] = unwrapped(_told(asdict(self)))
         return told
 
 

@@ -33,6 +33,21 @@ def to_a_dead_port(fleet: Machines) -> None:
     serve(fleet, "db1", nat("tcp dport $port counter redirect to :5999"))
 
 
+JUMP = """
+table inet jump$port {
+  chain after-dnat { counter accept; }
+  chain input { type filter hook input priority 0; tcp dport 5999 counter jump after-dnat; }
+}
+"""
+
+
+@fault("nat_wrong_target/dead-port-jump", "ECONNREFUSED", code="nat_wrong_target", says=("redirect to :5999",), packed="rules", **SERVER)
+def to_a_dead_port_that_a_jump_meets(fleet: Machines) -> None:
+    """What the chain is called that takes the packet behind the translation does not make it the translation."""
+    to_a_dead_port(fleet)
+    fleet.nft("db1", JUMP)
+
+
 @fault("nat_wrong_target/dead-port-iptables", "ECONNREFUSED", code="nat_wrong_target", says=("5999",), packed="rules", **SERVER)
 def to_a_dead_port_by_iptables(fleet: Machines) -> None:
     load(fleet, "db1", "iptables-nft", [f"-t nat -A PREROUTING -p tcp --dport $port -j DNAT --to-destination {DB1}:5999"])

@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import D
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import _state as state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import MOST_BYTES, SCHEMA, Baseline, parse, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import differences, not_compared
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 ports = st.integers(1, 65535)
@@ -42,7 +43,7 @@ verdicts = st.builds(
 routes = st.builds(state.Route, to=addresses, gateway=st.none() | addresses, table=st.none() | ports)
 neighbours = st.builds(state.Neighbour, address=addresses, interface=texts, permanent_mac=st.none() | texts)
 services = st.builds(state.Service, active=texts, enabled=texts, ports=st.none() | st.lists(ports, min_size=1).map(tuple))
-changes = st.builds(state.Change, kind=texts, name=texts, now=texts, then=texts, because=texts)
+changes = st.builds(state.Change, kind=texts, name=texts, now=texts, then=texts, because=st.builds(Prose, texts))
 
 
 def several(each: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
