@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import SEGMENTS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import remains, worse
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
 
 Json = Mapping[str, Any]
@@ -125,15 +127,32 @@ def _again(before: Json, after: Json) -> Json | None:
 
 
 def _is_same(before: Json, after: Json) -> bool:
-    (was, rule_then), (now, rule_now) = _obstacle(before), _obstacle(after)
-    return was == now and (rule_then is None or rule_now is None or rule_then == rule_now)
+    rule_then, rule_now = _rule(before), _rule(after)
+    same_rule = rule_then is None or rule_now is None or rule_then.may_be(rule_now)
+    return (before["code"], before["host"]) == (after["code"], after["host"]) and same_rule
 
 
-def _obstacle(cause: Json) -> tuple[tuple[str, str], list[str] | None]:
-    """A cause and its host; and the rule of a firewall, by what it says: its number changes when another one is put before it."""
-    rule = (cause.get("detail") or {}).get("rule")
-    said = [str(rule.get(name)) for name in ("family", "table", "chain", "text")] if isinstance(rule, dict) else None
-    return (cause["code"], cause["host"]), said
+@dataclass(frozen=True)
+class _Rule:
+    """A firewall's rule as a report names it. Its number and handle change when another one is put before it; ``text`` may be missing."""
+
+    family: str
+    table: str
+    chain: str
+    text: Prose | None = None
+
+    def may_be(self, other: _Rule) -> bool:
+        place, others = (self.family, self.table, self.chain), (other.family, other.table, other.chain)
+        return place == others and (self.text is None or other.text is None or self.text == other.text)
+
+
+def _rule(cause: Json) -> _Rule | None:
+    """The rule that a cause names, as far as that is known."""
+    try:
+        rule: _Rule = build(_Rule, (cause.get("detail") or {}).get("rule"), "rule")
+    except RecordError:
+        return None
+    return rule
 
 
 def named(flow: Json) -> str:

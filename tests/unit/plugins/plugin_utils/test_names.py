@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people call their chains, sets, units and rules changes no answer; and no code of the decide room reads sentences."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Effect, Part, Rule, Step, Undecided, Verdict
+from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded
+
+TELLING = (
+    *("after-dnat", "cali-fip-dnat", "limit", "reject-log", "drop", "accept", "policy drop", "goto x", "jump", "snat", "masquerade"),
+    *("redirect to :1", "quota", "recent", "meter", "it hangs on x: accept if not, drop if so", "masked", "random", "fib rpfilter", ""),
+)
+CHAINS = [name for name in TELLING if name.replace("-", "").isalpha()]
+few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+ROOMS = Path(__file__).parents[4] / "plugins"
+BUILT_IN = {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"}
+
+
+class Renaming:
+    """New names for old ones, the same for the same, and different for different ones."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names, self._new = names, dict[tuple[str, str], str]()
+
+    def of(self, kind: str, old: str) -> str:
+        number, names = len(self._new), [name for name in self._names if kind == "text" or name in CHAINS]
+        return self._new.setdefault((kind, old), f"{names[number % len(names)]}{'-' * (number // len(names))}")
+
+    def text(self, old: str | None) -> str | None:
+        return None if old is None else self.of("text", old)
+
+
+def renamed(found: Phases, names: list[str]) -> Phases:
+    """Evidence whose rules, user chains, sets and unknowns are called and written otherwise, in words as in data."""
+    renaming = Renaming(names)
+    for phases in found.values():
+        for answer in phases.values():
+            for key in ("snapshot", "before", "after"):
+                for verdict in (((answer["evidence"] or {}).get(key) or {}).get("firewall") or {}).get("verdicts", ()):
+                    _rename(verdict, renaming)
+    return found
+
+
+def _rename(verdict: dict[str, Any], renaming: Renaming) -> None:
+    hooked = {step["chain"]["chain"] for step in verdict["path"] if step["rule"] is None} | BUILT_IN
+    chains = lambda old: old if old in hooked or not _is_users(verdict, old) else renaming.of("chain", old)  # noqa: E731
+    verdict["undecided_because"] = renaming.text(verdict["undecided_because"])
+    if verdict["undecided"]:
+        verdict["undecided"]["what"] = renaming.text(verdict["undecided"]["what"])
+    for rule in (verdict["rule"], *verdict["shadowed"], *(step["rule"] for step in verdict["path"])):
+        if rule and (rule["number"] is not None or rule["handle"] is not None):
+            rule["text"], rule["chain"] = renaming.text(rule["text"]), chains(rule["chain"])
+    for step in verdict["path"]:
+        step["effect"], step["chain"]["chain"] = renaming.text(step["effect"]), chains(step["chain"]["chain"])
+        for part in step["parts"]:
+            part["text"], part["seen"] = renaming.text(part["text"]), renaming.text(part["seen"])
+        for effect in step["effects"]:
+            if effect["kind"] in ("jump", "goto", "add"):
+                effect["target"] = chains(effect["target"])
+
+
+def _is_users(verdict: dict[str, Any], chain: str) -> bool:
+    """Whether a chain is one that rules jump to."""
+    return any(effect["target"] == chain for step in verdict["path"] for effect in step["effects"] if effect["kind"] in ("jump", "goto"))
+
+
+def answers(report: dict[str, Any]) -> list[Any]:
+    """What a report says, without words and without what rules are called."""
+    return [
+        (
+            *(flow[name] for name in ("status", "leg", "segment")),
+            [(cause["code"], cause["host"], cause["certainty"], cause["segment"], _kind(cause["fix"])) for cause in flow["causes"]],
+        )
+        for flow in report["flows"]
+    ]
+
+
+def _kind(fix: dict[str, Any] | None) -> Any:
+    return fix and (fix["kind"], fix["risk"], [step["module"] for step in fix["steps"]])
+
+
+@recorded
+@few
+@given(names=st.permutations(TELLING))
+def test_names_change_no_answer(path: Path, names: list[str]) -> None:
+    assert answers(conclude(path, renamed(copy.deepcopy(evidence(path)), names))) == answers(conclude(path, evidence(path)))
+
+
+# -- no code reads what is for people
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for room in ("plugin_utils", "action"):
+        for path in sorted((ROOMS / room).rglob("*.py")):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+# Where texts for people become plain strings: what shows them, or carries them on unread.
+UNWRAPPING = {"_prose.py", "_verdict.py", "_drift/_state.py", "_fixes/_before_rule.py"}
+
+
+def test_prose_is_unwrapped_only_where_it_is_shown_or_carried_on() -> None:
+    found = {
+        str(path.relative_to(ROOMS / "plugin_utils"))
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id == "unwrapped" and "_report" not in path.parts
+    }
+    assert found <= UNWRAPPING
+
+
+TEXTS = {"text", "effect", "undecided_because", "because", "seen", "summary", "observation", "title", "message", "why", "said"}
+READING = {"startswith", "endswith", "split", "partition", "rpartition", "find", "index", "removeprefix", "removesuffix", "lower", "upper"}
+MATCHING = {"search", "match", "fullmatch", "findall", "finditer"}
+
+
+def _is_text(node: ast.expr) -> bool:
+    """An attribute, or an entry, that is called like a text for people; also as a default: ``step.effect or ""``."""
+    if isinstance(node, ast.BoolOp):
+        return any(_is_text(each) for each in node.values)
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        return node.slice.value in TEXTS
+    if isinstance(node, ast.Call):
+        function = node.func
+        if isinstance(function, ast.Attribute) and function.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
+            return node.args[0].value in TEXTS
+        named_str = isinstance(function, ast.Name) and function.id in ("str", "unwrapped")
+        chained = isinstance(function, ast.Attribute) and function.attr in READING and _is_text(function.value)
+        return chained or (named_str and any(_is_text(each) for each in node.args))
+    return isinstance(node, ast.Attribute) and node.attr in TEXTS
+
+
+def reads(tree: ast.AST) -> Iterator[int]:
+    """The lines that look into a text for people."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(isinstance(each, ast.In | ast.NotIn) for each in node.ops):
+            if any(_is_text(each) for each in node.comparators):
+                yield node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            looked_into = [node.func.value] if node.func.attr in READING else node.args if node.func.attr in MATCHING else []
+            if any(_is_text(each) for each in looked_into):
+                yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"reject" in rule.text.lower()',
+        '(step.effect or "").startswith("goto")',
+        'WANTED.search(step.effect or "")',
+        're.match("x", change["because"])',
+        '"masked" not in change["because"]',
+        'str(rule.text).split(",")',
+        '"x" in finding.summary',
+        're.fullmatch("x", each.get("why"))',
+    ],
+)
+def test_reading_is_recognised(code: str) -> None:
+    assert list(reads(ast.parse(code)))
+
+
+def test_no_code_reads_sentences() -> None:
+    show = ROOMS / "plugin_utils" / "_report"
+    found = [f"{path.relative_to(ROOMS)}:{line}" for path, tree in trees() if show not in path.parents for line in reads(tree)]
+    assert found == []
+
+
+def test_texts_of_records_are_no_strings() -> None:
+    """So that mypy refuses to search, split or match them."""
+    kinds = {Rule: ("text",), Part: ("text", "seen"), Step: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)}
+    for record, names in kinds.items():
+        assert {name: record.__annotations__[name].removesuffix(" | None") for name in names} == dict.fromkeys(names, Prose.__name__)
+    assert not isinstance(Prose("x"), str) and not hasattr(Prose("x"), "__contains__")
+    assert Step.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"
