@@ -27,7 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import F
 from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
 from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import unwrapped
 from ansible_collections.threeway.handshake.plugins.plugin_utils._story import timeline
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Packets
@@ -384,10 +384,11 @@ def _parties(entry: Entry) -> list[tuple[str, str]]:
     return [(entry.client, "client"), *((via, "via") for via in entry.via), *ends]
 
 
+_UNRECORDED = ("recording", "this host", *(f"phase {phase}" for phase in PHASES))  # absent parts without which there is no recording
+
+
 def _vantage(host: Host, role: str) -> dict[str, Any]:
-    why = next(
-        (absence.why for absence in host.absent if absence.what in ("recording", "this host") or absence.what.startswith("phase")), None
-    )
+    why = next((absence.why for absence in host.absent if absence.what in _UNRECORDED), None)
     return {"host": host.name, "role": role, "recorded": host.sightings is not None, "why": host.incomplete or why}
 
 

@@ -58,10 +58,10 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     offender, said = told[0].packet.src, meaning_of(case, told[0])[1]
     via = next((via for via in case.vias if via.owns(offender)), None)
     host = via.name if via else "path"
-    known = ", ".join(address for address in case.declared.of(case.client.name) if "/" not in address)
-    foreign = not case.declared.has(case.client.name, source) and bool(known)
+    own = [address for address in case.declared.of(case.client.name) if "/" not in address]
+    foreign = not case.declared.has(case.client.name, source) and bool(own)
     why = (
-        f"; the inventory has {known} for {case.client.name}: nothing translates {source}, or the route has a wrong source"
+        f"; the inventory has {', '.join(own)} for {case.client.name}: nothing translates {source}, or the route has a wrong source"
         if foreign
         else ""
     )
@@ -70,11 +70,7 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
         "unreachable": f"find out why {offender} cannot reach {source}",
         "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {source} on {offender}",
     }
-    other = (
-        f", or have {case.client.name} send from {known.split(', ', maxsplit=1)[0]} (the src of its route, or masquerading)"
-        if foreign
-        else ""
-    )
+    other = f", or have {case.client.name} send from {own[0]} (the src of its route, or masquerading)" if foreign else ""
     return Finding(
         "proven",
         host,
