@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule
 from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import (
@@ -28,7 +29,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._records import
     build,
     whole,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Rulings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rulings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import read as read_rulings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import Tracing
 

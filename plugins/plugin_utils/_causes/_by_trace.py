@@ -10,9 +10,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits import hangs_on_a_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import invalid_ruling, kept_by, stopped, told
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import TracedRule
 
 _REFUSED = ("refused_locally", "reset", "icmp")

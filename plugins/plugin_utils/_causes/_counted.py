@@ -12,7 +12,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rise, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rise
 
 Range = tuple[int, int]  # at least, at most
 _LATER = ("fin", "data", "rst")  # packets that the firewall was not asked about, and that the same rule may hit

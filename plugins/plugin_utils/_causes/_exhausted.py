@@ -12,9 +12,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import SOURCE_NAT, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import larger_table
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import SOURCE_NAT, Verdict
 
 
 def _nat_ports_exhausted(case: Case) -> Finding | None:

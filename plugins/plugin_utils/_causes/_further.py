@@ -11,8 +11,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, passed, suspects, way
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told, with_what
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import not_listening
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Verdict
 
 MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule
 from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import TracedRule, let_through, traced
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import proof
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import capped, invalid_ruling, kept_by, told, unproven
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
 
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 _REFUSED = ("refused_locally", "reset", "icmp")

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counte
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import judged, suspects
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits import hangs_on_a_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import answered_so, stopped
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
 
 
 def presumed(case: Case, wanted: str) -> Finding | None:

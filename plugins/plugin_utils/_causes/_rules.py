@@ -20,8 +20,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossi
     way,
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Step, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rule, Step, Verdict
 
 Ruled = tuple[Place, Verdict]
 

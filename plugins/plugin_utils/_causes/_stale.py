@@ -9,10 +9,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Ca
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Socket
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import DESTINATION_NAT
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stale import ended, retranslated
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_client
 from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import DESTINATION_NAT
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
 
 _MODULUS = 1 << 32

@@ -12,7 +12,13 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import (
+    DESTINATION_NAT,
+    SOURCE_NAT,
+    Rewritten,
+    Rule,
+    Verdict,
+)
 
 _ANYWHERE = ("127.0.0.1", "::1")
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Verdict
 
 
 def for_client(case: Case, host: Host, address: str | None, fix: Fix) -> Fix:

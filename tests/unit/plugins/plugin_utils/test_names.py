@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Effect, Part, Rule, Step, Undecided, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Effect, Part, Rule, Step, Undecided, Verdict
 from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded
 
 TELLING = (
