@@ -251,6 +251,14 @@ class TestJudgement:
         assert judged.keep and judged.why == "a (web1 -> db1:5432) connects, but is degraded: path_loss at path"
         assert self.judge(self.BEFORE, self.after(flow("a", "degraded"))).keep
 
+    def test_rules_that_only_a_trace_names_are_told_apart_by_their_place(self) -> None:
+        def stopped(table: str, **more: str) -> Any:
+            rule = {"family": "inet", "table": table, "chain": "input", "name": f"rule 12 of inet {table} input", "handle": 12, **more}
+            return report(flow("a", causes=[{**cause(code="firewall_drop"), "detail": {"rule": rule}}]))
+
+        assert self.judge(stopped("filter"), stopped("late")).keep
+        assert not self.judge(stopped("filter"), stopped("filter", text="tcp dport 5432 drop")).keep
+
     def test_another_rule_of_the_same_firewall_is_another_cause(self) -> None:
         def stopped(table: str) -> Any:
             rule = {"family": "inet", "table": table, "chain": "input", "text": "tcp dport 5432 drop", "number": 1}
