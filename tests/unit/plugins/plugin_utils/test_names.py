@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Effect, Part, Rule, Step, Undecided, Verdict
@@ -23,7 +23,7 @@ TELLING = (
     *("redirect to :1", "quota", "recent", "meter", "it hangs on x: accept if not, drop if so", "masked", "random", "fib rpfilter", ""),
 )
 CHAINS = [name for name in TELLING if name.replace("-", "").isalpha()]
-few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+few = settings(max_examples=3)
 ROOMS = Path(__file__).parents[4] / "plugins"
 BUILT_IN = {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"}
 
