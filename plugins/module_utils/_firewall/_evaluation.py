@@ -5,11 +5,12 @@
 
 An evaluation is straight-line code. Where a condition cannot be known (a rate limit, a random number, a field that nobody told), it asks
 `choose`. `explore` repeats the evaluation for every combination of such choices: when all end alike, the unknowns do not
-matter and the verdict stands; otherwise the packet is undecided, and the reason is the first unknown that matters.
+matter and the verdict stands; otherwise the packet is undecided, and the reason is the first unknown that matters, a limit before others.
 """
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from .._typing import Protocol
@@ -122,6 +123,11 @@ class Evaluation:
             self.reasons.append((kind, reason))
         return self.choices[at]
 
+    def differences(self, other: Evaluation) -> list[tuple[str, str]]:
+        """The unknowns, by kind and reason, that both tries asked for and answered differently."""
+        both = [(at, other._known[key]) for key, at in self._known.items() if key in other._known]
+        return [self.reasons[mine] for mine, theirs in both if self.choices[mine] is not other.choices[theirs]]
+
     def step(self, step: Step) -> None:
         """Keep a rule on the way; rules that did not match only as long as there is room."""
         if step.matched is False and len(self.path) >= MOST_STEPS:
@@ -193,7 +199,15 @@ def _changes(tries: t.Sequence[list[Change]]) -> list[Change]:
 
 
 def _deciding(tries: t.Sequence[tuple[Evaluation, t.Any, Outcome]]) -> Undecided:
-    """The unknown on which it hangs: the first whose two answers lead to different ends."""
+    """The unknown on which it hangs: the first whose two answers lead to different ends.
+
+    A limit goes before other unknowns: a rule that stops what is over it does not stop every such packet.
+    """
+    if any(kind == LIMIT for evaluation, _packet, _outcome in tries for kind, _what in evaluation.reasons):
+        for (one, _packet, ended), (other, _other_packet, ended_otherwise) in itertools.combinations(tries, 2):
+            differences = [] if _alike(ended, ended_otherwise) else one.differences(other)
+            if len(differences) == 1 and differences[0][0] == LIMIT:
+                return Undecided(*differences[0], ended.verdict, ended_otherwise.verdict)
     for (one, _packet, ended), (other, _other_packet, ended_otherwise) in zip(tries, tries[1:]):
         if not _alike(ended, ended_otherwise):
             split = next((at for at, (a, b) in enumerate(zip(one.choices, other.choices)) if a != b), 0)

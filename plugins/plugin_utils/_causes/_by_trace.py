@@ -52,7 +52,8 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
     if ruling is not None and ruling.verdict != "undecided":
         other = f" by {ruling.rule.name}" if ruling.rule else ""
         against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
-    blind = ruling is None or (ruling.undecided is not None and ruling.undecided.kind == "too_many")
+    hangs = ruling.undecided if ruling else None
+    blind = hangs.kind == "too_many" if hangs else ruling is None or ruling.verdict == "undecided"  # 0.1.0 said why in words alone
     return Finding(
         "likely" if seen.passed or blind else "proven",
         host.name,
@@ -61,12 +62,12 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
         against=against,
         leg=place.leg,
-        detail={**(told(ruling, None) if ruling else {}), "rule": _told(seen, name)},
+        detail={**(told(ruling, None) if ruling else {}), "rule": _told(rule or seen, name)},
         undecided=(f"an evaluation of the rules of {host.name} would tell whether it always does",) if ruling is None else (),
         fix=opening(case, host),
     )
 
 
-def _told(seen: TracedRule, name: Prose) -> dict[str, object]:
-    place = {"family": seen.family, "table": seen.table, "chain": seen.chain}
-    return {**place, "name": name, "handle": seen.handle, "number": seen.number}
+def _told(rule: Rule | TracedRule, name: Prose) -> dict[str, object]:
+    place = {"family": rule.family, "table": rule.table, "chain": rule.chain}
+    return {**place, "name": name, "handle": rule.handle, "number": rule.number}

@@ -203,10 +203,30 @@ def test_an_evaluation_that_the_kernel_contradicts_is_told() -> None:
     assert cause["against"][0]["observation"] == "evaluated: accept, which is not what the kernel did"
 
 
-@pytest.mark.parametrize("verdicts", [(), (verdict("undecided", hangs="limit"),), (verdict("undecided", hangs="too_many"),)])
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        (),
+        (verdict("undecided", hangs="limit"),),
+        (verdict("undecided", hangs="too_many"),),
+        ({**verdict("undecided"), "undecided_because": "it hangs on limit rate 5/second: drop if not, accept if so"},),  # as 0.1.0 said it
+    ],
+)
 def test_without_an_evaluation_or_with_a_limit_one_packet_proves_nothing(verdicts: tuple[Any, ...]) -> None:
     causes = flow_of(tracing(trace(SYN, hook="output")), tracing(trace(SYN, DROP)), verdicts)["causes"]
     assert causes[0]["certainty"] == "likely" and all(cause["certainty"] != "proven" for cause in causes), causes
+
+
+def test_a_rule_that_the_kernel_traced_is_not_named_again() -> None:
+    """The kernel tells handles, and iptables numbers: the rule that stops the SYN would stop the SYN-ACK, too."""
+    chain = {"family": "ip", "table": "filter", "chain": "OURS"}
+    rule = {**chain, "handle": None, "number": 2, "text": "-A OURS -j DROP"}
+    step = {"chain": chain, "rule": rule, "matched": None, "parts": [], "effects": [{"kind": "drop", "target": None}]}
+    rulings = ({**verdict("undecided", hangs="unsupported"), "path": [step]}, {**verdict("drop", "syn_ack"), "rule": rule})
+    server = tracing(trace(SYN, {**DROP, **chain, "handle": 12, "number": 2}))
+    causes = flow_of(tracing(trace(SYN, hook="output")), server, rulings)["causes"]
+    assert [(cause["code"], cause["certainty"]) for cause in causes] == [("firewall_drop", "proven")], causes
+    assert (causes[0]["detail"]["rule"]["handle"], causes[0]["detail"]["rule"]["number"]) == (None, 2)
 
 
 @pytest.mark.parametrize(

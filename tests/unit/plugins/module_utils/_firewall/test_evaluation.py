@@ -6,8 +6,10 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
     ACCEPT,
+    LIMIT,
     MOST_TRIES,
     TOO_MANY,
+    UNKNOWN,
     Evaluation,
     Outcome,
     Undecided,
@@ -48,6 +50,24 @@ def test_an_unknown_that_decides_is_named() -> None:
     assert explored.outcome is None
     assert _prose.because(explored.undecided) == "it hangs on limit rate 5/second: drop if not, accept if so"
     assert set(explored.possible) == {ACCEPT, DROP}
+
+
+def test_a_limit_goes_before_other_unknowns() -> None:
+    """Whether the TTL is low matters only for what is over the limit."""
+
+    def evaluate(evaluation: Evaluation, packet: Packet) -> Outcome:
+        within = evaluation.choose("limit rate 5/second", kind=LIMIT)
+        return ACCEPT if within or evaluation.choose("ip ttl < 5") else DROP
+
+    assert explore(evaluate, SYN, None).undecided == Undecided(LIMIT, "limit rate 5/second", "drop", "accept")
+
+
+def test_a_limit_that_makes_no_difference_is_not_named() -> None:
+    def evaluate(evaluation: Evaluation, packet: Packet) -> Outcome:
+        evaluation.choose("limit rate 5/second", kind=LIMIT)
+        return ACCEPT if evaluation.choose("ip ttl < 5") else DROP
+
+    assert explore(evaluate, SYN, None).undecided == Undecided(UNKNOWN, "ip ttl < 5", "drop", "accept")
 
 
 def test_one_unknown_has_one_answer_and_two_of_the_same_name_have_two() -> None:
