@@ -460,8 +460,8 @@ def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, s
             (_read_trace if phase in TRACE_PHASES else _read_answer)(host, phase, answer)
         elif answer is not None:
             host.absent.append(Absence(f"phase {phase}", "malformed answer: it is no mapping"))
-    host.rulings, malformed = read_rulings(answers)
-    host.absent += [Absence("firewall", f"malformed answer: {why}") for why in malformed]
+    host.rulings, unread = read_rulings(answers)
+    host.absent += [Absence("firewall", why) for why in unread]
     return host
 
 

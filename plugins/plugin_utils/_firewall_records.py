@@ -152,6 +152,12 @@ class Verdict:
             raise RecordError(f"a firewall's verdict is {self.verdict[:60]!r}, which is none")
 
     @property
+    def in_words_alone(self) -> bool:
+        """Whether what rules do, or what is unknown, is told to people alone, as version 0.1.0 did."""
+        unexplained = self.verdict == "undecided" and self.undecided is None
+        return unexplained or any(step.effect and not step.effects for step in self.path)
+
+    @property
     def unread_queue(self) -> int | None:
         """The queue by which it is dropped, because no program reads it."""
         return self.queue if self.verdict == "drop" else None

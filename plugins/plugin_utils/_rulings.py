@@ -15,6 +15,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import P
 from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
 
 When = Literal["before", "after"]
+_IN_WORDS = (
+    "an older version of the collection told in words alone what rules do, and on what verdicts hang: limits, translations and jumps are "
+    "not known; diagnose again"
+)
 
 
 @dataclass(frozen=True)
@@ -142,15 +146,19 @@ class Rulings:
 
 
 def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
-    """The rulings in a host's answers by phase, and why some could not be read: a malformed one costs that one only."""
-    found, malformed = Rulings(), []
+    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one costs that one only."""
+    found, unread = Rulings(), dict[str, None]()
     for phase, answer in answers.items():
         for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):
             snapshot: Any = answer.get(key) if isinstance(answer, Mapping) else None
             told = snapshot.get("firewall") if isinstance(snapshot, Mapping) else None
             if told is not None:
                 try:
-                    found.add(when, build(Firewall, told, f"{phase}.{key}.firewall"))  # type: ignore[arg-type]
+                    firewall: Firewall = build(Firewall, told, f"{phase}.{key}.firewall")
                 except RecordError as error:
-                    malformed.append(str(error))
-    return found, malformed
+                    unread[f"malformed answer: {error}"] = None
+                    continue
+                found.add(when, firewall)  # type: ignore[arg-type]
+                if any(verdict.in_words_alone for verdict in firewall.verdicts):
+                    unread[_IN_WORDS] = None
+    return found, list(unread)

@@ -53,7 +53,7 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         other = f" by {ruling.rule.name}" if ruling.rule else ""
         against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
     hangs = ruling.undecided if ruling else None
-    blind = hangs.kind == "too_many" if hangs else ruling is None or ruling.verdict == "undecided"  # 0.1.0 said why in words alone
+    blind = ruling is None or (hangs.kind == "too_many" if hangs else ruling.in_words_alone)
     return Finding(
         "likely" if seen.passed or blind else "proven",
         host.name,

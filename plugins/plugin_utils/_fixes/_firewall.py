@@ -63,7 +63,9 @@ def _both(fix: Fix, more: Fix) -> Fix:
 
 
 def _fits(ruling: Verdict) -> bool:
-    """Whether the packet is told well enough, as it came and as it was translated."""
+    """Whether the packet is told well enough, as it came and as it was translated, and whether a rule sent it to where a policy ends it."""
+    if ruling.in_words_alone and ruling.rule and ruling.rule.is_policy:
+        return False
     for ends in (ruling, ruling.rewritten or ruling):
         service = ends.source_port if ruling.packet == "syn_ack" else ends.port
         if not (_fit.address(ends.source) and _fit.address(ends.destination) and _fit.port(service)):
