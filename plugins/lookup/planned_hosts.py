@@ -35,7 +35,6 @@ _raw:
   elements: str
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from ansible import context
@@ -43,7 +42,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import Controller
+from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import is_this
 
 # With these, Ansible reads a playbook and runs nothing of it.
 _READING = ("syntax", "listhosts", "listtasks", "listtags")
@@ -57,7 +56,7 @@ class LookupModule(LookupBase):
         facts = localhost.get("ansible_facts") or {}
         hosts = facts.get("handshake_hosts")
         # A fact cache keeps facts of localhost, too, and what another ansible-playbook planned is no plan.
-        if not hosts or plain(facts.get("handshake_controller")) != asdict(Controller.this()):
+        if not hosts or not is_this(plain(facts.get("handshake_controller"))):
             raise AnsibleLookupError(
                 "No handshake was planned: the first play of this playbook matched no host (is there an inventory, and has it hosts?), "
                 "or --tags, --skip-tags or --start-at-task left its task out. Run the whole playbook, on the hosts of the flows."

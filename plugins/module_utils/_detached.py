@@ -181,8 +181,9 @@ def _is_alive(directory: str) -> bool:
 
 def _connect(peer: socket.socket, handle: str) -> None:
     """Raises RecorderError when there is no such recorder, or none that takes a request in time."""
-    # A connection that has to wait for room in the listener's queue would fail at once with a timeout of Python's (EAGAIN).
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(_CONVERSATION_SECONDS), 0))
+    # A connection that has to wait for room in the listener's queue would fail at once with a timeout of Python's (EAGAIN). The kernel's
+    # timeval is of 64-bit numbers also on 32-bit machines whose programs are built for times after 2038.
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("qq", int(_CONVERSATION_SECONDS), 0))
     for base in _base_directories():
         try:
             peer.connect(os.path.join(base, handle, _SOCKET))

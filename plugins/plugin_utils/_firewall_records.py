@@ -115,7 +115,7 @@ class Rewritten:
     destination: IpAddress
     source_port: Port | None = None
     port: Port | None = None
-    changes: tuple[str, ...] = ()
+    changes: tuple[Prose, ...] = ()
 
 
 @dataclass(frozen=True)

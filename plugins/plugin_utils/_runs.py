@@ -46,7 +46,11 @@ class Controller:
     def this(cls) -> Controller:
         """That which this task belongs to."""
         parent = multiprocessing.parent_process()
-        pid = (parent.pid if parent else None) or os.getpid()
+        return cls.of((parent.pid if parent else None) or os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Controller:
+        """That with this process id, here."""
         namespace = ""
         with suppress(OSError):
             namespace = os.readlink("/proc/self/ns/pid")
@@ -68,6 +72,14 @@ class Controller:
 
     def _is_visible_from(self, here: Controller) -> bool:
         return (self.boot, self.namespace) == (here.boot, here.namespace) and bool(self.boot or self.host == here.host)
+
+
+def is_this(controller: object) -> bool:
+    """Whether a controller, as a mapping, is the one that this code runs for: as a task, or in the process of ansible-playbook itself.
+
+    That one may be a child process, too, where another program of Python started it by multiprocessing.
+    """
+    return controller in (asdict(Controller.this()), asdict(Controller.of(os.getpid())))
 
 
 @dataclass(frozen=True)

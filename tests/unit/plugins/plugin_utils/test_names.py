@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Effect, Part, Rule, Step, Undecided, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import (
+    Effect,
+    Part,
+    Rewritten,
+    Rule,
+    Step,
+    Undecided,
+    Verdict,
+)
 from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded
 
@@ -182,5 +190,6 @@ def test_texts_of_records_are_no_strings() -> None:
     kinds = {Rule: ("text",), Part: ("text", "seen"), Step: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)}
     for record, names in kinds.items():
         assert {name: record.__annotations__[name].removesuffix(" | None") for name in names} == dict.fromkeys(names, Prose.__name__)
+    assert Rewritten.__annotations__["changes"] == f"tuple[{Prose.__name__}, ...]"
     assert not isinstance(Prose("x"), str) and not hasattr(Prose("x"), "__contains__")
     assert Step.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"

@@ -63,6 +63,24 @@ def test_all_tasks_of_a_run_belong_to_one_process(tmp_path: Path) -> None:
     assert "belongs to no run" in task(_runs.check, tmp_path, "")
 
 
+def test_an_ansible_playbook_that_is_a_child_itself_knows_its_plan() -> None:
+    """A program of Python runs Ansible in a process of multiprocessing; a task of it plans, and it asks for the hosts itself."""
+    told = FORK.SimpleQueue()
+
+    def ansible_playbook() -> None:
+        planned = FORK.SimpleQueue()
+        worker = FORK.Process(target=lambda: planned.put(vars(_runs.Controller.this())))
+        worker.start()
+        controller = planned.get()
+        worker.join()
+        told.put([_runs.is_this(each) for each in (controller, {**controller, "started": "1"}, None)])
+
+    process = FORK.Process(target=ansible_playbook)
+    process.start()
+    process.join()
+    assert told.get() == [True, False, False]
+
+
 def test_a_second_run_is_told_of_the_first(tmp_path: Path) -> None:
     with another() as first:
         held(tmp_path, first)
