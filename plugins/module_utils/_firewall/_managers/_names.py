@@ -51,6 +51,7 @@ _TEXTS = {
     "calico": re.compile(r'comment "?cali:'),
     "firewalld": re.compile(r"--ctstate RELATED,ESTABLISHED,DNAT "),
 }
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')  # comments, prefixes of logs: what people write there is none of a rule's own words
 _JUMP = re.compile(r"(?:^|\s)(?:-[jg]|jump|goto) ([\w.:-]{1,64})")
 _BY_TABLE = {name: re.compile(pattern) for name, pattern in _TABLES.items()}
 _BY_CHAIN = {name: re.compile(pattern) for name, pattern in _CHAINS.items()}
@@ -81,12 +82,16 @@ def of_iptables(reference: t.Mapping[str, t.Any]) -> bool:
     """Whether iptables made it, of either variant, and not the tool nft: iptables counts in every rule and writes hooks in capitals."""
     if reference["table"] not in _IPTABLES_TABLES or reference["family"] not in ("ip", "ip6"):
         return False
-    text, chain = str(reference["text"]), str(reference["chain"])
+    text, chain = _unquoted(str(reference["text"])), str(reference["chain"])
     theirs = builtin(chain) or chain.upper() not in _BUILTIN
     return text.startswith("-") or (theirs and re.search(r"\bcounter\b|^policy ", text) is not None)
 
 
 def jumps_to(text: str) -> str | None:
     """The chain that the rule continues in."""
-    found = _JUMP.search(text)
+    found = _JUMP.search(_unquoted(text))
     return found.group(1) if found else None
+
+
+def _unquoted(text: str) -> str:
+    return _QUOTED.sub('""', text)

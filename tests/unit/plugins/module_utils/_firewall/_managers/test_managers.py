@@ -102,6 +102,14 @@ def test_a_policy_belongs_to_the_program_that_sets_it() -> None:
     assert managers.owner(policy("ip filter FORWARD"))["manager"] == "ufw"
 
 
+def test_a_comment_jumps_nowhere() -> None:
+    managers = Managers(SAVED)
+    said = '-A INPUT -s 10.0.0.0/8 -m comment --comment "not with \\"ufw\\" -j ufw-before-input" -j ACCEPT'
+    assert managers.owner(rule("ip filter INPUT", said))["manager"] == "iptables"
+    assert managers.owner(policy("ip filter INPUT"))["manager"] == "iptables"
+    assert managers.owner(rule("ip filter INPUT", 'tcp dport 5432 drop comment "no counter"'))["manager"] == "nftables"
+
+
 def test_rules_of_people_among_jumps_of_programs_are_theirs() -> None:
     managers = Managers(SAVED)
     managers.owner(rule("ip filter INPUT", "-A INPUT -j ufw-before-input"))
