@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import others
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide, examine
 from tests.faults._recorded import load
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -111,6 +112,23 @@ def test_two_names_of_one_machine_are_no_two_machines(netns: int, first: tuple[s
     kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "pg1", "port": 22, "dial": 9})
     cause = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
     assert (cause["code"], cause["certainty"]) == first
+
+
+@pytest.mark.parametrize(("netns", "names"), [(4026531840, []), (4026532000, ["pg1"])])
+def test_a_second_name_of_the_server_took_no_packet_away(netns: int, names: list[str]) -> None:
+    kept = load(RECORDED / "no_listener.json.gz")
+    found: dict[str, dict[str, Any]] = {}
+    for answer in kept["evidence"]:
+        for name, inode in (("db1", 4026531840), ("pg1", netns)) if answer["host"] == "db1" else ((answer["host"], None),):
+            same = copy.deepcopy({**answer, "host": name})
+            for snapshot in ("snapshot", "before", "after"):
+                if inode and same["evidence"].get(snapshot):
+                    same["evidence"][snapshot].update(boot="2f1c4bde-0f63-4d4a-a9f0-5c5e7f3d7c11", netns=inode)
+            found.setdefault(name, {})[answer["phase"]] = same
+    kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "pg1", "port": 22, "dial": 9})
+    _hosts, [examined, _other] = examine(Plan.from_json(kept["plan"]), found)
+    (case,) = examined.cases
+    assert [other.host.name for other in others(case)] == names
 
 
 def test_who_answers_and_may_have_the_address_proves_nothing_on_the_way() -> None:
