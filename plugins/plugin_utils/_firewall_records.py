@@ -158,6 +158,12 @@ class Verdict:
         return unexplained or any(step.effect and not step.effects for step in self.path)
 
     @property
+    def only_its_way_is_open(self) -> bool:
+        """Whether the unknown decides where the packet is sent, as of several backends, and not what becomes of it."""
+        hangs = self.undecided
+        return hangs is not None and hangs.kind in ("limit", "unknown") and (hangs.otherwise, hangs.if_so) == (None, None)
+
+    @property
     def unread_queue(self) -> int | None:
         """The queue by which it is dropped, because no program reads it."""
         return self.queue if self.verdict == "drop" else None

@@ -20,7 +20,7 @@ def _rate_limited(case: Case) -> Finding | None:
     """The evaluation hangs on a limit, and packets were lost (or refused) right there."""
     for place in suspects(case, partly=True):
         ruling = judged(case, place)
-        if ruling is None or not hangs_on_a_limit(ruling):
+        if ruling is None or not hangs_on_a_limit(ruling) or ruling.only_its_way_is_open:
             continue
         host, rule = place.host, _hinge(ruling)
         some = case.completed or len(case.subject) < len(case.attempts)

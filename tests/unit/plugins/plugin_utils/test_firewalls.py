@@ -187,6 +187,13 @@ def test_what_is_called_limit_is_none() -> None:
     assert cause["code"] != "firewall_rate_limited"
 
 
+def test_a_backend_that_is_drawn_by_lot_is_no_limit() -> None:
+    """As kube-proxy spreads connections: whichever it is, the packet gets through."""
+    hangs = {"kind": "limit", "what": "numgen random mod 2 being 0", "otherwise": None, "if_so": None}
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided=hangs).first()
+    assert cause["code"] != "firewall_rate_limited"
+
+
 def test_a_queue_without_a_reader() -> None:
     run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), queue=7)
     assert (run.first()["code"], run.first()["certainty"]) == ("firewall_queue_unread", "proven")
