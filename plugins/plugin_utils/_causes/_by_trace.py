@@ -70,4 +70,5 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
 
 def _told(rule: Rule | TracedRule, name: Prose) -> dict[str, object]:
     place = {"family": rule.family, "table": rule.table, "chain": rule.chain}
-    return {**place, "name": name, "handle": rule.handle, "number": rule.number}
+    said = {"text": rule.text} if isinstance(rule, Rule) else {}  # of a rule that was traced only, nobody knows what it says
+    return {**place, **said, "name": name, "handle": rule.handle, "number": rule.number}

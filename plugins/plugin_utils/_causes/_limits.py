@@ -51,9 +51,12 @@ def hangs_on_a_limit(ruling: Verdict) -> bool:
 
 
 def _hinge(ruling: Verdict) -> Rule | None:
-    """The rule whose matching could not be known; the last such on the way."""
-    unknown = [step.rule for step in ruling.path if step.rule and step.matched is None]
-    return unknown[-1] if unknown else None
+    """The rule with the limit: the one with the condition that is named as unknown, or the only one whose matching is not known."""
+    unknown = [step for step in ruling.path if step.rule and step.matched is None]
+    what = ruling.undecided.what if ruling.undecided else None
+    named = [step for step in unknown if any(part.text == what for part in step.parts)] or unknown
+    rules = {step.rule.identity: step.rule for step in named if step.rule}
+    return next(iter(rules.values())) if len(rules) == 1 else None
 
 
 def _queue_unread(case: Case) -> Finding | None:

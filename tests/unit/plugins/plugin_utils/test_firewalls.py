@@ -187,6 +187,28 @@ def test_what_is_called_limit_is_none() -> None:
     assert cause["code"] != "firewall_rate_limited"
 
 
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [("limit rate 5/second", "rule 'limit rate 5/second accept'"), ("the rate of -m limit", "the firewall on db1 lets the SYN")],
+)
+def test_of_several_unknowns_the_one_with_the_limit_is_named(what: str, named: str) -> None:
+    """A rule that asks for the TTL comes after it."""
+    chain = {"family": "inet", "table": "filter", "chain": "input"}
+    path = [
+        {
+            "chain": chain,
+            "rule": {**chain, "handle": handle, "number": handle, "text": f"{condition} accept"},
+            "matched": None,
+            "parts": [{"text": condition, "matched": None, "seen": None}],
+            "effects": [],
+        }
+        for handle, condition in ((1, "limit rate 5/second"), (2, "ip ttl 63"))
+    ]
+    hangs = {"kind": "limit", "what": what, "otherwise": "drop", "if_so": "accept"}
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided=hangs, path=path).first()
+    assert cause["code"] == "firewall_rate_limited" and named in cause["summary"], cause["summary"]
+
+
 def test_a_backend_that_is_drawn_by_lot_is_no_limit() -> None:
     """As kube-proxy spreads connections: whichever it is, the packet gets through."""
     hangs = {"kind": "limit", "what": "numgen random mod 2 being 0", "otherwise": None, "if_so": None}

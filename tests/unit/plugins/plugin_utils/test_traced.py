@@ -226,7 +226,8 @@ def test_a_rule_that_the_kernel_traced_is_not_named_again() -> None:
     server = tracing(trace(SYN, {**DROP, **chain, "handle": 12, "number": 2}))
     causes = flow_of(tracing(trace(SYN, hook="output")), server, rulings)["causes"]
     assert [(cause["code"], cause["certainty"]) for cause in causes] == [("firewall_drop", "proven")], causes
-    assert (causes[0]["detail"]["rule"]["handle"], causes[0]["detail"]["rule"]["number"]) == (None, 2)
+    told = causes[0]["detail"]["rule"]
+    assert (told["handle"], told["number"], told["text"]) == (None, 2, "-A OURS -j DROP")
 
 
 @pytest.mark.parametrize(
