@@ -439,16 +439,21 @@ class Host:
         return self.rulings.changed(rule, legacy)
 
     def is_same_machine(self, other: Host) -> bool:
-        """Whether both are names of one: the same kernel, since the same boot, and the same network namespace of it."""
+        """Whether both are names of one: the same kernel, since the same boot, and the same network namespace of it.
+
+        A virtual machine that was copied as it ran has all that as well, and network cards of its own.
+        """
         here, there = self.snapshot, other.snapshot
-        if here is None or there is None or not (here.boot and here.netns):
+        if here is None or there is None or not (here.boot and here.netns) or (here.boot, here.netns) != (there.boot, there.netns):
             return False
-        return (here.boot, here.netns) == (there.boot, there.netns)
+        mine, theirs = ({link.mac.lower() for link in snapshot.links or () if link.mac} - {_NO_MAC} for snapshot in (here, there))
+        return not (mine and theirs) or not mine.isdisjoint(theirs)
 
     def link(self, name: str | None) -> Link | None:
         return self.snapshot.link_by_name.get(name) if self.snapshot and name else None
 
 
+_NO_MAC = "00:00:00:00:00:00"  # of the loopback interface
 _SNAPSHOT_PARTS = frozenset(each.name for each in fields(Snapshot)) - {"time"}
 
 

@@ -97,9 +97,16 @@ def test_all_who_have_the_address_are_named() -> None:
     assert cause["detail"]["hosts"] == ["db1", "db2", "db3"] and "one of db1, db2 and db3" in cause["fix"]["summary"]
 
 
-@pytest.mark.parametrize(("netns", "first"), [(4026531840, ("path_drop", "proven")), (4026532000, ("ip_conflict", "likely"))])
-def test_two_names_of_one_machine_are_no_two_machines(netns: int, first: tuple[str, str]) -> None:
-    """The inventory has db1 as pg1, too: it has the address, of course. Namespaces of one machine are told apart."""
+@pytest.mark.parametrize(
+    ("netns", "copied", "first"),
+    [
+        (4026531840, False, ("path_drop", "proven")),
+        (4026532000, False, ("ip_conflict", "likely")),
+        (4026531840, True, ("ip_conflict", "likely")),
+    ],
+)
+def test_two_names_of_one_machine_are_no_two_machines(netns: int, copied: bool, first: tuple[str, str]) -> None:
+    """The inventory has db1 as pg1, too: it has the address, of course. Namespaces of one machine are told apart, and so is a copy."""
     kept = load(RECORDED / "path_drop.syn.json.gz")
     found: dict[str, dict[str, Any]] = {}
     for answer in kept["evidence"]:
@@ -108,6 +115,9 @@ def test_two_names_of_one_machine_are_no_two_machines(netns: int, first: tuple[s
             for snapshot in ("snapshot", "before", "after"):
                 if inode and same["evidence"].get(snapshot):
                     same["evidence"][snapshot].update(boot="2f1c4bde-0f63-4d4a-a9f0-5c5e7f3d7c11", netns=inode)
+                    if copied and name == "pg1":
+                        links = same["evidence"][snapshot]["links"]
+                        same["evidence"][snapshot]["links"] = [{**link, "mac": f"02:00:00:00:00:{at:02x}"} for at, link in enumerate(links)]
             found.setdefault(name, {})[answer["phase"]] = same
     kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "pg1", "port": 22, "dial": 9})
     cause = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
