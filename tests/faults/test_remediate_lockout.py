@@ -11,7 +11,7 @@ import pytest
 from tests.faults._mending import CLOSED, TRANSACTIONS, await_end, diagnosed, last_steps, mend, state
 from tests.lab.fleet import Fleet
 
-TIMEOUT = 10
+TIMEOUT = 20  # a loaded machine takes half of it to arm the guard
 MARGIN = 8.0  # seconds by which a loaded machine may be late
 SMALL = "/etc/small"
 RULES = f"""\

@@ -9,7 +9,7 @@ import pytest
 from tests.faults._mending import TRANSACTIONS, await_end, diagnosed, mend, state
 from tests.lab.fleet import Fleet
 
-TIMEOUT = 15
+TIMEOUT = 20
 MARGIN = 8.0  # seconds by which a loaded machine may be late
 CLOSED = """
 table inet filter {

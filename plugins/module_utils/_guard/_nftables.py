@@ -19,6 +19,8 @@ from ._nftables_essence import NEWCHAIN, NEWSET, NEWTABLE, element_says, essence
 from ._nftables_messages import packed_messages, read_messages, send
 from ._nftables_ruleset import Elements, Place, Ruleset, by_packets, current, expires, of_ranges
 
+_CHANGED = "the ruleset of nf_tables was changed by somebody else at the same time"
+
 Marked = t.Callable[[bytes], bool]
 
 
@@ -50,14 +52,17 @@ class Nftables:
         wanted = _read(record, blobs, time.monotonic())
         now, _owned, generation = current()
         if "mixed" in record and record["generation"] != generation.hex():
-            raise ChangedMeanwhileError("the ruleset of nf_tables was changed by somebody else at the same time")
+            raise ChangedMeanwhileError(_CHANGED)
         if _is_same(now, wanted, record):
             return
         try:
             send(packed_messages(edits(now, wanted)), generation=generation)
+            ours = (generation, _next(generation))
             now, _owned, generation = current()
             if _is_same(now, wanted, record):
                 return
+            if "mixed" in record and generation not in ours:
+                raise ChangedMeanwhileError(_CHANGED)
         except ChangedMeanwhileError:
             raise
         except GuardError:  # it takes more: all of it is made anew
@@ -72,6 +77,11 @@ class Nftables:
     def check(self, record: Json, blobs: Blobs) -> None:
         """GuardError when the kernel would not take the saved ruleset; nothing changes."""
         send(blobs.get(record["messages"]), replace=True, commit=False)
+
+
+def _next(generation: bytes) -> bytes:
+    """The generation that one batch makes of another, see nf_tables_commit() in net/netfilter/nf_tables_api.c: it is never 0."""
+    return (int.from_bytes(generation, "big") % 0xFFFFFFFF + 1).to_bytes(4, "big")
 
 
 def _record(ruleset: Ruleset, at: float, blobs: Blobs) -> dict[str, t.Any]:

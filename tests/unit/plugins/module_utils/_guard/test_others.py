@@ -208,6 +208,29 @@ def test_what_others_change_between_the_two_passes_of_a_restore_stays(host: Scen
     assert dump(host) == before
 
 
+MEANWHILE = """
+import subprocess
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import _nftables
+send = _nftables.send
+def send_and_be_followed(*batch, **how):
+    send(*batch, **how)
+    if how.get("commit", True):
+        _nftables.send = send
+        subprocess.run(["nft", "delete", "table", "inet", "other"], check=True)
+_nftables.send = send_and_be_followed
+"""
+
+
+def test_what_others_change_right_after_our_rule_is_gone_stays(host: Scene) -> None:
+    """As one does whose own rules come and go with ours: what they took away is not brought back."""
+    host.sh(RULES)
+    before = dump(host)
+    script = MEANWHILE + TWICE.format(ours=f"{OURS}; nft add table inet other", theirs="true")
+    host.sh(f"cat > /run/meanwhile.py << 'END'\n{script}\nEND")
+    host.sh(f"PYTHONPATH={COLLECTIONS} {sys.executable} /run/meanwhile.py; rm /run/meanwhile.py")
+    assert dump(host) == before
+
+
 def test_handles_counters_and_remaining_times_go_on(host: Scene) -> None:
     """What nobody changed is not made anew: firewalld, for one, knows its rules by their handles."""
     host.sh(RULES)
