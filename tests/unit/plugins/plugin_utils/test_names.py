@@ -63,7 +63,10 @@ def renamed(found: Phases, names: list[str]) -> Phases:
 
 def _rename(verdict: dict[str, Any], renaming: Renaming) -> None:
     hooked = {step["chain"]["chain"] for step in verdict["path"] if step["rule"] is None} | BUILT_IN
-    chains = lambda old: old if old in hooked or not _is_users(verdict, old) else renaming.of("chain", old)  # noqa: E731
+
+    def chains(old: str) -> str:
+        return old if old in hooked or not _is_users(verdict, old) else renaming.of("chain", old)
+
     verdict["undecided_because"] = renaming.text(verdict["undecided_because"])
     if verdict["undecided"]:
         verdict["undecided"]["what"] = renaming.text(verdict["undecided"]["what"])
