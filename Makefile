@@ -67,7 +67,7 @@ sanity: setup  ## ansible-test sanity, for the oldest and the newest Python of m
 	TARGETS=ends dev/sanity
 
 unit: setup  ## unit tests
-	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2 --dist worksteal
+	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2
 
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2 --dist worksteal

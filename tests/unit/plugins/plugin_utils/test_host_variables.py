@@ -19,6 +19,7 @@ from ansible.playbook import Playbook
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.utils.collection_loader import AnsibleCollectionConfig
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
@@ -70,6 +71,7 @@ def _plugins() -> Iterator[None]:
         init_plugin_loader([])
     yield
     context.CLIARGS = before
+    _AnsibleCollectionFinder._remove()  # it takes over all imports of collections, and refuses what Python itself finds at two places
 
 
 class Scene:
