@@ -203,7 +203,7 @@ def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
     flows += [{**FLOW, "name": "again", "clients": "web2", "servers": "app1", "address": servers["app1"]}]
     report, _said = remediate(fleet, flows=tuple(flows), remediate_apply=True, remediate_max_hosts=4)
     assert [flow["status"] for flow in report["flows"]] == ["ok"] * 4, report["changes"]
-    turns = {change["where"]: int(change["transaction"].rsplit("-", 1)[1]) for change in report["changes"]}
+    turns = {change["where"]: int(change["transaction"].rsplit("-", 2)[1]) for change in report["changes"]}
     assert turns["db1"] == 1 and turns["db2"] == turns["app1"] == 2 and turns["web1"] >= 2, turns
     assert {change["outcome"] for change in report["changes"]} == {"kept"}
 

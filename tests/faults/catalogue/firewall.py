@@ -100,6 +100,7 @@ reject(
 )
 
 
+# Alone: what tells it from a port without a listener are the RSTs that the whole host's TCP has sent.
 @fault(
     "firewall_reject/no-listener-either",
     "ECONNREFUSED",
@@ -108,7 +109,6 @@ reject(
     leg="syn",
     segment="server.firewall",
     certainties=LIKELY,
-    packed="rules",
 )
 def rejected_port_without_listener(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "tcp dport $port reject with tcp reset"))
