@@ -17,7 +17,8 @@ PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
 # What fails is tried once more, for much depends on the clocks of a machine that may be loaded; the summary says so.
 AGAIN := --reruns 1 --rerun-show-tracebacks -rR
-UNSUITED := slow or bench$(if $(ROOT),, or root)
+NOT_HERE := bench$(if $(ROOT),, or root)
+UNSUITED := slow or $(NOT_HERE)
 
 export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -112,7 +113,6 @@ random: setup  ## the random tests with new examples, in rounds
 	done
 
 # Tests that `test` leaves out because they take long, in stages of their own.
-NOT_HERE := bench$(if $(ROOT),, or root)
 SLOW := slow-unit slow-faults slow-integration $(if $(ROOT),slow-systemd slow-kills)
 .PHONY: $(SLOW)
 slow: $(SLOW)  ## the tests that `test` leaves out because they take long

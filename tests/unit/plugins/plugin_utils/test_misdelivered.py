@@ -97,17 +97,9 @@ def test_all_who_have_the_address_are_named() -> None:
     assert cause["detail"]["hosts"] == ["db1", "db2", "db3"] and "one of db1, db2 and db3" in cause["fix"]["summary"]
 
 
-@pytest.mark.parametrize(
-    ("netns", "copied", "first"),
-    [
-        (4026531840, False, ("path_drop", "proven")),
-        (4026532000, False, ("ip_conflict", "likely")),
-        (4026531840, True, ("ip_conflict", "likely")),
-    ],
-)
-def test_two_names_of_one_machine_are_no_two_machines(netns: int, copied: bool, first: tuple[str, str]) -> None:
-    """The inventory has db1 as pg1, too: it has the address, of course. Namespaces of one machine are told apart, and so is a copy."""
-    kept = load(RECORDED / "path_drop.syn.json.gz")
+def with_a_second_name(recording: str, netns: int, copied: bool = False) -> tuple[Plan, dict[str, dict[str, Any]]]:
+    """Evidence of an inventory that has db1 as pg1, too: in that network namespace, and with link addresses of its own when copied."""
+    kept = load(RECORDED / f"{recording}.json.gz")
     found: dict[str, dict[str, Any]] = {}
     for answer in kept["evidence"]:
         for name, inode in (("db1", 4026531840), ("pg1", netns)) if answer["host"] == "db1" else ((answer["host"], None),):
@@ -120,23 +112,28 @@ def test_two_names_of_one_machine_are_no_two_machines(netns: int, copied: bool, 
                         same["evidence"][snapshot]["links"] = [{**link, "mac": f"02:00:00:00:00:{at:02x}"} for at, link in enumerate(links)]
             found.setdefault(name, {})[answer["phase"]] = same
     kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "pg1", "port": 22, "dial": 9})
-    cause = decide(Plan.from_json(kept["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
+    return Plan.from_json(kept["plan"]), found
+
+
+@pytest.mark.parametrize(
+    ("netns", "copied", "first"),
+    [
+        (4026531840, False, ("path_drop", "proven")),
+        (4026532000, False, ("ip_conflict", "likely")),
+        (4026531840, True, ("ip_conflict", "likely")),
+    ],
+)
+def test_two_names_of_one_machine_are_no_two_machines(netns: int, copied: bool, first: tuple[str, str]) -> None:
+    """The inventory has db1 as pg1, too: it has the address, of course. Namespaces of one machine are told apart, and so is a copy."""
+    plan, found = with_a_second_name("path_drop.syn", netns, copied)
+    cause = decide(plan, found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
     assert (cause["code"], cause["certainty"]) == first
 
 
 @pytest.mark.parametrize(("netns", "names"), [(4026531840, []), (4026532000, ["pg1"])])
 def test_a_second_name_of_the_server_took_no_packet_away(netns: int, names: list[str]) -> None:
-    kept = load(RECORDED / "no_listener.json.gz")
-    found: dict[str, dict[str, Any]] = {}
-    for answer in kept["evidence"]:
-        for name, inode in (("db1", 4026531840), ("pg1", netns)) if answer["host"] == "db1" else ((answer["host"], None),):
-            same = copy.deepcopy({**answer, "host": name})
-            for snapshot in ("snapshot", "before", "after"):
-                if inode and same["evidence"].get(snapshot):
-                    same["evidence"][snapshot].update(boot="2f1c4bde-0f63-4d4a-a9f0-5c5e7f3d7c11", netns=inode)
-            found.setdefault(name, {})[answer["phase"]] = same
-    kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "pg1", "port": 22, "dial": 9})
-    _hosts, [examined, _other] = examine(Plan.from_json(kept["plan"]), found)
+    plan, found = with_a_second_name("no_listener", netns)
+    _hosts, [examined, _other] = examine(plan, found)
     (case,) = examined.cases
     assert [other.host.name for other in others(case)] == names
 
