@@ -439,10 +439,12 @@ class Host:
         return self.rulings.changed(rule, legacy)
 
     def is_same_machine(self, other: Host) -> bool:
-        """Whether both are names of one: the same kernel, since the same boot, and the same network namespace of it.
+        """Whether both are one, or names of one: the same kernel, since the same boot, and the same network namespace of it.
 
         A virtual machine that was copied as it ran has all that as well, and network cards of its own.
         """
+        if self.name == other.name:
+            return True
         here, there = self.snapshot, other.snapshot
         if here is None or there is None or not (here.boot and here.netns) or (here.boot, here.netns) != (there.boot, there.netns):
             return False

@@ -50,9 +50,7 @@ class Fleet:
     def owners(self, address: str, besides: Iterable[Host] = ()) -> list[Owner]:
         """The hosts that have an address on an interface to others. A second name of one of `besides` is no other host."""
         known = list(besides)
-        left_out = {host.name for host in known}
-        found = (owner for owner in self._owners.get(address, ()) if owner.host.name not in left_out)
-        return [owner for owner in found if not any(owner.host.is_same_machine(host) for host in known)]
+        return [owner for owner in self._owners.get(address, ()) if not any(owner.host.is_same_machine(host) for host in known)]
 
     def with_mac(self, mac: str) -> Host | None:
         """The host that a link address belongs to, where that is one host."""

@@ -41,7 +41,7 @@ def others(case: Case) -> list[Other]:
     owners = {owner.host.name: owner for owner in case.fleet.owners(case.address, besides=case.hosts)}
     seen = {sighting.host: None for attempt in case.subject for row in attempt.everything for sighting in row.everywhere}
     hosts = [case.fleet.hosts[name] for name in dict.fromkeys([*seen, *owners])]
-    strangers = [host for host in hosts if not any(host is known or host.is_same_machine(known) for known in case.hosts)]
+    strangers = [host for host in hosts if not any(host.is_same_machine(known) for known in case.hosts)]
     found = [_other(case, host, owners.get(host.name)) for host in strangers]
     return sorted((other for other in found if other.seen or other.owner), key=lambda other: not other.seen)
 
