@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -23,8 +24,8 @@ from ansible_collections.threeway.handshake.tests.lab import installed, topologi
 from ansible_collections.threeway.handshake.tests.lab.fleet import Fleet
 
 pytestmark = pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing()))
-VISITOR = 43210
 DEMO = "threeway.handshake.demo"
+VISITORS = itertools.count(1_000_000 + 100 * os.getpid())  # user ids of nobody else, of other workers neither
 PATIENCE = 20.0  # seconds for what ends with the demo to be gone, on a loaded machine
 
 
@@ -40,36 +41,39 @@ class Visit:
     """An ordinary user with an empty home, who runs the demo there."""
 
     def __init__(self, collections: Path) -> None:
+        self._user = next(VISITORS)
         self._place = Path(tempfile.mkdtemp(prefix="handshake-visitor-"))
         self._place.chmod(0o755)
         self.home, stage = self._place / "home", self._place / "stage"
         self.home.mkdir()
         stage.mkdir()
-        os.chown(self.home, VISITOR, VISITOR)
+        os.chown(self.home, self._user, self._user)
         self._stage, self._environment = stage, installed.environment(collections, self.home)
-        self._demo: subprocess.Popen[str] | None = None
+        self._program: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Visit:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._demo is not None:
-            self._demo.kill()
-            self._demo.communicate()
-        for process in installed.processes_of(VISITOR):
+        if self._program is not None:
+            self._program.kill()
+            self._program.communicate()
+        for process in installed.processes_of(self._user):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         shutil.rmtree(self._place)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "ansible", "playbook", DEMO, *arguments]
-        self._demo = installed.as_visitor(VISITOR, self._stage, argv, self._environment)
-        return self._demo
+        return self.run([sys.executable, "-m", "ansible", "playbook", DEMO, *arguments])
+
+    def run(self, argv: list[str]) -> subprocess.Popen[str]:
+        self._program = installed.as_visitor(self._user, self._stage, argv, self._environment)
+        return self._program
 
     def leaves_nothing(self) -> None:
         """Fails unless all processes and the lab's directory are gone soon."""
         give_up = time.monotonic() + PATIENCE
-        while (left := installed.processes_of(VISITOR)) and time.monotonic() < give_up:
+        while (left := installed.processes_of(self._user)) and time.monotonic() < give_up:
             time.sleep(0.1)
         assert left == {}
         assert {path.name for path in self.home.iterdir()} <= {".ansible", "handshake-report"}
@@ -80,6 +84,16 @@ class Visit:
 def visit(collections: Path) -> Iterator[Visit]:
     with Visit(collections) as visitor:
         yield visitor
+
+
+@pytest.mark.root
+def test_a_visit_does_not_touch_another_at_the_same_time(collections: Path) -> None:
+    with Visit(collections) as one:
+        program = one.run(["sh", "-c", "echo here; sleep 60"])
+        assert program.stdout is not None and program.stdout.readline() == "here\n"
+        with Visit(collections) as other:
+            other.leaves_nothing()
+        assert program.poll() is None
 
 
 @pytest.mark.root
