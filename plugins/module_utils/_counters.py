@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The kernel's counters: /proc/net/{netstat,snmp,snmp6,xfrm_stat} (this network namespace), softnet_stat and stat/* (the whole host)."""
+"""The kernel's counters: /proc/net/{netstat,snmp,snmp6,xfrm_stat} (this network namespace), softnet_stat and neighbour tables (the whole
+host)."""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils import _neighbour_tables
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
 
 Counters = t.Dict[str, t.Dict[str, int]]
 
@@ -28,8 +31,8 @@ LISTED = {
     "Icmp6": "InErrors InCsumErrors InDestUnreachs InPktTooBigs InTimeExcds OutDestUnreachs OutTimeExcds OutRateLimitHost",
     "Xfrm": "InNoPols InPolBlock OutPolBlock OutNoStates AcquireError",
     "Softnet": "processed dropped time_squeeze flow_limit_count",
-    "Arp": "entries res_failed unresolved_discards table_fulls",
-    "Ndisc": "entries res_failed unresolved_discards table_fulls",
+    "Arp": "entries limit res_failed table_fulls",
+    "Ndisc": "entries limit res_failed table_fulls",
 }
 _SOFTNET_COLUMNS = {0: "processed", 1: "dropped", 2: "time_squeeze", 10: "flow_limit_count"}
 
@@ -40,10 +43,8 @@ def read() -> Counters:
     counters.update(parse_names(_optional("snmp6"), "Ip6", "Icmp6"))
     counters.update(parse_names(_optional("xfrm_stat"), "Xfrm"))
     counters["Softnet"] = parse_softnet(_text("softnet_stat"))
-    for group, name in (("Arp", "arp_cache"), ("Ndisc", "ndisc_cache")):
-        table = parse_table(_optional("stat/" + name))
-        if table:
-            counters[group] = table
+    with contextlib.suppress(ObserveError):  # the others are worth having without them
+        counters.update(_neighbour_tables.read())
     return {group: _listed_or_moved(group, counters[group]) for group in LISTED if group in counters}
 
 

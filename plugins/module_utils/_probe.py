@@ -45,8 +45,9 @@ def try_all(
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
     Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
-    an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds. `watch` maps further file descriptors
-    to callbacks that are called when there is something to read; one that raises ObserveError or OSError is not called again.
+    an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
+    timeout, the wire is, for `patience`. `watch` maps further file descriptors to callbacks that are called when there is something to
+    read; one that raises ObserveError or OSError is not called again.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
     return _Trial(resolved, patience, settle, watch or {}).run()
@@ -172,6 +173,7 @@ class _Trial:
         self.timers: list[tuple[float, int, _Attempt]] = []
         self.order = itertools.count()
         self.open = 0
+        self.watched_until = 0.0
 
     def run(self) -> list[dict[str, Any]]:
         with selectors.DefaultSelector() as self.selector:
@@ -184,13 +186,15 @@ class _Trial:
         began = time.monotonic()
         waiting = [(began + a.record["attempt"] * a.dial.interval, index) for index, a in enumerate(self.attempts)]
         heapq.heapify(waiting)
-        while waiting or self.open:
+        while waiting or self.open or time.monotonic() < self.watched_until:
             now = time.monotonic()
             for _turn in range(BURST):
                 if not waiting or waiting[0][0] > now or self.open >= capacity:
                     break
                 self._start(self.attempts[heapq.heappop(waiting)[1]])
             wake = self.timers[0][0] if self.timers else now + 1.0
+            if not self.open and now < self.watched_until:
+                wake = min(wake, self.watched_until)
             if waiting and self.open < capacity:
                 wake = min(wake, waiting[0][0])
             ready = self.selector.select(max(0.0, wake - time.monotonic()))
@@ -227,6 +231,8 @@ class _Trial:
             # A RST that answers the SYN is ECONNREFUSED; these two need an established connection (tcp_reset in net/ipv4/tcp_input.c).
             self._end(attempt, lambda: attempt.connected(now, "reset"))
         elif number:
+            if number == errno.ETIMEDOUT and attempt.state == "connecting":  # the answer may come all the same
+                self.watched_until = max(self.watched_until, now + self.patience)
             self._end(attempt, lambda: attempt.failed(number, now))
         elif tcp_state(sock) == SYN_SENT:  # an ICMP error that the kernel did not take as final
             attempt.record["icmp"] = icmp_error(sock) or attempt.record["icmp"]

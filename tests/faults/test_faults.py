@@ -24,7 +24,18 @@ RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence
 
 
 ROOTLESS = [fault for fault in CATALOGUE if not fault.systemd]
-ALONE = [pytest.param(fault, id=fault.name, marks=[pytest.mark.slow] * (fault.slow or bool(fault.packed))) for fault in ROOTLESS]
+ALONE = [
+    pytest.param(
+        fault,
+        id=fault.name,
+        marks=[
+            *[pytest.mark.slow] * (fault.slow or bool(fault.packed)),
+            *[pytest.mark.root] * (fault.root or fault.alone),
+            *[pytest.mark.alone] * fault.alone,
+        ],
+    )
+    for fault in ROOTLESS
+]
 PACKS = packs(fault for fault in ROOTLESS if fault.packed and not fault.slow)
 
 

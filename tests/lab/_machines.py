@@ -11,6 +11,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -49,6 +50,8 @@ class Machines(ABC):
 
     def __init__(self) -> None:
         self._handles: list[Handle] = []
+        self.afterwards = ExitStack()
+        """What is undone when the fleet ends."""
 
     @abstractmethod
     def enter(self, host: str) -> list[str]:
@@ -76,7 +79,9 @@ class Machines(ABC):
             for handle in reversed(self._handles):
                 handle.close()
         finally:
-            self.down()
+            with ExitStack() as both:
+                both.callback(self.down)
+                both.callback(self.afterwards.close)
 
     # Programs
 
@@ -96,9 +101,13 @@ class Machines(ABC):
 
     def _tool(self, host: str, name: str, *arguments: str, patience: float = PATIENCE) -> Handle:
         """Start one of the programs of this directory on a host and wait for its answer."""
-        handle = self.popen(host, [self.python, "-B", str(self.tools / name), *arguments])
+        handle = self.popen(host, [self.interpreter(host), "-B", str(self.tools / name), *arguments])
         handle.await_answer(patience)
         return handle
+
+    def interpreter(self, host: str) -> str:
+        """The Python of what runs on a host."""
+        return self.python
 
     def playbook(self, *arguments: str, check: bool = True, timeout: float = 300.0, forks: int | None = None) -> Done:
         """`ansible-playbook -i INVENTORY arguments...` in the fleet's directory; with `check`, FleetError when it fails."""

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._handle import PATIENCE, FleetError, Handle
-from ._machines import FABRIC, HERE, Machines, missing_tools
+from ._machines import FABRIC, HERE, Done, Machines, missing_tools
 from .topologies import default
 
 __all__ = ["FABRIC", "Fleet", "FleetError", "Handle"]
@@ -44,6 +45,7 @@ class Fleet(Machines):
         self.inventory = self.directory / "lab" / "inventory.yml"
         self._keeper: subprocess.Popen[str] | None = None
         self._pids: dict[str, int] = {}
+        self._interpreters: dict[str, str] = {}
 
     @staticmethod
     def missing() -> str | None:
@@ -78,3 +80,29 @@ class Fleet(Machines):
 
     def enter(self, host: str) -> list[str]:
         return ["nsenter", "--preserve-credentials", f"--target={self._pids[host]}", *NAMESPACES, "--", *AS_ROOT]
+
+    def interpreter(self, host: str) -> str:
+        return self._interpreters.get(host, self.python)
+
+    def confine(self, host: str, *how: str) -> None:
+        """Have all that Ansible and tests start on a host from now on run within limits; `how`: the options of confined.py."""
+        script = self.directory / f"{host}-python"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join([self.python, "-B", str(HERE / "confined.py"), *how, "--", self.python])} "$@"\n')
+        script.chmod(0o755)
+        variables = self.inventory.parent / "host_vars" / f"{host}.json"
+        variables.parent.mkdir(exist_ok=True)
+        variables.write_text(json.dumps({"ansible_python_interpreter": str(script)}))
+        self._interpreters[host] = str(script)
+
+    # What only root in the first namespaces may do
+
+    def with_privileges(self, host: str, argv: Sequence[str]) -> Done:
+        """Run a program as root of the machine, in a host's network namespace."""
+        enter = ["nsenter", f"--target={self._pids[host]}", "--net", "--"]
+        return subprocess.run([*enter, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=True)
+
+    def limit_machine(self, key: str, value: int) -> None:
+        """Set a sysctl of the whole machine until the fleet ends: for tests that run alone."""
+        path = Path("/proc/sys", key.replace(".", "/"))
+        self.afterwards.callback(path.write_text, path.read_text())
+        path.write_text(str(value))

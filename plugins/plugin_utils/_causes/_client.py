@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Link, Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Link, Route
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._network import or_restarted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ports import more_ports
@@ -196,19 +196,49 @@ def _connect_forbidden(case: Case) -> Finding | None:
 def _link_down(case: Case) -> Finding | None:
     _gateway, interface = case.gateway
     link = case.client.link(interface)
-    if link is None or (link.up is not False and link.carrier is not False):
+    if link is None:
+        return _no_link_up(case)
+    if not _is_down(link) or case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
         return None
-    if case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
-        return None
-    state = "administratively down" if link.up is False else "without carrier"
     return Finding(
         "proven",
         case.client.name,
         "client.egress",
-        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {state}",
-        (case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *_nothing_sent(case)),
+        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {_state(link)}",
+        (_seen(case, link), *_nothing_sent(case)),
         fix=_brought_up(case.client, link),
     )
+
+
+def _no_link_up(case: Case) -> Finding | None:
+    """The routes went with the interface: while none is up, no route can be had."""
+    snapshot = case.client.snapshot
+    links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
+    if case.errno() != "ENETUNREACH" or snapshot is None or not links or not all(map(_is_down, links)):
+        return None
+    addressed = {entry.interface for entry in snapshot.addresses or ()}
+    used = [link for link in links if link.name in addressed] or links
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.egress",
+        f"no interface of {case.client.name} is up: {', '.join(f'{link.name} is {_state(link)}' for link in used[:3])}",
+        (_errno_evidence(case), *(_seen(case, link) for link in used[:3]), *_nothing_sent(case)),
+        leg="syn",
+        fix=_brought_up(case.client, used[0]),
+    )
+
+
+def _is_down(link: Link) -> bool:
+    return link.up is False or link.carrier is False
+
+
+def _state(link: Link) -> str:
+    return "administratively down" if link.up is False else "without carrier"
+
+
+def _seen(case: Case, link: Link) -> Evidence:
+    return case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}")
 
 
 def _brought_up(client: Host, link: Link) -> Fix:
@@ -306,9 +336,11 @@ CAUSES = (
         "The client's interface is down",
         ("client.egress",),
         ("refused_locally", "unsent"),
-        "The interface of the route is administratively down or has no carrier, and no SYN leaves.",
+        "The interface of the route is administratively down or has no carrier, and no SYN leaves. Or the kernel has no route, and no "
+        "interface is up.",
         "A SYN left through the interface.",
         _link_down,
+        explains=("no_route",),
     ),
     Cause(
         "neighbour_unresolved",

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a host on the handshake's way has run out of: ports for its address translation, room in its neighbour table."""
+"""What a host on the handshake's way has run out of: ports for its address translation, room in its tables."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import SOURCE_NAT, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._conntrack import more_room
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import larger_table
+
+_NEARLY = 0.9  # of the table's limit: its size changes all the time
 
 
 def _nat_ports_exhausted(case: Case) -> Finding | None:
     """A tuple that is taken cannot be confirmed: netfilter drops the SYN and counts insert_failed (__nf_conntrack_confirm())."""
     for place in suspects(case):
         host, ruling = place.host, judged(case, place)
-        failed = _insert_failed(host)
+        failed = _conntrack_rise(host, "insert_failed") or 0
         if place.leg != "syn" or place.direction == "in" or failed <= 0 or ruling is None or ruling.verdict != "accept":
             continue
         rule = ruling.last_to(*SOURCE_NAT)  # that gives the SYN another source
@@ -52,12 +55,12 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
     return None
 
 
-def _insert_failed(host: Host) -> int:
-    """How often connection tracking could not take a connection into its table, during the attempts."""
+def _conntrack_rise(host: Host, name: str) -> int | None:
+    """How far a counter of connection tracking rose during the attempts; None where that is not known."""
     tables = [snapshot.conntrack.stats for snapshot in (host.before, host.after) if snapshot and snapshot.conntrack]
-    if len(tables) < 2 or None in tables:
-        return 0
-    before, after = ((table or {}).get("insert_failed", 0) for table in tables)
+    if len(tables) < 2 or not all(tables):
+        return None
+    before, after = ((table or {}).get(name, 0) for table in tables)
     return after - before
 
 
@@ -70,6 +73,45 @@ def _vanished(case: Case, place: Place, ruling: Verdict) -> int:
     if place.direction == "forward":
         return case.count("syn", place.host, "in") - case.count("syn", place.host, "out")
     return sum(attempt.probe.syns or 1 for attempt in case.subject)
+
+
+def _conntrack_full(case: Case) -> Finding | None:
+    """Without room for its entry, a packet that opens a connection is dropped and counted (nf_conntrack_in()).
+
+    While the table stays full none gets through, unless connection tracking evicts an entry for it, which is counted as well.
+    """
+    for host, segment in _swallowers(case):
+        tables = [snapshot.conntrack for snapshot in (host.before, host.after) if snapshot and snapshot.conntrack]
+        refused, evicted = _conntrack_rise(host, "drop"), _conntrack_rise(host, "early_drop")
+        count, limit = max(((table.count or 0, table.max or 0) for table in tables), default=(0, 0))
+        full = [table.count >= table.max for table in tables if table.count is not None and table.max]
+        if refused == 0 or not limit or not (any(full) or (refused and count >= _NEARLY * limit)):
+            continue
+        ended = sum(attempt.probe.syns or 1 for attempt in case.subject) if host is case.client else case.swallowed_at(host)
+        sure = len(full) == 2 and all(full) and evicted == 0 and refused is not None and refused >= ended
+        return Finding(
+            "proven" if sure else "likely",
+            host.name,
+            segment,
+            f"the connection tracking table of {host.name} is full ({count} of {limit}): new connections are dropped",
+            (
+                case.saw(host, "nf_conntrack", f"{count} entries, limit {limit}"),
+                *([case.saw(host, "nf_conntrack", f"drop +{refused}, {plural(ended, 'SYN')} ended here")] if refused else []),
+                *case.passage(),
+            ),
+            detail={"count": count, "limit": limit, "drop": refused, "early_drop": evicted},
+            fix=more_room(host, count, limit),
+        )
+    return None
+
+
+def _swallowers(case: Case) -> list[tuple[Host, str]]:
+    """The host inside which the packet vanished."""
+    if case.fate.kind == "unsent":
+        return [(case.client, "client.firewall")]
+    if case.fate.kind == "unanswered" and case.server:
+        return [(case.server, "server.firewall")]
+    return [(via, case.fate.segment or "path.forward") for via in case.vias if via.name == case.fate.host]
 
 
 def _neighbour_table_full(case: Case) -> Finding | None:
@@ -85,14 +127,15 @@ def _neighbour_table_full(case: Case) -> Finding | None:
         next_hop = route.gateway or remote
         if host.neighbour(next_hop, route.interface) is not None or host.unanswered_requests(next_hop) or host.answers_for(next_hop):
             continue
-        entries = (host.after.counters or {}).get(group, {}).get("entries") if host.after else None
+        table = (host.after.counters or {}).get(group, {}) if host.after else {}
+        entries, limit = table.get("entries"), table.get("limit")
         return Finding(
             "likely",
             host.name,
             segment,
             f"the neighbour table of {host.name} is full, and has no room for {next_hop}, its next hop to {remote}",
             (
-                case.saw(host, f"/proc/net/stat/{group.lower()}_cache", f"table_fulls +{refused}, {entries} entries"),
+                case.saw(host, "rtnetlink neighbour table", f"table_fulls +{refused}, {entries} entries, limit {limit}"),
                 case.saw(host, "rtnetlink neighbour", f"no entry for {next_hop}, and no request for it left {host.name}"),
                 *case.passage(),
             ),
@@ -120,6 +163,17 @@ def _senders(case: Case) -> Iterator[tuple[Host, str, str, Leg]]:
 
 CAUSES = (
     Cause(
+        "conntrack_full",
+        "The connection tracking table is full",
+        ("client.firewall", "server.firewall", "path.forward"),
+        ("unsent", "unanswered", "lost_syn"),
+        "The SYNs end inside a host whose table is full before and after, none of its entries is evicted meanwhile, and drop of its "
+        "connection tracking rises by the SYNs. Full at one of the two times, or nearly so while drop rises: likely.",
+        "drop of connection tracking does not rise, or there is room in the table.",
+        _conntrack_full,
+        explains=("path_drop",),
+    ),
+    Cause(
         "nat_ports_exhausted",
         "An address translation has no port left",
         ("client.firewall", "path.forward"),
@@ -135,7 +189,7 @@ CAUSES = (
         "The neighbour table is full",
         ("client.neighbour", "path.forward", "path.return", "server.egress"),
         ("unsent", "refused_locally", "unanswered", "lost_syn", "lost_syn_ack", "silent"),
-        "Not provable for one flow: table_fulls of the neighbour tables, which the whole host shares, rises, the next hop has no entry, "
+        "Not provable for one flow: table_fulls of the neighbour tables, which the whole kernel shares, rises, the next hop has no entry, "
         "and no request for it leaves the host.",
         "The next hop has an entry.",
         _neighbour_table_full,

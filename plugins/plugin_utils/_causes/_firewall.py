@@ -16,7 +16,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._presumed import presumed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import objection, stopped_by, weaker
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._conntrack import more_room
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 
 
@@ -202,41 +201,7 @@ def _rejected_way_back(case: Case) -> Finding | None:
     return None
 
 
-def _conntrack_full(case: Case) -> Finding | None:
-    for host, segment in _swallowers(case):
-        table = host.snapshot.conntrack if host.snapshot else None
-        if table is None or not table.max or table.count is None or table.count < table.max:
-            continue
-        return Finding(
-            "likely",
-            host.name,
-            segment,
-            f"the connection tracking table of {host.name} is full ({table.count} of {table.max}): new connections are dropped",
-            (case.saw(host, "nf_conntrack", f"{table.count} entries, limit {table.max}"),),
-            fix=more_room(host, table.count, table.max),
-        )
-    return None
-
-
-def _swallowers(case: Case) -> list[tuple[Host, str]]:
-    """The host inside which the packet vanished."""
-    if case.fate.kind == "unsent":
-        return [(case.client, "client.firewall")]
-    if case.fate.kind == "unanswered" and case.server:
-        return [(case.server, "server.firewall")]
-    return [(via, case.fate.segment or "path.forward") for via in case.vias if via.name == case.fate.host]
-
-
 CAUSES = (
-    Cause(
-        "conntrack_full",
-        "The connection tracking table is full",
-        ("client.firewall", "server.firewall", "path.forward"),
-        ("unsent", "unanswered", "lost_syn"),
-        "The number of entries equals the limit while new packets vanish inside the host.",
-        "There is room in the table.",
-        _conntrack_full,
-    ),
     Cause(
         "firewall_reject",
         "A firewall rejects the packet",

@@ -121,15 +121,18 @@ def _losses(case: Case, forward: bool) -> tuple[int, int]:
     if not forward:
         here, there = there, here
     kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.fate.kind]
-    until = case.client.recorded_until or 0.0  # a server repeats its SYN-ACK long after the client's recorder has stopped
     rows = [
-        row
+        (attempt.when(seen), attempt.when(came) if (came := row.at(there, "in")) else None)
         for attempt in case.attempts
         for kind in kinds
         for row in attempt.of(kind)
-        if (seen := row.at(here, "out")) and attempt.when(seen) < until
+        if (seen := row.at(here, "out"))
     ]
-    return len(rows), sum(row.at(there, "in") is None for row in rows)
+    # A server repeats its SYN-ACK long after the client's recorder has stopped, and one of before may still have been on its way.
+    until = case.client.recorded_until or 0.0
+    way = max((came - sent for sent, came in rows if came is not None), default=0.0)
+    told = [came for sent, came in rows if came is not None or sent + way < until]
+    return len(told), told.count(None)
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:

@@ -20,24 +20,29 @@ _RETRIES = "net.ipv4.tcp_synack_retries"
 
 
 def _syn_retries_too_low(case: Case) -> Finding | None:
-    early = [probe for probe in case.probes if probe.errno == "ETIMEDOUT" and (probe.elapsed_ms or 0) < case.timeout * 1000 - 50]
-    answered = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
-    gave_up = max((probe.started + (probe.elapsed_ms or 0) / 1000 for probe in early), default=0.0)
-    if not early or not answered or min(seen.time for seen in answered) < gave_up:
+    late = []
+    for attempt in case.subject:
+        probe, waited = attempt.probe, (attempt.probe.elapsed_ms or 0.0) / 1000
+        answers = [seen.time - probe.started for row in attempt.of("syn_ack") if (seen := row.at(case.client.name, "in"))]
+        if probe.errno == "ETIMEDOUT" and waited < case.timeout - 0.05 and answers and min(answers) > waited:
+            late.append((min(answers), waited, len(answers)))
+    if not late:
         return None
+    needed, waited, _count = min(late)
     retries = case.client.sysctl("net.ipv4.tcp_syn_retries")
     return Finding(
         "proven",
         case.client.name,
         "client.socket",
-        f"{case.client.name} gives up after {early[0].elapsed_ms:.0f} ms (tcp_syn_retries={retries}), before the answer comes",
+        f"{case.client.name} gives up after {waited:.2f} s (tcp_syn_retries={retries}), before the answer comes after {needed:.2f} s",
         (
-            case.saw(case.client, "connect()", f"ETIMEDOUT after {early[0].elapsed_ms:.0f} ms, {plural(len(early), 'attempt')}"),
+            case.saw(case.client, "connect()", f"ETIMEDOUT after {waited * 1000:.0f} ms, {plural(len(late), 'attempt')}"),
             case.saw(case.client, "sysctl net.ipv4.tcp_syn_retries", str(retries)),
-            case.saw(case.client, "capture", f"{plural(len(answered), 'SYN-ACK')} arrived all the same"),
+            case.saw(case.client, "capture", f"{plural(sum(count for *_, count in late), 'SYN-ACK')} arrived all the same"),
         ),
         leg="syn_ack",
-        fix=more_retries(case, min(seen.time for seen in answered) - early[0].started),
+        detail={"waited_ms": round(waited * 1000, 1), "needed_ms": round(needed * 1000, 1)},
+        fix=more_retries(case, needed),
     )
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tests.faults._fault import DB1, Flow, fault, twin
+from tests.faults.catalogue.firewall import chain
 from tests.lab._machines import Machines
 
 BACKLOG = {"host": "db1", "leg": "syn", "segment": "server.backlog"}
@@ -29,6 +30,28 @@ def small_but_emptied(fleet: Machines) -> None:
     listener.stop()
     fleet.connects("web2", DB1, 5432, 6, 1.5)
     listener.resume()
+
+
+@fault(
+    "accept_queue_near_limit",
+    "connected",
+    status="degraded",
+    code="accept_queue_near_limit",
+    host="db1",
+    segment="server.backlog",
+    certainties=("likely",),
+    packed="sockets",
+)
+def nearly_full(fleet: Machines) -> None:
+    """It has room for 61, and some of it for what tries it."""
+    fleet.listen("db1", "0.0.0.0", fleet.port, backlog=60, behaviour="silent")
+    fleet.hold("web2", DB1, fleet.port, 55)
+
+
+@twin("accept_queue_near_limit", packed="sockets")
+def half_full(fleet: Machines) -> None:
+    fleet.listen("db1", "0.0.0.0", fleet.port, backlog=60, behaviour="silent")
+    fleet.hold("web2", DB1, fleet.port, 30)
 
 
 @fault("syn_queue_full", "timeout", code="syn_queue_full", **BACKLOG)
@@ -92,3 +115,17 @@ def soon_enough_for_a_short_way(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 0)
     fleet.listen("db1", "0.0.0.0", 5432)
     fleet.relay("web1", "eth0", outbound={"delay": 0.1})
+
+
+@fault(
+    "defer_accept",
+    "connected",
+    code="defer_accept",
+    host="db1",
+    leg="ack",
+    segment="server.backlog",
+)
+def silence_is_no_connection(fleet: Machines) -> None:
+    """The client's FIN, which ends the waiting as data do, does not come through."""
+    fleet.listen("db1", "0.0.0.0", fleet.port, defer_accept=5)
+    fleet.nft("r1", chain("forward", "tcp dport $port tcp flags & fin == fin drop"))

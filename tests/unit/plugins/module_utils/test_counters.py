@@ -60,8 +60,7 @@ def test_listed_counters_travel_when_zero_and_the_others_when_not() -> None:
         assert counters["TcpExt"]["ListenDrops"] == 0
         assert "TCPHPHits" not in counters["TcpExt"]
         for group, names in _counters.LISTED.items():
-            if group not in ("Arp", "Ndisc"):  # the neighbour tables are counted in the first network namespace only
-                assert set(names.split()) <= set(counters[group]), group
+            assert set(names.split()) <= set(counters[group]), group
         assert counters["Tcp"]["OutRsts"] == 0
         namespace.sh("bash -c 'exec 3<>/dev/tcp/127.0.0.1/9' || true")
         assert namespace.python("_counters", "_counters.read()['Tcp']['OutRsts']") == 1
