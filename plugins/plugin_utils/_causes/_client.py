@@ -108,17 +108,28 @@ def _reserved_within(text: str, low: int, high: int) -> int:
 
 
 def _descriptor_limit(case: Case) -> Finding | None:
+    """ENFILE is said to everybody on the host; EMFILE to the probe's own process, which tells nothing of an application's limit."""
     errno = case.errno()
     if errno not in ("EMFILE", "ENFILE"):
         return None
-    scope = "the process" if errno == "EMFILE" else "the whole host"
+    name, whole_host = case.client.name, errno == "ENFILE"
     return Finding(
-        "proven" if errno == "ENFILE" else "likely",
-        case.client.name,
+        "proven" if whole_host else "possible",
+        name,
         "client.socket",
-        f"{case.client.name} has no free file descriptor for {scope} ({errno})",
+        f"{name} has no free file descriptor left (ENFILE)"
+        if whole_host
+        else f"the probe's own process on {name} may not open a socket more",
         (_errno_evidence(case), *_nothing_sent(case)),
-        fix=Fix("limit", case.client.name, "raise LimitNOFILE of the service" if errno == "EMFILE" else "raise fs.file-max", "advice"),
+        undecided=() if whole_host else ("the limit is that of Ansible's own session: an application's may be another",),
+        fix=Fix(
+            "limit",
+            name,
+            "raise fs.file-max"
+            if whole_host
+            else f"raise the limit of open files of the user as whom Ansible logs in on {name} (ulimit -Hn), and look at the application's",
+            "advice",
+        ),
     )
 
 
@@ -297,7 +308,7 @@ CAUSES = (
         "No file descriptor is left",
         ("client.socket",),
         _LOCAL,
-        "socket() fails with ENFILE (host) or EMFILE (process).",
+        "socket() fails with ENFILE, which is the whole host's limit. EMFILE is that of the probe's own process: possible.",
         "A SYN was sent.",
         _descriptor_limit,
     ),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
@@ -96,25 +95,21 @@ def _listener_filtered(case: Case) -> Finding | None:
     )
 
 
-def _counted_drop(counters: tuple[tuple[str, str], ...], what: str, kind: str, advice: str) -> Callable[[Case], Finding | None]:
-    """A rule for a counter of the TCP stack that accounts for every SYN of the flow."""
-
-    def rule(case: Case) -> Finding | None:
-        server = case.server
-        rises = [(name, rise) for group, name in counters if server and (rise := server.delta(group, name))]
-        if server is None or not rises or not case.arrived:
-            return None
-        name, rise = max(rises, key=lambda item: item[1])
-        return Finding(
-            "likely" if rise >= case.swallowed_at(server) else "possible",
-            server.name,
-            "server.ingress" if name == "InCsumErrors" else "server.socket",
-            f"{server.name} drops the SYN: {what}",
-            (*case.passage(), case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in")),
-            fix=Fix(kind, server.name, advice, "advice"),
-        )
-
-    return rule
+def _tcp_ao_mismatch(case: Case) -> Finding | None:
+    server = case.server
+    names = ("TCPAORequired", "TCPAOKeyNotFound", "TCPAOBad")
+    rises = {name: rise for name in names if server and (rise := server.delta("TcpExt", name))}
+    if server is None or not rises or not case.arrived:
+        return None
+    name = max(rises, key=lambda each: rises[each])
+    return Finding(
+        "likely" if rises[name] >= case.swallowed_at(server) else "possible",
+        server.name,
+        "server.socket",
+        f"{server.name} drops the SYN: TCP-AO keys of the two ends differ, or one end has none",
+        (*case.passage(), case.saw(server, f"counter {name}", f"+{rises[name]}, {plural(case.arrived, 'SYN')} of this flow came in")),
+        fix=Fix("application", server.name, "configure the same TCP-AO keys on both sides", "advice"),
+    )
 
 
 CAUSES = (
@@ -135,12 +130,7 @@ CAUSES = (
         ("unanswered",),
         "Not provable by a counter of the whole host: TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
         "None of the counters moves.",
-        _counted_drop(
-            (("TcpExt", "TCPAORequired"), ("TcpExt", "TCPAOKeyNotFound"), ("TcpExt", "TCPAOBad")),
-            "TCP-AO keys of the two ends differ, or one end has none",
-            "application",
-            "configure the same TCP-AO keys on both sides",
-        ),
+        _tcp_ao_mismatch,
     ),
     Cause(
         "min_ttl_drop",
@@ -159,19 +149,5 @@ CAUSES = (
         "Not provable from outside the filter: the SYN vanishes in the server, and a filter is attached to its listener.",
         "No filter is attached to the listener.",
         _listener_filtered,
-    ),
-    Cause(
-        "bad_checksum",
-        "The SYN's checksum is wrong",
-        ("server.ingress",),
-        ("unanswered",),
-        "Not provable by a counter of the whole host: InCsumErrors rises by the SYNs.",
-        "The counter does not move.",
-        _counted_drop(
-            (("Tcp", "InCsumErrors"), ("IpExt", "InCsumErrors")),
-            "its checksum is wrong",
-            "advice",
-            "look for broken checksum offload on the way (ethtool -K IF tx off rx off), tunnels and virtual switches",
-        ),
     ),
 )

@@ -82,19 +82,19 @@ while :; do for mac in 01 02; do entries 1 200 $mac && echo 1; sleep 1; done; do
     "neighbour_table_full",
     "timeout",
     code="neighbour_table_full",
-    host="web1",
+    host="r1",
     leg="syn",
-    segment="client.neighbour",
+    segment="path.forward",
     certainties=("likely",),
-    flow=Flow(DB1_V6, timeout=1.0),
+    flow=Flow(DB1_V6, via=("r1",), timeout=1.0),
     alone=True,
     **BRIEF,
 )
-def no_room_for_the_gateway(fleet: Machines) -> None:
-    """One table for all: entries of db2 that are in use leave none to web1. IPv6's, on which fewer others depend."""
+def no_room_for_the_server(fleet: Machines) -> None:
+    """One table for all: entries of db2 that are in use leave none to r1. IPv6's, on which fewer others depend."""
     assert isinstance(fleet, Fleet)
     fleet.listen("db1", "::", fleet.port)
     fleet.popen("db2", ["sh", "-c", BUSY]).await_answer()
     fleet.limit_machine("net.ipv6.neigh.default.gc_thresh3", 100)
     fleet.run("db2", ["sh", "-c", ENTRIES, "sh", "1000", "1300", "03"], check=False)  # in place of all that the kernel can do without
-    fleet.run("web1", ["ip", "-6", "neigh", "flush", "dev", "eth0"])
+    fleet.run("r1", ["ip", "-6", "neigh", "flush", "dev", "eth1"])

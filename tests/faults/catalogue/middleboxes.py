@@ -53,7 +53,7 @@ def computed_by_the_client(fleet: Machines) -> None:
     fleet.run("web1", [fleet.python, "-c", WHOLE_CHECKSUMS])
 
 
-@fault("bad_checksum", "timeout", code="bad_checksum", host="db1", leg="syn", segment="server.ingress", certainties=("proven", "likely"))
+@fault("bad_checksum", "timeout", code="bad_checksum", host="db1", leg="syn", segment="server.ingress", says=("is wrong",))
 def spoiled_checksums(fleet: Machines) -> None:
     computed_by_the_client(fleet)
     fleet.relay("web1", "eth0", outbound={"alter": IF_TCP + SPOIL})

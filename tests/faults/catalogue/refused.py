@@ -8,6 +8,8 @@ from tests.faults._fault import Flow, fault, twin
 from tests.lab._machines import FABRIC, Machines
 from tests.lab.fleet import Fleet
 
+DESCRIPTORS = 6  # as many as the module has at that time
+
 
 def service(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
@@ -22,6 +24,13 @@ def confined(fleet: Machines, host: str, *how: str) -> None:
 def a_security_module_refuses(fleet: Machines) -> None:
     service(fleet)
     confined(fleet, "web1", "--no-connect")
+
+
+@fault("descriptor_limit", "", code="descriptor_limit", host="web1", segment="client.socket", certainties=("possible",))
+def no_descriptor_for_a_socket(fleet: Machines) -> None:
+    """The limit of the process that tries the handshake."""
+    service(fleet)
+    confined(fleet, "web1", f"--descriptors={DESCRIPTORS}")
 
 
 @fault(

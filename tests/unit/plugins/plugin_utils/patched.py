@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evidence of causes that this kernel cannot bring about: recordings of faults that are alike, changed by hand."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import gzip
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from tests.faults._recorded import load
+
+UNREPRODUCIBLE = {"tcp_ao_mismatch": "CONFIG_TCP_AO"}
+"""Causes that no fault of the lab brings about, and the option that the kernel would need."""
+
+RECORDED = Path(__file__).parent / "recorded"
+Phases = dict[str, dict[str, dict[str, Any]]]
+
+
+def recorded(name: str) -> tuple[Plan, Phases]:
+    """A recording as the decide room takes it."""
+    kept = load(RECORDED / f"{name}.json.gz")
+    found: Phases = {}
+    for answer in copy.deepcopy(kept["evidence"]):
+        found.setdefault(answer["host"], {})[answer["phase"]] = answer
+    return Plan.from_json(kept["plan"]), found
+
+
+def tcp_ao_mismatch() -> tuple[Plan, Phases]:
+    """The server counts the SYNs that lack a TCP-MD5 signature as ones that lack one by TCP-AO, and its listener has no key for TCP-MD5."""
+    plan, found = recorded("tcp_md5_mismatch")
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        snapshot = found["db1"][phase]["evidence"][part]
+        counters = snapshot["counters"]["TcpExt"]
+        counters["TCPAORequired"], counters["TCPMD5NotFound"] = counters["TCPMD5NotFound"], 0
+        for listener in snapshot["listeners"]:
+            listener["md5"] = []
+    return plan, found
+
+
+PATCHED: dict[str, Callable[[], tuple[Plan, Phases]]] = {"tcp_ao_mismatch": tcp_ao_mismatch}
+
+
+def kernel_has(option: str) -> bool:
+    """Whether the kernel on which the tests run was built with an option."""
+    release = Path("/proc/sys/kernel/osrelease").read_text().strip()
+    for path in (Path("/proc/config.gz"), Path(f"/boot/config-{release}")):
+        if path.exists():
+            text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            return any(line in (f"{option}=y", f"{option}=m") for line in text.decode().splitlines())
+    return TRIED[option]()
+
+
+def _has_tcp_ao() -> bool:
+    tcp_ao_info = 40  # linux/tcp.h
+    with socket.socket() as tried:
+        try:
+            tried.getsockopt(socket.IPPROTO_TCP, tcp_ao_info, 256)
+        except OSError as error:
+            return error.errno != errno.ENOPROTOOPT
+    return True
+
+
+TRIED: dict[str, Callable[[], bool]] = {"CONFIG_TCP_AO": _has_tcp_ao}
