@@ -27,7 +27,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential fault faults integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults mutations integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -105,6 +105,9 @@ test:  ## lint, sanity, unit, differential, integration, systemd (root) and faul
 oldest: setup  ## unit tests of module_utils on the oldest Python of managed hosts that is here
 	dev/oldest
 
+mutations: setup  ## each rule of the catalogue weakened in turn: does the recorded evidence show it?
+	PYTHONPATH='$(COLLECTIONS):$(CURDIR)' '$(BIN)/python' dev/mutations
+
 # A failure shows its seed; SEED=N repeats that round.
 random: setup  ## the random tests with new examples, in rounds
 	@for seed in $(or $(SEED),$$(shuf -i 1-1000000 -n 5)); do \
@@ -148,8 +151,8 @@ matrix-%: setup
 
 CORES := $(shell sed -nE 's/^    "([0-9.]+)": .*/\1/p' plugins/plugin_utils/_supported.py)
 
-test-all:  ## `test`, the oldest Python, new random examples, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
-	@dev/stages $(STAGES) oldest random $(SLOW) molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
+test-all:  ## `test`, mutations, the oldest Python, new random examples, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
+	@dev/stages $(STAGES) mutations oldest random $(SLOW) molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
 
 # -- showing
 

@@ -338,7 +338,8 @@ CAUSES = (
         "A security policy forbids the connection",
         ("client.socket",),
         _LOCAL,
-        "connect() fails with EPERM or EACCES, no packet is sent, and the routing table allows the destination.",
+        "Not provable from outside the policy: connect() fails with EPERM or EACCES, no packet is sent, and the routing table allows the "
+        "destination.",
         "A route of type prohibit covers the destination.",
         _connect_forbidden,
     ),

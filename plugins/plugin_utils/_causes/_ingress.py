@@ -36,12 +36,13 @@ def _softirq_drop(case: Case) -> Finding | None:
     dropped = server.delta("Softnet", "dropped") if server else None
     if server is None or not dropped or case.fate.kind != "lost_syn":
         return None
+    lost = case.count("syn", case.client, "out") - case.arrived
     return Finding(
-        "likely",
+        "likely" if dropped >= lost else "possible",  # fewer, and others' packets among them
         server.name,
         "server.ingress",
         f"{server.name} dropped {plural(dropped, 'packet')} because its receive backlog was full",
-        (*case.passage(), case.saw(server, "/proc/net/softnet_stat", f"dropped +{dropped}")),
+        (*case.passage(), case.saw(server, "/proc/net/softnet_stat", f"dropped +{dropped}, {plural(lost, 'SYN')} did not arrive")),
         fix=longer_queue(server, dropped),
     )
 
@@ -61,7 +62,8 @@ CAUSES = (
         "The server's receive backlog is full",
         ("server.ingress",),
         ("lost_syn",),
-        "The second column of /proc/net/softnet_stat rises while SYNs do not reach the taps.",
+        "Not provable for one flow: dropped of /proc/net/softnet_stat, which the whole host shares, rises by the SYNs that do not reach "
+        "the taps. By less: possible.",
         "The column does not move.",
         _softirq_drop,
     ),

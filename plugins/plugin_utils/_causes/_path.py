@@ -13,6 +13,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._stretc
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import forwarding, without_ecn
 
+_LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
+_OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost or only late",)
+
 
 def _router_not_forwarding(case: Case) -> Finding | None:
     """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
@@ -103,16 +106,40 @@ def _path_loss(case: Case) -> Finding | None:
     low, high = wilson(lost, sent)
     via = swallower(case)
     way = f"{case.client.name} to {case.server.name}" if forward else f"{case.server.name} to {case.client.name}"
+    late = _may_be_late(case)
     return Finding(
-        "proven",
+        "likely" if late else "proven",
         via.name if via else "path",
         "path.forward" if forward else "path.return",
         f"{lost} of {sent} packets from {way} are lost {stretch(case)} ({100 * lost / sent:.0f} %, 95 % interval {100 * low:.0f} to "
         f"{100 * high:.0f} %)",
         case.passage(),
         detail={"direction": "forward" if forward else "return", "sent": sent, "lost": lost, "rate": lost / sent, "interval": [low, high]},
+        undecided=_OR_LATE if late else (),
         fix=Fix("advice", via.name if via else "path", f"look for errors, full queues and rate limits {stretch(case)}", "advice"),
     )
+
+
+def _may_be_late(case: Case) -> bool:
+    """Whether a SYN-ACK may still have been on its way when the client's recorder stopped.
+
+    The server saw the SYN by its own clock, and nothing came back that tells its clock from the way: if it was the way that took so long,
+    the answer takes as long again.
+    """
+    until, server = case.client.recorded_until, case.server
+    if case.fate.kind != "lost_syn_ack" or server is None or until is None:
+        return False
+    for attempt in case.subject:
+        clock = attempt.clocks.get(server.name)
+        seen = [
+            (out.time, came.time)
+            for row in attempt.of("syn")
+            if (out := row.at(case.client.name, "out")) and (came := row.at(server.name, "in"))
+        ]
+        way = min((came - out for out, came in seen), default=0.0)
+        if clock and clock.error is None and clock.offset and way < _LONGEST_WAY_S and seen[0][0] + 2 * way > until:
+            return True
+    return False
 
 
 def _losses(case: Case, forward: bool) -> tuple[int, int]:
@@ -150,7 +177,8 @@ def _path_drop(case: Case) -> Finding | None:
     packet = PACKETS[case.fate.kind]
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
     foreign = case.server is not None and case.fate.kind == "lost_syn" and case.server_owns(case.address) is False
-    certainty: Certainty = "likely" if foreign or (translated and not via) else "proven"
+    late = _may_be_late(case)
+    certainty: Certainty = "likely" if foreign or late or (translated and not via) else "proven"
     last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
     strays = elsewhere(case)
@@ -174,7 +202,10 @@ def _path_drop(case: Case) -> Finding | None:
         (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *located),
         against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
-        undecided=() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",),
+        undecided=(
+            *(() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",)),
+            *(_OR_LATE if late else ()),
+        ),
         fix=Fix(
             "advice",
             via.name if via else "path",

@@ -199,6 +199,18 @@ show(probe(Dial(1, "10.0.3.2", 80, 1.2, None, 2, 0.3)))
     assert first["tcp_info"]["retransmits"] == 2
 
 
+def test_the_wire_is_watched_after_the_kernel_has_given_up():
+    """So that an answer that comes too late is recorded."""
+    answer = in_fleet("""
+import subprocess
+subprocess.run(["sysctl", "-qw", "net.ipv4.tcp_syn_linear_timeouts=0", "net.ipv4.tcp_syn_retries=1"], check=True)
+show(probe(Dial(1, "10.0.3.2", 81, 6.0, None, 1), patience=1.0))
+""")
+    (probe,) = answer["probes"]
+    assert (probe["outcome"], probe["errno"]) == ("error", "ETIMEDOUT")
+    assert 0.95 < answer["took"] - probe["elapsed_ms"] / 1000 < 1.6
+
+
 def test_descriptors_are_shared_out_in_batches_and_their_lack_is_a_result():
     answer = in_fleet("""
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

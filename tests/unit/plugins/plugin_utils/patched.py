@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence of causes that this kernel cannot bring about: recordings of faults that are alike, changed by hand."""
+"""Evidence of what the lab cannot bring about: recordings of faults that are alike, changed by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gzip
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from tests.faults._recorded import load
@@ -43,7 +43,36 @@ def tcp_ao_mismatch() -> tuple[Plan, Phases]:
     return plan, found
 
 
-PATCHED: dict[str, Callable[[], tuple[Plan, Phases]]] = {"tcp_ao_mismatch": tcp_ao_mismatch}
+def no_descriptor_on_the_host() -> tuple[Plan, Phases]:
+    """The limit is that of the whole host: lowered, it would stop all that works on the machine."""
+    plan, found = recorded("descriptor_limit")
+    for probe in found["web1"]["try"]["evidence"]["probes"]:
+        probe["errno"] = "ENFILE"
+    return plan, found
+
+
+def not_evaluated() -> tuple[Plan, Phases]:
+    """No rule was evaluated, as with one of a kind that the evaluation does not know."""
+    plan, found = recorded("firewall_drop.server-input")
+    for answer in (answer for phases in found.values() for answer in phases.values()):
+        for part in ("snapshot", "before", "after"):
+            (answer["evidence"].get(part) or {}).pop("firewall", None)
+    return plan, found
+
+
+class Patched(NamedTuple):
+    """The cause that must be found first, its certainty, and the evidence."""
+
+    code: str
+    certainty: str
+    make: Callable[[], tuple[Plan, Phases]]
+
+
+PATCHED = {
+    "tcp_ao_mismatch": Patched("tcp_ao_mismatch", "likely", tcp_ao_mismatch),  # nobody has seen it
+    "descriptor_limit/host": Patched("descriptor_limit", "proven", no_descriptor_on_the_host),
+    "firewall_drop/not-evaluated": Patched("firewall_drop", "likely", not_evaluated),
+}
 
 
 def kernel_has(option: str) -> bool:

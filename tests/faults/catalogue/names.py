@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of nameservers, and of names that lead back to the client."""
+
+from __future__ import annotations
+
+from tests.faults._fault import fault, twin
+from tests.faults.catalogue.client import BY_NAME, service
+from tests.lab._machines import Machines
+
+RECORD = "--host-record=db.example.org,10.0.2.21"
+
+
+def resolving(fleet: Machines, *nameservers: str) -> None:
+    """dnsmasq on db2 knows the name; a query to any other nameserver is lost on the way."""
+    service(fleet)
+    fleet.popen(
+        "db2", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--listen-address=10.0.2.22", "--user=root", RECORD]
+    )
+    fleet.nft("r1", "table ip dead { chain f { type filter hook forward priority 0; ip daddr 10.0.2.99 drop; }; }")
+    fleet.write("web1", "/etc/resolv.conf", "".join(f"nameserver {address}\n" for address in nameservers))
+    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+
+
+@fault(
+    "name_resolution_slow",
+    "",
+    status="degraded",
+    code="name_resolution_slow",
+    host="web1",
+    segment="client.resolve",
+    says=("s to resolve db.example.org", "nameserver 10.0.2.99 does not answer", "answers in"),
+    flow=BY_NAME,
+)
+def the_first_nameserver_is_dead(fleet: Machines) -> None:
+    resolving(fleet, "10.0.2.99", "10.0.2.22")
+
+
+@twin("name_resolution_slow", flow=BY_NAME, slow=True)
+def the_second_nameserver_is_dead(fleet: Machines) -> None:
+    resolving(fleet, "10.0.2.22", "10.0.2.99")
+
+
+@fault("name_resolution_failed/dead", "", code="name_resolution_failed", host="web1", segment="client.resolve", flow=BY_NAME)
+def all_nameservers_are_dead(fleet: Machines) -> None:
+    """The C library says so itself, after ten seconds."""
+    resolving(fleet, "10.0.2.99")
+
+
+@fault(
+    "name_resolves_elsewhere/itself",
+    "",
+    code="name_resolves_elsewhere",
+    host="web1",
+    leg="syn",
+    segment="client.resolve",
+    flow=BY_NAME,
+)
+def name_of_the_client_itself(fleet: Machines) -> None:
+    """As installers write a host's own name."""
+    service(fleet)
+    fleet.write("web1", "/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 db.example.org\n")
