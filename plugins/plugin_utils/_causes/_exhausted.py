@@ -58,10 +58,10 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
 def _conntrack_rise(host: Host, name: str) -> int | None:
     """How far a counter of connection tracking rose during the attempts; None where that is not known."""
     tables = [snapshot.conntrack.stats for snapshot in (host.before, host.after) if snapshot and snapshot.conntrack]
-    if len(tables) < 2 or not all(tables):
+    if len(tables) < 2 or None in tables:
         return None
-    before, after = ((table or {}).get(name, 0) for table in tables)
-    return after - before
+    before, after = (table or {} for table in tables)
+    return after[name] - before.get(name, 0) if name in after else None
 
 
 def _vanished(case: Case, place: Place, ruling: Verdict) -> int:

@@ -124,6 +124,7 @@ def soon_enough_for_a_short_way(fleet: Machines) -> None:
     host="db1",
     leg="ack",
     segment="server.backlog",
+    packed="path",
 )
 def silence_is_no_connection(fleet: Machines) -> None:
     """The client's FIN, which ends the waiting as data do, does not come through."""

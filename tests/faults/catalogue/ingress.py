@@ -27,7 +27,7 @@ def program_drops(fleet: Machines) -> None:
     with_xdp(fleet, fleet.port)
 
 
-@twin("xdp_drop", root=True)
+@twin("xdp_drop", root=True, slow=True)
 def program_drops_others(fleet: Machines) -> None:
     with_xdp(fleet, fleet.port + 1)
 
@@ -50,6 +50,6 @@ def no_room_left(fleet: Machines) -> None:
     crowded(fleet, 2 * BACKLOG)
 
 
-@twin("softirq_drop", alone=True)
+@twin("softirq_drop", alone=True, slow=True)
 def room_enough(fleet: Machines) -> None:
     crowded(fleet, BACKLOG // 2)

@@ -62,7 +62,7 @@ def switched_off(fleet: Machines) -> None:
     fleet.run("web1", ["ip", "link", "set", "eth0", "down"])
 
 
-@twin("link_down")
+@twin("link_down", slow=True)
 def another_one_is_down(fleet: Machines) -> None:
     service(fleet)
     fleet.run("web1", ["ip", "link", "add", "spare0", "type", "veth", "peer", "name", "spare1"])
@@ -89,7 +89,7 @@ def given_up_before_the_answer(fleet: Machines) -> None:
     fleet.relay("web1", "eth0", outbound={"delay": 1.7}, inbound={"delay": 1.7})
 
 
-@twin("syn_retries_too_low", flow=Flow(timeout=6.0))
+@twin("syn_retries_too_low", flow=Flow(timeout=6.0), slow=True)
 def few_retries_on_a_short_way(fleet: Machines) -> None:
     service(fleet)
     fleet.sysctl("web1", "net.ipv4.tcp_syn_retries", 1)
