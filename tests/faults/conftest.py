@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-LOCKS = Path(tempfile.gettempdir()) / f"handshake-faults-{os.getuid()}"
+LOCKS = "/run/handshake-faults"  # of all checkouts
 
 
 @pytest.fixture(autouse=True)
 def machine(request: pytest.FixtureRequest) -> Iterator[None]:
     """The machine's limits, as they are or to change."""
+    if os.geteuid() != 0:  # only root may change them
+        yield
+        return
     alone = request.node.get_closest_marker("alone") is not None
     with open(f"{LOCKS}.gate", "w") as gate, open(f"{LOCKS}.lock", "w") as lock:
         fcntl.flock(gate, fcntl.LOCK_EX)  # whoever waits for the others keeps the next ones out

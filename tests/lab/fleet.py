@@ -31,6 +31,8 @@ LAB = HERE.parent.parent / "roles" / "lab" / "files" / "lab.py"
 NAMESPACES = ("--user", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--pid")
 AS_ROOT = ("setpriv", "--reuid=0", "--regid=0", "--keep-groups", "--pdeathsig=KILL", "--")
 
+PUT_BACK = "import sys; sys.stdin.read(); open(sys.argv[1], 'w').write(sys.argv[2])"
+
 
 class Fleet(Machines):
     """A lab of the role `lab` that is tied to this process: however this process ends, the lab does."""
@@ -102,7 +104,9 @@ class Fleet(Machines):
         return subprocess.run([*enter, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=True)
 
     def limit_machine(self, key: str, value: int) -> None:
-        """Set a sysctl of the whole machine until the fleet ends: for tests that run alone."""
+        """Set a sysctl of the whole machine until the fleet, or this process, ends: for tests that run alone."""
         path = Path("/proc/sys", key.replace(".", "/"))
-        self.afterwards.callback(path.write_text, path.read_text())
+        argv = [sys.executable, "-c", PUT_BACK, str(path), path.read_text()]
+        keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
+        self.afterwards.callback(keeper.communicate, timeout=PATIENCE)
         path.write_text(str(value))

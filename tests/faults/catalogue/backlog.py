@@ -128,5 +128,5 @@ def soon_enough_for_a_short_way(fleet: Machines) -> None:
 )
 def silence_is_no_connection(fleet: Machines) -> None:
     """The client's FIN, which ends the waiting as data do, does not come through."""
-    fleet.listen("db1", "0.0.0.0", fleet.port, defer_accept=5)
+    fleet.listen("db1", "0.0.0.0", fleet.port, defer_accept=60)
     fleet.nft("r1", chain("forward", "tcp dport $port tcp flags & fin == fin drop"))
