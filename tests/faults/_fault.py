@@ -65,7 +65,9 @@ class Fault:
     slow: bool = False  # a variation that the differential test covers as well: left to `make test-all`
     packed: str = ""
     root: bool = False  # needs what only root in the first namespaces may do
-    alone: bool = False  # lowers a limit of the whole machine, as only root may: no other test of the faults runs meanwhile
+    alone: bool = (
+        False  # lowers a limit of the whole machine, as only root may: no other fault runs meanwhile, so it is left to `make slow`
+    )
 
 
 CATALOGUE: list[Fault] = []

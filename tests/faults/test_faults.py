@@ -29,7 +29,7 @@ ALONE = [
         fault,
         id=fault.name,
         marks=[
-            *[pytest.mark.slow] * (fault.slow or bool(fault.packed)),
+            *[pytest.mark.slow] * (fault.slow or fault.alone or bool(fault.packed)),
             *[pytest.mark.root] * (fault.root or fault.alone),
             *[pytest.mark.alone] * fault.alone,
         ],

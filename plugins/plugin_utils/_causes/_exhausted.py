@@ -88,7 +88,7 @@ def _conntrack_full(case: Case) -> Finding | None:
         if refused == 0 or not limit or not (any(full) or (refused and count >= _NEARLY * limit)):
             continue
         ended = sum(attempt.probe.syns or 1 for attempt in case.subject) if host is case.client else case.swallowed_at(host)
-        sure = len(full) == 2 and all(full) and evicted == 0 and refused is not None and refused >= ended
+        sure = len(full) == 2 and all(full) and evicted == 0 and refused is not None and refused >= ended and _comes_to_tracking(case, host)
         return Finding(
             "proven" if sure else "likely",
             host.name,
@@ -103,6 +103,13 @@ def _conntrack_full(case: Case) -> Finding | None:
             fix=more_room(host, count, limit),
         )
     return None
+
+
+def _comes_to_tracking(case: Case, host: Host) -> bool:
+    """Whether the host's rules, evaluated, let the SYN through and have it tracked."""
+    rulings = [ruling for place in suspects(case) if place.host is host and place.leg == "syn" and (ruling := judged(case, place))]
+    effects = {effect.kind for ruling in rulings for step in ruling.path for effect in step.effects}
+    return {ruling.verdict for ruling in rulings} == {"accept"} and "notrack" not in effects
 
 
 def _swallowers(case: Case) -> list[tuple[Host, str]]:
@@ -167,8 +174,9 @@ CAUSES = (
         "The connection tracking table is full",
         ("client.firewall", "server.firewall", "path.forward"),
         ("unsent", "unanswered", "lost_syn"),
-        "The SYNs end inside a host whose table is full before and after, none of its entries is evicted meanwhile, and drop of its "
-        "connection tracking rises by the SYNs. Full at one of the two times, or nearly so while drop rises: likely.",
+        "The SYNs end inside a host whose rules, evaluated, let them through, whose table is full before and after, none of its entries is "
+        "evicted meanwhile, and drop of its connection tracking rises by the SYNs. Without an evaluation, full at one of the two times, or "
+        "nearly so while drop rises: likely.",
         "drop of connection tracking does not rise, or there is room in the table.",
         _conntrack_full,
         explains=("path_drop",),

@@ -59,12 +59,12 @@ def no_room_at_the_server(fleet: Machines) -> None:
     tracked(fleet, "db1", room=0)
 
 
-@fault("conntrack_full/client", host="web1", segment="client.firewall", flow=Flow(timeout=1.0), slow=True, **FULL)
+@fault("conntrack_full/client", host="web1", segment="client.firewall", flow=Flow(timeout=1.0), **FULL)
 def no_room_at_the_client(fleet: Machines) -> None:
     tracked(fleet, "web1", room=0)
 
 
-@twin("conntrack_full", alone=True, slow=True)
+@twin("conntrack_full", alone=True)
 def some_room_left(fleet: Machines) -> None:
     tracked(fleet, "db1", room=20)
 

@@ -50,6 +50,6 @@ def no_room_left(fleet: Machines) -> None:
     crowded(fleet, 2 * BACKLOG)
 
 
-@twin("softirq_drop", alone=True, slow=True)
+@twin("softirq_drop", alone=True)
 def room_enough(fleet: Machines) -> None:
     crowded(fleet, BACKLOG // 2)

@@ -55,6 +55,7 @@ def all_nameservers_are_dead(fleet: Machines) -> None:
     leg="syn",
     segment="client.resolve",
     flow=BY_NAME,
+    slow=True,
 )
 def name_of_the_client_itself(fleet: Machines) -> None:
     """As installers write a host's own name."""
