@@ -12,6 +12,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import 
     _backlog,
     _checksum,
     _client,
+    _client_links,
     _exhausted,
     _firewall,
     _fronts,
@@ -37,6 +38,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._furthe
 CATALOGUE: tuple[Cause, ...] = (
     *_resolve.CAUSES,
     *_client.CAUSES,
+    *_client_links.CAUSES,
     *_timeouts.CAUSES,
     *_routing.CAUSES,
     *_backlog.CAUSES,

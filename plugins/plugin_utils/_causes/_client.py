@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""client.socket, client.route, client.neighbour and client.egress: before a SYN is on the wire."""
+"""client.socket and client.route: what the client's kernel refuses before a SYN is on the wire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Link, Route
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._network import or_restarted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ports import more_ports
@@ -19,13 +19,13 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._records import
 _LOCAL = ("refused_locally",)
 
 
-def _errno_evidence(case: Case, observation: str = "") -> Evidence:
+def errno_evidence(case: Case, observation: str = "") -> Evidence:
     times = [probe.elapsed_ms for probe in case.probes if probe.elapsed_ms is not None]
     after = f" after {min(times):.0f} ms" if times else ""
     return case.saw(case.client, "connect()", observation or f"{case.errno()}{after}, {plural(len(case.subject), 'attempt')}")
 
 
-def _nothing_sent(case: Case) -> tuple[Evidence, ...]:
+def nothing_sent(case: Case) -> tuple[Evidence, ...]:
     return (case.saw(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),) if case.client.saw_everything else ()
 
 
@@ -37,7 +37,7 @@ def _source_address_unavailable(case: Case) -> Finding | None:
         case.client.name,
         "client.socket",
         f"{case.client.name} cannot send from {case.source}: the address is on none of its interfaces",
-        (case.saw(case.client, "bind()", f"EADDRNOTAVAIL for {case.source}"), *_nothing_sent(case)),
+        (case.saw(case.client, "bind()", f"EADDRNOTAVAIL for {case.source}"), *nothing_sent(case)),
         detail={"source": case.source},
         fix=or_restarted(
             advice(
@@ -65,7 +65,7 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
         return None
     size = bounds[1] - bounds[0] + 1 - _reserved_within(reserved, bounds[0], bounds[1])
     evidence = [
-        _errno_evidence(case),
+        errno_evidence(case),
         case.saw(case.client, "sysctl net.ipv4.ip_local_port_range", f"{bounds[0]}-{bounds[1]}: {size} usable ports"),
     ]
     if entry and entry.used >= size:
@@ -80,7 +80,7 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
         "client.socket",
         f"{case.client.name} finds no free local port towards {case.target}"
         + (f": {entry.used} of {size} are in use" if entry and exhausted else ""),
-        (*evidence, *_nothing_sent(case)),
+        (*evidence, *nothing_sent(case)),
         against=(case.saw(case.client, "inet_diag", f"only {entry.used} of {size} ports are in use towards {case.target}"),)
         if entry and free
         else (),
@@ -120,7 +120,7 @@ def _descriptor_limit(case: Case) -> Finding | None:
         f"{name} has no free file descriptor left (ENFILE)"
         if whole_host
         else f"the probe's own process on {name} may not open a socket more",
-        (_errno_evidence(case), *_nothing_sent(case)),
+        (errno_evidence(case), *nothing_sent(case)),
         undecided=() if whole_host else ("the limit is that of Ansible's own session: an application's may be another",),
         fix=Fix(
             "limit",
@@ -150,10 +150,10 @@ def _no_route(case: Case) -> Finding | None:
         "client.route",
         f"{case.client.name} has no route to {case.address}",
         (
-            _errno_evidence(case),
+            errno_evidence(case),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
-            *_nothing_sent(case),
+            *nothing_sent(case),
         ),
         fix=or_restarted(towards(case, case.client, case.address), case.client, f"{case.client.name} lacks a route to {case.address}"),
     )
@@ -172,9 +172,9 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
             "client.route",
             f"a route of type {kind} on {case.client.name} refuses {case.address}",
             (
-                _errno_evidence(case),
+                errno_evidence(case),
                 case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno})"),
-                *_nothing_sent(case),
+                *nothing_sent(case),
             ),
             detail={"table": route.table},
             fix=without(case.client, route, f"remove the {kind} route that covers {case.address} (ip route show table all type {kind})"),
@@ -193,7 +193,7 @@ def _connect_forbidden(case: Case) -> Finding | None:
         "client.socket",
         f"{case.client.name} forbids the connection ({case.errno()}): a security module, seccomp or a cgroup's BPF program, not the "
         "routing table",
-        (_errno_evidence(case), *_nothing_sent(case)),
+        (errno_evidence(case), *nothing_sent(case)),
         undecided=(f"the audit log of {case.client.name} (AVC name_connect) and its cgroup BPF programs would name what forbids it",),
         fix=Fix(
             "advice",
@@ -201,85 +201,6 @@ def _connect_forbidden(case: Case) -> Finding | None:
             "look for AVC records in the audit log and for BPF programs on the service's cgroup (bpftool cgroup tree)",
             "advice",
         ),
-    )
-
-
-def _link_down(case: Case) -> Finding | None:
-    _gateway, interface = case.gateway
-    link = case.client.link(interface)
-    if link is None:
-        return _no_link_up(case)
-    if not _is_down(link) or case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
-        return None
-    return Finding(
-        "proven",
-        case.client.name,
-        "client.egress",
-        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {_state(link)}",
-        (_seen(case, link), *_nothing_sent(case)),
-        fix=_brought_up(case.client, link),
-    )
-
-
-def _no_link_up(case: Case) -> Finding | None:
-    """The routes went with the interface: while none is up, no route can be had."""
-    snapshot = case.client.snapshot
-    links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
-    if case.errno() != "ENETUNREACH" or snapshot is None or not links or not all(map(_is_down, links)):
-        return None
-    addressed = {entry.interface for entry in snapshot.addresses or ()}
-    used = [link for link in links if link.name in addressed] or links
-    return Finding(
-        "proven",
-        case.client.name,
-        "client.egress",
-        f"no interface of {case.client.name} is up: {', '.join(f'{link.name} is {_state(link)}' for link in used[:3])}",
-        (_errno_evidence(case), *(_seen(case, link) for link in used[:3]), *_nothing_sent(case)),
-        leg="syn",
-        fix=_brought_up(case.client, used[0]),
-    )
-
-
-def _is_down(link: Link) -> bool:
-    return link.up is False or link.carrier is False
-
-
-def _state(link: Link) -> str:
-    return "administratively down" if link.up is False else "without carrier"
-
-
-def _seen(case: Case, link: Link) -> Evidence:
-    return case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}")
-
-
-def _brought_up(client: Host, link: Link) -> Fix:
-    fix = advice("link", client.name, f"bring {link.name} up on {client.name} (cable, switch port, bond, peer)")
-    return or_restarted(fix, client, f"{link.name} is administratively down", link.name) if link.up is False else fix
-
-
-def _neighbour_unresolved(case: Case) -> Finding | None:
-    gateway, interface = case.gateway
-    entry = case.client.neighbour(gateway, interface)
-    asked = case.client.unanswered_requests(gateway)
-    failed = entry is not None and entry.unresolved
-    if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
-        return None
-    if failed and not asked and case.client.answers_for(gateway):
-        return None  # the answer came, and the client did not take it
-    what = "ARP requests" if case.family == 4 else "neighbour solicitations"
-    return Finding(
-        "proven" if failed and (asked or case.errno() == "EHOSTUNREACH") else "likely",
-        case.client.name,
-        "client.neighbour",
-        f"nobody answers {case.client.name}'s {what} for {gateway}" + (f" on {interface}" if interface else ""),
-        (
-            *([_errno_evidence(case)] if case.errno() else []),
-            *([case.saw(case.client, "rtnetlink neighbour", f"{gateway} is {entry.state}")] if entry else []),
-            *([case.saw(case.client, "capture", f"{asked} {what} for {gateway}, no reply")] if asked else []),
-            *_nothing_sent(case),
-        ),
-        detail={"next_hop": gateway, "interface": interface},
-        fix=Fix("neighbour", case.client.name, f"bring {gateway} back, or correct the route that makes it the next hop", "advice"),
     )
 
 
@@ -342,26 +263,5 @@ CAUSES = (
         "destination.",
         "A route of type prohibit covers the destination.",
         _connect_forbidden,
-    ),
-    Cause(
-        "link_down",
-        "The client's interface is down",
-        ("client.egress",),
-        ("refused_locally", "unsent"),
-        "The interface of the route is administratively down or has no carrier, and no SYN leaves. Or the kernel has no route, and no "
-        "interface is up.",
-        "A SYN left through the interface.",
-        _link_down,
-        explains=("no_route",),
-    ),
-    Cause(
-        "neighbour_unresolved",
-        "The next hop does not answer ARP or neighbour discovery",
-        ("client.neighbour",),
-        ("refused_locally", "unsent"),
-        "EHOSTUNREACH after about 3 s without an ICMP message, or unanswered requests in the recording, and the next hop is FAILED or "
-        "INCOMPLETE in the neighbour table.",
-        "The next hop is resolved.",
-        _neighbour_unresolved,
     ),
 )
