@@ -28,7 +28,7 @@ def a_security_module_refuses(fleet: Machines) -> None:
 
 @fault("descriptor_limit", "", code="descriptor_limit", host="web1", segment="client.socket", certainties=("possible",))
 def no_descriptor_for_a_socket(fleet: Machines) -> None:
-    """The limit of the process that tries the handshake."""
+    """The limit of the process that tries the handshake: with one more it connects, with one less it cannot try."""
     service(fleet)
     confined(fleet, "web1", f"--descriptors={DESCRIPTORS}")
 
