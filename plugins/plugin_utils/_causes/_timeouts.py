@@ -38,7 +38,7 @@ def _syn_retries_too_low(case: Case) -> Finding | None:
         (
             case.saw(case.client, "connect()", f"ETIMEDOUT after {waited * 1000:.0f} ms, {plural(len(late), 'attempt')}"),
             case.saw(case.client, "sysctl net.ipv4.tcp_syn_retries", str(retries)),
-            case.saw(case.client, "capture", f"{plural(sum(count for *_, count in late), 'SYN-ACK')} arrived all the same"),
+            case.saw(case.client, "capture", f"{plural(sum(count for *_times, count in late), 'SYN-ACK')} arrived all the same"),
         ),
         leg="syn_ack",
         detail={"waited_ms": round(waited * 1000, 1), "needed_ms": round(needed * 1000, 1)},
