@@ -136,7 +136,13 @@ class Machines(ABC):
         configuration = self.directory / "ansible.cfg"
         configuration.write_text("[defaults]\n")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        return {**kept, "ANSIBLE_CONFIG": str(configuration), "ANSIBLE_COLLECTIONS_PATH": str(collections_root()), "ANSIBLE_NOCOLOR": "1"}
+        return {
+            **kept,
+            "ANSIBLE_CONFIG": str(configuration),
+            "ANSIBLE_COLLECTIONS_PATH": str(collections_root()),
+            "ANSIBLE_NOCOLOR": "1",
+            "PYTHONPATH": str(HERE / "site"),
+        }
 
     # State
 

@@ -17,7 +17,7 @@ def nobody_accepts(fleet: Machines) -> None:
     fleet.hold("web2", DB1, 5432, 4)
 
 
-@fault("accept_queue_full/stopped", "timeout", code="accept_queue_full", **BACKLOG)
+@fault("accept_queue_full/stopped", "timeout", code="accept_queue_full", slow=True, **BACKLOG)
 def process_stopped(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", 5432, backlog=2).stop()
     fleet.hold("web2", DB1, 5432, 3)
@@ -68,7 +68,7 @@ def flooded(fleet: Machines, backlog: int) -> None:
     fleet.flood("r1", DB1, 5432, count=8000, rate=200, wait=False)
 
 
-@twin("syn_queue_full")
+@twin("syn_queue_full", slow=True)
 def cookies_help(fleet: Machines) -> None:
     flooded(fleet, backlog=16)
 
@@ -110,7 +110,7 @@ def given_up_too_soon(fleet: Machines) -> None:
     fleet.relay("web1", "eth0", outbound={"delay": 0.8}, inbound={"delay": 0.8})
 
 
-@twin("synack_retries_too_low")
+@twin("synack_retries_too_low", slow=True)
 def soon_enough_for_a_short_way(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 0)
     fleet.listen("db1", "0.0.0.0", 5432)

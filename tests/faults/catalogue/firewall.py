@@ -34,6 +34,7 @@ def forget_soon(fleet: Machines) -> None:
 def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str = "timeout", flow: Flow | None = None) -> None:
     certainties = ("proven", "likely") if (leg, host) == ("ack", "db1") else sure(rule)  # ACKs of the kernel's own try go on for long
     more: dict[str, Any] = {"certainties": certainties, "flow": flow or Flow(), "packed": "" if leg == "syn_ack" else "rules"}
+    more["slow"] = leg == "syn_ack" and "counter" not in rule
 
     @fault(f"firewall_drop/{name}", kernel, code="firewall_drop", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
@@ -88,6 +89,7 @@ reject("client-output-reset", "web1", "output", "tcp dport $port reject with tcp
     leg="syn",
     segment="client.firewall",
     certainties=LIKELY,
+    slow=True,
 )
 def rejected_where_other_ports_are_translated(fleet: Machines) -> None:
     """The RST comes back over lo; that a SYN might leave translated, and escape the recorder, is no reason to look for it elsewhere."""
@@ -131,7 +133,7 @@ def resets_do_not_leave(fleet: Machines) -> None:
     fleet.nft("db1", chain("output", "tcp sport $port tcp flags & rst == rst drop"))
 
 
-@twin("firewall_drop")
+@twin("firewall_drop", slow=True)
 def drops_others(fleet: Machines) -> None:
     firewalled("db1", "input", "tcp dport { 22, 5431, 5433 } counter drop; ip saddr 10.0.1.12 tcp dport $port drop", fleet)
 

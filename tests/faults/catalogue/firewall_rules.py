@@ -18,7 +18,16 @@ CLIENT: dict[str, Any] = {"host": "web1", "leg": "syn", "segment": "client.firew
 TABLES = ("iptables-nft", "iptables-legacy")
 
 
-def pair(name: str, guilty: str, harmless: str, flow: Flow = V4, says: tuple[str, ...] = (), packed: str = "rules", **place: Any) -> None:
+def pair(
+    name: str,
+    guilty: str,
+    harmless: str,
+    flow: Flow = V4,
+    says: tuple[str, ...] = (),
+    packed: str = "rules",
+    slow: bool = False,
+    **place: Any,
+) -> None:
     """nftables commands that drop the flow's packets, and alike ones that do not."""
     place = place or SERVER
 
@@ -30,6 +39,7 @@ def pair(name: str, guilty: str, harmless: str, flow: Flow = V4, says: tuple[str
         flow=flow,
         says=says,
         packed=packed,
+        slow=slow,
         **place,
         **BRIEF,
     )
@@ -64,6 +74,7 @@ pair(
     table(f"tcp dport {{ 22, 5000-6000 }} {DROP}"),
     table(f"tcp dport {{ 22, 5433-6000 }} {DROP}"),
     packed="",
+    slow=True,
 )
 pair(
     "concatenation",
@@ -132,11 +143,19 @@ pair(
     chain("input", f"ct state established,related accept; ct state new tcp dport != 22 meta l4proto tcp {DROP}"),
     chain("input", f"ct state established,related accept; ct state new tcp dport 22 {DROP}; ct state invalid drop"),
     packed="",
+    slow=True,
 )
 
 
 @fault(
-    "firewall_drop/goto", "timeout", code="firewall_drop", certainties=LIKELY, says=("comes too late", "before rule 1"), **SERVER, **BRIEF
+    "firewall_drop/goto",
+    "timeout",
+    code="firewall_drop",
+    certainties=LIKELY,
+    says=("comes too late", "before rule 1"),
+    slow=True,
+    **SERVER,
+    **BRIEF,
 )
 def gone_to_another_chain(fleet: Machines) -> None:
     """Behind goto stands the policy; an accept rule at the end of the chain would not be met, as the one that is there is not."""
@@ -190,7 +209,8 @@ def tables(
     place = place or SERVER
     certainties = ("proven",) if any("-j DROP" in command for command in guilty) else LIKELY  # a policy's counter is not read
     for tool in tools:
-        how: dict[str, Any] = {"flow": flow, "slow": "legacy" in tool and name not in ("port", "policy"), "packed": packed}
+        slow = name not in ("port", "policy") and ("legacy" in tool or not packed)
+        how: dict[str, Any] = {"flow": flow, "slow": slow, "packed": packed}
 
         @fault(f"firewall_drop/{tool}/{name}", "timeout", code="firewall_drop", certainties=certainties, **how, **place, **BRIEF)
         def make(fleet: Machines, tool: str = tool) -> None:

@@ -272,6 +272,7 @@ for tool in TABLES:
 def on_router(name: str, rule: str, leg: str, segment: str, code: str = "firewall_drop", kernel: str = "timeout") -> None:
     certainties = ("proven", "likely") if leg == "ack" else sure(rule)  # ACKs of the kernel's own connection go on for long
     more: dict[str, Any] = {"code": code, "certainties": certainties, "flow": VIA, "packed": "" if leg == "syn_ack" else "rules", **BRIEF}
+    more["slow"] = leg == "syn_ack" and "counter" not in rule
 
     @fault(f"{code}/router-{name}", kernel, host="r1", leg=leg, segment=segment, says=("table inet test",), **more)
     def make(fleet: Machines) -> None:
@@ -306,7 +307,7 @@ def router_with_a_policy(fleet: Machines) -> None:
     load(fleet, "r1", "iptables-nft", ["-P FORWARD DROP", "-A FORWARD -p icmp -j ACCEPT"])
 
 
-@twin("firewall_drop/router", flow=VIA)
+@twin("firewall_drop/router", flow=VIA, slow=True)
 def router_that_lets_it_pass(fleet: Machines) -> None:
     serve(fleet, "r1", chain("forward", "ct state established accept; tcp dport $port ct state new accept; counter drop"))
 
@@ -333,7 +334,7 @@ table inet scary {
 """
 
 
-@twin("scary")
+@twin("scary", slow=True)
 def a_server_that_distrusts_everybody(fleet: Machines) -> None:
     serve(fleet, "db1", SCARY)
 

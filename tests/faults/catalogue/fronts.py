@@ -50,7 +50,7 @@ def the_balancer_tries_in_vain(fleet: Machines) -> None:
     haproxy(fleet)
 
 
-@fault("load_balancer_no_backend/stopped", says=("is stopped",), **UNSERVED)
+@fault("load_balancer_no_backend/stopped", says=("is stopped",), slow=True, **UNSERVED)
 def the_service_is_stopped(fleet: Machines) -> None:
     haproxy(fleet)
     server = fleet.listen("db1", "10.0.2.21", 5432)
@@ -111,7 +111,7 @@ def connects_only_when_asked(fleet: Machines) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
 
 
-@twin("load_balancer_no_backend/other-port", flow=FRONT)
+@twin("load_balancer_no_backend/other-port", flow=FRONT, slow=True)
 def serves_on_another_port(fleet: Machines) -> None:
     haproxy(fleet, backend=8080)
     fleet.listen("db1", "10.0.2.21", 8080)

@@ -44,7 +44,7 @@ fault("ip_conflict/split-brain", "ECONNREFUSED", flow=BOTH, says=("answers with 
 fault("ip_conflict/split-brain/ipv6", "ECONNREFUSED", flow=BOTH6, says=("answers with an RST",), slow=True, **CONFLICT)(split_brain)
 
 
-@fault("ip_conflict/split-brain/silent", "timeout", flow=BOTH, says=("does not answer",), **CONFLICT)
+@fault("ip_conflict/split-brain/silent", "timeout", flow=BOTH, says=("does not answer",), slow=True, **CONFLICT)
 def the_other_one_drops(fleet: Machines) -> None:
     split_brain(fleet)
     fleet.nft("db2", chain("input", "tcp dport 5432 drop"))

@@ -43,7 +43,7 @@ on_the_way(
 )
 
 
-@twin("path_drop")
+@twin("path_drop", slow=True)
 def router_drops_others(fleet: Machines) -> None:
     at_router("tcp dport 5433 drop; ip saddr 10.0.1.12 drop", fleet)
 

@@ -55,6 +55,7 @@ def cable_unplugged(fleet: Machines) -> None:
     leg="syn",
     segment="client.egress",
     says=("eth0", "administratively down"),
+    slow=True,
 )
 def switched_off(fleet: Machines) -> None:
     """Its routes are gone with it."""

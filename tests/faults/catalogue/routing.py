@@ -116,7 +116,7 @@ def address_moved_away(fleet: Machines) -> None:
     fleet.run("r1", ["ip", "neighbour", "replace", "10.0.2.50", "lladdr", link["address"], "dev", "eth1", "nud", "permanent"])
 
 
-@twin("address_not_local", flow=Flow("10.0.2.50"))
+@twin("address_not_local", flow=Flow("10.0.2.50"), slow=True)
 def second_address(fleet: Machines) -> None:
     service(fleet)
     fleet.run("db1", ["ip", "address", "add", "10.0.2.50/32", "dev", "lo"])
