@@ -18,10 +18,8 @@ BROKEN = (fault for fault in CATALOGUE if not fault.systemd and fault.status == 
 FAULTS = {fault.name: fault for fault in BROKEN if ":" not in fault.flow.client}
 QUICK = (
     "firewall_drop/server-input",
-    "firewall_drop/client-input",
     "firewall_drop/iptables-legacy/policy",
     "firewall_drop/iptables-nft/conntrack",
-    "firewall_drop/ip6tables-legacy/ipv6",
     "firewall_drop/router-iptables",
     "rp_filter_drop/client",
     "router_not_forwarding/interface",
@@ -77,7 +75,7 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("kind", WRITTEN)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * kind.endswith("-policy")) for kind in WRITTEN])
 def test_the_file_gets_the_rule_too(kind: str) -> None:
     """The next boot keeps the fix, and its undo leaves nothing of it."""
     file, text, load = WRITTEN[kind]

@@ -25,9 +25,9 @@ MARGIN = 5.0  # seconds by which a loaded machine may be late
 STEPS = ("arming", "armed", "step", "changed", "judged", "confirmed")
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
-def test_whatever_the_controller_is_killed_at(kills: int) -> None:
-    rounds, seed = max(1, kills // 40), random.randrange(1 << 30)
+@pytest.mark.parametrize(("kills", "seed"), [(8, 1), pytest.param(200, None, marks=pytest.mark.slow)])
+def test_whatever_the_controller_is_killed_at(kills: int, seed: int | None) -> None:
+    rounds, seed = max(1, kills // 40), random.randrange(1 << 30) if seed is None else seed
     chance = random.Random(seed)
     servers = {f"s{number}": f"10.0.2.{100 + number}" for number in range(1, kills // rounds + 1)}
     routes = ["default via 10.0.2.1", "default via 2001:db8:2::1"]

@@ -32,7 +32,7 @@ ip route add 203.0.113.0/24 dev lo
 """
 
 
-@pytest.mark.parametrize("step", ["armed", "step", "changed"])
+@pytest.mark.parametrize("step", [pytest.param("armed", marks=pytest.mark.slow), "step", pytest.param("changed", marks=pytest.mark.slow)])
 def test_others_keep_what_they_changed(step: str) -> None:
     """From this step of the controller's journal on, behind which the controller is killed: it never says more."""
     with Fleet() as fleet:

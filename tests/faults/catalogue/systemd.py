@@ -80,7 +80,7 @@ def loopback_only(fleet: Machines) -> None:
 def frozen(fleet: Machines) -> None:
     served(fleet, ":: 5432 --backlog=2")
     fleet.run("db1", ["systemctl", "kill", "--signal=STOP", "orders"])
-    fleet.hold("web2", DB1, 5432, 3)
+    fleet.hold("r1", DB1, 5432, 3)
 
 
 @fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test5432, chain input", "nft insert rule"), **FIREWALL, **SILENCE)

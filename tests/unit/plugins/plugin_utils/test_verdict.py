@@ -38,7 +38,7 @@ SNAPSHOT_PARTS = (
 Phases = dict[str, dict[str, dict[str, Any]]]
 
 recorded = pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
-slow_data = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow_data = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @cache

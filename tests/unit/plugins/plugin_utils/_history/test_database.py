@@ -59,27 +59,28 @@ class TestSeveralProcesses:
             assert rows(where, "SELECT COUNT(*) FROM handshake_runs") == [(1,)]
             assert time.monotonic() - began < 5
 
-    def test_killed_in_the_middle_of_writing(self, where: str, tmp_path: Path) -> None:
-        """SIGKILL at twenty moments of a writer: every run is there whole or not at all, and what was acknowledged is there."""
+    @pytest.mark.parametrize("kills", [7, pytest.param(20, marks=pytest.mark.slow)])
+    def test_killed_in_the_middle_of_writing(self, where: str, tmp_path: Path, kills: int) -> None:
+        """SIGKILL at so many moments of a writer: every run is there whole or not at all, and what was acknowledged is there."""
         flows = [flow("broken", name=f"flow{number}") for number in range(150)]
         began = time.monotonic()
         assert record(where, *(report(number, *flows) for number in range(3))) == [True] * 3
         took = time.monotonic() - began
         kept = []
-        for kill in range(1, 21):
+        for kill in range(1, kills + 1):
             reports = [report(100 * kill + each, *(flows if each else flows[:1])) for each in range(4)]
             (tmp_path / "orders").write_text("".join(f"{json.dumps(each)}\n" for each in reports))
             with writer(where, tmp_path / "orders") as process:
                 assert process.stdout
                 assert process.stdout.readline() == "\n"
-                time.sleep(took * kill / 20)
+                time.sleep(took * kill / kills)
                 process.send_signal(signal.SIGKILL)
                 acknowledged = len(process.stdout.read())
             found = rows(where, f"SELECT run FROM handshake_runs WHERE finished > {EPOCH + 6000 * kill}")
             assert acknowledged <= len(found) <= 3
             kept.append(len(found))
         per_run = [number for (number,) in rows(where, "SELECT COUNT(*) FROM handshake_verdicts GROUP BY run")]
-        assert sorted(per_run) == [1] * 20 + [150] * (3 + sum(kept))
+        assert sorted(per_run) == [1] * kills + [150] * (3 + sum(kept))
         assert rows(where, "SELECT COUNT(*) FROM handshake_causes") == [(sum(per_run),)]
         assert len(set(kept)) > 1, f"no kill fell in between: {kept}"
         assert record(where, report(9999, *flows)) == [True]
