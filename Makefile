@@ -67,8 +67,8 @@ lint: setup  ## style, types, YAML, playbooks, documentation
 sanity: setup  ## ansible-test sanity, for the oldest and the newest Python of managed hosts that are here
 	TARGETS=ends dev/sanity
 
-unit: setup  ## unit tests
-	$(PYTEST) $(AGAIN) tests/unit -m 'not ($(UNSUITED))' -n 2
+unit: setup  ## unit tests, and who may import whom
+	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 2
 
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2 --dist worksteal

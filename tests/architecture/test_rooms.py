@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rooms of docs/architecture.md: which code may import which, and what of the standard library only some rooms may use."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COLLECTION = "ansible_collections.threeway.handshake."
+FILES = {str(path.relative_to(ROOT).with_suffix("")): path for path in sorted((ROOT / "plugins").rglob("*.py"))}
+PLUGIN_UTILS = "plugins/plugin_utils/"
+
+# What of plugin_utils is neither pure (compute) nor in _report (show).
+STORE = {
+    *("_concluded", "_directories", "_evidence_files", "_json_files", "_remediation_files", "_runs", "_time_limit"),
+    *("_drift/_files", "_remediate/_interrupted", "_report/_write"),
+    *(f"_history/{name}" for name in ("_ask", "_database", "_follow", "_keep", "_news", "_record", "_schema", "_webhook")),
+}
+SHOW = {"_drift/_show", "_history/_table"}
+ACT = {"__init__", "_action", "_host_module", "_host_variables", "_interpreter", "_play", "_role_options"}
+PURE = {"_report/_text"}  # strings only: everybody cleans what hosts wrote
+
+MAY_IMPORT = {
+    "observe": {"observe"},
+    "compute": {"compute", "observe"},  # of the observe room only decoders, which are pure
+    "store": {"store", "compute", "observe"},
+    "show": {"show", "compute", "observe"},
+    "act": {"act", "store", "show", "compute", "observe"},
+}
+# Arrows that are wrong, to become fewer.
+WRONG = {
+    ("_faults", "pathlib"),  # cuts paths in tracebacks
+    ("_history/_document", "_history/_ask"),
+    ("_history/_document", "_report/_words"),
+    ("_history/_record", "_report/_json"),
+    ("_history/_record", "_report/_view"),
+    ("_history/_record", "_report/_words"),
+    ("_remediation_files", "_report/_json"),
+    *(("_report/_write", f"_report/{name}") for name in ("_html", "_json", "_junit", "_markdown", "_metrics", "_render", "_view")),
+    ("_report/_fixes", "shutil"),
+    ("_report/_terminal", "shutil"),
+}
+IMPURE = {
+    *("asyncio", "fcntl", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil", "signal", "socket"),
+    *("sqlalchemy", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "ansible"),
+}
+
+
+def room(module: str) -> str:
+    if module.startswith(("plugins/modules/", "plugins/module_utils/")):
+        return "observe"
+    if not module.startswith(PLUGIN_UTILS):
+        return "act"
+    name = module.removeprefix(PLUGIN_UTILS)
+    for kind, names in {"store": STORE, "show": SHOW, "act": ACT, "compute": PURE}.items():
+        if name in names:
+            return kind
+    return "show" if name.startswith("_report/") else "compute"
+
+
+@cache
+def imports(module: str) -> tuple[tuple[str, bool], ...]:
+    """What a file imports, wherever it does: a module of ours, or the first name of another one; and whether it is ours."""
+    return tuple(_imports(module))
+
+
+def _imports(module: str) -> Iterator[tuple[str, bool]]:
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.partition(".")[0], False) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = node.module or ""
+            if node.level:
+                above = module.split("/")[: -node.level]
+                name = COLLECTION + ".".join([*above, *([name] if name else [])])
+            if not name.startswith(COLLECTION):
+                yield name.partition(".")[0], False
+                continue
+            path = name.removeprefix(COLLECTION).replace(".", "/")
+            for alias in node.names:
+                yield next((each for each in (f"{path}/{alias.name}", f"{path}/{alias.name}/__init__", path) if each in FILES), path), True
+
+
+def short(module: str) -> str:
+    return module.removeprefix(PLUGIN_UTILS)
+
+
+def wrong_arrows() -> set[tuple[str, str]]:
+    found = set()
+    for module in FILES:
+        for name, ours in imports(module):
+            own = room(module)
+            if room(name) not in MAY_IMPORT[own] if ours else own in ("compute", "show") and name in IMPURE:
+                found.add((short(module), short(name)))
+    return found
+
+
+def test_every_arrow_is_one_of_the_table() -> None:
+    assert wrong_arrows() - WRONG == set()
+
+
+def test_exceptions_that_are_none_any_more_are_removed() -> None:
+    assert WRONG - wrong_arrows() == set()
+    named = {PLUGIN_UTILS + name for name in STORE | SHOW | ACT | PURE}
+    assert named - set(FILES) == set()
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith("plugins/module_utils/")])
+def test_managed_hosts_need_nothing_but_python(module: str) -> None:
+    others = {name for name, ours in imports(module) if not ours}
+    assert others - sys.stdlib_module_names - {"__future__"} == set()
