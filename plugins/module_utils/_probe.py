@@ -46,8 +46,8 @@ def try_all(
 
     Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
     an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
-    timeout, the wire is, for `patience`. `watch` maps further file descriptors to callbacks that are called when there is something to
-    read; one that raises ObserveError or OSError is not called again.
+    timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
+    there is something to read; one that raises ObserveError or OSError is not called again.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
     return _Trial(resolved, patience, settle, watch or {}).run()

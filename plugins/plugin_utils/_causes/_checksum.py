@@ -9,13 +9,12 @@ import ipaddress
 import struct
 from typing import Literal
 
-from ansible_collections.threeway.handshake.plugins.module_utils._headers import TCP, outline
+from ansible_collections.threeway.handshake.plugins.module_utils._headers import ETH_P_IP, TCP, outline
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, plural
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
 
 Checksum = Literal["right", "unfinished", "wrong"]
-_COUNTERS = (("Tcp", "InCsumErrors"), ("IpExt", "InCsumErrors"))
 _CHECKSUM_AT, _ALL_ONES = 16, 0xFFFF
 
 
@@ -49,14 +48,29 @@ def _sum(data: bytes, begun: int = 0) -> int:
     return total
 
 
+def header_is_right(seen: Sighting) -> bool:
+    """Whether the checksum of a recorded packet's IPv4 header is right (RFC 791, 3.1); that of IPv6 has none."""
+    data = seen.frame.data
+    return seen.frame.ethertype != ETH_P_IP or _sum(data[: (data[0] & 0xF) * 4]) == _ALL_ONES
+
+
 def _bad_checksum(case: Case) -> Finding | None:
+    """IP counts wrong headers, and TCP wrong segments, which are not the same packets."""
     server = case.server
-    rises = [rise for group, name in _COUNTERS if server and (rise := server.delta(group, name))]
     arrived = [seen for row in case.rows("syn") if server and (seen := row.at(server.name, "in"))]
-    found = {checksum(seen) for seen in arrived}
-    if server is None or not rises or not arrived or found == {"right"}:
+    if server is None or not arrived:
         return None
-    counted = max(rises) >= case.swallowed_at(server)
+    by_tcp, by_ip = server.delta("Tcp", "InCsumErrors") or 0, server.delta("IpExt", "InCsumErrors") or 0
+    segments = {checksum(seen) for seen in arrived}
+    if by_tcp > 0 and segments != {"right"}:
+        return _wrong(case, server, "TCP", by_tcp, segments)
+    if by_ip > 0 and not any(map(header_is_right, arrived)):
+        return _wrong(case, server, "IP", by_ip, {"wrong"})
+    return None
+
+
+def _wrong(case: Case, server: Host, counted_by: str, rise: int, found: set[Checksum | None]) -> Finding:
+    counted = rise >= case.swallowed_at(server)
     certainty: Certainty = "possible" if not counted else "proven" if found == {"wrong"} else "likely"
     said = {
         "wrong": "the checksum of each is wrong",
@@ -66,10 +80,10 @@ def _bad_checksum(case: Case) -> Finding | None:
         certainty,
         server.name,
         "server.ingress",
-        f"{server.name} drops the SYN: its checksum is wrong",
+        f"{server.name} drops the SYN: its {counted_by} checksum is wrong",
         (
             *case.passage(),
-            case.saw(server, "counter InCsumErrors", f"+{max(rises)}, {plural(case.arrived, 'SYN')} of this flow came in"),
+            case.saw(server, f"counter InCsumErrors of {counted_by}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
             *(case.saw(server, "capture", text) for state, text in said.items() if found == {state}),
         ),
         fix=Fix(
@@ -87,8 +101,9 @@ CAUSES = (
         "The SYN's checksum is wrong",
         ("server.ingress",),
         ("unanswered",),
-        "The checksum of each SYN that the server recorded is wrong, and InCsumErrors rises by the SYNs. Where the recording does not "
-        "tell, for the checksum was left to a device: likely.",
+        "The checksum of each SYN that the server recorded is wrong, and InCsumErrors rises by the SYNs: that of TCP for the checksum of "
+        "the segment, that of IP for the one of the header. Where the recording does not tell, because the checksum was left to a device: "
+        "likely.",
         "The counter does not move, or the checksums are right.",
         _bad_checksum,
     ),

@@ -119,7 +119,7 @@ def _descriptor_limit(case: Case) -> Finding | None:
         "client.socket",
         f"{name} has no free file descriptor left (ENFILE)"
         if whole_host
-        else f"the probe's own process on {name} may not open a socket more",
+        else f"the probe's own process on {name} may not open another socket",
         (errno_evidence(case), *nothing_sent(case)),
         undecided=() if whole_host else ("the limit is that of Ansible's own session: an application's may be another",),
         fix=Fix(

@@ -31,20 +31,24 @@ def _link_down(case: Case) -> Finding | None:
 
 
 def _no_link_up(case: Case) -> Finding | None:
-    """The routes went with the interface: while none is up, no route can be had."""
+    """The kernel removes the routes of an interface that is switched off, and no others; nobody can tell which these were."""
     snapshot = case.client.snapshot
     links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
-    if case.errno() != "ENETUNREACH" or snapshot is None or not links or not all(map(_is_down, links)):
+    addressed = {entry.interface for entry in (snapshot.addresses if snapshot else None) or ()}
+    down = [link for link in links if _is_down(link)]
+    used = [link for link in down if link.name in addressed] or (down if len(down) == len(links) else [])
+    if case.errno() != "ENETUNREACH" or not used:
         return None
-    addressed = {entry.interface for entry in snapshot.addresses or ()}
-    used = [link for link in links if link.name in addressed] or links
+    switched_off = len(down) == len(links) and all(link.up is False for link in used)
+    states = ", ".join(f"{link.name} is {_state(link)}" for link in used[:3])
     return Finding(
-        "proven",
+        "proven" if switched_off else "possible",
         case.client.name,
         "client.egress",
-        f"no interface of {case.client.name} is up: {', '.join(f'{link.name} is {_state(link)}' for link in used[:3])}",
+        f"no interface of {case.client.name} is up: {states}"
+        if len(down) == len(links)
+        else f"the route may have gone with its interface: {states}",
         (errno_evidence(case), *(_seen(case, link) for link in used[:3]), *nothing_sent(case)),
-        leg="syn",
         fix=_brought_up(case.client, used[0]),
     )
 
@@ -98,8 +102,8 @@ CAUSES = (
         "The client's interface is down",
         ("client.egress",),
         ("refused_locally", "unsent"),
-        "The interface of the route is administratively down or has no carrier, and no SYN leaves. Or the kernel has no route, and no "
-        "interface is up.",
+        "The interface of the route is administratively down or has no carrier, and no SYN leaves. Or the kernel has no route, and all "
+        "interfaces with addresses are administratively down. Where others are up, or only the carrier is missing: possible.",
         "A SYN left through the interface.",
         _link_down,
         explains=("no_route",),

@@ -78,17 +78,18 @@ def _vanished(case: Case, place: Place, ruling: Verdict) -> int:
 def _conntrack_full(case: Case) -> Finding | None:
     """Without room for its entry, a packet that opens a connection is dropped and counted (nf_conntrack_in()).
 
-    While the table stays full none gets through, unless connection tracking evicts an entry for it, which is counted as well.
+    A table that is full twice need not have been so in between, and counts the packets of other flows and of both IP versions: only as many
+    drops as SYNs ended here are those of this flow.
     """
     for host, segment in _swallowers(case):
         tables = [snapshot.conntrack for snapshot in (host.before, host.after) if snapshot and snapshot.conntrack]
         refused, evicted = _conntrack_rise(host, "drop"), _conntrack_rise(host, "early_drop")
         count, limit = max(((table.count or 0, table.max or 0) for table in tables), default=(0, 0))
         full = [table.count >= table.max for table in tables if table.count is not None and table.max]
-        if refused == 0 or not limit or not (any(full) or (refused and count >= _NEARLY * limit)):
+        if (refused is not None and refused <= 0) or not limit or not (any(full) or (refused and count >= _NEARLY * limit)):
             continue
-        ended = sum(attempt.probe.syns or 1 for attempt in case.subject) if host is case.client else case.swallowed_at(host)
-        sure = len(full) == 2 and all(full) and evicted == 0 and refused is not None and refused >= ended and _comes_to_tracking(case, host)
+        ended = _ended(case, host)
+        sure = len(full) == 2 and all(full) and evicted == 0 and refused == ended and _comes_to_tracking(case, host)
         return Finding(
             "proven" if sure else "likely",
             host.name,
@@ -103,6 +104,16 @@ def _conntrack_full(case: Case) -> Finding | None:
             fix=more_room(host, count, limit),
         )
     return None
+
+
+def _ended(case: Case, host: Host) -> int:
+    """How many SYNs ended inside a host, those of hops among them; the client counts those of its own TCP, for hops come later."""
+    arrivals = case.totals.arrivals.get(host.name)
+    if host is case.client or arrivals is None:
+        return sum(attempt.probe.syns or 1 for attempt in case.subject)
+    came = [seen.packet for row in case.rows("syn") if (seen := row.at(host.name, "in"))]
+    ways = {("syn", packet.src, packet.dst, "to", packet.tcp.dport) for packet in came if packet.tcp}
+    return sum(len(arrivals.of(way)) for way in ways) - case.count("syn", host, "out")
 
 
 def _comes_to_tracking(case: Case, host: Host) -> bool:
@@ -174,9 +185,9 @@ CAUSES = (
         "The connection tracking table is full",
         ("client.firewall", "server.firewall", "path.forward"),
         ("unsent", "unanswered", "lost_syn"),
-        "The SYNs end inside a host whose rules, evaluated, let them through, whose table is full before and after, none of its entries is "
-        "evicted meanwhile, and drop of its connection tracking rises by the SYNs. Without an evaluation, full at one of the two times, or "
-        "nearly so while drop rises: likely.",
+        "The SYNs end inside a host whose rules, evaluated, let them through, whose table is full before and after, with no entry "
+        "evicted meanwhile, and drop of its connection tracking rises by exactly these SYNs. By more, without an evaluation, full at one "
+        "of the two times, or nearly so while drop rises: likely.",
         "drop of connection tracking does not rise, or there is room in the table.",
         _conntrack_full,
         explains=("path_drop",),

@@ -34,9 +34,11 @@ def _xdp_drop(case: Case) -> Finding | None:
 def _softirq_drop(case: Case) -> Finding | None:
     server = case.server
     dropped = server.delta("Softnet", "dropped") if server else None
-    if server is None or not dropped or case.fate.kind != "lost_syn":
+    if server is None or dropped is None or dropped <= 0 or case.fate.kind != "lost_syn":
         return None
-    lost = case.count("syn", case.client, "out") - case.arrived
+    if case.fate.between is None or case.fate.host != "path" or case.fate.between[1] != server.name:  # lost before it came so far
+        return None
+    lost = sum(row.at(server.name, "in") is None for row in case.rows("syn"))
     return Finding(
         "likely" if dropped >= lost else "possible",  # fewer, and others' packets among them
         server.name,

@@ -14,6 +14,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence impor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import forwarding, without_ecn
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
+_CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
 _OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost or only late",)
 
 
@@ -124,20 +125,17 @@ def _may_be_late(case: Case) -> bool:
     """Whether a SYN-ACK may still have been on its way when the client's recorder stopped.
 
     The server saw the SYN by its own clock, and nothing came back that tells its clock from the way: if it was the way that took so long,
-    the answer takes as long again.
+    the answer takes as long again. A server whose clock is behind the client's, or far ahead of it, tells nothing of the way.
     """
     until, server = case.client.recorded_until, case.server
     if case.fate.kind != "lost_syn_ack" or server is None or until is None:
         return False
     for attempt in case.subject:
         clock = attempt.clocks.get(server.name)
-        seen = [
-            (out.time, came.time)
-            for row in attempt.of("syn")
-            if (out := row.at(case.client.name, "out")) and (came := row.at(server.name, "in"))
-        ]
-        way = min((came - out for out, came in seen), default=0.0)
-        if clock and clock.error is None and clock.offset and way < _LONGEST_WAY_S and seen[0][0] + 2 * way > until:
+        if clock is None or clock.error is not None or not clock.offset:
+            continue
+        way = clock.offset  # at most, if the clocks agree
+        if not 0 < way < _LONGEST_WAY_S or attempt.probe.started + 2 * (way + _CLOCK_ERROR_S) > until:
             return True
     return False
 

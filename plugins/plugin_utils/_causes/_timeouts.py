@@ -20,18 +20,20 @@ _RETRIES = "net.ipv4.tcp_synack_retries"
 
 
 def _syn_retries_too_low(case: Case) -> Finding | None:
-    late = []
+    """The first SYN-ACK that the server sent arrives, and too late; behind one that is lost, a later one that arrives proves nothing."""
+    late, lost = [], 0
     for attempt in case.subject:
         probe, waited = attempt.probe, (attempt.probe.elapsed_ms or 0.0) / 1000
         answers = [seen.time - probe.started for row in attempt.of("syn_ack") if (seen := row.at(case.client.name, "in"))]
         if probe.errno == "ETIMEDOUT" and waited < case.timeout - 0.05 and answers and min(answers) > waited:
             late.append((min(answers), waited, len(answers)))
+            lost += not _first_answer_arrives(case, attempt)
     if not late:
         return None
     needed, waited, _count = min(late)
     retries = case.client.sysctl("net.ipv4.tcp_syn_retries")
     return Finding(
-        "proven",
+        "likely" if lost else "proven",
         case.client.name,
         "client.socket",
         f"{case.client.name} gives up after {waited:.2f} s (tcp_syn_retries={retries}), before the answer comes after {needed:.2f} s",
@@ -39,11 +41,22 @@ def _syn_retries_too_low(case: Case) -> Finding | None:
             case.saw(case.client, "connect()", f"ETIMEDOUT after {waited * 1000:.0f} ms, {plural(len(late), 'attempt')}"),
             case.saw(case.client, "sysctl net.ipv4.tcp_syn_retries", str(retries)),
             case.saw(case.client, "capture", f"{plural(sum(count for *_times, count in late), 'SYN-ACK')} arrived all the same"),
+            *(case.passage() if lost else ()),
         ),
         leg="syn_ack",
         detail={"waited_ms": round(waited * 1000, 1), "needed_ms": round(needed * 1000, 1)},
+        undecided=("a recording of the first SYN-ACKs on both ends would tell a slow way from lost packets",) if lost else (),
         fix=more_retries(case, needed),
     )
+
+
+def _first_answer_arrives(case: Case, attempt: Attempt) -> bool:
+    """Whether the first SYN-ACK that the server sent is known to have come to the client."""
+    sent = [(seen.time, row) for row in attempt.of("syn_ack") if case.server and (seen := row.at(case.server.name, "out"))]
+    if not sent:
+        return False
+    _time, first = min(sent, key=lambda each: each[0])
+    return first.at(case.client.name, "in") is not None
 
 
 def _connect_timeout_too_short(case: Case) -> Finding | None:
