@@ -31,8 +31,8 @@ LISTED = {
     "Icmp6": "InErrors InCsumErrors InDestUnreachs InPktTooBigs InTimeExcds OutDestUnreachs OutTimeExcds OutRateLimitHost",
     "Xfrm": "InNoPols InPolBlock OutPolBlock OutNoStates AcquireError",
     "Softnet": "processed dropped time_squeeze flow_limit_count",
-    "Arp": "entries limit res_failed table_fulls",
-    "Ndisc": "entries limit res_failed table_fulls",
+    "Arp": "entries limit table_fulls",
+    "Ndisc": "entries limit table_fulls",
 }
 _SOFTNET_COLUMNS = {0: "processed", 1: "dropped", 2: "time_squeeze", 10: "flow_limit_count"}
 

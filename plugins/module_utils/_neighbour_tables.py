@@ -16,7 +16,7 @@ _MESSAGE = struct.Struct("=BxH")  # struct ndtmsg: family
 _NUMBER = struct.Struct("=I")
 _CONFIG = struct.Struct("=HHI")  # struct ndt_config, as far as entries
 _STATS = struct.Struct("=11Q")  # struct ndt_stats
-_RES_FAILED, _TABLE_FULLS = 3, 10
+_TABLE_FULLS = 10
 GROUPS = {socket.AF_INET: "Arp", socket.AF_INET6: "Ndisc"}
 
 
@@ -34,7 +34,6 @@ def read() -> dict[str, dict[str, int]]:
         found[GROUPS[family]] = {
             "entries": unpack(_CONFIG, told[NDTA_CONFIG], "the configuration of a neighbour table")[2],
             "limit": unpack(_NUMBER, told[NDTA_THRESH3], "the limit of a neighbour table")[0],
-            "res_failed": stats[_RES_FAILED],
             "table_fulls": stats[_TABLE_FULLS],
         }
     return found

@@ -108,5 +108,11 @@ class Fleet(Machines):
         path = Path("/proc/sys", key.replace(".", "/"))
         argv = [sys.executable, "-c", PUT_BACK, str(path), path.read_text()]
         keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
-        self.afterwards.callback(keeper.communicate, timeout=PATIENCE)
+        self.afterwards.callback(_put_back, keeper, path)
         path.write_text(str(value))
+
+
+def _put_back(keeper: subprocess.Popen[bytes], path: Path) -> None:
+    keeper.communicate(timeout=PATIENCE)
+    if keeper.returncode != 0:
+        raise FleetError(f"{path} of this machine could not be put back: it is {path.read_text().strip()}")

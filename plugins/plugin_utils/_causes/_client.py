@@ -114,14 +114,18 @@ def _descriptor_limit(case: Case) -> Finding | None:
         return None
     name, whole_host = case.client.name, errno == "ENFILE"
     return Finding(
-        "proven" if whole_host else "possible",
+        "likely" if whole_host else "possible",
         name,
         "client.socket",
         f"{name} has no free file descriptor left (ENFILE)"
         if whole_host
         else f"the probe's own process on {name} may not open another socket",
         (errno_evidence(case), *nothing_sent(case)),
-        undecided=() if whole_host else ("the limit is that of Ansible's own session: an application's may be another",),
+        undecided=(
+            f"/proc/sys/fs/file-nr of {name} would tell: root is exempt from fs.file-max, and is told ENFILE when memory is short"
+            if whole_host
+            else "the limit is that of Ansible's own session: an application's may be another",
+        ),
         fix=Fix(
             "limit",
             name,
@@ -229,7 +233,8 @@ CAUSES = (
         "No file descriptor is left",
         ("client.socket",),
         _LOCAL,
-        "socket() fails with ENFILE, which is the whole host's limit. EMFILE is that of the probe's own process: possible.",
+        "Not provable from outside the application: socket() fails with ENFILE, which is the whole host's limit. EMFILE is that of the "
+        "probe's own process: possible.",
         "A SYN was sent.",
         _descriptor_limit,
     ),

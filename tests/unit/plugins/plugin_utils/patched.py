@@ -70,7 +70,7 @@ class Patched(NamedTuple):
 
 PATCHED = {
     "tcp_ao_mismatch": Patched("tcp_ao_mismatch", "likely", tcp_ao_mismatch),  # nobody has seen it
-    "descriptor_limit/host": Patched("descriptor_limit", "proven", no_descriptor_on_the_host),
+    "descriptor_limit/host": Patched("descriptor_limit", "likely", no_descriptor_on_the_host),
     "firewall_drop/not-evaluated": Patched("firewall_drop", "likely", not_evaluated),
 }
 
