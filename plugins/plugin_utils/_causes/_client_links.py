@@ -35,19 +35,18 @@ def _no_link_up(case: Case) -> Finding | None:
     snapshot = case.client.snapshot
     links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
     addressed = {entry.interface for entry in (snapshot.addresses if snapshot else None) or ()}
-    down = [link for link in links if _is_down(link)]
-    used = [link for link in down if link.name in addressed] or (down if len(down) == len(links) else [])
+    none_up = all(map(_is_down, links))
+    suspects = [link for link in links if none_up or link.up is False]  # without carrier routes stay, as those of an unused bridge
+    used = [link for link in suspects if link.name in addressed] or (suspects if none_up else [])
     if case.errno() != "ENETUNREACH" or not used:
         return None
-    switched_off = len(down) == len(links) and all(link.up is False for link in used)
+    switched_off = none_up and all(link.up is False for link in used)
     states = ", ".join(f"{link.name} is {_state(link)}" for link in used[:3])
     return Finding(
         "proven" if switched_off else "possible",
         case.client.name,
         "client.egress",
-        f"no interface of {case.client.name} is up: {states}"
-        if len(down) == len(links)
-        else f"the route may have gone with its interface: {states}",
+        f"no interface of {case.client.name} is up: {states}" if none_up else f"the route may have gone with its interface: {states}",
         (errno_evidence(case), *(_seen(case, link) for link in used[:3]), *nothing_sent(case)),
         fix=_brought_up(case.client, used[0]),
     )
