@@ -34,6 +34,7 @@ _REASONS = {
     "icmpv6": {"no-route": "0", "admin-prohibited": "1", "addr-unreachable": "3", "policy-fail": "5", "reject-route": "6"},
 }  # fmt: skip
 _UNSAID = ("port-unreachable", "3", "4")  # the numbers are IPv4's and IPv6's
+_USUAL_BURST = re.compile(r"(?<=\S) burst 5 packets(?= |$)")  # nft 1.1 lists it, 1.0 does not
 _NO_RULES = ("type", "device", "devices", "comment", "flags")
 
 
@@ -49,7 +50,7 @@ def words_of(text: str) -> Words:
     """What two spellings of a rule have in common."""
     text = re.sub(r"\s+# handle \d+\s*$", "", text)
     text = _MASKED.sub(lambda found: f"flags {found[2]} / {found[1]}".replace("|", ","), text)
-    return _common(_TOKEN.findall(_IMPLIED.sub(" ", text)))
+    return _common(_TOKEN.findall(_USUAL_BURST.sub("", _IMPLIED.sub(" ", text))))
 
 
 def _common(tokens: t.Sequence[str]) -> Words:

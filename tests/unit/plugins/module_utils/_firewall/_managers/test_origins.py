@@ -111,6 +111,22 @@ def test_a_rule_that_rejects_is_known_however_it_is_written(tmp_path: Path, fami
     assert origin and origin["line"] == 4
 
 
+@pytest.mark.parametrize(
+    ("written", "told", "found"),
+    [
+        ("limit rate over 5/second drop", "limit rate over 5/second burst 5 packets drop", True),  # as nft 1.0 and as nft 1.1 list it
+        ("limit rate over 5/second burst 5 packets drop", "limit rate over 5/second drop", True),
+        ("limit rate 5/second burst 5 packets", "limit rate 5/second", True),
+        ("limit rate over 5/second drop", "limit rate over 5/second burst 55 packets drop", False),
+        ("limit rate over 5 kbytes/second drop", "limit rate over 5 kbytes/second burst 5 bytes drop", False),
+    ],
+)
+def test_a_limit_is_known_with_and_without_its_usual_burst(tmp_path: Path, written: str, told: str, found: bool) -> None:
+    (tmp_path / "conf").write_text(f"table ip t {{\nchain c {{\n{written}\n}}\n}}\n")
+    origin = Nftables(True, [str(tmp_path / "conf")]).origin(rule("ip t c", told))
+    assert origin and (origin["line"] == 3) == found
+
+
 def test_of_equal_rules_it_is_the_nearest(tmp_path: Path) -> None:
     rules = ["tcp dport 22 accept", "drop", "tcp dport 23 accept", "drop"]
     (tmp_path / "conf").write_text("table ip t {\nchain c {\n" + "\n".join(rules) + "\n}\n}\n")
