@@ -96,10 +96,10 @@ def _conntrack(options: Options, run: Run) -> Entry:
 
 
 def _socket(options: Options, run: Run) -> Entry:
-    """Without listeners, whose other end is unknown."""
+    """Without listeners, whose other end is unknown, and without closed ones, which newer kernels list while a program holds them."""
     source, destination, ports = _ends(options)
-    words = ["src", _end(source, ports[0]), "dst", _end(destination, ports[1])]
-    return Entry(run, ["ss", "-H", "-t", "-n", "-a", *words], [], ["ss", "-H", "-K", "-t", "-n", "-a", *words])
+    words = ["-t", "-n", "state", "connected", "src", _end(source, ports[0]), "dst", _end(destination, ports[1])]
+    return Entry(run, ["ss", "-H", *words], [], ["ss", "-H", "-K", *words])
 
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]

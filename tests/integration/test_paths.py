@@ -40,7 +40,7 @@ def test_home_is_where_the_tilde_points(fleet: Fleet, tmp_path: Path, monkeypatc
     play(fleet, "drift", "drift_baseline_dir=~/baselines", "drift_report_dir=~/drift", "drift_remediate=true")
     written = ["handshakes/report.json", "reports/mended/report.json", "baselines/web1.yml", "baselines/db1.yml", "drift/drift.json"]
     assert [name for name in written if not (tmp_path / name).is_file()] == []
-    assert {path.name for path in fleet.directory.iterdir()} <= {"lab", "ansible.cfg"}
+    assert {path.name for path in fleet.directory.iterdir()} <= {"lab"}
 
 
 @pytest.mark.parametrize("book", ["diagnose", "remediate", "baseline", "drift"])

@@ -20,10 +20,10 @@ if TYPE_CHECKING:  # of Python 3.11
     from typing import Self, Unpack
 
 from ._handle import PATIENCE, FleetError, Handle
+from .playbooks import Done, Playbooks
 
 HERE = Path(__file__).absolute().parent
 FABRIC = "fabric"
-Done = subprocess.CompletedProcess[str]
 
 
 class DialOptions(TypedDict, total=False):
@@ -50,6 +50,7 @@ class Machines(ABC):
 
     def __init__(self) -> None:
         self._handles: list[Handle] = []
+        self._playbooks: Playbooks | None = None
         self.afterwards = ExitStack()
         """What is undone when the fleet ends."""
 
@@ -111,21 +112,18 @@ class Machines(ABC):
 
     def playbook(self, *arguments: str, check: bool = True, timeout: float = 300.0, forks: int | None = None) -> Done:
         """`ansible-playbook -i INVENTORY arguments...` in the fleet's directory; with `check`, FleetError when it fails."""
-        ansible_playbook = [*self.controller(), sys.executable, "-m", "ansible", "playbook"]
-        argv = [*ansible_playbook, f"--inventory={self.inventory}", f"--forks={forks or len(self.hosts)}"]
-        done = subprocess.run(
-            [*argv, *arguments],
-            cwd=self.directory,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        argv = [f"--inventory={self.inventory}", f"--forks={forks or len(self.hosts)}", *arguments]
+        done = self.playbooks().run(argv, self.directory, self.environment(), timeout)
         if check and done.returncode != 0:
             raise FleetError(f"ansible-playbook {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
+
+    def playbooks(self) -> Playbooks:
+        """What runs them, where the hosts can be reached."""
+        if self._playbooks is None:
+            self._playbooks = Playbooks(self.controller())
+            self.afterwards.callback(self._playbooks.close)
+        return self._playbooks
 
     def controller(self) -> list[str]:
         """What to put in front of Ansible so that it reaches the hosts."""
@@ -133,12 +131,10 @@ class Machines(ABC):
 
     def environment(self) -> dict[str, str]:
         """The environment for Ansible: this checkout's collection, and no configuration of the user's."""
-        configuration = self.directory / "ansible.cfg"
-        configuration.write_text("[defaults]\n")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return {
             **kept,
-            "ANSIBLE_CONFIG": str(configuration),
+            "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(collections_root()),
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONPATH": str(HERE / "site"),

@@ -23,6 +23,7 @@ from typing import Any
 
 from ._handle import PATIENCE, FleetError, Handle
 from ._machines import FABRIC, HERE, Done, Machines, missing_tools
+from .playbooks import Playbooks
 from .topologies import default
 
 __all__ = ["FABRIC", "Fleet", "FleetError", "Handle"]
@@ -30,6 +31,8 @@ __all__ = ["FABRIC", "Fleet", "FleetError", "Handle"]
 LAB = HERE.parent.parent / "roles" / "lab" / "files" / "lab.py"
 NAMESPACES = ("--user", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--pid")
 AS_ROOT = ("setpriv", "--reuid=0", "--regid=0", "--keep-groups", "--pdeathsig=KILL", "--")
+
+PLAYBOOKS = Playbooks()  # of all rootless fleets of a process of tests
 
 PUT_BACK = "import sys; sys.stdin.read(); open(sys.argv[1], 'w').write(sys.argv[2])"
 
@@ -82,6 +85,9 @@ class Fleet(Machines):
 
     def enter(self, host: str) -> list[str]:
         return ["nsenter", "--preserve-credentials", f"--target={self._pids[host]}", *NAMESPACES, "--", *AS_ROOT]
+
+    def playbooks(self) -> Playbooks:
+        return PLAYBOOKS
 
     def interpreter(self, host: str) -> str:
         return self._interpreters.get(host, self.python)

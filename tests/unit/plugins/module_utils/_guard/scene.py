@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -63,6 +63,15 @@ ip rule add from 203.0.113.1 table 7
 class Scene(Rootless):
     """A host on which transactions can run."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: subprocess.Popen[str] | None = None
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        if self._steps is not None:
+            self._steps.communicate()
+
     def __enter__(self) -> Scene:
         self.sh(PREPARE)
         return self
@@ -73,8 +82,14 @@ class Scene(Rootless):
 
     def step(self, *arguments: object, kill_at: int = 0) -> dict[str, Any]:
         """One step in a process of its own, which may be killed when it does its so manieth thing (see step.py)."""
-        words = " ".join(shlex.quote(word if isinstance(word, str) else json.dumps(word)) for word in (kill_at, *arguments))
-        output = self.sh(f"PYTHONPATH={COLLECTIONS} {sys.executable} {STEP} {words} || true")
+        if self._steps is None:
+            command = [*self._enter, "env", f"PYTHONPATH={COLLECTIONS}", sys.executable, str(STEP)]
+            self._steps = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._steps.stdin and self._steps.stdout
+        words = [word if isinstance(word, str) else json.dumps(word) for word in arguments]
+        self._steps.stdin.write(json.dumps([kill_at, *words]) + "\n")
+        self._steps.stdin.flush()
+        output = json.loads(self._steps.stdout.readline())
         answer: dict[str, Any] = json.loads(output) if output else {"killed": True}
         return answer
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One step of a transaction in a process of its own: step.py KILL_AT METHOD ARGUMENT...; prints the outcome as JSON.
 
+Without arguments, it reads them from standard input, a JSON list a line, forks for each step, and prints what that printed as one line.
 With KILL_AT, the process kills itself when it is about to do its so manieth thing outside of itself: opening, renaming, removing,
 starting a program, talking to the kernel. METHOD `restorer` runs a transaction's restorer as the host would.
 """
@@ -13,6 +14,10 @@ import os
 import runpy
 import signal
 import sys
+import tempfile
+
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
+from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, GuardError
 
 DOING = ("open", "os.", "shutil.", "subprocess.", "socket.", "fcntl.")
 
@@ -24,9 +29,6 @@ def main(kill_at: int, method: str, transaction: str, *arguments: str) -> None:
         count(kill_at)
         runpy.run_path(path, run_name="__main__")
         return
-    from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
-    from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, GuardError
-
     guard = Guard(run)
     done = count(kill_at)
     try:
@@ -54,4 +56,22 @@ def count(kill_at: int) -> list[int]:
     return done
 
 
-main(int(sys.argv[1]), *sys.argv[2:])
+def serve() -> None:
+    for line in sys.stdin:
+        with tempfile.TemporaryFile("w+") as output:  # no pipe: what a step leaves running may keep it
+            step = os.fork()
+            if step == 0:
+                os.dup2(output.fileno(), 1)
+                kill_at, *arguments = json.loads(line)
+                main(kill_at, *arguments)
+                sys.stdout.flush()
+                os._exit(0)
+            os.waitpid(step, 0)
+            output.seek(0)
+            print(json.dumps(output.read()), flush=True)
+
+
+if sys.argv[1:]:
+    main(int(sys.argv[1]), *sys.argv[2:])
+else:
+    serve()
