@@ -12,7 +12,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
@@ -21,6 +21,9 @@ MAX_TEXT = 4096
 MAX_LENGTH = 200_000
 MAX_NUMBER = 1 << 64
 MAX_DEPTH, MAX_PLAIN = 4, 50  # of JSON whose shape nobody asks for
+
+
+_MISSING = object()  # of a key that is not there
 
 
 class RecordError(Exception):
@@ -75,93 +78,177 @@ def build(kind: Any, data: object, where: str) -> Any:
     says as much (docs/evidence.md).
     Texts are cut to ``MAX_TEXT`` characters; longer collections than ``MAX_LENGTH`` are refused, and so are numbers that are not finite.
     """
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, data, where)
-    if kind is object:
-        return _plain(data, where, MAX_DEPTH)
-    origin = typing.get_origin(kind)
-    if origin is Annotated:
-        return _meant(kind, data, where)
-    if origin in (typing.Union, types.UnionType):
-        return _optional(kind, data, where)
-    if origin is tuple:
-        element = typing.get_args(kind)[0]
-        return tuple(build(element, item, f"{where}[{position}]") for position, item in enumerate(_collection(list, data, where)))
-    if origin is dict:
-        element = typing.get_args(kind)[1]
-        return {_text(key): build(element, item, f"{where}.{_text(key)}") for key, item in _collection(dict, data, where).items()}
-    return _scalar(kind, data, where)
+    try:
+        return _reader(kind)(data)
+    except _MisfitError as misfit:
+        raise RecordError(f"{where}{''.join(reversed(misfit.path))} {misfit}") from None
 
 
-def _dataclass(kind: Any, data: object, where: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise RecordError(f"{where} is {_found(data)} where a mapping belongs")
-    fields = {}
-    for field, annotation in _annotations(kind):
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if field.name in data and (data[field.name] is not None or required or types.NoneType in typing.get_args(annotation)):
-            fields[field.name] = build(annotation, data[field.name], f"{where}.{field.name}")
-        elif required:
-            raise RecordError(f"{where} has no {field.name}")
-    return kind(**fields)
+class _MisfitError(Exception):
+    """What does not fit, and where, the innermost place first."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.path: list[str] = []
+
+    def within(self, place: str) -> _MisfitError:
+        self.path.append(place)
+        return self
+
+
+Reader = Callable[[Any], Any]
 
 
 @functools.cache
-def _annotations(kind: Any) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
+def _reader(kind: Any) -> Reader:
+    """The function that reads data as ``kind`` or raises _MisfitError. Of few kinds there are many thousand values."""
+    if dataclasses.is_dataclass(kind):
+        return functools.partial(_read_record, kind)
+    if kind is object:
+        return functools.partial(_read_plain, MAX_DEPTH)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return functools.partial(_read_meant, _reader(arguments[0]), arguments[1])
+    if origin in (typing.Union, types.UnionType):
+        (wanted,) = (argument for argument in arguments if argument is not types.NoneType)
+        return functools.partial(_read_optional, _reader(wanted))
+    if origin is tuple:
+        return functools.partial(_read_list, _reader(arguments[0]))
+    if origin is dict:
+        return functools.partial(_read_mapping, _reader(arguments[1]))
+    return {str: _read_text, Prose: _read_prose, int: _read_int, float: _read_float, bool: _read_bool}[kind]
+
+
+class _Field(typing.NamedTuple):
+    name: str
+    reader: Reader
+    required: bool
+    nullable: bool
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(kind, include_extras=True)
-    return tuple((field, hints[field.name]) for field in dataclasses.fields(kind) if field.init)
+    return tuple(
+        _Field(
+            field.name,
+            _reader(hints[field.name]),
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            types.NoneType in typing.get_args(hints[field.name]),
+        )
+        for field in dataclasses.fields(kind)
+        if field.init
+    )
 
 
-def _meant(kind: Any, data: object, where: str) -> Any:
-    plain, meaning = typing.get_args(kind)
-    value = meaning.read(build(plain, data, where))
+def _read_record(kind: Any, data: object) -> Any:
+    if not isinstance(data, dict):
+        raise _misfit(data, "mapping")
+    values = {}
+    for name, reader, required, nullable in _fields(kind):
+        value = data.get(name, _MISSING)
+        if value is None and not (required or nullable):
+            value = _MISSING
+        if value is not _MISSING:
+            try:
+                values[name] = reader(value)
+            except _MisfitError as misfit:
+                raise misfit.within(f".{name}") from None
+        elif required:
+            raise _MisfitError(f"has no {name}")
+    return kind(**values)
+
+
+def _read_meant(reader: Reader, meaning: Meaning, data: object) -> Any:
+    value = meaning.read(reader(data))
     if value is None:
-        raise RecordError(f"{where} is {_found(data)} where {meaning.name} belongs")
+        raise _MisfitError(f"is {_found(data)} where {meaning.name} belongs")
     return value
 
 
-def _optional(kind: Any, data: object, where: str) -> Any:
-    if data is None:
-        return None
-    (wanted,) = (argument for argument in typing.get_args(kind) if argument is not types.NoneType)
-    return build(wanted, data, where)
+def _read_optional(reader: Reader, data: object) -> Any:
+    return None if data is None else reader(data)
 
 
-def _collection(kind: type, data: object, where: str) -> Any:
+def _read_list(reader: Reader, data: object) -> tuple[Any, ...]:
+    items, values = _bounded(list, data), list[Any]()
+    try:
+        for item in items:
+            values.append(reader(item))
+    except _MisfitError as misfit:
+        raise misfit.within(f"[{len(values)}]") from None
+    return tuple(values)
+
+
+def _read_mapping(reader: Reader, data: object) -> dict[str, Any]:
+    values = {}
+    for key, value in _bounded(dict, data).items():
+        name = _bounded_text(key)
+        try:
+            values[name] = reader(value)
+        except _MisfitError as misfit:
+            raise misfit.within(f".{name}") from None
+    return values
+
+
+def _bounded(kind: type[list[Any] | dict[Any, Any]], data: object) -> Any:
     if not isinstance(data, kind):
-        raise RecordError(f"{where} is {_found(data)} where a {kind.__name__} belongs")
-    if len(data) > MAX_LENGTH:  # type: ignore[arg-type]
-        raise RecordError(f"{where} has {len(data)} entries, more than {MAX_LENGTH}")  # type: ignore[arg-type]
+        raise _misfit(data, kind.__name__)
+    if len(data) > MAX_LENGTH:
+        raise _MisfitError(f"has {len(data)} entries, more than {MAX_LENGTH}")
     return data
 
 
-def _plain(data: object, where: str, depth: int) -> object:
+def _read_plain(depth: int, data: object) -> object:
     """Any small JSON, as annotation `object`: what is only shown to people."""
     if data is None or isinstance(data, bool):
         return data
     if isinstance(data, (str, int, float)):
-        return build(str if isinstance(data, str) else float if isinstance(data, float) else int, data, where)
+        return _reader(str if isinstance(data, str) else float if isinstance(data, float) else int)(data)
     if depth == 0 or not isinstance(data, (list, dict)) or len(data) > MAX_PLAIN:
-        raise RecordError(f"{where} is {_found(data)} where a little JSON belongs")
-    if isinstance(data, dict):
-        return {_text(key): _plain(each, f"{where}.{_text(key)}", depth - 1) for key, each in data.items()}
-    return [_plain(each, f"{where}[{position}]", depth - 1) for position, each in enumerate(data)]
+        raise _misfit(data, "little JSON")
+    inner = functools.partial(_read_plain, depth - 1)
+    return _read_mapping(inner, data) if isinstance(data, dict) else list(_read_list(inner, data))
 
 
-def _scalar(kind: type, data: object, where: str) -> Any:
-    if kind in (str, Prose) and isinstance(data, str):
-        return kind(_text(data))
-    if isinstance(data, int) and abs(data) > MAX_NUMBER:
-        raise RecordError(f"{where} is a number beyond all that is counted here")
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
-        if not math.isfinite(data):
-            raise RecordError(f"{where} is not a finite number")
-        return float(data)
-    if kind is int and isinstance(data, int) and not isinstance(data, bool):
-        return int(data)
-    if kind is bool and isinstance(data, bool):
-        return data
-    raise RecordError(f"{where} is {_found(data)} where a {kind.__name__} belongs")
+def _read_text(data: object) -> str:
+    if not isinstance(data, str):
+        raise _misfit(data, "str")
+    return _bounded_text(data)
+
+
+def _read_prose(data: object) -> Prose:
+    if not isinstance(data, str):
+        raise _misfit(data, "Prose")
+    return Prose(_bounded_text(data))
+
+
+def _read_int(data: object) -> int:
+    if isinstance(data, bool) or not isinstance(data, int):
+        raise _misfit(data, "int")
+    return int(_countable(data))
+
+
+def _read_float(data: object) -> float:
+    if isinstance(data, bool) or not isinstance(data, (int, float)):
+        raise _misfit(data, "float")
+    if isinstance(data, int):
+        return float(_countable(data))
+    if not math.isfinite(data):
+        raise _MisfitError("is not a finite number")
+    return float(data)
+
+
+def _countable(number: int) -> int:
+    if abs(number) > MAX_NUMBER:
+        raise _MisfitError("is a number beyond all that is counted here")
+    return number
+
+
+def _read_bool(data: object) -> bool:
+    if not isinstance(data, bool):
+        raise _misfit(data, "bool")
+    return data
 
 
 def whole(text: str) -> int | None:
@@ -169,9 +256,14 @@ def whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 
-def _text(data: object) -> str:
-    """Bounded, and without halves of surrogate pairs, which no encoding has."""
-    return str(data)[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
+def _bounded_text(data: object) -> str:
+    """Without halves of surrogate pairs, which no encoding has."""
+    text = str(data)[:MAX_TEXT]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _misfit(data: object, wanted: str) -> _MisfitError:
+    return _MisfitError(f"is {_found(data)} where a {wanted} belongs")
 
 
 def _found(data: object) -> str:
