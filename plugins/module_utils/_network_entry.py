@@ -15,6 +15,7 @@ Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 Options = t.Mapping[str, t.Any]
 _INTERFACE = re.compile(r"[^\s/-][^\s/]{0,14}")
 _PASSING = ("FAILED", "INCOMPLETE", "NOARP")  # neighbours that are none
+_CLOSED = "UNCONN"  # a socket that is bound and no more, which newer versions of ss list
 
 
 class Entry:
@@ -26,7 +27,8 @@ class Entry:
     def found(self) -> list[str]:
         """The entries that are there. Raises ObserveError."""
         lines = [line.split() for line in self._do(self._show).splitlines()]
-        return [" ".join(words) for words in lines if words and words[-1] not in _PASSING and set(self._only) <= set(words)]
+        there = [words for words in lines if words and words[-1] not in _PASSING and words[0] != _CLOSED]
+        return [" ".join(words) for words in there if set(self._only) <= set(words)]
 
     def is_there(self, found: t.Sequence[str]) -> bool:
         """Whether the first one found, which is the one in use, is as wanted."""
@@ -96,10 +98,10 @@ def _conntrack(options: Options, run: Run) -> Entry:
 
 
 def _socket(options: Options, run: Run) -> Entry:
-    """Without listeners, whose other end is unknown, and without closed ones, which newer kernels list while a program holds them."""
+    """Without listeners, whose other end is unknown."""
     source, destination, ports = _ends(options)
-    words = ["-t", "-n", "state", "connected", "src", _end(source, ports[0]), "dst", _end(destination, ports[1])]
-    return Entry(run, ["ss", "-H", *words], [], ["ss", "-H", "-K", *words])
+    words = ["src", _end(source, ports[0]), "dst", _end(destination, ports[1])]
+    return Entry(run, ["ss", "-H", "-t", "-n", "-a", *words], [], ["ss", "-H", "-K", "-t", "-n", "-a", *words])
 
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
