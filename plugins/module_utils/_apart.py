@@ -10,7 +10,7 @@ import json
 import os
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ._errors import ObserveError
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._counters import parse_table
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ._counters import parse_table
+from ._errors import DecodeError
 
 
 def read() -> dict[str, t.Any] | None:

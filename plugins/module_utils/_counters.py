@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _neighbour_tables
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
+from . import _neighbour_tables
+from ._errors import DecodeError, ObserveError
 
 Counters = t.Dict[str, t.Dict[str, int]]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
+from ._errors import DecodeError
+from ._frames import Frame, unpack
 
 MOST_HANDSHAKES = 100  # that a host's firewall is asked about in one snapshot
 _OTHERHOST, _OUTGOING = 3, 4  # linux/if_packet.h PACKET_*
@@ -66,7 +66,7 @@ def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> l
 
 def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dict[tuple[t.Any, ...], Question]:
     """The first packet of each kind between two ends that came in, by `_key`."""
-    from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags, decode
+    from ._packet import TcpFlags, decode
 
     found: dict[tuple[t.Any, ...], Question] = {}
     for frame in frames:

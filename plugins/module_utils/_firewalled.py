@@ -9,8 +9,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _crossings
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
+from . import _crossings
+from ._firewall._verdicts import observe
 
 MOST_STEPS = 20  # rules told of one packet's way
 MOST_PARTS = 20  # conditions told of one rule
@@ -49,7 +49,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
 
 def _generation() -> int | None:
     """How often the rules of nf_tables were changed since the network namespace was made; None where the kernel does not tell."""
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall._nftables._read import generation
+    from ._firewall._nftables._read import generation
 
     told = generation()
     return int.from_bytes(told, "big") if told else None

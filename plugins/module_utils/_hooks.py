@@ -13,8 +13,8 @@ import errno
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from ._errors import ObserveError
+from ._netlink import (
     NETLINK_NETFILTER,
     NLM_F_DUMP,
     Netlink,

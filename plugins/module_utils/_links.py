@@ -10,7 +10,7 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from ._netlink import (
     NLM_F_DUMP,
     Netlink,
     NetlinkError,

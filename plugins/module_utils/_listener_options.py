@@ -14,8 +14,8 @@ import os
 import socket
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _owners
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from . import _owners
+from ._errors import ObserveError
 
 PIDFD_OPEN, PIDFD_GETFD = 434, 438  # the same numbers on all architectures but alpha
 SO_GET_FILTER, IP_MINTTL, IPV6_MINHOPCOUNT = 26, 21, 73

@@ -8,8 +8,8 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _sockets
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from . import _sockets
+from ._errors import ObserveError
 
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
 
@@ -24,11 +24,11 @@ def observe(ports: t.Collection[int] | None, owners: bool, options: bool, other_
     listeners = _sockets.listeners(ports)
     absent = []
     if owners:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _owners
+        from . import _owners
 
         absent += _owners.attach(listeners)
     if options:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _listener_options
+        from . import _listener_options
 
         absent += _listener_options.attach(listeners)
     somaxconn = _somaxconn()
@@ -36,7 +36,7 @@ def observe(ports: t.Collection[int] | None, owners: bool, options: bool, other_
         one.update(reach=reach(one), families=families(one), fill=fill(one), limited_by=limited_by(one, somaxconn))
     answer: dict[str, t.Any] = {"listeners": listeners, "somaxconn": somaxconn, "absent": absent}
     if other_namespaces and ports:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _namespaces
+        from . import _namespaces
 
         answer["other_namespaces"], more = _namespaces.other_namespaces(ports)
         absent += more

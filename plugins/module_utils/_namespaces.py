@@ -11,8 +11,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _owners, _sockets
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from . import _owners, _sockets
+from ._errors import ObserveError
 
 CLONE_NEWNET = 0x40000000
 NAMED = "/run/netns"

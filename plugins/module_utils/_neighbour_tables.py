@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, attributes, unpack
+from ._netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, attributes, unpack
 
 RTM_GETNEIGHTBL = 66
 NDTA_THRESH3, NDTA_CONFIG, NDTA_STATS = 4, 5, 7

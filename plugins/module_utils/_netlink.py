@@ -12,7 +12,7 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
+from ._errors import DecodeError, ObserveError
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
 

@@ -9,7 +9,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ._errors import ObserveError
 
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 Options = t.Mapping[str, t.Any]

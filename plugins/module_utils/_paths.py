@@ -8,9 +8,9 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _links, _routes, _rules
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NETLINK_ROUTE, Netlink
+from . import _links, _routes, _rules
+from ._errors import ObserveError
+from ._netlink import NETLINK_ROUTE, Netlink
 
 # An option of a destination, and what the kernel's question calls it.
 _FIELDS = {"source": "local", "mark": "mark", "uid": "uid", "arrives_on": "iif", "device": "oif", "port": "remote_port"}

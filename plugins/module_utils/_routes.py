@@ -10,9 +10,9 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._links import FAMILIES, address_bytes, address_text
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from ._errors import ObserveError
+from ._links import FAMILIES, address_bytes, address_text
+from ._netlink import (
     NETLINK_ROUTE,
     NLM_F_DUMP,
     Netlink,
@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     attributes,
     unpack,
 )
-from ansible_collections.threeway.handshake.plugins.module_utils._rules import Packet, Rule
+from ._rules import Packet, Rule
 
 RTM_GETROUTE = 26
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000

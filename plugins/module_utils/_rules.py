@@ -10,8 +10,8 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._links import FAMILIES, address_text
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NLM_F_DUMP, Netlink, attributes, unpack
+from ._links import FAMILIES, address_text
+from ._netlink import NLM_F_DUMP, Netlink, attributes, unpack
 
 RTM_GETRULE = 34
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK, FRA_TUN_ID, FRA_SUPPRESS_IFGROUP = 1, 2, 3, 4, 6, 10, 12, 13

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ._errors import DecodeError
 
 FIRST_TIMEOUT = 1.0  # s; TCP_TIMEOUT_INIT. Only a BPF program of type sock_ops can change it.
 LONGEST_TIMEOUT = 120.0  # s; TCP_RTO_MAX

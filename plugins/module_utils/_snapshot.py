@@ -9,7 +9,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import (
+from . import (
     _conntrack,
     _counters,
     _hooks,
@@ -20,8 +20,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils import (
     _sockets,
     _sysctls,
 )
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NETLINK_ROUTE, Netlink
+from ._errors import ObserveError
+from ._netlink import NETLINK_ROUTE, Netlink
 
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
@@ -160,7 +160,7 @@ def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tup
     if not hooks["iptables_legacy"] and not any(map(_decides, hooks["netfilter"])):
         snapshot.parts["firewall"] = {"begun": time.time(), "ended": time.time(), "verdicts": []}
         return set()
-    from ansible_collections.threeway.handshake.plugins.module_utils import _firewalled
+    from . import _firewalled
 
     chosen = {route["remote"]: route["source"] for route in snapshot.parts.get("routes") or ()}
     own = [(source or chosen.get(address), local_port, address, port) for source, local_port, address, port in dials]
@@ -185,7 +185,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
     if listeners is not None and silent:  # what listens instead may explain it
         listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), wanted, snapshot))
     if owners and listeners:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _listener_options, _owners
+        from . import _listener_options, _owners
 
         snapshot.absent += _owners.attach(listeners)
         # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
@@ -212,12 +212,12 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
 def _elsewhere(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
     """Who should listen on a port where nobody does: units, and listeners in other network namespaces."""
     if silent:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _namespaces
+        from . import _namespaces
 
         snapshot.add_partial("other_namespaces", lambda: _namespaces.other_namespaces(silent))
     wanted = silent | {int(port) for port in declared}
     if wanted:
-        from ansible_collections.threeway.handshake.plugins.module_utils import _units
+        from . import _units
 
         snapshot.add("units", lambda: [one for port in sorted(wanted) for one in _units.units_for_port(port, declared.get(str(port)), run)])
 

@@ -15,8 +15,8 @@ import struct
 import sys
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from ._errors import DecodeError
+from ._netlink import (
     NETLINK_SOCK_DIAG,
     NLM_F_DUMP,
     Netlink,

@@ -16,8 +16,8 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError, ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from ._errors import DecodeError, ObserveError
+from ._netlink import (
     NETLINK_NETFILTER,
     NLM_F_DUMP,
     Netlink,
@@ -26,7 +26,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     messages,
     unpack,
 )
-from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, TABLE_PREFIX, Flow, TraceSocket
+from ._trace_table import MAX_FLOWS, TABLE_PREFIX, Flow, TraceSocket
 
 MAX_EVENTS = 5000
 MAX_HEARD = 100_000  # those of what others trace on the host included

@@ -18,8 +18,8 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import NotPermittedError, ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from ._errors import NotPermittedError, ObserveError
+from ._netlink import (
     NETLINK_NETFILTER,
     NLA_F_NESTED,
     NLM_F_ACK,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _schedule, _sysctls
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meanings import MEANINGS
+from . import _schedule, _sysctls
+from ._errors import ObserveError
+from ._sysctl_meanings import MEANINGS
 
 
 def observe(interfaces: t.Sequence[str], timeout: float | None) -> dict[str, t.Any]:

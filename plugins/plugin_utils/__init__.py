@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._supported import refusal
+from ._supported import refusal
 
 _core = sys.modules.get("ansible.release")  # the event source runs where there need be no ansible-core
 if _core is not None and (_unsupported := refusal(_core.__version__)):

@@ -24,10 +24,10 @@ from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import Bounds
-from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
-from ansible_collections.threeway.handshake.plugins.plugin_utils._play import unfit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import printable
+from ._bounds import Bounds
+from ._faults import fault
+from ._play import unfit
+from ._report._text import printable
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _SHOWN = frozenset(("warnings", "deprecations", "exception"))

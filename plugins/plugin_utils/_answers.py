@@ -12,9 +12,10 @@ from ansible_collections.threeway.handshake.plugins.module_utils._crossings impo
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
-from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+
+from ._declared import Declared
+from ._flows import literal
+from ._plan import Plan
 
 # What one dial may cause on other hosts, whatever its client says: routes to look up, ports to look for.
 MAX_LOCAL, MAX_PORTS = 64, 4096

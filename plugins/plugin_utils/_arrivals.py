@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import kind_of
+from ._evidence import Host, Sighting
+from ._rows import kind_of
 
 SAME_PACKET_S = 0.1  # one packet's sightings on the interfaces of one host are closer than this
 SAME_SIGHTING_S = 0.001  # and those of the two recordings of loopback, where a host is client and server, than this

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._pcapng import CapturedPacket, write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._story import LABELS, is_lost
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+from ._case import Case
+from ._evidence import Sighting
+from ._rows import Row
+from ._story import LABELS, is_lost
+from ._timeline import Attempt
 
 
 def captures(cases: Sequence[Case], causes: Sequence[dict[str, Any]]) -> bytes:

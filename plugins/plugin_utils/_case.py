@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet
-from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals import Arrivals
-from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Hop, Host, Listener, Probe, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+from ._arrivals import Arrivals
+from ._declared import Declared
+from ._evidence import Hop, Host, Listener, Probe, Sighting
+from ._fleet import Fleet
+from ._rows import Row
+from ._timeline import Attempt
 
 Leg = Literal["syn", "syn_ack", "ack"]
 Certainty = Literal["proven", "likely", "possible"]

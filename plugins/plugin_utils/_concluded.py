@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import JsonFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._interrupted import changes
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ._evidence_files import EvidenceFiles
+from ._json_files import JsonFiles
+from ._remediate._interrupted import changes
+from ._remediate._run import Remediation
+from ._remediation_files import BEFORE, RemediationFiles
+from ._verdict import decide
 
 
 def reported(report_dir: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import PlanError, literal, show
+from ._flows import PlanError, literal, show
 
 VARIABLE = "handshake_addresses"
 Lookup = Callable[[list[str]], Mapping[str, Iterable[str]]]  # names -> their addresses, as the controller resolves them

@@ -14,10 +14,11 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, decode
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule
-from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import (
+
+from ._firewall_records import Rule
+from ._gaps import Gap
+from ._plan import TRACE_PHASES
+from ._records import (
     Count,
     IpAddress,
     Milliseconds,
@@ -29,9 +30,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._records import
     build,
     whole,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rulings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import read as read_rulings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import Tracing
+from ._rulings import Rulings
+from ._rulings import read as read_rulings
+from ._trace_records import Tracing
 
 LOOPBACK = "lo"
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*

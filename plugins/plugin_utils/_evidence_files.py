@@ -12,11 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories, _runs
-from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import Deadlines
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file as _name
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, TRACE_PHASES, Plan
+from . import _directories, _runs
+from ._deadlines import Deadlines
+from ._json_files import EvidenceError, JsonFiles
+from ._json_files import host_file as _name
+from ._plan import PHASES, TRACE_PHASES, Plan
 
 __all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import NOTHING, Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import Count, IpAddress, Port, RecordError, Time
+from ._prose import NOTHING, Prose
+from ._records import Count, IpAddress, Port, RecordError, Time
 
 VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
 SOURCE_NAT = ("snat", "masquerade", "netmap")

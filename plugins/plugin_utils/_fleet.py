@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Address, Host
+from ._evidence import LOOPBACK, Address, Host
 
 T = TypeVar("T")
 # Where an address may be on several hosts by design (anycast, direct server return): nobody answers ARP for it there.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES
+from ._plan import PHASES
 
 NOT_IN_PLAY = "not_in_play"
 SILENT = "silent"

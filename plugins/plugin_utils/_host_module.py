@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as Normal
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction
-from ansible_collections.threeway.handshake.plugins.plugin_utils._interpreter import too_old, unparsed
+from ._action import HandshakeAction
+from ._interpreter import too_old, unparsed
 
 
 class HostModuleAction(HandshakeAction, Normal):

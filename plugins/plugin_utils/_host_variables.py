@@ -27,9 +27,9 @@ from ansible.vars.clean import namespace_facts
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._templates import has_template, names_in
+from ._options import OPTIONS
+from ._plain import plain
+from ._templates import has_template, names_in
 
 _NOBODY = "nobody.threeway-handshake.invalid"
 """A host that is in no inventory, to ask what there is beside the variables of hosts themselves."""

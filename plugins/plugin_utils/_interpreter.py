@@ -15,7 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._supported import older, oldest_python
+from ._supported import older, oldest_python
 
 _SAY_VERSION = 'import sys; print("handshake-python %d.%d" % sys.version_info[:2])'
 _VERSION = re.compile(r"^handshake-python (\d{1,3}\.\d{1,3})\s*$", re.MULTILINE)

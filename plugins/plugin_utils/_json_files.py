@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
+from . import _directories
 
 
 class EvidenceError(Exception):

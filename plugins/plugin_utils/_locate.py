@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate, Leg
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+from ._case import FATES, Case, Fate, Leg
+from ._evidence import LOOPBACK, Host, Sighting
+from ._rows import Row
+from ._timeline import Attempt
 
 # connect() reports these only when somebody answered, or when nobody did; any other error without an ICMP message is the client's own.
 _ANSWERS = ("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")

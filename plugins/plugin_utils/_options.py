@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import MAX_TIMEOUT, PlanError, show
+from ._flows import MAX_TIMEOUT, PlanError, show
 
 
 class Whose(Enum):

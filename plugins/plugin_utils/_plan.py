@@ -11,15 +11,16 @@ from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
 from ansible_collections.threeway.handshake.plugins.module_utils._nameservers import MOST_SECONDS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import Deadlines, deadlines
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import (
+
+from ._deadlines import Deadlines, deadlines
+from ._flows import (
     Flow,
     PlanError,
     address,
     literal,
     show,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import Options
+from ._options import Options
 
 MAX_ENTRIES = 20_000
 ON_THE_WAY = "path"  # the host of a cause between managed hosts

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
+from ._prose import Prose
 
 MAX_TEXT = 4096
 MAX_LENGTH = 200_000

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles, host_file
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _json
+from . import _directories
+from ._json_files import EvidenceError, JsonFiles, host_file
+from ._report import _json
 
 _STATE = "state.json"
 _VERDICTS = "verdicts.json"

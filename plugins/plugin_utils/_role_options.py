@@ -12,10 +12,10 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import DECLARED, OPTIONS, Whose, complaint
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ._flows import show
+from ._host_variables import HostVariables
+from ._options import DECLARED, OPTIONS, Whose, complaint
+from ._plain import plain
 
 _ROLES = Path(__file__).parents[2] / "roles"
 _WANTED = {

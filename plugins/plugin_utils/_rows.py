@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, TcpFlags
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
+
+from ._evidence import Sighting
 
 SAME_PACKET_S = 0.5  # sightings of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Crossing, Firewall, Identity, Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+from ._firewall_records import Crossing, Firewall, Identity, Rule, Verdict
+from ._prose import Prose
+from ._records import RecordError, build
 
 When = Literal["before", "after"]
 _IN_WORDS = (

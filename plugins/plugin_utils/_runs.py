@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
+from . import _directories
+from ._json_files import EvidenceError
 
 LOCK = "run.lock"
 LEASE = 1800.0

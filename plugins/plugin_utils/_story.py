@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, TcpFlags
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+from ._case import Case
+from ._rows import Row
+from ._timeline import Attempt
 
 MAX_ROWS = 200  # per flow: a person reads the first few attempts
 LABELS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK", "rst": "RST", "fin": "FIN", "data": "data", "icmp": "ICMP error"}

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, Tcp, TcpFlags
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import (
+
+from ._evidence import Host, Probe, Sighting
+from ._rows import (
     Clock,
     Endpoint,
     Row,

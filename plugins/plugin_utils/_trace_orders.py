@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, Flow
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import TRACE_PHASES, Entry, Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import DEGRADING, examine
+
+from ._case import Case
+from ._evidence import Host
+from ._faults import contained
+from ._plan import TRACE_PHASES, Entry, Plan
+from ._verdict import DEGRADING, examine
 
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import Count, IpAddress, Port, RecordError
+from ._records import Count, IpAddress, Port, RecordError
 
 MAX_EVENTS = 5000  # as the tracer's own bound
 

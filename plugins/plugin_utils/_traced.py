@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Leg, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import BaseChain, Host, Probe
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import Trace, TraceStep
+from ._case import Case, Evidence, Leg, plural
+from ._evidence import BaseChain, Host, Probe
+from ._trace_records import Trace, TraceStep
 
 SOURCE = "kernel trace (nf_tables)"
 _LEGS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from ._case import FATES, Case, Finding
+from ._causes._catalogue import Cause
+from ._evidence import Host
 
 # The fates whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
 _VANISHED = {

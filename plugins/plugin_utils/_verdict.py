@@ -13,25 +13,25 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._arrivals import Arrivals
-from ansible_collections.threeway.handshake.plugins.plugin_utils._captures import captures
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fate, Finding, Totals
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import explain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._fronts import told_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import contradictions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Probe, read_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Fleet
-from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import gap
-from ansible_collections.threeway.handshake.plugins.plugin_utils._groups import groups
-from ansible_collections.threeway.handshake.plugins.plugin_utils._locate import locate
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import PHASES, Entry, Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import unwrapped
-from ansible_collections.threeway.handshake.plugins.plugin_utils._story import timeline
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Packets
-from ansible_collections.threeway.handshake.plugins.plugin_utils._undecided import undecided
+from ._arrivals import Arrivals
+from ._captures import captures
+from ._case import Case, Fate, Finding, Totals
+from ._causes import explain
+from ._causes._catalogue import Cause
+from ._causes._fronts import told_of
+from ._causes._further import contradictions
+from ._declared import Declared
+from ._evidence import Absence, Host, Probe, read_host
+from ._faults import contained
+from ._fleet import Fleet
+from ._gaps import gap
+from ._groups import groups
+from ._locate import locate
+from ._plan import PHASES, Entry, Plan
+from ._prose import unwrapped
+from ._story import timeline
+from ._timeline import Packets
+from ._undecided import undecided
 
 SCHEMA = "threeway.handshake/report/1"
 MOST_ADDRESSES, MOST_ATTEMPTS = 64, 1000

@@ -116,3 +116,11 @@ def test_exceptions_that_are_none_any_more_are_removed() -> None:
 def test_managed_hosts_need_nothing_but_python(module: str) -> None:
     others = {name for name, ours in imports(module) if not ours}
     assert others - sys.stdlib_module_names - {"__future__"} == set()
+
+
+@pytest.mark.parametrize("package", ["plugins/module_utils/", "plugins/plugin_utils/"])
+def test_what_is_imported_from_the_same_package_is_imported_relatively(package: str) -> None:
+    """Tools that draw the structure follow such imports only, and a line says at a glance what is near."""
+    name = COLLECTION + package.replace("/", ".")
+    absolute = [module for module in FILES if module.startswith(package) and f"from {name}" in FILES[module].read_text(encoding="utf-8")]
+    assert absolute == []

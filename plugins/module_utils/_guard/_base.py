@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._typing import Protocol
+from .._errors import ObserveError
+from .._typing import Protocol
 
 BASE = "/var/lib/threeway-handshake"  # one directory for each transaction of this host
 

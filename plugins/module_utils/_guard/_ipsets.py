@@ -12,8 +12,8 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from .._errors import ObserveError
+from .._netlink import (
     NETLINK_NETFILTER,
     NLM_F_DUMP,
     Netlink,
@@ -21,7 +21,6 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     attribute,
     attributes,
 )
-
 from ._base import Blobs, Json, Run, packed, succeed, unpacked
 from ._merge import Entry, merge_lists, merge_maps
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NLA_F_NESTED, attribute, attribute_list, attributes
+from .._netlink import NLA_F_NESTED, attribute, attribute_list, attributes
 
 NEWTABLE, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWOBJ, NEWFLOWTABLE = 0, 3, 6, 9, 12, 18, 22
 # The attributes with which an object is made; handles, use counts and positions are the kernel's to give.

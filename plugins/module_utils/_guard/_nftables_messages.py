@@ -11,7 +11,7 @@ import struct
 import sys
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from .._netlink import (
     NETLINK_NETFILTER,
     NLA_F_NESTED,
     NLM_F_ACK,
@@ -26,7 +26,6 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     messages,
     raise_refusal,
 )
-
 from ._base import ChangedMeanwhileError, GuardError
 from ._nftables_essence import MADE_OF, NEWCHAIN, NEWFLOWTABLE, NEWOBJ, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE
 

@@ -10,8 +10,7 @@ import hashlib
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NLA_F_NESTED, attribute, attribute_list, attributes
-
+from .._netlink import NLA_F_NESTED, attribute, attribute_list, attributes
 from ._merge import Entry
 from ._nftables_essence import (
     EXPIRATION,

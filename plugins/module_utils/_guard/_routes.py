@@ -10,7 +10,7 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import (
+from .._netlink import (
     NETLINK_ROUTE,
     NLM_F_ACK,
     NLM_F_DUMP,
@@ -19,7 +19,6 @@ from ansible_collections.threeway.handshake.plugins.module_utils._netlink import
     attribute,
     attribute_list,
 )
-
 from ._base import Blobs, GuardError, Json, Run, packed
 from ._merge import Entry, merge_lists, merge_maps
 

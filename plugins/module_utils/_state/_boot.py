@@ -12,9 +12,8 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
-
+from .._errors import ObserveError
+from .._firewall._verdicts import observe
 from ._services import FIREWALLS, Unit, stays
 
 Run = t.Callable[..., t.Tuple[int, str, str]]

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-
+from .._errors import ObserveError
 from . import _boot
 from ._services import RUNNING
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._apart import in_namespace
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._files import content
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._names import builtin, jumps_to, maker
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables import _save
-
+from .._apart import in_namespace
+from .._errors import ObserveError
+from .._firewall._managers._files import content
+from .._firewall._managers._names import builtin, jumps_to, maker
+from .._firewall._xtables import _save
 from . import _boot
 
 if t.TYPE_CHECKING:

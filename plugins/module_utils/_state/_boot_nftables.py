@@ -10,12 +10,11 @@ import os
 import re
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._files import content
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._names import maker
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._nftables import ROOTS
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._saved import listed
-
+from .._errors import ObserveError
+from .._firewall._managers._files import content
+from .._firewall._managers._names import maker
+from .._firewall._managers._nftables import ROOTS
+from .._firewall._saved import listed
 from . import _boot
 
 if t.TYPE_CHECKING:

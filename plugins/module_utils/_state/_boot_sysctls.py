@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _sysctls
-from ansible_collections.threeway.handshake.plugins.module_utils._apart import in_namespace
-
+from .. import _sysctls
+from .._apart import in_namespace
 from . import _sysctl_files
 
 if t.TYPE_CHECKING:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._files import content, lines
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._ufw import DIRECTORY
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._xtables import _save
-
+from .._firewall._managers._files import content, lines
+from .._firewall._managers._ufw import DIRECTORY
+from .._firewall._xtables import _save
 from . import _boot
 from ._boot_iptables import TOOLS, _printed, parsed, rehearsed
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _resolve, _snapshot, _sysctls, _tcp
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-
+from .. import _resolve, _snapshot, _sysctls, _tcp
+from .._errors import ObserveError
 from . import _boot, _distil, _services
 from ._boot_firewalld import NETWORK_MANAGER
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._units import BOOTED
+from .._errors import ObserveError
+from .._units import BOOTED
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 

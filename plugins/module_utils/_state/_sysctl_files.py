@@ -9,7 +9,7 @@ import fnmatch
 import os
 import typing as t
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._managers._files import lines
+from .._firewall._managers._files import lines
 
 DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 MOST_FILES, MOST_SETTINGS = 1000, 20_000

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import (
+from .._case import Case, Finding
+from . import (
     _addresses,
     _altered,
     _backlog,
@@ -31,8 +31,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import 
     _timeouts,
     _translations,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._further import further, only_evaluated
+from ._catalogue import Cause
+from ._further import further, only_evaluated
 
 # In the order in which a handshake passes them; of findings that are equally certain, the first explains the later ones.
 CATALOGUE: tuple[Cause, ...] = (

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import FATES as MISDELIVERED
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import conflict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._neighbour import on_link
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._routing import entered
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
+from .._case import Case, Finding, plural
+from .._evidence import Host, Sighting
+from .._fixes._make import advice
+from ._catalogue import Cause
+from ._icmp import answer_of
+from ._misdelivered import FATES as MISDELIVERED
+from ._misdelivered import conflict
+from ._neighbour import on_link
+from ._routing import entered
 
 
 def _martian_source(case: Case) -> Finding | None:

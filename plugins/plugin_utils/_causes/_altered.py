@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._tcp_options import TcpOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
+
+from .._case import Case, Evidence, Finding, plural
+from ._catalogue import Cause
 
 
 def _option_altered(case: Case) -> Finding | None:

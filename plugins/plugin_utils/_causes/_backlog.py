@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, Leg, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import describe
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Process
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._backlog import SOMAXCONN, unblocked, with_cookies
+from .._case import Case, Finding, Fix, Leg, plural
+from .._evidence import Host, Listener, Process
+from .._fixes._backlog import SOMAXCONN, unblocked, with_cookies
+from ._catalogue import Cause
+from ._socket import describe
 
 
 def _listener_then(case: Case) -> list[Listener]:

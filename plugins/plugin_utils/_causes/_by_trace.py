@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits import hangs_on_a_limit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import invalid_ruling, kept_by, stopped, told
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import TracedRule
+from .._case import Case, Evidence, Finding
+from .._firewall_records import Rule, Verdict
+from .._fixes._firewall import opening
+from .._prose import Prose
+from .._traced import TracedRule
+from ._crossings import Place, judged, suspects
+from ._kernel import is_rule, stop
+from ._limits import hangs_on_a_limit
+from ._rules import invalid_ruling, kept_by, stopped, told
 
 _REFUSED = ("refused_locally", "reset", "icmp")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
+from .._case import Case, Finding
 
 
 @dataclass(frozen=True)

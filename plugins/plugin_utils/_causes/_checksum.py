@@ -10,9 +10,10 @@ import struct
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._headers import ETH_P_IP, TCP, outline
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
+
+from .._case import Case, Certainty, Finding, Fix, plural
+from .._evidence import Host, Sighting
+from ._catalogue import Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]
 _CHECKSUM_AT, _ALL_ONES = 16, 0xFFFF

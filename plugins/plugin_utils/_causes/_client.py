@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Route
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._network import or_restarted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ports import more_ports
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes import towards, without
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
+from .._case import Case, Evidence, Finding, Fix, plural
+from .._evidence import Route
+from .._fixes._make import advice
+from .._fixes._network import or_restarted
+from .._fixes._ports import more_ports
+from .._fixes._routes import towards, without
+from .._records import whole
+from ._catalogue import Cause
 
 _LOCAL = ("refused_locally",)
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._client import errno_evidence, nothing_sent
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Link
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._network import or_restarted
+from .._case import Case, Evidence, Finding, Fix
+from .._evidence import LOOPBACK, Host, Link
+from .._fixes._make import advice
+from .._fixes._network import or_restarted
+from ._catalogue import Cause
+from ._client import errno_evidence, nothing_sent
 
 
 def _link_down(case: Case) -> Finding | None:

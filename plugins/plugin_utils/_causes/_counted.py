@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import is_rule, stop
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import Rise
+from .._case import Case, Certainty, Evidence, plural
+from .._evidence import Host, Sighting
+from .._firewall_records import Rule, Verdict
+from .._rulings import Rise
+from ._crossings import Place
+from ._kernel import is_rule, stop
 
 Range = tuple[int, int]  # at least, at most
 _LATER = ("fin", "data", "rst")  # packets that the firewall was not asked about, and that the same rule may hit

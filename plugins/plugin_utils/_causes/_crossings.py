@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Leg
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._kernel import cleared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rulings import When
+from .._case import Case, Leg
+from .._evidence import Host, Sighting
+from .._firewall_records import Verdict
+from .._rulings import When
+from ._kernel import cleared
 
 PACKETS: dict[Leg, str] = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "ack": "the final ACK"}
 _LOST: dict[str, Leg] = {"lost_syn": "syn", "lost_syn_ack": "syn_ack", "lost_ack": "ack"}

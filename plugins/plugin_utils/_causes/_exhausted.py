@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Leg, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, suspects
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import SOURCE_NAT, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._conntrack import more_room
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import larger_table
+from .._case import Case, Finding, Leg, plural
+from .._evidence import Host
+from .._firewall_records import SOURCE_NAT, Verdict
+from .._fixes._conntrack import more_room
+from .._fixes._make import advice
+from .._fixes._neighbour import larger_table
+from ._catalogue import Cause
+from ._crossings import Place, judged, suspects
+from ._rules import kept_by, told
 
 _NEARLY = 0.9  # of the table's limit: its size changes all the time
 

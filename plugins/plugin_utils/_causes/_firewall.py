@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Leg, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._by_trace import by_trace
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Direction, Place, judged, suspects
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import RECEIVING, SENDING, droppers
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._presumed import presumed
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import objection, stopped_by, weaker
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
+from .._case import Case, Certainty, Finding, Leg, plural
+from .._evidence import Host
+from .._fixes._firewall import opening
+from ._by_trace import by_trace
+from ._catalogue import Cause
+from ._crossings import Direction, Place, judged, suspects
+from ._hooks import RECEIVING, SENDING, droppers
+from ._icmp import answer_of
+from ._presumed import presumed
+from ._rules import objection, stopped_by, weaker
 
 
 def _firewall_drop(case: Case) -> Finding | None:

@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import stopped_unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Process, Sighting, Unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, shell
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._service import started
+from .._case import Case, Certainty, Finding, Fix, plural
+from .._evidence import Host, Listener, Process, Sighting, Unit
+from .._fixes._make import advice, shell
+from .._fixes._service import started
+from ._catalogue import Cause
+from ._socket import stopped_unit
 
 _STOPPED = ("T", "t")
 

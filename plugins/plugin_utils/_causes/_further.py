@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged, passed, suspects, way
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told, with_what
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import not_listening
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
+from .._case import Case, Finding
+from .._firewall_records import Verdict
+from .._fixes._firewall import opening
+from ._crossings import Place, judged, passed, suspects, way
+from ._rules import kept_by, told, with_what
+from ._socket import not_listening
 
 MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import TABLE_PREFIX
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import BaseChain, Host
+
+from .._evidence import BaseChain, Host
 
 RECEIVING = ("ingress", "prerouting", "input")
 SENDING = ("output", "postrouting", "egress")

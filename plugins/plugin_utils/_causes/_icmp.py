@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
+from .._case import Case
+from .._evidence import Sighting
+from .._rows import Row
 
 # (type, code): (meaning, words)
 _V4 = {

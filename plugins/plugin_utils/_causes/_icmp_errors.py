@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer, answer_of, meaning_of, quoting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import higher_ttl
+from .._case import Case, Finding, Fix, plural
+from .._fixes._stack import higher_ttl
+from ._catalogue import Cause
+from ._icmp import Answer, answer_of, meaning_of, quoting
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import address_elsewhere, conflict, others
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
+from .._case import Case, Finding, Fix
+from .._evidence import Host
+from .._rows import Row
+from ._catalogue import Cause
+from ._misdelivered import address_elsewhere, conflict, others
 
 _INITIAL_TTLS = (64, 128, 255)
 

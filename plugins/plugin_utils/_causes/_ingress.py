@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import longer_queue
+from .._case import Case, Finding, Fix, plural
+from .._fixes._stack import longer_queue
+from ._catalogue import Cause
 
 
 def _xdp_drop(case: Case) -> Finding | None:

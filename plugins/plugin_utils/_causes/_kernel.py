@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule
-from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import TracedRule, let_through, traced
+from .._case import Case
+from .._firewall_records import Rule
+from .._traced import TracedRule, let_through, traced
 
 if TYPE_CHECKING:
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place
+    from ._crossings import Place
 
 _HOOKS = {
     "in": ("ingress", "prerouting", "input"),

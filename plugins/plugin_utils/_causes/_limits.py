@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import proof
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import judged, suspects
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import capped, invalid_ruling, kept_by, told, unproven
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
+from .._case import Case, Finding, Fix, plural
+from .._firewall_records import Rule, Verdict
+from ._catalogue import Cause
+from ._counted import proof
+from ._crossings import judged, suspects
+from ._rules import capped, invalid_ruling, kept_by, told, unproven
 
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 _REFUSED = ("refused_locally", "reset", "icmp")

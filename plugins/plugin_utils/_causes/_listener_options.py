@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._socket import describe, process_of
+from .._case import Case, Finding, Fix, plural
+from ._catalogue import Cause
+from ._socket import describe, process_of
 
 
 def _tcp_md5_mismatch(case: Case) -> Finding | None:

@@ -9,12 +9,12 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._stretch import swallower
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, shell
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fleet import Owner
+from .._case import Case, Evidence, Finding
+from .._evidence import LOOPBACK, Host, Sighting
+from .._fixes._make import advice, shell
+from .._fleet import Owner
+from ._catalogue import Cause
+from ._stretch import swallower
 
 _ANSWERS = {"rst": "an RST", "syn_ack": "a SYN-ACK", "icmp": "an ICMP error"}
 FATES = ("reset", "icmp", "answered_elsewhere", "lost_syn", "silent")

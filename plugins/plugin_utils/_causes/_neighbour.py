@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import FATES as MISDELIVERED
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import delivered_to_another
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._neighbour import forgotten
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_owner
+from .._case import Case, Finding
+from .._evidence import Host
+from .._fixes._neighbour import forgotten
+from .._fixes._trusted import for_owner
+from ._catalogue import Cause
+from ._misdelivered import FATES as MISDELIVERED
+from ._misdelivered import delivered_to_another
 
 
 def _neighbour_wrong(case: Case) -> Finding | None:

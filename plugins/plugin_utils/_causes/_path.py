@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import meaning_of, quoting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import weaker
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._stretch import LOSSES, PACKETS, stretch, swallower
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import forwarding, without_ecn
+from .._case import Case, Certainty, Evidence, Finding, Fix, plural
+from .._evidence import Sighting
+from .._fixes._stack import forwarding, without_ecn
+from ._catalogue import Cause
+from ._icmp import meaning_of, quoting
+from ._rules import weaker
+from ._stretch import LOSSES, PACKETS, stretch, swallower
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
 _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import proof
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import judged, suspects
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._limits import hangs_on_a_limit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import answered_so, stopped
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
+from .._case import Case, Finding
+from .._firewall_records import Rule, Verdict
+from ._counted import proof
+from ._crossings import judged, suspects
+from ._limits import hangs_on_a_limit
+from ._rules import answered_so, stopped
 
 
 def presumed(case: Case, wanted: str) -> Finding | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import SLOW_MS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Evidence, Finding, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Nameserver
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._dns import resolvable
+
+from .._case import FATES, Case, Evidence, Finding, Fix
+from .._evidence import Nameserver
+from .._fixes._dns import resolvable
+from ._catalogue import Cause
 
 
 def _name_resolution_failed(case: Case) -> Finding | None:

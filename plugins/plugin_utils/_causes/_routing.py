@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, Fix, Leg, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._routes import REFUSING, towards, without
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stack import loose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_client
+from .._case import Case, Finding, Fix, Leg, plural
+from .._evidence import Host, Sighting
+from .._fixes._routes import REFUSING, towards, without
+from .._fixes._stack import loose
+from .._fixes._trusted import for_client
+from ._catalogue import Cause
+from ._icmp import answer_of
 
 
 def _rp_filter_drop(case: Case) -> Finding | None:

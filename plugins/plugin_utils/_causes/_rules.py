@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._counted import Proof, proof
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import (
+from .._case import Case, Certainty, Evidence, Finding
+from .._evidence import Host
+from .._firewall_records import Rule, Step, Verdict
+from .._fixes._firewall import opening
+from ._counted import Proof, proof
+from ._crossings import (
     Place,
     bridge_setting,
     bridged,
@@ -19,9 +22,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossi
     verdict,
     way,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Step, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewall import opening
 
 Ruled = tuple[Place, Verdict]
 

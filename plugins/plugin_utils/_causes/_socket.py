@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Certainty, Evidence, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._application import listening
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._service import started
+from .._case import Case, Certainty, Evidence, Finding, Fix, plural
+from .._evidence import Host, Listener, Unit
+from .._fixes._application import listening
+from .._fixes._service import started
+from ._catalogue import Cause
 
 _REFUSED = ("reset",)
 

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Socket
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import DESTINATION_NAT
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._stale import ended, retranslated
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_client
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+from .._case import Case, Finding, plural
+from .._evidence import Host, Sighting, Socket
+from .._firewall_records import DESTINATION_NAT
+from .._fixes._stale import ended, retranslated
+from .._fixes._trusted import for_client
+from .._rows import Row
+from .._timeline import Attempt
+from ._catalogue import Cause
+from ._crossings import Place, judged
 
 _MODULUS = 1 << 32
 # RFC 9293, 3.3.2: states that answer a SYN with a bare ACK (RFC 5961, 4.2), SYN-RECEIVED where it has another sequence number.

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
+from .._case import Case
+from .._evidence import Host
 
 LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
 PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"}

@@ -8,12 +8,13 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Tcp, TcpFlags
 from ansible_collections.threeway.handshake.plugins.module_utils._schedule import syn_ack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Finding, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._timeouts import more_answers, more_patience, more_retries
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import Row
-from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt
+
+from .._case import Case, Finding, plural
+from .._evidence import Host
+from .._fixes._timeouts import more_answers, more_patience, more_retries
+from .._rows import Row
+from .._timeline import Attempt
+from ._catalogue import Cause
 
 _MODULUS = 1 << 32
 _RETRIES = "net.ipv4.tcp_synack_retries"

@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Evidence, Finding, Fix, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._crossings import Place, judged
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import droppers
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import answer_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._rules import kept_by, told
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import (
+from .._case import Case, Evidence, Finding, Fix, plural
+from .._evidence import Host, Probe
+from .._firewall_records import (
     DESTINATION_NAT,
     SOURCE_NAT,
     Rewritten,
     Rule,
     Verdict,
 )
+from ._catalogue import Cause
+from ._crossings import Place, judged
+from ._hooks import droppers
+from ._icmp import answer_of
+from ._rules import kept_by, told
 
 _ANYWHERE = ("127.0.0.1", "::1")
 

@@ -12,11 +12,12 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._state._services import RUNNING
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meanings import MEANINGS
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctls import pattern
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit, _sysctl
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+
+from .._case import Fix, Saves, Step
+from .._fixes import _fit, _sysctl
+from .._fixes._make import advice, mending, shell
+from ._compare import Difference
+from ._state import State
 
 _VALUE = re.compile(r"[0-9]{1,20}([ ,-][0-9]{1,20}){0,50}|")
 _INTERFACE = re.compile(r"net\.ipv([46])\.conf\.(.+)\.(\w+)")

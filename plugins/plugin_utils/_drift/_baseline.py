@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State, read_state
+from . import DriftError
+from ._state import State, read_state
 
 SCHEMA = "threeway.handshake/baseline/1"
 MOST_BYTES = 8 << 20

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import PARTS, State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
+from .._records import whole
+from ._state import PARTS, State
 
 Record = Mapping[str, Any]
 

@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import _words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._back import back
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference, differences, not_compared, same_change
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._danger import dangers
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._expect import broken
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import code_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part, parts
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from .._faults import contained
+from .._plan import Plan
+from . import _words
+from ._back import back
+from ._baseline import Baseline, render
+from ._compare import Difference, differences, not_compared, same_change
+from ._danger import dangers
+from ._expect import broken
+from ._mended import code_of
+from ._parts import Part, parts
+from ._state import State
 
 SCHEMA = "threeway.handshake/drift/1"
 MOST_DIFF = 2000

@@ -12,10 +12,11 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._state._services import RUNNING
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meanings import MEANINGS
 from ansible_collections.threeway.handshake.plugins.module_utils._sysctls import pattern
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import PACKETS, STOPPED, State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import whole
+
+from .._records import whole
+from ._compare import Difference
+from ._parts import Part
+from ._state import PACKETS, STOPPED, State
 
 Dangers = Iterator[tuple[Part, str]]
 

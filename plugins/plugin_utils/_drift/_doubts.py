@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import Part
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import PACKETS, STOPPED, State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import STAND_INS
+from .._plan import STAND_INS
+from ._parts import Part
+from ._state import PACKETS, STOPPED, State
 
 
 def doubts(state: State, mine: Iterable[Part]) -> Iterator[str]:

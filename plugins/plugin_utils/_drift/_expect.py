@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
+from .._flows import show
+from . import DriftError
 
 MOST, LONGEST = 200, 2000
 _NEEDED = "drift_expect needs the Python library jmespath on the controller: install it there, or leave drift_expect empty."

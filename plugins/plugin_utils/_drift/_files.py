@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import MOST_BYTES, Baseline, parse
+from .. import _directories
+from . import DriftError
+from ._baseline import MOST_BYTES, Baseline, parse
 
 
 def path_of(directory: str, host: str) -> Path:

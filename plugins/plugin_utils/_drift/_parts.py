@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import STAND_INS, Entry, Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import _identity
+from .._flows import literal
+from .._plan import STAND_INS, Entry, Plan
+from .._verdict import _identity
+from ._state import State
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose, unwrapped
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import IpAddress, Port, RecordError, build
+from .._prose import Prose, unwrapped
+from .._records import IpAddress, Port, RecordError, build
+from . import DriftError
 
 PACKETS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 STOPPED = ("drop", "reject")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import KEYS, KINDS, Difference
+from ._compare import KEYS, KINDS, Difference
 
 _WHAT = {
     "name": "the name",

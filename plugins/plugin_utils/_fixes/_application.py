@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Process
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
+from .._case import Fix
+from .._evidence import Host, Process
+from ._make import advice
 
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
 _LISTEN = {

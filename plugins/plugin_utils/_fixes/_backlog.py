@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Listener, Process
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._application import longer_backlog
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, shell
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._service import restarted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import saved, setting, sysctls
+from .._case import Fix
+from .._evidence import Host, Listener, Process
+from ._application import longer_backlog
+from ._make import advice, shell
+from ._service import restarted
+from ._sysctl import saved, setting, sysctls
 
 SOMAXCONN = "net.core.somaxconn"
 _ENOUGH = 4096  # the kernel's own default since 5.4

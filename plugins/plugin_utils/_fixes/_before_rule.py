@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._words import Accepted, digest
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import mending, shell
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import unwrapped
+
+from .._case import Fix, Saves, Step
+from .._evidence import Host
+from .._firewall_records import Rule, Verdict
+from .._prose import unwrapped
+from . import _fit
+from ._make import mending, shell
 
 _FAMILIES = ("ip", "ip6", "inet", "netdev", "bridge")
 _MOST_LINES = 100_000

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import sysctls
+from .._case import Fix
+from .._evidence import Host
+from ._sysctl import sysctls
 
 _LEAST, _ENTRY = 65_536, 320  # bytes: about the size of struct nf_conn with its extensions
 _MOST = 1 << 24

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import LOOPBACK, Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, shell
+from .._case import Case, Fix
+from .._evidence import LOOPBACK, Host
+from ._make import advice, shell
 
 
 def resolvable(case: Case, summary: str) -> Fix:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix, Saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._before_rule import before_rule
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._firewalld import in_zone
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._trusted import for_packet
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._ufw import with_ufw
+from .._case import Case, Fix, Saves
+from .._evidence import Host
+from .._firewall_records import Rule, Verdict
+from . import _fit
+from ._before_rule import before_rule
+from ._firewalld import in_zone
+from ._make import advice
+from ._trusted import for_packet
+from ._ufw import with_ufw
 
 Maker = Callable[[Host, Verdict, Rule, str], Fix | None]
 _MAKERS: dict[str, Maker] = {"firewalld": in_zone, "ufw": with_ufw, "nftables": before_rule, "iptables": before_rule}

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import mending, shell
+from .._case import Fix, Saves, Step
+from .._evidence import Host
+from .._firewall_records import Rule, Verdict
+from . import _fit
+from ._make import mending, shell
 
 # Rich rules are sorted by priority; firewalld.richlanguage(5). By the part of the zone that stops the packet: what comes before it.
 _PRIORITIES = {"pre": -32768, "log": -1, "deny": -1}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
+from .._case import Fix, Saves, Step
 
 
 def mending(

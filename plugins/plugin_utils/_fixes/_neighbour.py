@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Neighbour
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import sysctls
+from .._case import Fix, Saves, Step
+from .._evidence import Host, Neighbour
+from . import _fit
+from ._make import advice, mending, shell
+from ._sysctl import sysctls
 
 _LEAST = 4096  # entries; about 400 bytes each
 

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import mending, shell
+from .._case import Fix, Saves, Step
+from .._evidence import Host
+from . import _fit
+from ._make import mending, shell
 
 
 def or_restarted(otherwise: Fix, client: Host, missing: str, interface: str | None = None) -> Fix:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import sysctls
+from .._case import Fix
+from .._evidence import Host
+from ._make import advice
+from ._sysctl import sysctls
 
 _RANGES = ((32768, 60999), (10240, 65535))  # the kernel's default, and what is above the ports of most services
 

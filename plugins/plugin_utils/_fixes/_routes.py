@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Route
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+from .._case import Case, Fix, Saves, Step
+from .._evidence import Host, Route
+from . import _fit
+from ._make import advice, mending, shell
 
 _TO_KEEP = "to keep it, tell who manages the network of {}: NetworkManager, systemd-networkd, netplan or ifupdown"
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")

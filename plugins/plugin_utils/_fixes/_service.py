@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+from .._case import Fix, Saves, Step
+from .._evidence import Host, Unit
+from . import _fit
+from ._make import advice, mending, shell
 
 # Commands that only read the configuration, by unit. Debian's ssh.service asks sshd itself, and makes a directory for that first.
 _CHECKS = {

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import not_settable, of_interface, sysctls
+from .._case import Fix
+from .._evidence import Host
+from ._make import advice
+from ._sysctl import not_settable, of_interface, sysctls
 
 _TTL, _QUEUE, _MOST_QUEUE = 64, 1000, 1 << 18
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix, Saves, Step, plural
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Sighting, Snapshot, Socket
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+from .._case import Case, Fix, Saves, Step, plural
+from .._evidence import Host, Sighting, Snapshot, Socket
+from . import _fit
+from ._make import advice, mending, shell
 
 _MOST = 50  # steps; a range of ports that is all stale may have more
 _KEEPALIVE = "have the application switch TCP keepalive on, so that connections whose client is gone end by themselves"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes import _fit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice, mending, shell
+from .._case import Fix, Saves, Step
+from .._evidence import Host
+from . import _fit
+from ._make import advice, mending, shell
 
 FILE = "/etc/sysctl.d/99-threeway-handshake.conf"
 """Behind 99-sysctl.conf, as which Debian has /etc/sysctl.conf read."""

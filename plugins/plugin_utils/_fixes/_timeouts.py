@@ -9,10 +9,11 @@ import math
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._schedule import Schedule, syn, syn_ack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import advice
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._sysctl import sysctls
+
+from .._case import Case, Fix
+from .._evidence import Host
+from ._make import advice
+from ._sysctl import sysctls
 
 _MOST_RETRIES, _MARGIN = 8, 1.5
 _NAME = "net.ipv4.tcp_syn_retries"

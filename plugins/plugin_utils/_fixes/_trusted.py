@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import literal
+from .._case import Case, Fix
+from .._evidence import Host
+from .._firewall_records import Verdict
+from .._flows import literal
 
 
 def for_client(case: Case, host: Host, address: str | None, fix: Fix) -> Fix:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Fix, Saves, Step
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fixes._make import mending, shell
+from .._case import Fix, Saves, Step
+from .._evidence import Host
+from .._firewall_records import Rule, Verdict
+from ._make import mending, shell
 
 _AHEAD = re.compile(r"ufw6?-(before|not-local|logging).*")
 _MOST_RULES = 10_000

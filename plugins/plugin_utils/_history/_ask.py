@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _outages
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._outages import Cause, Outage, Span
+from . import _outages
+from ._outages import Cause, Outage, Span
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

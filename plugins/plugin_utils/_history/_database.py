@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _schema
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from .._report._text import clean
+from . import _schema
+from ._errors import HistoryError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine

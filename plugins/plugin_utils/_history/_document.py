@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._ask import Change, History, Named
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._outages import Cause, Outage, availability, flaps, since
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import moment
+from .._report._text import clean
+from .._report._words import moment
+from ._ask import Change, History, Named
+from ._errors import HistoryError
+from ._outages import Cause, Outage, availability, flaps, since
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _news
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._document import iso
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from . import _ask, _news
+from ._document import iso
+from ._errors import HistoryError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

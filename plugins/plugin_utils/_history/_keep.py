@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _news, _record, _webhook
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from . import _news, _record, _webhook
+from ._database import Database
+from ._errors import HistoryError
 
 _DAY = 86400
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._document import cause_document, iso, name_document
+from . import _ask
+from ._document import cause_document, iso, name_document
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

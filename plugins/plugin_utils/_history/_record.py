@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _json
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import NAME, clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import STATUSES, Flow, view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import moment
+from .._report import _json
+from .._report._text import NAME, clean
+from .._report._view import STATUSES, Flow, view
+from .._report._words import moment
+from ._errors import HistoryError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

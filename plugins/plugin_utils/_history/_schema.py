@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ._errors import HistoryError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

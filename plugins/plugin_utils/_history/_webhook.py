@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from .._report._text import clean
+from ._errors import HistoryError
 
 TRIES = 3
 _PAUSE = 1.0

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits
+from ._mending import Mending, by_host
+from ._policy import Limits
 
 
 def hosts_in_order(candidates: Sequence[Mending], report: Mapping[str, Any]) -> list[str]:

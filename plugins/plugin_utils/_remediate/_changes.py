@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
+from ._mending import Mending
 
 OUTCOMES = {
     "planned": "would be made",

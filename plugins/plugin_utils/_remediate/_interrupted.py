@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._changes import change
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, transaction
+from ._changes import change
+from ._run import Remediation, transaction
 
 Json = Mapping[str, Any]
 _KNOWN = ("kept", "rolled_back", "refused")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import SEGMENTS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import remains, worse
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
+from .._case import SEGMENTS
+from .._drift._mended import remains, worse
+from .._prose import Prose
+from .._records import RecordError, build
+from ._mending import Mending
 
 Json = Mapping[str, Any]
 _LEGS = ("syn", "syn_ack", "ack")

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import ALLOWED, complaint
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import BY_CERTAINTY, Mending, merged_saves
+from .._flows import show
+from .._options import ALLOWED, complaint
+from ._mending import BY_CERTAINTY, Mending, merged_saves
 
 BY_RISK = ("low", "disruptive")
 FOR_GOOD = ("connection", "conntrack")

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _batch
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._changes import change
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host, mendings, merged_saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import (
+from . import _batch
+from ._changes import change
+from ._mending import Mending, by_host, mendings, merged_saves
+from ._policy import (
     FOR_GOOD,
     MOST_TURNS,
     Limits,

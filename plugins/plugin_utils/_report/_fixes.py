@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import named
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending, by_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._terminal import Style, plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import NAME, clean, clip, wrap
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import count
+from .._remediate._judgement import named
+from .._remediate._mending import Mending, by_host
+from ._terminal import Style, plain
+from ._text import NAME, clean, clip, wrap
+from ._words import count
 
 LINES = 60
 """Lines of one step's difference that are shown."""

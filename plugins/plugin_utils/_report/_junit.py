@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words as words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Flow, view
+from . import _words as words
+from ._view import Flow, view
 
 _OUTCOMES = {"broken": "failure", "undetermined": "error"}
 

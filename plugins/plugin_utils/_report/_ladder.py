@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clip
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Flow, Packet, Sighting, Vantage
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import duration
+from ._text import clip
+from ._view import Flow, Packet, Sighting, Vantage
+from ._words import duration
 
 ROWS = 40
 """Packets of one attempt that are drawn at most."""

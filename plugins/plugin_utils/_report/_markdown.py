@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words as words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import markdown
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import STATUSES, Cause, Flow, Group, Report, view
+from . import _words as words
+from ._text import markdown
+from ._view import STATUSES, Cause, Flow, Group, Report, view
 
 GROUPS = 50
 """Root causes told in full."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import STATUSES, Flow
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import destination, natural
+from ._view import STATUSES, Flow
+from ._words import destination, natural
 
 CELLS = 4000
 """Above this many cells, rows and columns in which all is well are left out, and the rest is cut to 100 columns."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words as words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import label
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import STATUSES, Flow, Report, view
+from . import _words as words
+from ._text import label
+from ._view import STATUSES, Flow, Report, view
 
 Sample = tuple[dict[str, str], float]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import contained
+from .._faults import contained
 
 Form = TypeVar("Form")
 _KEPT = ("id", "name", "client", "server", "address", "port", "status")

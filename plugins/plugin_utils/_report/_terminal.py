@@ -8,9 +8,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words as words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import cells, clip, wrap
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import STATUSES, Cause, Flow, Group, Report, view
+from . import _words as words
+from ._text import cells, clip, wrap
+from ._view import STATUSES, Cause, Flow, Group, Report, view
 
 BLOCKS = 20
 """Root causes that are told in full."""

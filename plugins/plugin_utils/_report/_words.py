@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import Change, Fix, Flow, Part, Report, Step
+from ._view import Change, Fix, Flow, Part, Report, Step
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _REASONS, _HOSTS = 10, 10

@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _directories
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _html, _json, _junit, _markdown, _metrics
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import file_name
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
+from .. import _directories
+from . import _html, _json, _junit, _markdown, _metrics
+from ._render import rendered
+from ._text import file_name
+from ._view import view
 
 
 @dataclass(frozen=True)
