@@ -64,6 +64,7 @@ class Fault:
     systemd: bool = False  # needs hosts that run systemd, which are reached over SSH
     slow: bool = False  # a variation that the differential test covers as well: left to `make test-all`
     packed: str = ""
+    apart: bool = False  # needs a fleet of its own
     root: bool = False  # needs what only root in the first namespaces may do
     alone: bool = (
         False  # lowers a limit of the whole machine, as only root may: no other fault runs meanwhile, so it is left to `make slow`

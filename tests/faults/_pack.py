@@ -1,31 +1,46 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults that keep to their own port, several in one fleet and one diagnosis: quick, and each answer must belong to its very flow."""
+"""Several faults in one diagnosis: quick, and each answer must belong to its very flow.
+
+Faults that keep to their own port share the hosts of a fleet; each of the others has hosts of its own there, a cell.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tests.faults._fault import Fault, diagnose_flows
-from tests.lab._machines import Machines
+from tests.lab._handle import Handle
+from tests.lab._machines import Done, Machines
+from tests.lab.topologies import Topology
 
-SIZE = 14
+SLOTS, CELLS = 14, 6  # the most faults of a fleet that share its hosts, or have their own
 FIRST_PORT, STEP = 6001, 10  # a fault may use the ports in between for what is near its own
 
 
-class Slot(Machines):
-    """A fleet as one of several faults sees it: with a port of its own."""
+class View(Machines):
+    """A fleet as one of several faults sees it."""
 
     def __init__(self, fleet: Machines, port: int) -> None:
         super().__init__()
         self._fleet = fleet
-        self._handles = fleet._handles  # they end with the fleet
+        self._handles, self.afterwards = fleet._handles, fleet.afterwards  # they end with the fleet
         self.hosts, self.directory, self.inventory = fleet.hosts, fleet.directory, fleet.inventory
         self.python, self.tools, self.port = fleet.python, fleet.tools, port
+
+    @abstractmethod
+    def declared(self, fault: Fault) -> dict[str, Any]:
+        """A fault's flow as the fleet has it, by the fault's name."""
+
+    @abstractmethod
+    def read(self, flow: dict[str, Any]) -> dict[str, Any]:
+        """The report's flow as the fault has it."""
 
     def enter(self, host: str) -> list[str]:
         return self._fleet.enter(host)
@@ -37,31 +52,115 @@ class Slot(Machines):
         """The fleet goes down for all of them together."""
 
 
+class Slot(View):
+    """With a port of its own."""
+
+    def declared(self, fault: Fault) -> dict[str, Any]:
+        return fault.flow.declared(fault.name, self.port)
+
+    def read(self, flow: dict[str, Any]) -> dict[str, Any]:
+        return flow
+
+
+class Names:
+    """A cell's names and addresses: web1 and 10.0.1.11 of cell 3 are web1_3 and 10.3.1.11; 2001:db8:1::11 is 2001:db8:301::11."""
+
+    def __init__(self, number: int, topology: Topology) -> None:
+        segments = {interface["segment"] for host in topology["hosts"].values() for interface in host["interfaces"].values()}
+        names = "|".join([*topology["hosts"], *segments])
+        self._inward = [
+            (rf"\b({names})\b", rf"\1_{number}"),
+            (r"\b10\.0\.(?=\d)", f"10.{number}."),
+            (r"\b2001:db8:(?=\d:)", f"2001:db8:{number}0"),
+        ]
+        self._outward = [
+            (rf"\b({names})_{number}\b", r"\1"),
+            (rf"\b10\.{number}\.(?=\d)", "10.0."),
+            (rf"\b2001:db8:{number}0(?=\d:)", "2001:db8:"),
+        ]
+
+    def inward(self, text: str) -> str:
+        """A fault's text as the fleet has it."""
+        for pattern, ours in self._inward:
+            text = re.sub(pattern, ours, text)
+        return text
+
+    def outward(self, text: str) -> str:
+        """The reverse."""
+        for pattern, theirs in self._outward:
+            text = re.sub(pattern, theirs, text)
+        return text
+
+
+class Cell(View):
+    """With hosts of its own, which the fault calls as if there were no others."""
+
+    def __init__(self, fleet: Machines, names: Names) -> None:
+        super().__init__(fleet, Machines.port)
+        self._names = names
+
+    def declared(self, fault: Fault) -> dict[str, Any]:
+        return {**json.loads(self._names.inward(json.dumps(fault.flow.declared()))), "name": fault.name}
+
+    def read(self, flow: dict[str, Any]) -> dict[str, Any]:
+        theirs: dict[str, Any] = json.loads(self._names.outward(json.dumps(flow)))
+        return theirs
+
+    def enter(self, host: str) -> list[str]:
+        return super().enter(self._names.inward(host))
+
+    def run(self, host: str, argv: Sequence[str], check: bool = True, input: str | None = None, timeout: float = 60.0) -> Done:
+        words = [self._names.inward(word) for word in argv]
+        done = super().run(host, words, check, self._names.inward(input or ""), timeout)
+        return Done(done.args, done.returncode, self._names.outward(done.stdout), done.stderr)
+
+    def popen(self, host: str, argv: Sequence[str]) -> Handle:
+        return super().popen(host, [self._names.inward(word) for word in argv])
+
+
 @dataclass(frozen=True)
 class Pack:
-    """Faults of one topology that are diagnosed with the same options and the same hosts on the way."""
+    """Faults of one topology that are diagnosed with the same options; `shared`: on the same hosts, with the same ones on the way."""
 
     name: str
     faults: tuple[Fault, ...]
+    shared: bool
 
-    def slots(self, fleet: Machines) -> list[tuple[Fault, Slot]]:
-        """Each fault with the fleet as it sees it."""
-        return [(fault, Slot(fleet, FIRST_PORT + STEP * number)) for number, fault in enumerate(self.faults)]
+    def topology(self) -> Topology:
+        """Of the fleet for all of them."""
+        topology = self.faults[0].topology()
+        if self.shared:
+            return topology
+        cells = (json.loads(names.inward(json.dumps(topology["hosts"]))) for names in self._names())
+        return {"hosts": {name: host for cell in cells for name, host in cell.items()}}
 
-    def diagnose(self, fleet: Machines) -> dict[str, dict[str, Any]]:
-        """One diagnosis of all; the report's flow for each fault, by its name."""
-        flows = [fault.flow.declared(fault.name, slot.port) for fault, slot in self.slots(fleet)]
+    def views(self, fleet: Machines) -> list[View]:
+        """The fleet as each fault sees it."""
+        if self.shared:
+            return [Slot(fleet, FIRST_PORT + STEP * number) for number in range(len(self.faults))]
+        return [Cell(fleet, names) for names in self._names()]
+
+    def _names(self) -> list[Names]:
+        return [Names(number, self.faults[0].topology()) for number in range(1, len(self.faults) + 1)]
+
+    def diagnose(self, fleet: Machines, views: Sequence[View]) -> list[dict[str, Any]]:
+        """One diagnosis of all; the first of the report's flows for each fault."""
+        flows = [view.declared(fault) for view, fault in zip(views, self.faults, strict=True)]
         report = diagnose_flows(fleet, flows, self.faults[0].options)
-        return {flow["name"]: flow for flow in report["flows"]}
+        found = {flow["name"]: flow for flow in reversed(report["flows"])}
+        return [view.read(found[fault.name]) for view, fault in zip(views, self.faults, strict=True)]
 
 
 def packs(faults: Iterable[Fault]) -> list[Pack]:
-    """All of these, in as few packs as their needs and `SIZE` allow."""
+    """These in as few packs as their needs, `SLOTS` and `CELLS` allow, without those that would have hosts of their own in no company."""
     alike: dict[str, list[Fault]] = defaultdict(list)
     for fault in faults:
-        alike[json.dumps([fault.packed, fault.topology.__name__, fault.flow.via, dict(fault.options)])].append(fault)
-    made = []
+        alike[json.dumps([fault.packed, fault.topology.__name__, fault.packed and fault.flow.via, dict(fault.options)])].append(fault)
+    made: list[Pack] = []
     for group in alike.values():
-        count = -(-len(group) // SIZE)
-        made += [Pack(f"{group[0].packed}{len(made) + part}", tuple(group[part::count])) for part in range(count)]
+        shared = bool(group[0].packed)
+        if not shared and len(group) == 1:
+            continue
+        count = -(-len(group) // (SLOTS if shared else CELLS))
+        made += [Pack(f"{group[0].packed or 'cells'}{len(made) + part}", tuple(group[part::count]), shared) for part in range(count)]
     return made

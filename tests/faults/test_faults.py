@@ -24,19 +24,20 @@ RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence
 
 
 ROOTLESS = [fault for fault in CATALOGUE if not fault.systemd]
+PACKS = packs(fault for fault in ROOTLESS if not (fault.slow or fault.root or fault.alone or fault.apart))
+PACKED = {fault.name for pack in PACKS for fault in pack.faults}
 ALONE = [
     pytest.param(
         fault,
         id=fault.name,
         marks=[
-            *[pytest.mark.slow] * (fault.slow or fault.alone or bool(fault.packed)),
+            *[pytest.mark.slow] * (fault.slow or fault.alone or fault.name in PACKED),
             *[pytest.mark.root] * (fault.root or fault.alone),
             *[pytest.mark.alone] * fault.alone,
         ],
     )
     for fault in ROOTLESS
 ]
-PACKS = packs(fault for fault in ROOTLESS if fault.packed and not fault.slow)
 
 
 @pytest.mark.parametrize("fault", ALONE)
@@ -53,14 +54,14 @@ def test_fault(fault: Fault) -> None:
 @pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name) for pack in PACKS])
 def test_pack(pack: Pack) -> None:
     """As `test_fault` for several at once; each that fails is named."""
-    with Fleet(pack.faults[0].topology()) as fleet:
-        slots = pack.slots(fleet)
-        for fault, slot in slots:
-            fault.make(slot)
-        with ThreadPoolExecutor(len(slots)) as several:  # they mostly wait
-            wrong = list(several.map(lambda each: complaint(each[0], kernel_agrees, each[1], each[0]), slots))
-        flows = pack.diagnose(fleet)
-    wrong += [complaint(fault, judge, fault, flows[fault.name]) for fault in pack.faults]
+    with Fleet(pack.topology()) as fleet:
+        views = pack.views(fleet)
+        for fault, view in zip(pack.faults, views, strict=True):
+            fault.make(view)
+        with ThreadPoolExecutor(len(views)) as several:  # they mostly wait
+            wrong = list(several.map(lambda view, fault: complaint(fault, kernel_agrees, view, fault), views, pack.faults))
+        flows = pack.diagnose(fleet, views)
+    wrong += [complaint(fault, judge, fault, flow) for fault, flow in zip(pack.faults, flows, strict=True)]
     if complaints := [sentence for sentence in wrong if sentence]:
         pytest.fail("\n".join(complaints), pytrace=False)
 

@@ -75,7 +75,7 @@ def another_machine_has_another_address(fleet: Machines) -> None:
     twice(fleet, "10.0.1.99/24")
 
 
-DOWN = {"code": "host_down", "host": "db1", "leg": "syn", "segment": "server.ingress", "certainties": ("likely",)}
+DOWN = {"code": "host_down", "host": "db1", "leg": "syn", "segment": "server.ingress", "certainties": ("likely",), "apart": True}
 
 
 @fault("host_down", "timeout EHOSTUNREACH", flow=Flow(via=("r1",)), **DOWN)

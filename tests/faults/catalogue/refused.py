@@ -20,13 +20,13 @@ def confined(fleet: Machines, host: str, *how: str) -> None:
     fleet.confine(host, *how)
 
 
-@fault("connect_forbidden", "EACCES", code="connect_forbidden", host="web1", segment="client.socket", certainties=("likely",))
+@fault("connect_forbidden", "EACCES", code="connect_forbidden", host="web1", segment="client.socket", certainties=("likely",), apart=True)
 def a_security_module_refuses(fleet: Machines) -> None:
     service(fleet)
     confined(fleet, "web1", "--no-connect")
 
 
-@fault("descriptor_limit", "", code="descriptor_limit", host="web1", segment="client.socket", certainties=("possible",))
+@fault("descriptor_limit", "", code="descriptor_limit", host="web1", segment="client.socket", certainties=("possible",), apart=True)
 def no_descriptor_for_a_socket(fleet: Machines) -> None:
     """The limit of the process that tries the handshake: with one more it connects, with one less it cannot try."""
     service(fleet)
