@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:  # of Python 3.11
     from typing import Self, Unpack
 
 from ._handle import PATIENCE, FleetError, Handle
-from .playbooks import Done, Playbooks
+from .playbooks import Done, Playbooks, Run
 
 HERE = Path(__file__).absolute().parent
 FABRIC = "fabric"
@@ -117,6 +117,10 @@ class Machines(ABC):
         if check and done.returncode != 0:
             raise FleetError(f"ansible-playbook {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
+
+    def start_playbook(self, log: IO[str], *arguments: str) -> Run:
+        """Start the same in the background, with what it says in a file."""
+        return self.playbooks().start([f"--inventory={self.inventory}", *arguments], self.directory, self.environment(), log, log)
 
     def playbooks(self) -> Playbooks:
         """What runs them, where the hosts can be reached."""

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import sys
-import time
 import traceback
 
 # All that a run imports whatever its playbook; nothing of it looks at command lines or inventories.
@@ -27,34 +25,29 @@ FAILED = 250  # the exit code of ansible-playbook for an unexpected exception
 
 
 def main() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who sent the requests notice the end of a run
     requests = socket.socket(fileno=os.dup(0))
-    deadlines: dict[int, float] = {}  # of the runs that have not ended, by process id
     while True:
-        if select.select([requests], [], [], 1.0)[0]:
-            _request, descriptors, _flags, _address = socket.recv_fds(requests, 1, 4)
-            if not descriptors:
-                return
-            with open(descriptors[0], encoding="utf-8") as file:
-                order = json.load(file)
-            pid = os.fork()
-            if pid == 0:
-                requests.close()
-                _become_run(order, *descriptors[1:])
-            deadlines[pid] = time.monotonic() + order["timeout"]
-            for descriptor in descriptors[1:]:
-                os.close(descriptor)
-        for pid, deadline in list(deadlines.items()):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                del deadlines[pid]
-            elif time.monotonic() > deadline:
-                os.killpg(pid, signal.SIGKILL)
+        _request, descriptors, _flags, _address = socket.recv_fds(requests, 1, 4)
+        if not descriptors:
+            return
+        if os.fork() == 0:
+            requests.close()
+            _become_run(*descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
-def _become_run(order: dict[str, object], output: int, errors: int, answer: int) -> None:
+def _become_run(request: int, output: int, errors: int, answers: int) -> None:
     """Be one ansible-playbook to its end, and answer with its exit code."""
     code: object = FAILED
+    answer = socket.socket(fileno=answers)
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
+        answer.send(b"\n")
+        with open(request, encoding="utf-8") as file:
+            order = json.load(file)
         for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), output, errors)):
             os.dup2(descriptor, number)
             os.close(descriptor)
@@ -69,7 +62,7 @@ def _become_run(order: dict[str, object], output: int, errors: int, answer: int)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(answer, b"%d" % (code if isinstance(code, int) else FAILED))
+        answer.send(b"%d" % (code if isinstance(code, int) else FAILED))
         os._exit(0)  # what is tidied up when the server ends is not this run's
 
 

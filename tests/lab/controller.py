@@ -7,8 +7,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ._handle import PATIENCE
 from ._machines import Machines
 
 if TYPE_CHECKING:  # of Python 3.11
@@ -29,17 +28,8 @@ class Controller:
         self.report_dir = report_dir
         report_dir.mkdir(exist_ok=True)
         self._log = report_dir / "log"
-        argv = [*fleet.controller(), sys.executable, "-m", "ansible", "playbook", f"--inventory={fleet.inventory}", *arguments]
         with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                argv,
-                cwd=fleet.directory,
-                env=fleet.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._run = fleet.start_playbook(log, *arguments)
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +60,7 @@ class Controller:
         """Wait for a step in the journal; whether it came before the controller ended."""
         give_up = time.monotonic() + patience
         while step not in self.steps():
-            if self._process.poll() is not None:
+            if self._run.poll() is not None:
                 return step in self.steps()
             assert time.monotonic() < give_up, self.said
             time.sleep(0.05)
@@ -80,24 +70,24 @@ class Controller:
         """Wait for a file in the report directory."""
         give_up = time.monotonic() + patience
         while not (self.report_dir / name).exists():
-            assert self._process.poll() is None and time.monotonic() < give_up, self.said
+            assert self._run.poll() is None and time.monotonic() < give_up, self.said
             time.sleep(0.02)
 
     def wait(self, patience: float = 300.0) -> int:
         """The exit code, when it has finished."""
-        return self._process.wait(patience)
+        return self._run.wait(patience)
 
     def interrupt(self) -> None:
         """As Ctrl-C does."""
-        os.killpg(self._process.pid, signal.SIGINT)
+        os.killpg(self._run.pid, signal.SIGINT)
 
     def kill(self, alone: bool = False) -> None:
         """SIGKILL, to the controller alone or to its workers and all that they have started too: those have sessions of their own."""
-        processes = [self._process.pid] if alone else [*_family(self._process.pid)]
+        processes = [self._run.pid] if alone else [*_family(self._run.pid)]
         for pid in processes:
             with suppress(ProcessLookupError):  # it had ended
                 os.kill(pid, signal.SIGKILL)
-        self._process.wait()
+        self._run.wait(PATIENCE)
 
 
 def _family(pid: int) -> Iterator[int]:
