@@ -71,6 +71,8 @@ class SystemdFleet(Machines):
 
     def up(self) -> None:
         root = tree()
+        bytecode = HERE.parent.parent / "build" / "bytecode"  # what other hosts compiled, for site/sitecustomize.py on these
+        bytecode.mkdir(parents=True, exist_ok=True)
         key = self.directory / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         managed = {name: f"192.0.2.{10 + number}" for number, name in enumerate(self.hosts)}
@@ -80,7 +82,7 @@ class SystemdFleet(Machines):
             "name": self.directory.name,
             "directory": str(self.directory),
             "tree": str(root),
-            "binds": {str(HERE): str(TOOLS), f"{key}.pub": "/etc/ssh/fleet_key.pub", **self._binds},
+            "binds": {str(HERE): str(TOOLS), str(bytecode): "/build/bytecode", f"{key}.pub": "/etc/ssh/fleet_key.pub", **self._binds},
             "fabric": wires + "address add 192.0.2.1/24 dev management\nlink set lo up\n",
             "hosts": {host.name: {"batch": host_batch(host), "reboots": host.name in self._reboots} for host in hosts},
         })  # fmt: skip

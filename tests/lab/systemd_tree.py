@@ -32,6 +32,7 @@ systemctl disable --quiet firewalld ufw fail2ban apt-daily.timer apt-daily-upgra
 systemctl mask --quiet getty.target console-getty.service e2scrub_reap.service systemd-pstore.service
 touch /etc/ssh/fleet_key.pub
 mkdir -p /opt/handshake-lab
+echo 'import sys; sys.path.insert(0, "/opt/handshake-lab/site"); import sitecustomize' > /usr/lib/python3/dist-packages/handshake-lab.pth
 : > /etc/machine-id
 rm -f /etc/hostname
 """

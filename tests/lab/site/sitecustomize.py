@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keeps what Python compiles from zip files: a module's zip has a hundred sources, which a managed host compiles at each of its runs.
 
-For hosts of a lab, which share a machine. Python imports it at its start where this directory is on PYTHONPATH. Compiled code depends on
-its source and the version of Python alone; its file name, which tracebacks show, is that of the run that compiled it.
+For hosts of a lab, which share a machine; those that run systemd only read it. Python imports it at its start where this directory is on
+PYTHONPATH, or by handshake-lab.pth (systemd_tree.py). Compiled code depends on its source and the version of Python alone; its file name,
+which tracebacks show, is that of the run that compiled it.
 """
 
 import contextlib
