@@ -25,10 +25,10 @@ PARTS = {
     "open": ("snapshot", "recorder", "absent"),
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
     "close": ("recording", "after", "absent"),
-    "state": ("state", "absent"),
     "trace_open": ("tracer", "absent"),
     "trace_try": ("probes", "trace", "absent"),
     "trace_close": ("trace", "absent"),
+    "state": ("state", "absent"),
 }
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
 LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Where this network namespace could drop packets: netfilter (nf_tables, legacy tables, NFQUEUE), traffic control, XDP, IPsec policies.
+"""Where this network namespace could drop packets: netfilter (nf_tables, legacy tables), traffic control, IPsec policies.
 
 Not seen: BPF programs that are attached to cgroups or through BPF links (tcx, netkit, netfilter), and what the hardware does.
 """
@@ -52,7 +52,7 @@ def read(route: Netlink, links: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[dict
         "tc": lambda: traffic_control(route, {link["index"]: link["name"] for link in links}),
         "ipsec_policies": ipsec_policies,
     }
-    hooks: dict[str, t.Any] = {"xdp": [link["name"] for link in links if link["xdp"]]}
+    hooks: dict[str, t.Any] = {}
     absent: Absent = []
     for name, collect in collectors.items():
         try:
@@ -108,7 +108,7 @@ def _base_chain(body: bytes) -> t.Iterator[dict[str, t.Any]]:
 
 
 def traffic_control(route: Netlink, names: t.Mapping[int, str]) -> list[dict[str, t.Any]]:
-    """Queueing disciplines that filter, shape or have dropped something, with the kinds of their filters. `names`: links by index."""
+    """Queueing disciplines that filter or have dropped something, with the kinds of their filters. `names`: links by index."""
     found = []
     for body in route.request(RTM_GETQDISC, NLM_F_DUMP, _TCMSG.pack(0, 0, 0, 0, 0)):
         _family, index, handle, _parent, _info = unpack(_TCMSG, body, "a queueing discipline")
@@ -124,8 +124,8 @@ def traffic_control(route: Netlink, names: t.Mapping[int, str]) -> list[dict[str
             ways.update({"egress": TC_H_CLSACT_EGRESS} if kind == "clsact" else {})
         for direction, parent in ways.items():
             filters = [] if kind in _COMMON_QDISCS else _filters(route, index, parent)
-            entry = {"interface": names.get(index, str(index)), "kind": kind, "direction": direction}
-            found.append({**entry, "filters": filters, "drops": drops})
+            if filters or drops:
+                found.append({"interface": names.get(index, str(index)), "direction": direction, "filters": filters, "drops": drops})
     return found
 
 

@@ -72,7 +72,6 @@ def addresses(netlink: Netlink, names: t.Mapping[int, str]) -> list[dict[str, t.
                     "interface": names.get(index, str(index)),
                     "address": address_text(family, raw),
                     "prefix": prefix,
-                    "family": FAMILIES[family],
                     "flags": [name for bit, name in _ADDRESS_FLAGS.items() if bits & bit],
                 }
             )

@@ -127,7 +127,9 @@ def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_route
     routes = snapshot.parts["routes"] = []
     for question in dict.fromkeys(questions):
         try:
-            routes.append(_routes.answer(netlink, question, indices, rules))
+            answer = _routes.answer(netlink, question, indices, rules)
+            del answer["mtu"]  # which path_info tells
+            routes.append(answer)
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))

@@ -36,7 +36,7 @@ _MSG_GETRULE, _MSG_TRACE = 10 << 8 | 7, 10 << 8 | 17  # NFNL_SUBSYS_NFTABLES, NF
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3  # NFTA_RULE_*
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID = 1, 2, 3, 4, 5, 6  # NFTA_TRACE_*
 _NETWORK, _TRANSPORT, _OIF, _NFPROTO, _POLICY = 8, 9, 12, 15, 16
-_VERDICT_CODE, _VERDICT_CHAIN = 1, 2
+_VERDICT_CODE = 1  # NFTA_VERDICT_CODE
 _RULE = 3
 _TYPES = {1: "policy", 2: "return", _RULE: "rule"}
 _VERDICTS = {-5: "return", -4: "goto", -3: "jump", -2: "break", -1: "continue", 0: "drop", 1: "accept", 2: "stolen", 3: "queue"}
@@ -173,7 +173,6 @@ def _step(family: str, table: str, about: dict[int, bytes]) -> Record:
         "type": kind,
         "handle": unpack(_LONG, about[_HANDLE], "a handle")[0] if _HANDLE in about else None,
         "verdict": None if code is None else _VERDICTS.get(code if code < 0 else code & 0xFF, str(code)),
-        "target": _text(verdict[_VERDICT_CHAIN]) if _VERDICT_CHAIN in verdict else None,
         "number": None,
     }
 

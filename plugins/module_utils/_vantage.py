@@ -155,8 +155,7 @@ def _snapshot(answer: dict[str, Any], key: str, order: Order, run: Run, **more: 
     with part(answer, key):
         from ._snapshot import take
 
-        snapshot, absent = take(order, run=run, **more)
-        answer[key] = {**snapshot, "absent": absent}
+        answer[key], absent = take(order, run=run, **more)
         answer["absent"] += [each for each in absent if each not in answer["absent"]]
 
 

@@ -15,21 +15,17 @@ description:
   - Runs on the controller, and once for a play.
 author:
   - The threeway.handshake authors (@threeway)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.report
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
       - Judges and writes the report in check mode as well, but records nothing in a history and calls no webhook.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
 options:
-  report_dir:
-    description:
-      - The report directory.
-    type: path
-    required: true
   run:
     description:
       - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.

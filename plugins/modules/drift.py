@@ -15,14 +15,16 @@ description:
   - Runs once for a play, and changes no host.
 author:
   - The threeway.handshake authors (@threeway)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.report
+  - threeway.handshake.report.run
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
       - In check mode no baseline is written. A drift report is.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: full
     details:
       - With V(compare) the differences of each host from its baseline are shown as a unified diff.
@@ -39,14 +41,6 @@ options:
     description:
       - The directory on the controller where M(threeway.handshake.plan) left the work orders and hosts their answers, and where the drift
         report goes.
-    type: path
-    required: true
-  run:
-    description:
-      - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
-      - A report directory of another run, or of another C(ansible-playbook), is refused.
-    type: str
-    required: true
   baseline_dir:
     description:
       - The directory on the controller with a baseline for each host.

@@ -20,13 +20,8 @@ description:
   - BPF programs, traffic control, and what other hosts do are not evaluated.
 author:
   - The threeway.handshake authors (@threeway)
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return the same.
-  diff_mode:
-    support: N/A
-    description: Does not change anything on the host.
+extends_documentation_fragment:
+  - threeway.handshake.attributes.info_module
 options:
   packets:
     description: The packets to ask for.

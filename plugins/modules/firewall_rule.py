@@ -21,13 +21,13 @@ author:
   - The threeway.handshake authors (@threeway)
 requirements:
   - Linux, root on the host, and the tool of the variant
+extends_documentation_fragment:
+  - threeway.handshake.attributes
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
 options:
   state:
     description:

@@ -24,15 +24,15 @@ author:
   - The threeway.handshake authors (@threeway)
 requirements:
   - Linux, and root on the host, for example with C(become=true)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
       - In check mode O(state=armed) reads what it would save, so that it fails when that cannot be saved.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     details:
       - With O(state=armed) the difference is what is saved. With O(state=confirmed) it is what is kept, with O(state=restored) what is
         undone, as far as it was in O(saves).

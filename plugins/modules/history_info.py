@@ -21,15 +21,9 @@ author:
 requirements:
   - SQLAlchemy >= 2.0 on the controller
   - psycopg >= 3.1 on the controller, for PostgreSQL
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-    details:
-      - Runs the same in check mode, because it changes nothing.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.attributes.unchanging
 options:
   history:
     description:

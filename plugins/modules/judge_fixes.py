@@ -15,14 +15,16 @@ description:
   - Runs on the controller, and once for a play.
 author:
   - The threeway.handshake authors (@threeway)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.report
+  - threeway.handshake.report.remediation
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
       - Judges in check mode as well, where there is nothing to judge.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
 options:
   phase:
@@ -30,16 +32,6 @@ options:
       - V(verdict) judges the changes, V(outcome) takes down what became of them.
     type: str
     choices: [verdict, outcome]
-    required: true
-  report_dir:
-    description:
-      - The report directory.
-    type: path
-    required: true
-  run:
-    description:
-      - The identity of the run, as M(threeway.handshake.plan_fixes) returned it.
-    type: str
     required: true
 seealso:
   - module: threeway.handshake.plan_fixes

@@ -17,13 +17,8 @@ description:
   - What could not be observed is told in RV(absent).
 author:
   - The threeway.handshake authors (@threeway)
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return the same.
-  diff_mode:
-    support: N/A
-    description: Does not change anything on the host.
+extends_documentation_fragment:
+  - threeway.handshake.attributes.info_module
 options:
   ports:
     description:

@@ -20,14 +20,16 @@ author:
   - The threeway.handshake authors (@threeway)
 requirements:
   - Linux, and root on the host, for example with C(become=true)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.report
+  - threeway.handshake.report.remediation
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
       - In check mode M(threeway.handshake.plan_fixes) chooses nothing that O(phase=apply) could do.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
     details:
       - The differences of O(phase=preview) are shown with the plan.
@@ -41,13 +43,6 @@ options:
   report_dir:
     description:
       - The report directory on the controller.
-    type: path
-    required: true
-  run:
-    description:
-      - The identity of the run, as M(threeway.handshake.plan_fixes) returned it.
-    type: str
-    required: true
 seealso:
   - module: threeway.handshake.plan_fixes
   - module: threeway.handshake.judge_fixes

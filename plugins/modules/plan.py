@@ -15,15 +15,10 @@ description:
   - Runs on the controller, and once for a play.
 author:
   - The threeway.handshake authors (@threeway)
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-    details:
-      - Runs the same in check mode, because it changes nothing but the report directory.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.attributes.planning
+  - threeway.handshake.report
 options:
   flows:
     description:
@@ -60,8 +55,6 @@ options:
       - The directory on the controller for the results. What an earlier run left in its C(evidence) directory is removed.
       - It belongs to this run for as long as the C(ansible-playbook) lives; until then another one is refused it. It must not be a link, be
         this user's, and others must not be able to write to it. One that does not exist is made with mode 0700.
-    type: path
-    required: true
   part_of:
     description:
       - The identity of the run that this diagnosis is a part of, where it is one of several of a remediation. Empty for a run of its own.

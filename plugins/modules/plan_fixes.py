@@ -18,14 +18,15 @@ description:
   - Runs on the controller, and once for a play.
 author:
   - The threeway.handshake authors (@threeway)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.report
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
       - Plans the same in check mode, and chooses no batch.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
 options:
   phase:
@@ -33,11 +34,6 @@ options:
       - V(begin) reads C(report.json) and plans. V(next) chooses what M(threeway.handshake.mend) makes next.
     type: str
     choices: [begin, next]
-    required: true
-  report_dir:
-    description:
-      - The report directory.
-    type: path
     required: true
   run:
     description:

@@ -18,27 +18,11 @@ description:
   - Runs on the controller, and once for a play.
 author:
   - The threeway.handshake authors (@threeway)
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-    details:
-      - Runs the same in check mode, because it changes nothing but the report directory.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
-options:
-  report_dir:
-    description:
-      - The report directory.
-    type: path
-    required: true
-  run:
-    description:
-      - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
-      - A report directory of another run, or of another C(ansible-playbook), is refused.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.attributes.planning
+  - threeway.handshake.report
+  - threeway.handshake.report.run
 seealso:
   - module: threeway.handshake.vantage
   - module: threeway.handshake.conclude

@@ -18,15 +18,9 @@ description:
   - Needs no privilege.
 author:
   - The threeway.handshake authors (@threeway)
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-    details:
-      - Runs the same in check mode, because it changes nothing.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+  - threeway.handshake.attributes.unchanging
 options:
   address:
     description:

@@ -22,10 +22,11 @@ author:
   - The threeway.handshake authors (@threeway)
 requirements:
   - Linux, and C(CAP_NET_RAW) on the host, for example with C(become=true)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
 attributes:
   check_mode:
     support: partial
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
       - In check mode O(state=started) starts nothing and returns an empty RV(handle). With an empty O(handle) there is nothing to read.
       - In check mode O(state=stopped) reads the recording and leaves the recorder running. O(dest) is not written.

@@ -16,13 +16,8 @@ description:
   - Reads C(/proc/sys) and needs no tool and no privileges on the host.
 author:
   - The threeway.handshake authors (@threeway)
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return the same.
-  diff_mode:
-    support: N/A
-    description: Does not change anything on the host.
+extends_documentation_fragment:
+  - threeway.handshake.attributes.info_module
 options:
   interfaces:
     description:

@@ -23,14 +23,14 @@ description:
     at a deadline at the latest. Kernels before Linux 5.12 cannot do that, and are not made to trace.
 author:
   - The threeway.handshake authors (@threeway)
+extends_documentation_fragment:
+  - threeway.handshake.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
       - Runs the same in check mode, because it changes nothing, but for the phases that trace, which say that they were left out.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
 options:
   phase:

@@ -78,7 +78,6 @@ class Route:
     type: str | None = None
     interface: str | None = None
     gateway: IpAddress | None = None
-    source: IpAddress | None = None
     table: int | None = None
     prefix: Network | None = None
 
@@ -264,7 +263,6 @@ class Nameserver:
 class Resolution:
     dial: int
     name: str
-    addresses: tuple[str, ...]  # as the resolver gave them, which may have a zone
     error: str | None = None
     message: str | None = None
     elapsed_ms: Milliseconds | None = None
@@ -283,7 +281,6 @@ class Probe:
     started: Time
     stage: str
     outcome: str
-    family: str = ""
     local_address: IpAddress | None = None
     local_port: Port | None = None
     errno: str | None = None

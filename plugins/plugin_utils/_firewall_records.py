@@ -61,7 +61,6 @@ class Chain:
     table: str
     chain: str
     hook: str | None = None
-    priority: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a rule did: the kinds and their targets are those of docs/firewall.md. A target may be a name that people chose."""
+    """What a rule did: the kinds are those of docs/firewall.md."""
 
     kind: str
-    target: str | None = None
 
 
 @dataclass(frozen=True)

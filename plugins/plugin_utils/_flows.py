@@ -165,26 +165,10 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
     def wrong(field: str, sentence: str) -> NoReturn:
         _wrong(label, field, sentence)
 
-    for key in raw:
-        if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"flows know {', '.join(KEYS)}."
-            raise PlanError(f"{label} has the field {show(key)}, which does not exist: {hint}")
+    def text(field: str) -> str | None:
+        return None if raw.get(field) is None else _text(raw[field], field, wrong)
 
-    def text(field: str, *, required: bool = False) -> str | None:
-        value = raw.get(field)
-        if value is None and not required:
-            return None
-        if value is None:
-            wrong(field, "it is missing: every flow needs it.")
-        if isinstance(value, list | tuple) and field in ("clients", "servers"):
-            wrong(field, f"{show(value)} is a list: give one pattern, such as {show(':'.join(map(str, value)))}.")
-        if not isinstance(value, str):
-            wrong(field, f"{show(value)} is not a string: quote it, or correct it.")
-        if not value.strip() or not value.isprintable() or len(value) > 200:
-            wrong(field, f"{show(value)} is empty, longer than 200 characters, or has control characters: correct it.")
-        return value.strip()
-
+    _check_fields(raw, label)
     source = text("source")
     if source is not None:
         source = literal(source) or wrong("source", f"{show(source)} is not an IP address: give an address of the client.")
@@ -194,14 +178,15 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
     service = text("service")
     if service is not None and not _UNIT.fullmatch(service):
         wrong("service", f"{show(service)} is not the name of a systemd unit: give one such as 'postgresql.service'.")
-    if raw.get("servers") is None and target is None:
-        raise PlanError(f"{label} has neither 'servers' nor 'address': name the servers, or the address to dial.")
-    if service is not None and raw.get("servers") is None:
-        wrong("service", "it names a unit on the servers, but the flow has no 'servers': add them, or drop it.")
+    if raw.get("servers") is None:
+        if target is None:
+            raise PlanError(f"{label} has neither 'servers' nor 'address': name the servers, or the address to dial.")
+        if service is not None:
+            wrong("service", "it names a unit on the servers, but the flow has no 'servers': add them, or drop it.")
     return Flow(
         label=label,
         name=text("name"),
-        clients=str(text("clients", required=True)),
+        clients=text("clients") or wrong("clients", "it is missing: every flow needs it."),
         servers=text("servers"),
         ports=_ports(raw.get("port"), wrong, service_port),
         address=target,
@@ -210,6 +195,25 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         source=source,
         service=service if service is None or "." in service else f"{service}.service",
     )
+
+
+def _check_fields(raw: Mapping[object, object], label: str) -> None:
+    """That a flow has no field that flows do not know. PlanError."""
+    for key in raw:
+        if key not in KEYS:
+            near = difflib.get_close_matches(str(key), KEYS, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"flows know {', '.join(KEYS)}."
+            raise PlanError(f"{label} has the field {show(key)}, which does not exist: {hint}")
+
+
+def _text(value: object, field: str, wrong: Callable[[str, str], NoReturn]) -> str:
+    if isinstance(value, list | tuple) and field in ("clients", "servers"):
+        wrong(field, f"{show(value)} is a list: give one pattern, such as {show(':'.join(map(str, value)))}.")
+    if not isinstance(value, str):
+        wrong(field, f"{show(value)} is not a string: quote it, or correct it.")
+    if not value.strip() or not value.isprintable() or len(value) > 200:
+        wrong(field, f"{show(value)} is empty, longer than 200 characters, or has control characters: correct it.")
+    return value.strip()
 
 
 def timeout(value: object, complain: Callable[[str], NoReturn]) -> float:

@@ -41,7 +41,6 @@ class TraceStep:
     type: str
     handle: int | None = None
     verdict: str | None = None
-    target: str | None = None
     number: int | None = None
 
 

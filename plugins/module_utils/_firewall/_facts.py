@@ -66,7 +66,7 @@ class LiveFacts:
         try:
             return _routes.answer(self._netlink, question, self._indices, ())
         except (ObserveError, OSError) as error:
-            return {"error": str(error), "type": None, "interface": None, "gateway": None, "source": None, "mtu": None}
+            return {"error": str(error), "type": None, "interface": None, "gateway": None, "source": None}
 
     def sysctl(self, name: str) -> str | None:
         try:

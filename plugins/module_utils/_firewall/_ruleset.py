@@ -70,7 +70,7 @@ class Facts(Protocol):
     def route(
         self, destination: bytes, source: bytes | None = None, mark: int = 0, iif: str | None = None, oif: str | None = None
     ) -> dict[str, t.Any]:
-        """The kernel's answer (`_routes.answer`): error, type, interface, gateway, source, mtu. With `iif`: for one that arrives."""
+        """The kernel's answer (`_routes.answer`): error, type, interface, gateway, source. With `iif`: for one that arrives."""
 
     def sysctl(self, name: str) -> str | None:
         """A file below /proc/sys, blanks stripped; None when there is none or it may not be read."""

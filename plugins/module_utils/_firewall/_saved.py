@@ -78,7 +78,7 @@ class SavedFacts(LiveFacts):
         self, destination: bytes, source: bytes | None = None, mark: int = 0, iif: str | None = None, oif: str | None = None
     ) -> dict[str, t.Any]:
         if destination in self._ends:
-            return {"error": None, "type": "local", "interface": "lo", "gateway": None, "source": None, "mtu": None}
+            return {"error": None, "type": "local", "interface": "lo", "gateway": None, "source": None}
         return super().route(destination, None if source in self._ends else source, mark, iif, oif)
 
     def link(self, name: str) -> Link | None:

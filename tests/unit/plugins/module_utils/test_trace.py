@@ -98,7 +98,7 @@ def ends(traces: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
             trace["packet"]["flags"],
             trace["hook"],
             trace["verdict"],
-            [(step["chain"], step["type"], step["handle"], step["verdict"], step["target"]) for step in trace["steps"]],
+            [(step["chain"], step["type"], step["handle"], step["verdict"]) for step in trace["steps"]],
         )
         for trace in traces
     ]
@@ -107,8 +107,8 @@ def ends(traces: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def test_a_rule_without_a_counter_is_named_with_the_way_to_it(net: Rootless) -> None:
     found = script(net, "tracer = Tracer('run', [V4], 10); knock(); tell(tracer.finish())")
     way = [
-        ("input", "rule", handle(net, "jump ours"), "jump", "ours"),
-        ("ours", "rule", handle(net, "ip daddr 127.0.0.2"), "drop", None),
+        ("input", "rule", handle(net, "jump ours"), "jump"),
+        ("ours", "rule", handle(net, "ip daddr 127.0.0.2"), "drop"),
     ]
     assert (found["truncated"], found["lost"]) == (None, False)
     assert ends(found["traces"]) == [(["SYN"], "output", "accept", []), (["SYN"], "prerouting", "drop", way)]
@@ -130,7 +130,7 @@ def test_ipv6_and_a_rule_that_rejects(net: Rootless) -> None:
     _sent, came = ends(found["traces"])
     assert came[2:] == (
         "drop",
-        [("input", "rule", handle(net, "jump ours"), "jump", "ours"), ("ours", "rule", handle(net, "reject"), "drop", None)],
+        [("input", "rule", handle(net, "jump ours"), "jump"), ("ours", "rule", handle(net, "reject"), "drop")],
     )
     assert found["traces"][1]["packet"]["source"] == "::1"
 
@@ -154,10 +154,8 @@ def test_a_policy_and_iptables_nft_are_traced(net: Rootless) -> None:
     net.sh("nft delete table inet mine; iptables-nft -A INPUT -p tcp --dport 5432 -d 127.0.0.2 -j DROP; ip6tables-nft -P OUTPUT DROP")
     found = script(net, "tracer = Tracer('run', [V4, V6], 10); knock(); knock(address='::1'); tell(tracer.finish())")
     _sent, came, kept = ends(found["traces"])
-    assert came[3] == [
-        ("INPUT", "rule", handle(net, "DROP" if "DROP" in net.sh("nft list ruleset") else "drop", "ip", "filter"), "drop", None)
-    ]
-    assert kept == (["SYN"], "output", "drop", [("OUTPUT", "policy", None, "drop", None)])
+    assert came[3] == [("INPUT", "rule", handle(net, "DROP" if "DROP" in net.sh("nft list ruleset") else "drop", "ip", "filter"), "drop")]
+    assert kept == (["SYN"], "output", "drop", [("OUTPUT", "policy", None, "drop")])
     families = {(step["family"], step["table"]) for trace in found["traces"] for step in trace["steps"]}
     assert families == {("ip", "filter"), ("ip6", "filter")}
 

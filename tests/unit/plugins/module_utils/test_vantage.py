@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.evidence_page import fields, shapes
 
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 NO_RAW = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]
@@ -74,6 +75,22 @@ print(json.dumps([opened, tried, closed, os.path.exists("/run/threeway-handshake
         packets = [decode(frame.data, frame.ethertype) for frame in unpack(recording["frames"])]
         syns = [packet.tcp.dport for packet in packets if packet.tcp.is_syn]
         assert sorted(syns) == [8080, 8080, 8081, 8081]
+
+
+def test_what_is_told_is_what_the_page_shows():
+    opened, tried, closed = scene("""
+subprocess.run(["nft", "add table inet f; add chain inet f c { type filter hook input priority 0; }"], check=True)
+opened = _vantage.open_(order, run)
+tried = _vantage.try_(order, run)
+print(json.dumps([opened, tried, _vantage.close({**order, "interest": None}, run, opened["recorder"]["handle"])]))
+""")
+    told = {place for answer in (opened, tried, closed) for place in fields(answer)}
+    page = shapes()
+    parts = {"resolutions": [page["R"]], "probes": [page["P"]], "hops": [page["H"]], "recording": page["F"], "absent": [page["A"]]}
+    shown = set(fields({**parts, **dict.fromkeys(("snapshot", "before", "after"), page["S"]), "recorder": {"handle": ""}}))
+    assert told - shown == set()
+    whole = {place.rpartition(".")[0] for place in told} - {"", ".snapshot", ".before", ".after"}  # parts of snapshots may be missing
+    assert {place for place in shown - told if place.rpartition(".")[0] in whole and place.startswith(".snapshot")} == set()
 
 
 def test_without_the_right_to_record_everything_else_is_there():

@@ -33,7 +33,7 @@ SYN_ACK = {
     "ack": ISN + 1,
 }
 ACK = {**SYN, "flags": ["ACK"], "seq": ISN + 1, "ack": 10}
-DROP = {"family": "inet", "table": "test", "chain": "input", "type": "rule", "handle": 12, "verdict": "drop", "target": None}
+DROP = {"family": "inet", "table": "test", "chain": "input", "type": "rule", "handle": 12, "verdict": "drop"}
 POLICY = {**DROP, "type": "policy", "handle": None}
 PASSED = {**POLICY, "verdict": "accept"}
 
@@ -87,7 +87,7 @@ def test_a_policy_and_a_rule_in_a_chain_that_was_jumped_to() -> None:
     case = case_of(None, tracing(trace(SYN, POLICY)))
     rule = traced(case, case.server, "syn")
     assert rule is not None and rule.handle is None and rule.text == "the policy of inet test input"
-    jump = {**DROP, "verdict": "jump", "target": "ours", "handle": 3}
+    jump = {**DROP, "verdict": "jump", "handle": 3}
     case = case_of(None, tracing(trace(SYN, jump, {**DROP, "chain": "ours", "verdict": "queue"})))
     rule = traced(case, case.server, "syn")
     assert rule is not None and (rule.chain, rule.hook, rule.verdict) == ("ours", "input", "queue")

@@ -46,7 +46,7 @@ class Host:
         near = next((name for name, several in OWN.items() for each in several if text(destination)[:7] == each[:7]), "eth1")
         kind = "local" if self.owns(destination) else "unicast"
         interface = "lo" if kind == "local" else near
-        return {"error": None, "type": kind, "interface": interface, "gateway": None, "source": None, "mtu": 1500}
+        return {"error": None, "type": kind, "interface": interface, "gateway": None, "source": None}
 
     def sysctl(self, name: str) -> str | None:
         return self.sysctls.get(name)

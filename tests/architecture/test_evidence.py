@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts tell is documented, and read: what nobody reads is not collected."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils import _evidence, _firewall_records, _trace_records
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
+from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
+from tests.unit.plugins.plugin_utils.test_traced import DROP, SYN, SYN_ACK, trace, tracing
+from tests.unit.plugins.plugin_utils.test_traced import evidence as traced
+
+RECORDS = [
+    record
+    for module in (_evidence, _firewall_records, _trace_records)
+    for record in vars(module).values()
+    if dataclasses.is_dataclass(record) and isinstance(record, type) and record.__module__ == module.__name__
+]
+
+PEOPLE = "for people who look into evidence"
+ON_THE_HOST = "is read there, for what else the host tells"
+QUESTION = "belongs to the question, which tells answers apart"
+LISTENER_INFO = "is what listener_info tells of a listener"
+PROBE = "is what probe tells of an attempt"
+KEPT = {
+    "Snapshot": {"kernel": PEOPLE, "rules": "have what `rule` of a route names", "firewall": "is read apart, as Firewall"},
+    "Link": {"drops": PEOPLE, **dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
+    "Address": {"flags": PEOPLE},
+    "Route": {
+        **dict.fromkeys(("mark", "uid", "oif", "local_port", "remote_port"), QUESTION),
+        **dict.fromkeys(("source", "multipath"), ON_THE_HOST),
+        "rule": PEOPLE,
+    },
+    "Hooks": {"ipsec_policies": PEOPLE},
+    "BaseChain": {"device": PEOPLE, "priority": PEOPLE},
+    "TrafficControl": {"direction": PEOPLE, "drops": PEOPLE},
+    "Listener": {"inode": ON_THE_HOST, **dict.fromkeys(("uid", "cgroup", "mark"), LISTENER_INFO)},
+    "Process": dict.fromkeys(("container", "netns"), LISTENER_INFO),
+    "ForeignListener": {"container": LISTENER_INFO},
+    "Unit": {"status": PEOPLE},
+    "_Recording": {"frames": "are longer than texts of records", "count": "is what recorder tells", "from": "is what recorder tells"},
+    "Resolution": {"addresses": PROBE},
+    "Probe": {"family": PROBE},
+    "TcpInfo": dict.fromkeys(("rtt_us", "options", "mss"), PROBE),
+    "Hop": {"local_port": "becomes `interest` of the last order", "rtt_ms": PEOPLE},
+}
+"""What is told and no record has, by record, and why."""
+
+ROOTS = {
+    "A": _evidence.Absence,
+    "S": _evidence.Snapshot,
+    "F": _evidence._Recording,
+    "R": _evidence.Resolution,
+    "P": _evidence.Probe,
+    "H": _evidence.Hop,
+    "TR": _trace_records.Tracing,
+    "T": _trace_records.Trace,
+}
+
+
+def documented(kind: Any, shape: Shape) -> Iterator[tuple[Any, set[str]]]:
+    """The records within ``kind``, each with the fields that the page shows of it."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        if isinstance(shape, dict):
+            yield kind, set(shape)
+            hints = typing.get_type_hints(kind)
+            for name in shape.keys() & hints.keys():
+                yield from documented(hints[name], shape[name])
+    elif origin in (typing.Union, types.UnionType):
+        yield from documented(arguments[0], shape)
+    elif origin is tuple and shape:
+        yield from documented(arguments[0], shape[0])
+    elif origin is dict:
+        for each in shape.values():
+            yield from documented(arguments[1], each)
+
+
+def test_the_page_shows_what_records_have_and_why_there_is_more() -> None:
+    page = shapes()
+    assert page.keys() == ROOTS.keys()
+    found = [entry for name, kind in ROOTS.items() for entry in documented(kind, page[name])]
+    found += documented(_firewall_records.Firewall, page["S"]["firewall"])
+    for record, shown in found:
+        fields, more = {each.name for each in dataclasses.fields(record)}, KEPT.get(record.__name__, {})
+        assert shown - fields == more.keys(), record.__name__
+        assert fields - shown == set(), record.__name__
+    assert KEPT.keys() <= {record.__name__ for record, _shown in found}
+
+
+class Watched:
+    """A field, until somebody reads it."""
+
+    def __init__(self, record: type, name: str, unread: set[str]) -> None:
+        self.record, self.name, self.unread = record, name, unread
+        self.default = [record.__dict__[name]] if name in record.__dict__ else []
+        unread.add(f"{record.__name__}.{name}")
+        setattr(record, name, self)
+
+    def __set__(self, instance: object, value: object) -> None:
+        instance.__dict__[self.name] = value
+
+    def __get__(self, instance: object, _owner: type) -> object:
+        if not (self.copied() or instance is None):
+            self.unread.discard(f"{self.record.__name__}.{self.name}")
+            self.restore()
+        return self.default[0] if instance is None else instance.__dict__[self.name]
+
+    @staticmethod
+    def copied() -> bool:
+        """Whether a record is compared, copied, or put together, which is no use of its fields."""
+        code = sys._getframe(2).f_code
+        generated = code.co_filename == "<string>"
+        return generated or code.co_name in ("replace", "_replace", "_read_snapshot")
+
+    def restore(self) -> None:
+        if self.record.__dict__.get(self.name) is self:
+            delattr(self.record, self.name)
+            for value in self.default:
+                setattr(self.record, self.name, value)
+
+
+def changed(name: str, change: Callable[[dict[str, Any]], object]) -> tuple[Plan, Phases]:
+    """A recording whose snapshots, and what else was told with them, are changed."""
+    plan, found = recorded(name)
+    for phases in found.values():
+        for answer in phases.values():
+            for part in ("snapshot", "before", "after"):
+                if snapshot := answer["evidence"].get(part):
+                    change(snapshot)
+    return plan, found
+
+
+def unmanaged(snapshot: dict[str, Any]) -> None:
+    """Of a firewall that no fix knows how to change."""
+    for verdict in (snapshot.get("firewall") or {}).get("verdicts", ()):
+        if verdict["rule"]:
+            verdict["rule"]["manager"] = "other"
+
+
+def unrecorded(name: str, root: bool) -> tuple[Plan, Phases]:
+    """Where nothing was recorded, what sockets tell counts."""
+    plan, found = changed(name, lambda snapshot: snapshot.update(root=root))
+    for phases in found.values():
+        for answer in phases.values():
+            answer["evidence"].pop("recording", None)
+    return plan, found
+
+
+def cases() -> Iterator[tuple[Plan, Phases]]:
+    """Evidence that recordings lack: of systemd, traffic control, traces, machines with a boot; then recordings."""
+    unit = {"port": 5432, "unit": "db.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}
+    yield changed("no_listener", lambda snapshot: snapshot.update(units=[{**unit, "result": "exit-code", "log": ["out of space"]}]))
+    yield changed("stale_translation", lambda snapshot: snapshot["hooks"].update(tc=[{"interface": "eth0", "filters": ["bpf"]}]))
+    yield changed("address_elsewhere", lambda snapshot: snapshot.update(boot="b", netns=1))
+    yield changed("firewall_drop.server-input", unmanaged)
+    yield unrecorded("path_icmp_rejected", root=True)
+    yield unrecorded("path_drop.syn", root=False)
+    drop = {**DROP, "number": 1}
+    yield traced(tracing(trace(SYN, hook="output")), tracing(trace(SYN, drop)))
+    yield traced(None, tracing(trace(SYN, drop)))
+    yield traced(tracing(trace(SYN, hook="output")), tracing(trace(SYN_ACK, drop, hook="output")), "firewall_drop.server-output")
+    for path in sorted(RECORDED.glob("*.json.gz")):
+        yield recorded(path.name.removesuffix(".json.gz"))
+
+
+def test_every_field_of_a_record_is_read(request: pytest.FixtureRequest) -> None:
+    unread: set[str] = set()
+    for record in RECORDS:
+        for field in dataclasses.fields(record):
+            request.addfinalizer(Watched(record, field.name, unread).restore)
+    for plan, found in cases():
+        decide(plan, found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z")
+        if not unread:
+            break
+    assert " ".join(sorted(unread)) == ""
