@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import resource
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Nothing that a loaded machine fails. By default the same examples everywhere and each time, so that no change fails for another's
@@ -20,3 +21,7 @@ _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _WANTED = 16384
 if 0 <= _soft < _WANTED:  # infinity is negative
     resource.setrlimit(resource.RLIMIT_NOFILE, (_WANTED if _hard < 0 else min(_WANTED, _hard), _hard))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)

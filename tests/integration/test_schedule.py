@@ -94,6 +94,7 @@ def changed(output: str) -> int:
     return int(found[1])
 
 
+@pytest.mark.first
 def test_the_timer_fires(fleet: SystemdFleet, schedule: Schedule) -> None:
     """Check mode changes nothing. Reports, history and metrics appear by themselves, old reports go; a second run of the role finds
     nothing to do, and in the end nothing is left.
