@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,12 @@ DAMAGES = {
     "a pipe": "rm {0}; mkfifo {0}",
     "a link": "rm {0}; ln -s /etc/passwd {0}",
 }
+QUICK = ("missing", "NULs", "other JSON", "an unknown state", "a line that ends early", "a directory", "a pipe")
+
+
+def damages(*without: str) -> list[Any]:
+    """All, the others than `QUICK` left to `make test-all`."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in DAMAGES if name not in without]
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def usable(host: Scene) -> None:
     assert host.left() == []
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", damages())
 def test_a_damaged_journal_keeps_no_host_from_being_restored(host: Scene, damage: str) -> None:
     before = host.dump()
     host.arm()
@@ -87,7 +94,7 @@ def test_the_alarm_restores_a_host_whose_journal_is_damaged(host: Scene, damage:
     usable(host)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", damages())
 def test_what_was_confirmed_stays_whatever_becomes_of_the_journal(host: Scene, damage: str) -> None:
     host.arm()
     host.sh(CHANGE)
@@ -168,7 +175,7 @@ def test_no_reason_is_too_long_for_the_journal(tmp_path: Path, why: str) -> None
     assert journal.read()[1] is None and len(journal.lines()) == 20
 
 
-@pytest.mark.parametrize("damage", sorted(set(DAMAGES) - {"an unknown state", "its first line alone"}))
+@pytest.mark.parametrize("damage", damages("an unknown state", "its first line alone"))
 def test_what_was_saved_and_is_damaged_is_kept_and_said(host: Scene, damage: str) -> None:
     host.arm()
     host.sh(CHANGE)
