@@ -84,7 +84,7 @@ class Playbooks:
         order = {"arguments": list(arguments), "directory": str(directory), "environment": dict(environment)}
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # the kernel says who answers, also out of another process namespace
-        with tempfile.TemporaryFile("w+") as request, theirs:
+        with theirs, tempfile.TemporaryFile("w+") as request:
             json.dump(order, request)
             request.seek(0)
             descriptors = [file.fileno() for file in (request, output, errors, theirs)]

@@ -47,7 +47,7 @@ def sentences(failing: str) -> t.Iterator[None]:
     try:
         yield
     except GuardError as error:
-        raise GuardError(f"{failing}: {error}") from error
+        raise GuardError(f"{failing}: {error}") from error  # pylint: disable=bad-exception-cause  # does not follow imports
     except OSError as error:
         full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
         raise GuardError(f"{failing}: {full}{f' ({error.filename})' if error.filename else ''}") from error
