@@ -31,6 +31,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest
+from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 
 FAILING = {
     "never": (),
@@ -174,7 +175,7 @@ class ActionModule(HandshakeAction):
     def _compare(
         self, files: EvidenceFiles, plan: Plan, started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        finished = iso(time.time())
         kept = _files.read(arguments["baseline_dir"], _names(plan))
         answers = _answers(files, plan)
         report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}

@@ -15,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._action import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 
@@ -56,7 +57,7 @@ def _answer(arguments: dict[str, Any]) -> dict[str, Any]:
     since = _document.ago(arguments["since"], now, "since")
     window = _document.Window(since, _document.ago(arguments["flap_window"], now, "flap_window"), max(arguments["flap_changes"], 1))
     with Database(arguments["history"]).reading() as connection:
-        flows = _ask.named(connection, _ask.Wanted(arguments["flow"], arguments["client"], arguments["server"]))
+        flows = _ask.named(connection, Wanted(arguments["flow"], arguments["client"], arguments["server"]))
         histories = _ask.histories(connection, flows)
         changes = _ask.changes(connection, flows, since)
         not_held = _ask.not_held(connection)

@@ -15,6 +15,7 @@ from ._json_files import JsonFiles
 from ._remediate._interrupted import changes
 from ._remediate._run import Remediation
 from ._remediation_files import BEFORE, RemediationFiles
+from ._times import iso
 from ._verdict import decide
 
 
@@ -30,7 +31,7 @@ def concluded(files: RemediationFiles, name: str) -> dict[str, Any]:
     except FileNotFoundError:
         evidence = EvidenceFiles(files.turn_dir(name), files.report(BEFORE)["run"])
         plan, started = evidence.plan()
-        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        finished = iso(time.time())
         report = decide(plan, evidence.answers(plan), started, finished).report
         files.keep_report(name, _with_drift(report, evidence.report_dir))
         return files.report(name)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import _ask, _news
 from ._document import iso
 from ._errors import HistoryError
+from ._histories import History, Wanted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -89,7 +90,7 @@ def start(connection: Connection, since: float) -> Position:
     return Position(int(since), runs, flows)
 
 
-def look(connection: Connection, position: Position, wanted: _ask.Wanted, causes: bool) -> tuple[list[Event], Position]:
+def look(connection: Connection, position: Position, wanted: Wanted, causes: bool) -> tuple[list[Event], Position]:
     """What has changed since, and where one is once all of that is told. With ``causes``, another decisive cause is a change, too."""
     newest = max((finished for finished, _digest in position.runs.values()), default=position.since)
     unseen = [row for row in _runs(connection, newest - LATE) if position.runs.get(row[0]) != row[1:]][:AT_ONCE]
@@ -147,7 +148,7 @@ def _state(key: str, seen: Seen, before: Seen | None) -> _news.State:
     return _news.State(key, seen.status, seen.code, seen.host, *told)
 
 
-def _document(history: _ask.History, state: _news.State, seen: Seen) -> dict[str, Any]:
+def _document(history: History, state: _news.State, seen: Seen) -> dict[str, Any]:
     """What a webhook is told of a change, as it was when that run had found it, and what kind of change it is."""
     then = replace(history, spans=tuple(span for span in history.spans if span.begin <= seen.finished))
     outage = then.outages[-1] if then.outages else None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _ask
 from ._document import cause_document, iso, name_document
+from ._histories import History
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -82,7 +83,7 @@ def document(connection: Connection, run: str, finished: str, controller: str, n
     return {"schema": SCHEMA, "run": run, "finished": finished, "controller": controller, "changes": changes}
 
 
-def change(history: _ask.History, state: State) -> dict[str, Any]:
+def change(history: History, state: State) -> dict[str, Any]:
     """How a flow has changed from what was told to what is."""
     outage = history.outages[-1] if history.outages else None
     before = {"code": state.code_told, "host": state.host_told} if state.code_told else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._report import _json
 from .._report._text import NAME, clean
 from .._report._view import STATUSES, Flow, view
-from .._report._words import moment
+from .._times import moment
 from ._errors import HistoryError
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,9 +42,9 @@ class Plan:
     """Per host, the transactions of other runs that keep it from being changed, as sentences."""
 
 
-def render(plan: Plan, report: Json, *, width: int | None = None, style: Style = plain) -> str:
+def render(plan: Plan, report: Json, *, width: int, style: Style = plain) -> str:
     """The plan in lines; ``report`` has the flows that it is for."""
-    width = max(width or shutil.get_terminal_size((100, 24)).columns, 40)
+    width = max(width, 40)
     return "\n".join(_lines(plan, {flow["id"]: clean(named(flow)) for flow in report["flows"]}, width, style)) + "\n"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
+from .._times import moment
 from . import _words as words
 from ._view import Flow, view
 
@@ -22,7 +23,7 @@ def render(report: Mapping[str, object]) -> bytes:
     seen = view(report)
     counts = seen.counts
     took = words.took(seen)
-    started = words.moment(seen.started)
+    started = moment(seen.started)
     totals: dict[str, str] = {
         "tests": str(len(seen.flows)),
         "failures": str(counts["broken"]),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from .._times import moment
 from . import _words as words
 from ._text import label
 from ._view import STATUSES, Flow, Report, view
@@ -28,7 +29,7 @@ def _families(report: Report) -> Iterator[str]:
     for flow in report.flows:
         distinct.setdefault(tuple(_labels(flow).values()), flow)
     flows = list(distinct.values())
-    finished, took = words.moment(report.finished), words.took(report)
+    finished, took = moment(report.finished), words.took(report)
     codes = Counter(group.code or "none" for group in report.groups for _flow in group.flows)
     yield _family(
         "handshake_flow_status",

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 
 from . import _words as words
@@ -47,13 +46,9 @@ def ansi(text: str, role: str) -> str:
     return f"\x1b[{_ANSI[role]}m{text}\x1b[0m"
 
 
-def render(report: Mapping[str, object], *, width: int | None = None, style: Style = plain, where: str = "report.html") -> str:
-    """The report in lines of at most ``width`` columns (default: COLUMNS or the terminal's, 100 where neither is known).
-
-    ``where`` is the file that lines about what is left out point to.
-    """
-    width = max(width or shutil.get_terminal_size((100, 24)).columns, 40)
-    return "\n".join(_Terminal(width, style, where).lines(view(report))) + "\n"
+def render(report: Mapping[str, object], *, width: int, style: Style = plain, where: str = "report.html") -> str:
+    """The report in lines of at most ``width`` columns; ``where`` is the file that lines about what is left out point to."""
+    return "\n".join(_Terminal(max(width, 40), style, where).lines(view(report))) + "\n"
 
 
 class _Terminal:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 
+from .._times import moment
 from ._view import Change, Fix, Flow, Part, Report, Step
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
@@ -175,15 +175,6 @@ def unobserved(report: Report) -> list[str]:
         lines.append(f"not observed: {', '.join(hosts[:_HOSTS])}{more}: {kind}: {why}")
     rest = sum(len(hosts) for hosts in list(alike.values())[_REASONS:])
     return [*lines, f"not observed: {count(rest, 'more host')}, see report.json"] if rest else lines
-
-
-def moment(stamp: str) -> datetime | None:
-    """An ISO 8601 time of a report, or nothing where it is not one."""
-    try:
-        told = datetime.fromisoformat(re.sub("Z$", "+00:00", stamp))  # Python 3.10 does not know Z
-    except ValueError:
-        return None
-    return told if told.tzinfo else None
 
 
 def when(report: Report) -> str:

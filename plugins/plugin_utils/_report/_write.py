@@ -8,62 +8,40 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from .. import _directories
-from . import _html, _json, _junit, _markdown, _metrics
-from ._render import rendered
 from ._text import file_name
 from ._view import view
 
 
-@dataclass(frozen=True)
-class Written:
-    """The files of a report, report.json first, and sentences about what a fault of ours keeps out of them."""
-
-    files: list[Path]
-    faults: list[str]
-
-
-def write(report_dir: Path | str, report: Mapping[str, Any], captures: Mapping[str, bytes]) -> Written:
-    """Write every format of the report and the captures (flow id -> pcapng).
+def write(report_dir: Path | str, files: Mapping[str, bytes | None], captures: Mapping[str, bytes]) -> list[Path]:
+    """Write the files of a report and its captures (flow id -> pcapng); return which were written.
 
     The directory is made 0700 where it does not exist; files are 0600. A file of that name is replaced in one step, so that
-    a reader sees the old one or the new one. Captures of the report that was there before are removed unless they are replaced:
-    a capture beside a report belongs to it. OSError where the directory cannot be written to, or not by us alone.
+    a reader sees the old one or the new one. Of the report that was there before, files that are None now are removed, and captures that
+    are not replaced: what lies beside a report belongs to it. OSError where the directory cannot be written to, or not by us alone.
     """
     top = Path(report_dir)
-    forms: dict[str, Callable[[Mapping[str, object]], str | bytes]] = {
-        "report.json": _json.render,
-        "report.html": partial(_html.render, captures=captures),
-        "report.md": _markdown.render,
-        "junit.xml": _junit.render,
-        "metrics.prom": _metrics.render,
-    }
-    done = Written([], [])
-    files = {f"{file_name(flow)}.pcapng": capture for flow, capture in captures.items()}
+    written = []
+    kept = {f"{file_name(flow)}.pcapng": capture for flow, capture in captures.items()}
     with _directories.private(top, make=True) as directory:
-        outdated = _captures_of(directory) - files.keys()
-        for name, render in forms.items():
-            content, faults = rendered(name, render, report)
-            done.faults.extend(faults)
+        outdated = _captures_of(directory) - kept.keys()
+        for name, content in files.items():
             if content is None:
-                _remove(directory, name)  # that of an earlier run
+                _remove(directory, name)
             else:
-                _directories.replace(directory, name, content if isinstance(content, bytes) else content.encode("utf-8"), durable=True)
-                done.files.append(top / name)
-    if files or outdated:
+                _directories.replace(directory, name, content, durable=True)
+                written.append(top / name)
+    if kept or outdated:
         with _directories.private(top / "captures", make=True) as directory:
-            for name, capture in files.items():
+            for name, capture in kept.items():
                 _directories.replace(directory, name, capture, durable=True)
-                done.files.append(top / "captures" / name)
+                written.append(top / "captures" / name)
             for name in outdated:
                 _remove(directory, name)
-    return done
+    return written
 
 
 def _remove(directory: int, name: str) -> None:

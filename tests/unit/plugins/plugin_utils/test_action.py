@@ -19,9 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins import action
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, _cleaned
+from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, _cleaned, columns
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import RemediationFiles
 
 ACTIONS = sorted(path.stem for path in Path(action.__path__[0]).glob("*.py") if not path.stem.startswith("_"))
@@ -148,3 +149,8 @@ def test_a_program_that_reads_the_output_reads_nothing_else(tmp_path: Path) -> N
     done = subprocess.run(argv, cwd=tmp_path, env=asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["stats"]["web1"]["failures"] == 0
     assert "1 flow: 1 undetermined" in done.stderr
+
+
+def test_who_sets_columns_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "61")
+    assert columns(Display(), 100) == 61

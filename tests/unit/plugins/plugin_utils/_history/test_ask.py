@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
 
 from .reports import EPOCH, flow, iso, record, report
 
@@ -19,7 +20,7 @@ FIX = {"code": "no_listener", "host": "db1", "kind": "service", "outcome": "kept
 EVER = _document.Window(since=0, flap_since=0, flap_changes=4)
 
 
-def ask(where: str, wanted: _ask.Wanted | None = None, window: _document.Window = EVER) -> list[dict[str, Any]]:
+def ask(where: str, wanted: Wanted | None = None, window: _document.Window = EVER) -> list[dict[str, Any]]:
     with Database(where).reading() as connection:
         histories = _ask.histories(connection, _ask.named(connection, wanted))
     return [_document.flow_document(history, window) for history in histories]
@@ -101,7 +102,7 @@ def test_flows_are_told_apart_and_found_by_patterns(where: str) -> None:
     record(where, report(0, flow("broken"), *others), report(1, flow("ok"), *others))
 
     def names(**wanted: str) -> list[tuple[str, str, str | None]]:
-        return sorted((each["name"], each["client"], each["server"]) for each in ask(where, _ask.Wanted(**wanted)))
+        return sorted((each["name"], each["client"], each["server"]) for each in ask(where, Wanted(**wanted)))
 
     assert len(names()) == 3
     assert names(flow="*cache") == [("web-to-cache", "web1", "db1")]
@@ -124,7 +125,7 @@ class TestChanges:
         other = {**FIX, "flows": ["web-to-db-web1", "other-web1", "nobody"], "outcome": "rolled_back"}
         record(where, report(0, flow("ok"), flow("ok", name="other"), changes=[FIX, other, {"host": "db2"}]))
         with Database(where).reading() as connection:
-            flows = _ask.named(connection, _ask.Wanted(flow="other"))
+            flows = _ask.named(connection, Wanted(flow="other"))
             found = [_document.change_document(change) for change in _ask.changes(connection, flows, 0)]
             assert _ask.changes(connection, flows, EPOCH + 1) == []
         assert [(each["outcome"], each["host"], [named["name"] for named in each["flows"]]) for each in found] == [

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _follow
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._ask import Wanted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
 
 from .reports import EPOCH, flow, iso, record, report
 

@@ -93,11 +93,6 @@ def test_colours_change_no_text(fleet: Callable[..., Report], width: int) -> Non
     assert re.sub("\x1b\\[[0-9;]*m", "", painted) == plain
 
 
-def test_the_width_comes_from_the_environment(demo: Callable[[], Report], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "61")
-    assert max(map(cells, render(demo()).splitlines())) <= 61
-
-
 @settings(max_examples=30)
 @given(text=st.text(min_size=1, max_size=200), width=st.integers(40, 120))
 def test_a_host_cannot_move_the_cursor_or_leave_its_line(hostile: Callable[[str], Report], text: str, width: int) -> None:

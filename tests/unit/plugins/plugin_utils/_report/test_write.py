@@ -13,15 +13,20 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report._forms import forms
 
 Report = dict[str, Any]
 FLOW = "web-to-db.web1.db1.5432"
 
 
+def write(directory: Path, report: Report, captures: dict[str, bytes]) -> list[Path]:
+    return _write.write(directory, forms(report, captures).files, captures)
+
+
 def test_all_formats_are_written_and_private(demo: Callable[[], Report], tmp_path: Path) -> None:
     target = tmp_path / "handshake-report"
-    written = write(target, demo(), {FLOW: b"capture"}).files
+    written = write(target, demo(), {FLOW: b"capture"})
     assert [str(path.relative_to(target)) for path in written] == [
         "report.json",
         "report.html",
@@ -55,7 +60,7 @@ def test_a_report_that_is_no_report_is_replaced(demo: Callable[[], Report], tmp_
 
 
 def test_no_capture_leaves_the_directory(demo: Callable[[], Report], tmp_path: Path) -> None:
-    (*_others, path) = write(tmp_path / "report", demo(), {"../../escape": b""}).files
+    (*_others, path) = write(tmp_path / "report", demo(), {"../../escape": b""})
     assert path.parent == tmp_path / "report" / "captures"
     assert path.name.startswith("escape-")
 
@@ -82,3 +87,9 @@ def test_a_link_in_the_way_is_replaced_not_followed(demo: Callable[[], Report], 
     write(target, demo(), {})
     assert precious.read_text() == "mine"
     assert not (target / "report.md").is_symlink()
+
+
+def test_a_form_that_cannot_be_shown_leaves_none_of_an_earlier_report(demo: Callable[[], Report], tmp_path: Path) -> None:
+    write(tmp_path, demo(), {})
+    assert [path.name for path in _write.write(tmp_path, {"report.json": b"{}", "report.html": None}, {})] == ["report.json"]
+    assert not (tmp_path / "report.html").exists()
