@@ -13,18 +13,22 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import interrupted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep import Wanted, keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest, take_over
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
+    EvidenceError,
+    EvidenceFiles,
+    controller_faults,
+)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 

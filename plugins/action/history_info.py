@@ -11,13 +11,14 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document, _table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database
 
 _WIDTH = 160
 """Columns of the table where there is no terminal."""
