@@ -17,10 +17,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._forms import forms
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._render import rendered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
     EvidenceError,
     EvidenceFiles,
@@ -29,6 +28,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidenc
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._keep import Wanted, keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest, take_over
+from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 

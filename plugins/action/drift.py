@@ -16,7 +16,7 @@ from ansible_collections.threeway.handshake.plugins.action.plan import _Inventor
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
@@ -26,8 +26,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _drift_report, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _drift_files
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
     EvidenceError,
@@ -36,6 +35,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidenc
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest
+from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 
 FAILING = {
@@ -185,11 +185,14 @@ class ActionModule(HandshakeAction):
         answers = _answers(files, plan)
         report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}
         report_dir = Path(arguments["report_dir"])
-        written = {"drift.json": _show.as_json(report), "drift.md": _show.as_markdown(report)}
+        written = {"drift.json": _drift_report.as_json(report), "drift.md": _drift_report.as_markdown(report)}
         _drift_files.write_report(report_dir, written)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            show(display, "\n" + _show.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)))
+            show(
+                display,
+                "\n" + _drift_report.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)),
+            )
         summary = report["summary"]
         result = {
             "changed": False,
@@ -207,7 +210,7 @@ class ActionModule(HandshakeAction):
         counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
         if counted:
             return {**result, "failed": True, "msg": f"Of {summary['hosts']} hosts: {counted}; see {result['report']}."}
-        return {**result, "msg": f"{_show.totals(report)}. The report is {result['report']}."}
+        return {**result, "msg": f"{_drift_report.totals(report)}. The report is {result['report']}."}
 
 
 def _names(plan: Plan) -> list[str]:

@@ -12,11 +12,11 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document, _table
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _history_table, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database
 
@@ -49,7 +49,7 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": str(error)}
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            show(display, "\n" + _table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
+            show(display, "\n" + _history_table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
         return {**result, "changed": False, **answer}
 
 

@@ -23,9 +23,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import p
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _fixes, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._words import took
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database

@@ -18,8 +18,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import
 from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import bounds_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
 
 PARTS = {
     "open": ("snapshot", "recorder", "absent"),

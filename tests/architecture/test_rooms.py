@@ -17,9 +17,8 @@ COLLECTION = "ansible_collections.threeway.handshake."
 FILES = {str(path.relative_to(ROOT).with_suffix("")): path for path in sorted((ROOT / "plugins").rglob("*.py"))}
 PLUGIN_UTILS = "plugins/plugin_utils/"
 
-ROOMS = {"_store": "store", "_act": "act", "__init__": "act"}
-SHOW = {"_drift/_show", "_history/_table"}
-PURE = {"_report/_json", "_report/_text", "_report/_view"}  # the report as data, and strings: everybody cleans what hosts wrote
+ROOMS = {"_store": "store", "_show": "show", "_act": "act", "__init__": "act"}
+"""Of what lies in plugin_utils; all else computes."""
 
 MAY_IMPORT = {
     "observe": {"observe"},
@@ -39,10 +38,7 @@ def room(module: str) -> str:
         return "observe"
     if not module.startswith(PLUGIN_UTILS):
         return "act"
-    name = module.removeprefix(PLUGIN_UTILS)
-    if name in SHOW or (name.startswith("_report/") and name not in PURE):
-        return "show"
-    return ROOMS.get(name.partition("/")[0], "compute")
+    return ROOMS.get(module.removeprefix(PLUGIN_UTILS).partition("/")[0], "compute")
 
 
 @cache

@@ -26,7 +26,7 @@ from ansible.utils.display import Display
 
 from .._bounds import Bounds
 from .._faults import fault
-from .._report._text import printable
+from .._text import printable
 from ._play import unfit
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")

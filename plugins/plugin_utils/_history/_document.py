@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .. import _times
-from .._report._text import clean
+from .._text import clean
 from ._errors import HistoryError
 from ._histories import Change, History, Named
 from ._outages import Cause, Outage, availability, flaps, since

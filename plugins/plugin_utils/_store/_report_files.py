@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .._report._text import file_name
 from .._report._view import view
+from .._text import file_name
 from . import _directories
 
 

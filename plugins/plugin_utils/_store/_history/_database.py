@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._history._errors import HistoryError
-from ..._report._text import clean
+from ..._text import clean
 from . import _schema
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..._history._errors import HistoryError
 from ..._report import _json
-from ..._report._text import NAME, clean
 from ..._report._view import STATUSES, Flow, view
+from ..._text import NAME, clean
 from ..._times import moment
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.urls import open_url
 
 from ..._history._errors import HistoryError
-from ..._report._text import clean
+from ..._text import clean
 
 TRIES = 3
 _PAUSE = 1.0

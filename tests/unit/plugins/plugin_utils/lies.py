@@ -18,8 +18,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _fixes, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import Conclusion, decide

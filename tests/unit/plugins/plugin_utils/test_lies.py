@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_WIRE_LENGTH, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils import _verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _words
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import STATUSES, decide
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
 from tests.faults._recorded import load

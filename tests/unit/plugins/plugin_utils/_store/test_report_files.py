@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _report_files
 
 Report = dict[str, Any]

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from .._report._view import STATUSES, Flow, Report, view
+from .._text import label
 from .._times import moment
 from . import _words as words
-from ._text import label
-from ._view import STATUSES, Flow, Report, view
 
 Sample = tuple[dict[str, str], float]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._report._terminal import Style, plain
-from .._report._text import cells, clip
 from .._report._view import STATUSES
-from .._report._words import count, natural
+from .._text import cells, clip
+from ._terminal import Style, plain
+from ._words import count, natural
 
 ROWS = 200
 """Flows that are shown at most."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from .._report._view import STATUSES, Cause, Flow, Group, Report, view
+from .._text import markdown
 from . import _words as words
-from ._text import markdown
-from ._view import STATUSES, Cause, Flow, Group, Report, view
 
 GROUPS = 50
 """Root causes told in full."""

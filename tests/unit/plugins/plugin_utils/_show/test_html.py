@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._html import LADDERS, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._html import LADDERS, render
 
 Report = dict[str, Any]
 VOID = {"meta", "input"}

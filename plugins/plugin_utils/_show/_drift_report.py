@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .._report._text import clean, markdown, wrap
+from .._text import clean, markdown, wrap
 
 Report = Mapping[str, Any]
 Style = Callable[[str, str], str]

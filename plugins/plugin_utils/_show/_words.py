@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from .._report._view import Change, Fix, Flow, Part, Report, Step
 from .._times import moment
-from ._view import Change, Fix, Flow, Part, Report, Step
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _REASONS, _HOSTS = 10, 10

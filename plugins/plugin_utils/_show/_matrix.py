@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ._view import STATUSES, Flow
+from .._report._view import STATUSES, Flow
 from ._words import destination, natural
 
 CELLS = 4000

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import _html, _json, _junit, _markdown, _metrics
+from .._report import _json
+from . import _html, _junit, _markdown, _metrics
 from ._render import rendered
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ._text import clip
-from ._view import Flow, Packet, Sighting, Vantage
+from .._report._view import Flow, Packet, Sighting, Vantage
+from .._text import clip
 from ._words import duration
 
 ROWS = 40

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
+from .._report._view import Flow, view
 from .._times import moment
 from . import _words as words
-from ._view import Flow, view
 
 _OUTCOMES = {"broken": "failure", "undetermined": "error"}
 

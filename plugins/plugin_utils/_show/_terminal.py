@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from .._report._view import STATUSES, Cause, Flow, Group, Report, view
+from .._text import cells, clip, wrap
 from . import _words as words
-from ._text import cells, clip, wrap
-from ._view import STATUSES, Cause, Flow, Group, Report, view
 
 BLOCKS = 20
 """Root causes that are told in full."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from .._report._view import STATUSES, Flow, view
+from .._text import file_name
 from . import _words as words
 from ._ladder import ROWS, at, ladder, retransmission, sightings
 from ._matrix import matrix
 from ._page import PAGE, SCRIPT, STYLE
-from ._text import file_name
-from ._view import STATUSES, Flow, view
 
 LADDERS = 600
 """Ladder diagrams on a page at most, the worst flows first."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from .._remediate._judgement import named
 from .._remediate._mending import Mending, by_host
+from .._text import NAME, clean, clip, wrap
 from ._terminal import Style, plain
-from ._text import NAME, clean, clip, wrap
 from ._words import count
 
 LINES = 60
