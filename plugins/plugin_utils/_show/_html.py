@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import pkgutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -19,7 +20,6 @@ from .._text import file_name
 from . import _words as words
 from ._ladder import ROWS, at, ladder, retransmission, sightings
 from ._matrix import matrix
-from ._page import PAGE, SCRIPT, STYLE
 
 LADDERS = 600
 """Ladder diagrams on a page at most, the worst flows first."""
@@ -47,6 +47,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         drawings[id(flow)] = _drawings(flow, budget)
         budget -= len(drawings[id(flow)])
     anchors = {id(flow): f"flow-{number}-{file_name(flow.id)}" for number, flow in enumerate(seen.flows, 1)}
+    style, script = (f"\n{_part(name)}" for name in ("style.css", "script.js"))
     return _page().render(
         report=seen,
         flows=flows,
@@ -62,16 +63,25 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         at=at,
         retransmission=retransmission,
         key=id,
-        style=Markup(STYLE),
-        script=Markup(SCRIPT),
-        style_hash=_hash(STYLE),
-        script_hash=_hash(SCRIPT),
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
     )
 
 
 @functools.cache
 def _page() -> Template:
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(_part("template.html"))
+
+
+@functools.cache
+def _part(name: str) -> str:
+    """A file beside this one. It is as constant as code, and is asked of what loaded the code."""
+    content = pkgutil.get_data(__package__, name)
+    if content is None:  # as Ansible's loader has it
+        raise FileNotFoundError(name)
+    return content.decode("utf-8")
 
 
 def _drawings(flow: Flow, budget: int) -> list[Drawing]:

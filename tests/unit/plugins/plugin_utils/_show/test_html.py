@@ -6,9 +6,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -18,6 +23,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._show._html imp
 
 Report = dict[str, Any]
 VOID = {"meta", "input"}
+ROOT = Path(__file__).resolve().parents[5]
+INSTALLED = """
+import json, sys
+from ansible.plugins.loader import init_plugin_loader
+init_plugin_loader([sys.argv[1]])
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._html import __file__, render
+print(json.dumps([__file__, render(json.load(sys.stdin))]))
+"""
 
 
 class Page(HTMLParser):
@@ -126,3 +139,15 @@ def test_what_a_host_says_is_shown_as_it_is(hostile: Callable[[str], Report]) ->
     text = render(hostile("<script>alert('x')</script>\x1b\u202e"))
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\\x1b\\u202e" in text
+
+
+def test_an_installed_collection_has_all_parts_of_the_page(demo: Callable[[], Report], tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", tmp_path, ROOT], check=True)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as tarball:
+        tarball.extractall(tmp_path / "ansible_collections/threeway/handshake", filter="data")
+    argv = [sys.executable, "-c", INSTALLED, str(tmp_path)]
+    done = subprocess.run(argv, cwd=tmp_path, input=json.dumps(demo()), capture_output=True, check=True, text=True)
+    file, page = json.loads(done.stdout)
+    assert file.startswith(str(tmp_path))
+    assert page == render(demo())
