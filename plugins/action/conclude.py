@@ -13,17 +13,23 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import interrupted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._keep import Wanted, keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._render import rendered
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest, take_over
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._render import rendered
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
+    EvidenceError,
+    EvidenceFiles,
+    controller_faults,
+)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest, take_over
+from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
 
 # Columns of the summary where there is no terminal.
@@ -62,17 +68,18 @@ class ActionModule(HandshakeAction):
             check(Path(report_dir), run)
             files = EvidenceFiles(arguments["evidence_dir"] or report_dir, run)
             plan, started = files.plan()
-            finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            finished = iso(time.time())
             answers = files.answers(plan)
             conclusion = decide(plan, answers, started, finished)
             report = {**conclusion.report, "changes": arguments["changes"]}
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)
-            done = write(report_dir, report, conclusion.captures)
+            told = forms(report, conclusion.captures)
+            written = [str(path) for path in write(report_dir, told.files, conclusion.captures)]
             rest(Path(report_dir))
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {report_dir}", error)}
-        unshown = list(done.faults)
+        unshown = [*told.faults]
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
             text, lacking = rendered("the summary", partial(_terminal.render, width=columns(display, _WIDTH), style=style), report)
@@ -80,7 +87,6 @@ class ActionModule(HandshakeAction):
             unshown += lacking
         for sentence in unshown:
             display.warning(clean(sentence))
-        written = [str(path) for path in done.files]
         summary = report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written, unshown=unshown)
         if not self._task.check_mode:

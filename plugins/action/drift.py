@@ -13,24 +13,30 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect, _files, _show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts import doubts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles, controller_faults
-from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._text import clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, rest
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _drift_report, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _drift_files
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
+    EvidenceError,
+    EvidenceFiles,
+    controller_faults,
+)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import host_file
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest
+from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 
 FAILING = {
     "never": (),
@@ -121,9 +127,9 @@ class ActionModule(HandshakeAction):
             files.write(host_file(host, "order"), order)
         if not arguments["compare"]:
             if not self._task.check_mode:
-                _files.make(arguments["baseline_dir"])
+                _drift_files.make(arguments["baseline_dir"])
             return {"changed": False, "msg": "expectations are in order"}
-        kept = _files.read(arguments["baseline_dir"], list(orders))
+        kept = _drift_files.read(arguments["baseline_dir"], list(orders))
         if kept and all(isinstance(each, str) for each in kept.values()):
             first = next(str(each) for each in kept.values())
             raise DriftError(first if len(kept) == 1 else f"None of {len(kept)} hosts has a baseline that can be read. {first}")
@@ -144,7 +150,7 @@ class ActionModule(HandshakeAction):
         before = {host: _text(arguments["baseline_dir"], host) for host in texts}
         changed = {host: text for host, text in texts.items() if text != before[host]}
         if not self._task.check_mode:
-            _files.write_baselines(arguments["baseline_dir"], changed)
+            _drift_files.write_baselines(arguments["baseline_dir"], changed)
         lacking = {host: each.failure for host, each in observed.items() if each.failure}
         lacking.update(dict.fromkeys(plan.not_in_play, "it is not among the hosts of this play (--limit?)"))
         mine = parts(plan, {host: each.state for host, each in observed.items()})
@@ -155,7 +161,7 @@ class ActionModule(HandshakeAction):
             show(display, f"not observed at {clean(', '.join(hosts))}: {said}")
         result: dict[str, Any] = {
             "changed": bool(changed),
-            "baselines": sorted(str(_files.path_of(arguments["baseline_dir"], host)) for host in texts),
+            "baselines": sorted(str(_drift_files.path_of(arguments["baseline_dir"], host)) for host in texts),
             "written": sorted(changed),
             "lacking": sorted(lacking),
             "diff": [
@@ -174,16 +180,19 @@ class ActionModule(HandshakeAction):
     def _compare(
         self, files: EvidenceFiles, plan: Plan, started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        kept = _files.read(arguments["baseline_dir"], _names(plan))
+        finished = iso(time.time())
+        kept = _drift_files.read(arguments["baseline_dir"], _names(plan))
         answers = _answers(files, plan)
         report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}
         report_dir = Path(arguments["report_dir"])
-        written = {"drift.json": _show.as_json(report), "drift.md": _show.as_markdown(report)}
-        _files.write_report(report_dir, written)
+        written = {"drift.json": _drift_report.as_json(report), "drift.md": _drift_report.as_markdown(report)}
+        _drift_files.write_report(report_dir, written)
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            show(display, "\n" + _show.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)))
+            show(
+                display,
+                "\n" + _drift_report.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)),
+            )
         summary = report["summary"]
         result = {
             "changed": False,
@@ -201,7 +210,7 @@ class ActionModule(HandshakeAction):
         counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
         if counted:
             return {**result, "failed": True, "msg": f"Of {summary['hosts']} hosts: {counted}; see {result['report']}."}
-        return {**result, "msg": f"{_show.totals(report)}. The report is {result['report']}."}
+        return {**result, "msg": f"{_drift_report.totals(report)}. The report is {result['report']}."}
 
 
 def _names(plan: Plan) -> list[str]:
@@ -242,11 +251,11 @@ def _absent(observed: dict[str, Observed]) -> dict[str, list[str]]:
 
 def _text(directory: str, host: str) -> str | None:
     try:
-        return _files.path_of(directory, host).read_text(encoding="utf-8", errors="replace")
+        return _drift_files.path_of(directory, host).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 
 
 def _before_and_after(directory: str, host: str, before: str, after: str) -> dict[str, str]:
-    path = str(_files.path_of(directory, host))
+    path = str(_drift_files.path_of(directory, host))
     return {"before_header": path, "after_header": f"{path} (now)", "before": before, "after": after}

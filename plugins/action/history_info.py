@@ -11,12 +11,14 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask, _document, _table
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _history_table, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database
 
 _WIDTH = 160
 """Columns of the table where there is no terminal."""
@@ -47,7 +49,7 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": str(error)}
         if arguments["show"]:
             style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            show(display, "\n" + _table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
+            show(display, "\n" + _history_table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
         return {**result, "changed": False, **answer}
 
 
@@ -56,7 +58,7 @@ def _answer(arguments: dict[str, Any]) -> dict[str, Any]:
     since = _document.ago(arguments["since"], now, "since")
     window = _document.Window(since, _document.ago(arguments["flap_window"], now, "flap_window"), max(arguments["flap_changes"], 1))
     with Database(arguments["history"]).reading() as connection:
-        flows = _ask.named(connection, _ask.Wanted(arguments["flow"], arguments["client"], arguments["server"]))
+        flows = _ask.named(connection, Wanted(arguments["flow"], arguments["client"], arguments["server"]))
         histories = _ask.histories(connection, flows)
         changes = _ask.changes(connection, flows, since)
         not_held = _ask.not_held(connection)

@@ -18,16 +18,17 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import Found, HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import VARIABLE, declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import Held, PlanError, read_ad_hoc, read_all, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS, Options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan, build
-from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import Controller
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import Controller
+from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout")
@@ -80,7 +81,7 @@ class ActionModule(HandshakeAction):
     def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str], bool]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
-        started = time.gmtime()
+        started = time.time()
         common = {"forks": int(task_vars.get("ansible_forks", 5)), "within": arguments["within"]}
         asked = _by_variables(self, arguments["roles"], task_vars, common) if arguments["roles"] else _by_arguments(arguments, common)
         flows = read_ad_hoc(asked.client, asked.server, dialled, asked.port, _service_port)
@@ -91,14 +92,14 @@ class ActionModule(HandshakeAction):
         addresses = _Addresses(HostVariables(self, task_vars, in_play=False), use_handshake_address=dialled is None)
         plan = build(
             flows,
-            run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', started)}-{secrets.token_hex(3)}",
+            run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(started))}-{secrets.token_hex(3)}",
             hosts=inventory.hosts,
             address_of=addresses.of,
             declared_of=addresses.declared,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
-        EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", started))
+        EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
         return plan, inventory.patterns(list(plan.orders)), asked.traces
 
 

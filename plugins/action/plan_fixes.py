@@ -13,25 +13,25 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._concluded import concluded, reported
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import concluded, reported
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import waited_in_vain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence_files import EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _ask
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._host_variables import HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediation_files import BEFORE, RemediationFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._words import took
-from ansible_collections.threeway.handshake.plugins.plugin_utils._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import check, take
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _fixes, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._words import took
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._remediation_files import BEFORE, RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, take
 
 # Columns of the plan where there is no terminal.
 _WIDTH = 100

@@ -42,7 +42,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._runs import is_this
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import is_this
 
 # With these, Ansible reads a playbook and runs nothing of it.
 _READING = ("syntax", "listhosts", "listtasks", "listtags")

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import traceback
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -18,8 +18,8 @@ _OURS = "/handshake/plugins/"
 
 def fault(error: Exception) -> str:
     """The kind of the exception and the line of the collection that raised it; its text may hold what a host sent, and is left out."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _OURS in PurePath(frame.filename).as_posix()]
-    at = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _OURS in frame.filename]
+    at = f" at {posixpath.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     return f"this is a fault of the collection, please report it: {type(error).__name__}{at}"
 
 

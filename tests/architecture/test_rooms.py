@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,8 @@ COLLECTION = "ansible_collections.threeway.handshake."
 FILES = {str(path.relative_to(ROOT).with_suffix("")): path for path in sorted((ROOT / "plugins").rglob("*.py"))}
 PLUGIN_UTILS = "plugins/plugin_utils/"
 
-# What of plugin_utils is neither pure (compute) nor in _report (show).
-STORE = {
-    *("_concluded", "_directories", "_evidence_files", "_json_files", "_remediation_files", "_runs", "_time_limit"),
-    *("_drift/_files", "_remediate/_interrupted", "_report/_write"),
-    *(f"_history/{name}" for name in ("_ask", "_database", "_follow", "_keep", "_news", "_record", "_schema", "_webhook")),
-}
-SHOW = {"_drift/_show", "_history/_table"}
-ACT = {"__init__", "_action", "_host_module", "_host_variables", "_interpreter", "_play", "_role_options"}
-PURE = {"_report/_text"}  # strings only: everybody cleans what hosts wrote
+ROOMS = {"_store": "store", "_show": "show", "_act": "act", "__init__": "act"}
+"""Of what lies in plugin_utils; all else computes."""
 
 MAY_IMPORT = {
     "observe": {"observe"},
@@ -34,23 +26,12 @@ MAY_IMPORT = {
     "show": {"show", "compute", "observe"},
     "act": {"act", "store", "show", "compute", "observe"},
 }
-# Arrows that are wrong, to become fewer.
-WRONG = {
-    ("_faults", "pathlib"),  # cuts paths in tracebacks
-    ("_history/_document", "_history/_ask"),
-    ("_history/_document", "_report/_words"),
-    ("_history/_record", "_report/_json"),
-    ("_history/_record", "_report/_view"),
-    ("_history/_record", "_report/_words"),
-    ("_remediation_files", "_report/_json"),
-    *(("_report/_write", f"_report/{name}") for name in ("_html", "_json", "_junit", "_markdown", "_metrics", "_render", "_view")),
-    ("_report/_fixes", "shutil"),
-    ("_report/_terminal", "shutil"),
-}
 IMPURE = {
     *("asyncio", "fcntl", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil", "signal", "socket"),
     *("sqlalchemy", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "ansible"),
 }
+MAY_NOT_USE = {"compute": IMPURE | {"pkgutil"}, "show": IMPURE}
+"""Show may have the files that lie beside its code: what a page is made of."""
 
 
 def room(module: str) -> str:
@@ -58,20 +39,11 @@ def room(module: str) -> str:
         return "observe"
     if not module.startswith(PLUGIN_UTILS):
         return "act"
-    name = module.removeprefix(PLUGIN_UTILS)
-    for kind, names in {"store": STORE, "show": SHOW, "act": ACT, "compute": PURE}.items():
-        if name in names:
-            return kind
-    return "show" if name.startswith("_report/") else "compute"
+    return ROOMS.get(module.removeprefix(PLUGIN_UTILS).partition("/")[0], "compute")
 
 
-@cache
-def imports(module: str) -> tuple[tuple[str, bool], ...]:
+def imports(module: str) -> Iterator[tuple[str, bool]]:
     """What a file imports, wherever it does: a module of ours, or the first name of another one; and whether it is ours."""
-    return tuple(_imports(module))
-
-
-def _imports(module: str) -> Iterator[tuple[str, bool]]:
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], False) for alias in node.names)
@@ -88,28 +60,17 @@ def _imports(module: str) -> Iterator[tuple[str, bool]]:
                 yield next((each for each in (f"{path}/{alias.name}", f"{path}/{alias.name}/__init__", path) if each in FILES), path), True
 
 
-def short(module: str) -> str:
-    return module.removeprefix(PLUGIN_UTILS)
+@pytest.mark.parametrize("module", FILES)
+def test_every_arrow_is_one_of_the_table(module: str) -> None:
+    own = room(module)
+    wrong = {name for name, ours in imports(module) if (room(name) not in MAY_IMPORT[own] if ours else name in MAY_NOT_USE.get(own, ()))}
+    assert wrong == set()
 
 
-def wrong_arrows() -> set[tuple[str, str]]:
-    found = set()
-    for module in FILES:
-        for name, ours in imports(module):
-            own = room(module)
-            if room(name) not in MAY_IMPORT[own] if ours else own in ("compute", "show") and name in IMPURE:
-                found.add((short(module), short(name)))
-    return found
-
-
-def test_every_arrow_is_one_of_the_table() -> None:
-    assert wrong_arrows() - WRONG == set()
-
-
-def test_exceptions_that_are_none_any_more_are_removed() -> None:
-    assert WRONG - wrong_arrows() == set()
-    named = {PLUGIN_UTILS + name for name in STORE | SHOW | ACT | PURE}
-    assert named - set(FILES) == set()
+@pytest.mark.parametrize("module", [name for name in FILES if room(name) in MAY_NOT_USE])
+def test_what_computes_or_shows_opens_no_file(module: str) -> None:
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    assert not any(isinstance(node, ast.Name) and node.id == "open" for node in ast.walk(tree))
 
 
 @pytest.mark.parametrize("module", [name for name in FILES if name.startswith("plugins/module_utils/")])

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from typing import Any
 
-from .._report._text import clean
-from .._report._words import moment
-from ._ask import Change, History, Named
+from .. import _times
+from .._text import clean
 from ._errors import HistoryError
+from ._histories import Change, History, Named
 from ._outages import Cause, Outage, availability, flaps, since
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -69,7 +68,7 @@ def change_document(change: Change) -> dict[str, Any]:
 
 def iso(moment: int | None) -> str | None:
     """Seconds since 1970 as report.json writes times."""
-    return None if moment is None else datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else _times.iso(moment)
 
 
 def ago(text: str, now: float, option: str) -> float:
@@ -77,7 +76,7 @@ def ago(text: str, now: float, option: str) -> float:
     text = text.strip()
     if found := re.fullmatch(r"([0-9]{1,9})([smhdw])", text):
         return max(now - int(found[1]) * _UNITS[found[2]], 0.0)
-    told = moment(text) or moment(f"{text}T00:00:00Z") or moment(f"{text}Z")
+    told = _times.moment(text) or _times.moment(f"{text}T00:00:00Z") or _times.moment(f"{text}Z")
     if told is None:
         raise HistoryError(
             f"{option} is {clean(text, 60)!r}, which is neither a time nor how long ago that was: write 24h, 7d, or 2026-11-21T04:00:00Z."

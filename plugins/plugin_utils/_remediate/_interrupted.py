@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
+from .._times import iso
 from ._changes import change
 from ._run import Remediation, transaction
 
@@ -41,6 +41,5 @@ def _guarded(host: str, armed: float | None, timeout: float, now: float) -> str:
     if armed is None:
         return f"the run was interrupted while {host} was made ready: if its guard is armed, it lets go of it by itself"
     end = armed + timeout
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
     does = "restores" if now < end else "has restored"
-    return f"the run was interrupted while {host} was on its guard: it {does} itself by {when}, unless the change had been confirmed"
+    return f"the run was interrupted while {host} was on its guard: it {does} itself by {iso(end)}, unless the change had been confirmed"

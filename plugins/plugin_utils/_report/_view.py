@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ._text import NAME, SENTENCE, clean
+from .._text import NAME, SENTENCE, clean
 
 STATUSES = ("broken", "undetermined", "degraded", "ok")
 """Worst first."""

@@ -87,11 +87,12 @@ _COLLECTIONS = str(Path(__file__).absolute().parents[7])
 if _COLLECTIONS not in sys.path:
     sys.path.append(_COLLECTIONS)
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document, _follow  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._ask import Wanted  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._database import Database  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document  # noqa: E402
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._json_files import EvidenceError, JsonFiles  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _follow  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError, JsonFiles  # noqa: E402
 
 log = logging.getLogger(__name__)
 

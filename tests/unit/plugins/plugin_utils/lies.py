@@ -18,8 +18,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _fixes, _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _fixes, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import Conclusion, decide
 
@@ -189,15 +190,16 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
         complete({**order, "host": host}, plan, lambda client: told.get(client, []))
     trace_orders(plan, evidence, {host: {**order, "host": host} for host in evidence})
     conclusion = decide(plan, evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z")
-    faults = write(directory, conclusion.report, conclusion.captures).faults
-    assert not faults, faults
+    shown = forms(conclusion.report, conclusion.captures)
+    assert not shown.faults, shown.faults
+    write(directory, shown.files, conclusion.captures)
     told = json.dumps(conclusion.report)
     assert "fault of the collection" not in told, told[told.index("fault of the collection") :][:200]
-    _terminal.render(conclusion.report, style=_terminal.ansi)
+    _terminal.render(conclusion.report, width=100, style=_terminal.ansi)
     remediation = Remediation("r", {host: Policy(apply=True) for host in evidence}, Limits())
     allowed, left = remediation.wanted(conclusion.report)
     remediation.begin_turn(conclusion.report)
     orders(remediation, remediation.batch)
     Remediation.from_json(remediation.to_json()).finished(conclusion.report)
-    _fixes.render(_fixes.Plan(allowed, left, {}, (), None), conclusion.report)
+    _fixes.render(_fixes.Plan(allowed, left, {}, (), None), conclusion.report, width=100)
     return conclusion

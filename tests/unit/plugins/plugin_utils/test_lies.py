@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_WIRE_LENGTH, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils import _verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._write import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _words
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import STATUSES, decide
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
 from tests.faults._recorded import load
@@ -138,7 +138,7 @@ def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch
     assert "cannot be written to a capture" in conclusion.report["flows"][1]["not_observed"][-1]
 
 
-def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, found = named("firewall_drop.goto")
     report = decide(twice(plan, found), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
     verdict = _words.verdict
@@ -147,14 +147,14 @@ def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch, tmp
         return {}["x"] if flow.name == "other" and flow.causes else verdict(flow)
 
     monkeypatch.setattr(_words, "verdict", failing)
-    done = write(tmp_path, report, {})
-    assert [path.name for path in done.files] == ["report.json", "report.html", "report.md", "junit.xml", "metrics.prom"]
-    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report))
+    done = forms(report)
+    files = {name: (content or b"").decode() for name, content in done.files.items()}
+    assert list(files) == ["report.json", "report.html", "report.md", "junit.xml", "metrics.prom"]
+    assert json.loads(files["report.json"]) == json.loads(json.dumps(report))
     for form in "report.html", "junit.xml":
         (sentence,) = [each for each in done.faults if form in each]
         assert "this is a fault of the collection, please report it: KeyError" in sentence
-        text = (tmp_path / form).read_text()
-        assert "cannot be shown in" in text and "firewall_drop" in text
+        assert "cannot be shown in" in files[form] and "firewall_drop" in files[form]
 
 
 def test_thousands_of_interfaces_cost_seconds_at_most() -> None:

@@ -126,7 +126,7 @@ def test_prose_is_unwrapped_only_where_it_is_shown_or_carried_on() -> None:
         str(path.relative_to(ROOMS / "plugin_utils"))
         for path, tree in trees()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and node.id == "unwrapped" and "_report" not in path.parts
+        if isinstance(node, ast.Name) and node.id == "unwrapped" and "_show" not in path.parts
     }
     assert found <= UNWRAPPING
 
@@ -182,7 +182,7 @@ def test_reading_is_recognised(code: str) -> None:
 
 
 def test_no_code_reads_sentences() -> None:
-    show = ROOMS / "plugin_utils" / "_report"
+    show = ROOMS / "plugin_utils" / "_show"
     found = [f"{path.relative_to(ROOMS)}:{line}" for path, tree in trees() if show not in path.parents for line in reads(tree)]
     assert found == []
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _html, _json, _junit, _markdown, _metrics, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _json
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import PACKETS, view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _html, _junit, _markdown, _metrics, _terminal
 
 Report = dict[str, Any]
 

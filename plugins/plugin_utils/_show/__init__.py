@@ -1,0 +1,7 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This package is private to threeway.handshake: its names may change without notice.
+"""The show room: one file per form of a report, each a pure function of its document.
+
+``_forms.forms`` makes all that a report directory has, ``_terminal.render`` is what a person sees first.
+"""
