@@ -105,7 +105,7 @@ test:  ## lint, sanity, unit, differential, integration, systemd (root) and faul
 oldest: setup  ## unit tests of module_utils on the oldest Python of managed hosts that is here
 	dev/oldest
 
-mutations: setup  ## each rule of the catalogue weakened in turn: does the recorded evidence show it?
+mutations: setup  ## each rule of the catalogue weakened, each condition of `proven` dropped in turn: does the evidence show it?
 	PYTHONPATH='$(COLLECTIONS):$(CURDIR)' '$(BIN)/python' dev/mutations
 
 # A failure shows its seed; SEED=N repeats that round.

@@ -122,7 +122,7 @@ def _syn_backlog_reserved(case: Case) -> Finding | None:
     if not dropped or overflows or full or backlog is None or half_open <= backlog - (backlog >> 2) - 1:
         return None
     return Finding(
-        "proven" if case.arrived and dropped >= case.swallowed_at(server) else "likely",
+        "proven" if dropped >= case.swallowed_at(server) else "likely",
         server.name,
         "server.backlog",
         f"{half_open} half-open connections on {server.name} use up three quarters of tcp_max_syn_backlog ({backlog}); with SYN cookies "

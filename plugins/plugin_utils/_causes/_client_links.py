@@ -80,7 +80,7 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
         return None  # the answer came, and the client did not take it
     what = "ARP requests" if case.family == 4 else "neighbour solicitations"
     return Finding(
-        "proven" if failed and (asked or case.errno() == "EHOSTUNREACH") else "likely",
+        "proven" if failed and asked else "likely",  # else the requests may not have left the client
         case.client.name,
         "client.neighbour",
         f"nobody answers {case.client.name}'s {what} for {gateway}" + (f" on {interface}" if interface else ""),
@@ -112,8 +112,8 @@ CAUSES = (
         "The next hop does not answer ARP or neighbour discovery",
         ("client.neighbour",),
         ("refused_locally", "unsent"),
-        "EHOSTUNREACH after about 3 s without an ICMP message, or unanswered requests in the recording, and the next hop is FAILED or "
-        "INCOMPLETE in the neighbour table.",
+        "The client's requests for the next hop stay unanswered in its recording, and the next hop is FAILED or INCOMPLETE in its "
+        "neighbour table. One of the two alone: likely.",
         "The next hop is resolved.",
         _neighbour_unresolved,
     ),

@@ -24,13 +24,11 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
             return None
         ends_known = case.server is None or case.server.owns(answer.offender) is False
-        sent = case.sighting("syn", case.client, "out")
-        if wanted == "loop" and (not _hops_repeat(case) or (sent is not None and sent.packet.ttl < LOW_TTL)):
-            ends_known = False  # something on the way may have lowered the TTL
+        lowered = wanted == "loop" and not _hops_repeat(case)  # or something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
         return Finding(
-            "proven" if ends_known else "likely",
+            "proven" if ends_known and not lowered else "likely",
             host,
             "path.forward",
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
@@ -94,8 +92,8 @@ def _hops_repeat(case: Case) -> bool:
 
 def _ttl_too_low(case: Case) -> Finding | None:
     answer, sent = answer_of(case), case.sighting("syn", case.client, "out")
-    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL:
-        return None
+    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
+        return None  # in a loop no TTL is high enough
     return Finding(
         "proven",
         case.client.name,
@@ -155,7 +153,7 @@ CAUSES = (
         ("client.egress",),
         ("icmp",),
         "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
-        "The SYN left with a normal TTL.",
+        "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
         _ttl_too_low,
         explains=("routing_loop",),
     ),

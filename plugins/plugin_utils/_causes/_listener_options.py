@@ -30,7 +30,7 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
         "TCPMD5Failure": "is signed with another key",
     }
     return Finding(
-        "proven" if rise >= case.arrived and keyed is not None else "likely",
+        "proven" if rise >= case.swallowed_at(server) and keyed is not None else "likely",
         server.name,
         "server.socket",
         f"the SYN {wrong[name]}: {server.name} drops it (TCP-MD5, RFC 2385)",
@@ -66,7 +66,7 @@ def _min_ttl_drop(case: Case) -> Finding | None:
     counted = rise >= case.swallowed_at(server)
     minimum = f"its TTL {syn.ttl} is below the listener's minimum"
     return Finding(
-        ("proven" if rise >= case.arrived else "likely") if listener.min_ttl else ("likely" if counted else "possible"),
+        ("proven" if counted else "likely") if listener.min_ttl else ("likely" if counted else "possible"),
         server.name,
         "server.socket",
         f"{server.name} drops the SYN: {minimum if listener.min_ttl else 'its listener demands a higher TTL'} (IP_MINTTL, RFC 5082)",

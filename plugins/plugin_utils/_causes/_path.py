@@ -174,7 +174,7 @@ def _path_drop(case: Case) -> Finding | None:
     via = swallower(case)
     packet = PACKETS[case.fate.kind]
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
-    foreign = case.server is not None and case.fate.kind == "lost_syn" and case.server_owns(case.address) is False
+    foreign = case.fate.kind == "lost_syn" and case.server_owns(case.address) is False
     late = _may_be_late(case)
     certainty: Certainty = "likely" if foreign or late or (translated and not via) else "proven"
     last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None

@@ -32,7 +32,7 @@ def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
     # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
     # leads the SYN away from says nothing either.
     everything = max(made, case.totals.resets.get(server.name, 0))
-    decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is not True
+    decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
     return server, "proven" if decisive else "likely", tuple(evidence)
 
 

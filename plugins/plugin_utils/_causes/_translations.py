@@ -41,7 +41,7 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
     else:
         summary = f"{client.name} redirects the connection to a process of its own; {case.target} never sees it"
     return Finding(
-        "proven" if connections and connections[0] and rule else "possible" if against or not chains else "likely",
+        "proven" if connections and connections[0] else "possible" if against or not chains else "likely",
         client.name,
         "client.firewall",
         summary,
@@ -98,16 +98,15 @@ def _nat_wrong_target(case: Case) -> Finding | None:
         seen = case.sighting("syn", via, "out")
         if case.server is None or seen is None or seen.packet.tcp is None:
             continue
-        elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False
-        dead = seen.packet.tcp.dport != case.port and case.fate.kind == "reset" and case.listeners_on_port() == []
+        port = seen.packet.tcp.dport
+        elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False and not case.arrived
+        dead = port != case.port and case.fate.kind == "reset" and not _listens(case.server, port)
         if not elsewhere and not dead:
             continue
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
         _target, rule = _translation(ruling, case.address, case.port)
         name = case.server.name
-        whither = (
-            f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {seen.packet.tcp.dport} of {name}, where nothing listens"
-        )
+        whither = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
             "proven",
             via.name,
@@ -115,11 +114,11 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {whither}",
             (
                 *case.passage(),
-                case.saw(via, "capture", f"the SYN leaves {seen.interface} for {seen.packet.dst} port {seen.packet.tcp.dport}"),
+                case.saw(via, "capture", f"the SYN leaves {seen.interface} for {seen.packet.dst} port {port}"),
                 *(kept_by(via, rule) if rule else ()),
             ),
             leg="syn",
-            detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": seen.packet.tcp.dport},
+            detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
             fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "advice"),
         )
     return _translated_by_rule(case) or (_translated_at_server(case) if case.fate.kind != "answered_elsewhere" else None)
@@ -135,8 +134,8 @@ def _translated_by_client(case: Case) -> Finding | None:
     home = target.destination in _ANYWHERE or client.owns(target.destination) is True
     end = client if home else case.server
     owned = home or (case.server_owns(target.destination) is True and case.server_owns(case.address) is True)  # else it is a service's
-    dead = owned and end is not None and case.fate.kind in ("reset", "refused_locally") and not _listens(end, target)
-    astray = home or case.server_owns(target.destination) is False
+    dead = owned and end is not None and case.fate.kind in ("reset", "refused_locally") and not _listens(end, target.port)
+    astray = home or (case.server_owns(target.destination) is False and not case.arrived)
     if not dead and not astray:
         return None
     connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
@@ -171,7 +170,7 @@ def _translated_by_rule(case: Case) -> Finding | None:
         connections = _connections(via, rule, _distinct(case, via, ruling))
         refused = case.fate.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
-        by_server = refused and counted >= len(case.subject)
+        by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
         whither = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
         astray = case.led_away and not case.arrived
         return Finding(
@@ -204,7 +203,9 @@ def _translated_at_server(case: Case) -> Finding | None:
     counted = server.delta("Tcp", "OutRsts") or 0
     by_tcp = case.fate.kind == "reset" and counted >= max(1, case.count("rst", server, "out", "server"))
     dead = (
-        target is not None and (target.destination in _ANYWHERE or server.owns(target.destination) is True) and not _listens(server, target)
+        target is not None
+        and (target.destination in _ANYWHERE or server.owns(target.destination) is True)
+        and not _listens(server, target.port)
     )
     refused = by_tcp and (dead if target else case.listener() is not None)
     forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
@@ -273,10 +274,10 @@ def _nat_wrong_source(case: Case) -> Finding | None:
     return None
 
 
-def _listens(server: Host, target: Rewritten) -> bool:
+def _listens(host: Host, port: int | None) -> bool:
     """Whether somebody listens where the SYN is sent, as far as listeners are known."""
-    listeners = server.snapshot.listeners if server.snapshot else None
-    return listeners is None or any(listener.port == target.port for listener in listeners)
+    listeners = host.snapshot.listeners if host.snapshot else None
+    return listeners is None or any(listener.port == port for listener in listeners)
 
 
 def _distinct(case: Case, host: Host, ruling: Verdict) -> int:

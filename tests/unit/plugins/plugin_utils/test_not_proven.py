@@ -19,8 +19,8 @@ SYN, SYN_ACK, RST = 2, 18, 4
 
 
 def causes(plan: Any, found: Phases) -> list[tuple[str, str, str]]:
-    """(code, host, certainty), the first one first; nothing in the evidence may make the collection stumble."""
-    (flow,) = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"]
+    """(code, host, certainty) for the first flow, the first one first; nothing in the evidence may make the collection stumble."""
+    flow, *_others = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"]
     said = (*flow["not_observed"], *flow["undecided"])
     assert not [sentence for sentence in said if "fault of the collection" in sentence], said
     return [(cause["code"], cause["host"], cause["certainty"]) for cause in flow["causes"]]

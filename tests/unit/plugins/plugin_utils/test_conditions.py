@@ -1,0 +1,739 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evidence that lacks one of the conditions of a proof: a recording with the smallest change that has another explanation."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._headers import ETH_P_ARP, ETH_P_IP, TCP
+from tests.unit.plugins.plugin_utils.patched import Phases, recorded
+from tests.unit.plugins.plugin_utils.test_fronts import to_port
+from tests.unit.plugins.plugin_utils.test_not_proven import SYN, SYN_ACK, causes, checksums, flags, frames, moved
+
+Change = Callable[[Phases], object]
+RST_ACK = 20
+CLIENT, SERVER, ROUTER, OTHER = "web1", "db1", "r1", "db2"
+TARGET = "10.0.2.21"
+
+
+class Scene(NamedTuple):
+    """What is found of a cause in a changed recording: its certainty, or that it is not found."""
+
+    recording: str
+    code: str
+    certainty: str | None
+    change: Change
+
+
+def snapshots(found: Phases, host: str) -> list[dict[str, Any]]:
+    """Before and after the handshakes."""
+    parts = {"open": "snapshot", "close": "after"}
+    if host == CLIENT:
+        return [found[host]["try"]["evidence"][part] for part in ("before", "after")]
+    return [found[host][phase]["evidence"][part] for phase, part in parts.items()]
+
+
+def answer(found: Phases, host: str) -> dict[str, Any]:
+    evidence: dict[str, Any] = found[host]["try" if host == CLIENT else "close"]["evidence"]
+    return evidence
+
+
+def nothing(_found: Phases) -> None:
+    """The recording is such evidence itself."""
+
+
+def all_of(*changes: Change) -> Change:
+    def change(found: Phases) -> None:
+        for each in changes:
+            each(found)
+
+    return change
+
+
+def rose(host: str, group: str, name: str, by: int) -> Change:
+    """A counter rose by so much during the handshakes."""
+
+    def change(found: Phases) -> None:
+        before, after = (snapshot["counters"].setdefault(group, {}) for snapshot in snapshots(found, host))
+        after[name] = before.get(name, 0) + by
+
+    return change
+
+
+def tracked(host: str, name: str, more: int) -> Change:
+    """A counter of connection tracking rose by so much more."""
+
+    def change(found: Phases) -> None:
+        snapshots(found, host)[1]["conntrack"]["stats"][name] += more
+
+    return change
+
+
+def unknown(host: str, *parts: str) -> Change:
+    """Parts of the snapshots could not be observed."""
+
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            for part in parts:
+                snapshot.pop(part)
+
+    return change
+
+
+def unrecorded(host: str) -> Change:
+    return lambda found: answer(found, host).pop("recording")
+
+
+def incomplete(host: str) -> Change:
+    return lambda found: answer(found, host)["recording"].update(truncated="bytes")
+
+
+def without(host: str, *unwanted: int) -> Change:
+    """TCP packets with these flags are in no recording of the host."""
+    return lambda found: frames(answer(found, host)["recording"], lambda all_: (frame for frame in all_ if flags(frame) not in unwanted))
+
+
+def setting(host: str, name: str, value: str | None) -> Change:
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            snapshot["sysctls"].pop(name, None)
+            if value is not None:
+                snapshot["sysctls"][name] = value
+
+    return change
+
+
+def each(host: str, part: str, **values: Any) -> Change:
+    """All entries of a part of the snapshots say so."""
+
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            for entry in snapshot[part]:
+                entry.update(values)
+
+    return change
+
+
+def only(host: str, part: str, keep: Callable[[dict[str, Any]], bool]) -> Change:
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            snapshot[part] = [entry for entry in snapshot[part] if keep(entry)]
+
+    return change
+
+
+def not_of(host: str, address: str) -> Change:
+    """An address is not the host's."""
+    return all_of(
+        only(host, "addresses", lambda entry: entry["address"] != address), only(host, "routes", lambda entry: entry["remote"] != address)
+    )
+
+
+def added(host: str, part: str, **values: Any) -> Change:
+    """One more entry, otherwise like the last one."""
+
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            snapshot.setdefault(part, []).append({**(snapshot.get(part) or [{}])[-1], **values})
+
+    return change
+
+
+def dialled_from(found: Phases) -> list[int]:
+    return [probe["local_port"] for probe in found[CLIENT]["try"]["evidence"]["probes"]]
+
+
+def probes(**values: Any) -> Change:
+    def change(found: Phases) -> None:
+        for probe in found[CLIENT]["try"]["evidence"]["probes"]:
+            probe.update(values)
+
+    return change
+
+
+def nat(host: str, hook: str) -> Change:
+    """Address translation is set up there, and nobody knows what it does."""
+    chain = {"family": "ip", "table": "nat", "chain": hook, "type": "nat", "hook": hook, "priority": -100, "policy": "accept"}
+
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            snapshot["hooks"]["netfilter"].append({**chain, "device": None, "rules": 1})
+
+    return change
+
+
+def rules(firewall: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for verdict in firewall["verdicts"]:
+        yield from (step["rule"] for step in verdict["path"] if step["rule"])
+        if verdict["rule"]:
+            yield verdict["rule"]
+
+
+def counted(host: str, more: int) -> Change:
+    """The rules' counters rose by so much more."""
+
+    def change(found: Phases) -> None:
+        for rule in rules(snapshots(found, host)[1]["firewall"]):
+            if rule["packets"] is not None:
+                rule["packets"] += more
+
+    return change
+
+
+def generations(host: str, before: int | None, after: int | None) -> Change:
+    def change(found: Phases) -> None:
+        for snapshot, generation in zip(snapshots(found, host), (before, after), strict=True):
+            snapshot["firewall"]["generation"] = generation
+
+    return change
+
+
+LISTENER = {
+    "address": "0.0.0.0",
+    "port": 5432,
+    "family": "ipv4",
+    "recv_q": 0,
+    "send_q": 128,
+    "v6only": False,
+    "device": None,
+    "processes": [],
+}
+OWN_MAC = bytes.fromhex("6ae74cbd4f92")  # in ip_conflict.both-answer
+
+
+def frames_of(host: str, keep: Callable[[Frame], bool]) -> Change:
+    return lambda found: frames(answer(found, host)["recording"], lambda all_: filter(keep, all_))
+
+
+def claimed_by_its_owner(found: Phases) -> None:
+    """Whoever answers, it is the managed host that claims the address in ARP."""
+    (own,) = (bytes.fromhex(link["mac"].replace(":", "")) for link in snapshots(found, SERVER)[0]["links"] if link["name"] == "eth0")
+    reply = struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 2) + own + bytes((10, 0, 1, 12)) + bytes(6) + bytes((10, 0, 1, 11))
+    frames(
+        answer(found, CLIENT)["recording"],
+        lambda all_: [*all_, all_[0]._replace(ethertype=ETH_P_ARP, pkttype=0, data=reply)],
+    )
+
+
+def late_syns(all_: list[Frame]) -> Iterator[Frame]:
+    """SYNs wait in the client for a second before they are on the wire, and the way takes no time."""
+    first = min(frame.ts_ns for frame in all_ if flags(frame) == SYN_ACK)
+    yield from (frame for frame in all_ if flags(frame) != SYN)
+    yield from (moved(frame, 1.1) for frame in all_ if flags(frame) == SYN and frame.ts_ns < first - 0.2e9)
+
+
+def unfinished(data: bytearray) -> None:
+    """Give a segment over IPv4 the checksum of its addresses alone."""
+    total = sum(struct.unpack("!4H", data[12:20])) + TCP + len(data) - 20
+    data[36:38] = struct.pack("!H", (total & 0xFFFF) + (total >> 16))
+
+
+def served_on_another_port(found: Phases) -> None:
+    """What the balancer and the server say to each other on the flow's port, and on another one, where the server takes it."""
+
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        for frame in all_:
+            other = to_port(frame, 9100)
+            yield from (frame, other._replace(data=other.data[:33] + bytes([SYN_ACK]) + other.data[34:]) if flags(frame) != SYN else other)
+
+    for host in (SERVER, OTHER):
+        frames(answer(found, host)["recording"], change)
+
+
+def unit(host: str, how: str) -> Change:
+    """A unit that should listen on the flow's port does not run."""
+    stopped = {"port": 5432, "unit": "postgresql.service", "how": how, "active": "inactive", "sub": "dead", "result": "success", "log": []}
+
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            snapshot["units"] = [stopped]
+
+    return change
+
+
+def quenched(found: Phases) -> None:
+    """The router's message, which quotes the SYN-ACK, is of another kind: fragmentation needed."""
+
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        for frame in all_:
+            is_icmp = frame.data[9] == 1
+            yield frame._replace(data=frame.data[:20] + bytes((3, 4)) + frame.data[22:]) if is_icmp else frame
+
+    frames(answer(found, SERVER)["recording"], change)
+
+
+def came(sender: str, receiver: str) -> Change:
+    """The SYNs that one host recorded came to another one."""
+
+    def change(found: Phases) -> None:
+        syns = [frame for frame in unpack(answer(found, sender)["recording"]["frames"]) if flags(frame) == SYN]
+        recording = answer(found, receiver)["recording"]
+        recording["interfaces"] = {"2": "eth0"}
+        frames(recording, lambda all_: [*all_, *(moved(frame, 0.0001, pkttype=0, ifindex=2) for frame in syns)])
+
+    return change
+
+
+def answered_late(all_: list[Frame]) -> Iterator[Frame]:
+    """The SYN is repeated, and it is the second one that the SYN-ACK answers, by its timestamp (RFC 7323)."""
+    second = bytes((0, 0, 0, 77))
+    for frame in all_:
+        if flags(frame) == SYN_ACK:
+            yield frame._replace(data=frame.data[:52] + second + frame.data[56:])
+            continue
+        yield frame
+        if flags(frame) == SYN:
+            yield moved(frame, 0.3, data=frame.data[:48] + second + frame.data[52:])
+
+
+def to_another_port(found: Phases) -> None:
+    """The SYNs leave the router for the server, and for another port."""
+
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        for frame in all_:
+            out = frame.pkttype == 4
+            yield (
+                frame._replace(data=frame.data[:16] + bytes((10, 0, 2, 21)) + frame.data[20:22] + b"\x17\x6f" + frame.data[24:])
+                if out
+                else frame
+            )
+
+    frames(answer(found, ROUTER)["recording"], change)
+
+
+def accepted_before(found: Phases) -> None:
+    """Before the handshakes the rules let the SYN through."""
+    for verdict in snapshots(found, SERVER)[0]["firewall"]["verdicts"]:
+        if verdict["packet"] == "syn":
+            verdict.update(verdict="accept", rule=None, path=[], change=None)
+
+
+def read_slowly(found: Phases) -> None:
+    """The handshakes were tried while the rules were being read."""
+    before, after = (snapshot["firewall"] for snapshot in snapshots(found, SERVER))
+    after["begun"] = before["ended"]
+
+
+def low_ttl(found: Phases) -> None:
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        for frame in all_:
+            low = flags(frame) == SYN and frame.data[8] == 64
+            yield frame._replace(data=frame.data[:8] + bytes([20]) + frame.data[9:]) if low else frame
+
+    frames(answer(found, CLIENT)["recording"], change)
+
+
+def overheard(found: Phases) -> None:
+    """The SYNs came by on the server's wire, for another link address than its own."""
+    sent = [frame for frame in unpack(answer(found, CLIENT)["recording"]["frames"]) if flags(frame) == SYN]
+    recording = answer(found, SERVER)["recording"]
+    recording["interfaces"] = {"2": "eth0"}
+    frames(recording, lambda all_: [*all_, *(moved(frame, 0.0001, pkttype=3, ifindex=2) for frame in sent)])
+
+
+def icmp(code: int = 3, source: bytes = bytes((10, 0, 2, 21))) -> Change:
+    """What the ICMP errors say, and who sends them."""
+
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        for frame in all_:
+            data = frame.data[:12] + source + frame.data[16:20] + bytes((3, code)) + frame.data[22:]
+            yield frame._replace(data=data) if frame.ethertype == ETH_P_IP and frame.data[9] == 1 else frame
+
+    return all_of(*(lambda found, host=host: frames(answer(found, host)["recording"], change) for host in (CLIENT, SERVER)))  # type: ignore[misc]
+
+
+def translated(host: str, **values: Any) -> Change:
+    """Where a rule sends the SYN."""
+
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            for verdict in snapshot["firewall"]["verdicts"]:
+                if verdict["rewritten"]:
+                    verdict["rewritten"].update(values)
+
+    return change
+
+
+SCENES = {
+    # addresses
+    "a source of its own that may be accepted": Scene(
+        "martian_source", "martian_source", "likely", setting(SERVER, "net.ipv4.conf.all.accept_local", None)
+    ),
+    "one machine that claims the address": Scene("ip_conflict", "ip_conflict", "likely", nothing),
+    "an address that only the other one claims to have": Scene(
+        "ip_conflict.both-answer", "ip_conflict", "likely", frames_of(CLIENT, lambda frame: OWN_MAC not in frame.data)
+    ),
+    "an address that only the managed one claims to have": Scene("ip_conflict.answered", "ip_conflict", "likely", claimed_by_its_owner),
+    # altered
+    "a slow server": Scene("path_slow", "path_slow", "likely", unrecorded(SERVER)),
+    "a slow client": Scene("path_slow", "path_slow", None, lambda found: frames(answer(found, CLIENT)["recording"], late_syns)),
+    # backlog
+    "fewer overflows than SYNs": Scene("accept_queue_full", "accept_queue_full", "likely", rose(SERVER, "TcpExt", "ListenOverflows", 1)),
+    "overflows, and SYNs that may not have arrived": Scene("accept_queue_full", "accept_queue_full", "likely", unrecorded(SERVER)),
+    "SYN cookies that may be on": Scene("syn_queue_full", "syn_queue_full", "likely", setting(SERVER, "net.ipv4.tcp_syncookies", None)),
+    "a SYN queue with room": Scene(
+        "syn_queue_full",
+        "syn_queue_full",
+        "likely",
+        lambda found: (
+            [
+                counts.update(SYN_RECV=15)  # of 16
+                for snapshot in snapshots(found, SERVER)
+                for counts in snapshot["socket_counts"].values()
+            ]
+        ),
+    ),
+    "fewer drops for want of room in the SYN queue than SYNs": Scene(
+        "syn_queue_full", "syn_queue_full", "likely", rose(SERVER, "TcpExt", "TCPReqQFullDrop", 1)
+    ),
+    "fewer drops of the listener than SYNs": Scene(
+        "syn_backlog_reserved", "syn_backlog_reserved", "likely", rose(SERVER, "TcpExt", "ListenDrops", 1)
+    ),
+    "a listener that may not defer": Scene("defer_accept", "defer_accept", "possible", each(SERVER, "listeners", defer_accept=None)),
+    "fewer ACKs dropped than attempts": Scene("defer_accept", "defer_accept", "possible", rose(SERVER, "TcpExt", "TCPDeferAcceptDrop", 1)),
+    # checksum
+    "fewer wrong checksums than SYNs": Scene("bad_checksum", "bad_checksum", "possible", rose(SERVER, "Tcp", "InCsumErrors", 1)),
+    "checksums that were left to a device": Scene(
+        "bad_checksum", "bad_checksum", "likely", lambda found: checksums(found, "Tcp", unfinished)
+    ),
+    # client
+    "a source that may be there": Scene("source_address_unavailable", "source_address_unavailable", "likely", unknown(CLIENT, "addresses")),
+    "a port that is left": Scene(
+        "ephemeral_ports_exhausted",
+        "ephemeral_ports_exhausted",
+        "possible",
+        lambda found: ([entry.update(used=entry["used"] - 1) for snapshot in snapshots(found, CLIENT) for entry in snapshot["ephemeral"]]),
+    ),
+    "no route that was not looked up": Scene("no_route", "no_route", "likely", unknown(CLIENT, "routes")),
+    "a route of unknown type": Scene("route_prohibit", "route_prohibit", "likely", each(CLIENT, "routes", type=None)),
+    # client_links
+    "a next hop that did not answer before": Scene(
+        "neighbour_unresolved", "neighbour_unresolved", "likely", each(CLIENT, "neighbours", state="STALE")
+    ),
+    "a next hop that was not asked, for its interface is down": Scene("link_down", "neighbour_unresolved", "likely", nothing),
+    # counted
+    "a rule that counted others' packets, too": Scene("firewall_drop.server-input", "firewall_drop", "likely", counted(SERVER, 1)),
+    "a rule that missed a packet": Scene("firewall_drop.server-input", "firewall_drop", "possible", counted(SERVER, -1)),
+    "a rule that counted nothing": Scene("firewall_drop.server-input", "firewall_drop", "possible", counted(SERVER, -18)),
+    "a rule that counted nothing since it was loaded anew": Scene(
+        "firewall_drop.server-input", "firewall_drop", "likely", all_of(counted(SERVER, -18), generations(SERVER, 7, 8))
+    ),
+    "a rule that counted less since it was loaded anew": Scene(
+        "firewall_drop.server-input", "firewall_drop", "likely", all_of(counted(SERVER, -5), generations(SERVER, 7, 8))
+    ),
+    "a rule that counted, and packets that were not": Scene("firewall_drop.server-input", "firewall_drop", "likely", unrecorded(SERVER)),
+    "a rule that counted, and packets of which some were not": Scene(
+        "firewall_drop.server-input", "firewall_drop", "likely", incomplete(SERVER)
+    ),
+    "a rule that was loaded meanwhile": Scene(
+        "firewall_drop.server-input", "firewall_drop", "likely", all_of(accepted_before, generations(SERVER, 7, 8))
+    ),
+    "a rule that may have been loaded meanwhile": Scene(
+        "firewall_drop.server-input", "firewall_drop", "likely", all_of(accepted_before, generations(SERVER, None, None))
+    ),
+    "a rule that counted packets while its counter was read": Scene("firewall_drop.server-input", "firewall_drop", "likely", read_slowly),
+    # exhausted
+    "more clashes than SYNs": Scene("nat_ports_exhausted", "nat_ports_exhausted", "likely", tracked(ROUTER, "insert_failed", 1)),
+    "clashes, and SYNs that may have left": Scene(
+        "nat_ports_exhausted", "nat_ports_exhausted", "likely", all_of(unrecorded(SERVER), incomplete(ROUTER))
+    ),
+    "a table that was full at one time only": Scene(
+        "conntrack_full", "conntrack_full", "likely", lambda found: snapshots(found, SERVER)[0].pop("conntrack")
+    ),
+    "a table of which the size before is not known": Scene(
+        "conntrack_full", "conntrack_full", "likely", lambda found: snapshots(found, SERVER)[0]["conntrack"].update(count=None)
+    ),
+    "a table that had room before": Scene(
+        "conntrack_full",
+        "conntrack_full",
+        "likely",
+        lambda found: snapshots(found, SERVER)[0]["conntrack"].update(count=snapshots(found, SERVER)[0]["conntrack"]["max"] - 1),
+    ),
+    "a table from which entries were evicted": Scene("conntrack_full", "conntrack_full", "likely", tracked(SERVER, "early_drop", 1)),
+    "a full table ahead of which a rule may drop": Scene("conntrack_full", "conntrack_full", "likely", unknown(SERVER, "firewall")),
+    # fronts
+    "a balancer that is served on another port": Scene(
+        "load_balancer_no_backend.checked", "load_balancer_no_backend", "likely", served_on_another_port
+    ),
+    "a service that is stopped behind a balancer that serves": Scene(
+        "load_balancer_no_backend.http", "load_balancer_no_backend", "likely", all_of(unit(SERVER, "declared"), probes(peer=None))
+    ),
+    "a balancer that closes at once": Scene("load_balancer_no_backend.http", "load_balancer_no_backend", "likely", probes(peer="closed")),
+    # icmp_errors
+    "an ICMP error that may be the server's": Scene("path_icmp_rejected", "path_icmp_rejected", "likely", unknown(SERVER, "addresses")),
+    "an ICMP error for a SYN whose TTL something may have lowered": Scene(
+        "routing_loop", "routing_loop", "likely", lambda found: found[CLIENT]["try"]["evidence"]["hops"].clear()
+    ),
+    "a low TTL in a loop": Scene("routing_loop", "ttl_too_low", None, low_ttl),
+    # impostors
+    "an RST, and RSTs of the server's TCP": Scene("path_reset", "path_reset", "likely", rose(SERVER, "Tcp", "OutRsts", 3)),
+    "an RST for an address that may not be the server's": Scene("path_reset", "path_reset", "likely", unknown(SERVER, "addresses")),
+    "an RST for an address that the client may translate": Scene("path_reset", "path_reset", "likely", nat(CLIENT, "output")),
+    "an RST of a router that has the address, too": Scene(
+        "firewall_reject.router-reset.uncounted", "path_reset", "likely", added(ROUTER, "addresses", address=TARGET, interface="lo")
+    ),
+    "an answer, and connections that the server accepted": Scene(
+        "answered_by_middlebox", "answered_by_middlebox", "likely", rose(SERVER, "Tcp", "PassiveOpens", 3)
+    ),
+    "an answer for an address that the client may translate": Scene(
+        "answered_by_middlebox", "answered_by_middlebox", "likely", nat(CLIENT, "output")
+    ),
+    "an answer from as far as the server": Scene("ip_conflict.answered", "answered_by_middlebox", "likely", nothing),
+    # listener options
+    "fewer unsigned SYNs than came": Scene("tcp_md5_mismatch", "tcp_md5_mismatch", "likely", rose(SERVER, "TcpExt", "TCPMD5NotFound", 1)),
+    "a listener that may have no key": Scene("tcp_md5_mismatch", "tcp_md5_mismatch", "likely", each(SERVER, "listeners", md5=None)),
+    "fewer SYNs of a low TTL than came": Scene("min_ttl_drop", "min_ttl_drop", "likely", rose(SERVER, "TcpExt", "TCPMinTTLDrop", 1)),
+    "a listener that may demand no TTL": Scene("min_ttl_drop", "min_ttl_drop", "likely", each(SERVER, "listeners", min_ttl=None)),
+    # misdelivered
+    "two that have the address, and a SYN that may have come": Scene(
+        "ip_conflict.split-brain", "ip_conflict", "likely", incomplete(SERVER)
+    ),
+    "another one that has the address, and may not have got the SYN": Scene(
+        "address_elsewhere", "address_elsewhere", "likely", unrecorded(OTHER)
+    ),
+    "a SYN that went to another one, and may have come as well": Scene(
+        "neighbour_wrong.failover", "neighbour_wrong", "likely", incomplete(OTHER)
+    ),
+    "a SYN that went to another one, and came as well": Scene(
+        "neighbour_wrong.failover", "neighbour_wrong", "likely", all_of(came(CLIENT, OTHER), probes(errno="ECONNREFUSED"))
+    ),
+    # neighbour
+    "a link address that was learned": Scene("neighbour_wrong", "neighbour_wrong", "likely", each(CLIENT, "neighbours", state="REACHABLE")),
+    # path
+    "a SYN for an address that must be translated": Scene("path_drop.syn", "path_drop", "likely", not_of(SERVER, TARGET)),
+    "a SYN that may have been translated where it was lost": Scene(
+        "firewall_drop.router-syn.uncounted",
+        "path_drop",
+        "likely",
+        all_of(unknown(ROUTER, "firewall"), unrecorded(ROUTER), nat(ROUTER, "prerouting")),
+    ),
+    "a SYN-ACK about which a router says something": Scene("path_icmp_rejected.back", "path_drop", "possible", quenched),
+    "a SYN that the server overheard": Scene("path_drop.syn", "path_drop", "likely", overheard),
+    # resolve
+    "a resolver that may still answer": Scene(
+        "name_resolution_failed",
+        "name_resolution_failed",
+        "likely",
+        lambda found: [entry.update(error="ETIMEDOUT") for entry in found[CLIENT]["try"]["evidence"]["resolutions"]],
+    ),
+    "a name that was slow once": Scene(
+        "name_resolution_slow",
+        "name_resolution_slow",
+        "likely",
+        lambda found: [entry.update(again_ms=None) for entry in found[CLIENT]["try"]["evidence"]["resolutions"]],
+    ),
+    # routing
+    "a way back that is not known": Scene("rp_filter_drop.server", "rp_filter_drop", "likely", unknown(SERVER, "routes")),
+    "a way back by the same interface": Scene(
+        "rp_filter_drop.twin", "rp_filter_drop", None, rose(SERVER, "TcpExt", "IPReversePathFilter", 50)
+    ),
+    "fewer packets filtered than came": Scene(
+        "rp_filter_drop.server", "rp_filter_drop", "likely", rose(SERVER, "TcpExt", "IPReversePathFilter", 1)
+    ),
+    "no way back, and SYNs that nothing counted": Scene(
+        "no_return_route",
+        "no_return_route",
+        "likely",
+        all_of(rose(SERVER, "TcpExt", "ListenDrops", 0), rose(SERVER, "Ip", "OutNoRoutes", 0)),
+    ),
+    "no way back, and SYNs that may not have come": Scene("no_return_route", "no_return_route", "likely", unrecorded(SERVER)),
+    "fewer SYNs for a foreign address than came": Scene(
+        "address_not_local", "address_not_local", "likely", rose(SERVER, "Ip", "InAddrErrors", 1)
+    ),
+    "a link that is down, and SYNs that may have come": Scene("server_link_down", "server_link_down", "likely", incomplete(SERVER)),
+    "a link that is down beside another": Scene(
+        "server_link_down",
+        "server_link_down",
+        "likely",
+        added(SERVER, "links", index=99, name="eth9", up=True, carrier=True, operstate="up"),
+    ),
+    "a way back by the same interface, and packets that were filtered": Scene(
+        "firewall_drop.server-input",
+        "rp_filter_drop",
+        None,
+        all_of(setting(SERVER, "net.ipv4.conf.all.rp_filter", "1"), rose(SERVER, "TcpExt", "IPReversePathFilter", 50)),
+    ),
+    "a foreign address for which a firewall of the server's rejects": Scene(
+        "firewall_reject.server-icmp",
+        "address_not_local",
+        "likely",
+        all_of(not_of(SERVER, TARGET), added(SERVER, "addresses", address="10.0.2.5", interface="eth0"), icmp(source=bytes((10, 0, 2, 5)))),
+    ),
+    "a foreign address that somebody else calls unreachable": Scene(
+        "firewall_reject.server-icmp", "address_not_local", "likely", all_of(not_of(SERVER, TARGET), icmp(code=1))
+    ),
+    "another way back that a loose filter does not mind": Scene(
+        "rp_filter_drop.server", "rp_filter_drop", None, setting(SERVER, "net.ipv4.conf.all.rp_filter", "2")
+    ),
+    "a next hop back, and SYNs that may not have come": Scene(
+        "return_neighbour_unresolved", "return_neighbour_unresolved", "likely", unrecorded(SERVER)
+    ),
+    "a next hop back that was not asked for": Scene(
+        "return_neighbour_unresolved",
+        "return_neighbour_unresolved",
+        "likely",
+        all_of(
+            frames_of(SERVER, lambda frame: flags(frame) is not None),
+            each(SERVER, "sockets", state="ESTABLISHED"),
+            rose(SERVER, "TcpExt", "TCPTimeouts", 0),
+        ),
+    ),
+    # rules
+    "a rule that counted, and SYNs that nobody counted": Scene(
+        "firewall_drop.client-output", "firewall_drop", "likely", unrecorded(CLIENT)
+    ),
+    "a rule that counted, and SYN-ACKs of which nobody saw where they came from": Scene(
+        "firewall_drop.client-input", "firewall_drop", "likely", unrecorded(SERVER)
+    ),
+    # socket
+    "RSTs that nobody saw leave": Scene("no_listener", "no_listener", "likely", unrecorded(SERVER)),
+    "fewer RSTs of TCP's than left": Scene("no_listener", "no_listener", "likely", rose(SERVER, "Tcp", "OutRsts", 1)),
+    "RSTs for a port to which a rule may have led": Scene("no_listener", "no_listener", "likely", nat(SERVER, "prerouting")),
+    "RSTs for a port to which rules may have led, if there are any": Scene(
+        "no_listener", "no_listener", "likely", unknown(SERVER, "hooks")
+    ),
+    "a listener that came meanwhile": Scene(
+        "no_listener", "no_listener", "likely", lambda found: snapshots(found, SERVER)[1]["listeners"].append(LISTENER)
+    ),
+    "RSTs in vain, as many as SYNs of one flow": Scene(
+        "no_listener.reset-dropped", "no_listener", "likely", rose(SERVER, "Tcp", "OutRsts", 1)
+    ),
+    "RSTs in vain for a port to which a rule may have led": Scene(
+        "no_listener.reset-dropped", "no_listener", "likely", nat(SERVER, "prerouting")
+    ),
+    "a unit that only its name tells of": Scene("no_listener", "service_stopped", "likely", unit(SERVER, "wellknown")),
+    "RSTs in vain, fewer than SYNs of all flows": Scene(
+        "no_listener.reset-dropped", "no_listener", "likely", rose(SERVER, "Tcp", "OutRsts", 4)
+    ),
+    # stale
+    "a bare ACK that nobody saw leave": Scene("stale_connection", "stale_connection", "likely", unrecorded(SERVER)),
+    "fewer sockets of old than bare ACKs": Scene(
+        "stale_connection",
+        "stale_connection",
+        "likely",
+        lambda found: only(SERVER, "sockets", lambda entry: entry["remote_port"] != dialled_from(found)[0])(found),
+    ),
+    "a counter that was set back": Scene("stale_translation", "stale_translation", "likely", generations(ROUTER, 7, 8)),
+    "traffic control that may translate": Scene(
+        "stale_translation",
+        "stale_translation",
+        "likely",
+        lambda found: [snapshot["hooks"].pop("tc") for snapshot in snapshots(found, ROUTER)],
+    ),
+    # timeouts
+    "a late answer that nobody saw come": Scene("connect_timeout_too_short", "connect_timeout_too_short", "likely", unrecorded(CLIENT)),
+    "a late answer to the second SYN": Scene(
+        "connect_timeout_too_short",
+        "connect_timeout_too_short",
+        "likely",
+        all_of(unrecorded(SERVER), lambda found: frames(answer(found, CLIENT)["recording"], answered_late)),
+    ),
+    "an ACK later than the last wait alone": Scene(
+        "synack_retries_too_low",
+        "synack_retries_too_low",
+        "likely",
+        all_of(
+            setting(SERVER, "net.ipv4.tcp_synack_retries", "1"),  # kept for 3 s, 2 s of them behind the last SYN-ACK
+            lambda found: frames(
+                answer(found, SERVER)["recording"],
+                lambda all_: (frame if flags(frame) in (SYN, SYN_ACK) else moved(frame, 0.5) for frame in all_),
+            ),
+        ),
+    ),
+    # translations
+    "a redirect that counted others' connections, too": Scene(
+        "redirected_to_proxy.counter", "redirected_to_proxy", "likely", counted(CLIENT, 1)
+    ),
+    "a translation at the client that counted others' connections, too": Scene(
+        "nat_wrong_target.client-elsewhere", "nat_wrong_target", "likely", counted(CLIENT, 1)
+    ),
+    "a translation on the way that counted others' connections, too": Scene(
+        "nat_wrong_target.router-dead-port", "nat_wrong_target", "likely", counted(ROUTER, 1)
+    ),
+    "a translation at the server that counted others' connections, too": Scene(
+        "nat_wrong_target.dead-port", "nat_wrong_target", "likely", counted(SERVER, 1)
+    ),
+    "a translation to a port of the client's on which something listens": Scene(
+        "nat_wrong_target.client-dead-port", "nat_wrong_target", "likely", added(CLIENT, "listeners", **{**LISTENER, "port": 3128})
+    ),
+    "a translation to a dead port, and SYNs that nothing refused": Scene(
+        "nat_wrong_target.client-dead-port", "nat_wrong_target", "likely", all_of(probes(errno=None), unrecorded(CLIENT))
+    ),
+    "a translation to another address of the client's on which something listens": Scene(
+        "nat_wrong_target.client-dead-port",
+        "nat_wrong_target",
+        "likely",
+        all_of(translated(CLIENT, destination="10.0.1.11"), added(CLIENT, "listeners", **{**LISTENER, "port": 3128})),
+    ),
+    "a translation to a loopback address of unknown addresses": Scene(
+        "nat_wrong_target.client-dead-port",
+        "nat_wrong_target",
+        "likely",
+        all_of(unknown(CLIENT, "addresses"), added(CLIENT, "listeners", **{**LISTENER, "port": 3128})),
+    ),
+    "a translation on the way to a dead port, and SYNs that nothing refused": Scene(
+        "nat_wrong_target.router-dead-port",
+        "nat_wrong_target",
+        "likely",
+        all_of(probes(errno=None), without(CLIENT, RST_ACK), without(ROUTER, RST_ACK)),
+    ),
+    "a translation on the way to another address, from which the SYN came on to the server": Scene(
+        "nat_wrong_target.router-nobody", "nat_wrong_target", "likely", all_of(came(ROUTER, SERVER), probes(errno="ECONNREFUSED"))
+    ),
+    "a translation at the server to a dead port, and SYNs that nothing refused": Scene(
+        "nat_wrong_target.dead-port",
+        "nat_wrong_target",
+        None,
+        all_of(probes(errno=None), without(CLIENT, RST_ACK), without(SERVER, RST_ACK)),
+    ),
+    "a source that a rule without a name translates": Scene(
+        "nat_wrong_source",
+        "nat_wrong_source",
+        "likely",
+        lambda found: ([verdict["path"].clear() for snapshot in snapshots(found, ROUTER) for verdict in snapshot["firewall"]["verdicts"]]),
+    ),
+    "a source that the server asks for, and SYNs that may not have come": Scene(
+        "nat_wrong_source", "nat_wrong_source", "likely", all_of(without(SERVER, SYN), incomplete(SERVER))
+    ),
+    "a translation on the way to a port on which something listens": Scene(
+        "nat_wrong_target.router-dead-port", "nat_wrong_target", "likely", added(SERVER, "listeners", **{**LISTENER, "port": 5999})
+    ),
+    "a translation at the server to a port on which something listens": Scene(
+        "nat_wrong_target.dead-port", "nat_wrong_target", None, added(SERVER, "listeners", **{**LISTENER, "port": 5999})
+    ),
+    "a translation to another address, from which the SYN came on to the server": Scene(
+        "nat_wrong_target.router-nobody", "nat_wrong_target", None, came(ROUTER, SERVER)
+    ),
+    "a SYN for another address, which came on to the server": Scene("nat_wrong_target", "nat_wrong_target", None, came(ROUTER, SERVER)),
+    "a SYN for another port, on which something listens": Scene(
+        "nat_wrong_target",
+        "nat_wrong_target",
+        "likely",
+        all_of(probes(errno="ECONNREFUSED"), to_another_port, added(SERVER, "listeners", **{**LISTENER, "port": 5999})),
+    ),
+    "fewer RSTs than SYNs on the way to a dead port": Scene(
+        "nat_wrong_target.router-dead-port", "nat_wrong_target", "likely", rose(SERVER, "Tcp", "OutRsts", 1)
+    ),
+    "fewer RSTs than SYNs at a dead port": Scene("nat_wrong_target.dead-port", "nat_wrong_target", None, rose(SERVER, "Tcp", "OutRsts", 1)),
+    "a source to which the way back may be known": Scene(
+        "nat_wrong_source",
+        "nat_wrong_source",
+        "likely",
+        lambda found: frames(answer(found, SERVER)["recording"], lambda all_: (frame for frame in all_ if flags(frame) is not None)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
+    scene = SCENES[name]
+    plan, found = recorded(scene.recording)
+    scene.change(found)
+    certainties = [certainty for code, _host, certainty in causes(plan, found) if code == scene.code]
+    assert certainties == ([scene.certainty] if scene.certainty else [])
