@@ -25,6 +25,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _drift_report, _terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _drift_files
@@ -152,7 +153,7 @@ class ActionModule(HandshakeAction):
         if not self._task.check_mode:
             _drift_files.write_baselines(arguments["baseline_dir"], changed)
         lacking = {host: each.failure for host, each in observed.items() if each.failure}
-        lacking.update(dict.fromkeys(plan.not_in_play, "it is not among the hosts of this play (--limit?)"))
+        lacking.update(dict.fromkeys(plan.not_in_play, Prose("it is not among the hosts of this play (--limit?)")))
         mine = parts(plan, {host: each.state for host, each in observed.items()})
         found = [(host, doubt) for host, each in sorted(observed.items()) for doubt in doubts(each.state, mine.get(host, ()))]
         for host, doubt in found[:MOST_DOUBTS]:
@@ -228,15 +229,17 @@ def _observed(answers: dict[str, dict[str, Any] | None]) -> dict[str, Observed]:
     for host, answer in answers.items():
         failure = (answer or {}).get("failure")
         if answer is None or failure:
-            found[host] = Observed(failure=f"it could not be observed: {failure['message'] if failure else 'it returned nothing'}")
+            found[host] = Observed(failure=Prose(f"it could not be observed: {failure['message'] if failure else 'it returned nothing'}"))
             continue
         try:
             evidence = answer["evidence"]
             absent = evidence["absent"] if isinstance(evidence["absent"], list) else []
-            told = tuple((str(each.get("what"))[:300], str(each.get("why"))[:800]) for each in absent[:1000] if isinstance(each, dict))
+            told = tuple(
+                (str(each.get("what"))[:300], Prose(str(each.get("why"))[:800])) for each in absent[:1000] if isinstance(each, dict)
+            )
             found[host] = Observed(read_state(evidence["state"], "state"), told)
         except DriftError as error:
-            found[host] = Observed(failure=f"its answer is not what it should be: {error}")
+            found[host] = Observed(failure=Prose(f"its answer is not what it should be: {error}"))
     return found
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, unusable
@@ -48,9 +47,9 @@ def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
     unfinished = {host: each for host, each in applied.items() if each.get("state") not in ("applied", "unchanged")}
     failed = {host: each.get("why") or "it was not begun" for host, each in unfinished.items()}
     judged = judge(before, after, remediation.batch, failed)
-    files.keep_verdicts(remediation.turn, {host: asdict(judgement) for host, judgement in judged.items()})
+    files.keep_verdicts(remediation.turn, {host: judgement.to_json() for host, judgement in judged.items()})
     for host, judgement in judged.items():
-        files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=judgement.why)
+        files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=str(judgement.why))
     return {"msg": "; ".join(_told(*item) for item in judged.items())}
 
 

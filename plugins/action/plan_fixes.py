@@ -20,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_opti
 from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import waited_in_vain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
@@ -78,7 +79,7 @@ class ActionModule(HandshakeAction):
         try:
             remediation.not_held = _not_held(report, arguments["history"])
         except HistoryError as error:
-            remediation.stopped = f"without the history it is not known which fixes did not hold before: {error}"
+            remediation.stopped = Prose(f"without the history it is not known which fixes did not hold before: {error}")
         in_vain = self._waited_in_vain(files, report["run"], task_vars)
         remediation.mind_the_time(max(0.0, (took(view(report)) or 0.0) - in_vain))
         allowed, _left = remediation.wanted(report)

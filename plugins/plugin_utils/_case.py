@@ -17,6 +17,7 @@ from ._arrivals import Arrivals
 from ._declared import Declared
 from ._evidence import Hop, Host, Listener, Probe, Sighting
 from ._fleet import Fleet
+from ._prose import NOTHING, Wording, worded
 from ._rows import Row
 from ._timeline import Attempt
 
@@ -49,7 +50,10 @@ class Evidence:
 
     host: str
     source: str
-    observation: str
+    observation: Wording
+
+    def __post_init__(self) -> None:
+        worded(self, "observation")
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,18 @@ class Fix:
 
     kind: str
     host: str
-    summary: str
+    summary: Wording
     risk: str = "low"
     commands: tuple[str, ...] = ()
-    why: str = ""
+    why: Wording = NOTHING
     steps: tuple[Step, ...] = ()
     saves: Saves | None = None
     undo: tuple[str, ...] = ()
-    check: str = ""
+    check: Wording = NOTHING
     simple: str = ""
+
+    def __post_init__(self) -> None:
+        worded(self, "summary", "why", "check")
 
 
 @dataclass(frozen=True)
@@ -101,13 +108,16 @@ class Finding:
     certainty: Certainty
     host: str
     segment: str
-    summary: str
+    summary: Wording
     evidence: tuple[Evidence, ...]
     against: tuple[Evidence, ...] = ()
     leg: Leg | None = None  # None: the leg of the fate
     detail: dict[str, object] = field(default_factory=dict)
     fix: Fix | None = None
-    undecided: tuple[str, ...] = ()
+    undecided: tuple[Wording, ...] = ()
+
+    def __post_init__(self) -> None:
+        worded(self, "summary", "undecided")
 
 
 @dataclass(frozen=True)
@@ -404,7 +414,7 @@ class Case:
             parts += [f"{label} {way} {self.count(kind, host, way, sender)}x" for way in ways]
         return ", ".join(parts)
 
-    def saw(self, host: Host, source: str, observation: str) -> Evidence:
+    def saw(self, host: Host, source: str, observation: Wording) -> Evidence:
         return Evidence(host.name, source, observation)
 
 

@@ -18,6 +18,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._packet import 
 from ._firewall_records import Rule
 from ._gaps import Gap
 from ._plan import TRACE_PHASES
+from ._prose import Prose
 from ._records import (
     Count,
     IpAddress,
@@ -43,7 +44,7 @@ class Absence:
     """Something that could not be observed on a host, and why."""
 
     what: str
-    why: str
+    why: Prose
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Unit:
     active: str | None = None
     sub: str | None = None
     result: str | None = None
-    log: tuple[str, ...] = ()
+    log: tuple[Prose, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ class Resolution:
     dial: int
     name: str
     error: str | None = None
-    message: str | None = None
+    message: Prose | None = None
     elapsed_ms: Milliseconds | None = None
     again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
@@ -336,7 +337,7 @@ class Host:
     before: Snapshot | None = None
     after: Snapshot | None = None
     sightings: list[Sighting] | None = None  # None: nothing was recorded here
-    incomplete: str | None = None  # why the recording may lack packets
+    incomplete: Prose | None = None  # why the recording may lack packets
     recorded_until: float | None = None  # by this host's clock
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()
@@ -344,7 +345,7 @@ class Host:
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     rulings: Rulings = field(default_factory=Rulings)
-    unreachable: str | None = None  # why Ansible could not reach it
+    unreachable: Prose | None = None  # why Ansible could not reach it
     gap: Gap | None = None  # what is missing of its answers
     absent: list[Absence] = field(default_factory=list)
 
@@ -352,6 +353,10 @@ class Host:
     def saw_everything(self) -> bool:
         """Whether a packet that is not in the recording did not pass the taps of this host."""
         return self.sightings is not None and self.incomplete is None
+
+    def lacks(self, what: str, why: str) -> None:
+        """Note that something could not be observed here."""
+        self.absent.append(Absence(what, Prose(why)))
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -459,14 +464,17 @@ _SNAPSHOT_PARTS = frozenset(each.name for each in fields(Snapshot)) - {"time"}
 
 def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, str]) -> Host:
     """Build a :class:`Host` from its answers by phase. A malformed part becomes an absence; the rest stays."""
-    host = Host(name, absent=[Absence(f"phase {phase}", why) for phase, why in failures.items()])
+    host = Host(name)
+    for phase, why in failures.items():
+        host.lacks(f"phase {phase}", why)
     for phase, answer in answers.items():
         if isinstance(answer, Mapping):
             (_read_trace if phase in TRACE_PHASES else _read_answer)(host, phase, answer)
         elif answer is not None:
-            host.absent.append(Absence(f"phase {phase}", "malformed answer: it is no mapping"))
+            host.lacks(f"phase {phase}", "malformed answer: it is no mapping")
     host.rulings, unread = read_rulings(answers)
-    host.absent += [Absence("firewall", why) for why in unread]
+    for why in unread:
+        host.lacks("firewall", why)
     return host
 
 
@@ -487,7 +495,7 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
                 else:
                     value = build(kind, answer[key], f"{phase}.{key}")
             except RecordError as error:
-                host.absent.append(Absence(key, f"malformed answer: {error}"))
+                host.lacks(key, f"malformed answer: {error}")
                 continue
             setattr(host, attribute, _merged(getattr(host, attribute), value, attribute))
     _read_absent(host, phase, answer)
@@ -495,7 +503,7 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         if answer.get("recording") is not None:
             _read_recording(host, answer["recording"])
     except (RecordError, DecodeError) as error:
-        host.absent.append(Absence("recording", f"malformed answer: {error}"))
+        host.lacks("recording", f"malformed answer: {error}")
 
 
 def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
@@ -507,7 +515,7 @@ def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
         try:
             parts[part] = getattr(build(Snapshot, {"time": snapshot.time, part: told[part]}, where), part)
         except RecordError as error:
-            host.absent.append(Absence(part, f"malformed answer: {error}"))
+            host.lacks(part, f"malformed answer: {error}")
     return replace(snapshot, **parts)
 
 
@@ -517,7 +525,7 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         if answer.get("trace") is not None:
             host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
     except RecordError as error:
-        host.absent.append(Absence("trace", f"malformed answer: {error}"))
+        host.lacks("trace", f"malformed answer: {error}")
     _read_absent(host, phase, answer)
 
 
@@ -525,7 +533,7 @@ def _read_absent(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
     try:
         host.absent += build(tuple[Absence, ...], answer.get("absent") or [], f"{phase}.absent")
     except RecordError as error:
-        host.absent.append(Absence("absent", f"malformed answer: {error}"))
+        host.lacks("absent", f"malformed answer: {error}")
 
 
 def _merged(known: Any, value: Any, attribute: str) -> Any:
@@ -578,10 +586,10 @@ def _read_recording(host: Host, data: object) -> None:
     host.incomplete = host.incomplete or _missing(recording, undecodable)
 
 
-def _missing(recording: _Recording, undecodable: int) -> str | None:
+def _missing(recording: _Recording, undecodable: int) -> Prose | None:
     """Why a recording may lack packets."""
     if recording.dropped:
-        return f"the kernel dropped {recording.dropped} packets before the recorder could read them"
+        return Prose(f"the kernel dropped {recording.dropped} packets before the recorder could read them")
     if recording.truncated:
-        return f"the recorder reached its limit of {recording.truncated}"
-    return f"{undecodable} recorded packets could not be decoded" if undecodable else None
+        return Prose(f"the recorder reached its limit of {recording.truncated}")
+    return Prose(f"{undecodable} recorded packets could not be decoded") if undecodable else None

@@ -120,7 +120,7 @@ class Rewritten:
 class Change:
     """How to let the packet through, in the words of whoever keeps the rule."""
 
-    summary: str = ""
+    summary: Prose = NOTHING
     commands: tuple[str, ...] = ()
     simple: str | None = None  # what people would write, which opens more than the flow needs
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._plan import PHASES
+from ._prose import NOTHING, Prose
 
 NOT_IN_PLAY = "not_in_play"
 SILENT = "silent"
@@ -34,27 +35,27 @@ class Gap:
 
     kind: str
     """A kind of failure of docs/evidence.md, NOT_IN_PLAY or SILENT."""
-    why: str
+    why: Prose
     """What Ansible or the host said about it; may be empty."""
     phase: str | None = None
 
     @property
-    def told(self) -> str:
+    def told(self) -> Prose:
         """Half a sentence about the host."""
-        return _WORDS.get(self.kind, _WORDS["module"])[0]
+        return Prose(_WORDS.get(self.kind, _WORDS["module"])[0])
 
     @property
-    def remedy(self) -> str:
+    def remedy(self) -> Prose:
         """What to do about it."""
-        return _WORDS.get(self.kind, _WORDS["module"])[1]
+        return Prose(_WORDS.get(self.kind, _WORDS["module"])[1])
 
 
 def gap(answers: Mapping[str, Mapping[str, Any]], not_in_play: bool) -> Gap | None:
     """The first failure of a host that has answered to these phases so; None when it lacks nothing."""
     if not_in_play:
-        return Gap(NOT_IN_PLAY, "")
+        return Gap(NOT_IN_PLAY, NOTHING)
     for phase in PHASES:
         failure = (answers.get(phase) or {}).get("failure")
         if failure:
-            return Gap(str(failure.get("kind")), str(failure.get("message") or ""), phase)
-    return None if answers else Gap(SILENT, "")
+            return Gap(str(failure.get("kind")), Prose(str(failure.get("message") or "")), phase)
+    return None if answers else Gap(SILENT, NOTHING)

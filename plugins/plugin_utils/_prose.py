@@ -37,6 +37,17 @@ class Prose:
 
 
 NOTHING = Prose("")
+Wording = str | Prose
+"""Of a field that takes a plain string as well, so that rules need not wrap what they say: mypy lets nobody search what may be a Prose,
+and :func:`worded` makes sure that it is one."""
+
+
+def worded(record: object, *names: str) -> None:
+    """Make a Prose of each text in these fields of a frozen record; for its ``__post_init__``."""
+    for name in names:
+        given = getattr(record, name)
+        found = tuple(Prose(str(each)) for each in given) if isinstance(given, tuple) else Prose(str(given))
+        object.__setattr__(record, name, found)
 
 
 def unwrapped(value: Any) -> Any:

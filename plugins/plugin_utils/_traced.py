@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ._case import Case, Evidence, Leg, plural
 from ._evidence import BaseChain, Host, Probe
+from ._prose import Prose
 from ._trace_records import Trace, TraceStep
 
 SOURCE = "kernel trace (nf_tables)"
@@ -41,10 +42,10 @@ class TracedRule:
     """how many of ours of the same leg nf_tables let through there, at another time"""
 
     @property
-    def text(self) -> str:
+    def text(self) -> Prose:
         """``rule 12 of inet filter input``, or ``the policy of ip filter INPUT``."""
         rule = "the policy" if self.handle is None else f"rule {self.handle}"
-        return f"{rule} of {self.family} {self.table} {self.chain}"
+        return Prose(f"{rule} of {self.family} {self.table} {self.chain}")
 
     def evidence(self) -> Evidence:
         """For the report."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ._case import FATES, Case, Finding
 from ._causes._catalogue import Cause
 from ._evidence import Host
+from ._prose import Prose, Wording
 
 # The fates whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
 _VANISHED = {
@@ -28,18 +29,18 @@ _NEXT = {
 }
 
 
-def undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], status: str, client: Host) -> list[str]:
+def undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], status: str, client: Host) -> list[Wording]:
     """What would decide, where the evidence did not."""
     if status == "ok":
         return []
-    sentences: list[str] = []
+    sentences: list[Wording] = []
     for case, explained in answers:
         if explained and explained[0][1].certainty != "proven":
             sentences += [sentence for _cause, finding in explained for sentence in finding.undecided]
         elif not explained and case.fate.kind != "completed":
-            sentences.append(_would_decide(case))
+            sentences.append(Prose(_would_decide(case)))
     if not answers:
-        sentences.append(_untried(client))
+        sentences.append(Prose(_untried(client)))
     return list(dict.fromkeys(sentences))
 
 

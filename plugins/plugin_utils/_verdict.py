@@ -21,14 +21,14 @@ from ._causes._catalogue import Cause
 from ._causes._fronts import told_of
 from ._causes._further import contradictions
 from ._declared import Declared
-from ._evidence import Absence, Host, Probe, read_host
+from ._evidence import Host, Probe, read_host
 from ._faults import contained
 from ._fleet import Fleet
 from ._gaps import gap
 from ._groups import groups
 from ._locate import locate
 from ._plan import PHASES, Entry, Plan
-from ._prose import unwrapped
+from ._prose import Prose, Wording, unwrapped
 from ._story import timeline
 from ._timeline import Packets
 from ._undecided import undecided
@@ -83,7 +83,7 @@ class Examined:
     """How far the handshakes of one of the plan's entries came; ``fault``: why that could not be worked out."""
 
     cases: list[Case]
-    fault: str | None = None
+    fault: Prose | None = None
 
 
 def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[Examined]]:
@@ -99,9 +99,7 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
     partners: dict[object, list[str]] = {}
     for entry in plan.entries:
         partners.setdefault(_endeavour(entry), []).extend(filter(None, [entry.server]))
-    examined = [
-        contained(partial(Examined, []), _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries
-    ]
+    examined = [contained(_unexamined, _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
     for each in examined:
         for case in each.cases:
             case.declared, case.fleet = declared, fleet
@@ -109,16 +107,22 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
 
 
 def _unreadable(name: str, why: str) -> Host:
-    return Host(name, absent=[Absence("this host", f"what it returned cannot be read: {why}")])
+    host = Host(name)
+    host.lacks("this host", f"what it returned cannot be read: {why}")
+    return host
 
 
 def _without_packets(host: Host, why: str) -> None:
     host.sightings = None
-    host.absent.append(Absence("recording", f"it cannot be used: {why}"))
+    host.lacks("recording", f"it cannot be used: {why}")
 
 
 def _examined(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fleet, partners: Sequence[str]) -> Examined:
     return Examined(_cases(entry, hosts, packets, fleet, partners))
+
+
+def _unexamined(why: str) -> Examined:
+    return Examined([], Prose(why))
 
 
 def _unobserved(plan: Plan, hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
@@ -131,7 +135,7 @@ def _unobserved(plan: Plan, hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
         {
             "host": name,
             "kind": host.gap.kind,
-            "why": host.gap.why or f"it {host.gap.told}",
+            "why": unwrapped(host.gap.why or f"it {host.gap.told}"),
             "phase": host.gap.phase,
             "roles": sorted(roles[name]),
         }
@@ -147,11 +151,13 @@ def _names(plan: Plan) -> list[str]:
 def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool) -> Host:
     failures = {phase: str(answer["failure"].get("message", "failed")) for phase, answer in phases.items() if answer.get("failure")}
     host = read_host(name, {phase: answer.get("evidence") for phase, answer in phases.items()}, failures)
-    unreachable = [str(answer["failure"].get("message", "unreachable")) for answer in phases.values() if _kind(answer) == "unreachable"]
+    unreachable = [
+        Prose(str(answer["failure"].get("message", "unreachable"))) for answer in phases.values() if _kind(answer) == "unreachable"
+    ]
     host.unreachable = next(iter(unreachable), None)
     host.gap = gap(phases, not_in_play)
     if host.gap and not host.gap.phase:
-        host.absent.append(Absence("this host", f"it {host.gap.told}"))
+        host.lacks("this host", f"it {host.gap.told}")
     return host
 
 
@@ -183,7 +189,7 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
     for address in probes or {"": []}:
         attempts = [packets.attempt(probe, client.name, parties) for probe in probes.get(address, [])[:MOST_ATTEMPTS]]
         for name in frozenset().union(*(attempt.cut for attempt in attempts)):
-            hosts[name].incomplete = hosts[name].incomplete or "it has more packets of one attempt than any handshake"
+            hosts[name].incomplete = hosts[name].incomplete or Prose("it has more packets of one attempt than any handshake")
         cases.append(
             Case(
                 entry.flow,
@@ -267,7 +273,7 @@ def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str
     for case in examined.cases:
         case.totals = totals
 
-    def undetermined(why: str) -> dict[str, Any]:
+    def undetermined(why: Wording) -> dict[str, Any]:
         return {**_flow(entry, identity, [], hosts), "undecided": [f"this entry cannot be decided: {why}"]}
 
     if examined.fault:
@@ -280,7 +286,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     judged = [(case, explain(case)) for case in cases]
     answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
-    told: dict[tuple[str, str, str], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
     for cause, finding in (found for _case, explained in answers for found in explained):
         told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
     leg, segment = _place(answers[0][0].fate, answers[0][1]) if answers and status != "ok" else (None, None)
@@ -303,7 +309,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "between": list(fate.between) if fate.between and status != "ok" else None,
         "last_seen": {"host": fate.last_seen.host, "interface": fate.last_seen.interface} if fate.last_seen and status != "ok" else None,
         "causes": [_cause(cause, finding) for cause, finding in told.values()],
-        "undecided": undecided(answers, status, hosts[entry.client]),
+        "undecided": unwrapped(undecided(answers, status, hosts[entry.client])),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
@@ -348,11 +354,11 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "host": finding.host,
         "certainty": finding.certainty,
         "segment": finding.segment,
-        "summary": finding.summary,
-        "evidence": [asdict(seen) for seen in finding.evidence],
-        "against": [asdict(seen) for seen in finding.against],
+        "summary": unwrapped(finding.summary),
+        "evidence": unwrapped([asdict(seen) for seen in finding.evidence]),
+        "against": unwrapped([asdict(seen) for seen in finding.against]),
         "detail": unwrapped(finding.detail),
-        "fix": asdict(finding.fix) if finding.fix else None,
+        "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
     }
 
 
@@ -389,7 +395,7 @@ _UNRECORDED = ("recording", "this host", *(f"phase {phase}" for phase in PHASES)
 
 def _vantage(host: Host, role: str) -> dict[str, Any]:
     why = next((absence.why for absence in host.absent if absence.what in _UNRECORDED), None)
-    return {"host": host.name, "role": role, "recorded": host.sightings is not None, "why": host.incomplete or why}
+    return {"host": host.name, "role": role, "recorded": host.sightings is not None, "why": unwrapped(host.incomplete or why)}
 
 
 def _clocks(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:

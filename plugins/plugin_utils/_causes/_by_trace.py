@@ -47,7 +47,7 @@ def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
 def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:
     """A rule that no evaluation holds responsible. Without one, or with too many unknowns, it may stop packets only over a limit."""
     host = place.host
-    name = rule.name if rule else Prose(seen.text)
+    name = rule.name if rule else seen.text
     against: tuple[Evidence, ...] = ()
     if ruling is not None and ruling.verdict != "undecided":
         other = f" by {ruling.rule.name}" if ruling.rule else ""

@@ -13,6 +13,7 @@ from .._case import Case, Certainty, Finding, Fix, plural
 from .._evidence import Host, Listener, Process, Sighting, Unit
 from .._fixes._make import advice, shell
 from .._fixes._service import started
+from .._prose import Wording, worded
 from ._catalogue import Cause
 from ._socket import stopped_unit
 
@@ -34,9 +35,12 @@ class Why:
     """What keeps the server from serving, how sure that is, and what helps."""
 
     certainty: Certainty
-    reason: str
+    reason: Wording
     fix: Fix
     host: str
+
+    def __post_init__(self) -> None:
+        worded(self, "reason")
 
 
 def _no_backend(case: Case) -> Finding | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .._case import Case
 from .._evidence import Sighting
+from .._prose import Prose
 from .._rows import Row
 
 # (type, code): (meaning, words)
@@ -48,7 +49,7 @@ class Answer:
     type: int
     code: int
     meaning: str | None
-    text: str
+    text: Prose
     source: str
     count: int
 
@@ -63,12 +64,15 @@ def quoting(case: Case) -> list[tuple[Row, Sighting]]:
     return found
 
 
-def meaning_of(case: Case, row: Row) -> tuple[str | None, str]:
+def meaning_of(case: Case, row: Row) -> tuple[str | None, Prose]:
     """What an error means, and in words."""
     message = row.packet.icmp
-    kind, code = (message.type, message.code) if message else (0, 0)
+    return _meant(case, message.type, message.code) if message else _meant(case, 0, 0)
+
+
+def _meant(case: Case, kind: int, code: int) -> tuple[str | None, Prose]:
     meaning, words = (_V4 if case.family == 4 else _V6).get((kind, code), (None, "an ICMP error"))
-    return meaning, f"{words} (type {kind} code {code})"
+    return meaning, Prose(f"{words} (type {kind} code {code})")
 
 
 def answer_of(case: Case) -> Answer | None:
@@ -85,5 +89,4 @@ def answer_of(case: Case) -> Answer | None:
         kind, code, source, count = errors[0].type, errors[0].code, "socket error queue", len(errors)
     else:
         return None
-    meaning, words = (_V4 if case.family == 4 else _V6).get((kind, code), (None, "an ICMP error"))
-    return Answer(offender, kind, code, meaning, f"{words} (type {kind} code {code})", source, count)
+    return Answer(offender, kind, code, *_meant(case, kind, code), source, count)

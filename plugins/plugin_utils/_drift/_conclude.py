@@ -13,6 +13,7 @@ from typing import Any
 
 from .._faults import contained
 from .._plan import Plan
+from .._prose import Prose, unwrapped
 from . import _words
 from ._back import back
 from ._baseline import Baseline, render
@@ -36,8 +37,8 @@ class Observed:
     """What a host told. ``failure``: why it told nothing; else None. ``absent``: (what, why) of each part that it could not see."""
 
     state: State = field(default_factory=State)
-    absent: tuple[tuple[str, str], ...] = ()
-    failure: str | None = None
+    absent: tuple[tuple[str, Prose], ...] = ()
+    failure: Prose | None = None
 
 
 def baselines(plan: Plan, observed: Mapping[str, Observed], expectations: Mapping[str, Mapping[str, str]]) -> dict[str, Baseline]:
@@ -118,7 +119,7 @@ def _host(
     mine: list[Part],
     expectations: Mapping[str, str],
 ) -> Report:
-    problem = "it is not among the hosts of this play (--limit?)" if seen is None else seen.failure
+    problem = "it is not among the hosts of this play (--limit?)" if seen is None else unwrapped(seen.failure)
     problem = problem or (baseline if isinstance(baseline, str) else None)
     report = _unfinished(host, problem)
     if seen is not None:
@@ -155,7 +156,7 @@ def _drift(host: str, difference: Difference, mine: list[Part], kept: State, now
         "before": None if known else difference.before,
         "after": difference.after,
         "endangers": [{"flow": flow, "how": how} for flow, how in endangered.items()],
-        "fix": asdict(fix) if fix else None,
+        "fix": unwrapped(asdict(fix)) if fix else None,
     }
 
 

@@ -105,8 +105,8 @@ class Answer:
     direction: str
     source: IpAddress
     destination: IpAddress
-    now: str
-    then: str
+    now: Prose
+    then: Prose
     source_port: Port | None = None
     port: Port | None = None
 

@@ -10,7 +10,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall._acce
 from .._case import Fix, Saves, Step
 from .._evidence import Host
 from .._firewall_records import Rule, Verdict
-from .._prose import unwrapped
+from .._prose import Prose, unwrapped
 from . import _fit
 from ._make import mending, shell
 
@@ -18,7 +18,7 @@ _FAMILIES = ("ip", "ip6", "inet", "netdev", "bridge")
 _MOST_LINES = 100_000
 
 
-def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: str) -> Fix | None:
+def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     if rule.family not in _FAMILIES or not _fit.name(rule.table) or not _fit.name(rule.chain):
         return None
     variant = _variant(host, rule)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from .._case import Case, Fix, Saves
 from .._evidence import Host
 from .._firewall_records import Rule, Verdict
+from .._prose import Prose
 from . import _fit
 from ._before_rule import before_rule
 from ._firewalld import in_zone
@@ -18,7 +19,7 @@ from ._make import advice
 from ._trusted import for_packet
 from ._ufw import with_ufw
 
-Maker = Callable[[Host, Verdict, Rule, str], Fix | None]
+Maker = Callable[[Host, Verdict, Rule, Prose], Fix | None]
 _MAKERS: dict[str, Maker] = {"firewalld": in_zone, "ufw": with_ufw, "nftables": before_rule, "iptables": before_rule}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._case import Fix, Saves, Step
 from .._evidence import Host
 from .._firewall_records import Rule, Verdict
+from .._prose import Prose
 from . import _fit
 from ._make import mending, shell
 
@@ -15,7 +16,7 @@ from ._make import mending, shell
 _PRIORITIES = {"pre": -32768, "log": -1, "deny": -1}
 
 
-def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: str) -> Fix | None:
+def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     """None for policies and what is forwarded between zones, for which there is no module, and for packets that open no connection."""
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     zone = origin.get("zone")

@@ -9,12 +9,13 @@ import shlex
 from collections.abc import Sequence
 
 from .._case import Fix, Saves, Step
+from .._prose import Wording
 
 
 def mending(
     kind: str,
     host: str,
-    summary: str,
+    summary: Wording,
     steps: Sequence[Step],
     saves: Saves,
     *,
@@ -28,7 +29,7 @@ def mending(
     return Fix(kind, host, summary, risk, commands, why, tuple(steps), saves, tuple(undo), check)
 
 
-def advice(kind: str, host: str, summary: str, commands: Sequence[str] = (), *, why: str = "", check: str = "") -> Fix:
+def advice(kind: str, host: str, summary: Wording, commands: Sequence[str] = (), *, why: str = "", check: str = "") -> Fix:
     """A fix for people: no step is known, or none that may be taken without them."""
     return Fix(kind, host, summary, "advice", tuple(commands), why, check=check)
 

@@ -10,13 +10,14 @@ import re
 from .._case import Fix, Saves, Step
 from .._evidence import Host
 from .._firewall_records import Rule, Verdict
+from .._prose import Prose
 from ._make import mending, shell
 
 _AHEAD = re.compile(r"ufw6?-(before|not-local|logging).*")
 _MOST_RULES = 10_000
 
 
-def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: str) -> Fix | None:
+def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     """None for what ufw stops ahead of its own rules, where only its files can be changed, and for packets that open no connection."""
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     number = origin.get("number")

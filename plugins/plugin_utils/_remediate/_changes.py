@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._prose import Wording, unwrapped
 from ._mending import Mending
 
 OUTCOMES = {
@@ -23,7 +24,7 @@ Json = Mapping[str, Any]
 
 
 def change(
-    mending: Mending, outcome: str, why: str, before: Json, after: Json | None = None, transaction: str | None = None
+    mending: Mending, outcome: str, why: Wording, before: Json, after: Json | None = None, transaction: str | None = None
 ) -> dict[str, Any]:
     """One entry. ``before`` and ``after`` are reports; their flows are told in short."""
     return {
@@ -31,8 +32,8 @@ def change(
         "host": mending.host,
         "kind": mending.kind,
         "outcome": outcome,
-        "summary": mending.summary,
-        "why": why,
+        "summary": unwrapped(mending.summary),
+        "why": unwrapped(why),
         "risk": mending.risk,
         "flows": list(mending.flows),
         "steps": [step["command"] for step in mending.steps] or list(mending.commands),

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._case import SEGMENTS
 from .._drift._mended import remains, worse
-from .._prose import Prose
+from .._prose import Prose, Wording, unwrapped, worded
 from .._records import RecordError, build
 from ._mending import Mending
 
@@ -25,8 +25,15 @@ class Judgement:
     """Of all changes of one host, which are one transaction. ``helped``: the keys of the fixes that did what they were for."""
 
     keep: bool
-    why: str
+    why: Wording
     helped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        worded(self, "why")
+
+    def to_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = unwrapped(vars(self))
+        return told
 
 
 def judge(before: Json, after: Json, changed: Mapping[str, Sequence[Mending]], failed: Mapping[str, str]) -> dict[str, Judgement]:

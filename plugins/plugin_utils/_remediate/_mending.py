@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .._prose import NOTHING, Wording, unwrapped, worded
+
 BY_CERTAINTY = ("possible", "likely", "proven")
 MENDED = ("broken", "degraded")
 """The statuses of flows that there is something to mend in."""
@@ -28,25 +30,29 @@ class Mending:
     certainty: str
     kind: str
     where: str
-    summary: str
+    summary: Wording
     risk: str
     flows: tuple[str, ...]
-    why: str = ""
+    why: Wording = NOTHING
     commands: tuple[str, ...] = ()
     steps: tuple[Json, ...] = ()
     saves: Json | None = None
     undo: tuple[str, ...] = ()
-    check: str = ""
+    check: Wording = NOTHING
+
+    def __post_init__(self) -> None:
+        worded(self, "summary", "why", "check")
 
     @property
     def key(self) -> str:
         """The same for the same fix of the same cause, in each report of a run."""
-        wanted = [self.code, self.host, self.kind, self.where, list(self.steps) or self.summary]
+        wanted = [self.code, self.host, self.kind, self.where, list(self.steps) or unwrapped(self.summary)]
         return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        told: dict[str, Any] = unwrapped(vars(self))
+        return told
 
     @classmethod
     def from_json(cls, raw: Json) -> Mending:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .._prose import Prose, Wording, unwrapped
 from . import _batch
 from ._changes import change
 from ._mending import Mending, by_host, mendings, merged_saves
@@ -51,8 +52,8 @@ class Remediation:
     tried: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
     """The hosts that were changed, whether that was kept or not."""
-    stopped: str | None = None
-    too_short: dict[str, str] = field(default_factory=dict)
+    stopped: Prose | None = None
+    too_short: dict[str, Prose] = field(default_factory=dict)
     """Hosts that would restore themselves before a change can be confirmed, and why."""
 
     @property
@@ -63,21 +64,25 @@ class Remediation:
     def to_json(self) -> dict[str, Any]:
         batch = {host: [each.to_json() for each in several] for host, several in self.batch.items()}
         policies = {host: asdict(policy) for host, policy in self.policies.items()}
-        return {**vars(self), "policies": policies, "limits": asdict(self.limits), "batch": batch}
+        told: dict[str, Any] = unwrapped({**vars(self), "policies": policies, "limits": asdict(self.limits), "batch": batch})
+        return told
 
     @classmethod
     def from_json(cls, raw: Json) -> Remediation:
         batch = {host: [Mending.from_json(each) for each in several] for host, several in raw["batch"].items()}
         policies = {host: Policy(**{**policy, "allow": tuple(policy["allow"])}) for host, policy in raw["policies"].items()}
         not_held = [tuple(each) for each in raw["not_held"]]
-        return cls(**{**raw, "policies": policies, "limits": Limits(**raw["limits"]), "not_held": not_held, "batch": batch})
+        stopped = None if raw["stopped"] is None else Prose(raw["stopped"])
+        too_short = {host: Prose(why) for host, why in raw["too_short"].items()}
+        texts = {"stopped": stopped, "too_short": too_short}
+        return cls(**{**raw, "policies": policies, "limits": Limits(**raw["limits"]), "not_held": not_held, "batch": batch, **texts})
 
     def mind_the_time(self, diagnosis_seconds: float) -> None:
         """Leave alone the hosts that would restore themselves before a diagnosis that takes so long has ended."""
         applying = {host: policy for host, policy in self.policies.items() if policy.apply}
         settle = max((policy.settle for policy in applying.values()), default=0.0)
         told = {host: policy.too_short(host, diagnosis_seconds, settle) for host, policy in applying.items()}
-        self.too_short = {host: why for host, why in told.items() if why}
+        self.too_short = {host: Prose(why) for host, why in told.items() if why}
 
     def settle(self) -> float:
         """The seconds between the changes of the batch and the diagnosis of what became of them."""
@@ -98,7 +103,7 @@ class Remediation:
     def _shortest(self) -> float:
         return min((self.policies[host].confirm_timeout for host in self.batch), default=0.0)
 
-    def wanted(self, report: Json) -> tuple[list[Mending], list[tuple[Mending, str, str]]]:
+    def wanted(self, report: Json) -> tuple[list[Mending], list[tuple[Mending, str, Wording]]]:
         """The fixes that may be made, those on the canary first, and the others with their outcome and why."""
         not_held = {(flow, code, host): times for flow, code, host, times in self.not_held}
         allowed, left = [], []
@@ -149,7 +154,7 @@ class Remediation:
                 lost = "; what it ended is not brought back" if outcome == "rolled_back" and mending.kind in FOR_GOOD else ""
                 self.changes.append(change(mending, outcome, f"{why}{lost}", before, after, transaction(self.run, self.turn, host)))
             if outcome in ("rolled_back", "failed") and not again:
-                self.stopped = self.stopped or f"a change on {host} did not stay, and the run ended with it"
+                self.stopped = self.stopped or Prose(f"a change on {host} did not stay, and the run ended with it")
         made = [host for host in self.batch if settled[host]["outcome"] != "refused"]
         self.touched = list(dict.fromkeys([*self.touched, *made]))
 
@@ -159,7 +164,7 @@ class Remediation:
         entries = [change(mending, "planned", self._why_not(mending.where), report) for mending in allowed]
         return [*self.changes, *entries, *(change(mending, outcome, reason, report) for mending, outcome, reason in left)]
 
-    def _why_not(self, host: str) -> str:
+    def _why_not(self, host: str) -> Wording:
         """Why what may be made on a host was not."""
         if not self.apply:
             return self.stopped or "remediate_apply=true makes it"

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._prose import Prose, Wording
 from .._remediate._judgement import named
 from .._remediate._mending import Mending, by_host
 from .._text import NAME, clean, clip, wrap
@@ -34,10 +35,10 @@ class Plan:
     """
 
     wanted: Sequence[Mending]
-    left: Sequence[tuple[Mending, str, str]]
+    left: Sequence[tuple[Mending, str, Wording]]
     previews: Mapping[str, Sequence[Json]]
     only_planned: Collection[str]
-    stopped: str | None
+    stopped: Prose | None
     left_open: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Per host, the transactions of other runs that keep it from being changed, as sentences."""
 

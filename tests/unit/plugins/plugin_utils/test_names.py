@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Evidence, Finding, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._fronts import Why
+from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer as IcmpAnswer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import Answer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Resolution, Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import (
+    Change,
     Effect,
     Part,
     Rewritten,
@@ -22,7 +29,11 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_recor
     Undecided,
     Verdict,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import Judgement
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
 from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded, whole
 
 TELLING = (
@@ -118,7 +129,10 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 
 # Where texts for people become plain strings: what shows them, or carries them on unread.
-UNWRAPPING = {"_prose.py", "_verdict.py", "_drift/_state.py", "_fixes/_before_rule.py"}
+UNWRAPPING = {
+    *("_prose.py", "_verdict.py", "_drift/_conclude.py", "_drift/_state.py", "_fixes/_before_rule.py"),
+    *(f"_remediate/{name}.py" for name in ("_changes", "_judgement", "_mending", "_run")),
+}
 
 
 def test_prose_is_unwrapped_only_where_it_is_shown_or_carried_on() -> None:
@@ -189,9 +203,53 @@ def test_no_code_reads_sentences() -> None:
 
 def test_texts_of_records_are_no_strings() -> None:
     """So that mypy refuses to search, split or match them."""
-    kinds = {Rule: ("text",), Part: ("text", "seen"), Step: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)}
+    kinds = {
+        **{Rule: ("text",), Part: ("text", "seen"), Step: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)},
+        **{Change: ("summary",), Absence: ("why",), Host: ("incomplete", "unreachable"), Resolution: ("message",), Gap: ("why",)},
+        **{IcmpAnswer: ("text",), Answer: ("now", "then"), Observed: ("failure",), Remediation: ("stopped",)},
+    }
     for record, names in kinds.items():
         assert {name: record.__annotations__[name].removesuffix(" | None") for name in names} == dict.fromkeys(names, Prose.__name__)
-    assert Rewritten.__annotations__["changes"] == f"tuple[{Prose.__name__}, ...]"
+    assert Rewritten.__annotations__["changes"] == Unit.__annotations__["log"] == f"tuple[{Prose.__name__}, ...]"
     assert not isinstance(Prose("x"), str) and not hasattr(Prose("x"), "__contains__")
     assert Step.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"
+
+
+WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
+    (Evidence("db1", "capture", "seen"), ("observation",)),
+    (Fix("service", "db1", "start it", why="it is down", check="it runs"), ("summary", "why", "check")),
+    (Finding("proven", "db1", "server.socket", "it is down", ()), ("summary",)),
+    (Mending("no_listener", "db1", "proven", "service", "db1", "start it", "low", ()), ("summary", "why", "check")),
+    (Judgement(True, "it connects"), ("why",)),
+    (Why("proven", "it is stopped", Fix("service", "db1", "start it"), "db1"), ("reason",)),
+]
+
+
+@pytest.mark.parametrize(("record", "names"), WRITTEN, ids=lambda value: type(value).__name__)
+def test_texts_that_rules_write_are_no_strings_any_more(record: Any, names: tuple[str, ...]) -> None:
+    """mypy refuses to search what may be a Prose, and it always is one."""
+    assert [record.__annotations__[name] for name in names] == ["Wording"] * len(names) and Prose in Wording.__args__
+    assert all(isinstance(getattr(record, name), Prose) for name in names)
+
+
+def test_what_would_decide_is_no_string_any_more() -> None:
+    finding = Finding("likely", "db1", "server.socket", "it is down", (), undecided=("a look at it",))
+    assert Finding.__annotations__["undecided"] == "tuple[Wording, ...]" and finding.undecided == (Prose("a look at it"),)
+
+
+SENTENCES = {"summary", "observation", "because", "why", "reason", "message", "check", "failure", "fault", "stopped"}
+
+
+def test_no_record_has_a_sentence_that_is_a_string() -> None:
+    """But what is shown, and the rows of the database of earlier runs, which are shown."""
+    found = [
+        f"{path.name}: {kind.name}.{field.target.id}"
+        for path, tree in trees()
+        if not {"_report", "_history"} & set(path.parts)
+        for kind in ast.walk(tree)
+        if isinstance(kind, ast.ClassDef)
+        for field in kind.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if field.target.id in SENTENCES and "str" in ast.unparse(field.annotation)
+    ]
+    assert found == []

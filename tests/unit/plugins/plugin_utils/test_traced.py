@@ -76,8 +76,8 @@ def test_the_rule_that_drops_the_syn() -> None:
     assert rule is not None
     assert (rule.host, rule.family, rule.table, rule.chain, rule.handle) == ("db1", "inet", "test", "input", 12)
     assert (rule.hook, rule.verdict, rule.packets, rule.passed) == ("input", "drop", 2, 0)
-    assert rule.text == "rule 12 of inet test input"
-    assert rule.evidence().observation == "rule 12 of inet test input stopped 2 SYNs of this flow (hook input)"
+    assert str(rule.text) == "rule 12 of inet test input"
+    assert str(rule.evidence().observation) == "rule 12 of inet test input stopped 2 SYNs of this flow (hook input)"
     assert traced(case, case.client, "syn") is None and let_through(case, case.client, "syn") == 1
     assert let_through(case, case.server, "syn") == 0
     assert traced(case, case.server, "syn_ack") is None and traced(case, None, "syn") is None
@@ -86,7 +86,7 @@ def test_the_rule_that_drops_the_syn() -> None:
 def test_a_policy_and_a_rule_in_a_chain_that_was_jumped_to() -> None:
     case = case_of(None, tracing(trace(SYN, POLICY)))
     rule = traced(case, case.server, "syn")
-    assert rule is not None and rule.handle is None and rule.text == "the policy of inet test input"
+    assert rule is not None and rule.handle is None and str(rule.text) == "the policy of inet test input"
     jump = {**DROP, "verdict": "jump", "handle": 3}
     case = case_of(None, tracing(trace(SYN, jump, {**DROP, "chain": "ours", "verdict": "queue"})))
     rule = traced(case, case.server, "syn")

@@ -4,14 +4,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Snapshot
 from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._undecided import undecided
 
 WHERE = {"unsent": "web1", "ignored_syn_ack": "web1", "unanswered": "db1", "ignored_ack": "db1"}
+
+
+def sentences(answers: list[Any], status: str, client: Host) -> list[str]:
+    return [str(each) for each in undecided(answers, status, client)]
 
 
 @pytest.mark.parametrize("kind", FATES)
@@ -19,7 +26,7 @@ def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
     """An RST that reached the client, say, did not vanish there."""
     web1, db1 = Host("web1", sightings=[]), Host("db1", sightings=[])
     case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate(kind))
-    told = undecided([(case, [])], "undetermined", web1)
+    told = sentences([(case, [])], "undetermined", web1)
     if kind == "completed":
         assert told == []
     elif kind in WHERE:
@@ -41,17 +48,17 @@ GAPS = {
 @pytest.mark.parametrize("kind", GAPS)
 def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
     """Whatever the sentence says that came with it."""
-    web1, db1 = Host("web1", sightings=[]), Host("db1", gap=Gap(kind, "sudo: run with become --limit unreachable"))
+    web1, db1 = Host("web1", sightings=[]), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
     case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate("silent"))
-    (told,) = undecided([(case, [])], "undetermined", web1)
+    (told,) = sentences([(case, [])], "undetermined", web1)
     assert GAPS[kind] in told and "run with become" not in told
-    (told,) = undecided([], "undetermined", db1)
+    (told,) = sentences([], "undetermined", db1)
     assert told.startswith(f"no handshake was tried, because {GAPS[kind]}")
 
 
 def test_a_host_without_root_or_with_part_of_a_recording() -> None:
     web1 = Host("web1", after=Snapshot(0.0, root=False))
-    db1 = Host("db1", sightings=[], incomplete="the kernel dropped 3 packets")
+    db1 = Host("db1", sightings=[], incomplete=Prose("the kernel dropped 3 packets"))
     case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate("silent"))
-    (told,) = undecided([(case, [])], "undetermined", web1)
+    (told,) = sentences([(case, [])], "undetermined", web1)
     assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")

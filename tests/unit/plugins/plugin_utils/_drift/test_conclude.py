@@ -16,6 +16,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State, read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _drift_report, _terminal
 
@@ -245,7 +246,7 @@ def test_what_speaks_against_a_baseline() -> None:
 
 
 def test_a_host_that_tells_nothing_is_neither_compared_nor_written() -> None:
-    seen = {"db1": Observed(failure="it could not be observed: unreachable"), "web1": Observed(read_state(STATES["web1"], "state"))}
+    seen = {"db1": Observed(failure=Prose("it could not be observed: unreachable")), "web1": Observed(read_state(STATES["web1"], "state"))}
     assert baselines(PLAN, seen, {}).keys() == {"web1"}
     report = conclude(PLAN, seen, {}, {}, "then", "now")
     problems = {host["host"]: host["problem"] for host in report["hosts"]}
@@ -255,7 +256,7 @@ def test_a_host_that_tells_nothing_is_neither_compared_nor_written() -> None:
 
 
 def test_a_part_that_was_not_observed_is_not_gone() -> None:
-    seen = {"db1": Observed(State(), (("firewall", "no root"),))}
+    seen = {"db1": Observed(State(), (("firewall", Prose("no root")),))}
     kept = baselines(PLAN, {"db1": Observed(read_state(STATES["db1"], "state"))}, {})
     report = conclude(PLAN, seen, {**kept}, {}, "then", "now")
     (host,) = [each for each in report["hosts"] if each["host"] == "db1"]

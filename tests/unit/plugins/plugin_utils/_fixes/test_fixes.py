@@ -114,7 +114,7 @@ def test_nothing_hostile_gets_into_a_step(path: Path) -> None:
 def test_what_systemd_gave_up_is_not_just_started(result: str) -> None:
     fix = started(Host("db1"), Unit(7001, "orders.socket", "socket", active="failed", result=result))
     assert bool(fix.steps) is (result == "exit-code")
-    assert (f"too many starts ({result})" in fix.summary) is (not fix.steps)
+    assert (f"too many starts ({result})" in str(fix.summary)) is (not fix.steps)
 
 
 WEB1, DB1 = ["10.0.1.11", "2001:db8:1::11"], ["10.0.2.21", "2001:db8:2::21"]
@@ -146,11 +146,11 @@ def test_only_the_inventory_says_whose_an_address_is(name: str, host: str) -> No
 def test_what_a_client_dials_is_what_is_opened() -> None:
     """A client may say that it dialled an address or a port that the flow does not name."""
     path = RECORDED / "firewall_drop.server-input.json.gz"
-    assert next(fixes(path, port=22))["steps"] == ()
+    assert next(fixes(path, port=22))["steps"] == []
     assert "the packet is for port 5432, and the flow names port 22" in next(fixes(path, port=22))["summary"]
     on_the_way = RECORDED / "firewall_drop.router-iptables.json.gz"
     fix = next(fixes(on_the_way, addresses={"web1": WEB1}, address="192.0.2.9"))
-    assert fix["steps"] == () and "is for 10.0.2.21, which neither the flow nor the inventory names" in fix["summary"]
+    assert fix["steps"] == [] and "is for 10.0.2.21, which neither the flow nor the inventory names" in fix["summary"]
 
 
 @pytest.mark.parametrize(
@@ -197,5 +197,5 @@ def test_the_manager_decides_the_module(name: str, manager: str, origin: dict[st
     for step in fix["steps"]:
         assert ArgumentSpecValidator(options(step["module"])).validate(json.loads(json.dumps(step["arguments"]))).error_messages == []
     if module == "threeway.handshake.firewall_rule" and origin["file"] == "/etc/nftables.conf":
-        assert fix["saves"]["files"] == ("/etc/nftables.conf",)
+        assert fix["saves"]["files"] == ["/etc/nftables.conf"]
         assert "sed -i" in fix["commands"][0]

@@ -123,7 +123,7 @@ def test_the_last_resort_is_the_units_restart(name: str, unit: str) -> None:
     fix = first_cause(name, managed(unit))["fix"]
     assert (fix["kind"], fix["risk"], fix["host"]) == ("network", "disruptive", "web1")
     assert [step["arguments"] for step in fix["steps"]] == [{"name": unit, "state": "restarted"}]
-    assert fix["saves"]["routes"] and fix["saves"]["units"] == (unit,)
+    assert fix["saves"]["routes"] and fix["saves"]["units"] == [unit]
 
 
 @pytest.mark.parametrize("unit", [None, "-x; reboot.service"])
