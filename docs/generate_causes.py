@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import OUTCOMES, SEGMENTS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import CATALOGUE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._catalogue import Cause
 
@@ -26,12 +26,12 @@ def render() -> str:
         parts.append(f"| `{segment}` | {', '.join(codes) or 'none yet'} |")
     parts += [
         "",
-        "## Fates",
+        "## Outcomes",
         "",
-        "How far an attempt came, by its packets and its errno alone. A cause explains some fates and is not asked about others.",
+        "How far an attempt came, by its packets and its errno alone. A cause explains some outcomes and is not asked about others.",
         "",
     ]
-    parts += [f"- `{kind}`: {meaning}." for kind, meaning in FATES.items()]
+    parts += [f"- `{kind}`: {meaning}." for kind, meaning in OUTCOMES.items()]
     parts += ["", "## Causes", ""]
     parts += [_entry(cause) for cause in CATALOGUE]
     return "\n".join(parts)
@@ -44,7 +44,7 @@ def _entry(cause: Cause) -> str:
         f"{cause.title}.",
         "",
         f"- Segments: {', '.join(f'`{segment}`' for segment in cause.segments)}",
-        f"- Fates: {', '.join(f'`{fate}`' for fate in cause.fates)}",
+        f"- Outcomes: {', '.join(f'`{outcome}`' for outcome in cause.outcomes)}",
         f"- Proof: {cause.proof}",
         f"- Contradicted by: {cause.contradicted_by}",
     ]

@@ -128,7 +128,7 @@ def _program(ports: frozenset[int] | None, addresses: frozenset[bytes], everythi
     """
     program = bpf.Program()
 
-    # What is sent over lo is received over lo: one sighting is enough (libpcap leaves it out too).
+    # What is sent over lo is received over lo: one observation is enough (libpcap leaves it out too).
     program.do(bpf.LDW, bpf.AD_PKTTYPE)
     program.when(bpf.JEQ, PACKET_OUTGOING, no="by ethertype")
     program.do(bpf.LDW, bpf.AD_IFINDEX)

@@ -9,7 +9,7 @@ import os
 import time
 import typing as t
 
-from . import _crossings
+from . import _traversals
 from ._firewall._verdicts import observe
 
 MOST_STEPS = 20  # rules told of one packet's way
@@ -28,7 +28,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     Raises ObserveError.
     """
     begun = time.time()
-    own, left_out = _crossings.bounded(
+    own, left_out = _traversals.bounded(
         [("client", (source, local_port), (address, port)) for source, local_port, address, port in dials if source]
     )
     for question in own:
@@ -41,7 +41,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     absent = [{**each, "what": f"firewall: {each['what']}"} for each in found["absent"]]
     left_out += order.get("packets_left_out") or 0
     if left_out:
-        why = f"not asked about {left_out} handshakes: at most {_crossings.MOST_HANDSHAKES} are asked about on a host"
+        why = f"not asked about {left_out} handshakes: at most {_traversals.MOST_HANDSHAKES} are asked about on a host"
         absent.append({"what": "firewall", "why": why})
     told = [_told(verdict) for verdict in verdicts]
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent

@@ -87,8 +87,8 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
     answer: dict[str, Any] = {"recording": None, "after": None, "absent": []}
     if handle:
         with part(answer, "firewall"):
-            from ._crossings import recorded
             from ._detached import read_detached
+            from ._traversals import recorded
 
             order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
     _snapshot(answer, "after", order, run, owners=True, closing=True)

@@ -13,9 +13,9 @@ description:
   - Evaluates the rules of nftables, iptables and ip6tables (both of the latter in their legacy and their nft-backed variants), as they
     are loaded in the kernel, for packets that are described, and tells what becomes of each packet, the rule that decides, who made
     that rule, and every rule on the way with the condition that did not match.
-  - Nothing is guessed. Where the verdict hangs on something that cannot be known, such as a rate limit, a random number, or a field of the
-    packet that was not told, it is V(undecided), and RV(verdicts[].undecided_because) says on what it hangs. Where such a thing makes no
-    difference to the verdict, it is of no account.
+  - Nothing is guessed. Where the verdict depends on something that cannot be known, such as a rate limit, a random number, or a field of
+    the packet that was not told, it is V(undecided), and RV(verdicts[].undecided_because) says on what it depends. Where such a thing
+    makes no difference to the verdict, it is of no account.
   - Sends no packet and changes nothing. Reading the rules needs root or C(CAP_NET_ADMIN).
   - BPF programs, traffic control, and what other hosts do are not evaluated.
 author:
@@ -158,7 +158,7 @@ verdicts:
       description: On what the verdict hangs.
       type: str
       returned: when RV(verdicts[].verdict) is V(undecided), else null
-      sample: "it hangs on limit rate 5/second: drop if not, accept if so"
+      sample: "it depends on limit rate 5/second: drop if not, accept if so"
     undecided:
       description: The same as data, for programs.
       type: dict
@@ -176,11 +176,11 @@ verdicts:
           type: str
           returned: always
         otherwise:
-          description: The verdict where it is not so. Null where the verdict does not hang on one thing.
+          description: The verdict where it is not so. Null where the verdict does not depend on one thing.
           type: str
           returned: always
         if_so:
-          description: The verdict where it is so. Null where the verdict does not hang on one thing.
+          description: The verdict where it is so. Null where the verdict does not depend on one thing.
           type: str
           returned: always
     rewritten:

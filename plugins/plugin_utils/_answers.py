@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
-from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._traversals import End, bounded
 
 from ._declared import Declared
 from ._flows import literal

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._evidence import Host, Sighting
+from ._evidence import Host, Observation
 from ._rows import kind_of
 
-SAME_PACKET_S = 0.1  # one packet's sightings on the interfaces of one host are closer than this
-SAME_SIGHTING_S = 0.001  # and those of the two recordings of loopback, where a host is client and server, than this
+SAME_PACKET_S = 0.1  # one packet's observations on the interfaces of one host are closer than this
+SAME_OBSERVATION_S = 0.001  # and those of the two recordings of loopback, where a host is client and server, than this
 # kind, source, destination, whether the port is the one that it goes "to" or comes "from", the port
 Arrival = tuple[str, str, str, str, int]
 
@@ -21,14 +21,14 @@ class Arrivals:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._found: dict[Arrival, list[Sighting]] | None = None
+        self._found: dict[Arrival, list[Observation]] | None = None
 
-    def of(self, arrival: Arrival) -> Sequence[Sighting]:
+    def of(self, arrival: Arrival) -> Sequence[Observation]:
         """Each packet once, also where it passes a bridge, a bond or a VLAN."""
         if self._found is None:
             self._found = {}
-            last: dict[object, Sighting] = {}
-            for seen in self._host.sightings or ():
+            last: dict[object, Observation] = {}
+            for seen in self._host.observations or ():
                 tcp = seen.packet.tcp
                 if tcp is None or not (seen.direction == "in" or seen.bridged):
                     continue
@@ -41,8 +41,8 @@ class Arrivals:
         return self._found.get(arrival, [])
 
 
-def _apart(one: Sighting, other: Sighting) -> float:
-    """Sightings that are further apart than this (seconds) are of two packets."""
+def _apart(one: Observation, other: Observation) -> float:
+    """Observations that are further apart than this (seconds) are of two packets."""
     if one.interface != other.interface:
         return SAME_PACKET_S
-    return SAME_SIGHTING_S if one.interface == "lo" else -1.0  # a SYN-ACK may be repeated for two reasons at once
+    return SAME_OBSERVATION_S if one.interface == "lo" else -1.0  # a SYN-ACK may be repeated for two reasons at once

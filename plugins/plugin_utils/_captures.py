@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._pcapng import CapturedPacket, write
 
 from ._case import Case
-from ._evidence import Sighting
+from ._evidence import Observation
 from ._rows import Row
 from ._story import LABELS, is_lost
 from ._timeline import Attempt
@@ -30,7 +30,7 @@ def captures(cases: Sequence[Case], causes: Sequence[dict[str, Any]]) -> bytes:
     return write(list(numbers), packets, first)
 
 
-def _vantage(seen: Sighting) -> str:
+def _vantage(seen: Observation) -> str:
     return f"{seen.host}:{seen.interface}"
 
 

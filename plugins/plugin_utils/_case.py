@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._packet import 
 
 from ._arrivals import Arrivals
 from ._declared import Declared
-from ._evidence import Hop, Host, Listener, Probe, Sighting
+from ._evidence import Hop, Host, Listener, Observation, Probe
 from ._fleet import Fleet
 from ._prose import NOTHING, Wording, worded
 from ._rows import Row
@@ -111,7 +111,7 @@ class Finding:
     summary: Wording
     evidence: tuple[Evidence, ...]
     against: tuple[Evidence, ...] = ()
-    leg: Leg | None = None  # None: the leg of the fate
+    leg: Leg | None = None  # None: the leg of the outcome
     detail: dict[str, object] = field(default_factory=dict)
     fix: Fix | None = None
     undecided: tuple[Wording, ...] = ()
@@ -121,10 +121,10 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Outcome:
     """How far an attempt came, by its packets and its errno alone.
 
-    ``kind`` is one of :data:`FATES`; ``segment`` is set where packets alone decide it; ``between`` are the neighbouring
+    ``kind`` is one of :data:`OUTCOMES`; ``segment`` is set where packets alone decide it; ``between`` are the neighbouring
     vantage points around a loss; ``row`` is the packet that was lost or that ended the attempt; ``recovered`` says that a
     retransmission completed the handshake after all.
     """
@@ -134,7 +134,7 @@ class Fate:
     segment: str | None = None
     host: str = "path"
     between: tuple[str, str] | None = None
-    last_seen: Sighting | None = None
+    last_seen: Observation | None = None
     row: Row | None = None
     offender: str | None = None
     recovered: bool = False
@@ -145,7 +145,7 @@ class Fate:
         return self.kind == "completed" or self.recovered
 
 
-FATES = {
+OUTCOMES = {
     "completed": "the handshake completed at both ends, as far as both were seen",
     "diverted": "connected, but the SYN left the client on no wire",
     "answered_elsewhere": "connected, but the server never saw the SYN",
@@ -189,8 +189,8 @@ class Case:
     timeout: float
     source: str | None
     attempts: list[Attempt]
-    fates: list[Fate] = field(default_factory=list)  # of the attempts, in their order
-    fate: Fate = Fate("silent")  # what the rules are to explain
+    outcomes: list[Outcome] = field(default_factory=list)  # of the attempts, in their order
+    outcome: Outcome = Outcome("silent")  # what the rules are to explain
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
     partners: Sequence[Host] = ()  # the other servers of the flow for which the client dials the same
     behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
@@ -201,7 +201,7 @@ class Case:
     @property
     def completed(self) -> int:
         """How many attempts completed in time, at both ends as far as both were seen."""
-        return sum(fate.completed for fate in self.fates)
+        return sum(outcome.completed for outcome in self.outcomes)
 
     @property
     def family(self) -> int:
@@ -218,8 +218,8 @@ class Case:
 
     @property
     def subject(self) -> list[Attempt]:
-        """The attempts that the fate under examination befell."""
-        return [attempt for attempt, fate in zip(self.attempts, self.fates, strict=True) if fate.kind == self.fate.kind]
+        """The attempts that the outcome under examination befell."""
+        return [attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == self.outcome.kind]
 
     @property
     def translated_on_the_way(self) -> bool:
@@ -270,8 +270,8 @@ class Case:
         """How many packets of a kind the attempts under examination show at a host."""
         return 0 if host is None else sum(row.at(host.name, direction) is not None for row in self.rows(kind, sender))
 
-    def sighting(self, kind: str, host: Host | None, direction: str) -> Sighting | None:
-        """The first sighting of a kind at a host."""
+    def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
+        """The first observation of a kind at a host."""
         if host is None:
             return None
         return next((seen for row in self.rows(kind) if (seen := row.at(host.name, direction))), None)
@@ -284,7 +284,7 @@ class Case:
     @property
     def syn_at_server(self) -> Packet | None:
         """The SYN as the server saw it: behind NAT its addresses differ from the client's."""
-        seen = self.sighting("syn", self.server, "in")
+        seen = self.observation("syn", self.server, "in")
         return seen.packet if seen else None
 
     @property
@@ -344,8 +344,8 @@ class Case:
         """How the server may know the client's end of an attempt."""
         ends = {(row.packet.src, row.packet.tcp.sport) for row in attempt.of("syn") if row.packet.tcp}
         if self.server:
-            seen = [sighting for row in attempt.of("syn") if (sighting := row.at(self.server.name, "in"))]
-            ends |= {(sighting.packet.src, sighting.packet.tcp.sport) for sighting in seen if sighting.packet.tcp}
+            seen = [observation for row in attempt.of("syn") if (observation := row.at(self.server.name, "in"))]
+            ends |= {(observation.packet.src, observation.packet.tcp.sport) for observation in seen if observation.packet.tcp}
         if attempt.probe.local_address and attempt.probe.local_port:
             ends.add((attempt.probe.local_address, attempt.probe.local_port))
         return ends
@@ -382,7 +382,7 @@ class Case:
             return "family"
         if not is_any(listener.address) and listener.address != self.server_address:
             return "address"
-        seen = self.sighting("syn", self.server, "in")
+        seen = self.observation("syn", self.server, "in")
         if listener.device and seen and seen.interface != listener.device:
             return "device"
         return None
@@ -398,7 +398,7 @@ class Case:
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
-        hosts = [host for host in self.hosts if host.sightings is not None]
+        hosts = [host for host in self.hosts if host.observations is not None]
         return tuple(Evidence(host.name, "capture", self._passage_at(host)) for host in hosts)
 
     def _passage_at(self, host: Host) -> str:

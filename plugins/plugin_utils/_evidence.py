@@ -317,7 +317,7 @@ class Hop:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Observation:
     """One packet at one vantage point; ``time`` by that host's clock."""
 
     host: str
@@ -336,7 +336,7 @@ class Host:
     name: str
     before: Snapshot | None = None
     after: Snapshot | None = None
-    sightings: list[Sighting] | None = None  # None: nothing was recorded here
+    observations: list[Observation] | None = None  # None: nothing was recorded here
     incomplete: Prose | None = None  # why the recording may lack packets
     recorded_until: float | None = None  # by this host's clock
     resolutions: tuple[Resolution, ...] = ()
@@ -352,7 +352,7 @@ class Host:
     @property
     def saw_everything(self) -> bool:
         """Whether a packet that is not in the recording did not pass the taps of this host."""
-        return self.sightings is not None and self.incomplete is None
+        return self.observations is not None and self.incomplete is None
 
     def lacks(self, what: str, why: str) -> None:
         """Note that something could not be observed here."""
@@ -401,12 +401,12 @@ class Host:
 
     def answers_for(self, address: str) -> bool:
         """Whether the recording has an ARP reply or a neighbour advertisement for an address."""
-        messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction == "in"]
+        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "in"]
         return any(message and message.operation == "reply" and message.sender == address for message in messages)
 
     def claims(self, address: str) -> dict[str, int]:
         """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often."""
-        messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction != "out"]
+        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction != "out"]
         macs = [said.sender_mac.lower() for said in messages if said and said.sender == address and said.sender_mac]
         return dict(Counter(macs))
 
@@ -414,7 +414,7 @@ class Host:
         """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""
         if self.answers_for(address):
             return 0
-        messages = [seen.packet.neighbour for seen in self.sightings or () if seen.direction == "out"]
+        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "out"]
         return sum(bool(message and message.operation == "request" and message.target == address) for message in messages)
 
     def interface_of(self, address: str) -> Address | None:
@@ -565,8 +565,8 @@ def recording_frames(data: object) -> str:
 
 def _read_recording(host: Host, data: object) -> None:
     recording = build(_Recording, data, "recording")
-    sightings = host.sightings or []
-    known = {(seen.frame.ts_ns, seen.frame.ifindex, seen.frame.data) for seen in sightings}  # a host may record as client and as server
+    observations = host.observations or []
+    known = {(seen.frame.ts_ns, seen.frame.ifindex, seen.frame.data) for seen in observations}  # a host may record as client and as server
     undecodable = 0
     for frame in unpack(recording_frames(data)):
         try:
@@ -577,11 +577,13 @@ def _read_recording(host: Host, data: object) -> None:
         if (frame.ts_ns, frame.ifindex, frame.data) in known:
             continue
         interface = recording.interfaces.get(str(frame.ifindex), f"if{frame.ifindex}")
-        # The recorder keeps one of the two sightings that each packet on the loopback interface has.
+        # The recorder keeps one of the two observations that each packet on the loopback interface has.
         directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
         bridged = directions == ("other",) and host.is_port(interface)
-        sightings += [Sighting(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame, bridged) for direction in directions]
-    host.sightings = sorted(sightings, key=lambda sighting: sighting.time)
+        observations += [
+            Observation(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame, bridged) for direction in directions
+        ]
+    host.observations = sorted(observations, key=lambda observation: observation.time)
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)
 

@@ -15,7 +15,7 @@ VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stole
 SOURCE_NAT = ("snat", "masquerade", "netmap")
 DESTINATION_NAT = ("dnat", "redirect", "netmap")
 Identity = tuple[object, ...]
-Crossing = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
+HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Effect:
 class Undecided:
     """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unsupported`` or ``too_many``.
 
-    ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not hang on one thing.
+    ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not depend on one thing.
     """
 
     kind: str
@@ -186,7 +186,7 @@ class Verdict:
         return next((rule for rule in reversed(gone) if (rule.family, rule.table, rule.chain) == chain), None)
 
     @property
-    def crossing(self) -> Crossing:
+    def traversal(self) -> HookTraversal:
         if self.packet == "syn_ack":
             return self.packet, self.direction, self.destination, self.source, self.source_port or 0
         return self.packet, self.direction, self.source, self.destination, self.port or 0

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import TcpFlags
 
-from ._case import FATES, Case, Fate, Leg
-from ._evidence import LOOPBACK, Host, Sighting
+from ._case import OUTCOMES, Case, Leg, Outcome
+from ._evidence import LOOPBACK, Host, Observation
 from ._rows import Row
 from ._timeline import Attempt
 
@@ -22,18 +22,18 @@ Vantage = tuple[Host, str]  # a host and a direction there
 
 
 def locate(case: Case) -> None:
-    """Find the fate of each attempt, and the one that the rules are to explain first: the most frequent failure."""
-    case.fates = [fate_of(case, attempt) for attempt in case.attempts]
-    failures = [fate for fate in case.fates if fate.kind != "completed"]
+    """Find the outcome of each attempt, and the one that the rules are to explain first: the most frequent failure."""
+    case.outcomes = [outcome_of(case, attempt) for attempt in case.attempts]
+    failures = [outcome for outcome in case.outcomes if outcome.kind != "completed"]
     if not failures:
-        case.fate = case.fates[0] if case.fates else Fate("silent")
+        case.outcome = case.outcomes[0] if case.outcomes else Outcome("silent")
         return
-    frequency = Counter(fate.kind for fate in failures)
-    order = list(FATES)
-    case.fate = max(failures, key=lambda fate: (frequency[fate.kind], order.index(fate.kind)))
+    frequency = Counter(outcome.kind for outcome in failures)
+    order = list(OUTCOMES)
+    case.outcome = max(failures, key=lambda outcome: (frequency[outcome.kind], order.index(outcome.kind)))
 
 
-def fate_of(case: Case, attempt: Attempt) -> Fate:
+def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
     if probe.connected:
@@ -42,20 +42,22 @@ def fate_of(case: Case, attempt: Attempt) -> Fate:
         retried = _recovered(case, attempt)
         if retried:
             return replace(retried, recovered=False)  # a retransmission completed it, but after the application had given up
-        return Fate("late", "syn_ack", None, case.client.name, row=_first(attempt.of("syn_ack")))
+        return Outcome("late", "syn_ack", None, case.client.name, row=_first(attempt.of("syn_ack")))
     if not _left_client(case, attempt):
         return _kept(case, attempt)
     if case.server is not None and _refused_later(case, attempt):
-        fate = _connected(case, attempt)
-        return Fate("ignored_ack", "ack", None, case.server.name) if fate.completed else fate
+        outcome = _connected(case, attempt)
+        return Outcome("ignored_ack", "ack", None, case.server.name) if outcome.completed else outcome
     if probe.final_errno == "ECONNRESET" and _seen_at(attempt.of("ack", "client"), (case.client, "out")):
-        return Fate("reset_after", None, "server.application", case.server.name if case.server else "path", row=_first(attempt.of("rst")))
+        return Outcome(
+            "reset_after", None, "server.application", case.server.name if case.server else "path", row=_first(attempt.of("rst"))
+        )
     icmp = _icmp_answer(case, attempt)
     if icmp:
         return icmp
     refusal = _first([row for row in attempt.of("rst", "server") if row.at(case.client.name, "in") or _at(row, case.server, "out")])
     if refusal or probe.final_errno in ("ECONNREFUSED", "ECONNRESET"):
-        return Fate("reset", "syn", None, case.server.name if case.server else "path", last_seen=_last(refusal), row=refusal)
+        return Outcome("reset", "syn", None, case.server.name if case.server else "path", last_seen=_last(refusal), row=refusal)
     return _follow(case, attempt)
 
 
@@ -86,10 +88,10 @@ def _wire_syns(case: Case, attempt: Attempt) -> list[Row]:
     return [row for row in attempt.of("syn") if (seen := row.at(case.client.name, "out")) and (own or seen.interface != LOOPBACK)]
 
 
-def _kept(case: Case, attempt: Attempt) -> Fate:
+def _kept(case: Case, attempt: Attempt) -> Outcome:
     """Nothing left the client. ETIMEDOUT is the kernel's word for its own silence: it accepted the connect and gave up."""
     refused = attempt.probe.final_errno not in (None, "ETIMEDOUT")
-    return Fate("refused_locally" if refused else "unsent", "syn", None, case.client.name)
+    return Outcome("refused_locally" if refused else "unsent", "syn", None, case.client.name)
 
 
 def _refused_later(case: Case, attempt: Attempt) -> bool:
@@ -100,15 +102,15 @@ def _refused_later(case: Case, attempt: Attempt) -> bool:
     return any(quote is not None and quote.seq == (attempt.isn + 1) & 0xFFFFFFFF for quote in quotes)
 
 
-def _icmp_answer(case: Case, attempt: Attempt) -> Fate | None:
+def _icmp_answer(case: Case, attempt: Attempt) -> Outcome | None:
     """An ICMP error about the SYN, seen at the client, told by the socket's error queue, or seen leaving the server."""
     for row in attempt.of("icmp"):
         quote = row.packet.icmp.quote if row.packet.icmp else None
         if quote and quote.seq == attempt.isn and (row.at(case.client.name, "in") or _at(row, case.server, "out")):
-            return Fate("icmp", "syn", None, _owner(case, row.packet.src), last_seen=_last(row), row=row, offender=row.packet.src)
+            return Outcome("icmp", "syn", None, _owner(case, row.packet.src), last_seen=_last(row), row=row, offender=row.packet.src)
     error = attempt.probe.icmp
     if error and error.offender:
-        return Fate("icmp", "syn", None, _owner(case, error.offender), offender=error.offender)
+        return Outcome("icmp", "syn", None, _owner(case, error.offender), offender=error.offender)
     return None
 
 
@@ -118,7 +120,7 @@ def _owner(case: Case, address: str) -> str:
     return next((host.name for host in hosts if host.owns(address)), "path")
 
 
-def _follow(case: Case, attempt: Attempt) -> Fate:
+def _follow(case: Case, attempt: Attempt) -> Outcome:
     """Nobody answered: how far did the SYN come, and the SYN-ACK on its way back?"""
     forward = _way(case, back=False)
     syn = _furthest(attempt.of("syn"), forward)
@@ -127,54 +129,54 @@ def _follow(case: Case, attempt: Attempt) -> Fate:
         return _lost("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
     back = _way(case, back=True)
     syn_ack = _furthest(attempt.of("syn_ack"), back)
-    if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.sightings is None:
-        return Fate("silent", "syn_ack", None, "path", last_seen=_seen_at(attempt.of("syn_ack"), back[syn_ack]))
+    if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.observations is None:
+        return Outcome("silent", "syn_ack", None, "path", last_seen=_seen_at(attempt.of("syn_ack"), back[syn_ack]))
     if syn_ack is None:
         last = _seen_at(attempt.of("syn"), (case.server, "in"))  # type: ignore[arg-type]
         if case.server.saw_everything and last:  # type: ignore[union-attr]
-            return Fate("unanswered", "syn", None, case.server.name, last_seen=last)  # type: ignore[union-attr]
-        return Fate("silent", None, None, "path", last_seen=last)
+            return Outcome("unanswered", "syn", None, case.server.name, last_seen=last)  # type: ignore[union-attr]
+        return Outcome("silent", None, None, "path", last_seen=last)
     if back[syn_ack][0] is case.client and back[syn_ack][1] == "in":
         last = _seen_at(attempt.of("syn_ack"), back[syn_ack])
-        return Fate("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
+        return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
     return _lost("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
 
 
-def _connected(case: Case, attempt: Attempt) -> Fate:
+def _connected(case: Case, attempt: Attempt) -> Outcome:
     """connect() succeeded: did the server's end complete as well?"""
     client, server, probe = case.client, case.server, attempt.probe
     if client.saw_everything and not _wire_syns(case, attempt) and not client.translates("postrouting"):
-        return Fate("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
+        return Outcome("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
     owns = case.server_owns(case.address)
     # Of several servers, any may have the address, and so may a host on the way that takes connections for them.
     in_front = bool(case.partners) or any(via.owns(case.address) is not False for via in case.vias)
     another = owns is False or (owns is None and in_front)
     if server is None or (another and not _seen_at(attempt.of("syn"), (server, "in"))):
-        return Fate("completed")  # with whatever stands in front of the server
+        return Outcome("completed")  # with whatever stands in front of the server
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
     if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):
         renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
         escaped = case.may_be_translated or (attempt.isn is None and renamed)
         if escaped and not case.led_away:
-            return Fate("completed")
-        return Fate("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
+            return Outcome("completed")
+        return Outcome("answered_elsewhere", "syn", "path.forward", "path", row=_first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
     taken = _seen_at(acknowledgements, (server, "in"))
     known = client.saw_everything and attempt.isn is not None
     if server.saw_everything and not taken and (known or _half_open(case, attempt)):
         if known and not _seen_at(acknowledgements, (client, "out")):
-            return Fate("lost_ack", "ack", "client.firewall", client.name)
+            return Outcome("lost_ack", "ack", "client.firewall", client.name)
         if not _had_time(attempt, acknowledgements, client, server):
-            return Fate("completed")
+            return Outcome("completed")
         forward = _way(case, back=False)
         return _lost("lost_ack", "ack", "path.forward", _furthest(acknowledgements, forward), forward, acknowledgements)
     if _half_open(case, attempt):
-        return Fate("ignored_ack", "ack", None, server.name, last_seen=taken)
+        return Outcome("ignored_ack", "ack", None, server.name, last_seen=taken)
     if probe.peer == "reset":
-        return Fate("reset_after", None, "server.application", server.name, row=_first(attempt.of("rst", "server")))
+        return Outcome("reset_after", None, "server.application", server.name, row=_first(attempt.of("rst", "server")))
     if taken and _disowned(attempt, server):
-        return Fate("ignored_ack", "ack", None, server.name, last_seen=taken)
-    return _recovered(case, attempt) or Fate("completed")
+        return Outcome("ignored_ack", "ack", None, server.name, last_seen=taken)
+    return _recovered(case, attempt) or Outcome("completed")
 
 
 def _disowned(attempt: Attempt, server: Host) -> bool:
@@ -184,7 +186,7 @@ def _disowned(attempt: Attempt, server: Host) -> bool:
     return reset is not None and not reset.flags & TcpFlags.ACK and reset.seq in numbers
 
 
-def _recovered(case: Case, attempt: Attempt) -> Fate | None:
+def _recovered(case: Case, attempt: Attempt) -> Outcome | None:
     """Completed only after a retransmission: what befell the first SYN, or the first SYN-ACK?"""
     syns = [row for row in attempt.of("syn") if row.at(case.client.name, "out")]
     if len(syns) < 2 or case.server is None or not (case.client.saw_everything and case.server.saw_everything):
@@ -199,12 +201,12 @@ def _recovered(case: Case, attempt: Attempt) -> Fate | None:
         return replace(_lost("lost_syn", "syn", "path.forward", _furthest(first, forward), forward, first), recovered=True)
     answers = [row for row in attempt.of("syn_ack") if (seen := row.at(case.server.name, "out")) and 0 <= seen.time - arrived.time < 0.5]
     if not answers:
-        return Fate("unanswered", "syn", None, case.server.name, last_seen=arrived, recovered=True)
+        return Outcome("unanswered", "syn", None, case.server.name, last_seen=arrived, recovered=True)
     taken = _seen_at(answers, (case.client, "in"))
     if not taken:
         return replace(_lost("lost_syn_ack", "syn_ack", "path.return", _furthest(answers, back), back, answers), recovered=True)
     if attempt.when(taken) < attempt.when(second.seen[0]):
-        return Fate("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=taken, recovered=True)
+        return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=taken, recovered=True)
     return None  # the SYN-ACK was on its way when the SYN was repeated
 
 
@@ -232,7 +234,7 @@ def _way(case: Case, back: bool) -> list[Vantage]:
         ends.append((case.server, "in"))
     if back:
         ends = [(host, "in" if way == "out" else "out") for host, way in reversed(ends)]
-    return [(host, way) for host, way in ends if host.sightings is not None]
+    return [(host, way) for host, way in ends if host.observations is not None]
 
 
 def _furthest(rows: Sequence[Row], way: Sequence[Vantage]) -> int | None:
@@ -240,25 +242,25 @@ def _furthest(rows: Sequence[Row], way: Sequence[Vantage]) -> int | None:
     return max((place for place, vantage in enumerate(way) if _seen_at(rows, vantage)), default=None)
 
 
-def _lost(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Fate:
+def _lost(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Outcome:
     """A loss behind ``place``. Only a vantage point behind it that saw everything, and did not see the packet, proves the loss."""
     if place is None or place + 1 >= len(way):
         missing = place is None and any(host.saw_everything for host, direction in way[-1:])
-        return Fate("silent", leg if missing else None, None, "path")
+        return Outcome("silent", leg if missing else None, None, "path")
     here, beyond = way[place][0], way[place + 1][0]
     last = _seen_at(rows, way[place])
     if not beyond.saw_everything:
-        return Fate("silent", None, None, "path", last_seen=last)
+        return Outcome("silent", None, None, "path", last_seen=last)
     swallowed = here is beyond
     row = next((row for row in rows if row.at(here.name, way[place][1])), None)
-    return Fate(kind, leg, segment, here.name if swallowed else "path", (here.name, beyond.name), last, row)
+    return Outcome(kind, leg, segment, here.name if swallowed else "path", (here.name, beyond.name), last, row)
 
 
-def _seen_at(rows: Sequence[Row], vantage: Vantage) -> Sighting | None:
+def _seen_at(rows: Sequence[Row], vantage: Vantage) -> Observation | None:
     return next((seen for row in rows if (seen := row.at(vantage[0].name, vantage[1]))), None)
 
 
-def _at(row: Row, host: Host | None, direction: str) -> Sighting | None:
+def _at(row: Row, host: Host | None, direction: str) -> Observation | None:
     return row.at(host.name, direction) if host else None
 
 
@@ -266,5 +268,5 @@ def _first(rows: Sequence[Row]) -> Row | None:
     return rows[0] if rows else None
 
 
-def _last(row: Row | None) -> Sighting | None:
+def _last(row: Row | None) -> Observation | None:
     return row.seen[-1] if row and row.seen else None

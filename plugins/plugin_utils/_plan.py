@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
-from ansible_collections.threeway.handshake.plugins.module_utils._crossings import End, bounded
 from ansible_collections.threeway.handshake.plugins.module_utils._nameservers import MOST_SECONDS
+from ansible_collections.threeway.handshake.plugins.module_utils._traversals import End, bounded
 
 from ._deadlines import Deadlines, deadlines
 from ._flows import (

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The sightings of one connection attempt, grouped into packets, and the clocks of the hosts that saw them.
+"""The observations of one connection attempt, grouped into packets, and the clocks of the hosts that saw them.
 
-Two sightings are the same packet when kind, numbers, IP ID and timestamp agree, or, where something on the way rewrote those, when kind and
-time agree.
+Two observations are the same packet when kind, numbers, IP ID and timestamp agree, or, where something on the way rewrote those, when kind
+and time agree.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from dataclasses import dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, TcpFlags
 
-from ._evidence import Sighting
+from ._evidence import Observation
 
-SAME_PACKET_S = 0.5  # sightings of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
+SAME_PACKET_S = 0.5  # observations of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
 Endpoint = tuple[str, int]
 
 
 @dataclass
 class Row:
-    """One packet on its way, with each sighting of it."""
+    """One packet on its way, with each observation of it."""
 
     kind: str  # syn, syn_ack, ack, rst, fin, data, icmp
     sender: str  # client, server, or the address that an ICMP error came from
     packet: Packet
-    seen: list[Sighting] = field(default_factory=list)
+    seen: list[Observation] = field(default_factory=list)
     transmission: int = 1
-    strays: list[Sighting] = field(default_factory=list)  # at hosts that have no part in the flow
+    strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
 
-    def at(self, host: str, direction: str) -> Sighting | None:
-        """The sighting at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in."""
+    def at(self, host: str, direction: str) -> Observation | None:
+        """The observation at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in."""
         ways = [seen for seen in self.everywhere if seen.host == host]
         found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
-        return next((sighting for sighting in found if sighting.interface != "lo"), found[0] if found else None)
+        return next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
 
     @property
-    def everywhere(self) -> list[Sighting]:
+    def everywhere(self) -> list[Observation]:
         return [*self.seen, *self.strays] if self.strays else self.seen
 
 
@@ -85,24 +85,24 @@ def _identity(packet: Packet) -> tuple[object, ...]:
     return (tcp.seq, tcp.ack, tcp.flags, packet.ip_id, tcp.options.timestamps)
 
 
-def clocks_of(sightings: list[Sighting], client: str) -> dict[str, Clock]:
+def clocks_of(observations: list[Observation], client: str) -> dict[str, Clock]:
     """Clock offsets of the other hosts, from packets seen both there and at the client (the computation of RFC 5905)."""
     at_client: dict[tuple[object, ...], float] = {}
-    for sighting in sightings:
-        if sighting.host == client:
-            at_client.setdefault(_matching_key(sighting), sighting.time)
+    for observation in observations:
+        if observation.host == client:
+            at_client.setdefault(_matching_key(observation), observation.time)
     forward: dict[str, float] = {}
     backward: dict[str, float] = {}
-    for sighting in sightings:
-        if sighting.host == client or _matching_key(sighting) not in at_client:
+    for observation in observations:
+        if observation.host == client or _matching_key(observation) not in at_client:
             continue
-        ahead = sighting.time - at_client[_matching_key(sighting)]
-        if sighting.packet.tcp and sighting.packet.tcp.is_syn_ack:
-            backward[sighting.host] = max(backward.get(sighting.host, ahead), ahead)
+        ahead = observation.time - at_client[_matching_key(observation)]
+        if observation.packet.tcp and observation.packet.tcp.is_syn_ack:
+            backward[observation.host] = max(backward.get(observation.host, ahead), ahead)
         else:
-            forward[sighting.host] = min(forward.get(sighting.host, ahead), ahead)
+            forward[observation.host] = min(forward.get(observation.host, ahead), ahead)
     clocks = {}
-    for host in {sighting.host for sighting in sightings} - {client}:
+    for host in {observation.host for observation in observations} - {client}:
         there, back = forward.get(host), backward.get(host)
         if there is not None and back is not None:
             clocks[host] = Clock((there + back) / 2, abs(there - back) / 2)
@@ -116,59 +116,59 @@ def _one_way(ahead: float) -> Clock:
     return Clock(ahead if abs(ahead) > SAME_PACKET_S / 2 else 0.0, None)
 
 
-def _matching_key(sighting: Sighting) -> tuple[object, ...]:
-    return (kind_of(sighting.packet), *_identity(sighting.packet))
+def _matching_key(observation: Observation) -> tuple[object, ...]:
+    return (kind_of(observation.packet), *_identity(observation.packet))
 
 
-def rows_of(sightings: Sequence[Sighting], clients: set[Endpoint], clocks: dict[str, Clock]) -> list[Row]:
-    """Group sightings into packets, in the order of the client's clock."""
+def rows_of(observations: Sequence[Observation], clients: set[Endpoint], clocks: dict[str, Clock]) -> list[Row]:
+    """Group observations into packets, in the order of the client's clock."""
     rows: list[Row] = []
     by_kind: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for sighting in sorted(sightings, key=lambda each: _when(each, clocks)):
-        kind, sender = kind_of(sighting.packet), _sender(sighting.packet, clients)
-        row = _row_of(sighting, by_kind[kind, sender], clocks)
+    for observation in sorted(observations, key=lambda each: _when(each, clocks)):
+        kind, sender = kind_of(observation.packet), _sender(observation.packet, clients)
+        row = _row_of(observation, by_kind[kind, sender], clocks)
         if row:
-            row.seen.append(sighting)
+            row.seen.append(observation)
         else:
-            rows.append(Row(kind, sender, sighting.packet, [sighting]))
+            rows.append(Row(kind, sender, observation.packet, [observation]))
             by_kind[kind, sender].append(rows[-1])
     return rows
 
 
-def attach(strays: Sequence[Sighting], rows: Sequence[Row], clients: set[Endpoint], clocks: dict[str, Clock]) -> list[Row]:
-    """Note other hosts' sightings at the packets that they are of; those of no packet are returned, as packets of their own."""
+def attach(strays: Sequence[Observation], rows: Sequence[Row], clients: set[Endpoint], clocks: dict[str, Clock]) -> list[Row]:
+    """Note other hosts' observations at the packets that they are of; those of no packet are returned, as packets of their own."""
     by_kind: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind, row.sender].append(row)
-    unknown: list[Sighting] = []
-    for sighting in sorted(strays, key=lambda each: _when(each, clocks)):
-        found = _row_of(sighting, by_kind[kind_of(sighting.packet), _sender(sighting.packet, clients)], clocks)
-        (found.strays if found else unknown).append(sighting)
+    unknown: list[Observation] = []
+    for observation in sorted(strays, key=lambda each: _when(each, clocks)):
+        found = _row_of(observation, by_kind[kind_of(observation.packet), _sender(observation.packet, clients)], clocks)
+        (found.strays if found else unknown).append(observation)
     return rows_of(unknown, clients, clocks)
 
 
-def _row_of(sighting: Sighting, alike: Sequence[Row], clocks: dict[str, Clock]) -> Row | None:
-    """The packet of which this is one more sighting, of those of its kind."""
+def _row_of(observation: Observation, alike: Sequence[Row], clocks: dict[str, Clock]) -> Row | None:
+    """The packet of which this is one more observation, of those of its kind."""
 
     def near(row: Row) -> bool:
-        tolerance = SAME_PACKET_S + sum(clocks[seen.host].error or 0.0 for seen in (sighting, row.seen[-1]) if seen.host in clocks)
-        return abs(_when(sighting, clocks) - _when(row.seen[-1], clocks)) < tolerance
+        tolerance = SAME_PACKET_S + sum(clocks[seen.host].error or 0.0 for seen in (observation, row.seen[-1]) if seen.host in clocks)
+        return abs(_when(observation, clocks) - _when(row.seen[-1], clocks)) < tolerance
 
-    same = [row for row in alike if _same(row, sighting) and (_is_unique(sighting.packet) or near(row))]
-    changed = [row for row in alike if near(row) and all(other.host != sighting.host for other in row.everywhere)]
+    same = [row for row in alike if _same(row, observation) and (_is_unique(observation.packet) or near(row))]
+    changed = [row for row in alike if near(row) and all(other.host != observation.host for other in row.everywhere)]
     return next(iter(same or changed), None)
 
 
-def _when(sighting: Sighting, clocks: dict[str, Clock]) -> float:
-    return sighting.time - (clocks[sighting.host].offset if sighting.host in clocks else 0.0)
+def _when(observation: Observation, clocks: dict[str, Clock]) -> float:
+    return observation.time - (clocks[observation.host].offset if observation.host in clocks else 0.0)
 
 
-def _same(row: Row, sighting: Sighting) -> bool:
+def _same(row: Row, observation: Observation) -> bool:
     """Whether it may be the same packet once more: elsewhere, or doubled on the way."""
-    if _identity(row.packet) != _identity(sighting.packet):
+    if _identity(row.packet) != _identity(observation.packet):
         return False
-    again = [other for other in row.everywhere if _same_place(sighting, other)]
-    return _is_unique(sighting.packet) or all(abs(sighting.time - other.time) < DOUBLED_S for other in again)
+    again = [other for other in row.everywhere if _same_place(observation, other)]
+    return _is_unique(observation.packet) or all(abs(observation.time - other.time) < DOUBLED_S for other in again)
 
 
 def _is_unique(packet: Packet) -> bool:
@@ -176,7 +176,7 @@ def _is_unique(packet: Packet) -> bool:
     return bool(packet.tcp and packet.tcp.options.timestamps) or bool(packet.tcp and packet.ip_id)
 
 
-def _same_place(one: Sighting, other: Sighting) -> bool:
+def _same_place(one: Observation, other: Observation) -> bool:
     return (one.host, one.interface, one.direction) == (other.host, other.interface, other.direction)
 
 

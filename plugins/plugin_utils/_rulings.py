@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._firewall_records import Crossing, Firewall, Identity, Rule, Verdict
+from ._firewall_records import Firewall, HookTraversal, Identity, Rule, Verdict
 from ._prose import Prose
 from ._records import RecordError, build
 
@@ -22,7 +22,7 @@ _IN_WORDS = (
 
 
 @dataclass(frozen=True)
-class Rise:
+class CounterDelta:
     """A rule's counter before and after the handshakes, and the firewalls' snapshots that told it."""
 
     before: int
@@ -46,7 +46,7 @@ class Rulings:
 
     def __init__(self) -> None:
         self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
-        self._verdicts: dict[tuple[When, bool], dict[Crossing, Verdict]] = {}
+        self._verdicts: dict[tuple[When, bool], dict[HookTraversal, Verdict]] = {}
         self._counters: dict[When, dict[Identity, tuple[Firewall, int]]] = {}
         self._hitting: dict[Identity, list[Verdict]] | None = None
 
@@ -88,9 +88,9 @@ class Rulings:
         """Whether any packet that was asked about is stopped."""
         return any(verdict.stops for told in self.snapshots.values() for firewall in told for verdict in firewall.verdicts)
 
-    def verdict(self, crossing: Crossing, when: When = "after", invalid: bool = False) -> Verdict | None:
+    def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False) -> Verdict | None:
         """The verdict on a packet; ``invalid``: had connection tracking found it so."""
-        return self._told(when, invalid).get(crossing)
+        return self._told(when, invalid).get(traversal)
 
     def all(self) -> Iterator[Verdict]:
         """Every verdict, before and after."""
@@ -120,16 +120,16 @@ class Rulings:
                 return verdict
         return None
 
-    def rise(self, rule: Rule) -> Rise | None:
+    def counter_delta(self, rule: Rule) -> CounterDelta | None:
         """How a rule's counter rose; None where it has none, or was not told both before and after."""
         first, last = self._count("before").get(rule.identity), self._count("after").get(rule.identity)
-        return Rise(first[1], last[1], first[0], last[0]) if first and last else None
+        return CounterDelta(first[1], last[1], first[0], last[0]) if first and last else None
 
-    def _told(self, when: When, invalid: bool) -> dict[Crossing, Verdict]:
+    def _told(self, when: When, invalid: bool) -> dict[HookTraversal, Verdict]:
         if (when, invalid) not in self._verdicts:
             told = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
             self._verdicts[when, invalid] = {
-                verdict.crossing: verdict for verdict in reversed(told) if (verdict.state == "invalid") is invalid
+                verdict.traversal: verdict for verdict in reversed(told) if (verdict.state == "invalid") is invalid
             }
         return self._verdicts[when, invalid]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import Packet, Tcp, TcpFlags
 
-from ._evidence import Host, Probe, Sighting
+from ._evidence import Host, Observation, Probe
 from ._rows import (
     Clock,
     Endpoint,
@@ -72,19 +72,19 @@ class Attempt:
                     return syn.transmission
         return None
 
-    def when(self, sighting: Sighting) -> float:
-        """The time of a sighting by the client's clock, in seconds."""
-        clock = self.clocks.get(sighting.host)
-        return sighting.time - (clock.offset if clock else 0.0)
+    def when(self, observation: Observation) -> float:
+        """The time of an observation by the client's clock, in seconds."""
+        clock = self.clocks.get(observation.host)
+        return observation.time - (clock.offset if clock else 0.0)
 
 
 class Packets:
-    """All sightings of a run, found by ISN or by 4-tuple."""
+    """All observations of a run, found by ISN or by 4-tuple."""
 
     def __init__(self, hosts: Iterable[Host] = ()) -> None:
-        self._by_isn: dict[int, list[Sighting]] = defaultdict(list)
-        self._by_flow: dict[frozenset[Endpoint], list[Sighting]] = defaultdict(list)
-        self._syns_by_port: dict[tuple[str, int], list[Sighting]] = defaultdict(list)
+        self._by_isn: dict[int, list[Observation]] = defaultdict(list)
+        self._by_flow: dict[frozenset[Endpoint], list[Observation]] = defaultdict(list)
+        self._syns_by_port: dict[tuple[str, int], list[Observation]] = defaultdict(list)
         self._cut: dict[object, set[str]] = defaultdict(set)
         self._sharing: dict[object, set[int]] = defaultdict(set)
         for host in hosts:
@@ -94,21 +94,21 @@ class Packets:
         """The packets that a host recorded."""
         alike: Counter[object] = Counter()
 
-        def note(index: dict[Any, list[Sighting]], key: Any, sighting: Sighting) -> None:
+        def note(index: dict[Any, list[Observation]], key: Any, observation: Observation) -> None:
             alike[key] += 1
             if alike[key] <= MOST_ALIKE:
-                index[key].append(sighting)
+                index[key].append(observation)
             else:
                 self._cut[key].add(host.name)
 
-        for sighting in host.sightings or ():
-            if sighting.packet.tcp and sighting.packet.tcp.is_syn:
-                note(self._syns_by_port, (host.name, sighting.packet.tcp.sport), sighting)
-            for isn in _client_isns(sighting.packet):
-                note(self._by_isn, isn, sighting)
-            flow = _flow(sighting.packet)
+        for observation in host.observations or ():
+            if observation.packet.tcp and observation.packet.tcp.is_syn:
+                note(self._syns_by_port, (host.name, observation.packet.tcp.sport), observation)
+            for isn in _client_isns(observation.packet):
+                note(self._by_isn, isn, observation)
+            flow = _flow(observation.packet)
             if flow:
-                note(self._by_flow, flow, sighting)
+                note(self._by_flow, flow, observation)
 
     def attempt(self, probe: Probe, client: str, parties: Collection[str]) -> Attempt:
         """The attempt that ``probe`` describes, with its packets from every host; ``parties``: those that have a part in the flow."""
@@ -119,8 +119,8 @@ class Packets:
         if self._shared(client, flow, probe):
             return Attempt(probe, None, [], {}, frozenset((client,)))
 
-        def of_probe(sightings: Iterable[Sighting]) -> list[Sighting]:
-            return [seen for seen in sightings if seen.host != client or _within(probe, seen)]
+        def of_probe(observations: Iterable[Observation]) -> list[Observation]:
+            return [seen for seen in observations if seen.host != client or _within(probe, seen)]
 
         by_flow = of_probe(self._by_flow.get(flow, ()))
         isn = _isn([seen for seen in by_flow if seen.host in parties], client)
@@ -129,16 +129,16 @@ class Packets:
         if isn is not None and self._shared(client, isn, probe):
             return Attempt(probe, None, [], {}, frozenset((client,)))
         by_isn = self._by_isn.get(isn, []) if isn is not None else []
-        found = {id(sighting): sighting for sighting in (*by_flow, *by_isn)}
+        found = {id(observation): observation for observation in (*by_flow, *by_isn)}
         cut = {name for key in (flow, isn) for name in self._cut.get(key, ())}
         translated, more = _translated([seen for seen in by_isn if seen.host in parties])
         for other in translated:  # behind the ACK only the 4-tuple tells
             found.update({id(seen): seen for seen in of_probe(self._by_flow[other])})
-        sightings, most = _first(found.values())
-        own = [seen for seen in sightings if seen.host in parties]
-        strays = [seen for seen in sightings if seen.host not in parties]
+        observations, most = _first(found.values())
+        own = [seen for seen in observations if seen.host in parties]
+        strays = [seen for seen in observations if seen.host not in parties]
         clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in own if s.packet.tcp and s.packet.tcp.is_syn}
-        clocks = clocks_of(sightings, client)
+        clocks = clocks_of(observations, client)
         rows = rows_of(own, clients, clocks)
         apart = attach(strays, rows, clients, clocks)
         number_transmissions(rows)
@@ -156,40 +156,40 @@ class Packets:
         return True
 
 
-def _translated(sightings: Iterable[Sighting]) -> tuple[list[frozenset[Endpoint]], set[str]]:
+def _translated(observations: Iterable[Observation]) -> tuple[list[frozenset[Endpoint]], set[str]]:
     """The addresses and ports that an ISN was seen with, and the hosts that tell of more of them than any way has."""
     found: dict[str, dict[frozenset[Endpoint], None]] = defaultdict(dict)
-    for sighting in sightings:
-        if flow := _flow(sighting.packet):
-            found[sighting.host][flow] = None
+    for observation in observations:
+        if flow := _flow(observation.packet):
+            found[observation.host][flow] = None
     flows = dict.fromkeys(flow for told in found.values() for flow in list(told)[:MOST_TRANSLATIONS])
     return list(flows), {host for host, told in found.items() if len(told) > MOST_TRANSLATIONS}
 
 
-def _first(found: Collection[Sighting]) -> tuple[list[Sighting], frozenset[str]]:
+def _first(found: Collection[Observation]) -> tuple[list[Observation], frozenset[str]]:
     """The first packets at each host, as many as any honest attempt has, and the hosts that have more."""
     kept: Counter[str] = Counter()
-    sightings, cut = [], set()
-    for sighting in sorted(found, key=lambda each: each.time) if len(found) > MOST_OF_ATTEMPT else found:
-        kept[sighting.host] += 1
-        if kept[sighting.host] <= MOST_OF_ATTEMPT:
-            sightings.append(sighting)
+    observations, cut = [], set()
+    for observation in sorted(found, key=lambda each: each.time) if len(found) > MOST_OF_ATTEMPT else found:
+        kept[observation.host] += 1
+        if kept[observation.host] <= MOST_OF_ATTEMPT:
+            observations.append(observation)
         else:
-            cut.add(sighting.host)
-    return sightings, frozenset(cut)
+            cut.add(observation.host)
+    return observations, frozenset(cut)
 
 
-def _within(probe: Probe, sighting: Sighting) -> bool:
+def _within(probe: Probe, observation: Observation) -> bool:
     """An ephemeral port may serve two attempts one after the other: only the packets of this one count."""
     end = probe.started + max(probe.elapsed_ms or 0.0, probe.late_ms or 0.0) / 1000 + 2.5
-    return probe.started - 0.05 <= sighting.time <= end
+    return probe.started - 0.05 <= observation.time <= end
 
 
-def _isn(sightings: list[Sighting], client: str) -> int | None:
+def _isn(observations: list[Observation], client: str) -> int | None:
     """The client's ISN, from its own recording where there is one."""
-    syns = [s for s in sightings if s.packet.tcp and s.packet.tcp.is_syn]
+    syns = [s for s in observations if s.packet.tcp and s.packet.tcp.is_syn]
     own = [s for s in syns if s.host == client]
-    first = min(own or syns, key=lambda sighting: sighting.time, default=None)
+    first = min(own or syns, key=lambda observation: observation.time, default=None)
     return first.packet.tcp.seq if first and first.packet.tcp else None
 
 

@@ -57,7 +57,7 @@ def trace_orders(
 def _broke(case: Case) -> bool:
     """Whether no attempt completed, and not for want of a packet: without a way or a port the kernel makes none."""
     tried = any(probe.local_address for probe in case.probes)
-    return tried and not case.completed and not all(fate.kind in DEGRADING for fate in case.fates)
+    return tried and not case.completed and not all(outcome.kind in DEGRADING for outcome in case.outcomes)
 
 
 def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
@@ -85,12 +85,12 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, tracing: Set[str]) -
 
 
 def _answered(host: Host) -> bool:
-    return host.snapshot is not None or host.sightings is not None
+    return host.snapshot is not None or host.observations is not None
 
 
 def _flows(case: Case, host: Host) -> list[Flow]:
     """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
-    ack = case.fate.kind in ("lost_ack", "ignored_ack")
+    ack = case.outcome.kind in ("lost_ack", "ignored_ack")
     found: dict[tuple[str, str, int], None] = {}
     if host is case.client or not host.saw_everything:
         found.update(dict.fromkeys((probe.local_address, case.address, case.port) for probe in case.probes if probe.local_address))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._case import FATES, Case, Finding
+from ._case import OUTCOMES, Case, Finding
 from ._causes._catalogue import Cause
 from ._evidence import Host
 from ._prose import Prose, Wording
 
-# The fates whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
+# Outcomes whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
 _VANISHED = {
     "unsent": ("SYN", True),
     "unanswered": ("SYN", False),
@@ -37,7 +37,7 @@ def undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], s
     for case, explained in answers:
         if explained and explained[0][1].certainty != "proven":
             sentences += [sentence for _cause, finding in explained for sentence in finding.undecided]
-        elif not explained and case.fate.kind != "completed":
+        elif not explained and case.outcome.kind != "completed":
             sentences.append(Prose(_would_decide(case)))
     if not answers:
         sentences.append(Prose(_untried(client)))
@@ -70,10 +70,10 @@ def _would_decide(case: Case) -> str:
         return f"a recording on {names} would tell how far the packets come: {'; '.join(dict.fromkeys(map(_blind, blind)))}"
     if case.server is None:
         return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
-    inside = _VANISHED.get(case.fate.kind)
+    inside = _VANISHED.get(case.outcome.kind)
     if inside is not None:
         packet, at_client = inside
         where = case.client.name if at_client else case.server.name
         logs = "its firewall, tc, BPF and security-module logs would tell"
         return f"the {packet} vanishes inside {where}, and none of the known causes shows: {logs}"
-    return f"{FATES[case.fate.kind]}, and none of the known causes shows: {_NEXT.get(case.fate.kind, _ELSEWHERE)}"
+    return f"{OUTCOMES[case.outcome.kind]}, and none of the known causes shows: {_NEXT.get(case.outcome.kind, _ELSEWHERE)}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from ._arrivals import Arrivals
 from ._captures import captures
-from ._case import Case, Fate, Finding, Totals
+from ._case import Case, Finding, Outcome, Totals
 from ._causes import explain
 from ._causes._catalogue import Cause
 from ._causes._fronts import told_of
@@ -113,7 +113,7 @@ def _unreadable(name: str, why: str) -> Host:
 
 
 def _without_packets(host: Host, why: str) -> None:
-    host.sightings = None
+    host.observations = None
     host.lacks("recording", f"it cannot be used: {why}")
 
 
@@ -211,7 +211,7 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
         if case.attempts:
             locate(case)
         else:
-            case.fate = Fate("unresolved", None, "client.resolve", client.name)
+            case.outcome = Outcome("unresolved", None, "client.resolve", client.name)
     for case in cases:
         case.siblings = [other for other in cases if other is not case]
     return cases
@@ -255,14 +255,14 @@ def _totals(cases: Sequence[Case]) -> Totals:
     """What counters of each host have to account for; attempts that several flows share count once."""
     swallowed, resets, known = Counter[str](), Counter[str](), set[tuple[str, int, int, str]]()
     for case in cases:
-        for attempt, fate in zip(case.attempts, case.fates, strict=True):
+        for attempt, outcome in zip(case.attempts, case.outcomes, strict=True):
             key = (case.client.name, attempt.probe.dial, attempt.probe.attempt, attempt.probe.address)
             if key in known or case.server is None:
                 continue
             known.add(key)
-            if fate.kind == "unanswered":
+            if outcome.kind == "unanswered":
                 swallowed[case.server.name] += attempt.count("syn", case.server.name, "in")
-            elif fate.kind == "ignored_syn_ack":
+            elif outcome.kind == "ignored_syn_ack":
                 swallowed[case.client.name] += attempt.count("syn_ack", case.client.name, "in")
             resets[case.server.name] += attempt.count("rst", case.server.name, "out", "server")
     return Totals(swallowed, resets)
@@ -289,8 +289,8 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
     for cause, finding in (found for _case, explained in answers for found in explained):
         told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
-    leg, segment = _place(answers[0][0].fate, answers[0][1]) if answers and status != "ok" else (None, None)
-    fate = answers[0][0].fate if answers else Fate("silent")
+    leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
+    outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]
     return {
         "name": entry.flow,
@@ -306,8 +306,10 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "status": status,
         "leg": leg,
         "segment": segment,
-        "between": list(fate.between) if fate.between and status != "ok" else None,
-        "last_seen": {"host": fate.last_seen.host, "interface": fate.last_seen.interface} if fate.last_seen and status != "ok" else None,
+        "between": list(outcome.between) if outcome.between and status != "ok" else None,
+        "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
+        if outcome.last_seen and status != "ok"
+        else None,
         "causes": [_cause(cause, finding) for cause, finding in told.values()],
         "undecided": unwrapped(undecided(answers, status, hosts[entry.client])),
         "probes": _probes([probe for case in cases for probe in case.probes]),
@@ -319,12 +321,12 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
 
 
 def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
-    fates = case.fates or [case.fate]
-    completed = sum(fate.completed for fate in fates)
-    if completed == len(fates):
-        return "degraded" if any(fate.recovered for fate in fates) or explained else "ok"
+    outcomes = case.outcomes or [case.outcome]
+    completed = sum(outcome.completed for outcome in outcomes)
+    if completed == len(outcomes):
+        return "degraded" if any(outcome.recovered for outcome in outcomes) or explained else "ok"
     unfinished = bool(explained) and explained[0][1].leg == "ack"
-    if completed or (all(fate.completed or fate.kind in DEGRADING for fate in fates) and not unfinished):
+    if completed or (all(outcome.completed or outcome.kind in DEGRADING for outcome in outcomes) and not unfinished):
         return "degraded"
     return "broken" if explained else "undetermined"
 
@@ -339,12 +341,12 @@ def _status(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> 
     return max(statuses, key=_BY_SEVERITY.index)
 
 
-def _place(fate: Fate, findings: Sequence[tuple[Cause, Finding]]) -> tuple[str | None, str | None]:
+def _place(outcome: Outcome, findings: Sequence[tuple[Cause, Finding]]) -> tuple[str | None, str | None]:
     if not findings:
-        return fate.leg, fate.segment
+        return outcome.leg, outcome.segment
     first = findings[0][1]
     early = first.segment in ("client.resolve", "client.socket") and first.leg is None
-    return (None if early else first.leg or fate.leg), first.segment
+    return (None if early else first.leg or outcome.leg), first.segment
 
 
 def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
@@ -395,7 +397,7 @@ _UNRECORDED = ("recording", "this host", *(f"phase {phase}" for phase in PHASES)
 
 def _vantage(host: Host, role: str) -> dict[str, Any]:
     why = next((absence.why for absence in host.absent if absence.what in _UNRECORDED), None)
-    return {"host": host.name, "role": role, "recorded": host.sightings is not None, "why": unwrapped(host.incomplete or why)}
+    return {"host": host.name, "role": role, "recorded": host.observations is not None, "why": unwrapped(host.incomplete or why)}
 
 
 def _clocks(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:

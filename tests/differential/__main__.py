@@ -59,8 +59,8 @@ def describe(answer: dict[str, Any]) -> str:
             *(f"  * {difference}" for difference in each["differences"]),
             f"  evaluator: {json.dumps(verdict)}",
             *(f"    {place}: {matched} {effect or ''}" for place, matched, effect in path if matched is not False),
-            f"  kernel: {json.dumps({name: value for name, value in each['fate'].items() if name != 'moved'})}",
-            *(f"    moved: {moved}" for moved in each["fate"]["moved"]),
+            f"  kernel: {json.dumps({name: value for name, value in each['outcome'].items() if name != 'moved'})}",
+            *(f"    moved: {moved}" for moved in each["outcome"]["moved"]),
         ]
     seed = answer["seed"].rsplit("/", 1)[0]
     return "\n".join([*lines, f"again: python -m tests.differential --only {seed} --packets {answer['packets']}"])

@@ -81,7 +81,7 @@ Key = tuple[str, str, str, str, int]
 
 
 @dataclasses.dataclass(frozen=True)
-class Fate:
+class Outcome:
     """What became of a packet. `left_by`: the interface it left by, None when it was delivered locally or lost."""
 
     verdict: Literal["accept", "reject", "lost"]

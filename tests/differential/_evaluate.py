@@ -43,7 +43,7 @@ _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Wordless:
-    """A Teller that only refers to rules: where they stand decides whether we are right."""
+    """A Describer that only refers to rules: where they stand decides whether we are right."""
 
     def tell(self, rules: Iterable[Rule]) -> None:
         pass

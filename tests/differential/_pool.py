@@ -105,7 +105,7 @@ def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None) -> Iter
 
 @dataclasses.dataclass
 class Figures:
-    """What came of a run. Rulesets that hang on luck on purpose are counted apart from those that should be decided."""
+    """What came of a run. Rulesets that depend on luck on purpose are counted apart from those that should be decided."""
 
     rulesets: int = 0
     refused: int = 0
@@ -151,7 +151,7 @@ class Figures:
             f"verdicts: {', '.join(f'{verdict} {number}' for verdict, number in self.verdicts.most_common())}",
             f"disagreements: {wrong} packets of {len(self.differing)} rulesets",
             f"undecided: {self.undecided[False]} of {self.packets[False]} packets ({self.undecided_share:.2%});"
-            f" in rulesets that hang on luck {self.undecided[True]} of {self.packets[True]}",
+            f" in rulesets that depend on luck {self.undecided[True]} of {self.packets[True]}",
             *(f"  {number:6}  {reason}" for reason, number in self.reasons.most_common(25)),
         ]
         return "\n".join(lines)

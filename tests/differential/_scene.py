@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from . import _frames
-from ._case import CLIENT_PORTS, PORTS, Fate, Key, Load, Sent, Tool
+from ._case import CLIENT_PORTS, PORTS, Key, Load, Outcome, Sent, Tool
 from ._counters import NETLINK_NETFILTER, LegacyCounters, NftCounters, netlink
 
 CLONE_NEWNET = 0x40000000
@@ -246,7 +246,7 @@ class Scene:
 
     # -- packets
 
-    def send(self, sent: Sent) -> Fate:
+    def send(self, sent: Sent) -> Outcome:
         """Send one packet, with the connection that its state wants, and see what becomes of it."""
         self._prepare_connection(sent)
         self._drain()
@@ -259,7 +259,7 @@ class Scene:
         after = self._counters()
         moved = {key: count - self._before.get(key, 0) for key, count in after.items() if count != self._before.get(key, 0)}
         self._before = after
-        return Fate(moved=moved, **seen)
+        return Outcome(moved=moved, **seen)
 
     def _send_locally(self, sent: Sent, packet: bytes) -> None:
         family, uid = (6 if ":" in sent.source else 4), sent.uid or 0
@@ -299,22 +299,22 @@ class Scene:
             parsed = _frames.parse(packet)
             if parsed:
                 left.append((interface, parsed, mark))
-        fate: dict[str, Any] = {"verdict": "lost", "replied": False, "looped": False}
+        outcome: dict[str, Any] = {"verdict": "lost", "replied": False, "looped": False}
         for interface, seen, mark in left:
             if seen.icmp is None and seen.sequence == sent.sequence and not seen.flags & _frames.RST:
                 if interface == "br0":
                     continue
-                fate.update(_where(seen, mark), verdict="accept", left_by=interface, looped=interface == "lo")
+                outcome.update(_where(seen, mark), verdict="accept", left_by=interface, looped=interface == "lo")
             else:
-                fate["replied"] = True
-                if _is_reject(sent, seen) and fate["verdict"] == "lost":
-                    fate.update(verdict="reject", reject_with=_reject_with(seen))
+                outcome["replied"] = True
+                if _is_reject(sent, seen) and outcome["verdict"] == "lost":
+                    outcome.update(verdict="reject", reject_with=_reject_with(seen))
         for seen, mark in self._deliveries(6 if ":" in sent.source else 4):
             if seen.sequence == sent.sequence and not seen.flags & _frames.RST:
-                if not fate["looped"]:  # else it is as rules on the way back in have made it
-                    fate.update(_where(seen, mark), verdict="accept")
-                fate.setdefault("left_by", None)
-        return fate
+                if not outcome["looped"]:  # else it is as rules on the way back in have made it
+                    outcome.update(_where(seen, mark), verdict="accept")
+                outcome.setdefault("left_by", None)
+        return outcome
 
     def _tapped(self) -> Iterator[tuple[str, int, bytes, int | None]]:
         while True:

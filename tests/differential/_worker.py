@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _compare, _evaluate, _generate
-from ._case import Case, Fate
+from ._case import Case, Outcome
 from ._scene import LoadError, Scene
 
 _ATTEMPTS = 20
@@ -89,13 +89,13 @@ class Worker:
         for number, (sent, verdict) in enumerate(zip(case.packets, verdicts, strict=True)):
             if case.stateful and number:
                 scene.load(case.loads)
-            fate = scene.send(sent)
+            outcome = scene.send(sent)
             told[verdict["verdict"]] = told.get(verdict["verdict"], 0) + 1
             if verdict["verdict"] == "undecided":
                 undecided[verdict["undecided_because"]] = undecided.get(verdict["undecided_because"], 0) + 1
-            differences = _compare.differences(sent, verdict, fate, scene.counted)
+            differences = _compare.differences(sent, verdict, outcome, scene.counted)
             if differences:
-                differing.append({"packet": number, "differences": differences, "verdict": verdict, "fate": _plain(fate)})
+                differing.append({"packet": number, "differences": differences, "verdict": verdict, "outcome": _plain(outcome)})
         return {
             "seed": case.seed,
             "case": case.to_json() if differing else None,
@@ -108,8 +108,8 @@ class Worker:
         }
 
 
-def _plain(fate: Fate) -> dict[str, Any]:
-    return {**dataclasses.asdict(fate), "moved": [[*key, count] for key, count in sorted(fate.moved.items())]}
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {**dataclasses.asdict(outcome), "moved": [[*key, count] for key, count in sorted(outcome.moved.items())]}
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from tests.differential import _pool
 from tests.differential.__main__ import describe
 
 SEED = os.environ.get("HANDSHAKE_SEED")  # told by every failure, and by `pytest -s`
-UNDECIDED = 0.02  # at most, of the packets of rulesets that do not hang on luck on purpose
+UNDECIDED = 0.02  # at most, of the packets of rulesets that do not depend on luck on purpose
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 
 

@@ -97,7 +97,7 @@ def test_what_a_reboot_would_change_is_what_it_changes(fleet: SystemdFleet) -> N
     }
     rules, service, file, kernel = (found[name] for name in sorted(found))
     assert [each["severity"] for each in (rules, service, file, kernel)] == ["endangering", "endangering", "endangering", "harmless"]
-    assert "its SYN meets another fate: drop by inet filter input: policy drop" in rules["endangers"][0]["how"]
+    assert "its SYN meets another outcome: drop by inet filter input: policy drop" in rules["endangers"][0]["how"]
     assert (file["after"]["then"], file["after"]["because"]) == ("16", "/etc/sysctl.d/99-test.conf says so in line 1")
     assert (kernel["after"]["now"], kernel["after"]["then"]) == ("0", "1")  # no file sets it
     assert service["fix"]["steps"][0]["arguments"] == {"name": "orders.service", "enabled": True}

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Evaluating one packet, and what to do where the answer hangs on something unknown.
+"""Evaluating one packet, and what to do where the answer depends on something unknown.
 
 An evaluation is straight-line code. Where a condition cannot be known (a rate limit, a random number, a field that nobody told), it asks
 `choose`. `explore` repeats the evaluation for every combination of such choices: when all end alike, the unknowns do not
@@ -58,7 +58,7 @@ class Undecided(t.NamedTuple):
 
     kind: str
     what: str
-    otherwise: str | None = None  # the verdict where it is not so; None, as `if_so`, where the verdict does not hang on it
+    otherwise: str | None = None  # the verdict where it is not so; None, as `if_so`, where the verdict does not depend on it
     if_so: str | None = None
 
 
@@ -165,7 +165,7 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
     outcomes = tuple(each for _evaluation, _packet, each in tries)
     if all(_alike(each, outcome) for each in outcomes) and all(_same_way(mine, left) for _evaluation, mine, _outcome in tries):
         if any(mine.mark != left.mark for _evaluation, mine, _outcome in tries):
-            left.mark = None  # how it is marked hangs on an unknown
+            left.mark = None  # how it is marked depends on an unknown
         left.changes = _changes([mine.changes for _evaluation, mine, _outcome in tries])
         same_rule = all(each.rule is outcome.rule and each.chain == outcome.chain for each in outcomes)
         return Explored(outcome if same_rule else outcome._replace(rule=None, chain=None), None, (outcome,), first, left)
@@ -193,13 +193,13 @@ def _same_way(one: t.Any, other: t.Any) -> bool:
 
 
 def _changes(tries: t.Sequence[list[Change]]) -> list[Change]:
-    """What rules did to it in every try, and what they did in some, which hangs on an unknown."""
+    """What rules did to it in every try, and what they did in some, which depends on an unknown."""
     every = dict.fromkeys(each for changes in tries for each in changes)
     return [each if all(each in changes for changes in tries) else each._replace(sure=False) for each in every]
 
 
 def _deciding(tries: t.Sequence[tuple[Evaluation, t.Any, Outcome]]) -> Undecided:
-    """The unknown on which it hangs: the first whose two answers lead to different ends.
+    """The unknown on which it depends: the first whose two answers lead to different ends.
 
     A limit goes before other unknowns: a rule that stops what is over it does not stop every such packet.
     """

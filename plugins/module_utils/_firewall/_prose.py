@@ -47,13 +47,13 @@ def change(made: Change) -> str:
 
 
 def because(undecided: Undecided | None) -> str | None:
-    """``it hangs on limit rate 5/second: drop if not, accept if so``; None: it is decided."""
+    """``it depends on limit rate 5/second: drop if not, accept if so``; None: it is decided."""
     if undecided is None:
         return None
     if undecided.kind == UNSUPPORTED:
         return undecided.what
     if undecided.kind == TOO_MANY:
-        return f"it hangs on too many unknowns, such as {undecided.what}"
+        return f"it depends on too many unknowns, such as {undecided.what}"
     if undecided.otherwise is None or undecided.if_so is None:
-        return f"where it goes hangs on {undecided.what}"
-    return f"it hangs on {undecided.what}: {undecided.otherwise} if not, {undecided.if_so} if so"
+        return f"where it goes depends on {undecided.what}"
+    return f"it depends on {undecided.what}: {undecided.otherwise} if not, {undecided.if_so} if so"

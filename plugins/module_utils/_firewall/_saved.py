@@ -26,7 +26,7 @@ from ._nftables import _read as nftables
 from ._packet import Link
 from ._questions import Question, address_of
 from ._ruleset import BaseChain, Ruleset
-from ._verdicts import Answer, Run, Teller, judge
+from ._verdicts import Answer, Describer, Run, judge
 from ._xtables import _read as xtables
 
 RTM_NEWLINK, NLM_F_CREATE = 16, 0x400
@@ -99,7 +99,7 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
         if re.search(r"^\*\w+\s*$", text, re.MULTILINE):
             iptables = xtables.from_text(_by_family(text))
             ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates, iptables.tracks)
-            return judge(questions, SavedFacts(netlink, sets(run), (), questions), ruleset, Teller(None))
+            return judge(questions, SavedFacts(netlink, sets(run), (), questions), ruleset, Describer(None))
         facts = SavedFacts(netlink, sets(run), _named(text), questions)
         return in_namespace("load the ruleset", lambda: _judge_loaded(questions, run, text, _links(text, facts), facts))
 
@@ -203,7 +203,7 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
     chains: list[BaseChain] = []
     tables = nftables.read({link.index: link for link in links})
     chains += tables.base_chains(lambda *_place: None)
-    return judge(questions, facts, Ruleset(chains, [], True, tables.translates, tables.tracks), Teller(None))
+    return judge(questions, facts, Ruleset(chains, [], True, tables.translates, tables.tracks), Describer(None))
 
 
 def _make(netlink: Netlink, link: Link) -> None:

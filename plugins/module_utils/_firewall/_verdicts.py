@@ -41,14 +41,14 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
         before = generation()
         with Netlink(NETLINK_ROUTE) as netlink:
             facts = LiveFacts(netlink, sets(run), lasting)
-            answer = judge(questions, facts, load(run, facts), Teller(run))
+            answer = judge(questions, facts, load(run, facts), Describer(run))
         if generation() == before:
             return answer
     why = f"its rules were changed while they were read, {_MOST_READINGS} times: the verdicts may mix old rules with new ones"
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
-class Teller:
+class Describer:
     """Rules in words: who made them, and how to change that. None of it decides anything.
 
     `run` None: a saved ruleset, of which no tool and no file of this host can tell.
@@ -76,7 +76,7 @@ class Teller:
         return self._managers.change(reference, question)
 
 
-def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, teller: Teller) -> Answer:
+def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
     """The answers to all questions; equal questions are evaluated once."""
     packets = []
     for number, question in enumerate(questions):
@@ -90,12 +90,12 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, telle
         told = asked(packet, question)
         key = (*told.values(), question.get("header"))
         if key not in known:
-            known[key] = {**told, **_verdict(packet, told, facts, ruleset, teller)}
+            known[key] = {**told, **_verdict(packet, told, facts, ruleset, describer)}
         verdicts.append(known[key])
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
 
-def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, teller: Teller) -> Answer:
+def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
         outcome = Walk(ruleset, facts, mine, evaluation).run()
         if outcome.verdict == "accept" and hidden:
@@ -108,10 +108,10 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
     explored = explore(walk, packet, facts)
     outcome, path = explored.outcome, explored.first.path
     shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
-    told_path = [_step(step, teller) for step in path]  # first: owners are known by what led to their chains
-    rule = _decisive(explored, teller)
+    told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
+    rule = _decisive(explored, describer)
     gone = _gone(outcome, path)
-    before = teller.rule(gone) if gone else rule  # where a rule that lets it through has to stand
+    before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     return {
         "verdict": outcome.verdict if outcome else "undecided",
@@ -121,21 +121,21 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, telle
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
         "rule": rule,
-        "change": teller.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
-        "shadowed": [teller.rule(each) for each in shadowed],
+        "change": describer.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
+        "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
     }
 
 
-def _decisive(explored: Explored, teller: Teller) -> Reference | None:
+def _decisive(explored: Explored, describer: Describer) -> Reference | None:
     """The rule or policy that ended the packet's way, or the last one that let it on."""
     outcome = explored.outcome
     if outcome is None:
         return None
     if outcome.rule is not None:
-        return teller.rule(outcome.rule)
-    return teller.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
+        return describer.rule(outcome.rule)
+    return describer.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
 
 
 def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
@@ -190,12 +190,12 @@ def _rewritten(packet: Packet) -> Answer | None:
     return {**_met(packet), "mark": packet.mark, "changes": [_prose.change(each) for each in packet.changes]} if packet.changes else None
 
 
-def _step(step: Step, teller: Teller) -> Answer:
+def _step(step: Step, describer: Describer) -> Answer:
     parts = step.rule.parts() if step.rule else []
     stopped = step.stopped.number if step.stopped else len(parts) if step.matched is not False else 0
     return {
         "chain": {name: step.chain.get(name) for name in ("family", "table", "chain", "hook", "priority")},
-        "rule": teller.rule(step.rule) if step.rule else None,
+        "rule": describer.rule(step.rule) if step.rule else None,
         "matched": step.matched,
         "parts": [
             {

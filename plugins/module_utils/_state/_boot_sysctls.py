@@ -24,7 +24,7 @@ _OF_AN_INTERFACE = re.compile(r"net\.ipv[46]\.conf\.(?!all\.).*")
 
 
 def changes(host: Host) -> list[Record]:
-    """Of an interface's sysctls only those that a file names: the others hang on how and when the interface is set up."""
+    """Of an interface's sysctls only those that a file names: the others depend on how and when the interface is set up."""
     settings = _sysctl_files.read()
     kernel: t.Mapping[str, str] | None = None
     found = []

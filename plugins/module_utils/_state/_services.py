@@ -31,7 +31,7 @@ _RELOADS = ("reloading", "refreshing")
 class Unit(t.NamedTuple):
     """`active`: its ActiveState; one that reloads is active.
 
-    `boots`: whether the next boot starts it; None where that hangs on more than the unit's own settings.
+    `boots`: whether the next boot starts it; None where that depends on more than the unit's own settings.
     """
 
     active: str

@@ -64,7 +64,7 @@ _CERTAINTIES = ("proven", "likely", "possible")
 
 
 def explain(case: Case) -> list[tuple[Cause, Finding]]:
-    """The causes of a case's fate, the decisive one first."""
+    """The causes of a case's outcome, the decisive one first."""
     findings = _ask(case, last_resort=False)
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         told = {cause.code for cause, _finding in findings}
@@ -83,5 +83,5 @@ def explain(case: Case) -> list[tuple[Cause, Finding]]:
 
 
 def _ask(case: Case, last_resort: bool) -> list[tuple[Cause, Finding]]:
-    asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in CATALOGUE if case.fate.kind in cause.fates]
+    asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in CATALOGUE if case.outcome.kind in cause.outcomes]
     return [(cause, finding) for cause, rule in asked if rule and (finding := rule(case))]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .._case import Case, Finding, plural
-from .._evidence import Host, Sighting
+from .._evidence import Host, Observation
 from .._fixes._make import advice
 from ._catalogue import Cause
 from ._icmp import answer_of
-from ._misdelivered import FATES as MISDELIVERED
+from ._misdelivered import OUTCOMES as MISDELIVERED
 from ._misdelivered import conflict
 from ._neighbour import on_link
 from ._routing import entered
@@ -23,7 +23,7 @@ def _martian_source(case: Case) -> Finding | None:
     if case.family != 4:
         return None
     kind, host, segment, leg = entered(case)
-    seen = case.sighting(kind, host, "in") if host else None
+    seen = case.observation(kind, host, "in") if host else None
     own = host.interface_of(seen.packet.src) if host and seen and seen.interface != "lo" else None
     if host is None or seen is None or own is None:
         return None
@@ -52,7 +52,7 @@ def _martian_source(case: Case) -> Finding | None:
 
 def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
-    if case.fate.kind in MISDELIVERED and (known := conflict(case)):
+    if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
         return known
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
@@ -65,7 +65,7 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
     """The next hop has the sender's address as well: to ARP requests that come from its own address it does not answer (arp_process())."""
     own, asked = case.client_address, sender.unanswered_requests(address)
     mine, twin = (host.interface_of(own) if own else None for host in (sender, owner))
-    if mine is None or twin is None or not asked or case.family != 4 or case.fate.kind not in ("refused_locally", "unsent"):
+    if mine is None or twin is None or not asked or case.family != 4 or case.outcome.kind not in ("refused_locally", "unsent"):
         return None
     return Finding(
         "proven",
@@ -91,19 +91,19 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
     """A link address that is not the owner's claims the address, and packets went to it or came from it."""
     own = {link.mac.lower() for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
     claims = sender.claims(address)
-    spoke = {mac for seen in sender.sightings or () if seen.direction == "in" and seen.packet.src == address and (mac := _mac(seen))}
+    spoke = {mac for seen in sender.observations or () if seen.direction == "in" and seen.packet.src == address and (mac := _mac(seen))}
     entry = sender.neighbour(address, None)
     used = entry.mac.lower() if entry and entry.mac else None
     # Packets alone may come by a router, by another way than they are sent.
     met = sorted(mac for mac in (set(claims) | spoke) - own if mac == used or (mac in claims and mac in spoke))
-    if not own or not met or (_reached(case, owner) and case.fate.kind != "answered_elsewhere"):
+    if not own or not met or (_reached(case, owner) and case.outcome.kind != "answered_elsewhere"):
         return None
     foreign = met[0]
     both = foreign in claims and bool(set(claims) & own)
     return Finding(
         "proven" if both else "likely",
         "path",
-        "path.return" if case.fate.leg == "syn_ack" else "path.forward",
+        "path.return" if case.outcome.leg == "syn_ack" else "path.forward",
         f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}"
         + (f", to which {sender.name} sends" if foreign == used else ""),
         (
@@ -144,7 +144,7 @@ def _next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
                     yield sender, owner, address
 
 
-def _mac(seen: Sighting) -> str | None:
+def _mac(seen: Observation) -> str | None:
     """The link address of who sent a packet last."""
     raw = seen.frame.lladdr
     return raw.hex(":") if len(raw) == 6 and any(raw) else None

@@ -31,8 +31,8 @@ def _accept_queue_full(case: Case) -> Finding | None:
     listener = full[0]
     process = (case.listener() or listener).processes
     who, state = _who(process[0] if process else None)
-    at_ack = case.fate.kind in ("ignored_ack", "reset_after")
-    missed = case.swallowed_at(server) if case.fate.kind == "unanswered" else len(case.subject)
+    at_ack = case.outcome.kind in ("ignored_ack", "reset_after")
+    missed = case.swallowed_at(server) if case.outcome.kind == "unanswered" else len(case.subject)
     limit = _limit(server, listener)
     leg: Leg = "ack" if at_ack else "syn"
     return Finding(

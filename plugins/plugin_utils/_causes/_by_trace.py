@@ -10,10 +10,10 @@ from .._firewall_records import Rule, Verdict
 from .._fixes._firewall import opening
 from .._prose import Prose
 from .._traced import TracedRule
-from ._crossings import Place, judged, suspects
 from ._kernel import is_rule, stop
 from ._limits import hangs_on_a_limit
 from ._rules import invalid_ruling, kept_by, stopped, told
+from ._traversals import Place, judged, suspects
 
 _REFUSED = ("refused_locally", "reset", "icmp")
 
@@ -33,7 +33,7 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
         if ruling and ruling.rule and ruling.stops and is_rule(seen, ruling.rule):
             return stopped(case, place, ruling) if ruling.verdict == wanted else None
         rule = _known(case, place, seen)
-        rejects = case.fate.kind in _REFUSED or (rule is not None and place.host.rulings.rejects(rule))
+        rejects = case.outcome.kind in _REFUSED or (rule is not None and place.host.rulings.rejects(rule))
         return _named(case, place, seen, rule, ruling, wanted) if rejects == (wanted == "reject") else None
     return None
 

@@ -13,7 +13,7 @@ from .._case import Case, Finding
 
 @dataclass(frozen=True)
 class Cause:
-    """One cause: its stable code, where it acts, the fates that it can explain, its rule, and what the documentation says of it.
+    """One cause: its stable code, where it acts, the outcomes that it can explain, its rule, and what the documentation says of it.
 
     ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
     only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one.
@@ -22,7 +22,7 @@ class Cause:
     code: str
     title: str
     segments: tuple[str, ...]
-    fates: tuple[str, ...]
+    outcomes: tuple[str, ...]
     proof: str
     contradicted_by: str
     rule: Callable[[Case], Finding | None] | None = None

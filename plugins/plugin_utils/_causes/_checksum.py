@@ -12,14 +12,14 @@ from typing import Literal
 from ansible_collections.threeway.handshake.plugins.module_utils._headers import ETH_P_IP, TCP, outline
 
 from .._case import Case, Certainty, Finding, Fix, plural
-from .._evidence import Host, Sighting
+from .._evidence import Host, Observation
 from ._catalogue import Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]
 _CHECKSUM_AT, _ALL_ONES = 16, 0xFFFF
 
 
-def checksum(seen: Sighting) -> Checksum | None:
+def checksum(seen: Observation) -> Checksum | None:
     """What the TCP checksum of a recorded packet is (RFC 9293, 3.1); None where the recording has not the whole packet.
 
     An unfinished one covers the addresses alone: the kernel left the rest to the device. Between machines of one host no device computes
@@ -49,7 +49,7 @@ def _sum(data: bytes, begun: int = 0) -> int:
     return total
 
 
-def header_is_right(seen: Sighting) -> bool:
+def header_is_right(seen: Observation) -> bool:
     """Whether the checksum of a recorded packet's IPv4 header is right (RFC 791, 3.1); that of IPv6 has none."""
     data = seen.frame.data
     return seen.frame.ethertype != ETH_P_IP or _sum(data[: (data[0] & 0xF) * 4]) == _ALL_ONES

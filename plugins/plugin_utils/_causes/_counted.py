@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._case import Case, Certainty, Evidence, plural
-from .._evidence import Host, Sighting
+from .._evidence import Host, Observation
 from .._firewall_records import Rule, Verdict
-from .._rulings import Rise
-from ._crossings import Place
+from .._rulings import CounterDelta
 from ._kernel import is_rule, stop
+from ._traversals import Place
 
 Range = tuple[int, int]  # at least, at most
 _LATER = ("fin", "data", "rst")  # packets that the firewall was not asked about, and that the same rule may hit
@@ -48,8 +48,8 @@ def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool =
 
 def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool) -> Proof:
     """Weigh the counter of a rule that, evaluated, decides on the packet at a place."""
-    host, rise = place.host, place.host.rulings.rise(rule)
-    then = host.rulings.verdict(ruling.crossing, "before", invalid)  # of this very packet: behind a translation it was asked about later
+    host, rise = place.host, place.host.rulings.counter_delta(rule)
+    then = host.rulings.verdict(ruling.traversal, "before", invalid)  # of this very packet: behind a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
         # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
         changed = host.rules_changed(rule)
@@ -62,7 +62,7 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
         known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
         return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),))
     own = expected(case, host, [ruling], rise)
-    hitting = [] if invalid else [other for other in host.rulings.hitting(rule) if other.crossing != ruling.crossing]
+    hitting = [] if invalid else [other for other in host.rulings.hitting(rule) if other.traversal != ruling.traversal]
     everything = expected(case, host, [ruling, *hitting], rise)
     counter: dict[str, object] = {"before": rise.before, "after": rise.after, "expected": list(everything) if everything else None}
     said = f"counter {rise.before} -> {rise.after}"
@@ -94,7 +94,7 @@ def _saw(host: Host, rule: Rule, observation: str) -> Evidence:
     return Evidence(host.name, source, f"{rule.tag}: {observation}")
 
 
-def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: Rise) -> Range | None:
+def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: CounterDelta) -> Range | None:
     """How many packets of the run must and may have hit a rule between its counts; None where that was not recorded."""
     least = most = 0
     for ruling in rulings:
@@ -105,7 +105,7 @@ def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: Rise) -> 
     return least, most
 
 
-def _came(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
+def _came(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
     arrivals = case.totals.arrivals.get(host.name)
     if arrivals is None or not host.saw_everything:
         return None
@@ -119,13 +119,13 @@ def _came(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
     return len(_within(sure, rise, surely=True)), len(_within([*came, *maybe], rise, surely=False))
 
 
-def _within(sightings: Sequence[Sighting], rise: Rise, surely: bool) -> list[Sighting]:
+def _within(observations: Sequence[Observation], rise: CounterDelta, surely: bool) -> list[Observation]:
     """Those between the two counts; packets that came while the rules were being read may have been counted or not."""
     begin, end = (rise.first.ended, rise.last.begun) if surely else (rise.first.begun, rise.last.ended)
-    return [seen for seen in sightings if begin <= seen.time <= end]
+    return [seen for seen in observations if begin <= seen.time <= end]
 
 
-def _sent(case: Case, host: Host, ruling: Verdict, rise: Rise) -> Range | None:
+def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
     """What the host's own TCP handed down, which no recording shows when the firewall stops it."""
     if ruling.packet == "syn":
         dialled = [

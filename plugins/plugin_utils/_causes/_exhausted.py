@@ -14,8 +14,8 @@ from .._fixes._conntrack import more_room
 from .._fixes._make import advice
 from .._fixes._neighbour import larger_table
 from ._catalogue import Cause
-from ._crossings import Place, judged, suspects
 from ._rules import kept_by, told
+from ._traversals import Place, judged, suspects
 
 _NEARLY = 0.9  # of the table's limit: its size changes all the time
 
@@ -32,7 +32,7 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
         if rule is None or not lost:
             continue
         return Finding(
-            "proven" if failed == lost and case.fate.kind != "silent" else "likely",  # else other connections are among them
+            "proven" if failed == lost and case.outcome.kind != "silent" else "likely",  # else other connections are among them
             host.name,
             place.segment,
             f"{host.name} has no port left for the connection: {rule.name} gives it a source that is taken already",
@@ -125,11 +125,11 @@ def _comes_to_tracking(case: Case, host: Host) -> bool:
 
 def _swallowers(case: Case) -> list[tuple[Host, str]]:
     """The host inside which the packet vanished."""
-    if case.fate.kind == "unsent":
+    if case.outcome.kind == "unsent":
         return [(case.client, "client.firewall")]
-    if case.fate.kind == "unanswered" and case.server:
+    if case.outcome.kind == "unanswered" and case.server:
         return [(case.server, "server.firewall")]
-    return [(via, case.fate.segment or "path.forward") for via in case.vias if via.name == case.fate.host]
+    return [(via, case.outcome.segment or "path.forward") for via in case.vias if via.name == case.outcome.host]
 
 
 def _neighbour_table_full(case: Case) -> Finding | None:
@@ -167,15 +167,15 @@ def _neighbour_table_full(case: Case) -> Finding | None:
 
 def _senders(case: Case) -> Iterator[tuple[Host, str, str, Leg]]:
     """(host, the end that it sends to, segment, leg) where a packet may have ended for want of a neighbour."""
-    kind = case.fate.kind
+    kind = case.outcome.kind
     if kind in ("unsent", "refused_locally", "silent"):
         yield case.client, case.address, "client.neighbour", "syn"
     if kind in ("unanswered", "silent") and case.server is not None and case.client_address:
         yield case.server, case.client_address, "server.egress", "syn_ack"
     for via in case.vias:
-        if via.name == case.fate.host and kind == "lost_syn":
+        if via.name == case.outcome.host and kind == "lost_syn":
             yield via, case.address, "path.forward", "syn"
-        if via.name == case.fate.host and kind == "lost_syn_ack" and case.client_address:
+        if via.name == case.outcome.host and kind == "lost_syn_ack" and case.client_address:
             yield via, case.client_address, "path.return", "syn_ack"
 
 

@@ -12,11 +12,11 @@ from .._evidence import Host
 from .._fixes._firewall import opening
 from ._by_trace import by_trace
 from ._catalogue import Cause
-from ._crossings import Direction, Place, judged, suspects
 from ._hooks import RECEIVING, SENDING, droppers
 from ._icmp import answer_of
 from ._presumed import presumed
 from ._rules import objection, stopped_by, weaker
+from ._traversals import Direction, Place, judged, suspects
 
 
 def _firewall_drop(case: Case) -> Finding | None:
@@ -26,12 +26,12 @@ def _firewall_drop(case: Case) -> Finding | None:
 def _dropped_somehow(case: Case) -> Finding | None:
     """Elimination: the packet entered a host (or was handed down by its TCP) and did not come out, and nothing else explains it."""
     client, server = case.client, case.server
-    kind = case.fate.kind
-    if kind == "silent" or (kind.startswith("lost_") and case.fate.segment != "client.firewall"):
+    kind = case.outcome.kind
+    if kind == "silent" or (kind.startswith("lost_") and case.outcome.segment != "client.firewall"):
         return None  # nothing shows that it ended inside a host
     if kind == "unsent":
         return _dropped(case, client, SENDING, "client.firewall", "syn", "the SYN")
-    if kind == "lost_ack" and case.fate.segment == "client.firewall":
+    if kind == "lost_ack" and case.outcome.segment == "client.firewall":
         return _dropped(case, client, SENDING, "client.firewall", "ack", "the final ACK")
     if kind == "ignored_syn_ack":
         return _dropped(case, client, RECEIVING, "client.firewall", "syn_ack", "the SYN-ACK")
@@ -83,13 +83,13 @@ def _firewall_reject(case: Case) -> Finding | None:
 
 
 def _rejected_somehow(case: Case) -> Finding | None:
-    if case.fate.kind in ("silent", "ignored_ack", "reset_after") or case.fate.kind.startswith("lost_"):
+    if case.outcome.kind in ("silent", "ignored_ack", "reset_after") or case.outcome.kind.startswith("lost_"):
         return None
-    if case.fate.kind == "refused_locally":
+    if case.outcome.kind == "refused_locally":
         return _rejected_by_client(case)
-    if case.fate.kind == "icmp":
+    if case.outcome.kind == "icmp":
         return _rejected_by_icmp(case)
-    if case.fate.kind in ("unanswered", "ignored_syn_ack"):
+    if case.outcome.kind in ("unanswered", "ignored_syn_ack"):
         return _rejected_way_back(case)
     return _rejected_by_reset(case)
 
@@ -182,7 +182,7 @@ def _rejected_by_reset(case: Case) -> Finding | None:
 
 def _rejected_way_back(case: Case) -> Finding | None:
     """The SYN-ACK was refused: on the server's way out, or by the client, which tells the server so."""
-    refused = case.fate.kind == "ignored_syn_ack"
+    refused = case.outcome.kind == "ignored_syn_ack"
     host, segment = (case.client, "client.firewall") if refused else (case.server, "server.firewall")
     if host is not None and droppers(host, RECEIVING if refused else SENDING, case.family) != []:
         for attempt in case.subject:

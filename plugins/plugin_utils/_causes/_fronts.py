@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .._case import Case, Certainty, Finding, Fix, plural
-from .._evidence import Host, Listener, Process, Sighting, Unit
+from .._evidence import Host, Listener, Observation, Process, Unit
 from .._fixes._make import advice, shell
 from .._fixes._service import started
 from .._prose import Wording, worded
@@ -180,7 +180,7 @@ def tried_with(case: Case, front: Host, behind: Host) -> dict[int, Tried]:
 
 def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
     found: defaultdict[int, Tried] = defaultdict(Tried)
-    for seen in at.sightings or ():
+    for seen in at.observations or ():
         tcp = seen.packet.tcp
         overheard = seen.direction == "other" and not seen.bridged
         if tcp is None or overheard or not (tcp.is_syn or tcp.is_syn_ack or tcp.is_rst):
@@ -193,7 +193,7 @@ def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
     return found
 
 
-def _between(seen: Sighting, sender: Host, receiver: Host) -> bool:
+def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
     return sender.owns(seen.packet.src) is True and receiver.owns(seen.packet.dst) is True
 
 

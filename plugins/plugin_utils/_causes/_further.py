@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from .._case import Case, Finding
 from .._firewall_records import Verdict
 from .._fixes._firewall import opening
-from ._crossings import Place, judged, passed, suspects, way
 from ._rules import kept_by, told, with_what
 from ._socket import not_listening
+from ._traversals import Place, judged, passed, suspects, way
 
 MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")
 CODES = {"drop": "firewall_drop", "reject": "firewall_reject"}
-# What these fates' packets did not reach is not told apart from what they passed.
+# What these outcomes' packets did not reach is not told apart from what they passed.
 _FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered", "lost_syn_ack", "ignored_syn_ack", "unresolved")
 
 
@@ -26,7 +26,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
 
     ``found``: the causes so far; a rule that they name is not named again.
     """
-    if case.fate.kind not in _FAILED or case.completed:
+    if case.outcome.kind not in _FAILED or case.completed:
         return []
     ending = None if any(finding.segment in _SOCKETS for finding in found) or not found else not_listening(case)
     named = {(finding.host, *_named(finding.detail)) for finding in found}
@@ -82,7 +82,7 @@ def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:
 
 def contradictions(case: Case, found: Sequence[Finding]) -> list[str]:
     """Sentences about evaluated rules that stop a packet which got through all the same: something about them was not as we read it."""
-    ended = suspects(case) if case.fate.kind not in ("completed", "late") else []
+    ended = suspects(case) if case.outcome.kind not in ("completed", "late") else []
     sentences = []
     for place, ruling in _stopping(case):
         if (place in ended or not passed(case, place)) and _beyond(place, found):

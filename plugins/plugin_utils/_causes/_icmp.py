@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._case import Case
-from .._evidence import Sighting
+from .._evidence import Observation
 from .._prose import Prose
 from .._rows import Row
 
@@ -54,7 +54,7 @@ class Answer:
     count: int
 
 
-def quoting(case: Case) -> list[tuple[Row, Sighting]]:
+def quoting(case: Case) -> list[tuple[Row, Observation]]:
     """ICMP errors that quote the SYN-ACK, or another packet of the server's, with where they were seen first."""
     found = []
     for row in (row for attempt in case.subject for row in attempt.everything):
@@ -77,7 +77,7 @@ def _meant(case: Case, kind: int, code: int) -> tuple[str | None, Prose]:
 
 def answer_of(case: Case) -> Answer | None:
     """The ICMP error of the case, from the recording or from the client's socket error queue."""
-    row, offender = case.fate.row, case.fate.offender
+    row, offender = case.outcome.row, case.outcome.offender
     if offender is None:
         return None
     message = row.packet.icmp if row else None

@@ -18,7 +18,7 @@ LOW_TTL = 32  # systems start at 64, 128 or 255
 
 def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
     def rule(case: Case) -> Finding | None:
-        if case.fate.kind == "lost_syn_ack":
+        if case.outcome.kind == "lost_syn_ack":
             return _refused_back(case, wanted, noun)
         answer = answer_of(case)
         if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
@@ -91,7 +91,7 @@ def _hops_repeat(case: Case) -> bool:
 
 
 def _ttl_too_low(case: Case) -> Finding | None:
-    answer, sent = answer_of(case), case.sighting("syn", case.client, "out")
+    answer, sent = answer_of(case), case.observation("syn", case.client, "out")
     if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
         return None  # in a loop no TTL is high enough
     return Finding(

@@ -16,7 +16,7 @@ _INITIAL_TTLS = (64, 128, 255)
 
 def _path_reset(case: Case) -> Finding | None:
     """An RST reached the client that the server did not send."""
-    server, row = case.server, case.fate.row
+    server, row = case.server, case.outcome.row
     if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
         return None
     if conflict(case) or address_elsewhere(case):
@@ -53,7 +53,7 @@ def _path_reset(case: Case) -> Finding | None:
 
 def _nat_not_undone(case: Case) -> Finding | None:
     """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
-    sent = case.sighting("syn", case.client, "out")
+    sent = case.observation("syn", case.client, "out")
     answers = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
     foreign = next((seen for seen in answers if sent and seen.packet.src != sent.packet.dst), None)
     if foreign is None or sent is None:
@@ -75,7 +75,7 @@ def _nat_not_undone(case: Case) -> Finding | None:
 
 
 def _answered_by_middlebox(case: Case) -> Finding | None:
-    row, server = case.fate.row, case.server
+    row, server = case.outcome.row, case.server
     if server is None or case.server_owns(case.address) is not True or case.led_away or conflict(case):
         return None
     via = _answerer(case, row) if row else None

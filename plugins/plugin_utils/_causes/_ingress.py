@@ -13,7 +13,7 @@ from ._catalogue import Cause
 def _xdp_drop(case: Case) -> Finding | None:
     """Taps see what XDP passed on: an XDP program on the server's interface may have eaten the SYN."""
     server = case.server
-    if server is None or server.snapshot is None or case.fate.kind not in ("lost_syn", "lost_ack") or case.fate.host != "path":
+    if server is None or server.snapshot is None or case.outcome.kind not in ("lost_syn", "lost_ack") or case.outcome.host != "path":
         return None
     route = server.route(case.client_address or "", None)
     interface = route.interface if route else None
@@ -34,9 +34,9 @@ def _xdp_drop(case: Case) -> Finding | None:
 def _softirq_drop(case: Case) -> Finding | None:
     server = case.server
     dropped = server.delta("Softnet", "dropped") if server else None
-    if server is None or dropped is None or dropped <= 0 or case.fate.kind != "lost_syn":
+    if server is None or dropped is None or dropped <= 0 or case.outcome.kind != "lost_syn":
         return None
-    if case.fate.between is None or case.fate.host != "path" or case.fate.between[1] != server.name:  # lost before it came so far
+    if case.outcome.between is None or case.outcome.host != "path" or case.outcome.between[1] != server.name:  # lost before it came so far
         return None
     lost = sum(row.at(server.name, "in") is None for row in case.rows("syn"))
     return Finding(

@@ -12,7 +12,7 @@ from .._firewall_records import Rule
 from .._traced import TracedRule, let_through, traced
 
 if TYPE_CHECKING:
-    from ._crossings import Place
+    from ._traversals import Place
 
 _HOOKS = {
     "in": ("ingress", "prerouting", "input"),

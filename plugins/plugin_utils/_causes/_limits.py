@@ -9,15 +9,15 @@ from .._case import Case, Finding, Fix, plural
 from .._firewall_records import Rule, Verdict
 from ._catalogue import Cause
 from ._counted import proof
-from ._crossings import judged, suspects
 from ._rules import capped, invalid_ruling, kept_by, told, unproven
+from ._traversals import judged, suspects
 
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 _REFUSED = ("refused_locally", "reset", "icmp")
 
 
 def _rate_limited(case: Case) -> Finding | None:
-    """The evaluation hangs on a limit, and packets were lost (or refused) right there."""
+    """The evaluation depends on a limit, and packets were lost (or refused) right there."""
     for place in suspects(case, partly=True):
         ruling = judged(case, place)
         if ruling is None or not hangs_on_a_limit(ruling) or ruling.only_its_way_is_open:
@@ -152,7 +152,7 @@ CAUSES = (
         "A firewall lets the packet through only within a limit",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED + _REFUSED,
-        "Not provable from outside: evaluated, what becomes of the packet hangs on a limit, a count or a random number, and packets end "
+        "Not provable from outside: evaluated, what becomes of the packet depends on a limit, a count or a random number, and packets end "
         "there.",
         "No packet ends inside that host.",
         _rate_limited,

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._case import Case, Evidence, Finding
-from .._evidence import LOOPBACK, Host, Sighting
+from .._evidence import LOOPBACK, Host, Observation
 from .._fixes._make import advice, shell
 from .._fleet import Owner
 from ._catalogue import Cause
 from ._stretch import swallower
 
 _ANSWERS = {"rst": "an RST", "syn_ack": "a SYN-ACK", "icmp": "an ICMP error"}
-FATES = ("reset", "icmp", "answered_elsewhere", "lost_syn", "silent")
+OUTCOMES = ("reset", "icmp", "answered_elsewhere", "lost_syn", "silent")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Other:
 
     host: Host
     owner: Owner | None  # its address, where it is the one that was dialled
-    took: Sighting | None  # the SYN, which came in there and did not leave again
-    sent: tuple[str, Sighting] | None  # kind and sighting of an answer that it sent itself
+    took: Observation | None  # the SYN, which came in there and did not leave again
+    sent: tuple[str, Observation] | None  # kind and observation of an answer that it sent itself
 
     @property
     def seen(self) -> bool:
@@ -36,10 +36,10 @@ class Other:
 
 def others(case: Case) -> list[Other]:
     """Those that a recording shows to have got or answered a packet of the attempts first, then those that only have the address."""
-    if case.fate.kind not in FATES or case.client.owns(case.address) is True:
+    if case.outcome.kind not in OUTCOMES or case.client.owns(case.address) is True:
         return []
     owners = {owner.host.name: owner for owner in case.fleet.owners(case.address, besides=case.hosts)}
-    seen = {sighting.host: None for attempt in case.subject for row in attempt.everything for sighting in row.everywhere}
+    seen = {observation.host: None for attempt in case.subject for row in attempt.everything for observation in row.everywhere}
     hosts = [case.fleet.hosts[name] for name in dict.fromkeys([*seen, *owners])]
     strangers = [host for host in hosts if not any(host.is_same_machine(known) for known in case.hosts)]
     found = [_other(case, host, owners.get(host.name)) for host in strangers]
@@ -163,7 +163,7 @@ def delivered_to_another(case: Case) -> Finding | None:
 
 def _ended_on_the_way(case: Case) -> bool:
     """Whether a managed host on the way kept the SYN, or sent the answer: then it did not come to where the address is."""
-    row = case.fate.row
+    row = case.outcome.row
     answered = row is not None and any(row.at(via.name, "out") and not row.at(via.name, "in") for via in case.vias)
     return answered or swallower(case) is not None
 
@@ -202,7 +202,7 @@ CAUSES = (
         "address_elsewhere",
         "Another managed host has the address",
         ("path.forward",),
-        FATES,
+        OUTCOMES,
         "Another managed host has the address that was dialled, and the server has not; the other one's recording shows that it got the "
         "SYN or answered it. Where it did not record the flow: likely.",
         "The SYN arrives at the server.",

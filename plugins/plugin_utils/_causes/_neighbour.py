@@ -12,21 +12,21 @@ from .._evidence import Host
 from .._fixes._neighbour import forgotten
 from .._fixes._trusted import for_owner
 from ._catalogue import Cause
-from ._misdelivered import FATES as MISDELIVERED
+from ._misdelivered import OUTCOMES as MISDELIVERED
 from ._misdelivered import delivered_to_another
 
 
 def _neighbour_wrong(case: Case) -> Finding | None:
     """The last host that sent the packet has a link address for its next hop that is not the next hop's own, or whoever sent it last
     sent it to another managed host."""
-    if case.fate.kind in MISDELIVERED and (delivered := delivered_to_another(case)):
+    if case.outcome.kind in MISDELIVERED and (delivered := delivered_to_another(case)):
         return delivered
-    if case.fate.kind not in ("lost_syn", "lost_syn_ack"):
+    if case.outcome.kind not in ("lost_syn", "lost_syn_ack"):
         return None
-    sender = next((host for host in case.hosts if case.fate.between and host.name == case.fate.between[0]), None)
-    if sender is None or case.fate.host != "path":
+    sender = next((host for host in case.hosts if case.outcome.between and host.name == case.outcome.between[0]), None)
+    if sender is None or case.outcome.host != "path":
         return None
-    back = case.fate.kind == "lost_syn_ack"
+    back = case.outcome.kind == "lost_syn_ack"
     target = (case.client_address if back else case.address) or ""
     route = sender.route(target)
     next_hop = (route.gateway if route else None) or target
@@ -41,7 +41,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     if entry is None or not entry.mac or not real or entry.mac.lower() in own or any(case.hops()):
         return None
     mac, owner = next(iter(real.items()))
-    segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.fate.segment
+    segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.outcome.segment
     return Finding(
         "proven" if entry.state == "PERMANENT" else "likely",  # one that was learned is what somebody answered, as some networks do for all
         sender.name,

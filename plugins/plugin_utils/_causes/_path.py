@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._case import Case, Certainty, Evidence, Finding, Fix, plural
-from .._evidence import Sighting
+from .._evidence import Observation
 from .._fixes._stack import forwarding, without_ecn
 from ._catalogue import Cause
 from ._icmp import meaning_of, quoting
@@ -20,7 +20,7 @@ _OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost o
 
 def _router_not_forwarding(case: Case) -> Finding | None:
     """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
-    via, seen = swallower(case), case.fate.last_seen
+    via, seen = swallower(case), case.outcome.last_seen
     if via is None or seen is None or seen.bridged:  # a bridge does not ask whether IP forwards
         return None
     name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
@@ -30,8 +30,8 @@ def _router_not_forwarding(case: Case) -> Finding | None:
     return Finding(
         "proven",
         via.name,
-        case.fate.segment or "path.forward",
-        f"{via.name} does not forward packets ({name}=0): the {PACKETS[case.fate.kind]} went in and did not come out",
+        case.outcome.segment or "path.forward",
+        f"{via.name} does not forward packets ({name}=0): the {PACKETS[case.outcome.kind]} went in and did not come out",
         (
             *case.passage(),
             case.saw(via, f"sysctl {name}", "0"),
@@ -43,7 +43,7 @@ def _router_not_forwarding(case: Case) -> Finding | None:
 
 def _ecn_blackhole(case: Case) -> Finding | None:
     """ECN-setup SYNs are lost, plain ones pass: the kernel falls back at its first retransmission (RFC 3168, 6.1.1.1)."""
-    if case.fate.kind != "lost_syn" or case.server is None:
+    if case.outcome.kind != "lost_syn" or case.server is None:
         return None
     lost, passed = 0, 0
     for attempt in case.attempts:
@@ -100,7 +100,7 @@ def _path_loss(case: Case) -> Finding | None:
     """Some packets of a direction arrive and some do not."""
     if case.server is None or not (case.client.saw_everything and case.server.saw_everything):
         return None
-    forward = case.fate.kind != "lost_syn_ack"
+    forward = case.outcome.kind != "lost_syn_ack"
     sent, lost = _losses(case, forward)
     if not lost or lost == sent:
         return None
@@ -128,7 +128,7 @@ def _may_be_late(case: Case) -> bool:
     the answer takes as long again. A server whose clock is behind the client's, or far ahead of it, tells nothing of the way.
     """
     until, server = case.client.recorded_until, case.server
-    if case.fate.kind != "lost_syn_ack" or server is None or until is None:
+    if case.outcome.kind != "lost_syn_ack" or server is None or until is None:
         return False
     for attempt in case.subject:
         clock = attempt.clocks.get(server.name)
@@ -145,7 +145,7 @@ def _losses(case: Case, forward: bool) -> tuple[int, int]:
     here, there = (case.client.name, case.server.name) if case.server else ("", "")
     if not forward:
         here, there = there, here
-    kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.fate.kind]
+    kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.outcome.kind]
     rows = [
         (attempt.when(seen), attempt.when(came) if (came := row.at(there, "in")) else None)
         for attempt in case.attempts
@@ -169,19 +169,19 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
 
 def _path_drop(case: Case) -> Finding | None:
     """All packets of one kind left one recorded vantage point, and none reached the next."""
-    if case.fate.between is None or case.fate.recovered:
+    if case.outcome.between is None or case.outcome.recovered:
         return None
     via = swallower(case)
-    packet = PACKETS[case.fate.kind]
+    packet = PACKETS[case.outcome.kind]
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
-    foreign = case.fate.kind == "lost_syn" and case.server_owns(case.address) is False
+    foreign = case.outcome.kind == "lost_syn" and case.server_owns(case.address) is False
     late = _may_be_late(case)
     certainty: Certainty = "likely" if foreign or late or (translated and not via) else "proven"
-    last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.fate.kind == "lost_syn" else None
+    last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.outcome.kind == "lost_syn" else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
     strays = elsewhere(case)
     if strays:
-        summary = f"the {packet} does not come to {case.fate.between[1]}: {strays[0].host} has it {_how(strays[0])}"
+        summary = f"the {packet} does not come to {case.outcome.between[1]}: {strays[0].host} has it {_how(strays[0])}"
     against = tuple(
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
@@ -195,7 +195,7 @@ def _path_drop(case: Case) -> Finding | None:
     return Finding(
         weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,
         via.name if via else "path",
-        case.fate.segment or "path.forward",
+        case.outcome.segment or "path.forward",
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
         (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *located),
         against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
@@ -213,22 +213,22 @@ def _path_drop(case: Case) -> Finding | None:
     )
 
 
-def elsewhere(case: Case) -> list[Sighting]:
-    """Where else the lost packet was seen, a sighting for each host: on its wire but for another machine, or at a host that the flow does
-    not name."""
-    if swallower(case) is not None or case.fate.between is None:
+def elsewhere(case: Case) -> list[Observation]:
+    """Where else the lost packet was seen, an observation for each host: on its wire but for another machine, or at a host that the flow
+    does not name."""
+    if swallower(case) is not None or case.outcome.between is None:
         return []
     named = {host.name for host in case.hosts}
-    found: dict[str, Sighting] = {}
-    for row in case.rows(case.fate.leg or "syn"):
+    found: dict[str, Observation] = {}
+    for row in case.rows(case.outcome.leg or "syn"):
         for seen in row.everywhere:
-            overheard = seen.direction == "other" and not seen.bridged and seen.host != case.fate.between[0]
+            overheard = seen.direction == "other" and not seen.bridged and seen.host != case.outcome.between[0]
             if overheard or (seen.host not in named and seen.direction == "in"):
                 found.setdefault(seen.host, seen)
     return list(found.values())
 
 
-def _how(seen: Sighting) -> str:
+def _how(seen: Observation) -> str:
     if seen.direction == "other":
         return f"on {seen.interface}, in a frame for another link address than its own"
     return f"on {seen.interface}, and is not named in the flow's via"

@@ -10,9 +10,9 @@ from dataclasses import replace
 from .._case import Case, Finding
 from .._firewall_records import Rule, Verdict
 from ._counted import proof
-from ._crossings import judged, suspects
 from ._limits import hangs_on_a_limit
 from ._rules import answered_so, stopped
+from ._traversals import judged, suspects
 
 
 def presumed(case: Case, wanted: str) -> Finding | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ansible_collections.threeway.handshake.plugins.module_utils._resolve import SLOW_MS
 
-from .._case import FATES, Case, Evidence, Finding, Fix
+from .._case import OUTCOMES, Case, Evidence, Finding, Fix
 from .._evidence import Nameserver
 from .._fixes._dns import resolvable
 from ._catalogue import Cause
@@ -99,7 +99,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
     if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
         return None
     loopback = case.client.owns(case.address) and case.client is not server
-    if case.fate.kind in ("completed", "diverted") and not loopback:
+    if case.outcome.kind in ("completed", "diverted") and not loopback:
         return None  # whoever stands in front of the server may well own the address
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
         return None
@@ -138,7 +138,7 @@ def _dead_address_family(case: Case) -> Finding | None:
             case.saw(case.client, "connect()", f"{other.target}: {other.completed} of {len(other.attempts)} attempts completed")
             for other in relatives
         ),
-        leg=case.fate.leg,
+        leg=case.outcome.leg,
         detail={"family": case.family, "addresses": [other.address for other in same]},
         fix=Fix(
             "dns",
@@ -150,7 +150,7 @@ def _dead_address_family(case: Case) -> Finding | None:
 
 
 OUR_LIMIT = "ETIMEDOUT"  # no error of getaddrinfo()'s own
-_FAILURES = tuple(kind for kind in FATES if kind not in ("completed", "unresolved"))
+_FAILURES = tuple(kind for kind in OUTCOMES if kind not in ("completed", "unresolved"))
 
 CAUSES = (
     Cause(

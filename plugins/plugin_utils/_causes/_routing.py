@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._case import Case, Finding, Fix, Leg, plural
-from .._evidence import Host, Sighting
+from .._evidence import Host, Observation
 from .._fixes._routes import REFUSING, towards, without
 from .._fixes._stack import loose
 from .._fixes._trusted import for_client
@@ -19,7 +19,7 @@ def _rp_filter_drop(case: Case) -> Finding | None:
     if case.family != 4:
         return None
     kind, host, segment, leg = entered(case)
-    seen = case.sighting(kind, host, "in") if host else None
+    seen = case.observation(kind, host, "in") if host else None
     if host is None or seen is None:
         return None
     mode = max(host.sysctl("net.ipv4.conf.all.rp_filter") or 0, host.sysctl(f"net.ipv4.conf.{seen.interface}.rp_filter") or 0)
@@ -50,21 +50,21 @@ def _rp_filter_drop(case: Case) -> Finding | None:
     )
 
 
-def _loosened(case: Case, host: Host, seen: Sighting, mode: int, no_way_back: bool) -> Fix:
+def _loosened(case: Case, host: Host, seen: Observation, mode: int, no_way_back: bool) -> Fix:
     """The filter is what refuses sources that are made up: it is loosened for those of the flow alone."""
     fix = loose(host, seen.interface, seen.packet.src, mode, no_way_back)
-    return fix if case.fate.kind == "ignored_syn_ack" else for_client(case, host, seen.packet.src, fix)
+    return fix if case.outcome.kind == "ignored_syn_ack" else for_client(case, host, seen.packet.src, fix)
 
 
 def entered(case: Case) -> tuple[str, Host | None, str, Leg]:
     """The packet that entered a host and did not come further, that host, and the segment there."""
-    if case.fate.kind == "ignored_syn_ack":
+    if case.outcome.kind == "ignored_syn_ack":
         return "syn_ack", case.client, "client.ingress", "syn_ack"
-    if case.fate.kind == "unanswered":
+    if case.outcome.kind == "unanswered":
         return "syn", case.server, "server.route", "syn"
-    via = next((via for via in case.vias if via.name == case.fate.host), None)
-    kind: Leg = case.fate.leg or "syn"
-    return kind, via, case.fate.segment or "path.forward", kind
+    via = next((via for via in case.vias if via.name == case.outcome.host), None)
+    kind: Leg = case.outcome.leg or "syn"
+    return kind, via, case.outcome.segment or "path.forward", kind
 
 
 def _no_return_route(case: Case) -> Finding | None:
@@ -147,7 +147,7 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
     """Nobody answers for the address, and the server, which should have it, has not."""
     answer = answer_of(case)
     unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
-    on_link = case.fate.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
+    on_link = case.outcome.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
     if case.dialled != case.address or not (unreachable or on_link):
         return None
     return Finding(
@@ -176,7 +176,7 @@ def _server_link_down(case: Case) -> Finding | None:
     link = case.server.link(entry.interface) if case.server and entry else None
     if case.server is None or link is None or case.arrived or (link.up is not False and link.carrier is not False):
         return None
-    if case.fate.kind == "refused_locally" and case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None):
+    if case.outcome.kind == "refused_locally" and case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None):
         return None
     # Another interface may receive for the address (weak host model), unless the whole host is cut off.
     others = [

@@ -13,7 +13,7 @@ from .._evidence import Host
 from .._firewall_records import Rule, Step, Verdict
 from .._fixes._firewall import opening
 from ._counted import Proof, proof
-from ._crossings import (
+from ._traversals import (
     Place,
     bridge_setting,
     bridged,
@@ -38,10 +38,10 @@ def stopped_by(case: Case, wanted: str) -> Finding | None:
 def answered_so(case: Case, place: Place, ruling: Verdict) -> bool:
     """Whether the way in which the attempts ended fits: a rule that rejects lets everybody know, one that drops does not."""
     if ruling.verdict != "reject":
-        return case.fate.kind not in ("refused_locally", "reset", "icmp")
+        return case.outcome.kind not in ("refused_locally", "reset", "icmp")
     if ruling.reject_with == "tcp-reset":
-        return case.fate.kind != "icmp"
-    return case.fate.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
+        return case.outcome.kind != "icmp"
+    return case.outcome.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
 
 
 def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
@@ -92,7 +92,7 @@ def capped(case: Case, place: Place, weighed: Proof) -> Proof:
     """Without recordings that show how far the packet came, a counter that fits is not proof; what the kernel traced is."""
     if weighed.traced:
         return weighed
-    blind = case.fate.kind == "silent" or (place.direction == "forward" and case.fate.host != place.host.name and place.leg != "syn")
+    blind = case.outcome.kind == "silent" or (place.direction == "forward" and case.outcome.host != place.host.name and place.leg != "syn")
     return replace(weighed, certainty="likely") if blind and weighed.certainty == "proven" else weighed
 
 

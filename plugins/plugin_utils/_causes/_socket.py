@@ -74,8 +74,8 @@ def stopped_unit(server: Host, port: int) -> Unit | None:
 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None:
-        return _refused_unseen(case) if case.fate.kind == "reset" else None
-    if case.fate.kind == "unanswered":
+        return _refused_unseen(case) if case.outcome.kind == "reset" else None
+    if case.outcome.kind == "unanswered":
         return _refused_in_vain(case, case.server)
     refusal = _refusal(case)
     if refusal is None or stopped_unit(refusal[0], case.server_port) or _elsewhere(refusal[0], case.server_port):

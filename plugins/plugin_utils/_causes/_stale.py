@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from .._case import Case, Finding, plural
-from .._evidence import Host, Sighting, Socket
+from .._evidence import Host, Observation, Socket
 from .._firewall_records import DESTINATION_NAT
 from .._fixes._stale import ended, retranslated
 from .._fixes._trusted import for_client
 from .._rows import Row
 from .._timeline import Attempt
 from ._catalogue import Cause
-from ._crossings import Place, judged
+from ._traversals import Place, judged
 
 _MODULUS = 1 << 32
 # RFC 9293, 3.3.2: states that answer a SYN with a bare ACK (RFC 5961, 4.2), SYN-RECEIVED where it has another sequence number.
@@ -62,7 +62,7 @@ def _challenge(case: Case, attempt: Attempt) -> Row | None:
             return None
         tcp = row.packet.tcp
         if (row.kind, row.sender) == ("ack", "server") and tcp and tcp.ack != (attempt.isn + 1) % _MODULUS and _follows(attempt, row):
-            return row if case.server is None or case.server.sightings is None or row.at(case.server.name, "out") else None
+            return row if case.server is None or case.server.observations is None or row.at(case.server.name, "out") else None
     return None
 
 
@@ -90,7 +90,7 @@ def _held(case: Case, attempt: Attempt) -> Socket | None:
 def _what_then(case: Case, answered: list[tuple[Attempt, Row]]) -> str:
     """What became of the client's RST, which tells the server that the connection is no more."""
     client, server = case.client, case.server
-    if case.fate.recovered:
+    if case.outcome.recovered:
         return f"; {client.name}'s RST ended it, and the next SYN was accepted"
     if not client.saw_everything or server is None:
         return ""
@@ -127,7 +127,7 @@ def _stale_translation(case: Case) -> Finding | None:
         if ruling is None or rule is None or ruling.rewritten is None or went is None:
             continue
         wanted = ruling.rewritten.destination, ruling.rewritten.port or case.port
-        rise = via.rulings.rise(rule)
+        rise = via.rulings.counter_delta(rule)
         if went == wanted or (rise is not None and rise.by > 0):
             continue
         hooks = via.snapshot.hooks if via.snapshot else None
@@ -152,7 +152,7 @@ def _stale_translation(case: Case) -> Finding | None:
     return None
 
 
-def _passage(via: Host, attempt: Attempt) -> tuple[Sighting, Sighting] | None:
+def _passage(via: Host, attempt: Attempt) -> tuple[Observation, Observation] | None:
     """A SYN as it came in and as it went out."""
     for row in attempt.of("syn"):
         came, went = row.at(via.name, "in"), row.at(via.name, "out")
@@ -161,7 +161,7 @@ def _passage(via: Host, attempt: Attempt) -> tuple[Sighting, Sighting] | None:
     return None
 
 
-def _end(seen: Sighting) -> tuple[str, int] | None:
+def _end(seen: Observation) -> tuple[str, int] | None:
     return (seen.packet.dst, seen.packet.tcp.dport) if seen.packet.tcp else None
 
 

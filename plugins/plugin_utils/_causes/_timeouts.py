@@ -62,11 +62,11 @@ def _first_answer_arrives(case: Case, attempt: Attempt) -> bool:
 
 def _connect_timeout_too_short(case: Case) -> Finding | None:
     late = [probe.late_ms for probe in case.probes if probe.late_ms is not None and probe.late_errno is None]
-    if case.fate.kind != "late" or not late:
+    if case.outcome.kind != "late" or not late:
         return None
     repeated = any((attempt.answered_transmission() or 1) > 1 for attempt in case.subject)
     why = "its first SYN was not answered" if repeated else "the way is that slow"
-    seen = case.sighting("syn_ack", case.client, "in")
+    seen = case.observation("syn_ack", case.client, "in")
     return Finding(
         "proven" if seen and not repeated else "likely",
         case.client.name,

@@ -15,10 +15,10 @@ from .._firewall_records import (
     Verdict,
 )
 from ._catalogue import Cause
-from ._crossings import Place, judged
 from ._hooks import droppers
 from ._icmp import answer_of
 from ._rules import kept_by, told
+from ._traversals import Place, judged
 
 _ANYWHERE = ("127.0.0.1", "::1")
 
@@ -76,7 +76,7 @@ def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewri
 
 def _connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:
     """Whether a translating rule's counter rose by the connections: it sees the first packet of each alone."""
-    rise = host.rulings.rise(rule) if rule else None
+    rise = host.rulings.counter_delta(rule) if rule else None
     if rule is None or rise is None:
         return None
     fits = 0 < wanted == rise.by
@@ -95,23 +95,23 @@ def _nat_wrong_target(case: Case) -> Finding | None:
     if by_client is not None:
         return by_client
     for via in case.vias:
-        seen = case.sighting("syn", via, "out")
+        seen = case.observation("syn", via, "out")
         if case.server is None or seen is None or seen.packet.tcp is None:
             continue
         port = seen.packet.tcp.dport
         elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False and not case.arrived
-        dead = port != case.port and case.fate.kind == "reset" and not _listens(case.server, port)
+        dead = port != case.port and case.outcome.kind == "reset" and not _listens(case.server, port)
         if not elsewhere and not dead:
             continue
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
         _target, rule = _translation(ruling, case.address, case.port)
         name = case.server.name
-        whither = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
+        destination = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
             "proven",
             via.name,
             "path.forward",
-            f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {whither}",
+            f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {destination}",
             (
                 *case.passage(),
                 case.saw(via, "capture", f"the SYN leaves {seen.interface} for {seen.packet.dst} port {port}"),
@@ -121,7 +121,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
             fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "advice"),
         )
-    return _translated_by_rule(case) or (_translated_at_server(case) if case.fate.kind != "answered_elsewhere" else None)
+    return _translated_by_rule(case) or (_translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None)
 
 
 def _translated_by_client(case: Case) -> Finding | None:
@@ -134,7 +134,7 @@ def _translated_by_client(case: Case) -> Finding | None:
     home = target.destination in _ANYWHERE or client.owns(target.destination) is True
     end = client if home else case.server
     owned = home or (case.server_owns(target.destination) is True and case.server_owns(case.address) is True)  # else it is a service's
-    dead = owned and end is not None and case.fate.kind in ("reset", "refused_locally") and not _listens(end, target.port)
+    dead = owned and end is not None and case.outcome.kind in ("reset", "refused_locally") and not _listens(end, target.port)
     astray = home or (case.server_owns(target.destination) is False and not case.arrived)
     if not dead and not astray:
         return None
@@ -160,7 +160,7 @@ def _translated_by_client(case: Case) -> Finding | None:
 def _translated_by_rule(case: Case) -> Finding | None:
     """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
     server = case.server
-    if server is None or case.fate.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
+    if server is None or case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
     for via in case.vias:
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
@@ -168,16 +168,16 @@ def _translated_by_rule(case: Case) -> Finding | None:
         if ruling is None or target is None or rule is None or ruling.stops or not case.count("syn", via, "in"):
             continue
         connections = _connections(via, rule, _distinct(case, via, ruling))
-        refused = case.fate.kind == "reset" and server.owns(target.destination) is True
+        refused = case.outcome.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
         by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
-        whither = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
+        destination = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
         astray = case.led_away and not case.arrived
         return Finding(
             "proven" if connections and connections[0] and (by_server or astray) else "likely",
             via.name,
             "path.forward",
-            f"{rule.name} on {via.name} translates the SYN for {case.target} to {whither}",
+            f"{rule.name} on {via.name} translates the SYN for {case.target} to {destination}",
             (
                 *((connections[1],) if connections else ()),
                 *([case.saw(server, "counter Tcp OutRsts", f"+{counted}: {server.name} refuses it")] if by_server else []),
@@ -201,7 +201,7 @@ def _translated_at_server(case: Case) -> Finding | None:
     if ruling is not None and (ruling.stops or (ruling.verdict == "accept" and target is None)):
         return None  # its rules were evaluated, and send the SYN nowhere else, or stop it there
     counted = server.delta("Tcp", "OutRsts") or 0
-    by_tcp = case.fate.kind == "reset" and counted >= max(1, case.count("rst", server, "out", "server"))
+    by_tcp = case.outcome.kind == "reset" and counted >= max(1, case.count("rst", server, "out", "server"))
     dead = (
         target is not None
         and (target.destination in _ANYWHERE or server.owns(target.destination) is True)
@@ -209,7 +209,9 @@ def _translated_at_server(case: Case) -> Finding | None:
     )
     refused = by_tcp and (dead if target else case.listener() is not None)
     forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
-    gone = target is not None and server.owns(target.destination) is False and case.fate.kind in ("unanswered", "icmp", "reset", "silent")
+    gone = (
+        target is not None and server.owns(target.destination) is False and case.outcome.kind in ("unanswered", "icmp", "reset", "silent")
+    )
     if not refused and not forwarded and not gone:
         return None
     connections = _connections(server, rule, _distinct(case, server, ruling)) if rule and ruling else None

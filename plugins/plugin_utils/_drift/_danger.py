@@ -194,7 +194,7 @@ def _reboot(difference: Difference, mine: list[Part], kept: State, now: State) -
             for part in mine:
                 if part.has(answer):
                     packet = PACKETS.get(answer["packet"], answer["packet"])
-                    yield part, f"behind a reboot its {packet} meets another fate: {answer['then']} (now {answer['now']})"
+                    yield part, f"behind a reboot its {packet} meets another outcome: {answer['then']} (now {answer['now']})"
 
 
 _BY_KIND: Mapping[str, Callable[[Difference, list[Part], State], Dangers]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .._case import Case, Fix, Saves, Step, plural
-from .._evidence import Host, Sighting, Snapshot, Socket
+from .._evidence import Host, Observation, Snapshot, Socket
 from . import _fit
 from ._make import advice, mending, shell
 
@@ -77,7 +77,7 @@ def _ends(entry: Socket) -> Ends:
     return entry.local, entry.local_port, entry.remote, entry.remote_port
 
 
-def retranslated(host: Host, strays: Sequence[tuple[Sighting, Sighting]]) -> Fix:
+def retranslated(host: Host, strays: Sequence[tuple[Observation, Observation]]) -> Fix:
     """Have connection tracking forget connections, by their SYNs as they came in and went out: the next one is translated by the rules."""
     stale = list(dict.fromkeys(found for came, went in strays if (found := _tracked(came, went))))[:_MOST]
     commands = [
@@ -117,7 +117,7 @@ def retranslated(host: Host, strays: Sequence[tuple[Sighting, Sighting]]) -> Fix
     )
 
 
-def _tracked(came: Sighting, went: Sighting) -> tuple[str, int, str, int, str, int] | None:
+def _tracked(came: Observation, went: Observation) -> tuple[str, int, str, int, str, int] | None:
     before, behind = came.packet, went.packet
     if before.tcp is None or behind.tcp is None:
         return None

@@ -95,7 +95,7 @@ class Vantage:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     host: str
     interface: str
     direction: str
@@ -111,7 +111,7 @@ class Packet:
     detail: str
     sender: str
     transmission: int
-    seen: tuple[Sighting, ...]
+    seen: tuple[Observation, ...]
     lost: bool
 
 
@@ -388,15 +388,15 @@ def _packet(row: Mapping[str, object]) -> Packet:
         detail=clean(row.get("detail"), NAME),
         sender=clean(row.get("from"), NAME),
         transmission=_integer(row.get("transmission"), 1),
-        seen=tuple(_sighting(item, sent) for item in _records(row.get("seen"))),
+        seen=tuple(_observation(item, sent) for item in _records(row.get("seen"))),
         lost=row.get("lost") is True,
     )
 
 
-def _sighting(item: Mapping[str, object], sent: float) -> Sighting:
+def _observation(item: Mapping[str, object], sent: float) -> Observation:
     at = _number(item.get("t_ms"))
     host, interface, direction = (clean(item.get(key), NAME) for key in ("host", "interface", "direction"))
-    return Sighting(host, interface, direction, sent if at is None else at)
+    return Observation(host, interface, direction, sent if at is None else at)
 
 
 def _attempt(entry: Mapping[str, object]) -> Attempt:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from .._report._view import STATUSES, Flow, view
 from .._text import file_name
 from . import _words as words
-from ._ladder import ROWS, at, ladder, retransmission, sightings
+from ._ladder import ROWS, at, ladder, observations, retransmission
 from ._matrix import matrix
 
 LADDERS = 600
@@ -59,7 +59,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         glyphs=GLYPHS,
         packet_names=words.PACKET_NAMES,
         words=words,
-        sightings=sightings,
+        observations=observations,
         at=at,
         retransmission=retransmission,
         key=id,

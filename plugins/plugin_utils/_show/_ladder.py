@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .._report._view import Flow, Packet, Sighting, Vantage
+from .._report._view import Flow, Observation, Packet, Vantage
 from .._text import clip
 from ._words import duration
 
@@ -87,7 +87,7 @@ def ladder(flow: Flow, attempt: int) -> Markup:
     return Markup("").join(parts)
 
 
-def sightings(packet: Packet) -> Iterator[str]:
+def observations(packet: Packet) -> Iterator[str]:
     """``web1 eth0 out 0.03 ms``"""
     return (f"{item.host} {item.interface} {item.direction} {at(item.t_ms)}" for item in packet.seen)
 
@@ -118,17 +118,17 @@ def _vanished(packet: Packet, packets: list[Packet], flow: Flow) -> bool:
 
 def _line(packet: Packet, vantages: tuple[Vantage, ...], *, lost: bool) -> _Line | None:
     columns = {vantage.host: index for index, vantage in reversed(list(enumerate(vantages)))}
-    seen = sorted((sighting for sighting in packet.seen if sighting.host in columns), key=lambda sighting: sighting.t_ms)
+    seen = sorted((observation for observation in packet.seen if observation.host in columns), key=lambda observation: observation.t_ms)
     if not seen:
         return None
     sender = _sender(packet, vantages, columns)
     onward = _onward(sender, columns[seen[0].host], columns[seen[-1].host], len(vantages) - 1)
-    seen.sort(key=lambda sighting: (columns[sighting.host] * onward, sighting.direction != "in", sighting.t_ms))
+    seen.sort(key=lambda observation: (columns[observation.host] * onward, observation.direction != "in", observation.t_ms))
     latest = seen[0].t_ms
     points = []
-    for sighting in seen:
-        latest = max(latest, sighting.t_ms)
-        points.append((columns[sighting.host], latest))
+    for observation in seen:
+        latest = max(latest, observation.t_ms)
+        points.append((columns[observation.host], latest))
     origin = points[0][0] - 0.5 * onward if sender is None else sender
     end, doubt = _end(packet, seen[-1], points[-1][0], onward, vantages, lost=lost)
     return _Line(packet, onward, origin, tuple(points), end, doubt, sender is None, lost)
@@ -151,11 +151,11 @@ def _onward(sender: int | None, first: int, last: int, final: int) -> int:
 
 
 def _end(
-    packet: Packet, sighting: Sighting, last: int, onward: int, vantages: tuple[Vantage, ...], *, lost: bool
+    packet: Packet, observation: Observation, last: int, onward: int, vantages: tuple[Vantage, ...], *, lost: bool
 ) -> tuple[float, int | None]:
     """Where the line ends; for a packet lost between hosts also the next host that would have seen it."""
     goal = 0 if onward < 0 else len(vantages) - 1
-    if sighting.direction != "out" or last == goal:
+    if observation.direction != "out" or last == goal:
         return last, None
     if lost:
         watched = next((column for column in range(last + onward, goal, onward) if vantages[column].recorded), goal)
@@ -266,7 +266,7 @@ def _cross(x: float, y: float) -> Markup:
 
 def _told(packet: Packet) -> str:
     """A packet in words, for the tooltip and for those who cannot see the picture."""
-    return f"{packet.label} {packet.detail}".strip() + ": " + ", ".join(sightings(packet)) + ("; then lost" if packet.lost else "")
+    return f"{packet.label} {packet.detail}".strip() + ": " + ", ".join(observations(packet)) + ("; then lost" if packet.lost else "")
 
 
 def retransmission(packet: Packet) -> str:

@@ -8,7 +8,7 @@ from .._case import Case, Load, Tool
 from . import _nft, _packets, _xtables
 from ._dice import Dice
 
-LUCKY = 0.1  # the share of rulesets with rules that hang on luck
+LUCKY = 0.1  # the share of rulesets with rules that depend on luck
 _MIXES: dict[tuple[Tool, ...], float] = {
     ("nft",): 0.5,
     ("iptables-legacy",): 0.08,

@@ -20,7 +20,7 @@ _FAMILIES = {"inet": 0.45, "ip": 0.25, "ip6": 0.15, "bridge": 0.07, "netdev": 0.
 
 
 def tables(dice: Dice, lucky: bool, beside: bool) -> tuple[Load, bool]:
-    """One to three tables, and whether some rule of theirs remembers packets. `lucky`: rules that hang on luck are wanted.
+    """One to three tables, and whether some rule of theirs remembers packets. `lucky`: rules that depend on luck are wanted.
 
     `beside`: rules of other programs will be loaded, too. At equal priority nobody can tell from outside which runs first: avoid it.
     """

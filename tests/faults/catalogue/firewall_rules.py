@@ -280,7 +280,7 @@ tables(
 )
 
 
-@fault("firewall_drop/sender", "timeout", code="firewall_drop", says=("hangs on",), flow=V4, packed="rules", **SERVER, **BRIEF)
+@fault("firewall_drop/sender", "timeout", code="firewall_drop", says=("depends on",), flow=V4, packed="rules", **SERVER, **BRIEF)
 def the_router_is_not_trusted(fleet: Machines) -> None:
     """No question tells the sender's link address, but the rule's counter does."""
     mac = fleet.run("r1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip()

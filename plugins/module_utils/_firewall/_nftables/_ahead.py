@@ -34,7 +34,7 @@ def look_ahead(at: Context, expressions: t.Sequence[Expression]) -> None:
     ahead.done = list(at.done)
     target = getattr(expressions[at.position], "target", None)
     if target is not None and target >= 0:
-        ahead.registers.put(target, Partial.nothing(_REGISTERS - target, "it hangs on something unknown"))
+        ahead.registers.put(target, Partial.nothing(_REGISTERS - target, "it depends on something unknown"))
     for position in range(at.position + 1, len(expressions)):
         each = expressions[position]
         if not harmless(each):

@@ -34,7 +34,7 @@ class SettledError(Exception):
 
 
 class HangingError(Exception):
-    """Looking ahead ends: what follows hangs on more than whether a condition holds."""
+    """Looking ahead ends: what follows depends on more than whether a condition holds."""
 
 
 class Context:
@@ -48,7 +48,7 @@ class Context:
         self.position = 0  # of the expression that is evaluated, in the rule
         self.ahead = False  # whether this is a look ahead, in which what is unknown is supposed to hold
         self.guessed = False  # whether something in this rule had to be supposed
-        self.unsure: set[int] = set()  # the expressions, by their position in the rule, that hang on something unknown
+        self.unsure: set[int] = set()  # the expressions, by their position in the rule, that depend on something unknown
         self.done: list[Action] = []  # what the rule did so far besides its verdict
         self.seen: Value | None = None  # what the failed test found
 

@@ -191,7 +191,7 @@ def _ports(at: Context, registers: tuple[int, int] | None, what: str) -> Ports |
 def _sure(at: Context, register: int, length: int, what: str) -> bytes:
     sure = known(at.registers.get(register, length))
     if sure is None:
-        raise UnsupportedError(f"{what} hangs on something that cannot be known")
+        raise UnsupportedError(f"{what} depends on something that cannot be known")
     return sure
 
 

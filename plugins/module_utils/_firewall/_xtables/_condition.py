@@ -30,7 +30,7 @@ Act = t.Callable[[Packet, Evaluation], None]
 
 
 class Place(t.NamedTuple):
-    """What a condition's meaning hangs on besides its options. `rule` tells it apart from others that read the same."""
+    """What a condition's meaning depends on besides its options. `rule` tells it apart from others that read the same."""
 
     family: int  # 4 | 6
     rule: tuple[str, str, str, int]

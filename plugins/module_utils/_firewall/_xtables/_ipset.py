@@ -80,7 +80,7 @@ class Set:
     def contains(
         self, packet: Packet, directions: t.Sequence[str], return_nomatch: bool = False, facts: t.Any = None, depth: int = 0
     ) -> bool | None:
-        """Whether the packet is in it; `directions` are src or dst for each dimension. None: that hangs on what is not known."""
+        """Whether the packet is in it; `directions` are src or dst for each dimension. None: that depends on what is not known."""
         if self.kind == "list:set":
             return self._in_a_list(packet, directions, return_nomatch, facts, depth)
         if self._unusual or any(part not in _DIMENSIONS for part in self.parts):

@@ -168,7 +168,7 @@ def test_rules_that_let_it_through_speak_against_elimination() -> None:
 
 
 def test_undecided_says_on_what_it_hangs() -> None:
-    because, hangs = "it hangs on meta skuid: drop if so, accept if not", {"kind": "unknown", "what": "meta skuid"}
+    because, hangs = "it depends on meta skuid: drop if so, accept if not", {"kind": "unknown", "what": "meta skuid"}
     flow = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because, undecided=hangs).flow()
     assert (flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("firewall_drop", "likely")
     assert any(because in sentence for sentence in flow["undecided"])
@@ -181,7 +181,7 @@ def test_a_limit_is_named() -> None:
 
 
 def test_what_is_called_limit_is_none() -> None:
-    because = "it hangs on ip saddr @limit: drop if not, accept if so"
+    because = "it depends on ip saddr @limit: drop if not, accept if so"
     hangs = {"kind": "unknown", "what": "ip saddr @limit", "otherwise": "drop", "if_so": "accept"}
     cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "undecided", undecided_because=because, undecided=hangs).first()
     assert cause["code"] != "firewall_rate_limited"

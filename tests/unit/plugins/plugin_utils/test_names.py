@@ -38,7 +38,7 @@ from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evide
 
 TELLING = (
     *("after-dnat", "cali-fip-dnat", "limit", "reject-log", "drop", "accept", "policy drop", "goto x", "jump", "snat", "masquerade"),
-    *("redirect to :1", "quota", "recent", "meter", "it hangs on x: accept if not, drop if so", "masked", "random", "fib rpfilter", ""),
+    *("redirect to :1", "quota", "recent", "meter", "it depends on x: accept if not, drop if so", "masked", "random", "fib rpfilter", ""),
 )
 CHAINS = [name for name in TELLING if name.replace("-", "").isalpha()]
 few = settings(max_examples=3)

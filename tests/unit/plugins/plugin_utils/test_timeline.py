@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Matching on packets that are made here: every case in which two sightings are, or are not, the same packet."""
+"""Matching on packets that are made here: every case in which two observations are, or are not, the same packet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Probe, Sighting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Observation, Probe
 from ansible_collections.threeway.handshake.plugins.plugin_utils._timeline import Attempt, Packets
 
 C, S = "10.0.1.11", "10.0.2.21"
@@ -39,18 +39,18 @@ def ack(isn: int = ISN) -> bytes:
     return segment(C, S, 40000, 5432, isn + 1, SERVER_ISN + 1, ACK, 8)
 
 
-def seen(host: str, direction: str, time: float, data: bytes, interface: str = "eth0") -> Sighting:
+def seen(host: str, direction: str, time: float, data: bytes, interface: str = "eth0") -> Observation:
     frame = Frame(int(time * 1e9), 2, 0x0800, 0, 4 if direction == "out" else 0, b"", len(data), data)
-    return Sighting(host, interface, direction, time, decode(data, 0x0800), frame)
+    return Observation(host, interface, direction, time, decode(data, 0x0800), frame)
 
 
-def attempt(*sightings: Sighting, client: str = "web1", strangers: frozenset[str] = frozenset()) -> Attempt:
-    hosts = {name: Host(name, sightings=[s for s in sightings if s.host == name]) for name in {s.host for s in sightings}}
+def attempt(*observations: Observation, client: str = "web1", strangers: frozenset[str] = frozenset()) -> Attempt:
+    hosts = {name: Host(name, observations=[s for s in observations if s.host == name]) for name in {s.host for s in observations}}
     probe = Probe(0, 0, S, 5432, 100.0, "done", "connected", local_address=C, local_port=40000, elapsed_ms=5000.0)
     return Packets(hosts.values()).attempt(probe, client, set(hosts) - strangers)
 
 
-def test_a_handshake_is_three_packets_with_two_sightings_each() -> None:
+def test_a_handshake_is_three_packets_with_two_observations_each() -> None:
     found = attempt(
         seen("web1", "out", 100.000, syn()),
         seen("db1", "in", 100.001, syn()),

@@ -209,7 +209,9 @@ def test_an_evaluation_that_the_kernel_contradicts_is_told() -> None:
         (),
         (verdict("undecided", hangs="limit"),),
         (verdict("undecided", hangs="too_many"),),
-        ({**verdict("undecided"), "undecided_because": "it hangs on limit rate 5/second: drop if not, accept if so"},),  # as 0.1.0 said it
+        (
+            {**verdict("undecided"), "undecided_because": "it depends on limit rate 5/second: drop if not, accept if so"},
+        ),  # as 0.1.0 said it
     ],
 )
 def test_without_an_evaluation_or_with_a_limit_one_packet_proves_nothing(verdicts: tuple[Any, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import FATES, Case, Fate
+from ansible_collections.threeway.handshake.plugins.plugin_utils._case import OUTCOMES, Case, Outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Host, Snapshot
 from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
@@ -21,18 +21,18 @@ def sentences(answers: list[Any], status: str, client: Host) -> list[str]:
     return [str(each) for each in undecided(answers, status, client)]
 
 
-@pytest.mark.parametrize("kind", FATES)
+@pytest.mark.parametrize("kind", OUTCOMES)
 def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
     """An RST that reached the client, say, did not vanish there."""
-    web1, db1 = Host("web1", sightings=[]), Host("db1", sightings=[])
-    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate(kind))
+    web1, db1 = Host("web1", observations=[]), Host("db1", observations=[])
+    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], outcome=Outcome(kind))
     told = sentences([(case, [])], "undetermined", web1)
     if kind == "completed":
         assert told == []
     elif kind in WHERE:
         assert f"vanishes inside {WHERE[kind]}" in told[0]
     else:
-        assert "vanishes" not in told[0] and FATES[kind] in told[0]
+        assert "vanishes" not in told[0] and OUTCOMES[kind] in told[0]
 
 
 GAPS = {
@@ -48,8 +48,8 @@ GAPS = {
 @pytest.mark.parametrize("kind", GAPS)
 def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
     """Whatever the sentence says that came with it."""
-    web1, db1 = Host("web1", sightings=[]), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
-    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate("silent"))
+    web1, db1 = Host("web1", observations=[]), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
+    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], outcome=Outcome("silent"))
     (told,) = sentences([(case, [])], "undetermined", web1)
     assert GAPS[kind] in told and "run with become" not in told
     (told,) = sentences([], "undetermined", db1)
@@ -58,7 +58,7 @@ def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
 
 def test_a_host_without_root_or_with_part_of_a_recording() -> None:
     web1 = Host("web1", after=Snapshot(0.0, root=False))
-    db1 = Host("db1", sightings=[], incomplete=Prose("the kernel dropped 3 packets"))
-    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], fate=Fate("silent"))
+    db1 = Host("db1", observations=[], incomplete=Prose("the kernel dropped 3 packets"))
+    case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], outcome=Outcome("silent"))
     (told,) = sentences([(case, [])], "undetermined", web1)
     assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")

@@ -48,7 +48,7 @@ def test_an_unknown_that_decides_is_named() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert _prose.because(explored.undecided) == "it hangs on limit rate 5/second: drop if not, accept if so"
+    assert _prose.because(explored.undecided) == "it depends on limit rate 5/second: drop if not, accept if so"
     assert set(explored.possible) == {ACCEPT, DROP}
 
 
@@ -95,7 +95,7 @@ def test_where_a_packet_goes_may_hang_on_an_unknown_too() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert _prose.because(explored.undecided) == "where it goes hangs on numgen random mod 2 == 0"
+    assert _prose.because(explored.undecided) == "where it goes depends on numgen random mod 2 == 0"
 
 
 def test_too_many_unknowns_are_given_up() -> None:
@@ -132,7 +132,7 @@ def test_every_try_has_a_packet_of_its_own() -> None:
     assert SYN.mark == 0
 
 
-def test_how_a_packet_is_marked_may_be_unknown_where_its_fate_is_not() -> None:
+def test_how_a_packet_is_marked_may_be_unknown_where_its_outcome_is_not() -> None:
     def evaluate(evaluation: Evaluation, packet: Packet) -> Outcome:
         packet.mark = 7 if evaluation.choose("ip ttl < 5") else 0
         return ACCEPT

@@ -37,9 +37,9 @@ def test_a_policy_and_what_hangs_on_an_unknown() -> None:
     ("undecided", "words"),
     [
         (None, None),
-        (Undecided("limit", "ct count 5", "drop", "accept"), "it hangs on ct count 5: drop if not, accept if so"),
-        (Undecided("unknown", "ip ttl < 5"), "where it goes hangs on ip ttl < 5"),
-        (Undecided("too_many", "ip ttl < 5"), "it hangs on too many unknowns, such as ip ttl < 5"),
+        (Undecided("limit", "ct count 5", "drop", "accept"), "it depends on ct count 5: drop if not, accept if so"),
+        (Undecided("unknown", "ip ttl < 5"), "where it goes depends on ip ttl < 5"),
+        (Undecided("too_many", "ip ttl < 5"), "it depends on too many unknowns, such as ip ttl < 5"),
         (Undecided("unsupported", "osf is not modelled"), "osf is not modelled"),
     ],
 )

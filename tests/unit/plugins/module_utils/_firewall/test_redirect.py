@@ -73,7 +73,9 @@ def _main(other: str, dialled: str, source: str) -> None:
     with Netlink(NETLINK_ROUTE) as netlink:
         facts = _facts.LiveFacts(netlink, _loaded.sets(run))
         ruleset = _loaded.load(run, facts)
-        verdict = _verdicts.judge([{**question, "interface": "v0", "state": "new"}], facts, ruleset, _verdicts.Teller(None))["verdicts"][0]
+        verdict = _verdicts.judge([{**question, "interface": "v0", "state": "new"}], facts, ruleset, _verdicts.Describer(None))["verdicts"][
+            0
+        ]
 
     server = socket.socket(socket.AF_INET6)  # Python 3.7 has no create_server
     server.bind(("::", 80))

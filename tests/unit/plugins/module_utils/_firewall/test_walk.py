@@ -146,4 +146,4 @@ def test_ties_between_tables_are_an_unknown() -> None:
 
     explored = explore(evaluate, packet_of(IN, facts), facts)
     assert explored.outcome is None
-    assert _prose.because(explored.undecided) == "it hangs on which was there first, table b or table a: drop if not, reject if so"
+    assert _prose.because(explored.undecided) == "it depends on which was there first, table b or table a: drop if not, reject if so"

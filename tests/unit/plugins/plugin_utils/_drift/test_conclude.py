@@ -142,7 +142,7 @@ UNIT = "postgresql@15-main.service"
         ("db1", "services", {**STATES["db1"]["services"], "ufw.service": {"active": "active", "enabled": "enabled"}}, "service", None, 0),
         ("web1", "names", {"db": ["10.0.0.1"]}, "name", None, 0),  # no flow dials it
         ("db1", "reboot", [SYSCTL_BOOT], "reboot", "net.core.somaxconn behind a reboot is 16 instead of 4096", 1),
-        ("db1", "reboot", [{**RULES_BOOT, "answers": [ANSWER]}], "reboot", "behind a reboot its SYN meets another fate: drop", 0),
+        ("db1", "reboot", [{**RULES_BOOT, "answers": [ANSWER]}], "reboot", "behind a reboot its SYN meets another outcome: drop", 0),
         ("db1", "reboot", [{**RULES_BOOT, "answers": []}], "reboot", None, 0),
         ("db1", "reboot", [RULES_BOOT], "reboot", "what nftables makes of it behind a reboot is not known", 0),
         (

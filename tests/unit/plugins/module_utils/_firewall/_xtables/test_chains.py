@@ -81,12 +81,12 @@ def test_an_unknown_that_does_not_matter_leaves_the_verdict() -> None:
 
 def test_an_unknown_that_matters_is_told() -> None:
     explored = run("filter", "-A INPUT -m limit --limit 5/sec -j ACCEPT\n-A INPUT -j DROP", syn())
-    assert _prose.because(explored.undecided) == "it hangs on the rate of -m limit --limit 5/sec: drop if not, accept if so"
+    assert _prose.because(explored.undecided) == "it depends on the rate of -m limit --limit 5/sec: drop if not, accept if so"
 
 
 def test_a_match_that_we_do_not_model_matches_or_not() -> None:
     explored = run("filter", "-A INPUT -m hypothetical --with 5 -j DROP", syn())
-    assert _prose.because(explored.undecided) == "it hangs on -m hypothetical --with 5: we do not model it: accept if not, drop if so"
+    assert _prose.because(explored.undecided) == "it depends on -m hypothetical --with 5: we do not model it: accept if not, drop if so"
 
 
 def test_a_target_that_we_do_not_model_decides_nothing() -> None:

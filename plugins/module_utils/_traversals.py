@@ -22,7 +22,7 @@ Question = t.Dict[str, t.Any]
 End = t.Tuple[str, t.Optional[int]]  # address, port; None: unknown
 
 
-def crossing(role: str, client: End, server: End, uid: int | None = None) -> list[Question]:
+def traversal(role: str, client: End, server: End, uid: int | None = None) -> list[Question]:
     """SYN, SYN-ACK and ACK between two ends, as they cross a host that is client, server or via.
 
     `uid`: whose socket the client's packets are, where the host is the client. The kernel sends a SYN-ACK before any socket has an owner.
@@ -45,7 +45,7 @@ def crossing(role: str, client: End, server: End, uid: int | None = None) -> lis
 def bounded(handshakes: t.Sequence[tuple[str, End, End]]) -> tuple[list[Question], int]:
     """The questions of as many handshakes (role, client, server) as one snapshot asks about, and how many are left out."""
     known = list(dict.fromkeys(each for each in handshakes if (":" in each[1][0]) == (":" in each[2][0])))
-    asked = [question for handshake in known[:MOST_HANDSHAKES] for question in crossing(*handshake)]
+    asked = [question for handshake in known[:MOST_HANDSHAKES] for question in traversal(*handshake)]
     return asked, max(0, len(known) - MOST_HANDSHAKES)
 
 
@@ -59,7 +59,7 @@ def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> l
     seen = {key: question for key, question in seen.items() if key[1:] in begun}
     for question in [each for each in seen.values() if each["packet"] == "syn"][:MOST_HANDSHAKES]:
         client, server = (question["source"], question["source_port"]), (question["destination"], question["port"])
-        for packet in crossing("via", client, server):  # whether a packet ends here or is forwarded, the host knows best
+        for packet in traversal("via", client, server):  # whether a packet ends here or is forwarded, the host knows best
             seen.setdefault(_key(packet), {**packet, "direction": None})
     return [*seen.values(), *(question for question in asked if _key(question) not in seen)][: 3 * MOST_HANDSHAKES]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .._case import Case, Leg
-from .._evidence import Host, Sighting
+from .._evidence import Host, Observation
 from .._firewall_records import Verdict
 from .._rulings import When
 from ._kernel import cleared
@@ -49,12 +49,12 @@ def way(case: Case) -> list[Place]:
 
 
 def suspects(case: Case, partly: bool = False) -> list[Place]:
-    """The places at which the packets of the fate may have ended, as far as recordings tell; ``partly``: those where others passed, too."""
+    """The places at which the packets of the outcome may have ended, as far as is recorded; ``partly``: also those where others passed."""
     return [place for place in way(case) if _may_have_ended(case, place) and (partly or not passed(case, place))]
 
 
 def _may_have_ended(case: Case, place: Place) -> bool:
-    kind, at_client, at_server = case.fate.kind, place.segment == "client.firewall", place.segment == "server.firewall"
+    kind, at_client, at_server = case.outcome.kind, place.segment == "client.firewall", place.segment == "server.firewall"
     if kind in ("unsent", "refused_locally"):
         return at_client and (place.leg, place.direction) == ("syn", "out")
     if kind == "unanswered":
@@ -63,11 +63,11 @@ def _may_have_ended(case: Case, place: Place) -> bool:
         return at_client and place.leg == "syn_ack"
     if kind in ("ignored_ack", "reset_after"):
         return place.leg == "ack" and (at_server or (kind == "reset_after" and place.direction == "forward"))
-    if kind in _LOST and case.fate.segment == "client.firewall":
+    if kind in _LOST and case.outcome.segment == "client.firewall":
         return at_client and (place.leg, place.direction) == ("ack", "out")
     if kind in _LOST:
-        unseen = case.fate.host == "path" and place.host.sightings is None
-        return place.direction == "forward" and place.leg == _LOST[kind] and (place.host.name == case.fate.host or unseen)
+        unseen = case.outcome.host == "path" and place.host.observations is None
+        return place.direction == "forward" and place.leg == _LOST[kind] and (place.host.name == case.outcome.host or unseen)
     if kind in ("reset", "icmp"):
         return place.leg == "syn" and place.direction != "out" and _took_in(case, place)
     return kind == "silent" and place.leg != "ack"
@@ -102,7 +102,7 @@ def passed(case: Case, place: Place) -> bool:
 def _refused_by_tcp(case: Case, host: Host) -> bool:
     """Whether the host's TCP counted every RST of the run that left it: those are no firewall's."""
     made = case.totals.resets.get(host.name, 0)
-    return case.fate.kind == "reset" and made > 0 and (host.delta("Tcp", "OutRsts") or 0) >= made
+    return case.outcome.kind == "reset" and made > 0 and (host.delta("Tcp", "OutRsts") or 0) >= made
 
 
 def verdict(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:
@@ -118,9 +118,9 @@ def verdict(case: Case, place: Place, when: When = "after", invalid: bool = Fals
     return None
 
 
-def bridged(case: Case, place: Place) -> Sighting | None:
+def bridged(case: Case, place: Place) -> Observation | None:
     """The packet on its way over a bridge of the host, if it went there."""
-    seen = case.sighting(place.leg, place.host, "in") if place.direction == "forward" else None
+    seen = case.observation(place.leg, place.host, "in") if place.direction == "forward" else None
     return seen if seen and seen.bridged else None
 
 
