@@ -108,7 +108,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
         name = case.server.name
         destination = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
-            "proven",
+            "proven" if dead or _servers_own(case) else "likely",
             via.name,
             "path.forward",
             f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {destination}",
@@ -124,6 +124,11 @@ def _nat_wrong_target(case: Case) -> Finding | None:
     return _translated_by_rule(case) or (_translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None)
 
 
+def _servers_own(case: Case) -> bool:
+    """Whether the SYN is for an address of the server's own. That of a service may well lead to another server of it, or to a balancer."""
+    return case.server_owns(case.address) is True
+
+
 def _translated_by_client(case: Case) -> Finding | None:
     """The client's own rules lead the SYN astray: to a port of the client's, to another host, or to a port where the server has nobody."""
     client = case.client
@@ -133,7 +138,7 @@ def _translated_by_client(case: Case) -> Finding | None:
         return None
     home = target.destination in _ANYWHERE or client.owns(target.destination) is True
     end = client if home else case.server
-    owned = home or (case.server_owns(target.destination) is True and case.server_owns(case.address) is True)  # else it is a service's
+    owned = home or (case.server_owns(target.destination) is True and _servers_own(case))
     dead = owned and end is not None and case.outcome.kind in ("reset", "refused_locally") and not _listens(end, target.port)
     astray = home or (case.server_owns(target.destination) is False and not case.arrived)
     if not dead and not astray:
@@ -141,7 +146,7 @@ def _translated_by_client(case: Case) -> Finding | None:
     connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
     where = ", where nothing listens" if dead else "" if home or case.server is None else f", which is not {case.server.name}"
     return Finding(
-        "proven" if connections and connections[0] and (dead or not home) else "likely",
+        "proven" if connections and connections[0] and (dead or (not home and _servers_own(case))) else "likely",
         client.name,
         "client.firewall",
         f"{rule.name} on {client.name} translates the SYN for {case.target} to {_socket(target)}{where}",
@@ -172,7 +177,7 @@ def _translated_by_rule(case: Case) -> Finding | None:
         counted = server.delta("Tcp", "OutRsts") or 0
         by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
         destination = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
-        astray = case.led_away and not case.arrived
+        astray = case.led_away and not case.arrived and _servers_own(case)
         return Finding(
             "proven" if connections and connections[0] and (by_server or astray) else "likely",
             via.name,
@@ -301,7 +306,7 @@ CAUSES = (
         "where nothing listens, and its counter rises by the connections. Or the SYN leaves a managed host on the way for an address that "
         "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "
         "SYN to a port where nothing listens, its counter rises by the connections, and TCP refuses them; without a counter, or without "
-        "the rule's name, likely.",
+        "the rule's name, likely, and so where the address that was dialled is not the server's own, but a service's.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         _nat_wrong_target,
         explains=(

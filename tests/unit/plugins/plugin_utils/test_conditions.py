@@ -56,6 +56,13 @@ def all_of(*changes: Change) -> Change:
     return change
 
 
+def a_services(found: Phases) -> None:
+    """The address that was dialled is not the server's own."""
+    for snapshot in snapshots(found, SERVER):
+        snapshot["addresses"] = [each for each in snapshot["addresses"] if each["address"] != TARGET]
+        snapshot["routes"] = [each for each in snapshot["routes"] if each["remote"] != TARGET]
+
+
 def rose(host: str, group: str, name: str, by: int) -> Change:
     """A counter rose by so much during the handshakes."""
 
@@ -649,6 +656,16 @@ SCENES = {
     # translations
     "a redirect that counted others' connections, too": Scene(
         "redirected_to_proxy.counter", "redirected_to_proxy", "likely", counted(CLIENT, 1)
+    ),
+    "a service's address that a router translates to another host": Scene("nat_wrong_target", "nat_wrong_target", "likely", a_services),
+    "a service's address that the client translates to another host, which refuses": Scene(
+        "nat_wrong_target.client-elsewhere",
+        "nat_wrong_target",
+        "likely",
+        all_of(a_services, probes(outcome="refused", errno="ECONNREFUSED")),
+    ),
+    "a service's address that a router's rule translates to nobody": Scene(
+        "nat_wrong_target.router-nobody", "nat_wrong_target", "likely", a_services
     ),
     "a translation at the client that counted others' connections, too": Scene(
         "nat_wrong_target.client-elsewhere", "nat_wrong_target", "likely", counted(CLIENT, 1)
