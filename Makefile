@@ -67,11 +67,12 @@ lint: setup  ## style, types, YAML, playbooks, documentation
 sanity: setup  ## ansible-test sanity, for the oldest and the newest Python of managed hosts that are here
 	TARGETS=ends dev/sanity
 
+# More workers than cores, here and below: many tests wait for timers and timeouts.
 unit: setup  ## unit tests, and who may import whom
-	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 2
+	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 3
 
 integration: setup  ## the modules on this machine's kernel
-	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 2 --dist worksteal
+	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 3 --dist worksteal
 
 fault: setup  ## one fault of the lab alone: NAME=accept_queue_full
 	$(PYTEST) 'tests/faults/test_faults.py::test_fault[$(NAME)]'
@@ -79,7 +80,6 @@ fault: setup  ## one fault of the lab alone: NAME=accept_queue_full
 differential: setup  ## the firewall evaluator against the kernel: random rulesets, real packets
 	$(PYTEST) tests/differential -m 'not ($(UNSUITED))' -n 2
 
-# More workers than cores: these tests mostly wait for timeouts.
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
 	$(PYTEST) $(AGAIN) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4 --dist worksteal
 

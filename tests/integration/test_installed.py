@@ -89,11 +89,12 @@ def visit(collections: Path) -> Iterator[Visit]:
 @pytest.mark.root
 def test_a_visit_does_not_touch_another_at_the_same_time(collections: Path) -> None:
     with Visit(collections) as one:
-        program = one.run(["sh", "-c", "echo here; sleep 60"])
+        program = one.run(["sh", "-c", "echo here; exec sleep 60"])
         assert program.stdout is not None and program.stdout.readline() == "here\n"
         with Visit(collections) as other:
             other.leaves_nothing()
         assert program.poll() is None
+        program.kill()
 
 
 @pytest.mark.root
