@@ -65,7 +65,7 @@ def flooded(fleet: Machines, backlog: int) -> None:
     fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
     fleet.listen("db1", "0.0.0.0", 5432, backlog=backlog)
     fleet.flood("r1", DB1, 5432, count=60)
-    fleet.flood("r1", DB1, 5432, count=8000, rate=200, wait=False)
+    fleet.flood("r1", DB1, 5432, count=30_000, rate=200, wait=False)  # for longer than a diagnosis of several takes
 
 
 @twin("syn_queue_full", slow=True)
