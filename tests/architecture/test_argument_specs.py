@@ -49,13 +49,13 @@ NOT_PASSED = {
 class Specified(Exception):
     """Instead of what would be done with arguments: how they are specified."""
 
-    def __init__(self, *_arguments: object, argument_spec: dict[str, Any], **_rest: object) -> None:
+    def __init__(self, keywords: dict[str, Any]) -> None:
         super().__init__()
-        self.spec = argument_spec
+        self.spec = keywords["argument_spec"]
 
 
-def refuse(*arguments: object, **keywords: Any) -> None:
-    raise Specified(*arguments, **keywords)
+def refuse(*_arguments: object, **keywords: Any) -> None:
+    raise Specified(keywords)
 
 
 def plain(options: dict[str, Any], inner: str) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def test_a_role_s_options_are_those_of_the_modules_that_it_passes_them_to(name: 
 
 def test_an_exception_is_one() -> None:
     for (own, module), why in NOT_PASSED.items():
-        role, _, option = own.partition("_")
+        role, option = own.split("_", 1)
         here, there = plain(of_role(role), "options")[own], documented()[module][option]
         assert module in PASSED_TO[role] and why
         assert (here["type"], here["default"]) != (there["type"], there["default"]), f"{own} and {option} of {module} agree"
