@@ -124,7 +124,10 @@ class Pack:
 
     name: str
     faults: tuple[Fault, ...]
-    shared: bool
+
+    @property
+    def shared(self) -> bool:
+        return bool(self.faults[0].packed)
 
     def topology(self) -> Topology:
         """Of the fleet for all of them."""
@@ -162,5 +165,5 @@ def packs(faults: Iterable[Fault]) -> list[Pack]:
         if not shared and len(group) == 1:
             continue
         count = -(-len(group) // (SLOTS if shared else CELLS))
-        made += [Pack(f"{group[0].packed or 'cells'}{len(made) + part}", tuple(group[part::count]), shared) for part in range(count)]
+        made += [Pack(f"{group[0].packed or 'cells'}{len(made) + part}", tuple(group[part::count])) for part in range(count)]
     return made
