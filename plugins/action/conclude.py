@@ -13,24 +13,24 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import interrupted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._render import rendered
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import interrupted
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.render import rendered
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import (
     EvidenceError,
     EvidenceFiles,
     controller_faults,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._keep import Wanted, keep
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest, take_over
-from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest, take_over
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 # Columns of the summary where there is no terminal.
 _WIDTH = 100
@@ -81,8 +81,8 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": unusable(f"The report directory {report_dir}", error)}
         unshown = [*told.faults]
         if arguments["show"]:
-            style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            text, lacking = rendered("the summary", partial(_terminal.render, width=columns(display, _WIDTH), style=style), report)
+            style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
+            text, lacking = rendered("the summary", partial(terminal.render, width=columns(display, _WIDTH), style=style), report)
             show(display, f"\n{text or ''}")
             unshown += lacking
         for sentence in unshown:

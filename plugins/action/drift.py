@@ -13,31 +13,31 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, _expect
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import interfaces
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts import doubts
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import read_state
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _drift_report, _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _drift_files
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import (
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, expect
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.baseline import Baseline, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.compare import interfaces
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed, baselines, conclude
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.doubts import doubts
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.parts import parts
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import read_state
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import drift_files
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import (
     EvidenceError,
     EvidenceFiles,
     controller_faults,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import host_file
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, rest
-from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
-from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import host_file
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 FAILING = {
     "never": (),
@@ -106,7 +106,7 @@ class ActionModule(HandshakeAction):
                 of_host = "" if alike else f" of host {host}"
                 read[id(raw)] = {
                     name: (expression, self._hosts(inventory, pattern, f"drift_expect {name!r}{of_host}"))
-                    for name, (expression, pattern) in _expect.read(raw, of_host).items()
+                    for name, (expression, pattern) in expect.read(raw, of_host).items()
                 }
         return {
             host: {name: expression for name, (expression, hosts) in read[id(raw)].items() if host in hosts} for host, raw in given.items()
@@ -128,9 +128,9 @@ class ActionModule(HandshakeAction):
             files.write(host_file(host, "order"), order)
         if not arguments["compare"]:
             if not self._task.check_mode:
-                _drift_files.make(arguments["baseline_dir"])
+                drift_files.make(arguments["baseline_dir"])
             return {"changed": False, "msg": "expectations are in order"}
-        kept = _drift_files.read(arguments["baseline_dir"], list(orders))
+        kept = drift_files.read(arguments["baseline_dir"], list(orders))
         if kept and all(isinstance(each, str) for each in kept.values()):
             first = next(str(each) for each in kept.values())
             raise DriftError(first if len(kept) == 1 else f"None of {len(kept)} hosts has a baseline that can be read. {first}")
@@ -151,7 +151,7 @@ class ActionModule(HandshakeAction):
         before = {host: _text(arguments["baseline_dir"], host) for host in texts}
         changed = {host: text for host, text in texts.items() if text != before[host]}
         if not self._task.check_mode:
-            _drift_files.write_baselines(arguments["baseline_dir"], changed)
+            drift_files.write_baselines(arguments["baseline_dir"], changed)
         lacking = {host: each.failure for host, each in observed.items() if each.failure}
         lacking.update(dict.fromkeys(plan.not_in_play, Prose("it is not among the hosts of this play (--limit?)")))
         mine = parts(plan, {host: each.state for host, each in observed.items()})
@@ -162,7 +162,7 @@ class ActionModule(HandshakeAction):
             show(display, f"not observed at {clean(', '.join(hosts))}: {said}")
         result: dict[str, Any] = {
             "changed": bool(changed),
-            "baselines": sorted(str(_drift_files.path_of(arguments["baseline_dir"], host)) for host in texts),
+            "baselines": sorted(str(drift_files.path_of(arguments["baseline_dir"], host)) for host in texts),
             "written": sorted(changed),
             "lacking": sorted(lacking),
             "diff": [
@@ -182,17 +182,17 @@ class ActionModule(HandshakeAction):
         self, files: EvidenceFiles, plan: Plan, started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
         finished = iso(time.time())
-        kept = _drift_files.read(arguments["baseline_dir"], _names(plan))
+        kept = drift_files.read(arguments["baseline_dir"], _names(plan))
         answers = _answers(files, plan)
         report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}
         report_dir = Path(arguments["report_dir"])
-        written = {"drift.json": _drift_report.as_json(report), "drift.md": _drift_report.as_markdown(report)}
-        _drift_files.write_report(report_dir, written)
+        written = {"drift.json": drift_report.as_json(report), "drift.md": drift_report.as_markdown(report)}
+        drift_files.write_report(report_dir, written)
         if arguments["show"]:
-            style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+            style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
             show(
                 display,
-                "\n" + _drift_report.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)),
+                "\n" + drift_report.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)),
             )
         summary = report["summary"]
         result = {
@@ -211,7 +211,7 @@ class ActionModule(HandshakeAction):
         counted = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in FAILING[arguments["fail_on"]] if summary[name])
         if counted:
             return {**result, "failed": True, "msg": f"Of {summary['hosts']} hosts: {counted}; see {result['report']}."}
-        return {**result, "msg": f"{_drift_report.totals(report)}. The report is {result['report']}."}
+        return {**result, "msg": f"{drift_report.totals(report)}. The report is {result['report']}."}
 
 
 def _names(plan: Plan) -> list[str]:
@@ -254,11 +254,11 @@ def _absent(observed: dict[str, Observed]) -> dict[str, list[str]]:
 
 def _text(directory: str, host: str) -> str | None:
     try:
-        return _drift_files.path_of(directory, host).read_text(encoding="utf-8", errors="replace")
+        return drift_files.path_of(directory, host).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 
 
 def _before_and_after(directory: str, host: str, before: str, after: str) -> dict[str, str]:
-    path = str(_drift_files.path_of(directory, host))
+    path = str(drift_files.path_of(directory, host))
     return {"before_header": path, "after_header": f"{path} (now)", "before": before, "after": after}

@@ -11,14 +11,14 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _history_table, _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import document
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history.histories import Wanted
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import history_table, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import ask
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 
 _WIDTH = 160
 """Columns of the table where there is no terminal."""
@@ -48,25 +48,25 @@ class ActionModule(HandshakeAction):
         except HistoryError as error:
             return {**result, "failed": True, "msg": str(error)}
         if arguments["show"]:
-            style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
-            show(display, "\n" + _history_table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
+            style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
+            show(display, "\n" + history_table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
         return {**result, "changed": False, **answer}
 
 
 def _answer(arguments: dict[str, Any]) -> dict[str, Any]:
     now = time.time()
-    since = _document.ago(arguments["since"], now, "since")
-    window = _document.Window(since, _document.ago(arguments["flap_window"], now, "flap_window"), max(arguments["flap_changes"], 1))
+    since = document.ago(arguments["since"], now, "since")
+    window = document.Window(since, document.ago(arguments["flap_window"], now, "flap_window"), max(arguments["flap_changes"], 1))
     with Database(arguments["history"]).reading() as connection:
-        flows = _ask.named(connection, Wanted(arguments["flow"], arguments["client"], arguments["server"]))
-        histories = _ask.histories(connection, flows)
-        changes = _ask.changes(connection, flows, since)
-        not_held = _ask.not_held(connection)
-    names = {flow.key: _document.name_document(flow) for flow in flows}
+        flows = ask.named(connection, Wanted(arguments["flow"], arguments["client"], arguments["server"]))
+        histories = ask.histories(connection, flows)
+        changes = ask.changes(connection, flows, since)
+        not_held = ask.not_held(connection)
+    names = {flow.key: document.name_document(flow) for flow in flows}
     return {
-        "since": _document.iso(int(since)),
-        "flows": [_document.flow_document(history, window) for history in histories],
-        "changes": [_document.change_document(change) for change in changes],
+        "since": document.iso(int(since)),
+        "flows": [document.flow_document(history, window) for history in histories],
+        "changes": [document.change_document(change) for change in changes],
         "fixes_not_held": [
             {**names[key], "code": code, "host": host, "times": times} for (key, code, host), times in not_held.items() if key in names
         ],

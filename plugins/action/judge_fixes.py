@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import concluded
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import judge, with_all
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import concluded
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import judge, with_all
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 
 Json = dict[str, Any]
 

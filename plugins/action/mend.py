@@ -11,11 +11,11 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, unusable, without_controls
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._remediation_files import RemediationFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable, without_controls
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
 
 PHASES = ("preview", "apply", "settle")
 GRACE = 30.0

@@ -17,18 +17,18 @@ from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import Found, HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import VARIABLE, declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import Held, PlanError, read_ad_hoc, read_all, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import OPTIONS, Options
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan, build
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceError, EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import Controller
-from ansible_collections.threeway.handshake.plugins.plugin_utils._times import iso
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import OPTIONS, Options
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout")

@@ -13,26 +13,26 @@ from typing import Any
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, columns, show, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._concluded import concluded, reported
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import waited_in_vain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _fixes, _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._words import took
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _ask
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._remediation_files import BEFORE, RemediationFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import check, take
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import concluded, reported
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines import waited_in_vain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import by_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy, PolicyError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import took
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import ask
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.database import Database
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import BEFORE, RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, take
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 
 # Columns of the plan where there is no terminal.
 _WIDTH = 100
@@ -161,10 +161,10 @@ class ActionModule(HandshakeAction):
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
         steps = {host: preview["steps"] for host, preview in previews.items() if preview}
         left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
-        style = _terminal.ansi if ANSIBLE_COLOR else _terminal.plain
+        style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
-        plan = _fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
-        show(display, "\n" + _fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
+        plan = fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
+        show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 
 
 def _timeouts(remediation: Remediation, hosts: Iterable[str]) -> dict[str, int]:
@@ -177,8 +177,8 @@ def _not_held(report: Json, history: str) -> list[tuple[str, str, str, int]]:
     if not history:
         return []
     with Database(history).reading() as connection:
-        names = {named.key: (named.name, named.client, named.server, named.address, named.port) for named in _ask.named(connection)}
-        times = {(names[key], code, host): number for (key, code, host), number in _ask.kept(connection).items() if key in names}
+        names = {named.key: (named.name, named.client, named.server, named.address, named.port) for named in ask.named(connection)}
+        times = {(names[key], code, host): number for (key, code, host), number in ask.kept(connection).items() if key in names}
     return [
         (raw["id"], code, host, number)
         for raw, flow in zip(report["flows"], view(report).flows, strict=True)

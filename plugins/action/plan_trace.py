@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceError, EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
 
 
 class ActionModule(HandshakeAction):

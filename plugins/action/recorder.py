@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_module import HostModuleAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_module import HostModuleAction
 
 
 class ActionModule(HostModuleAction):

@@ -11,15 +11,15 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, TooMuch, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._interpreter import too_old, unparsed
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._time_limit import TimeIsUp, time_limit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import bounds_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, TooMuch, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import too_old, unparsed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceError, EvidenceFiles
-from ansible_collections.threeway.handshake.plugins.plugin_utils._text import clean
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import bounds_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
 
 PARTS = {
     "open": ("snapshot", "recorder", "absent"),

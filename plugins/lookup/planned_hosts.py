@@ -41,8 +41,8 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._runs import is_this
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import is_this
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 
 # With these, Ansible reads a playbook and runs nothing of it.
 _READING = ("syntax", "listhosts", "listtasks", "listtags")

@@ -329,8 +329,8 @@ absent:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._questions import DIRECTIONS, KINDS, STATES
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import DIRECTIONS, KINDS, STATES
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
 
 PACKET = {
     "packet": {"type": "str", "choices": list(KINDS), "default": "syn"},

@@ -130,9 +130,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._change import Change, carry_out, check_draft, plan
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._loaded import Place
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._words import VARIANTS, Accepted
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.change import Change, carry_out, check_draft, plan
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import Place
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,63}")
 

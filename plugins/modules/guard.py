@@ -295,9 +295,9 @@ transactions:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARKED
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._programs import search_path
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, Outcome
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.firewall import MARKED
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.programs import search_path
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.transaction import Guard, Outcome
 
 SAVES = {
     "sysctls": {"type": "list", "elements": "str", "default": []},

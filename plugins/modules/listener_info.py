@@ -224,7 +224,7 @@ absent:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._listening import observe, port_numbers
+from ansible_collections.threeway.handshake.plugins.module_utils._work.listening import observe, port_numbers
 
 
 def main() -> None:

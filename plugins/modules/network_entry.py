@@ -122,7 +122,7 @@ found:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._network_entry import Entry, entry_of
+from ansible_collections.threeway.handshake.plugins.module_utils._work.network_entry import Entry, entry_of
 
 ENDS = ["source", "source_port", "destination", "destination_port"]
 REQUIRED = [

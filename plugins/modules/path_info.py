@@ -192,7 +192,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._paths import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._work.paths import observe
 
 DESTINATION = {
     "address": {"type": "str", "required": True},

@@ -251,10 +251,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import try_all
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.tcp_info import canonical
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._probe import try_all
-from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.module_utils._tcp import canonical
 
 
 def main() -> None:

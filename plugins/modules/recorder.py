@@ -273,9 +273,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.threeway.handshake.plugins.module_utils._describe import capture_file, describe
-from ansible_collections.threeway.handshake.plugins.module_utils._detached import read_detached, start_detached, stop_detached
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._record.detached import read_detached, start_detached, stop_detached
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import capture_file, describe
 
 
 def main() -> None:

@@ -124,7 +124,7 @@ absent:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._tuning import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._work.tuning import observe
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
+from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage
 
 
 def main() -> None:
@@ -128,13 +128,13 @@ def main() -> None:
 
     phase = module.params["phase"]
     if phase == "open":
-        answer = _vantage.open_(order, run)
+        answer = vantage.open_(order, run)
     elif phase == "try":
-        answer = _vantage.try_(order, run)
+        answer = vantage.try_(order, run)
     elif phase == "close":
-        answer = _vantage.close(order, run, module.params["handle"])
+        answer = vantage.close(order, run, module.params["handle"])
     elif phase == "state":
-        from ansible_collections.threeway.handshake.plugins.module_utils._state._observe import observe
+        from ansible_collections.threeway.handshake.plugins.module_utils._state.observe import observe
 
         answer = observe(order, run)
     else:
@@ -146,11 +146,11 @@ def _trace(phase: str, order: dict[str, Any], handle: str | None, check_mode: bo
     if check_mode:
         absent = [{"what": "trace", "why": "tracing adds a table to the host, which check mode forbids"}]
         return {"tracer": None, "probes": [], "trace": None, "absent": absent}
-    from ansible_collections.threeway.handshake.plugins.module_utils import _vantage_trace
+    from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage_trace
 
     if phase == "trace_open":
-        return _vantage_trace.trace_open(order)
-    return _vantage_trace.trace_try(order) if phase == "trace_try" else _vantage_trace.trace_close(handle)
+        return vantage_trace.trace_open(order)
+    return vantage_trace.trace_try(order) if phase == "trace_try" else vantage_trace.trace_close(handle)
 
 
 if __name__ == "__main__":

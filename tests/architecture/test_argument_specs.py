@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from ansible_collections.threeway.handshake.plugins.action.plan import HOW
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_module import HostModuleAction
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import Options
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_module import HostModuleAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import Options
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = "ansible_collections.threeway.handshake.plugins"

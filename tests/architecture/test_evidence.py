@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _evidence, _firewall_records, _trace_records
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model import evidence, firewall_records, trace_records
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
 from tests.unit.plugins.plugin_utils.test_traced import DROP, SYN, SYN_ACK, trace, tracing
@@ -23,7 +23,7 @@ from tests.unit.plugins.plugin_utils.test_traced import evidence as traced
 
 RECORDS = [
     record
-    for module in (_evidence, _firewall_records, _trace_records)
+    for module in (evidence, firewall_records, trace_records)
     for record in vars(module).values()
     if dataclasses.is_dataclass(record) and isinstance(record, type) and record.__module__ == module.__name__
 ]
@@ -58,14 +58,14 @@ KEPT = {
 """What is told and no record has, by record, and why."""
 
 ROOTS = {
-    "A": _evidence.Absence,
-    "S": _evidence.Snapshot,
-    "F": _evidence._Recording,
-    "R": _evidence.Resolution,
-    "P": _evidence.Probe,
-    "H": _evidence.Hop,
-    "TR": _trace_records.Tracing,
-    "T": _trace_records.Trace,
+    "A": evidence.Absence,
+    "S": evidence.Snapshot,
+    "F": evidence._Recording,
+    "R": evidence.Resolution,
+    "P": evidence.Probe,
+    "H": evidence.Hop,
+    "TR": trace_records.Tracing,
+    "T": trace_records.Trace,
 }
 
 
@@ -91,7 +91,7 @@ def test_the_page_shows_what_records_have_and_why_there_is_more() -> None:
     page = shapes()
     assert page.keys() == ROOTS.keys()
     found = [entry for name, kind in ROOTS.items() for entry in documented(kind, page[name])]
-    found += documented(_firewall_records.Firewall, page["S"]["firewall"])
+    found += documented(firewall_records.Firewall, page["S"]["firewall"])
     for record, shown in found:
         fields, more = {each.name for each in dataclasses.fields(record)}, KEPT.get(record.__name__, {})
         assert shown - fields == more.keys(), record.__name__

@@ -30,9 +30,9 @@ NAMESPACES = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid
 SERVERS = 4
 COLLECTOR = """
 import json
-from ansible_collections.threeway.handshake.plugins.module_utils import _owners, _sockets
-listeners = _sockets.listeners()
-absent = _owners.attach(listeners)
+from ansible_collections.threeway.handshake.plugins.module_utils._host import owners, sockets
+listeners = sockets.listeners()
+absent = owners.attach(listeners)
 print(json.dumps([listeners, absent]))
 """
 

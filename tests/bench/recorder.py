@@ -86,7 +86,7 @@ def send(rate: int, seconds: float, matching: int) -> float:
 
 def record() -> None:
     """The recorder's process: record until standard input ends, tell what happened."""
-    from ansible_collections.threeway.handshake.plugins.module_utils._recorder import Recording
+    from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import Recording
 
     recording = Recording([PORT], [], seconds=60, max_packets=100_000_000, max_bytes=2 << 30)
     print("ready", flush=True)

@@ -22,8 +22,8 @@ DOING = ("open", "os.", "shutil.", "subprocess.", "socket.", "fcntl.")
 
 def step(executable: str, method: str, *arguments: str) -> None:
     sys.path.insert(0, str(HERE / "restore.pyz"))
-    from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
-    from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, GuardError
+    from ansible_collections.threeway.handshake.plugins.module_utils._guard.restorer import run
+    from ansible_collections.threeway.handshake.plugins.module_utils._guard.transaction import Guard, GuardError
 
     sys.executable = executable or sys.executable
     try:

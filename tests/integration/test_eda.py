@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.unit.plugins.plugin_utils._store._history.reports import EPOCH, flow, record, report
+from tests.unit.plugins.plugin_utils._store.history.reports import EPOCH, flow, record, report
 
 pytestmark = [
     pytest.mark.slow,

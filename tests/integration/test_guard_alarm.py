@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import archive
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.restorer import archive
 from ansible_collections.threeway.handshake.tests.lab import topologies
 from ansible_collections.threeway.handshake.tests.lab.systemd_fleet import SystemdFleet
 

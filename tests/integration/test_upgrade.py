@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.tests.lab.fleet import Fleet
 pytestmark = pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing()))
 RECORDED = Path(__file__).parent / "recorded" / "0.1.0"
 FLOWS = json.dumps({"handshake_flows": [{"name": "web-to-db", "clients": "web1", "servers": "db1", "port": 5432}]})
-STATE = "ansible_collections.threeway.handshake.plugins.module_utils._guard._state"
+STATE = "ansible_collections.threeway.handshake.plugins.module_utils._guard.state"
 KERNEL = f"import json; from {STATE} import kernel; print(json.dumps(kernel()))"
 TRANSACTIONS = "/var/lib/threeway-handshake"
 

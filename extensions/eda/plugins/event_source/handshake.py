@@ -87,12 +87,12 @@ _COLLECTIONS = str(Path(__file__).absolute().parents[7])
 if _COLLECTIONS not in sys.path:
     sys.path.append(_COLLECTIONS)
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history import _document  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._errors import HistoryError  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._history._histories import Wanted  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history import _follow  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._history._database import Database  # noqa: E402
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError, JsonFiles  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history import document as _document  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._history.histories import Wanted  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import follow  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.database import Database  # noqa: E402
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError, JsonFiles  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -179,16 +179,16 @@ class Follower:
             raise ValueError(str(error)) from error
         self._next = self._position
 
-    def look(self) -> list[_follow.Event]:
+    def look(self) -> list[follow.Event]:
         """What has changed. HistoryError."""
         wanted = Wanted(self.options.flow, self.options.client, self.options.server)
         with self._database.reading() as connection:
             if self._position is None:
-                self._position = _follow.start(connection, self._since)
-            events, self._next = _follow.look(connection, self._position, wanted, self.options.causes)
+                self._position = follow.start(connection, self._since)
+            events, self._next = follow.look(connection, self._position, wanted, self.options.causes)
         return events
 
-    def told(self, event: _follow.Event) -> None:
+    def told(self, event: follow.Event) -> None:
         if self._position is not None:
             self._position = self._position.after(event)
 
@@ -200,17 +200,17 @@ class Follower:
         if self._state is None or self._position is None or self._position == self._in_file:
             return
         try:
-            JsonFiles(self._state.parent, shared=True).write(self._state.name, _follow.to_json(self._position))
+            JsonFiles(self._state.parent, shared=True).write(self._state.name, follow.to_json(self._position))
             self._in_file = self._position
         except OSError as error:
             log.warning("%s cannot be written: %s.", self._state, error.strerror or error)
 
-    def _kept(self) -> _follow.Position | None:
+    def _kept(self) -> follow.Position | None:
         if self._state is None:
             return None
         try:
             document = JsonFiles(self._state.parent, shared=True).read_if_there(self._state.name)
-            return None if document is None else _follow.from_json(document)
+            return None if document is None else follow.from_json(document)
         except HistoryError as error:
             raise HistoryError(f"{self._state} is not the state of an event source: {error} Remove it, or name another file.") from error
         except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.action import mend
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
 
 CUT = mend._Unreachable("Connection timed out")
 LATE = {"failed": True, "msg": "transaction t cannot be confirmed: its restore began at 04:00, and the host is as it was before"}

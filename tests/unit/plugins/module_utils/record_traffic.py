@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from ansible_collections.threeway.handshake.plugins.module_utils._recorder import Recording
+from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import Recording
 
 PORTS = [5432, 5433, 5434]  # open, rejected, closed
 LIBPCAP_FILTER = "(tcp and (port 5432 or port 5433 or port 5434)) or icmp[0] == 3 or icmp6[0] == 1 or arp or icmp6[0] == 135"

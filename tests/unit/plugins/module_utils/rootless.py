@@ -13,7 +13,7 @@ from pathlib import Path
 
 _COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
 _UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-_LIBRARY = "from ansible_collections.threeway.handshake.plugins.module_utils import "
+_LIBRARY = "ansible_collections.threeway.handshake.plugins.module_utils."
 
 
 class Rootless:
@@ -50,9 +50,11 @@ class Rootless:
         )
         subprocess.run([*self._enter, sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
 
-    def python(self, module: str, expression: str, *prefix: str) -> t.Any:
-        """The value of an expression over one module of module_utils, carried as JSON; `prefix`: a command that runs it."""
-        code = f"import json, sys\n{_LIBRARY}{module}\nprint(json.dumps({expression}))"
+    def python(self, modules: str, expression: str, *prefix: str) -> t.Any:
+        """The value of an expression over modules of module_utils ("_host.links, _wire.netlink": each is known by its last name there),
+        carried as JSON; `prefix`: a command that runs it."""
+        imports = ["from {}{} import {}".format(_LIBRARY, *module.rsplit(".", 1)) for module in modules.split(", ")]
+        code = "\n".join(["import json, sys", *imports, f"print(json.dumps({expression}))"])
         command = [*self._enter, *prefix, sys.executable, "-c", code]
         environment = {"PYTHONPATH": str(_COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)

@@ -9,10 +9,10 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.root
 def test_connections_are_counted() -> None:
     with Rootless() as namespace:
         namespace.sh("nft 'table ip t { chain c { type filter hook input priority 0; ct state new accept; }; }'")
-        before = namespace.python("_conntrack", "_conntrack.read()")
+        before = namespace.python("_host.conntrack", "conntrack.read()")
         namespace.send("127.0.0.1")
         namespace.send("127.0.0.2")
-        after = namespace.python("_conntrack", "_conntrack.read()")
+        after = namespace.python("_host.conntrack", "conntrack.read()")
         shown = namespace.sh("cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max").split()
     assert before["count"] == 0
     assert [str(after["count"]), str(after["max"])] == shown

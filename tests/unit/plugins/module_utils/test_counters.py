@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _counters
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._host import counters as _counters
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 SNMP_4_18 = """\
@@ -56,11 +56,11 @@ def test_entries_of_a_table_are_the_same_on_all_cpus() -> None:
 
 def test_listed_counters_travel_when_zero_and_the_others_when_not() -> None:
     with Rootless() as namespace:
-        counters = namespace.python("_counters", "_counters.read()")
+        counters = namespace.python("_host.counters", "counters.read()")
         assert counters["TcpExt"]["ListenDrops"] == 0
         assert "TCPHPHits" not in counters["TcpExt"]
         for group, names in _counters.LISTED.items():
             assert set(names.split()) <= set(counters[group]), group
         assert counters["Tcp"]["OutRsts"] == 0
         namespace.sh("bash -c 'exec 3<>/dev/tcp/127.0.0.1/9' || true")
-        assert namespace.python("_counters", "_counters.read()['Tcp']['OutRsts']") == 1
+        assert namespace.python("_host.counters", "counters.read()['Tcp']['OutRsts']") == 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._describe import describe, summary
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import describe, summary
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import (
     ARP,
     IPV4,

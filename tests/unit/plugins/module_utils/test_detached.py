@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._describe import describe
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._recorder import Interest, RecorderError
+from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import Interest, RecorderError
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import describe
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
 PRELUDE = """
 import json, os, signal, socket, subprocess, time
-from ansible_collections.threeway.handshake.plugins.module_utils._detached import *
+from ansible_collections.threeway.handshake.plugins.module_utils._record.detached import *
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import *
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
-from ansible_collections.threeway.handshake.plugins.module_utils._recorder import *
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import *
 def knock(port=5432, address="127.0.0.1"):
     with socket.socket() as dialler:
         dialler.connect_ex((address, port))
@@ -126,7 +126,7 @@ def test_recorders_that_start_while_others_end_find_their_place(net: Rootless) -
     """The last one takes the place of all of them along."""
     code = """
     import sys
-    loop = "from ansible_collections.threeway.handshake.plugins.module_utils._detached import *\\n"
+    loop = "from ansible_collections.threeway.handshake.plugins.module_utils._record.detached import *\\n"
     loop += "for _ in range(40): stop_detached(start_detached([5432], [], 30))"
     several = [subprocess.Popen([sys.executable, "-B", "-c", loop], env=os.environ, stderr=subprocess.PIPE) for _ in range(6)]
     tell([process.communicate()[1].decode()[-300:] for process in several])

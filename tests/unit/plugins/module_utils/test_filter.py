@@ -12,10 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _bpf
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._filter import PACKET_HOST, PACKET_OUTGOING, Selection, kernel_filter
-from ansible_collections.threeway.handshake.plugins.module_utils._headers import header_length, outline
+from ansible_collections.threeway.handshake.plugins.module_utils._record.filter import (
+    PACKET_HOST,
+    PACKET_OUTGOING,
+    Selection,
+    kernel_filter,
+)
+from ansible_collections.threeway.handshake.plugins.module_utils._wire import bpf
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import header_length, outline
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.bpf_machine import run
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import (
     ARP,
@@ -169,7 +174,7 @@ def test_large_specifications(ports: int, addresses: int, exact: bool) -> None:
     program = kernel_filter(selection)
     assert len(program) <= 4096
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as judge:  # the kernel checks a filter when it is attached
-        code = array.array("B", _bpf.machine_code(program))
+        code = array.array("B", bpf.machine_code(program))
         judge.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HP", len(program), code.buffer_info()[0]))
     some = random.Random(7)
     for _turn in range(300):
@@ -185,28 +190,28 @@ def test_large_specifications(ports: int, addresses: int, exact: bool) -> None:
 
 @pytest.mark.parametrize("distance", [1, 254, 255, 256, 300, 5000])
 def test_jumps_reach_any_distance(distance: int) -> None:
-    program = _bpf.Program()
-    program.do(_bpf.LDB, 0)
-    program.when(_bpf.JEQ, 1, "one", "other")
+    program = bpf.Program()
+    program.do(bpf.LDB, 0)
+    program.when(bpf.JEQ, 1, "one", "other")
     for _turn in range(distance):
-        program.do(_bpf.LDB, 0)
+        program.do(bpf.LDB, 0)
     program.label("other")
-    program.do(_bpf.RET, 100)
+    program.do(bpf.RET, 100)
     program.label("one")
-    program.do(_bpf.RET, 200)
+    program.do(bpf.RET, 200)
     code = program.assemble()
     assert (run(code, b"\1", {}), run(code, b"\2", {})) == (200, 100)
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), unique=True, max_size=600).map(sorted), st.integers(0, 2**32 - 1))
 def test_search_finds_what_is_there(values: list[int], other: int) -> None:
-    program = _bpf.Program()
-    program.do(_bpf.LDW, 0)
+    program = bpf.Program()
+    program.do(bpf.LDW, 0)
     program.search(values, "found", "missing")
     program.label("found")
-    program.do(_bpf.RET, 1)
+    program.do(bpf.RET, 1)
     program.label("missing")
-    program.do(_bpf.RET, 0)
+    program.do(bpf.RET, 0)
     code = program.assemble()
     for value in [*values[:3], *values[-3:], other]:
         assert run(code, struct.pack("!I", value), {}) == (value in values)

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _traversals
+from ansible_collections.threeway.handshake.plugins.module_utils._host import traversals
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 RUN = "run=lambda command, data=None: (lambda done: (done.returncode, done.stdout, done.stderr))("
@@ -17,10 +17,10 @@ LINK = "ip link add eth0 type veth peer name peer0; ip link set eth0 up; ip link
 CLIENT = ("192.0.2.2", 40001)
 
 
-def ask(namespace: Rootless, packets: list[_traversals.Question], left_out: int = 0) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
+def ask(namespace: Rootless, packets: list[traversals.Question], left_out: int = 0) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
     order = {"packets": packets, "packets_left_out": left_out}
     dials = [("192.0.2.1", None, "192.0.2.2", 80), (None, None, "203.0.113.1", 80)]
-    firewall, absent = namespace.python("_firewalled", f"_firewalled.ask({order!r}, {dials!r}, {RUN})")
+    firewall, absent = namespace.python("_host.firewalled", f"firewalled.ask({order!r}, {dials!r}, {RUN})")
     return firewall, absent
 
 
@@ -33,7 +33,7 @@ def firewall() -> t.Iterator[tuple[dict[str, t.Any], list[dict[str, str]]]]:
         namespace.sh(f"""{LINK}
         nft 'table inet test {{ chain input {{ type filter hook input priority 0; {rules}; }}; chain output {{
         type filter hook output priority 0; {marks} meta skuid 0 counter accept; }}; }}'""")
-        yield ask(namespace, _traversals.traversal("server", CLIENT, ("192.0.2.1", 5432)), left_out=7)
+        yield ask(namespace, traversals.traversal("server", CLIENT, ("192.0.2.1", 5432)), left_out=7)
 
 
 def test_verdicts_come_in_order_own_dials_first(firewall: tuple[dict[str, t.Any], list[dict[str, str]]]) -> None:

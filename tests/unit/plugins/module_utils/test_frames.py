@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _frames
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_PACKETS, MAX_WIRE_LENGTH, Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire import frames as _frames
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_PACKETS, MAX_WIRE_LENGTH, Frame, pack, unpack
 
 U8, U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 FRAMES = st.builds(Frame, U64, U32, U16, U16, U8, st.binary(max_size=8), st.integers(0, MAX_WIRE_LENGTH), st.binary(max_size=300))

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
-READ = "(lambda netlink: _hooks.read(netlink, _links.links(netlink)))(_netlink.Netlink(0))"
+READ = "(lambda netlink: hooks.read(netlink, links.links(netlink)))(netlink.Netlink(0))"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def namespace() -> t.Iterator[Rootless]:
 
 
 def read(namespace: Rootless, *prefix: str) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
-    hooks, absent = namespace.python("_hooks, _links, _netlink", READ, *prefix)
+    hooks, absent = namespace.python("_host.hooks, _host.links, _wire.netlink", READ, *prefix)
     return hooks, absent
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _link_managers
+from ansible_collections.threeway.handshake.plugins.module_utils._host import link_managers
 
 NETWORKD = "# This is private data. Do not parse.\nADMIN_STATE={}\nOPER_STATE=routable\nREQUIRED_FOR_ONLINE=yes\n"
 NETWORKMANAGER = "[device]\nmanaged={}\nnm-owned=false\nroute-metric-default-aspired=100\n"
@@ -32,13 +32,13 @@ FILES = {
     ],
 )
 def test_the_manager_says_so_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, index: int, unit: str | None) -> None:
-    monkeypatch.setattr(_link_managers, "RUN", str(tmp_path))
+    monkeypatch.setattr(link_managers, "RUN", str(tmp_path))
     for path, text in FILES.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    assert _link_managers.manager(name, index) == unit
+    assert link_managers.manager(name, index) == unit
 
 
 def test_a_host_without_managers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_link_managers, "RUN", str(tmp_path))
-    assert _link_managers.manager("eth0", 2) is None
+    monkeypatch.setattr(link_managers, "RUN", str(tmp_path))
+    assert link_managers.manager("eth0", 2) is None

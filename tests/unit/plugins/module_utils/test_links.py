@@ -30,7 +30,7 @@ def network() -> t.Iterator[Rootless]:
 
 
 def test_links_are_those_of_iproute2(network: Rootless) -> None:
-    links = network.python("_links, _netlink", "_links.links(_netlink.Netlink(0))")
+    links = network.python("_host.links, _wire.netlink", "links.links(netlink.Netlink(0))")
     shown = json.loads(network.sh("ip -j -d link"))
     assert [
         (one["index"], one["name"], one["mtu"], one["mac"], one["up"], one["carrier"], one["operstate"], one["kind"], one["master"])
@@ -53,18 +53,18 @@ def test_links_are_those_of_iproute2(network: Rootless) -> None:
 
 
 def test_lost_packets_are_counted_per_link(network: Rootless) -> None:
-    assert network.python("_links, _netlink", "_links.links(_netlink.Netlink(0))[0]['drops']") == {}
+    assert network.python("_host.links, _wire.netlink", "links.links(netlink.Netlink(0))[0]['drops']") == {}
     send = 'import socket as s; a = s.socket(s.AF_PACKET, s.SOCK_DGRAM, 0); a.sendto(bytes(50), ("lo", 0x9999))'
     network.sh(f"python3 -c '{send}'")
     shown = json.loads(network.sh("ip -j -s link show lo"))[0]["stats64"]["rx"]["dropped"]
     assert shown == 1  # no protocol wants it
-    assert network.python("_links, _netlink", "_links.links(_netlink.Netlink(0))[0]['drops']") == {"rx_dropped": shown}
+    assert network.python("_host.links, _wire.netlink", "links.links(netlink.Netlink(0))[0]['drops']") == {"rx_dropped": shown}
 
 
 def test_addresses_are_those_of_iproute2(network: Rootless) -> None:
     found = network.python(
-        "_links, _netlink",
-        "(lambda netlink: _links.addresses(netlink, {one['index']: one['name'] for one in _links.links(netlink)}))(_netlink.Netlink(0))",
+        "_host.links, _wire.netlink",
+        "(lambda netlink: links.addresses(netlink, {one['index']: one['name'] for one in links.links(netlink)}))(netlink.Netlink(0))",
     )
     shown = json.loads(network.sh("ip -j addr"))
     expected = {(link["ifname"], address["local"], address["prefixlen"]) for link in shown for address in link["addr_info"]}
@@ -78,8 +78,8 @@ def test_addresses_are_those_of_iproute2(network: Rootless) -> None:
 def test_neighbours_asked_for_are_told_and_unknown_ones_are_missing(network: Rootless) -> None:
     wanted = [("192.0.2.2", "eth0"), ("192.0.2.3", "eth0"), ("2001:db8::7", "eth0"), ("192.0.2.2", "down0")]
     found = network.python(
-        "_links, _netlink",
-        f"(lambda n: _links.neighbours(n, {wanted}, {{one['name']: one['index'] for one in _links.links(n)}}))(_netlink.Netlink(0))",
+        "_host.links, _wire.netlink",
+        f"(lambda n: links.neighbours(n, {wanted}, {{one['name']: one['index'] for one in links.links(n)}}))(netlink.Netlink(0))",
     )
     assert found == [
         {"address": "192.0.2.2", "interface": "eth0", "mac": "02:00:00:00:00:02", "state": "PERMANENT"},

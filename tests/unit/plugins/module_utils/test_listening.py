@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _listening
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._work import listening
 
 
 def listener(address: str = "0.0.0.0", **more: t.Any) -> dict[str, t.Any]:
@@ -32,23 +32,23 @@ def listener(address: str = "0.0.0.0", **more: t.Any) -> dict[str, t.Any]:
     ],
 )
 def test_reach_and_families(one: dict[str, t.Any], reach: str, families: list[str]) -> None:
-    assert (_listening.reach(one), _listening.families(one)) == (reach, families)
+    assert (listening.reach(one), listening.families(one)) == (reach, families)
 
 
 def test_a_queue_is_full_when_it_holds_one_more_than_its_limit() -> None:
-    assert [_listening.fill(listener(recv_q=waiting, send_q=1)) for waiting in (0, 1, 2)] == [0.0, 0.5, 1.0]
-    assert _listening.fill(listener(recv_q=1, send_q=0)) == 1.0
+    assert [listening.fill(listener(recv_q=waiting, send_q=1)) for waiting in (0, 1, 2)] == [0.0, 0.5, 1.0]
+    assert listening.fill(listener(recv_q=1, send_q=0)) == 1.0
 
 
 def test_what_limits_a_queue() -> None:
-    assert _listening.limited_by(listener(send_q=128), 4096) == "backlog"
-    assert _listening.limited_by(listener(send_q=4096), 4096) == "somaxconn"
-    assert _listening.limited_by(listener(send_q=4096), 128) is None
-    assert _listening.limited_by(listener(send_q=128), None) is None
+    assert listening.limited_by(listener(send_q=128), 4096) == "backlog"
+    assert listening.limited_by(listener(send_q=4096), 4096) == "somaxconn"
+    assert listening.limited_by(listener(send_q=4096), 128) is None
+    assert listening.limited_by(listener(send_q=128), None) is None
 
 
 def test_ports_are_numbers_or_names_of_services() -> None:
-    assert _listening.port_numbers(["5432", "ssh", "22"]) == [22, 5432]
+    assert listening.port_numbers(["5432", "ssh", "22"]) == [22, 5432]
     for wrong in ("0", "65536", "-1", "no such service", "", "٢٢", "22\0"):
         with pytest.raises(ObserveError, match="number from 1 to 65535"):
-            _listening.port_numbers([wrong])
+            listening.port_numbers([wrong])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._nameservers import MOST_SECONDS, Resolver, ask, configured
-from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
+from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS, Resolver, ask, configured
 
 
 @pytest.mark.parametrize(

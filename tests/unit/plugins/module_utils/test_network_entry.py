@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._network_entry import entry_of
+from ansible_collections.threeway.handshake.plugins.module_utils._work.network_entry import entry_of
 
 SOCKET = {"kind": "socket", "source": "127.0.0.1", "source_port": 40001, "destination": "127.0.0.1", "destination_port": 5432}
 NEIGHBOUR = {"kind": "neighbour", "address": "192.0.2.1", "interface": "eth0", "mac": ""}

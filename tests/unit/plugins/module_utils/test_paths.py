@@ -7,9 +7,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _links, _rules
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._paths import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._host import links, policy_rules
+from ansible_collections.threeway.handshake.plugins.module_utils._work.paths import observe
 
 
 def test_the_way_to_oneself() -> None:
@@ -28,8 +28,8 @@ def test_rules_and_neighbours_that_cannot_be_read_are_absent(monkeypatch: pytest
     def unreadable(*_arguments: object) -> t.NoReturn:
         raise ObserveError("not today")
 
-    monkeypatch.setattr(_rules, "rules", unreadable)
-    monkeypatch.setattr(_links, "neighbours", unreadable)
+    monkeypatch.setattr(policy_rules, "rules", unreadable)
+    monkeypatch.setattr(links, "neighbours", unreadable)
     answer = observe([{"address": "127.0.0.1"}])
     assert answer["paths"][0]["type"] == "local"
     assert answer["paths"][0]["rule"] is None

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame
-from ansible_collections.threeway.handshake.plugins.module_utils._pcapng import CapturedPacket, write
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.pcapng import CapturedPacket, write
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import ARP, IPV4, IPV6, arp, icmp, ipv4, ipv6, tcp
 
 pytestmark = pytest.mark.skipif(not (shutil.which("tshark") and shutil.which("capinfos")), reason="tshark and capinfos are the readers")

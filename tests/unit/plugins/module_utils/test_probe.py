@@ -81,9 +81,9 @@ exec ip netns exec client "$1" -c "$2"
 
 PRELUDE = """
 import json, os, resource, sys, time
-from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.module_utils._probe import try_all
-from ansible_collections.threeway.handshake.plugins.module_utils import _hop
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import try_all
+from ansible_collections.threeway.handshake.plugins.module_utils._connect import hops as way
 def probe(*dials, **more):
     began = time.monotonic()
     found = try_all(resolve(list(dials)), **more)
@@ -253,13 +253,13 @@ show({"took": found["took"], "seen": len(seen), "slowest": max(p["elapsed_ms"] f
 def test_hops_to_silent_destinations():
     answer = in_fleet("""
 from socket import AF_INET, AF_INET6
-D = _hop.Destination
+D = way.Destination
 probe(Dial(1, "fd00::3:2", 80))   # so that IPv6 neighbours are known
 began = time.monotonic()
-hops, missing = _hop.locate([D(AF_INET, ("10.0.3.2", 81)), D(AF_INET, ("10.0.3.2", 84)), D(AF_INET6, ("fd00::3:2", 81, 0, 0)),
+hops, missing = way.locate([D(AF_INET, ("10.0.3.2", 81)), D(AF_INET, ("10.0.3.2", 84)), D(AF_INET6, ("fd00::3:2", 81, 0, 0)),
                              D(AF_INET, ("10.0.91.1", 81)), D(AF_INET, ("10.0.3.2", 80), "10.0.1.2")])
 took = time.monotonic() - began
-many = _hop.locate([D(AF_INET, ("10.0.3.2", 1000 + n)) for n in range(20)])
+many = way.locate([D(AF_INET, ("10.0.3.2", 1000 + n)) for n in range(20)])
 show({"hops": hops, "missing": missing, "took": took, "many": many[1], "asked": len({h["port"] for h in many[0]})})
 """)
     ways: dict[tuple[str, int], list[tuple[str, str | None]]] = {}

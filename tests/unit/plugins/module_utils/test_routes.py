@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._rules import TABLES
+from ansible_collections.threeway.handshake.plugins.module_utils._host.policy_rules import TABLES
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 NETWORK = """
@@ -84,8 +84,8 @@ CASES: list[tuple[dict[str, t.Any], dict[str, t.Any]]] = [
     ({"remote": "2001:db8:1::7", "local": "2001:db8::1", "iif": "eth0"}, {"type": "local"}),
 ]
 ANSWERS = """(lambda netlink: (lambda indices, rules: [
-    _routes.answer(netlink, _routes.Question(**{**dict(local=None), **question}), indices, rules) for question in QUESTIONS
-])({link['name']: link['index'] for link in _links.links(netlink)}, _rules.rules(netlink)))(_netlink.Netlink(0))"""
+    routes.answer(netlink, routes.Question(**{**dict(local=None), **question}), indices, rules) for question in QUESTIONS
+])({link['name']: link['index'] for link in links.links(netlink)}, policy_rules.rules(netlink)))(netlink.Netlink(0))"""
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def network() -> t.Iterator[Rootless]:
 @pytest.fixture(scope="module")
 def answers(network: Rootless) -> list[dict[str, t.Any]]:
     questions = repr([question for question, _expected in CASES])
-    return list(network.python("_links, _netlink, _routes, _rules", ANSWERS.replace("QUESTIONS", questions)))
+    return list(network.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", ANSWERS.replace("QUESTIONS", questions)))
 
 
 def ip_route_get(network: Rootless, question: dict[str, t.Any]) -> dict[str, t.Any] | str:
@@ -141,7 +141,7 @@ def test_the_answer_is_what_iproute2_prints(number: int, network: Rootless, answ
 )
 def test_all_next_hops_of_a_multipath_route_are_told(remote: str, gateways: list[str], network: Rootless) -> None:
     expression = ANSWERS.replace("QUESTIONS", repr([{"remote": remote}]))
-    answer = network.python("_links, _netlink, _routes, _rules", expression)[0]
+    answer = network.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", expression)[0]
     assert [hop["gateway"] for hop in answer["multipath"]] == gateways
     assert [hop["interface"] for hop in answer["multipath"]] == ["eth0", "eth1"]
     assert answer["gateway"] in gateways
@@ -151,7 +151,7 @@ def test_all_next_hops_of_a_multipath_route_are_told(remote: str, gateways: list
 def test_next_hops_stand_in_one_order_whichever_of_them_the_kernel_chose(network: Rootless) -> None:
     remotes = [f"2001:db8:99::{number:x}" for number in range(1, 65)]
     expression = ANSWERS.replace("QUESTIONS", repr([{"remote": remote} for remote in remotes]))
-    answers = network.python("_links, _netlink, _routes, _rules", expression)
+    answers = network.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", expression)
     assert len({answer["gateway"] for answer in answers}) == 2
     assert len({repr(answer["multipath"]) for answer in answers}) == 1
 
@@ -166,11 +166,13 @@ def test_next_hops_stand_in_one_order_whichever_of_them_the_kernel_chose(network
 )
 def test_a_question_that_cannot_be_put_says_why(question: dict[str, t.Any], sentence: str, network: Rootless) -> None:
     with pytest.raises(AssertionError, match=sentence):
-        network.python("_links, _netlink, _routes, _rules", ANSWERS.replace("QUESTIONS", repr([question])))
+        network.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", ANSWERS.replace("QUESTIONS", repr([question])))
 
 
 def test_rules_read_like_those_of_iproute2(network: Rootless) -> None:
-    rules = network.python("_netlink, _rules", "[(r.family, r.priority, r.text()) for r in _rules.rules(_netlink.Netlink(0))]")
+    rules = network.python(
+        "_wire.netlink, _host.policy_rules", "[(r.family, r.priority, r.text()) for r in policy_rules.rules(netlink.Netlink(0))]"
+    )
     for family, option in (("ipv4", "-4"), ("ipv6", "-6")):
         shown = [line.split(":\t") for line in network.sh(f"ip {option} rule").splitlines()]
         assert [[str(priority), text] for of, priority, text in rules if of == family] == [

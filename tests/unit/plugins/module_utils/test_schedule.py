@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 DROP_SYN = "tcp dport 7000 tcp flags & (syn|ack) == syn drop"

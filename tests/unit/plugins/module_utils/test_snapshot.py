@@ -8,8 +8,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _conntrack, _counters, _links, _snapshot
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._host import conntrack, counters, links
+from ansible_collections.threeway.handshake.plugins.module_utils._host import snapshot as _snapshot
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 ORDER: dict[str, t.Any] = {
@@ -33,8 +34,8 @@ def unused_run(_arguments: list[str]) -> tuple[int, str, str]:
 
 def take(namespace: Rootless, order: dict[str, t.Any], **more: t.Any) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
     options = "".join(f", {name}={value!r}" for name, value in more.items())
-    expression = f"_snapshot.take({order!r}, run=lambda arguments: (1, '', '')" + options + ")"
-    snapshot, absent = namespace.python("_snapshot", expression)
+    expression = f"snapshot.take({order!r}, run=lambda arguments: (1, '', '')" + options + ")"
+    snapshot, absent = namespace.python("_host.snapshot", expression)
     return snapshot, absent
 
 
@@ -95,9 +96,9 @@ def test_a_collector_that_fails_costs_its_part_only(monkeypatch: pytest.MonkeyPa
     def unreadable() -> t.NoReturn:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(_counters, "read", unreadable)
-    monkeypatch.setattr(_conntrack, "read", undecodable)
-    monkeypatch.setattr(_links, "addresses", undecodable)
+    monkeypatch.setattr(counters, "read", unreadable)
+    monkeypatch.setattr(conntrack, "read", undecodable)
+    monkeypatch.setattr(links, "addresses", undecodable)
     snapshot, absent = _snapshot.take({**ORDER, "pairs": []}, owners=False, run=unused_run)
     assert PARTS - set(snapshot) == {"counters", "conntrack", "addresses"}
     assert {(one["what"], one["why"]) for one in absent} == {
@@ -109,9 +110,9 @@ def test_a_collector_that_fails_costs_its_part_only(monkeypatch: pytest.MonkeyPa
 
 def test_an_ordinary_user_sees_less_and_says_so() -> None:
     with Rootless() as namespace:
-        expression = f"_snapshot.take({ORDER!r}, run=None, owners=False)"
+        expression = f"snapshot.take({ORDER!r}, run=None, owners=False)"
         options = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
-        snapshot, absent = namespace.python("_snapshot", expression, *options)
+        snapshot, absent = namespace.python("_host.snapshot", expression, *options)
     assert {one["what"] for one in absent} == {"hooks.netfilter", "hooks.ipsec_policies"}
     assert set(snapshot) == PARTS
 

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _owners, _sockets
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._host import owners, sockets
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 SCENE = Path(__file__).with_name("listening_scene.py")
@@ -43,7 +43,7 @@ def network() -> t.Iterator[Rootless]:
 
 
 def ask(network: Rootless, expression: str) -> t.Any:
-    return network.python("_sockets", f"_sockets.{expression}")
+    return network.python("_host.sockets", f"sockets.{expression}")
 
 
 def as_ss_says(one: dict[str, t.Any]) -> tuple[int, int, str]:
@@ -124,7 +124,7 @@ def test_local_ports_in_use_are_counted_per_destination(network: Rootless) -> No
 
 @given(st.binary(max_size=200), st.sampled_from([socket.AF_INET, socket.AF_INET6, 0]))
 def test_an_answer_of_arbitrary_bytes_is_decoded_or_refused(data: bytes, family: int) -> None:
-    for decode in (_sockets._listener, _sockets._ends, _sockets._md5_peers):
+    for decode in (sockets._listener, sockets._ends, sockets._md5_peers):
         with contextlib.suppress(DecodeError):
             decode(bytes([family]) + data)  # type: ignore[operator]
 
@@ -134,7 +134,7 @@ def test_an_answer_of_arbitrary_bytes_is_decoded_or_refused(data: bytes, family:
 
 def test_every_listener_has_the_process_that_made_it_and_the_child_that_inherited_it(network: Rootless) -> None:
     parent = int(network.sh("cat /run/ready"))
-    listeners, absent = network.python("_owners, _sockets", "(lambda found: [found, _owners.attach(found)])(_sockets.listeners())")
+    listeners, absent = network.python("_host.owners, _host.sockets", "(lambda found: [found, owners.attach(found)])(sockets.listeners())")
     assert absent == []
     for one in listeners:
         first, second = one["processes"]
@@ -153,24 +153,24 @@ def test_the_walk_comes_to_the_end_of_large_tables_of_open_files() -> None:
             last.listen()
             inode = os.fstat(last.fileno()).st_ino
             assert last.fileno() > 1024
-            assert _owners.find([inode])[0] == {inode: [os.getpid()]}
-            assert _owners.file_number(os.getpid(), inode) == last.fileno()
+            assert owners.find([inode])[0] == {inode: [os.getpid()]}
+            assert owners.file_number(os.getpid(), inode) == last.fileno()
     finally:
         for filler in fillers:
             os.close(filler)
 
 
 def test_a_socket_that_nobody_holds_has_no_owner_and_time_is_bounded() -> None:
-    assert _owners.find([1], pids=[os.getpid()]) == ({}, None)
+    assert owners.find([1], pids=[os.getpid()]) == ({}, None)
     started = time.monotonic()
-    holders, why = _owners.find([1], seconds=0.0)
+    holders, why = owners.find([1], seconds=0.0)
     assert holders == {} and why == "looking through the open files of all processes took longer than 0 s"
     assert time.monotonic() - started < 1
 
 
 def test_options_that_drop_a_syn_in_silence_are_read_from_the_socket(network: Rootless) -> None:
-    imports = "_listener_options, _owners, _sockets"
-    expression = "(lambda found: [_owners.attach(found), _listener_options.attach(found), found])(_sockets.listeners([7011, 7012]))"
+    imports = "_host.listener_options, _host.owners, _host.sockets"
+    expression = "(lambda found: [owners.attach(found), listener_options.attach(found), found])(sockets.listeners([7011, 7012]))"
     _nobody_missing, absent, (plain, special) = network.python(imports, expression)
     assert absent == []
     assert (plain["filtered"], plain["min_ttl"], plain["defer_accept"]) == (False, 0, 0)
@@ -182,12 +182,14 @@ def test_a_listener_in_another_network_namespace_is_found_from_outside(network: 
     script = "import socket, time; kept = socket.socket(); kept.bind(('127.0.0.1', 7044)); kept.listen(); time.sleep(60)"
     network.sh(f'ip netns exec other {sys.executable} -c "{script}" >/dev/null 2>&1 & sleep 0.5')
     before = network.sh("stat -Lc %i /proc/self/ns/net").strip()
-    (found,), absent = network.python("_namespaces", "_namespaces.other_namespaces([7044])")
+    (found,), absent = network.python("_host.namespaces", "namespaces.other_namespaces([7044])")
     assert absent == []
     assert (found["port"], found["address"], found["container"]) == (7044, "127.0.0.1", None)
     assert found["netns"] == int(network.sh("stat -Lc %i /run/netns/other")) != int(before)
     assert network.sh(f"cat /proc/{found['pid']}/comm").strip() == found["name"]
-    assert network.python("_namespaces", "_namespaces.other_namespaces([7044], most=0)")[1][0]["why"].startswith("only 0 of 2 were visited")
+    assert network.python("_host.namespaces", "namespaces.other_namespaces([7044], most=0)")[1][0]["why"].startswith(
+        "only 0 of 2 were visited"
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,4 +213,4 @@ def test_a_listener_in_another_network_namespace_is_found_from_outside(network: 
     ],
 )
 def test_units_and_containers_are_read_from_the_control_groups(text: str, unit: str | None, container: str | None) -> None:
-    assert _owners.unit_of(text) == (unit, container)
+    assert owners.unit_of(text) == (unit, container)

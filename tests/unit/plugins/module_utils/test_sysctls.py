@@ -6,13 +6,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _sysctls
-from ansible_collections.threeway.handshake.plugins.module_utils._sysctl_meanings import MEANINGS
+from ansible_collections.threeway.handshake.plugins.module_utils._host import sysctls
+from ansible_collections.threeway.handshake.plugins.module_utils._host.sysctl_meanings import MEANINGS
 
 
 def test_every_sysctl_has_a_meaning_and_no_meaning_is_left_over() -> None:
-    names = set(_sysctls.HOST_WIDE.split())
-    names |= {f"{stem}.INTERFACE.{leaf}" for stem, leaves in _sysctls.PER_INTERFACE.items() for leaf in leaves.split()}
+    names = set(sysctls.HOST_WIDE.split())
+    names |= {f"{stem}.INTERFACE.{leaf}" for stem, leaves in sysctls.PER_INTERFACE.items() for leaf in leaves.split()}
     assert names == set(MEANINGS)
 
 
@@ -23,7 +23,7 @@ def test_meanings_are_sentences_of_a_known_side() -> None:
 
 
 def test_values_are_those_that_sysctl_prints() -> None:
-    values, absent = _sysctls.read(["lo"])
+    values, absent = sysctls.read(["lo"])
     assert absent == []
     assert "net.ipv4.conf.lo.rp_filter" in values
     for name in ("net.ipv4.tcp_mem", "net.ipv4.ip_local_port_range", "net.core.somaxconn", "net.ipv6.conf.lo.disable_ipv6"):
@@ -32,18 +32,18 @@ def test_values_are_those_that_sysctl_prints() -> None:
 
 
 def test_a_sysctl_that_the_kernel_lacks_is_missing_and_not_absent() -> None:
-    values, absent = _sysctls.read(["no-such-link"])
+    values, absent = sysctls.read(["no-such-link"])
     assert not any("no-such-link" in name for name in values)
     assert absent == []
 
 
 def test_interfaces_may_have_dots_in_their_names() -> None:
-    assert _sysctls.pattern("net.ipv4.conf.eth0.100.rp_filter") == "net.ipv4.conf.INTERFACE.rp_filter"
-    assert _sysctls.pattern("net.ipv4.tcp_mem") == "net.ipv4.tcp_mem"
+    assert sysctls.pattern("net.ipv4.conf.eth0.100.rp_filter") == "net.ipv4.conf.INTERFACE.rp_filter"
+    assert sysctls.pattern("net.ipv4.tcp_mem") == "net.ipv4.tcp_mem"
 
 
 def test_the_kernel_here_has_nearly_all_of_them() -> None:
-    values, _absent = _sysctls.read([])
-    missing = set(_sysctls.HOST_WIDE.split()) - set(values)
+    values, _absent = sysctls.read([])
+    missing = set(sysctls.HOST_WIDE.split()) - set(values)
     assert all(not Path("/proc/sys", *name.split(".")).exists() for name in missing)
     assert "net.ipv4.tcp_syn_retries" in values

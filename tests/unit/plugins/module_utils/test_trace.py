@@ -16,18 +16,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _trace
-from ansible_collections.threeway.handshake.plugins.module_utils._netlink import attribute
+from ansible_collections.threeway.handshake.plugins.module_utils._trace import kernel
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.netlink import attribute
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
 PRELUDE = """
 import json, os, signal, socket, subprocess, time
-from ansible_collections.threeway.handshake.plugins.module_utils import _trace, _trace_table, _vantage_trace
-from ansible_collections.threeway.handshake.plugins.module_utils._detached import *
+from ansible_collections.threeway.handshake.plugins.module_utils._trace import kernel, table
+from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage_trace
+from ansible_collections.threeway.handshake.plugins.module_utils._record.detached import *
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import *
-from ansible_collections.threeway.handshake.plugins.module_utils._trace import *
-from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import *
+from ansible_collections.threeway.handshake.plugins.module_utils._trace.kernel import *
+from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import *
 V4, V6 = Flow("127.0.0.1", "127.0.0.2", 5432), Flow("::1", "::1", 5432)
 def knock(port=5432, address="127.0.0.2", source="127.0.0.1", seconds=0.1):
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as dialler:
@@ -177,7 +178,7 @@ def test_what_others_trace_is_not_ours(net: Rootless) -> None:
 def test_others_who_trace_much_do_not_keep_us(net: Rootless) -> None:
     net.sh("nft insert rule inet mine input tcp dport 5999 meta nftrace set 1")
     code = """
-    _trace.MAX_HEARD = 10
+    kernel.MAX_HEARD = 10
     tracer = Tracer("run", [V4], 10)
     for _turn in range(20):
         knock(port=5999)
@@ -216,14 +217,14 @@ def test_nobody_else_can_change_the_table_and_it_changes_nobody_elses(net: Rootl
 def test_a_table_of_the_same_name_is_not_taken_over(net: Rootless) -> None:
     net.sh("nft add table inet handshake_trace_run_00000000")
     before = net.sh("nft list ruleset")
-    kind, said = script(net, "_trace_table.os.urandom = lambda count: bytes(count); tell(failure(Tracer, 'run', [V4], 10))")
+    kind, said = script(net, "table.os.urandom = lambda count: bytes(count); tell(failure(Tracer, 'run', [V4], 10))")
     assert kind == "ObserveError" and "EEXIST" in said
     assert net.sh("nft list ruleset") == before
 
 
 def test_a_kernel_that_does_not_know_the_flag_makes_no_table(net: Rootless) -> None:
     before = net.sh("nft list ruleset")
-    kind, said = script(net, "_trace_table._OWNER = 0x40; tell(failure(Tracer, 'run', [V4], 10))")
+    kind, said = script(net, "table._OWNER = 0x40; tell(failure(Tracer, 'run', [V4], 10))")
     assert kind == "ObserveError" and "makes no table that goes with its owner (5.12 and later do)" in said
     assert net.sh("nft list ruleset") == before
 
@@ -234,7 +235,7 @@ def test_without_the_privilege_nothing_is_made(net: Rootless) -> None:
     order = {"run": "run", "trace": [flow], "left_out": 0, "trace_seconds": 5, "dials": [], "patience": 0.0, "settle": 0.0}
     found = script(
         net,
-        f"tell([failure(Tracer, 'run', [V4], 10), _vantage_trace.trace_open({order}), _vantage_trace.trace_try({order})])",
+        f"tell([failure(Tracer, 'run', [V4], 10), vantage_trace.trace_open({order}), vantage_trace.trace_try({order})])",
         "setpriv --bounding-set=-net_admin --inh-caps=-net_admin",
     )
     why = "tracing needs root or CAP_NET_ADMIN: run with become"
@@ -253,14 +254,14 @@ def test_full_tables_and_many_flows_fit(net: Rootless) -> None:
     tracer.finish()
     tell(told)
     """
-    assert script(net, code).count("nftrace") == 4 * _trace.MAX_FLOWS
+    assert script(net, code).count("nftrace") == 4 * kernel.MAX_FLOWS
     assert net.sh("nft list ruleset") == before
 
 
 def test_the_number_of_events_is_bounded_and_the_table_goes_at_the_bound(net: Rootless) -> None:
     before = net.sh("nft list ruleset")
     code = """
-    _trace.MAX_EVENTS = 20
+    kernel.MAX_EVENTS = 20
     tracer = Tracer("run", [V4], 10)
     for _turn in range(9):
         knock(seconds=0.01)
@@ -301,7 +302,7 @@ order = {"run": "r1", "trace": [V4._asdict()], "left_out": 0, "trace_seconds": %
 
 def opened(net: Rootless, seconds: float = 30.0) -> str:
     """A detached tracer whose starter has ended."""
-    answer = script(net, ORDER % seconds + "tell(_vantage_trace.trace_open(order))")
+    answer = script(net, ORDER % seconds + "tell(vantage_trace.trace_open(order))")
     assert answer["absent"] == []
     return str(answer["tracer"]["handle"])
 
@@ -311,8 +312,8 @@ def test_the_three_phases(net: Rootless) -> None:
     tracer = opened(net)
     assert len(tracers(net)) == 1
     assert "flags owner" in net.sh("nft list ruleset")
-    tried = script(net, ORDER % 30 + "tell(_vantage_trace.trace_try(order))")
-    closed = script(net, f"tell(_vantage_trace.trace_close('{tracer}'))")
+    tried = script(net, ORDER % 30 + "tell(vantage_trace.trace_try(order))")
+    closed = script(net, f"tell(vantage_trace.trace_close('{tracer}'))")
     assert [(probe["dial"], probe["outcome"]) for probe in tried["probes"]] == [(3, "timeout")]
     assert ends(tried["trace"]["traces"]) == ends(closed["trace"]["traces"])
     assert closed["trace"]["traces"][0]["packet"]["source_port"] == tried["probes"][0]["local_port"]
@@ -320,7 +321,7 @@ def test_the_three_phases(net: Rootless) -> None:
     assert (tried["absent"], closed["absent"]) == ([], [])
     eventually(lambda: not tracers(net))
     assert net.sh("nft list ruleset") == before
-    again = script(net, f"tell(_vantage_trace.trace_close('{tracer}'))")
+    again = script(net, f"tell(vantage_trace.trace_close('{tracer}'))")
     assert again["trace"] is None and "there is no recorder" in again["absent"][0]["why"]
 
 
@@ -354,7 +355,7 @@ def test_a_client_that_is_killed_while_it_traces_leaves_nothing(net: Rootless) -
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
             os.dup2(null, descriptor)
-        _vantage_trace.trace_try(order)
+        vantage_trace.trace_try(order)
         os._exit(0)
     tell(child)
     """
@@ -366,7 +367,7 @@ def test_a_client_that_is_killed_while_it_traces_leaves_nothing(net: Rootless) -
 
 def test_a_host_without_chains_gets_no_table_and_legacy_tables_are_named(net: Rootless) -> None:
     net.sh("nft delete table inet mine; iptables-legacy -A INPUT -p tcp --dport 5432 -j DROP")
-    answer = script(net, ORDER % 9 + "tell(_vantage_trace.trace_open(order))")
+    answer = script(net, ORDER % 9 + "tell(vantage_trace.trace_open(order))")
     why = "the kernel's trace does not show what the legacy tables do (ip:filter)"
     assert answer == {"tracer": None, "absent": [{"what": "trace of legacy iptables", "why": why}]}
     assert net.sh("nft list ruleset") == ""
@@ -392,7 +393,7 @@ def test_whatever_the_kernel_says_a_tracer_lives(bodies: list[bytes]) -> None:
 
         def release(self) -> None: ...
 
-    tracer = object.__new__(_trace.Tracer)
+    tracer = object.__new__(kernel.Tracer)
     tracer.__dict__.update(
         _socket=Told(), _deadline=time.monotonic() + 99, _traces=[], _passing={}, _events=0, _heard=0, _lost=False, _truncated=None
     )

@@ -9,9 +9,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _traversals
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack
+from ansible_collections.threeway.handshake.plugins.module_utils._host import traversals
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack
 
 CLIENT, SERVER = ("192.0.2.11", 40001), ("198.51.100.21", 5432)
 SYN, SYN_ACK, ACK, FIN_ACK, RST = 0x02, 0x12, 0x10, 0x11, 0x04
@@ -28,30 +28,30 @@ def recording(*frames: Frame) -> dict[str, t.Any]:
     return {"frames": pack(frames), "interfaces": {"2": "eth0", "3": "br0"}}
 
 
-def told(questions: t.Sequence[_traversals.Question], *names: str) -> list[tuple[t.Any, ...]]:
+def told(questions: t.Sequence[traversals.Question], *names: str) -> list[tuple[t.Any, ...]]:
     return [tuple(question.get(name) for name in names) for question in questions]
 
 
 def test_a_handshake_crosses_client_server_and_router() -> None:
-    own = _traversals.traversal("client", CLIENT, SERVER, 1000)
+    own = traversals.traversal("client", CLIENT, SERVER, 1000)
     assert told(own, "packet", "direction", "source", "port", "uid") == [
         ("syn", "out", "192.0.2.11", 5432, 1000),
         ("syn_ack", "in", "198.51.100.21", 40001, None),
         ("ack", "out", "192.0.2.11", 5432, 1000),
     ]
-    assert [each["direction"] for each in _traversals.traversal("server", CLIENT, SERVER)] == ["in", "out", "in"]
-    assert {each["direction"] for each in _traversals.traversal("via", CLIENT, SERVER)} == {"forward"}
+    assert [each["direction"] for each in traversals.traversal("server", CLIENT, SERVER)] == ["in", "out", "in"]
+    assert {each["direction"] for each in traversals.traversal("via", CLIENT, SERVER)} == {"forward"}
 
 
 def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
-    many: list[tuple[str, _traversals.End, _traversals.End]] = [("server", (f"192.0.2.{host}", None), SERVER) for host in range(1, 151)]
-    asked, left_out = _traversals.bounded([*many, *many, ("server", ("2001:db8::1", None), SERVER)])
+    many: list[tuple[str, traversals.End, traversals.End]] = [("server", (f"192.0.2.{host}", None), SERVER) for host in range(1, 151)]
+    asked, left_out = traversals.bounded([*many, *many, ("server", ("2001:db8::1", None), SERVER)])
     assert (len(asked), left_out) == (300, 50)
 
 
 def test_what_came_in_is_asked_as_it_came() -> None:
-    planned = _traversals.traversal("server", ("192.0.2.11", None), SERVER)
-    found = _traversals.recorded(recording(frame(CLIENT, SERVER, SYN), frame(SERVER, CLIENT, SYN_ACK, pkttype=4)), planned)
+    planned = traversals.traversal("server", ("192.0.2.11", None), SERVER)
+    found = traversals.recorded(recording(frame(CLIENT, SERVER, SYN), frame(SERVER, CLIENT, SYN_ACK, pkttype=4)), planned)
     assert told(found, "packet", "source_port", "port", "interface") == [
         ("syn", 40001, 5432, "eth0"),
         ("syn_ack", 5432, 40001, None),
@@ -61,24 +61,24 @@ def test_what_came_in_is_asked_as_it_came() -> None:
 
 
 def test_what_translation_made_of_it_is_asked_besides() -> None:
-    planned = _traversals.traversal("server", CLIENT, SERVER)
+    planned = traversals.traversal("server", CLIENT, SERVER)
     translated = ("203.0.113.5", 61000)
-    found = _traversals.recorded(recording(frame(translated, SERVER, SYN)), planned)
+    found = traversals.recorded(recording(frame(translated, SERVER, SYN)), planned)
     assert [each["source"] for each in found if each["packet"] == "syn"] == ["203.0.113.5", "192.0.2.11"]
     assert len(found) == 6
 
 
 @pytest.mark.parametrize("more", [frame(CLIENT, SERVER, SYN, ifindex=3), frame(CLIENT, SERVER, SYN, vlan=7)])
 def test_where_it_arrives_is_left_to_the_routes_when_it_came_twice(more: Frame) -> None:
-    assert _traversals.recorded(recording(frame(CLIENT, SERVER, SYN), more), [])[0]["interface"] is None
+    assert traversals.recorded(recording(frame(CLIENT, SERVER, SYN), more), [])[0]["interface"] is None
 
 
 def test_other_packets_are_nobody_s_question() -> None:
     stranger = ("203.0.113.9", 999)
     noise = [frame(CLIENT, SERVER, RST), frame(CLIENT, SERVER, FIN_ACK), frame(stranger, SERVER, ACK)]
-    assert _traversals.recorded(recording(*noise), []) == []
+    assert traversals.recorded(recording(*noise), []) == []
 
 
 def test_a_recording_that_is_none_is_refused() -> None:
     with pytest.raises(DecodeError):
-        _traversals.recorded({"frames": "%%%"}, [])
+        traversals.recorded({"frames": "%%%"}, [])

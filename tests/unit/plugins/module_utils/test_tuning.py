@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _sysctls
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._tuning import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._host import sysctls
+from ansible_collections.threeway.handshake.plugins.module_utils._work.tuning import observe
 
 
 def test_every_sysctl_has_its_meaning() -> None:
@@ -18,7 +18,7 @@ def test_every_sysctl_has_its_meaning() -> None:
 
 
 def test_a_kernel_that_hides_its_retries_has_no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sysctls, "read", lambda _interfaces: ({"net.ipv4.tcp_synack_retries": "5"}, []))
+    monkeypatch.setattr(sysctls, "read", lambda _interfaces: ({"net.ipv4.tcp_synack_retries": "5"}, []))
     answer = observe([], 2.0)
     assert answer["syn"] is None
     assert answer["syn_ack"]["within_timeout"] == 2

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _units
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._host import units
 
 RECORDED = json.loads(Path(__file__).with_name("fixtures").joinpath("systemd252.json").read_text(encoding="utf-8"))
 FILES = {
@@ -39,16 +39,16 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list
     (tmp_path / "defaults").write_text("IDLE_PORT=8082\n")
     for name, text in FILES.items():
         (directory / name).write_text(text.format(root=tmp_path))
-    monkeypatch.setattr(_units, "BOOTED", str(directory))
-    monkeypatch.setattr(_units, "DIRECTORIES", (str(directory), str(tmp_path / "none")))
-    monkeypatch.setattr(_units.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(units, "BOOTED", str(directory))
+    monkeypatch.setattr(units, "DIRECTORIES", (str(directory), str(tmp_path / "none")))
+    monkeypatch.setattr(units.os, "geteuid", lambda: 0)
 
     def run(arguments: list[str]) -> tuple[int, str, str]:
         (answer,) = (call for call in RECORDED if call["args"] == arguments)
         return answer["rc"], answer["out"], answer["err"]
 
     def units_for_port(port: int, declared: str | None = None) -> list[dict[str, t.Any]]:
-        return _units.units_for_port(port, declared, run)
+        return units.units_for_port(port, declared, run)
 
     return units_for_port
 
@@ -107,17 +107,17 @@ def test_a_journal_that_looks_empty_to_an_ordinary_user_is_unknown(
     ask: t.Callable[..., list[dict[str, t.Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(8082)[0]["log"] == []
-    monkeypatch.setattr(_units.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(units.os, "geteuid", lambda: 1000)
     assert ask(8082)[0]["log"] is None
 
 
 def test_a_systemctl_that_fails_is_told_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_units, "BOOTED", str(tmp_path))
+    monkeypatch.setattr(units, "BOOTED", str(tmp_path))
     with pytest.raises(ObserveError, match="systemctl show failed: Failed to connect to bus"):
-        _units.units_for_port(22, None, lambda _arguments: (1, "", "Failed to connect to bus: Host is down\n"))
+        units.units_for_port(22, None, lambda _arguments: (1, "", "Failed to connect to bus: Host is down\n"))
 
 
 def test_a_host_without_systemd_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_units, "BOOTED", str(tmp_path / "none"))
+    monkeypatch.setattr(units, "BOOTED", str(tmp_path / "none"))
     with pytest.raises(ObserveError, match="systemd does not run this host"):
-        _units.units_for_port(22, None, lambda _arguments: (0, "", ""))
+        units.units_for_port(22, None, lambda _arguments: (0, "", ""))

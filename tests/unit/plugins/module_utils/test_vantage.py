@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.evidence_page import fields, shapes
 
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 SCENE = """
 import json, os, socket, subprocess, sys, time
-from ansible_collections.threeway.handshake.plugins.module_utils import _vantage
+from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage
 subprocess.run("mount -t tmpfs tmpfs /run; ip link set lo up", shell=True, check=True)
 listener = socket.socket(); listener.bind(("127.0.0.1", 8080)); listener.listen()
 order = {"run": "r", "host": "h", "phases": ["open", "try", "close"], "recorder_seconds": 30, "record": True, "patience": 0.2,
@@ -53,10 +53,10 @@ def scene(code: str, *wrapper: str):
 
 def test_the_three_phases():
     answer = scene("""
-opened = _vantage.open_(order, run)
-tried = _vantage.try_(order, run)
+opened = vantage.open_(order, run)
+tried = vantage.try_(order, run)
 ports = [p["local_port"] for p in tried["probes"]]
-closed = _vantage.close({**order, "interest": {"isns": [], "ports": ports, "addresses": []}}, run, opened["recorder"]["handle"])
+closed = vantage.close({**order, "interest": {"isns": [], "ports": ports, "addresses": []}}, run, opened["recorder"]["handle"])
 print(json.dumps([opened, tried, closed, os.path.exists("/run/threeway-handshake")]))
 """)
     opened, tried, closed, left = answer
@@ -80,9 +80,9 @@ print(json.dumps([opened, tried, closed, os.path.exists("/run/threeway-handshake
 def test_what_is_told_is_what_the_page_shows():
     opened, tried, closed = scene("""
 subprocess.run(["nft", "add table inet f; add chain inet f c { type filter hook input priority 0; }"], check=True)
-opened = _vantage.open_(order, run)
-tried = _vantage.try_(order, run)
-print(json.dumps([opened, tried, _vantage.close({**order, "interest": None}, run, opened["recorder"]["handle"])]))
+opened = vantage.open_(order, run)
+tried = vantage.try_(order, run)
+print(json.dumps([opened, tried, vantage.close({**order, "interest": None}, run, opened["recorder"]["handle"])]))
 """)
     told = {place for answer in (opened, tried, closed) for place in fields(answer)}
     page = shapes()
@@ -94,7 +94,7 @@ print(json.dumps([opened, tried, _vantage.close({**order, "interest": None}, run
 
 
 def test_without_the_right_to_record_everything_else_is_there():
-    opened, tried = scene("print(json.dumps([_vantage.open_(order, run), _vantage.try_(order, run)]))", *NO_RAW)
+    opened, tried = scene("print(json.dumps([vantage.open_(order, run), vantage.try_(order, run)]))", *NO_RAW)
     assert opened["recorder"] is None
     assert opened["snapshot"]["listeners"]
     assert tried["recording"] is None
@@ -104,20 +104,20 @@ def test_without_the_right_to_record_everything_else_is_there():
 
 
 def test_a_recorder_that_is_gone_does_not_cost_the_snapshot():
-    answer = scene("print(json.dumps(_vantage.close({**order, 'interest': None}, run, 'f' * 16)))")
+    answer = scene("print(json.dumps(vantage.close({**order, 'interest': None}, run, 'f' * 16)))")
     assert answer["recording"] is None
     assert answer["after"]["listeners"]
     assert "there is no recorder ffffffffffffffff" in next(each["why"] for each in answer["absent"] if each["what"] == "recording")
 
 
 def test_a_collector_that_breaks_costs_its_own_part():
-    answer = scene("print(json.dumps(_vantage.open_({**order, 'ports': ['x']}, run)))")
+    answer = scene("print(json.dumps(vantage.open_({**order, 'ports': ['x']}, run)))")
     assert answer["recorder"] is None
     assert answer["absent"]
 
 
 def test_only_destinations_without_any_answer_are_silent():
-    from ansible_collections.threeway.handshake.plugins.module_utils._resolve import Dial, resolve
+    from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 
     resolved = resolve([Dial(0, "192.0.2.1", 80), Dial(1, "192.0.2.2", 80), Dial(2, "192.0.2.3", 80), Dial(3, "2001:db8::1", 80)])
 
@@ -132,4 +132,4 @@ def test_only_destinations_without_any_answer_are_silent():
         probe(2, "192.0.2.3", outcome="connected"),
         probe(3, "2001:db8::1"),
     ]
-    assert [destination.text for destination in _vantage.silent(resolved, probes)] == ["192.0.2.2 port 80", "2001:db8::1 port 80"]
+    assert [destination.text for destination in vantage.silent(resolved, probes)] == ["192.0.2.2 port 80", "2001:db8::1 port 80"]

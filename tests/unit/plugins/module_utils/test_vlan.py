@@ -14,8 +14,8 @@ COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
 # Frames with tags of their own are what a device without the offload gets to send.
 SCRIPT = """
 import json, socket, sys
-from ansible_collections.threeway.handshake.plugins.module_utils._describe import describe
-from ansible_collections.threeway.handshake.plugins.module_utils._recorder import Recording
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import describe
+from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import Recording
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import ipv4, ipv6, tcp
 seen = {}
 for tags in ("", "81000064", "88a80064", "88a80064810000c8"):

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack, unpack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _fixes, _terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._report_files import write
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import Conclusion, decide
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import write
 
 Json = dict[str, Any]
 Phases = dict[str, dict[str, Json]]
@@ -195,11 +195,11 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
     write(directory, shown.files, conclusion.captures)
     told = json.dumps(conclusion.report)
     assert "fault of the collection" not in told, told[told.index("fault of the collection") :][:200]
-    _terminal.render(conclusion.report, width=100, style=_terminal.ansi)
+    terminal.render(conclusion.report, width=100, style=terminal.ansi)
     remediation = Remediation("r", {host: Policy(apply=True) for host in evidence}, Limits())
     allowed, left = remediation.wanted(conclusion.report)
     remediation.begin_turn(conclusion.report)
     orders(remediation, remediation.batch)
     Remediation.from_json(remediation.to_json()).finished(conclusion.report)
-    _fixes.render(_fixes.Plan(allowed, left, {}, (), None), conclusion.report, width=100)
+    fixes.render(fixes.Plan(allowed, left, {}, (), None), conclusion.report, width=100)
     return conclusion

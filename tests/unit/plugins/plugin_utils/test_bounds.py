@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_PACKETS, pack, unpack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import Bounds, bounds_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_PACKETS, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import Bounds, bounds_of
 from tests.faults._recorded import load
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
@@ -86,9 +86,9 @@ def test_a_client_with_many_destinations_may_say_more() -> None:
 
 PARSE = """
 import json, resource, sys
-from ansible_collections.threeway.handshake.plugins.plugin_utils._bounds import Bounds
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import read_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import Bounds
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import read_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 text = '{"snapshot": {"time": 1.0, "listeners": [' + sys.argv[1] + ",".join([sys.argv[2]] * int(sys.argv[3])) + "]}}"
 if Bounds().exceeded_by(text) is None:

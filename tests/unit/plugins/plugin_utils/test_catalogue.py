@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import CATALOGUE
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import (
     PATCHED,
     RECORDED,

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._headers import ETH_P_ARP, ETH_P_IP, TCP
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_ARP, ETH_P_IP, TCP
 from tests.unit.plugins.plugin_utils.patched import Phases, recorded
 from tests.unit.plugins.plugin_utils.test_fronts import to_port
 from tests.unit.plugins.plugin_utils.test_not_proven import SYN, SYN_ACK, causes, checksums, flags, frames, moved

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._deadlines import (
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines import (
     LEAST,
     MAX_RECORDER_SECONDS,
     Deadlines,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._declared import Declared, declared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._flows import PlanError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import Declared, declared
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import PlanError
 
 
 def read(spelled: Any, further: Any = None, **names: list[str]) -> tuple[str, ...]:

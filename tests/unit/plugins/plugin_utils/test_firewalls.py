@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._rows import kind_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.rows import kind_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import load
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import pack, unpack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import recorded
 
 

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import MAX_WIRE_LENGTH, pack, unpack
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _words
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import STATUSES, decide
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_WIRE_LENGTH, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import verdict as _verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import words
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
 from tests.faults._recorded import load
 
@@ -141,12 +141,12 @@ def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch
 def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, found = named("firewall_drop.goto")
     report = decide(twice(plan, found), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
-    verdict = _words.verdict
+    verdict = words.verdict
 
     def failing(flow: Any) -> Any:
         return {}["x"] if flow.name == "other" and flow.causes else verdict(flow)
 
-    monkeypatch.setattr(_words, "verdict", failing)
+    monkeypatch.setattr(words, "verdict", failing)
     done = forms(report)
     files = {name: (content or b"").decode() for name, content in done.files.items()}
     assert list(files) == ["report.json", "report.html", "report.md", "junit.xml", "metrics.prom"]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._misdelivered import others
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide, examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.misdelivered import others
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import load
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Evidence, Finding, Fix
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._fronts import Why
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._icmp import Answer as IcmpAnswer
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import Answer
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import Absence, Host, Resolution, Unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_records import (
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Evidence, Finding, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import Answer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Absence, Host, Resolution, Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
     Change,
     Effect,
     Part,
@@ -29,11 +29,11 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._firewall_recor
     Undecided,
     Verdict,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._gaps import Gap
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose, Wording
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import Judgement
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import Mending
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation
 from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded, whole
 
 TELLING = (
@@ -130,8 +130,8 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 # Where texts for people become plain strings: what shows them, or carries them on unread.
 UNWRAPPING = {
-    *("_prose.py", "_verdict.py", "_drift/_conclude.py", "_drift/_state.py", "_fixes/_before_rule.py"),
-    *(f"_remediate/{name}.py" for name in ("_changes", "_judgement", "_mending", "_run")),
+    *("_model/prose.py", "_decide/verdict.py", "_drift/conclude.py", "_drift/state.py", "_fix/before_rule.py"),
+    *(f"_remediate/{name}.py" for name in ("changes", "judgement", "mending", "run")),
 }
 
 

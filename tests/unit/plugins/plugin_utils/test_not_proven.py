@@ -9,10 +9,10 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._frames import Frame, pack, unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._headers import TCP
-from ansible_collections.threeway.handshake.plugins.module_utils._packet import decode
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import TCP
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils.patched import Phases, recorded
 
 SYN, SYN_ACK, RST = 2, 18, 4

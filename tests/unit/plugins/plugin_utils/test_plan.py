@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils import _flows, _options, _plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import flows as _flows
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import options as _options
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import orders
 
 INVENTORY = {
     "web1": "10.0.1.11",
@@ -46,8 +48,8 @@ def read(flows: object) -> list[_flows.Flow]:
     return _flows.read(flows, service_port)
 
 
-def plan(*flows: object, play_hosts: Any = None, address_of: Any = INVENTORY.__getitem__, **options: Any) -> _plan.Plan:
-    return _plan.build(
+def plan(*flows: object, play_hosts: Any = None, address_of: Any = INVENTORY.__getitem__, **options: Any) -> orders.Plan:
+    return orders.build(
         read(list(flows)),
         run="20261121T040000-3f2a91",
         hosts=hosts,
@@ -108,8 +110,8 @@ def test_orders_of_a_flow_with_a_router():
     told = [[each[name] for name in ("packet", "direction", "source", "port")] for each in made.orders["db1"]["packets"]]
     assert told == [["syn", "in", "10.0.1.11", 5432], ["syn_ack", "out", "10.0.2.21", None], ["ack", "in", "10.0.1.11", 5432]]
     assert [packet["direction"] for packet in made.orders["r1"]["packets"]] == ["forward"] * 3
-    assert made.entries == (_plan.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
-    again = _plan.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
+    assert made.entries == (orders.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
+    again = orders.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
     assert again == replace(made, deadlines=None)
 
 
@@ -253,7 +255,7 @@ def test_ad_hoc():
 def test_a_mesh_has_a_limit():
     many = [f"h{n}" for n in range(150)]
     with pytest.raises(_flows.PlanError, match="more than 20000 handshakes to try: narrow"):
-        _plan.build(
+        orders.build(
             read([flow(name="mesh", clients="all", servers="all")]),
             run="r",
             hosts=lambda _pattern: many,

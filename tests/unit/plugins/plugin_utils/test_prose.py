@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import NOTHING, Prose, unwrapped
-from ansible_collections.threeway.handshake.plugins.plugin_utils._records import RecordError, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import NOTHING, Prose, unwrapped
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import RecordError, build
 
 
 def test_a_prose_goes_into_sentences_and_equals_its_like() -> None:

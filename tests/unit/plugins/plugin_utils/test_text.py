@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._text import cells, clean, clip, file_name, label, markdown, wrap
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import cells, clean, clip, file_name, label, markdown, wrap
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._trace_table import MAX_FLOWS, Flow
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_orders import trace_orders
+from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
 from tests.faults._recorded import load
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))

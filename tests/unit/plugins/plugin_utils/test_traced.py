@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes._hooks import droppers
-from ansible_collections.threeway.handshake.plugins.plugin_utils._evidence import read_host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._trace_records import MAX_EVENTS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._traced import let_through, traced
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import decide, examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.hooks import droppers
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.traced import let_through, traced
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import read_host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.trace_records import MAX_EVENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import load
 
 Phases = dict[str, dict[str, dict[str, Any]]]

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._case import SEGMENTS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._causes import CATALOGUE
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._verdict import STATUSES, decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import differences, load
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import ACCEPT, Evaluation, Outcome, Reference
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Link, Packet, packed, text
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._ruleset import BaseChain, Ruleset
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.evaluation import ACCEPT, Evaluation, Outcome, Reference
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.packet import Link, Packet, packed, text
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.ruleset import BaseChain, Ruleset
 
 LINKS = {link.name: link for link in (Link(1, "lo", 772), Link(2, "eth0"), Link(3, "eth1"), Link(4, "br0", kind="bridge"))}
 LINKS.update({name: Link(index, name, master="br0") for index, name in ((5, "port1"), (6, "port2"))})

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._bits import Partial, bounds, equal, known, masked
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.bits import Partial, bounds, equal, known, masked
 
 PARTIALS = st.integers(1, 8).flatmap(
     lambda size: st.tuples(st.binary(min_size=size, max_size=size), st.binary(min_size=size, max_size=size))

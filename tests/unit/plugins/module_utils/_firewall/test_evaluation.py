@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import prose
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.evaluation import (
     ACCEPT,
     LIMIT,
     MOST_TRIES,
@@ -16,7 +16,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall._eval
     UnsupportedError,
     explore,
 )
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Packet, packed
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.packet import Packet, packed
 
 DROP = Outcome("drop")
 SYN = Packet("syn", packed("192.0.2.1"), packed("192.0.2.2"))
@@ -48,7 +48,7 @@ def test_an_unknown_that_decides_is_named() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert _prose.because(explored.undecided) == "it depends on limit rate 5/second: drop if not, accept if so"
+    assert prose.because(explored.undecided) == "it depends on limit rate 5/second: drop if not, accept if so"
     assert set(explored.possible) == {ACCEPT, DROP}
 
 
@@ -95,7 +95,7 @@ def test_where_a_packet_goes_may_hang_on_an_unknown_too() -> None:
 
     explored = explore(evaluate, SYN, None)
     assert explored.outcome is None
-    assert _prose.because(explored.undecided) == "where it goes depends on numgen random mod 2 == 0"
+    assert prose.because(explored.undecided) == "where it goes depends on numgen random mod 2 == 0"
 
 
 def test_too_many_unknowns_are_given_up() -> None:
@@ -118,7 +118,7 @@ def test_what_is_not_modelled_is_undecided() -> None:
         raise UnsupportedError("the expression osf is not modelled")
 
     explored = explore(evaluate, SYN, None)
-    assert (explored.outcome, _prose.because(explored.undecided)) == (None, "the expression osf is not modelled")
+    assert (explored.outcome, prose.because(explored.undecided)) == (None, "the expression osf is not modelled")
 
 
 def test_every_try_has_a_packet_of_its_own() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import Action, Change, Undecided
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import prose
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.evaluation import Action, Change, Undecided
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall._eval
     ],
 )
 def test_effects_in_words(effects: list[Action], words: str) -> None:
-    assert _prose.effect(effects, of_a_policy=False) == words
+    assert prose.effect(effects, of_a_policy=False) == words
 
 
 def test_a_policy_and_what_hangs_on_an_unknown() -> None:
-    assert _prose.effect([Action("drop")], of_a_policy=True) == "policy drop"
-    assert _prose.change(Change(Action("snat", "10.0.2.1"), sure=False)) == "perhaps snat to 10.0.2.1"
+    assert prose.effect([Action("drop")], of_a_policy=True) == "policy drop"
+    assert prose.change(Change(Action("snat", "10.0.2.1"), sure=False)) == "perhaps snat to 10.0.2.1"
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_a_policy_and_what_hangs_on_an_unknown() -> None:
     ],
 )
 def test_unknowns_in_words(undecided: Undecided | None, words: str | None) -> None:
-    assert _prose.because(undecided) == words
+    assert prose.because(undecided) == words

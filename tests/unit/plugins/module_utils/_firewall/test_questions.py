@@ -8,8 +8,8 @@ import struct
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import packed
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._questions import asked, packet_of
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.packet import packed
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import asked, packet_of
 from tests.unit.plugins.module_utils._firewall.host import Host
 
 IN = {"source": "192.0.2.9", "destination": "192.0.2.1", "port": 5432}

@@ -62,8 +62,9 @@ def _main(other: str, dialled: str, source: str) -> None:
     import socket
     import threading
 
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _facts, _loaded, _verdicts
-    from ansible_collections.threeway.handshake.plugins.module_utils._netlink import NETLINK_ROUTE, Netlink
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall import facts as _facts
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall import loaded, verdicts
+    from ansible_collections.threeway.handshake.plugins.module_utils._wire.netlink import NETLINK_ROUTE, Netlink
 
     def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
         done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
@@ -71,11 +72,9 @@ def _main(other: str, dialled: str, source: str) -> None:
 
     question = {"packet": "syn", "direction": "in", "source": source, "source_port": 40000, "destination": dialled, "port": 81}
     with Netlink(NETLINK_ROUTE) as netlink:
-        facts = _facts.LiveFacts(netlink, _loaded.sets(run))
-        ruleset = _loaded.load(run, facts)
-        verdict = _verdicts.judge([{**question, "interface": "v0", "state": "new"}], facts, ruleset, _verdicts.Describer(None))["verdicts"][
-            0
-        ]
+        facts = _facts.LiveFacts(netlink, loaded.sets(run))
+        ruleset = loaded.load(run, facts)
+        verdict = verdicts.judge([{**question, "interface": "v0", "state": "new"}], facts, ruleset, verdicts.Describer(None))["verdicts"][0]
 
     server = socket.socket(socket.AF_INET6)  # Python 3.7 has no create_server
     server.bind(("::", 80))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall import _prose
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._evaluation import (
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall import prose
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.evaluation import (
     ACCEPT,
     Action,
     Evaluation,
@@ -17,9 +17,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall._eval
     UnsupportedError,
     explore,
 )
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._packet import Packet, packed
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._questions import packet_of
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._walk import Walk
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.packet import Packet, packed
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import packet_of
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.walk import Walk
 from tests.unit.plugins.module_utils._firewall.host import Host, Passed, ruleset
 
 IN = {"source": "192.0.2.9", "destination": "192.0.2.1", "port": 5432}
@@ -146,4 +146,4 @@ def test_ties_between_tables_are_an_unknown() -> None:
 
     explored = explore(evaluate, packet_of(IN, facts), facts)
     assert explored.outcome is None
-    assert _prose.because(explored.undecided) == "it depends on which was there first, table b or table a: drop if not, reject if so"
+    assert prose.because(explored.undecided) == "it depends on which was there first, table b or table a: drop if not, reject if so"

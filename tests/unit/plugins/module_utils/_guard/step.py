@@ -16,8 +16,8 @@ import signal
 import sys
 import tempfile
 
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard, GuardError
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.restorer import run
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.transaction import Guard, GuardError
 
 DOING = ("open", "os.", "shutil.", "subprocess.", "socket.", "fcntl.")
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _alarm
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._base import GuardError
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import alarm
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.base import GuardError
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, COLLECTIONS, STEP, Scene
 
 ODD = ["a b", "100%n%%", "$HOME${PATH}", 'it\'s "so"', "a\\x41\\\\n\\", "a\nb", "café", "caf\udce9\x01", "-c;$(exit 9)`exit 9`#&|<>*?"]
@@ -33,7 +33,7 @@ def test_the_script_starts_whatever_interpreter(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "restore.pyz").write_text(
         "import sys; open(sys.argv[0] + '.done', 'a').write(repr((sys.executable, sys.argv[1:])) + '\\n')"
     )
-    (tmp_path / "restore.sh").write_bytes(_alarm._script(str(tmp_path)))
+    (tmp_path / "restore.sh").write_bytes(alarm._script(str(tmp_path)))
     argv = [*([shell, "sh"] if shell == "busybox" else [shell]), str(tmp_path / "restore.sh"), "now"]
     assert subprocess.run(argv, check=False).returncode == 0
     assert (tmp_path / "restore.pyz.done").read_text().splitlines() == [repr((str(python), ["now"]))]
@@ -41,7 +41,7 @@ def test_the_script_starts_whatever_interpreter(tmp_path: Path, monkeypatch: pyt
 
 def test_the_script_tries_again_and_fails_when_the_restorer_does(tmp_path: Path) -> None:
     (tmp_path / "restore.pyz").write_text("import os; open(__file__ + '.done', 'a').write('x'); os.kill(os.getpid(), 9)")
-    (tmp_path / "restore.sh").write_bytes(_alarm._script(str(tmp_path)))
+    (tmp_path / "restore.sh").write_bytes(alarm._script(str(tmp_path)))
     assert subprocess.run(["sh", str(tmp_path / "restore.sh"), "now"], check=False, stderr=subprocess.DEVNULL).returncode == 1
     assert (tmp_path / "restore.pyz.done").read_text() == "xxx"
     (tmp_path / "restore.pyz").unlink()
@@ -51,7 +51,7 @@ def test_the_script_tries_again_and_fails_when_the_restorer_does(tmp_path: Path)
 def test_an_interpreter_without_a_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(GuardError, match="does not know its own path"):
-        _alarm._script(str(tmp_path))
+        alarm._script(str(tmp_path))
 
 
 DAMAGE = """
@@ -82,7 +82,7 @@ def test_what_would_not_restore_is_not_armed(what: str) -> None:
     how, why = BETWEEN[what]
     with Scene() as host:
         before = host.dump()
-        code = DAMAGE.format(module="_transaction", function="set_alarm", how=how)
+        code = DAMAGE.format(module="transaction", function="set_alarm", how=how)
         host.sh(f"cat > /run/damage.py << 'END'\n{code}\nEND")
         arguments = '0 arm t1 30 \'{"files": ["/run/etc"]}\''
         told = host.sh(f"PYTHONPATH={COLLECTIONS} {sys.executable} /run/damage.py {STEP} {arguments}")
@@ -97,14 +97,14 @@ def test_a_session_that_lets_others_write_makes_no_such_directory(monkeypatch: p
     place = Path(tempfile.mkdtemp(dir="/var/lib", prefix="handshake-alarm-"))
     for name in ("_PERMANENT", "_PASSING"):
         (place / name).mkdir()
-        monkeypatch.setattr(_alarm, name, str(place / name))
-    monkeypatch.setattr(_alarm, "_is_systemd_ours", lambda *_arguments: True)
-    monkeypatch.setattr(_alarm, "_systemd_runs_for", lambda *_arguments: 0.0)
+        monkeypatch.setattr(alarm, name, str(place / name))
+    monkeypatch.setattr(alarm, "_is_systemd_ours", lambda *_arguments: True)
+    monkeypatch.setattr(alarm, "_systemd_runs_for", lambda *_arguments: 0.0)
     for name in ("_try_units", "watch"):
-        monkeypatch.setattr(_alarm, name, lambda *_arguments: None)
+        monkeypatch.setattr(alarm, name, lambda *_arguments: None)
     before = os.umask(0)
     try:
-        assert _alarm.set_alarm(str(place), "t1", 60, lambda argv, data=None: (0, "", ""))[0] == "systemd"
+        assert alarm.set_alarm(str(place), "t1", 60, lambda argv, data=None: (0, "", ""))[0] == "systemd"
         open_to_others = [path for path in place.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
     finally:
         os.umask(before)

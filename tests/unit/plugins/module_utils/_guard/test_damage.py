@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._journal import Journal
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.journal import Journal
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, COLLECTIONS, SOON, Scene
 
 JOURNAL, SAVED = f"{BASE}/t1/journal", f"{BASE}/t1/saved.json"
@@ -112,9 +112,9 @@ def test_what_was_confirmed_stays_whatever_becomes_of_the_journal(host: Scene, d
 
 KILLED = """
 import os
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _restoring, _transaction
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
-_transaction.tidy = _restoring.tidy = lambda *_arguments: os.kill(os.getpid(), 9)
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import restoring, transaction
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.restorer import run
+transaction.tidy = restoring.tidy = lambda *_arguments: os.kill(os.getpid(), 9)
 {step}
 """
 
@@ -130,7 +130,7 @@ def test_what_was_being_confirmed_stays_although_the_journal_is_damaged(host: Sc
     host.arm()
     host.sh(CHANGE)
     changed = host.dump()
-    killed_before_it_tidies_up(host, "_transaction.Guard(run).confirm('t1')")
+    killed_before_it_tidies_up(host, "transaction.Guard(run).confirm('t1')")
     host.sh(DAMAGES[damage].format(JOURNAL))
     host.step("restorer", "t1", "boot")
     assert host.dump() == changed
@@ -143,7 +143,7 @@ def test_what_was_restored_is_not_restored_again_although_the_journal_is_damaged
     before = host.dump()
     host.arm()
     host.sh(CHANGE)
-    killed_before_it_tidies_up(host, f"_restoring.carry_out('{BASE}', 't1', run)")
+    killed_before_it_tidies_up(host, f"restoring.carry_out('{BASE}', 't1', run)")
     assert host.dump() == before
     host.sh("nft add table inet later; echo later > /run/etc/one")
     later = host.dump()

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._accept._words import Accepted
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARK as MARK_OF_GUARD
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.firewall import MARK as MARK_OF_GUARD
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, COLLECTIONS, Scene
 
 MARK = 'comment \\"threeway.handshake: 192.0.2.1 to 192.0.2.2 port 5433\\"'
@@ -182,14 +182,14 @@ def test_a_marked_rule_is_told_apart_wherever_the_controller_ended(host: Scene, 
 
 TWICE = """
 import subprocess
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _state
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._disk import RememberedBlobs
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._firewall import MARKED, Firewall
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import run
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import state
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.disk import RememberedBlobs
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.firewall import MARKED, Firewall
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.restorer import run
 blobs = RememberedBlobs()
 saved = Firewall().save(MARKED, blobs, run)
 subprocess.run(["sh", "-ec", {ours!r}], check=True)
-restore = _state._Restore(Firewall(), MARKED, saved, None, blobs, run)
+restore = state._Restore(Firewall(), MARKED, saved, None, blobs, run)
 restore.carry_out()
 subprocess.run(["sh", "-ec", {theirs!r}], check=True)
 restore.carry_out()
@@ -210,14 +210,14 @@ def test_what_others_change_between_the_two_passes_of_a_restore_stays(host: Scen
 
 MEANWHILE = """
 import subprocess
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _nftables
-send = _nftables.send
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import nftables
+send = nftables.send
 def send_and_be_followed(*batch, **how):
     send(*batch, **how)
     if how.get("commit", True):
-        _nftables.send = send
+        nftables.send = send
         subprocess.run(["nft", "delete", "table", "inet", "other"], check=True)
-_nftables.send = send_and_be_followed
+nftables.send = send_and_be_followed
 """
 
 

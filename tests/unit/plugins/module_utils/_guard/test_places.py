@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _state
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._base import GuardError
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._disk import RememberedBlobs
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._files import Files
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._places import real_directory, resolved
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._restorer import archive, run
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._transaction import Guard
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import state
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.base import GuardError
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.disk import RememberedBlobs
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.files import Files
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.places import real_directory, resolved
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.restorer import archive, run
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.transaction import Guard
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user, too")
 USER = 61234
@@ -61,7 +61,7 @@ def place() -> Iterator[Path]:
 
 def save(*paths: Path) -> tuple[object, RememberedBlobs]:
     blobs = RememberedBlobs()
-    return _state.save({"files": [str(path) for path in paths]}, blobs, run)["records"]["files"], blobs
+    return state.save({"files": [str(path) for path in paths]}, blobs, run)["records"]["files"], blobs
 
 
 def snapshot(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
@@ -217,11 +217,11 @@ os.setgroups([])
 os.setgid(0)
 os.setuid(0)
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _places
-print(_places.real_directory("/usr/bin"))
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import places
+print(places.real_directory("/usr/bin"))
 try:
-    _places.opened(sys.argv[2]).__enter__()
-except _places.GuardError as error:
+    places.opened(sys.argv[2]).__enter__()
+except places.GuardError as error:
     print(error)
 """
 
@@ -242,43 +242,43 @@ def test_what_belongs_to_the_host_of_a_user_namespace_is_told_from_what_belongs_
 
 
 def test_links_of_units_are_neither_read_nor_written_through_others_directories(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.threeway.handshake.plugins.module_utils._guard import _units
+    from ansible_collections.threeway.handshake.plugins.module_utils._guard import units
 
-    monkeypatch.setattr(_units, "_PLACES", (str(place / "system"),))
+    monkeypatch.setattr(units, "_PLACES", (str(place / "system"),))
     wants, victim = place / "system" / "multi-user.target.wants", place / "victim"
     wants.mkdir(parents=True)
     victim.mkdir()
     (wants / "a.service").symlink_to("/usr/lib/systemd/system/a.service")
-    links = _units._links("a.service")
+    links = units._links("a.service")
     assert links == {f"{wants}/a.service": "/usr/lib/systemd/system/a.service"}
-    saved = {"links": links, "directories": sorted(_units._directories())}
+    saved = {"links": links, "directories": sorted(units._directories())}
     (wants / "a.service").unlink()
     wants.rmdir()
-    assert _units._relink("a.service", saved) is True
+    assert units._relink("a.service", saved) is True
     assert os.readlink(wants / "a.service") == "/usr/lib/systemd/system/a.service"
     (wants / "a.service").unlink()
     wants.rmdir()
     wants.symlink_to(victim)
     with pytest.raises(GuardError, match=f"{wants} is not a directory, or is a symbolic link"):
-        _units._relink("a.service", saved)
+        units._relink("a.service", saved)
     assert list(victim.iterdir()) == []
     wants.unlink()
     wants.mkdir(mode=0o700)
     os.chown(wants, USER, USER)
     with pytest.raises(GuardError, match=f"belongs to user {USER}"):
-        _units._links("a.service")
+        units._links("a.service")
 
 
 def test_links_that_version_0_1_0_saved_come_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It did not note which directories there were: none is taken for one that a change has made."""
-    from ansible_collections.threeway.handshake.plugins.module_utils._guard import _units
+    from ansible_collections.threeway.handshake.plugins.module_utils._guard import units
 
-    monkeypatch.setattr(_units, "_PLACES", (str(place / "system"),))
+    monkeypatch.setattr(units, "_PLACES", (str(place / "system"),))
     wants = place / "system" / "nobody.target.wants"
     wants.mkdir(parents=True)
     (wants / "a.service").symlink_to("/usr/lib/systemd/system/a.service")
-    assert _units._relink("a.service", {"links": {f"{place}/system/a.service": "/dev/null"}, "runs": False, "run": ""}) is True
-    assert _units._links("a.service") == {f"{place}/system/a.service": "/dev/null"} and wants.is_dir()
+    assert units._relink("a.service", {"links": {f"{place}/system/a.service": "/dev/null"}, "runs": False, "run": ""}) is True
+    assert units._links("a.service") == {f"{place}/system/a.service": "/dev/null"} and wants.is_dir()
 
 
 def test_the_guard_keeps_nothing_where_others_may_replace_it(place: Path) -> None:

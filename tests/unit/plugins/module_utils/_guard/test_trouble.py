@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._guard import _xtables
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._base import GuardError
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._disk import RememberedBlobs
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._units import Units
-from ansible_collections.threeway.handshake.plugins.module_utils._guard._xtables import Xtables
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import xtables
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.base import GuardError
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.disk import RememberedBlobs
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.units import Units
+from ansible_collections.threeway.handshake.plugins.module_utils._guard.xtables import Xtables
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._guard.scene import BASE, CHANGE, SOON, Scene
 
 SMALL = "mkdir /run/etc/small; mount -t tmpfs -o size=64k none /run/etc/small; "
@@ -78,7 +78,7 @@ def test_rules_are_put_back_where_sets_cannot_be(host: Scene) -> None:
 
 def test_a_table_that_was_unloaded_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A namespace cannot unload one: here the tools and the kernel's list are of a host that can."""
-    monkeypatch.setattr(_xtables, "_LOADED", {"iptables": "/nowhere"})
+    monkeypatch.setattr(xtables, "_LOADED", {"iptables": "/nowhere"})
     saved, loaded = "*raw\n:OUTPUT ACCEPT [7:9]\n-A OUTPUT -p udp -j DROP\nCOMMIT\n", []
 
     def run(argv: list[str], data: str | None = None) -> tuple[int, str, str]:

@@ -11,13 +11,13 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._state import (
-    _boot,
-    _boot_firewalld,
-    _boot_iptables,
-    _boot_nftables,
-    _boot_ufw,
-    _services,
-    _sysctl_files,
+    boot,
+    boot_firewalld,
+    boot_iptables,
+    boot_nftables,
+    boot_ufw,
+    services,
+    sysctl_files,
 )
 
 
@@ -55,20 +55,20 @@ def directories(tmp_path: Path) -> list[str]:
     ],
 )
 def test_the_line_that_decides(directories: list[str], name: str, value: str, file: str, line: int) -> None:
-    found = _sysctl_files.read(directories).of(name)
+    found = sysctl_files.read(directories).of(name)
     assert found is not None
     assert (found.value, found.line) == (value, line) and found.file.endswith(file)
 
 
 @pytest.mark.parametrize("name", ["net/ipv4/tcp_tw_reuse", "net/ipv4/tcp_sack", "net/ipv4/conf/lo/rp_filter", "net/ipv4/nothing"])
 def test_nothing_sets_it(directories: list[str], name: str) -> None:
-    assert _sysctl_files.read(directories).of(name) is None
+    assert sysctl_files.read(directories).of(name) is None
 
 
 def test_names_of_interfaces_may_have_dots() -> None:
     for interfaces in (["eth0", "eth0.100"], ["eth0.100", "eth0"]):
-        assert _sysctl_files.path_of("net.ipv4.conf.eth0.100.rp_filter", interfaces) == "net/ipv4/conf/eth0.100/rp_filter"
-    assert _sysctl_files.path_of("net.ipv4.tcp_sack") == "net/ipv4/tcp_sack"
+        assert sysctl_files.path_of("net.ipv4.conf.eth0.100.rp_filter", interfaces) == "net/ipv4/conf/eth0.100/rp_filter"
+    assert sysctl_files.path_of("net.ipv4.tcp_sack") == "net/ipv4/tcp_sack"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_names_of_interfaces_may_have_dots() -> None:
     ],
 )
 def test_whether_a_boot_starts_a_unit(shown: dict[str, str], boots: bool | None) -> None:
-    assert _services.boots(shown) is boots
+    assert services.boots(shown) is boots
 
 
 def test_what_differs_in_rules() -> None:
-    assert _boot.difference(["a", "b"], ["a", "b"]) == []
-    assert _boot.difference(["a", "b", "c"], ["a", "x", "c"]) == ["-b", "+x"]
-    many = _boot.difference([], [str(number) for number in range(200)])
-    assert len(many) == _boot.MOST_LINES + 1 and many[-1] == "... and 140 more lines"
+    assert boot.difference(["a", "b"], ["a", "b"]) == []
+    assert boot.difference(["a", "b", "c"], ["a", "x", "c"]) == ["-b", "+x"]
+    many = boot.difference([], [str(number) for number in range(200)])
+    assert len(many) == boot.MOST_LINES + 1 and many[-1] == "... and 140 more lines"
 
 
 def test_tables_of_nft() -> None:
     listing = "table inet filter {\n\tset x {\n\t\ttype ipv4_addr\n\t}\n}\ntable ip6 empty {\n}\n# Warning: table ip filter is managed\n"
-    assert _boot_nftables.tables(listing) == {"inet filter": ["set x {", "type ipv4_addr", "}"], "ip6 empty": []}
+    assert boot_nftables.tables(listing) == {"inet filter": ["set x {", "type ipv4_addr", "}"], "ip6 empty": []}
 
 
 def test_includes_of_nft(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_includes_of_nft(tmp_path: Path) -> None:
     (tmp_path / "d/a.nft").write_text("# a\n")
     root = tmp_path / "nftables.conf"
     root.write_text(f'flush ruleset\ninclude "{tmp_path}/d/*.nft"\n  include "{tmp_path}/nothing*"\n# include "no"\n')
-    assert _boot_nftables.expanded(str(root)).split() == ["flush", "ruleset", "#", "a", "#", "b", "#", "include", '"no"']
+    assert boot_nftables.expanded(str(root)).split() == ["flush", "ruleset", "#", "a", "#", "b", "#", "include", '"no"']
     root.write_text(f'include "{root}"\n')
     with pytest.raises(ObserveError, match="cannot be read, or includes more than"):
-        _boot_nftables.expanded(str(root))
+        boot_nftables.expanded(str(root))
 
 
 ZONES = """\
@@ -131,7 +131,7 @@ work
 
 
 def test_zones_of_firewalld() -> None:
-    found = _boot_firewalld.holders(ZONES)
+    found = boot_firewalld.holders(ZONES)
     assert found["work"] == {"target: default"}
     assert {"ports: 5432/tcp", "services: ssh", "interfaces: mgmt0", "forward: yes"} <= found["public"]
     assert 'rich rules: rule family="ipv4" source address="10.0.1.11" port port="5432" protocol="tcp" drop' in found["public"]
@@ -155,16 +155,16 @@ COMMIT
 
 
 def test_chains_of_ufw() -> None:
-    table = _boot_iptables.parsed("ip", SAVED)["filter"]
-    assert _boot_ufw.kept_lines(table) == ["-A ufw-before-input -i lo -j ACCEPT", "-A ufw-user-input -p tcp --dport 22 -j ACCEPT"]
-    composed = _boot_ufw.composed(SAVED, table, ["-A ufw-before-input -i lo -j DROP"])
-    chain = _boot_iptables.parsed("ip", composed)["filter"].chains["ufw-before-input"]
+    table = boot_iptables.parsed("ip", SAVED)["filter"]
+    assert boot_ufw.kept_lines(table) == ["-A ufw-before-input -i lo -j ACCEPT", "-A ufw-user-input -p tcp --dport 22 -j ACCEPT"]
+    composed = boot_ufw.composed(SAVED, table, ["-A ufw-before-input -i lo -j DROP"])
+    chain = boot_iptables.parsed("ip", composed)["filter"].chains["ufw-before-input"]
     assert chain.lines == ["-A ufw-before-input -i lo -j DROP", "-A ufw-before-input -j ufw-user-input"]
     assert "dport 22" not in composed and "-A INPUT -s 10.0.0.9/32 -j DROP" in composed
 
 
 def test_rules_of_plain_iptables_are_those_of_nobody_else() -> None:
-    lines: t.Callable[..., list[str]] = _boot_iptables._lines
-    assert lines("ip", _boot_iptables.parsed("ip", SAVED)["filter"], True) == ["-A INPUT -s 10.0.0.9/32 -j DROP"]
+    lines: t.Callable[..., list[str]] = boot_iptables._lines
+    assert lines("ip", boot_iptables.parsed("ip", SAVED)["filter"], True) == ["-A INPUT -s 10.0.0.9/32 -j DROP"]
     plain = "*filter\n:INPUT DROP [0:0]\n:MINE - [0:0]\n-A INPUT -j MINE\n[1:2] -A MINE -j ACCEPT\nCOMMIT\n"
-    assert lines("ip", _boot_iptables.parsed("ip", plain)["filter"], False) == [":INPUT DROP", "-A INPUT -j MINE", "-A MINE -j ACCEPT"]
+    assert lines("ip", boot_iptables.parsed("ip", plain)["filter"], False) == [":INPUT DROP", "-A INPUT -j MINE", "-A MINE -j ACCEPT"]

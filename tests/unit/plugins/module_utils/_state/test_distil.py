@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils._state import _distil
+from ansible_collections.threeway.handshake.plugins.module_utils._state import distil as _distil
 
 PROCESS = {"pid": 7, "name": "nginx", "state": "S", "unit": "nginx.service", "container": None, "fds": 31, "fd_limit": 1024, "netns": 1}
 LISTENER: dict[str, t.Any] = {

@@ -22,8 +22,8 @@ import pytest
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins import action
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._action import HandshakeAction, _cleaned, columns
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._remediation_files import RemediationFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, _cleaned, columns
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
 
 ACTIONS = sorted(path.stem for path in Path(action.__path__[0]).glob("*.py") if not path.stem.startswith("_"))
 

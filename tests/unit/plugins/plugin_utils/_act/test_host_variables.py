@@ -23,8 +23,8 @@ from ansible.utils.collection_loader._collection_finder import _AnsibleCollectio
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import HostVariables, VariableError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plain import plain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 
 INVENTORY = """
 all:

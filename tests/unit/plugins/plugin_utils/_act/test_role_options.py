@@ -13,9 +13,9 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._host_variables import Found
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._role_options import OptionError, RoleOptions
-from ansible_collections.threeway.handshake.plugins.plugin_utils._options import LIMITS, OPTIONS, Whose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import LIMITS, OPTIONS, Whose
 
 ROOT = Path(__file__).parents[5]
 ROLES = ROOT / "roles"

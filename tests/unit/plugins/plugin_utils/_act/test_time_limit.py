@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act._time_limit import TimeIsUp, time_limit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
 
 
 def test_what_was_started_ends_with_the_time() -> None:

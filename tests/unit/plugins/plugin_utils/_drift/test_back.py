@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._back import back
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import Difference, differences
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State, read_state
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.back import back
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.compare import Difference, differences
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import State, read_state
 
 SYSCTL = {"kind": "sysctl", "name": "net.core.somaxconn", "now": "4096", "then": "16"}
 SERVICE = {"kind": "service", "name": "unmasked.service", "now": "active", "then": "not started"}

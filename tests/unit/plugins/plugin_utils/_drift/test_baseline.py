@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import _state as state
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import MOST_BYTES, SCHEMA, Baseline, parse, render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._compare import differences, not_compared
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, state
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.baseline import MOST_BYTES, SCHEMA, Baseline, parse, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.compare import differences, not_compared
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 ports = st.integers(1, 65535)

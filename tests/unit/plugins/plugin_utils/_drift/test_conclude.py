@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._conclude import Observed, baselines, conclude
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._doubts import doubts
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._parts import parts
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State, read_state
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _drift_report, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.baseline import Baseline
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed, baselines, conclude
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.doubts import doubts
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.parts import parts
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import State, read_state
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
 
 FLOW = "f-web1-db1-10.0.2.21-5432"
 PLAN = Plan("run", (Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None),), {"web1": {}, "r1": {}, "db1": {}})
@@ -169,7 +169,7 @@ def test_a_change_is_found_named_and_classified(host: str, part: str, told: Any,
     assert len((drift["fix"] or {"steps": ()})["steps"]) == steps
     assert drift["fix"] is None or not drift["fix"]["steps"] or drift["fix"]["saves"]
     assert any(line.startswith("+") for each in report["hosts"] for line in each["diff"])
-    json.loads(_drift_report.as_json(report))
+    json.loads(drift_report.as_json(report))
 
 
 @pytest.mark.parametrize(
@@ -293,10 +293,10 @@ def test_whatever_a_host_says_is_shown_in_plain_text() -> None:
         services={evil: {"active": evil, "enabled": evil}},
         listeners=[{**STATES["db1"]["listeners"][0], "process": evil, "unit": evil}],
     )
-    text = _drift_report.terminal(report, width=100, style=_terminal.plain, diff=True)
+    text = drift_report.terminal(report, width=100, style=terminal.plain, diff=True)
     assert text.replace("\n", "").isprintable()
     assert "\n# x" not in text and all(len(line) <= 410 for line in text.splitlines())
-    ticket = _drift_report.as_markdown(report)
+    ticket = drift_report.as_markdown(report)
     assert "<script" not in ticket.replace("\\<", "") and "\n# x" not in ticket and ticket.replace("\n", "").isprintable()
     drifts = [drift for host in report["hosts"] for drift in host["drifts"]]
     assert {drift["fix"]["risk"] for drift in drifts if drift["kind"] == "sysctl"} == {"low"}  # the baseline's value is a number

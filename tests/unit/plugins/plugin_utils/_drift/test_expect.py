@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._expect import broken, read
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.expect import broken, read
 
 STATE = {
     "sysctls": {"net.ipv4.tcp_syncookies": "1"},

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._mended import code_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._judgement import Judgement, judge
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import by_host, mendings
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.mended import code_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement, judge
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import by_host, mendings
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._remediate.reports import cause, fix, flow, report
 
 Json = dict[str, Any]

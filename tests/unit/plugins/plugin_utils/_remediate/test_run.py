@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import _judgement
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._batch import next_batch, within_reach
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._mending import mendings, merged_saves
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._policy import Limits, Policy, PolicyError, escalation, refusal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate._run import Remediation, orders, transaction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import judgement
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.batch import next_batch, within_reach
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings, merged_saves
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy, PolicyError, escalation, refusal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders, transaction
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._remediate.reports import cause, fix, flow, report
 
 MANAGED = ("web1", "db1", "db2", "db3")
@@ -209,9 +209,9 @@ class TestTurns:
 
 
 class TestJudgement:
-    def judge(self, before: Any, after: Any, failed: Any = None) -> _judgement.Judgement:
+    def judge(self, before: Any, after: Any, failed: Any = None) -> judgement.Judgement:
         wanted = [each for each in mendings(before) if each.where == "db1"]
-        return _judgement.judge(before, after, {"db1": wanted}, failed or {})["db1"]
+        return judgement.judge(before, after, {"db1": wanted}, failed or {})["db1"]
 
     BEFORE = report(flow("a", causes=[cause()]), flow("b", "degraded"), flow("c", causes=[cause("db2")]))
 
@@ -287,7 +287,7 @@ class TestJudgement:
         """A report that is there already may have flows that nobody declares now."""
         for gone, why in (("a", "a (web1 -> db1:5432) cannot be judged any more"), ("b", "b (web1 -> db1:5432) worked before")):
             left = report(*(each for each in self.after(flow("a", "ok"))["flows"] if each["name"] != gone))
-            judged = self.judge(self.BEFORE, _judgement.with_all(self.BEFORE, left))
+            judged = self.judge(self.BEFORE, judgement.with_all(self.BEFORE, left))
             assert not judged.keep and why in str(judged.why)
 
     @pytest.mark.parametrize("status", ["broken", "undetermined"])

@@ -8,13 +8,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _json
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import document
 
 Report = dict[str, Any]
 
 
 def test_the_json_is_the_report(demo: Callable[[], Report]) -> None:
-    assert json.loads(_json.render(demo())) == demo()
+    assert json.loads(document.render(demo())) == demo()
 
 
 def test_the_order_of_keys_does_not_depend_on_who_built_them(demo: Callable[[], Report]) -> None:
@@ -23,11 +23,11 @@ def test_the_order_of_keys_does_not_depend_on_who_built_them(demo: Callable[[], 
             return {key: reversed_keys(item) for key, item in reversed(value.items())}
         return [reversed_keys(item) for item in value] if isinstance(value, list) else value
 
-    text = _json.render(demo())
-    assert text == _json.render(reversed_keys(demo()))
+    text = document.render(demo())
+    assert text == document.render(reversed_keys(demo()))
     assert list(json.loads(text)) == ["schema", "started", "finished", "summary", "flows", "groups", "changes"]
     assert list(json.loads(text)["flows"][0])[:6] == ["name", "id", "client", "server", "address", "port"]
 
 
 def test_json_has_no_number_that_json_lacks() -> None:
-    assert json.loads(_json.render({"a": float("nan"), "b": [float("inf")], "c": "\ud800"})) == {"a": None, "b": [None], "c": "\ud800"}
+    assert json.loads(document.render({"a": float("nan"), "b": [float("inf")], "c": "\ud800"})) == {"a": None, "b": [None], "c": "\ud800"}

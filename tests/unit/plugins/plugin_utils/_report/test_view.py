@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report import _json
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import PACKETS, view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import _html, _junit, _markdown, _metrics, _terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import document
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import PACKETS, view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import junit, markdown, metrics, page, terminal
 
 Report = dict[str, Any]
 
 RENDERERS: list[Callable[[Report], str | bytes]] = [
-    _html.render,
-    _json.render,
-    _junit.render,
-    _markdown.render,
-    _metrics.render,
-    lambda report: _terminal.render(report, width=80),
+    page.render,
+    document.render,
+    junit.render,
+    markdown.render,
+    metrics.render,
+    lambda report: terminal.render(report, width=80),
 ]
 FIELDS = (
     "id name client server address port dialled resolved status leg segment between via last_seen causes undecided probes timeline "

@@ -19,7 +19,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._html import LADDERS, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.page import LADDERS, render
 
 Report = dict[str, Any]
 VOID = {"meta", "input"}
@@ -28,7 +28,7 @@ INSTALLED = """
 import json, sys
 from ansible.plugins.loader import init_plugin_loader
 init_plugin_loader([sys.argv[1]])
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._html import __file__, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.page import __file__, render
 print(json.dumps([__file__, render(json.load(sys.stdin))]))
 """
 

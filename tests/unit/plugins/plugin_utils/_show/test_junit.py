@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._junit import render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.junit import render
 
 Report = dict[str, Any]
 

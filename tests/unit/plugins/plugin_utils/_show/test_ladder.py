@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report._view import view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._ladder import ROWS, ladder
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.ladder import ROWS, ladder
 
 Report = dict[str, Any]
 Flow = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._markdown import render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.markdown import render
 
 Report = dict[str, Any]
 

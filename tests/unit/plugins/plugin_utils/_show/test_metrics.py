@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._metrics import render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.metrics import render
 
 Report = dict[str, Any]
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

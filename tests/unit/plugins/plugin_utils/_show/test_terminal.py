@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._terminal import ansi, render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._text import cells
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.terminal import ansi, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import cells
 
 Report = dict[str, Any]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _directories
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import directories
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have files of other users")
 
 
 def made(path: Path) -> int:
-    with _directories.private(path, make=True) as directory:
+    with directories.private(path, make=True) as directory:
         return stat.S_IMODE(os.fstat(directory).st_mode)
 
 
@@ -31,7 +31,7 @@ def test_what_is_made_is_private_whatever_the_umask(tmp_path: Path, umask: int) 
 
 
 def test_nothing_is_made_unasked(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), _directories.private(tmp_path / "a"):
+    with pytest.raises(FileNotFoundError), directories.private(tmp_path / "a"):
         pass
     assert not (tmp_path / "a").exists()
 
@@ -103,7 +103,7 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
 def test_files_that_are_links_or_pipes_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/hostname")
     os.mkfifo(tmp_path / "pipe")
-    with _directories.private(tmp_path) as directory:
+    with directories.private(tmp_path) as directory:
         for name in ("link", "pipe"):
             with pytest.raises(OSError):
-                _directories.read(directory, name)
+                directories.read(directory, name)

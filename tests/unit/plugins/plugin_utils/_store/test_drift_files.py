@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._baseline import Baseline, render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift._state import State
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _drift_files
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.baseline import Baseline, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import State
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import drift_files
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _
     ],
 )
 def test_names(tmp_path: Path, host: str, name: str) -> None:
-    assert _drift_files.path_of(str(tmp_path), host) == tmp_path / name
+    assert drift_files.path_of(str(tmp_path), host) == tmp_path / name
 
 
 def test_reads_what_it_writes(tmp_path: Path) -> None:
     directory = tmp_path / "new" / "baselines"
     baseline = Baseline("db1", State(sysctls={}))
-    _drift_files.write_baselines(str(directory), {"db1": render(baseline)})
-    assert _drift_files.read(str(directory), ["db1"]) == {"db1": baseline}
+    drift_files.write_baselines(str(directory), {"db1": render(baseline)})
+    assert drift_files.read(str(directory), ["db1"]) == {"db1": baseline}
     assert (directory / "db1.yml").stat().st_mode & 0o777 == 0o644 and [path.name for path in directory.iterdir()] == ["db1.yml"]
 
 
@@ -39,7 +39,7 @@ def test_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "web1.yml").write_text(render(Baseline("db1", State())))
     (tmp_path / "dir.yml").mkdir()
     os.mkfifo(tmp_path / "fifo.yml")
-    found = _drift_files.read(str(tmp_path), ["db1", "web1", "dir", "fifo"])
+    found = drift_files.read(str(tmp_path), ["db1", "web1", "dir", "fifo"])
     assert found["db1"] == f"There is no baseline {tmp_path}/db1.yml: run the playbook threeway.handshake.baseline for db1 first."
     assert found["web1"] == f"The baseline {tmp_path}/web1.yml is of another host than web1: write it anew."
     assert "is no plain file" in str(found["dir"]) and "is no plain file" in str(found["fifo"])

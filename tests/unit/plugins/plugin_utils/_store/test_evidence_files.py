@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import Entry, Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _evidence_files
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import evidence_files
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
 
 ENTRY = Entry("f", "../web", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None)
 ORDER = {"run": "run", "host": "../web", "phases": ["try"]}
@@ -83,12 +83,12 @@ def test_broken_files_are_named(tmp_path):
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_every_inventory_name_has_a_file_name_of_its_own(one, other):
-    name = _evidence_files._name(one, "open")
+    name = evidence_files._name(one, "open")
     assert "/" not in name
     assert name.isascii()
     assert len(name) < 250
     assert name not in (".", "..", "plan.json")
-    assert (name == _evidence_files._name(other, "open")) == (one == other)
+    assert (name == evidence_files._name(other, "open")) == (one == other)
 
 
 def test_evidence_of_another_run_is_none(tmp_path):

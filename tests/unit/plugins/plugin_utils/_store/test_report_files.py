@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show._forms import forms
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _report_files
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import report_files
 
 Report = dict[str, Any]
 FLOW = "web-to-db.web1.db1.5432"
 
 
 def write(directory: Path, report: Report, captures: dict[str, bytes]) -> list[Path]:
-    return _report_files.write(directory, forms(report, captures).files, captures)
+    return report_files.write(directory, forms(report, captures).files, captures)
 
 
 def test_all_formats_are_written_and_private(demo: Callable[[], Report], tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_a_link_in_the_way_is_replaced_not_followed(demo: Callable[[], Report], 
 
 def test_a_form_that_cannot_be_shown_leaves_none_of_an_earlier_report(demo: Callable[[], Report], tmp_path: Path) -> None:
     write(tmp_path, demo(), {})
-    assert [path.name for path in _report_files.write(tmp_path, {"report.json": b"{}", "report.html": None}, {})] == ["report.json"]
+    assert [path.name for path in report_files.write(tmp_path, {"report.json": b"{}", "report.html": None}, {})] == ["report.json"]
     assert not (tmp_path / "report.html").exists()

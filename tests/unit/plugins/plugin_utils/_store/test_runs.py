@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _runs
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store._json_files import EvidenceError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store import runs
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 
 SINCE = "2026-11-21T04:00:00Z"
 FORK = multiprocessing.get_context("fork")
@@ -43,24 +43,24 @@ def task(function: Callable[..., object], *arguments: object) -> str:
 
 
 @contextmanager
-def another() -> Iterator[_runs.Controller]:
+def another() -> Iterator[runs.Controller]:
     """Another process that could be an ansible-playbook."""
     with subprocess.Popen(["sleep", "60"]) as process:
-        yield replace(_runs.Controller.this(), pid=process.pid, started=_runs._started(process.pid))
+        yield replace(runs.Controller.this(), pid=process.pid, started=runs._started(process.pid))
         process.kill()
 
 
-def held(directory: Path, controller: _runs.Controller, run: str = "first") -> None:
-    (directory / _runs.LOCK).write_text(json.dumps({"run": run, "since": SINCE, **vars(controller)}))
+def held(directory: Path, controller: runs.Controller, run: str = "first") -> None:
+    (directory / runs.LOCK).write_text(json.dumps({"run": run, "since": SINCE, **vars(controller)}))
 
 
 def test_all_tasks_of_a_run_belong_to_one_process(tmp_path: Path) -> None:
-    assert task(_runs.take, tmp_path, "first", SINCE) == ""
-    assert json.loads((tmp_path / _runs.LOCK).read_text())["pid"] == os.getpid()
-    assert task(_runs.check, tmp_path, "first") == ""
-    assert task(_runs.take, tmp_path, "second", SINCE) == ""  # after one another in one playbook
-    assert "belongs to another run now (run second, since" in task(_runs.check, tmp_path, "first")
-    assert "belongs to no run" in task(_runs.check, tmp_path, "")
+    assert task(runs.take, tmp_path, "first", SINCE) == ""
+    assert json.loads((tmp_path / runs.LOCK).read_text())["pid"] == os.getpid()
+    assert task(runs.check, tmp_path, "first") == ""
+    assert task(runs.take, tmp_path, "second", SINCE) == ""  # after one another in one playbook
+    assert "belongs to another run now (run second, since" in task(runs.check, tmp_path, "first")
+    assert "belongs to no run" in task(runs.check, tmp_path, "")
 
 
 def test_an_ansible_playbook_that_is_a_child_itself_knows_its_plan() -> None:
@@ -69,11 +69,11 @@ def test_an_ansible_playbook_that_is_a_child_itself_knows_its_plan() -> None:
 
     def ansible_playbook() -> None:
         planned = FORK.SimpleQueue()
-        worker = FORK.Process(target=lambda: planned.put(vars(_runs.Controller.this())))
+        worker = FORK.Process(target=lambda: planned.put(vars(runs.Controller.this())))
         worker.start()
         controller = planned.get()
         worker.join()
-        told.put([_runs.is_this(each) for each in (controller, {**controller, "started": "1"}, None)])
+        told.put([runs.is_this(each) for each in (controller, {**controller, "started": "1"}, None)])
 
     process = FORK.Process(target=ansible_playbook)
     process.start()
@@ -84,11 +84,11 @@ def test_an_ansible_playbook_that_is_a_child_itself_knows_its_plan() -> None:
 def test_a_second_run_is_told_of_the_first(tmp_path: Path) -> None:
     with another() as first:
         held(tmp_path, first)
-        said = task(_runs.take, tmp_path, "second", SINCE)
+        said = task(runs.take, tmp_path, "second", SINCE)
         assert f"is in use by run first, since {SINCE}, process {first.pid} on {first.host}: wait for its end" in said
         assert "run.lock" not in said
-        assert "was planned by another ansible-playbook" in task(_runs.check, tmp_path, "first")
-    assert task(_runs.take, tmp_path, "second", SINCE) == ""
+        assert "was planned by another ansible-playbook" in task(runs.check, tmp_path, "first")
+    assert task(runs.take, tmp_path, "second", SINCE) == ""
 
 
 def test_of_many_that_begin_at_once_one_goes_on(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_of_many_that_begin_at_once_one_goes_on(tmp_path: Path) -> None:
 
     def controller(number: int) -> None:
         start.wait()
-        told.put(task(_runs.take, tmp_path, f"run-{number}", SINCE))
+        told.put(task(runs.take, tmp_path, f"run-{number}", SINCE))
         end.wait()
 
     several = [FORK.Process(target=controller, args=(number,)) for number in range(12)]
@@ -123,7 +123,7 @@ def test_of_many_that_begin_at_once_one_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_who_is_not_there_any_more(changed: dict[str, Any], lives: bool | None) -> None:
-    here = replace(_runs.Controller.this(), machine="this")
+    here = replace(runs.Controller.this(), machine="this")
     with another() as first:
         first = replace(first, machine="this")
         assert first.lives(here) is True
@@ -133,7 +133,7 @@ def test_who_is_not_there_any_more(changed: dict[str, Any], lives: bool | None) 
 def test_platforms_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     blank: dict[str, Any] = {"started": "", "namespace": "", "boot": "", "machine": ""}
     with another() as first:
-        here = replace(_runs.Controller.this(), **blank)
+        here = replace(runs.Controller.this(), **blank)
         assert replace(first, **blank).lives(here) is None  # its number may be another's by now
         gone = replace(first, **blank)
     assert gone.lives(here) is False
@@ -145,8 +145,8 @@ def test_the_proc_of_another_namespace_says_nothing(tmp_path: Path) -> None:
     """The first process of a container is no other one's first because both are number 1."""
     program = (
         "import json; from dataclasses import replace;"
-        "from ansible_collections.threeway.handshake.plugins.plugin_utils._store import _runs;"
-        "here = _runs.Controller.this();"
+        "from ansible_collections.threeway.handshake.plugins.plugin_utils._store import runs;"
+        "here = runs.Controller.this();"
         "others = replace(here, started='10'), replace(here, pid=2);"
         "print(json.dumps([here.pid, here.started, *(each.lives(here) for each in (here, *others))]))"
     )
@@ -163,22 +163,22 @@ def test_the_proc_of_another_namespace_says_nothing(tmp_path: Path) -> None:
 def test_a_run_that_cannot_be_seen_has_a_lease(tmp_path: Path) -> None:
     with another() as first:
         held(tmp_path, replace(first, namespace="pid:[1]"))
-    said = task(_runs.take, tmp_path, "second", SINCE)
-    assert f"or remove {tmp_path / _runs.LOCK} if that run has ended: it cannot be seen from here" in said
-    long_ago = time.time() - _runs.LEASE - 1
-    os.utime(tmp_path / _runs.LOCK, (long_ago, long_ago))
-    assert task(_runs.take, tmp_path, "second", SINCE) == ""
-    os.utime(tmp_path / _runs.LOCK, (long_ago, long_ago))
-    assert task(_runs.check, tmp_path, "second") == ""
-    assert (tmp_path / _runs.LOCK).stat().st_mtime > long_ago + 60  # each task renews it
+    said = task(runs.take, tmp_path, "second", SINCE)
+    assert f"or remove {tmp_path / runs.LOCK} if that run has ended: it cannot be seen from here" in said
+    long_ago = time.time() - runs.LEASE - 1
+    os.utime(tmp_path / runs.LOCK, (long_ago, long_ago))
+    assert task(runs.take, tmp_path, "second", SINCE) == ""
+    os.utime(tmp_path / runs.LOCK, (long_ago, long_ago))
+    assert task(runs.check, tmp_path, "second") == ""
+    assert (tmp_path / runs.LOCK).stat().st_mtime > long_ago + 60  # each task renews it
     held(tmp_path, replace(first, namespace="pid:[1]"))
-    assert "is in use" in task(_runs.take, tmp_path, "third", SINCE)
-    _runs.rest(tmp_path)  # its report is written: the next container need not wait
-    assert task(_runs.take, tmp_path, "third", SINCE) == ""
+    assert "is in use" in task(runs.take, tmp_path, "third", SINCE)
+    runs.rest(tmp_path)  # its report is written: the next container need not wait
+    assert task(runs.take, tmp_path, "third", SINCE) == ""
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"run": 1}', "\0" * 20])
 def test_a_damaged_lock_is_nobodys(tmp_path: Path, text: str) -> None:
-    (tmp_path / _runs.LOCK).write_text(text)
-    assert "belongs to no run" in task(_runs.check, tmp_path, "second")
-    assert task(_runs.take, tmp_path, "second", SINCE) == ""
+    (tmp_path / runs.LOCK).write_text(text)
+    assert "belongs to no run" in task(runs.check, tmp_path, "second")
+    assert task(runs.take, tmp_path, "second", SINCE) == ""

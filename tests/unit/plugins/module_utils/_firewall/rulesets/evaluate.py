@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall._verdicts import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
 
 HERE = Path(__file__).parent
 ASKED = ("packet", "source", "source_port", "destination", "port")

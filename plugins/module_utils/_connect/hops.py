@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""How far SYNs get: connects with rising TTL whose ICMP errors come through the socket's error queue, so that no privilege is needed."""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_state
+
+MAX_DESTINATIONS = 16
+MAX_TTL = 16
+WAVE = 4  # TTLs sent at once; the next wave goes only where this one shows hops, so that few SYNs reach a silent server
+WAVE_TIME = 0.35  # seconds
+TIME_LIMIT = 1.5  # seconds in all
+
+_TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}  # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where SYNs went unanswered."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+    source: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people: C(192.0.2.1:80)."""
+        return f"{canonical(self.sockaddr[0])} port {self.sockaddr[1]}"
+
+
+class _Step:
+    """One SYN with one TTL."""
+
+    def __init__(self, destination: Destination, ttl: int) -> None:
+        self.destination = destination
+        self.ttl = ttl
+        self.sock: socket.socket | None = None
+        self.started = 0.0
+        self.port: int | None = None
+        self.answer = "none"
+        self.offender: str | None = None
+        self.rtt: float | None = None
+
+    def start(self) -> str | None:
+        """Send it; the errno's name when the kernel did not let it out."""
+        try:
+            self.sock = open_socket(self.destination.family)
+            if self.destination.family == socket.AF_INET6:
+                self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, self.ttl)
+            else:
+                self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, self.ttl)
+            if self.destination.source:
+                self.sock.bind((self.destination.source, 0))
+            self.started = time.monotonic()
+            number = self.sock.connect_ex(self.destination.sockaddr)
+        except OSError as exc:
+            number = exc.errno or errno.EIO
+        if number not in (0, errno.EINPROGRESS):
+            self.close()
+            return errno_name(number)
+        self.port = local_name(self.sock)[1] if self.sock else None
+        return None
+
+    def event(self, now: float) -> bool:
+        """Read the socket's state; False as long as nothing final came."""
+        if self.sock is None:
+            return False
+        number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        icmp = icmp_error(self.sock)
+        if icmp:
+            self.offender = icmp["offender"]
+            self.answer = "time_exceeded" if icmp["type"] == _TIME_EXCEEDED[self.destination.family] else "unreachable"
+        elif number:
+            self.answer = {errno.ECONNREFUSED: "rst", errno.ECONNRESET: "syn_ack"}.get(number, "unreachable")
+        elif tcp_state(self.sock) == SYN_SENT:
+            return False
+        else:
+            self.answer = "syn_ack"
+        self.rtt = now - self.started
+        return True
+
+    def close(self) -> None:
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "address": canonical(self.destination.sockaddr[0]),
+            "port": self.destination.sockaddr[1],
+            "ttl": self.ttl,
+            "local_port": self.port,
+            "answer": self.answer,
+            "offender": self.offender,
+            "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
+        }
+
+
+def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -> tuple[list[dict[str, Any]], list[str]]:
+    """Ask how far SYNs to each destination get; returns H of docs/evidence.md, and sentences about what was left out.
+
+    At most MAX_DESTINATIONS are asked, different addresses first; it takes at most `time_limit` seconds for all of them together.
+    A hop without an answer proves nothing: a Linux router sends one host six ICMP errors at once, then one a second
+    (inet_peer_xrlim_allow in net/ipv4/inetpeer.c).
+    """
+    chosen, left_out = _choose(destinations)
+    missing = (
+        [
+            f"the hops to {len(left_out)} more silent destinations were not asked for: {MAX_DESTINATIONS} are the limit"
+            f" ({left_out[0].text} is the first)"
+        ]
+        if left_out
+        else []
+    )
+    steps: list[_Step] = []
+    going = list(chosen)
+    deadline = time.monotonic() + time_limit
+    with selectors.DefaultSelector() as selector:
+        try:
+            for first in range(1, MAX_TTL + 1, WAVE):
+                now = time.monotonic()
+                if not going or now >= deadline:
+                    break
+                wave = []
+                for destination in list(going):
+                    for ttl in range(first, min(first + WAVE, MAX_TTL + 1)):
+                        step = _Step(destination, ttl)
+                        refused = step.start()
+                        if refused:
+                            missing.append(f"no SYN with TTL {ttl} to {destination.text}: {refused}")
+                            going.remove(destination)
+                            break
+                        wave.append(step)
+                        selector.register(step.sock, selectors.EVENT_WRITE, step)  # type: ignore[arg-type]
+                steps += wave
+                _await(selector, steps, wave, min(deadline, time.monotonic() + WAVE_TIME))
+                going = [d for d in going if _goes_on(d, wave)]
+            _await(selector, steps, steps, deadline if _unsettled(steps) else 0.0)
+        finally:
+            for step in steps:
+                step.close()
+    return [step.record() for step in sorted(steps, key=lambda s: (s.destination.text, s.ttl))], missing
+
+
+def _choose(destinations: list[Destination]) -> tuple[list[Destination], list[Destination]]:
+    seen: dict[str, int] = {}
+    ranked = []
+    for destination in dict.fromkeys(destinations):
+        address = canonical(destination.sockaddr[0])
+        seen[address] = seen.get(address, -1) + 1
+        ranked.append((seen[address], destination))
+    ordered = [destination for _rank, destination in sorted(ranked, key=lambda pair: pair[0])]
+    return ordered[:MAX_DESTINATIONS], ordered[MAX_DESTINATIONS:]
+
+
+def _goes_on(destination: Destination, wave: list[_Step]) -> bool:
+    """Whether higher TTLs can tell more: a hop beyond the first of this wave answered, and no SYN got to an end."""
+    steps = [step for step in wave if step.destination == destination]
+    beyond = any(step.answer == "time_exceeded" for step in steps if step.ttl % WAVE != 1)
+    return beyond and all(step.answer in ("time_exceeded", "none") for step in steps)
+
+
+def _unsettled(steps: list[_Step]) -> bool:
+    """Routers answer seldom and late: worth the rest of the time where a hop below one that answered is missing."""
+    return any(
+        step.answer == "none" and other.answer != "none" and other.ttl > step.ttl
+        for step in steps
+        for other in steps
+        if other.destination == step.destination
+    )
+
+
+def _await(selector: selectors.BaseSelector, steps: list[_Step], until: list[_Step], deadline: float) -> None:
+    """Read answers to `steps` until all of `until` have theirs, or the deadline is over."""
+    while any(step.answer == "none" for step in until):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        for key, _mask in selector.select(left):
+            if key.data.event(time.monotonic()):
+                selector.unregister(key.fileobj)
+                key.data.close()

@@ -1,0 +1,304 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Try TCP handshakes as applications do, all at once in one loop of non-blocking sockets, and keep what the kernel says of each."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import itertools
+import os
+import resource
+import selectors
+import socket
+import time
+from typing import Any, Callable, Iterable, Mapping
+
+from .._errors import ObserveError
+from .resolve import Dial, Resolved
+from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
+
+MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
+SPARE_DESCRIPTORS = 32  # left to the rest of the process
+BURST = 64  # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
+
+Watch = Mapping[int, Callable[[], None]]
+
+
+def try_all(
+    resolved: Iterable[Resolved],
+    *,
+    patience: float = 2.0,
+    settle: float = 0.25,
+    watch: Watch | None = None,
+) -> list[dict[str, Any]]:
+    """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
+
+    Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
+    an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
+    timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
+    there is something to read; one that raises ObserveError or OSError is not called again.
+    What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
+    """
+    return _Trial(resolved, patience, settle, watch or {}).run()
+
+
+class _Attempt:
+    """One connect(): `state` goes from connecting (perhaps over late) to settling, or ends before."""
+
+    def __init__(self, dial: Dial, number: int, family: int, sockaddr: tuple[Any, ...]) -> None:
+        self.dial = dial
+        self.family = family
+        self.sockaddr = sockaddr
+        self.sock: socket.socket | None = None
+        self.state = "new"
+        self.started = 0.0
+        self.due = 0.0
+        address = canonical(sockaddr[0])
+        self.record: dict[str, Any] = {
+            "dial": dial.id,
+            "attempt": number,
+            "address": address,
+            "port": dial.port,
+            "family": "ipv6" if ":" in address else "ipv4",
+            "local_address": None,
+            "local_port": None,
+            "started": None,
+            "stage": "socket",
+            "outcome": "error",
+            "errno": None,
+            "elapsed_ms": 0.0,
+            "late_ms": None,
+            "late_errno": None,
+            "icmp": None,
+            "peer": None,
+            "tcp_info": None,
+        }
+
+    def start(self) -> bool:
+        """Send the SYN; False when the attempt ended at once."""
+        self.record["started"] = time.time()
+        self.started = time.monotonic()
+        try:
+            self.sock = open_socket(self.family)
+            if self.dial.source:
+                self.record["stage"] = "bind"
+                self.sock.bind((self.dial.source, 0))
+            self.record["stage"] = "connect"
+            number = self.sock.connect_ex(self.sockaddr)
+        except OSError as exc:
+            number = exc.errno or errno.EIO
+        if self.sock is not None:
+            self.record["local_address"], self.record["local_port"] = local_name(self.sock)
+        if number not in (0, errno.EINPROGRESS):
+            self.failed(number, time.monotonic())
+            return False
+        self.record["stage"] = "wait"
+        self.state = "connecting"
+        self.due = self.started + self.dial.timeout
+        return True
+
+    def failed(self, number: int, now: float) -> None:
+        """The kernel ended the attempt with this errno."""
+        if self.state == "late":
+            self.record.update(late_errno=errno_name(number), late_ms=_ms(now - self.started))
+        else:
+            self.record.update(outcome="error", errno=errno_name(number), elapsed_ms=_ms(now - self.started))
+        if self.sock is not None:
+            self.record["icmp"] = icmp_error(self.sock)
+            self.record["tcp_info"] = tcp_info(self.sock)
+        self.close()
+
+    def connected(self, now: float, peer: str | None) -> None:
+        """The SYN-ACK came; after the application's timeout there is nothing left to watch."""
+        if self.state == "late":
+            self.record["late_ms"] = _ms(now - self.started)
+        else:
+            self.record.update(outcome="connected", stage="done", elapsed_ms=_ms(now - self.started), peer=peer)
+        if self.sock is not None:
+            self.record["tcp_info"] = tcp_info(self.sock)
+        if self.state == "late" or peer is not None:
+            self.close()
+        else:
+            self.state = "settling"
+
+    def gave_up(self, now: float) -> None:
+        """The application's timeout is over; the SYN may still be answered."""
+        self.record.update(outcome="timeout", elapsed_ms=_ms(now - self.started))
+        self.state = "late"
+
+    def silent(self) -> None:
+        """Patience is over as well."""
+        if self.sock is not None:
+            self.record["icmp"] = icmp_error(self.sock)
+            self.record["tcp_info"] = tcp_info(self.sock)
+        self.close()
+
+    def settled(self, peer: str) -> None:
+        """What the peer did within the time to settle."""
+        self.record["peer"] = peer
+        self.close()
+
+    def close(self) -> None:
+        """Close with a FIN. Unread data would make it a RST: the kernel throws them away unseen (tcp(7), MSG_TRUNC)."""
+        if self.sock is not None:
+            if self.record["peer"] == "data":
+                _discard(self.sock)
+            self.sock.close()
+            self.sock = None
+        self.state = "ended"
+
+
+class _Trial:
+    def __init__(self, resolved: Iterable[Resolved], patience: float, settle: float, watch: Watch) -> None:
+        self.patience = patience
+        self.settle = settle
+        self.watch = watch
+        self.attempts = [
+            _Attempt(answer.dial, number, family, sockaddr)
+            for answer in resolved
+            for family, sockaddr in answer.targets
+            for number in range(answer.dial.attempts)
+        ]
+        self.timers: list[tuple[float, int, _Attempt]] = []
+        self.order = itertools.count()
+        self.open = 0
+        self.watched_until = 0.0
+
+    def run(self) -> list[dict[str, Any]]:
+        with selectors.DefaultSelector() as self.selector:
+            for fd in self.watch:
+                self.selector.register(fd, selectors.EVENT_READ, None)
+            self._loop(_capacity())
+        return [attempt.record for attempt in self.attempts]
+
+    def _loop(self, capacity: int) -> None:
+        began = time.monotonic()
+        waiting = [(began + a.record["attempt"] * a.dial.interval, index) for index, a in enumerate(self.attempts)]
+        heapq.heapify(waiting)
+        while waiting or self.open or time.monotonic() < self.watched_until:
+            now = time.monotonic()
+            for _turn in range(BURST):
+                if not waiting or waiting[0][0] > now or self.open >= capacity:
+                    break
+                self._start(self.attempts[heapq.heappop(waiting)[1]])
+            wake = self.timers[0][0] if self.timers else now + 1.0
+            if not self.open and now < self.watched_until:
+                wake = min(wake, self.watched_until)
+            if waiting and self.open < capacity:
+                wake = min(wake, waiting[0][0])
+            ready = self.selector.select(max(0.0, wake - time.monotonic()))
+            now = time.monotonic()
+            for key, _mask in ready:  # before the timers: what is ready here came while the attempt was still in time
+                if key.data is None:
+                    self._drain(key.fd)
+                else:
+                    self._event(key.data, now)
+            while self.timers and self.timers[0][0] <= now:
+                _due, _order, attempt = heapq.heappop(self.timers)
+                self._expired(attempt, now)
+
+    def _start(self, attempt: _Attempt) -> None:
+        if attempt.start():
+            self.open += 1
+            self.selector.register(attempt.sock, selectors.EVENT_WRITE, attempt)  # type: ignore[arg-type]
+            self._arm(attempt)
+
+    def _arm(self, attempt: _Attempt) -> None:
+        heapq.heappush(self.timers, (attempt.due, next(self.order), attempt))
+
+    def _event(self, attempt: _Attempt, now: float) -> None:
+        sock = attempt.sock
+        if sock is None:
+            return
+        if attempt.state == "settling":
+            peer = _look(sock)
+            if peer:
+                self._end(attempt, lambda: attempt.settled(peer))
+            return
+        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number in (errno.ECONNRESET, errno.EPIPE):
+            # A RST that answers the SYN is ECONNREFUSED; these two need an established connection (tcp_reset in net/ipv4/tcp_input.c).
+            self._end(attempt, lambda: attempt.connected(now, "reset"))
+        elif number:
+            if number == errno.ETIMEDOUT and attempt.state == "connecting":  # the answer may come all the same
+                self.watched_until = max(self.watched_until, now + self.patience)
+            self._end(attempt, lambda: attempt.failed(number, now))
+        elif tcp_state(sock) == SYN_SENT:  # an ICMP error that the kernel did not take as final
+            attempt.record["icmp"] = icmp_error(sock) or attempt.record["icmp"]
+        elif attempt.state == "late":
+            self._end(attempt, lambda: attempt.connected(now, None))
+        else:
+            attempt.connected(now, None)
+            self.selector.modify(sock, selectors.EVENT_READ, attempt)
+            attempt.due = now + self.settle
+            self._arm(attempt)
+
+    def _expired(self, attempt: _Attempt, now: float) -> None:
+        if attempt.sock is None or attempt.due > now:  # ended, or armed anew since
+            return
+        if attempt.state == "settling":
+            self._end(attempt, lambda: attempt.settled("open"))
+        elif attempt.state == "connecting":
+            attempt.gave_up(now)
+            attempt.due = now + self.patience
+            self._arm(attempt)
+        else:
+            self._end(attempt, attempt.silent)
+
+    def _end(self, attempt: _Attempt, step: Callable[[], None]) -> None:
+        if attempt.sock is not None:
+            self.selector.unregister(attempt.sock)
+        step()
+        self.open -= 1
+
+    def _drain(self, fd: int) -> None:
+        try:
+            self.watch[fd]()
+        except (ObserveError, OSError):
+            self.selector.unregister(fd)
+
+
+def _look(sock: socket.socket) -> str | None:
+    """What the peer sent, without taking it: data, closed (FIN), reset; null for nothing yet."""
+    try:
+        return "data" if sock.recv(1, socket.MSG_PEEK) else "closed"
+    except BlockingIOError:
+        return None
+    except OSError:
+        return "reset"
+
+
+def _discard(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        for _turn in range(16):
+            if not sock.recv(65536, socket.MSG_TRUNC):
+                break
+    except OSError:
+        pass
+
+
+def _capacity() -> int:
+    """How many sockets this process may have open; its soft limit is raised as far as the hard limit lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_SOCKETS + SPARE_DESCRIPTORS
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+        except (OSError, ValueError):
+            pass
+    if soft == resource.RLIM_INFINITY:
+        soft = wanted
+    try:
+        used = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        used = soft
+    return max(1, min(MAX_SOCKETS, soft - used - SPARE_DESCRIPTORS))
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

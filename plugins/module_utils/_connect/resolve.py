@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a dial's address means on this host: getaddrinfo for all names at once, all addresses of both families kept."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .._host.nameservers import ask, configured
+from .tcp_info import canonical
+
+RESOLVER_THREADS = 32
+SLOW_MS = 1000.0
+_WORTHWHILE = 3.0  # seconds
+_EAI = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
+
+
+@dataclass(frozen=True)
+class Dial:
+    """One connection to try: as an application on this host would be configured. Times in seconds."""
+
+    id: int
+    address: str
+    port: int
+    timeout: float = 3.0
+    source: str | None = None
+    attempts: int = 3
+    interval: float = 0.2
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The answer for one dial: socket addresses to try, or the resolver's error."""
+
+    dial: Dial
+    targets: list[tuple[int, tuple[Any, ...]]] = field(default_factory=list)  # (family, sockaddr)
+    error: str | None = None
+    message: str | None = None
+    elapsed_ms: float | None = None
+    again_ms: float | None = None
+    nameservers: list[dict[str, Any]] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """R of docs/evidence.md."""
+        told = {
+            "dial": self.dial.id,
+            "name": self.dial.address,
+            "addresses": [canonical(sockaddr[0]) for _family, sockaddr in self.targets],
+            "error": self.error,
+            "message": self.message,
+            "elapsed_ms": self.elapsed_ms,
+        }
+        return told if self.nameservers is None else {**told, "again_ms": self.again_ms, "nameservers": self.nameservers}
+
+
+def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
+    """Resolve every dial, names concurrently; a name without an answer within `limit` seconds has the error ETIMEDOUT.
+
+    The C library gives up by itself, with its own error, in less than `limit`, which is made of its configuration: ETIMEDOUT is our word
+    alone. A dial with a source address asks for that address's family only, as an application that binds it must.
+    """
+    limit = configured().patience if limit is None else limit
+    answers: list[Resolved | None] = [None] * len(dials)
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, Resolved]] = queue.SimpleQueue()
+    names = 0
+    for index, dial in enumerate(dials):
+        literal = _ask(dial, socket.AI_NUMERICHOST)
+        if literal.error == "EAI_NONAME":  # a name
+            todo.put(index)
+            names += 1
+        else:
+            answers[index] = literal
+
+    def work() -> None:
+        while True:
+            try:
+                index = todo.get_nowait()
+            except queue.Empty:
+                return
+            done.put((index, _ask(dials[index], 0)))
+
+    # Daemon threads: getaddrinfo cannot be interrupted, and a dead name server must not keep this process.
+    for _thread in range(min(names, RESOLVER_THREADS)):
+        threading.Thread(target=work, daemon=True).start()
+    deadline = time.monotonic() + limit
+    for _answer in range(names):
+        try:
+            index, answer = done.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        answers[index] = answer
+    return [
+        answer or Resolved(dial, error="ETIMEDOUT", message=f"the resolver did not answer within {limit:g} s", elapsed_ms=limit * 1000)
+        for dial, answer in zip(dials, answers)
+    ]
+
+
+def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
+    """Resolve names that took long once more, and ask each nameserver by itself: a cold cache is slow once, a dead nameserver each time.
+
+    `until`: the monotonic time at which to have done with it. Where there is no time for it, answers stay as they are.
+    """
+    slow = {}  # type: dict[tuple[str, bool], Resolved]
+    for answer in answers:
+        if (answer.elapsed_ms or 0.0) >= SLOW_MS and answer.error != "ETIMEDOUT":
+            slow.setdefault((answer.dial.address, bool(answer.dial.source)), answer)
+    left = until - time.monotonic()
+    if not slow or left < _WORTHWHILE:
+        return answers
+    told = ask(configured().nameservers, next(iter(slow))[0])
+    again = resolve([answer.dial for answer in slow.values()], limit=until - time.monotonic())
+    times = {key: answer.elapsed_ms for key, answer in zip(slow, again) if answer.error != "ETIMEDOUT"}
+    return [
+        replace(answer, again_ms=times.get(key), nameservers=told) if key in slow and (answer.elapsed_ms or 0.0) >= SLOW_MS else answer
+        for answer, key in ((answer, (answer.dial.address, bool(answer.dial.source))) for answer in answers)
+    ]
+
+
+def _ask(dial: Dial, flags: int) -> Resolved:
+    family = socket.AF_UNSPEC
+    if dial.source:
+        family = socket.AF_INET6 if ":" in dial.source else socket.AF_INET
+    started = time.monotonic()
+    error = message = None
+    found: list[tuple[int, tuple[Any, ...]]] = []
+    try:
+        if min(dial.address, default=" ") <= " ":  # the C library would stop reading at a NUL byte
+            raise ValueError("it is empty or contains a space or control character")
+        for each, _type, _protocol, _name, sockaddr in socket.getaddrinfo(dial.address, dial.port, family, socket.SOCK_STREAM, 0, flags):
+            if (each, sockaddr) not in found:
+                found.append((int(each), sockaddr))
+    except socket.gaierror as exc:
+        error, message = _EAI.get(exc.errno, str(exc.errno)), exc.strerror
+    except ValueError as exc:  # UnicodeError among them: a label that IDNA cannot encode
+        error, message = "EINVAL", f"{dial.address!r} is not a host name: {exc}"
+    return Resolved(dial, found, error, message, round((time.monotonic() - started) * 1000, 3))

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Which program made a rule, where that program keeps it, and how a flow is let through in that program's own words.
+
+Names of tables and chains, and the text of rules, come from the host and may be hostile: they are bounded, and quoted for the shell.
+No tool is run: what programs keep is read from their files.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .names import builtin, jumps_to, maker
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+Reference = t.Dict[str, t.Any]  # RULE of docs/firewall.md, as far as it is known
+Change = t.Dict[str, t.Any]
+
+
+class Managers:
+    """`run` None: a saved ruleset, of which only names can tell, because no file of this host is about it."""
+
+    def __init__(self, run: Run | None) -> None:
+        self._here = run is not None
+        self._chains: dict[tuple[str, str, str], str] = {}  # chains of the kernel that a program took over
+        self._keepers: dict[str, t.Any] = {}
+
+    def owner(self, reference: Reference) -> dict[str, t.Any]:
+        """{manager, origin} of a rule or policy; `origin` None where it is not known. Rules are asked for in the order of their way:
+        what a program's jumps tell of a chain is remembered for the rules and the policy behind them."""
+        manager = maker(reference)
+        if builtin(str(reference["chain"])):
+            manager = self._in_shared_chain(manager, reference)
+        return {"manager": manager, "origin": self._keeper(manager).origin(reference)}
+
+    def _in_shared_chain(self, manager: str, reference: Reference) -> str:
+        """Jumps belong to the program whose chain they lead to, a policy to the program that is known to set it."""
+        place = (str(reference["family"]), str(reference["table"]), str(reference["chain"]))
+        before = self._chains.get(place)
+        if manager == "iptables":
+            target = jumps_to(str(reference["text"]))
+            led = maker({**reference, "chain": target, "text": "-j"}) if target else manager
+            if led != "iptables":
+                manager = led
+            elif before and (reference["number"] is None or before == "firewalld"):  # which has rules of its own there
+                manager = before
+        if manager in ("firewalld", "ufw", "shorewall", "csf") or (manager == "docker" and not before and place[2] == "FORWARD"):
+            self._chains[place] = manager
+        return manager
+
+    def change(self, reference: Reference, question: t.Mapping[str, t.Any]) -> Change | None:
+        """How to let the packet of `question` (completed, see docs/firewall.md) through, which the owned rule or policy stops.
+
+        {manager, summary, commands, simple}: `commands` open no more than the flow needs and can be given to a shell as they are;
+        `simple` is what people would write, None where that is the same. None where no change of this rule is to be advised.
+        """
+        from .flow import Flow
+
+        flow = Flow(question, self._here)
+        told = self._keeper(str(reference["manager"])).change(reference, flow)
+        return None if told is None else {"manager": reference["manager"], "simple": None, **told}
+
+    def _keeper(self, manager: str) -> t.Any:
+        """What knows the files and words of a program."""
+        if manager not in self._keepers:
+            self._keepers[manager] = _make(manager, self._here)
+        return self._keepers[manager]
+
+
+def _make(manager: str, here: bool) -> t.Any:
+    if manager == "firewalld":
+        from .firewalld import Firewalld
+
+        return Firewalld(here)
+    if manager == "ufw":
+        from .ufw import Ufw
+
+        return Ufw(here)
+    if manager == "nftables":
+        from .nftables import Nftables
+
+        return Nftables(here)
+    if manager == "iptables":
+        from .iptables import Iptables
+
+        return Iptables(here)
+    from .others import Other
+
+    return Other(manager)

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The rules in files of nft, with their lines: blocks of tables and chains, commands, includes and definitions. See nft(8).
+
+This finds the line of a rule that is known; it does not understand rules. What it does not understand it passes over.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import socket
+import typing as t
+
+from .files import content
+
+DEEPEST_INCLUDE, MOST_FILES, MOST_RULES, MOST_WORDS = 16, 200, 50_000, 2_000
+
+Words = t.Tuple[str, ...]
+Chain = t.Tuple[str, str, str]  # family, table, chain
+_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+_TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|\\\n|\n|[{};,]|[^\s{};,"#\\]+|["\\]')
+_VARIABLE = re.compile(r"\$([A-Za-z_][\w/.-]*)")
+# `meta iifname`, `icmpx type port-unreachable`: older versions of nft write such words, newer ones do not. Counts change.
+_MASKED = re.compile(r"flags & ?\(([\w| ]+)\) == ([\w|]+)")
+_IMPLIED = re.compile(r"\b(meta )?(l4proto (tcp|6)|nfproto ipv[46])(?= |$)")  # which nft adds where a later condition needs it
+_IGNORED = ("meta", "type", "(", ")", ",", "=")
+# What files call by its name is a number in the kernel, and `reject` alone is port-unreachable (nft(8), REJECT STATEMENT).
+_REASONS = {
+    "icmp": {"net-unreachable": "0", "host-unreachable": "1", "prot-unreachable": "2", "net-prohibited": "9", "host-prohibited": "10",
+             "admin-prohibited": "13"},
+    "icmpv6": {"no-route": "0", "admin-prohibited": "1", "addr-unreachable": "3", "policy-fail": "5", "reject-route": "6"},
+}  # fmt: skip
+_UNSAID = ("port-unreachable", "3", "4")  # the numbers are IPv4's and IPv6's
+_USUAL_BURST = re.compile(r"(?<=\S) burst 5 packets(?= |$)")  # nft 1.1 lists it, 1.0 does not
+_NO_RULES = ("type", "device", "devices", "comment", "flags")
+
+
+class Statement(t.NamedTuple):
+    chain: Chain
+    words: Words
+    file: str
+    line: int
+    number: int  # in its chain, from 1, as far as the files tell; 0: the chain's policy
+
+
+def words_of(text: str) -> Words:
+    """What two spellings of a rule have in common."""
+    text = re.sub(r"\s+# handle \d+\s*$", "", text)
+    text = _MASKED.sub(lambda found: f"flags {found[2]} / {found[1]}".replace("|", ","), text)
+    return _common(_TOKEN.findall(_USUAL_BURST.sub("", _IMPLIED.sub(" ", text))))
+
+
+def _common(tokens: t.Sequence[str]) -> Words:
+    words: list[str] = []
+    opened: list[int] = []
+    for token in tokens[:MOST_WORDS]:
+        if token == "{":
+            opened.append(len(words))
+        elif token == "}":
+            start = opened.pop() if opened else len(words)
+            words[start:] = sorted(words[start:])
+        elif token.isdigit() and words and words[-1] in ("packets", "bytes"):
+            words.pop()
+        elif token not in _IGNORED and not token.startswith("#"):
+            words.append(_plain(token.strip('"'), words[opened[0] - 1] if opened and opened[0] else words[-1] if words else ""))
+    return tuple(_answer(words))
+
+
+def _answer(words: list[str]) -> list[str]:
+    """With what the rule rejects, in one spelling."""
+    at = words.index("reject") + 1 if "reject" in words else len(words)
+    said = [word for word in words[at : at + 4] if word != "code"][:3]  # with icmp admin-prohibited, with icmp code 13
+    if len(said) < 3 or said[0] != "with" or said[1] == "tcp":
+        return words
+    reason = _REASONS.get(said[1], {}).get(said[2], said[2])
+    return words[:at] + ([] if reason in _UNSAID else ["with", reason]) + words[words.index(said[2], at) + 1 :]
+
+
+def _plain(word: str, before: str) -> str:
+    """One word as nft lists it: ports are numbers."""
+    if before in ("dport", "sport") and re.fullmatch(r"[a-z][a-z0-9-]+", word):
+        try:
+            return str(socket.getservbyname(word))
+        except OSError:
+            return word
+    return word
+
+
+def read(root: str) -> list[Statement]:
+    """The rules and policies of a file and of what it includes."""
+    reader = _Reader()
+    reader.file(root, 0)
+    return reader.statements
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+        self._files = 0
+        self._blocks: list[list[str]] = []  # those that are open: their words, without add or create
+        self._defined: dict[str, list[str]] = {}
+        self._counts: dict[Chain, int] = {}
+        self._open: list[str] = []  # files that are being read: an include of one of them is a cycle
+
+    def file(self, path: str, depth: int) -> None:
+        path = os.path.realpath(path)
+        text = content(path)
+        if text is None or depth > DEEPEST_INCLUDE or self._files >= MOST_FILES or path in self._open:
+            return
+        self._files += 1
+        self._open.append(path)
+        words: list[str] = []
+        line, began, inside = 1, 1, 0  # inside: braces of sets, which belong to the statement
+        for token in _TOKEN.findall(text):
+            began = began if words else line
+            line += token.count("\n")
+            if inside and token != "\n":
+                words.append(token)
+                inside += (token == "{") - (token == "}")
+            elif token == "{" and self._begins_block(words):
+                self._blocks.append(words[1:] if words[0] in ("add", "create") else words)
+                words = []
+            elif token == "{":
+                words.append(token)
+                inside = 1
+            elif token in ("\n", ";", "}") and not inside:
+                self._take(words, path, began, depth)
+                words = []
+                if token == "}" and self._blocks:
+                    self._blocks.pop()
+            elif not token.isspace() and token != "\\\n" and not token.startswith("#"):
+                words.append(token)
+        self._take(words, path, began, depth)
+        self._open.pop()
+
+    def _begins_block(self, words: t.Sequence[str]) -> bool:
+        """Within a chain there are only sets; elsewhere braces are blocks, but for values of definitions and rules of commands."""
+        return bool(words) and self._chain() is None and words[0] not in ("define", "redefine") and words[1:2] != ["rule"]
+
+    def _chain(self) -> Chain | None:
+        """The chain whose block is open."""
+        if not self._blocks or self._blocks[-1][0] != "chain":
+            return None
+        inner = self._blocks[-1]
+        if len(inner) == 2 and len(self._blocks) == 2 and self._blocks[0][0] == "table":
+            family, names = _family(self._blocks[0][1:])
+            return (family, names[0], inner[1].strip('"')) if names else None
+        family, names = _family(inner[1:])  # of a command: add chain inet filter input { ... }
+        return (family, names[0], names[1]) if len(names) == 2 else None
+
+    def _take(self, words: list[str], path: str, line: int, depth: int) -> None:
+        chain = self._chain()
+        if not words:
+            return
+        if words[0] == "include" and len(words) > 1:
+            self._include(words[1].strip("\"'"), path, depth)
+        elif words[0] in ("define", "redefine") and words[2:3] == ["="]:
+            self._defined[words[1]] = words[3:MOST_WORDS]
+        elif chain is not None:
+            self._keep(chain, words, path, line)
+        elif words[0] in ("add", "insert", "create") and words[1:2] == ["rule"]:
+            family, rest = _family(words[2:])
+            if len(rest) > 4 and rest[2] in ("position", "handle", "index"):
+                rest = [*rest[:2], *rest[4:]]
+            if len(rest) > 2:
+                self._keep((family, rest[0], rest[1]), rest[2:], path, line)
+
+    def _include(self, pattern: str, path: str, depth: int) -> None:
+        """See include in nft(8): a pattern without a slash at its start is looked for in nft's own directory, /etc. Globs are sorted."""
+        if not os.path.isabs(pattern):
+            pattern = os.path.join(os.path.dirname(path) if pattern.startswith("./") else "/etc", pattern)
+        for name in sorted(glob.glob(pattern))[:MOST_FILES]:
+            self.file(name, depth + 1)
+
+    def _keep(self, chain: Chain, words: list[str], path: str, line: int) -> None:
+        if len(self.statements) >= MOST_RULES or words[0] in _NO_RULES:
+            return
+        number = 0
+        if words[0] != "policy":
+            number = self._counts[chain] = self._counts.get(chain, 0) + 1
+        self.statements.append(Statement(chain, words_of(" ".join(self._expanded(words))), path, line, number))
+
+    def _expanded(self, words: t.Sequence[str]) -> list[str]:
+        """With definitions in place of variables, and those of variables in definitions."""
+        for _level in range(DEEPEST_INCLUDE):
+            if len(words) > MOST_WORDS or not any(self._value(word) for word in words):
+                break
+            words = [each for word in words for each in self._value(word) or (word,)]
+        return list(words)
+
+    def _value(self, word: str) -> list[str] | None:
+        named = _VARIABLE.fullmatch(word)
+        return self._defined.get(named.group(1)) if named else None
+
+
+def _family(words: t.Sequence[str]) -> tuple[str, list[str]]:
+    """The family of a table, ip where none is named, and the other words, without quotes."""
+    named = bool(words) and words[0] in _FAMILIES
+    return (words[0] if named else "ip"), [word.strip('"') for word in (words[1:] if named else words)]

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rules of programs that manage firewalls for a purpose of their own: containers, clusters, bans, virtual machines, tunnels."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .flow import Flow, quoted
+from .iptables import binary, inserted
+
+_COMMENT = re.compile(r"""(?:^|\s)(?:--comment|comment) (?!-)("(?:[^"\\]|\\.){0,256}"|[^\s"]{1,256})""")
+_SERVICE = re.compile(r"([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})(?::([\w.-]{1,63}))?(?= |$)")
+_SERVICE_CHAIN = re.compile(
+    r"[a-z-]+-[A-Z0-9]{8}-([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})/tcp/([\w.-]{0,63})(?:__.*)?"
+)  # of the nftables mode
+_JAIL = re.compile(r"(?:@addr6?-set-|--match-set f2b-|^f2b-)([\w.-]{1,64})")
+_BANNED = re.compile(r"(?:-s|ip6? saddr) ([0-9a-f.:]+)(?:/(?:32|128))?(?=\s|$)")
+
+Told = t.Optional[t.Dict[str, t.Any]]
+
+
+class Other:
+    def __init__(self, manager: str) -> None:
+        self._manager = manager
+
+    def origin(self, reference: t.Mapping[str, t.Any]) -> Told:
+        """What the rule itself tells of where it comes from; its keys depend on the program."""
+        known: dict[str, t.Callable[[t.Mapping[str, t.Any]], Told]] = {
+            "docker": _container,
+            "podman": _container,
+            "kube-proxy": _service,
+            "fail2ban": _jail,
+        }
+        find = known.get(self._manager)
+        return find(reference) if find else None
+
+    def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+        known: dict[str, t.Callable[[t.Mapping[str, t.Any], Flow], Told]] = {
+            "docker": _in_docker_user,
+            "kube-proxy": _of_service,
+            "fail2ban": _unban,
+            "crowdsec": lambda _reference, flow: _one(
+                f"end the decision about {flow.source}", "cscli", "decisions", "delete", "--ip", flow.source
+            ),
+            "csf": lambda _reference, flow: _one(f"allow {flow.source}", "csf", "-a", flow.source),
+            "tailscale": lambda _reference, _flow: _one("accept connections of the tailnet", "tailscale", "set", "--shields-up=false"),
+            "shorewall": _in_shorewall,
+        }
+        advise = known.get(self._manager)
+        return advise(reference, flow) if advise else _by_words(self._manager, flow)
+
+
+_ADVICE = {
+    "calico": "a NetworkPolicy or GlobalNetworkPolicy must allow it",
+    "cilium": "a NetworkPolicy or CiliumNetworkPolicy must allow it",
+    "flannel": "the pod network of flannel must contain it",
+    "weave": "a NetworkPolicy must allow it",
+    "libvirt": "the network's definition must allow it: virsh net-edit, forward mode route or open",
+    "podman": "the container must publish the port: podman run --publish",
+    "wireguard": "the packet must come through the tunnel: see AllowedIPs of the interface, or write the rule into PreUp",
+    "sshguard": "sshguard must not block the address: add it to its whitelist, and restart it to end the block",
+}
+
+
+def _by_words(manager: str, flow: Flow) -> Told:
+    """Rules that the program writes again at its next occasion are not to be changed by hand."""
+    advice = _ADVICE.get(manager)
+    return {"summary": f"let {flow.words()} through with {manager}: {advice}", "commands": []} if advice else None
+
+
+def _one(summary: str, *command: str) -> Told:
+    return {"summary": summary, "commands": [quoted(*command)]}
+
+
+def _container(reference: t.Mapping[str, t.Any]) -> Told:
+    """The container's address and port, and the port of this host at which it is published, as far as the rule tells them."""
+    text = str(reference["text"])
+    to = re.search(r"(?:--to-destination|dnat (?:ip6? )?to) \[?([0-9a-f.:]+?)\]?:(\d+)(?=\s|$)", text)
+    port = re.search(r"(?:--dport|tcp dport) (\d+)", text)
+    address = re.search(r"(?:-d|ip6? daddr) ([0-9a-f.:]+)(?:/(?:32|128))?(?=\s|$)", text)
+    bridge = re.search(r"(?<!! )(?:-o|oifname) \"?([\w.-]{1,15})", text)
+    if to:
+        return {"container": to[1], "container_port": int(to[2]), "published_port": int(port[1]) if port else None, "bridge": None}
+    if address and port and bridge:
+        return {"container": address[1], "container_port": int(port[1]), "published_port": None, "bridge": bridge[1]}
+    return None
+
+
+def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+    """Docker keeps DOCKER-USER for rules of others and enters it before its own; what direct rules of others drop is theirs."""
+    if not flow.opens:
+        return None
+    if reference["chain"] == "DOCKER-USER" and reference["number"] is not None:
+        command, where = inserted(binary(reference, flow), reference, flow)
+        return {"summary": f"accept {flow.words()} {where}", "commands": [command]}
+    if reference["table"] != "filter":
+        return {"summary": f"publish port {flow.port} of the container (docker run --publish)", "commands": []}
+    ends = f"--ctorigdst {flow.dialled['destination']} --ctorigdstport {flow.dialled['port']}"  # its port may be another now
+    command = f"{binary(reference, flow)} -I DOCKER-USER 1 -s {flow.source} -p tcp -m conntrack --ctdir ORIGINAL {ends} -j ACCEPT"
+    return {"summary": f"accept {flow.words()} in chain DOCKER-USER, which precedes docker's own rules", "commands": [command]}
+
+
+def _comment(reference: t.Mapping[str, t.Any]) -> str:
+    found = _COMMENT.search(str(reference["text"]))
+    return found[1].strip('"') if found else ""
+
+
+def _service(reference: t.Mapping[str, t.Any]) -> Told:
+    """The service's namespace, name and port, which kube-proxy writes into comments."""
+    comment = _comment(reference)
+    told = _SERVICE.match(comment) or _SERVICE_CHAIN.fullmatch(str(reference["chain"]))
+    return {"namespace": told[1], "service": told[2], "port": told[3] or None, "comment": comment} if told else None
+
+
+def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Told:
+    service = reference.get("origin")
+    if not service:
+        return None
+    namespace, name = service["namespace"], service["service"]
+    slices = quoted("kubectl", "-n", namespace, "get", "endpointslices", "-l", f"kubernetes.io/service-name={name}")
+    if "no endpoints" in service["comment"]:
+        return {
+            "summary": f"service {namespace}/{name} has no endpoints: are its pods ready, and does its selector name them?",
+            "commands": [slices],
+        }
+    if "no local endpoints" in service["comment"]:
+        return {"summary": f"service {namespace}/{name} has no pod on this node, and its traffic policy is Local", "commands": [slices]}
+    wide = quoted("kubectl", "-n", namespace, "get", "service", name, "-o", "yaml")
+    return {"summary": f"see loadBalancerSourceRanges and traffic policies of service {namespace}/{name}", "commands": [wide]}
+
+
+def _jail(reference: t.Mapping[str, t.Any]) -> Told:
+    """The jail, and the banned address where the rule is of one address."""
+    told = _JAIL.search(str(reference["text"])) or _JAIL.search(str(reference["chain"]))
+    banned = _BANNED.search(str(reference["text"]))
+    return {"jail": told[1], "address": banned[1] if banned else None} if told else None
+
+
+def _unban(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+    jail = (reference.get("origin") or {}).get("jail")
+    if not jail or flow.direction == "out":
+        return None
+    return _one(f"end the ban of {flow.source} in jail {jail}", "fail2ban-client", "set", jail, "unbanip", flow.source)
+
+
+def _in_shorewall(_reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+    """See shorewall-rules(5)."""
+    ends = {"in": f"all:{flow.source} fw", "out": f"fw all:{flow.destination}", "forward": f"all:{flow.source} all:{flow.destination}"}[
+        flow.direction
+    ]
+    file = "/etc/shorewall6/rules" if flow.ipv6 else "/etc/shorewall/rules"
+    reload = "shorewall6 reload" if flow.ipv6 else "shorewall reload"
+    return {"summary": f"write ACCEPT {ends} tcp {flow.port} into {file}", "commands": [reload]}

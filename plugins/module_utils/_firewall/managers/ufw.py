@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rules of ufw: the number and line that `ufw status numbered` and people know them by, from the files in which ufw keeps them.
+
+See ufw(8) and ufw-framework(8): user.rules has a comment for each rule of `ufw`, and below it what iptables is given for it.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .files import lines
+from .flow import Flow, quoted
+from .iptables import ports_of, rule_line
+
+DIRECTORY, DEFAULTS = "/etc/ufw", "/etc/default/ufw"
+_ANYWHERE = ("0.0.0.0/0", "::/0")
+
+
+class Tuple(t.NamedTuple):
+    """One rule of `ufw`."""
+
+    number: int  # in `ufw status numbered`
+    line: str  # what people type
+    at: int  # the line in its file, from 1
+    rules: list[str]  # of iptables: "-A CHAIN ..."
+
+
+class Ufw:
+    def __init__(self, here: bool, directory: str = DIRECTORY, defaults: str = DEFAULTS) -> None:
+        self._directory, self._defaults = (directory, defaults) if here else ("", "")
+        self._tuples: dict[str, list[Tuple]] | None = None
+
+    def origin(self, reference: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+        """{number, command, file, line}: number and command for rules of `ufw`; of ufw's frame only the place, where it has one."""
+        if not self._directory:
+            return None
+        chain, number = str(reference["chain"]), reference["number"]
+        six = "6" if reference["family"] == "ip6" else ""
+        if number is None:
+            return self._default(chain)
+        if re.fullmatch(r"ufw6?-user-(input|output|forward)", chain):
+            told = self._user_rule(six, chain, number, str(reference["text"]))
+            if told:
+                return {"number": told.number, "command": told.line, "file": f"{self._directory}/user{six}.rules", "line": told.at}
+            return None
+        part = re.fullmatch(r"ufw6?-(before|after|not-local).*", chain)
+        if part is None:
+            return None
+        file = f"{self._directory}/{'after' if part[1] == 'after' else 'before'}{six}.rules"
+        line = rule_line(lines(file) or [], str(reference["table"]), chain, str(reference["text"]), number)
+        return None if line is None else {"number": None, "command": None, "file": file, "line": line}
+
+    def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any] | None:
+        if not flow.opens:  # ufw lets through what belongs to a connection before anything else
+            return None
+        chain = str(reference["chain"])
+        origin = reference.get("origin") or {}
+        ahead = re.fullmatch(r"ufw6?-(before|not-local|logging).*", chain)
+        if ahead:
+            file = origin.get("file")
+            place = f"line {origin['line']} of {file}" if file else "/etc/ufw/before.rules"
+            rule = f"-A {chain} {flow.iptables()} -j ACCEPT"
+            return {"summary": f"ufw stops it before its own rules: write {rule} before {place}", "commands": ["ufw reload"]}
+        routed = flow.direction == "forward"
+        start = ["ufw", "route"] if routed else ["ufw"]
+        if origin.get("number"):
+            start += ["insert", str(origin["number"])]
+        elif re.fullmatch(r"ufw6?-user-.*", chain):
+            start += ["prepend"]
+        ways = {"in": [], "out": ["out"], "forward": _interfaces(flow)}[flow.direction]
+        narrow = [*start, "allow", *ways, "proto", "tcp", "from", flow.source, "to", flow.destination, "port", str(flow.port)]
+        if flow.direction == "in":
+            narrow[narrow.index(flow.destination)] = "any"
+        simple = [*start, "allow", *(["out"] if flow.direction == "out" else []), f"{flow.port}/tcp"]
+        where = f" before rule {origin['number']}" if origin.get("number") else ""
+        return {
+            "summary": f"allow {flow.words()}{where}",
+            "commands": [quoted(*narrow)],
+            "simple": None if routed else quoted(*simple),
+        }
+
+    def _default(self, chain: str) -> dict[str, t.Any] | None:
+        """Where the policy of a chain of the kernel is set."""
+        for number, line in enumerate(lines(self._defaults) or [], 1):
+            if line.startswith(f"DEFAULT_{chain}_POLICY="):
+                return {"number": None, "command": None, "file": self._defaults, "line": number}
+        return None
+
+    def _user_rule(self, six: str, chain: str, number: int, text: str) -> Tuple | None:
+        """The nth rule of a chain is the nth of the file, unless the file has changed since it was loaded."""
+        if self._tuples is None:
+            four = read_tuples(lines(f"{self._directory}/user.rules") or [], 0)
+            self._tuples = {"": four, "6": read_tuples(lines(f"{self._directory}/user6.rules") or [], four[-1].number if four else 0)}
+        place = 0
+        for each in self._tuples[six]:
+            for rule in each.rules:
+                place += rule.startswith(f"-A {chain} ")
+                if place == number and rule.startswith(f"-A {chain} "):
+                    return each if ports_of(rule) == ports_of(text) else None
+        return None
+
+
+def _interfaces(flow: Flow) -> list[str]:
+    arrives = ["in", "on", flow.interface] if flow.interface else []
+    return arrives + (["out", "on", flow.out_interface] if flow.out_interface else [])
+
+
+def read_tuples(text: t.Sequence[str], before: int) -> list[Tuple]:
+    """The rules of a user.rules; those of one application, which have one number, are one. `before`: how many are numbered already."""
+    found: list[Tuple] = []
+    fields: list[str] | None = None
+    application: list[str] | None = None
+    for at, line in enumerate(text, 1):
+        if line.startswith("### tuple ### "):
+            fields = [word for word in line.split()[3:] if not word.startswith("comment=")]
+            named = len(fields) >= 8
+            same = [*fields[:1], fields[3], *fields[5:]] if named else None
+            if not (named and same == application):
+                before += 1
+                found.append(Tuple(before, command(fields), at, []))
+            application = same
+        elif line.startswith("### END RULES"):
+            break
+        elif fields is not None and line.startswith("-A ") and found:
+            found[-1].rules.append(line)
+    return found
+
+
+def command(fields: t.Sequence[str]) -> str:
+    """`action protocol dport destination sport source [dapp sapp] way` as the command that makes such a rule."""
+    if len(fields) not in (7, 9):
+        return " ".join(fields)[:200]
+    action, protocol, dport, destination, sport, source = fields[:6]
+    dapp, sapp = (fields[6], fields[7]) if len(fields) == 9 else ("-", "-")
+    words = ["ufw"]
+    if action.startswith("route:"):
+        words, action = ["ufw", "route"], action[6:]
+    words.append(action.replace("_", " "))
+    for way in fields[-1].split("!"):
+        direction, _underscore, interface = way.partition("_")
+        words += [direction, "on", interface] if interface else [] if direction == "in" else [direction]
+    words += ["proto", protocol] if protocol != "any" and dapp == sapp == "-" else []
+    words += _end("from", source, sport, sapp) + _end("to", destination, dport, dapp)
+    if words[-4:] == ["from", "any", "to", "any"]:
+        del words[-4:]
+    return quoted(*" ".join(words).split())
+
+
+def _end(word: str, address: str, port: str, application: str) -> list[str]:
+    end = [word, "any" if address in _ANYWHERE else address]
+    if application != "-":
+        return [*end, "app", application.replace("%20", " ")]
+    return end + (["port", port] if port != "any" else [])

@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rules and chains of nf_tables, and how a packet goes through them. Source: nft_do_chain in net/netfilter/nf_tables_core.c."""
+
+from __future__ import annotations
+
+import re
+import struct
+import typing as t
+
+from ..._errors import DecodeError
+from ..._wire.netlink import NLA_TYPE_MASK, attributes
+from ..bits import Value
+from ..effect import CompatRule, Effect, actions
+from ..evaluation import MOST_STEPS, Part, Reference, Step, UnsupportedError
+from . import text
+from .ahead import look_ahead
+from .context import BREAK, Context, SettledError
+from .decode import decode_all
+from .endings import Xtables
+from .index import Index
+from .limits import Counter
+from .operations import Expression
+from .wire import long
+
+_HEAD = struct.Struct("=HH")  # struct nlattr
+NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
+_TRACKING = re.compile(rb"\0(?:ct|nat|masq|redir|connlimit|synproxy|flow_offload|match|target)\0")  # names of expressions that may
+_TOLD = 32  # rules that do not match are told one by one up to here, in a longer chain
+
+if t.TYPE_CHECKING:
+    from .tables import Table
+
+
+class Rule:
+    """A rule; what it says in words is made when somebody asks."""
+
+    def __init__(self, chain: Chain, index: int, body: bytes) -> None:
+        self._chain, self._index = chain, index
+        about = attributes(body)
+        self.handle = long(about, NFTA_RULE_HANDLE) or None
+        self.userdata = about.get(NFTA_RULE_USERDATA, b"")
+        self.expressions: list[Expression] = decode_all(about.get(NFTA_RULE_EXPRESSIONS, b""))
+        self.xtables = any(isinstance(each, Xtables) for each in self.expressions)
+        self._described: text.Described | None = None
+        self._compat: CompatRule | None = None
+        self._asked = False
+
+    @property
+    def where(self) -> tuple[str, str, str, int | None]:
+        return (*self._chain.table.key, self._chain.name, self._index)
+
+    def compat(self) -> CompatRule | None:
+        """The rule as iptables-nft-save tells it; None for rules that have no xtables in them."""
+        if self.xtables and not self._asked:
+            self._asked = True
+            self._compat = self._chain.told_by_iptables(self._index)
+        return self._compat
+
+    def reference(self) -> Reference:
+        other = self.compat()
+        return {
+            "family": self._chain.table.family,
+            "table": self._chain.table.name,
+            "chain": self._chain.name,
+            "handle": self.handle,
+            "number": self._index + 1,
+            "text": other.reference()["text"] if other else self.described().text,
+            "packets": next((each.packets for each in self.expressions if isinstance(each, Counter)), None),
+        }
+
+    def parts(self) -> list[str]:
+        other = self.compat()
+        return other.parts() if other else list(self.described().parts)
+
+    def part_at(self, position: int) -> str:
+        """The condition or statement that an expression belongs to."""
+        return self.described().statement(position)
+
+    def parts_at(self, positions: t.Collection[int]) -> t.Collection[int]:
+        """The numbers of the conditions that expressions belong to."""
+        belongs = self.described().belongs if positions else []
+        return {belongs[at] for at in positions if at < len(belongs)}
+
+    def field_at(self, position: int) -> str:
+        """What a test is of."""
+        return " . ".join(field.name for field in self.described().tested.get(position, ()))
+
+    def stopped(self, position: int, seen: Value | None, at: Context) -> Part | None:
+        described = self.described()
+        number = described.belongs[position] if position < len(described.belongs) else -1
+        return Part(number, described.seen(position, seen, at)) if number >= 0 else None
+
+    def look_ahead(self, at: Context) -> None:
+        """Raise SettledError where an unknown in this rule does not matter."""
+        look_ahead(at, self.expressions)
+
+    def described(self) -> text.Described:
+        if self._described is None:
+            self._described = text.describe(self.expressions, self.userdata, self._chain.table)
+        return self._described
+
+
+class Chain:
+    """A chain's rules, read and decoded as far as a packet gets."""
+
+    def __init__(self, table: Table, name: str, read: t.Callable[[], t.Sequence[bytes]]) -> None:
+        self.table, self.name, self._read = table, name, read
+        self._bodies: t.Sequence[bytes] | None = None
+        self._rules: dict[int, Rule] = {}
+        self._index: Index | None = None
+
+    @property
+    def bodies(self) -> t.Sequence[bytes]:
+        if self._bodies is None:
+            self._bodies = self._read()
+        return self._bodies
+
+    def rule(self, index: int) -> Rule:
+        if index not in self._rules:
+            try:
+                self._rules[index] = Rule(self, index, self.bodies[index])
+            except DecodeError as error:
+                raise UnsupportedError(f"rule {index + 1} of chain {self.name} cannot be read: {error}") from error
+        return self._rules[index]
+
+    def tracks(self) -> bool:
+        """Whether one of its rules has the kernel track connections."""
+        likely = (at for at, body in enumerate(self.bodies) if _TRACKING.search(body))
+        return any(each.tracks for at in likely for each in self.rule(at).expressions)
+
+    def told_by_iptables(self, index: int) -> CompatRule | None:
+        """A rule as iptables-nft-save tells it; None where that tells another number of rules, of which none can be told apart then."""
+        ask, last = self.table.compat, len(self.bodies) - 1
+        if ask is None or ask(*self.table.key, self.name, last) is None or ask(*self.table.key, self.name, last + 1) is not None:
+            return None
+        return ask(*self.table.key, self.name, index)
+
+    def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
+        """The first rule from `start` on that matches with a verdict, None at the end. All on the way are told to the evaluation."""
+        position, end = start, len(self.bodies)
+        told = min(end, start + _TOLD) if end - start > 2 * _TOLD else end
+        while position < told:
+            rule = self.rule(position)
+            effect = self._evaluate(rule, at, reference)
+            if effect is not None:
+                return position, rule, effect
+            position += 1
+        while position < end:
+            for candidate, generation in self._candidates(at, position):
+                at.evaluation.passed += candidate - position
+                position = candidate + 1
+                rule = self.rule(candidate)
+                effect = self._evaluate(rule, at, reference)
+                if effect is not None:
+                    return candidate, rule, effect
+                if at.packet.generation != generation:
+                    break
+            else:
+                at.evaluation.passed += end - position
+                return None
+        return None
+
+    def _candidates(self, at: Context, start: int) -> t.Iterator[tuple[int, int]]:
+        if self._index is None:
+            try:
+                self._index = Index(_expressions(body) for body in self.bodies)
+            except DecodeError as error:
+                raise UnsupportedError(f"chain {self.name} cannot be read: {error}") from error
+        generation = at.packet.generation
+        for candidate in self._index.candidates(at, start):
+            yield candidate, generation
+
+    def _evaluate(self, rule: Rule, at: Context, reference: Reference) -> Effect | None:
+        """One rule's verdict; None: on with the next rule."""
+        if rule in at.evaluation.ignored:
+            return None
+        at.begin(rule)
+        other = rule.compat()
+        if other is not None:
+            return _foreign(rule, other, at, reference)
+        result: Effect | None = None
+        try:
+            for at.position, expression in enumerate(rule.expressions):
+                result = expression.run(at)
+                if result is not None:
+                    break
+        except SettledError as settled:
+            at.unsure.add(at.position)
+            at.guessed = at.guessed or settled.position is None
+            if settled.position is not None:
+                result, at.position, at.seen = BREAK, settled.position, settled.seen
+        if result == BREAK:
+            if len(at.evaluation.path) < MOST_STEPS:
+                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped(), (), rule.parts_at(at.unsure)))
+            else:
+                at.evaluation.passed += 1
+            return None
+        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, actions(at.done, result), rule.parts_at(at.unsure)))
+        return result
+
+
+def _expressions(body: bytes) -> bytes:
+    """A rule's NFTA_RULE_EXPRESSIONS, without decoding what is in front and behind."""
+    at = 0
+    while at + _HEAD.size <= len(body):
+        length, kind = _HEAD.unpack_from(body, at)
+        if length < _HEAD.size:
+            break
+        if kind & NLA_TYPE_MASK == NFTA_RULE_EXPRESSIONS:
+            return body[at + _HEAD.size : at + length]
+        at += (length + 3) & ~3
+    return b""
+
+
+def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -> Effect | None:
+    """A rule of iptables-nft that has xtables matches or targets in it."""
+    found = other.evaluate(at.packet, at.evaluation, at.hook)
+    matched = found.stopped is None and found.matched is not False
+    effect = None if found.effect == "continue" else found.effect
+    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, actions(found.done, effect) if matched else (), found.unsure))
+    return effect if matched else None

@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Sets and maps of nf_tables: their elements, and which of them a key meets.
+
+Sources: net/netfilter/nft_set_{hash,rbtree,pipapo}.c, nf_tables_api.c. Keys are compared byte by byte. A set of intervals without
+concatenation says where they begin, and with a flag where they end; one with concatenation has the first and the last key of each
+element, and several elements may meet a key, of which the first counts.
+"""
+
+from __future__ import annotations
+
+import bisect
+import struct
+import typing as t
+
+from ..._wire.netlink import NLA_TYPE_MASK
+from ..bits import Partial, Value, bounds, equal
+from ..effect import Effect
+from ..evaluation import UnsupportedError
+from .operations import Expression, within
+from .wire import Attributes, DecodeError, attribute_list, attributes, long, name, number, value, value_or_verdict
+
+ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL, OBJECT, CONCAT, EXPR = (1 << bit for bit in range(9))
+INTERVAL_END, CATCHALL = 1, 2
+(KEY, DATA, FLAGS, ELEM_TIMEOUT, EXPIRATION, USERDATA, ELEM_EXPR, _PAD, OBJREF, KEY_END, EXPRESSIONS) = range(1, 12)
+_SHORT = 24  # bytes, such as flags
+
+_HEADERS = struct.Struct("=HHHHHH")  # of an element, its key, and the key's value
+
+Data = t.Union[bytes, Effect]
+Decode = t.Callable[[bytes], Expression]
+
+
+class Element(t.NamedTuple):
+    """What comes with a key. `data`: a map's value or verdict; `name`: that of an object."""
+
+    key: bytes
+    last: bytes  # the last key of a range, where the set has such
+    data: Data | None
+    name: str | None
+    expressions: tuple[Expression, ...]
+
+
+_NOTHING = Element(b"", b"", None, None, ())  # where an interval ends and none begins
+
+
+def _plain(key: bytes) -> Element:
+    return Element(key, key, None, None, ())
+
+
+class About(t.NamedTuple):
+    """The set itself, from NFT_MSG_NEWSET."""
+
+    name: str
+    flags: int
+    key_type: int
+    key_length: int
+    data_type: int
+    data_length: int
+    size: int
+    fields: tuple[int, ...]  # lengths of a concatenation's fields
+    userdata: bytes
+
+
+def about(body: bytes) -> About:
+    """From the body of a message that follows nfgenmsg."""
+    found = attributes(body)
+    described = attributes(found.get(9, b""))
+    fields = tuple(number(attributes(each), 1) for _kind, each in attribute_list(described.get(2, b"")))
+    return About(
+        name(found, 2), number(found, 3, 0), number(found, 4, 0), number(found, 5, 0), number(found, 6, 0), number(found, 7, 0),
+        number(described, 1, 0), fields, found.get(13, b""),
+    )  # fmt: skip
+
+
+class Set:
+    """A set with its elements, as they were when it was read."""
+
+    def __init__(self, about: About, raw: t.Iterable[bytes], decode: Decode) -> None:
+        """`raw`: the contents of NFTA_SET_ELEM_LIST_ELEMENTS of all messages."""
+        self.about = about
+        self._decode = decode
+        self.catchall: Element | None = None
+        self.count = 0
+        self.interval, self.ranged = bool(about.flags & INTERVAL), False
+        self.exact: dict[bytes, Element | None] = {}  # None: one without anything besides its key
+        self._starts: list[bytes] = []  # of an interval set, both kinds of ends in one list
+        self._open: list[Element | None] = []  # what begins at each; None: an element with nothing besides its key
+        self._shapes: dict[tuple[int, ...], dict[tuple[int, ...], list[tuple[int, Element]]]] = {}
+        self._cells = _cells(about)
+        self._some: dict[Value, list[Element]] = {}
+        self._load(raw)
+
+    def find(self, key: bytes) -> Element | None:
+        """The element that a wholly known key meets, leaving out the catch-all."""
+        if self.ranged:
+            return self._in_ranges(key)
+        if self.interval:
+            at = bisect.bisect_right(self._starts, key) - 1
+            return self._opened(at) if at >= 0 else None
+        return (self.exact[key] or _plain(key)) if key in self.exact else None
+
+    def possible(self, key: Partial) -> tuple[list[Element], bool]:
+        """The elements that a partly known key may meet, and whether it may as well meet none of them."""
+        if self.interval and not self.ranged:
+            return self._possible_intervals(key)
+        if key not in self._some:
+            self._some[key] = [each for each in self.elements() if self._may_meet(each, key)]
+        found = self._some[key]
+        surely = any(self._surely_meets(each, key) for each in found)
+        return found, not surely
+
+    def elements(self) -> t.Iterator[Element]:
+        """All but the catch-all."""
+        if self.ranged:
+            everything = [pair for shape in self._shapes.values() for cell in shape.values() for pair in cell]
+            yield from (each for _order, each in sorted(everything, key=lambda pair: pair[0]))
+        elif self.interval:
+            yield from (each for _first, _behind, each in self.intervals())
+        else:
+            yield from (each or _plain(key) for key, each in self.exact.items())
+
+    def intervals(self) -> t.Iterator[tuple[bytes, bytes | None, Element]]:
+        """(first, first behind it or None at the end, element) of a set of intervals without concatenation."""
+        for at, first in enumerate(self._starts):
+            each = self._opened(at)
+            if each is not None:
+                yield first, self._starts[at + 1] if at + 1 < len(self._starts) else None, each
+
+    def _opened(self, at: int) -> Element | None:
+        """What begins at an end of an interval; None where nothing does."""
+        each = self._open[at]
+        return None if each is _NOTHING else each or _plain(self._starts[at])
+
+    # -- building
+
+    def _load(self, raw: t.Iterable[bytes]) -> None:
+        ends: set[bytes] = set()
+        begins: dict[bytes, Element | None] = {}
+        like: dict[bytes, Attributes] = {b"": {}}  # short rests are mostly alike
+        for chunk in raw:
+            for key, rest in _split(chunk):
+                inner = like.get(rest)
+                if inner is None:
+                    inner = attributes(rest)
+                    if len(rest) <= _SHORT:
+                        like[rest] = inner
+                if not inner and not self._cells:
+                    (begins if self.interval else self.exact)[key] = None
+                elif ELEM_TIMEOUT in inner and EXPIRATION in inner and not long(inner, EXPIRATION):
+                    continue
+                else:
+                    self._add(key, inner, begins, ends)
+        self.count += len(self.exact) + len(begins)
+        if self.interval and not self._cells:
+            self._starts = sorted(ends | begins.keys())
+            self._open = [begins.get(key, _NOTHING) for key in self._starts]
+
+    def _add(self, key: bytes, inner: Attributes, begins: dict[bytes, Element | None], ends: set[bytes]) -> None:
+        flags = number(inner, FLAGS, 0)
+        if flags & CATCHALL:
+            self.catchall = self._element(b"", b"", inner)
+        elif not self.interval:
+            self.exact[key] = self._element(key, key, inner)
+        elif self._cells:
+            self._add_range(self._element(key, value(inner[KEY_END]) if KEY_END in inner else key, inner))
+        elif flags & INTERVAL_END:
+            ends.add(key)
+        else:
+            begins[key] = self._element(key, key, inner)
+
+    def _element(self, key: bytes, last: bytes, inner: Attributes) -> Element:
+        data = value_or_verdict(inner[DATA]) if DATA in inner else None
+        raw = [inner[ELEM_EXPR]] if ELEM_EXPR in inner else [each for _kind, each in attribute_list(inner.get(EXPRESSIONS, b""))]
+        return Element(key, last, data, name(inner, OBJREF) if OBJREF in inner else None, tuple(map(self._decode, raw)))
+
+    # -- concatenations of ranges: elements of equal prefix lengths lie in one dictionary each
+
+    def _add_range(self, element: Element) -> None:
+        self.ranged = True
+        if len(element.key) != len(element.last) or len(element.key) < self._cells[-1].stop:
+            raise DecodeError(f"an element of set {self.about.name} has a key of {len(element.key)} bytes")
+        shape, cell = [], []
+        for field in self._cells:
+            first, last = int.from_bytes(element.key[field], "big"), int.from_bytes(element.last[field], "big")
+            free = (first ^ last).bit_length()
+            shape.append(free)
+            cell.append(first >> free)
+        self._shapes.setdefault(tuple(shape), {}).setdefault(tuple(cell), []).append((self.count, element))
+        self.count += 1
+
+    def _in_ranges(self, key: bytes) -> Element | None:
+        numbers = [int.from_bytes(key[field], "big") for field in self._cells]
+        found: tuple[int, Element] | None = None
+        for shape, cells in self._shapes.items():
+            for order, element in cells.get(tuple(each >> free for each, free in zip(numbers, shape)), ()):
+                if (found is None or order < found[0]) and self._holds(element, key):
+                    found = (order, element)
+        return found[1] if found else None
+
+    def _holds(self, element: Element, key: bytes) -> bool:
+        return all(element.key[field] <= key[field] <= element.last[field] for field in self._cells)
+
+    # -- keys of which some bits are unknown
+
+    def _may_meet(self, element: Element, key: Partial) -> bool:
+        if not self.ranged:
+            return equal(key, element.key) is not False
+        return all(within(_cut(key, field), element.key[field], element.last[field]) is not False for field in self._cells)
+
+    def _surely_meets(self, element: Element, key: Partial) -> bool:
+        if not self.ranged:
+            return equal(key, element.key) is True
+        return all(within(_cut(key, field), element.key[field], element.last[field]) is True for field in self._cells)
+
+    def _possible_intervals(self, key: Partial) -> tuple[list[Element], bool]:
+        least, greatest = bounds(key)
+        first, last = bisect.bisect_right(self._starts, least) - 1, bisect.bisect_right(self._starts, greatest) - 1
+        met = [self._opened(at) for at in range(max(first, 0), last + 1)]
+        return [each for each in met if each is not None], first < 0 or any(each is None for each in met)
+
+
+def _split(chunk: bytes) -> t.Iterator[tuple[bytes, bytes]]:
+    """(key, what follows it) of each element. Elements of one set mostly begin with the same headers, which are read once."""
+    shapes: dict[bytes, tuple[int, int, int]] = {}
+    at, end = 0, len(chunk)
+    while at < end:
+        head = chunk[at : at + 12]
+        shape = shapes.get(head)
+        if shape is None:
+            shape = _shape(head)
+            if not shape[0]:
+                yield from _other(chunk, at)
+                return
+            shapes[head] = shape
+        length, key, rest = shape
+        if at + length > end:
+            raise DecodeError(f"a set element says {length} bytes where {end - at} remain")
+        yield chunk[at + 12 : at + key], chunk[at + rest : at + length]
+        at += (length + 3) & ~3
+
+
+def _shape(head: bytes) -> tuple[int, int, int]:
+    """(length of the element, end of its key, where the rest begins); zeros where it does not begin with its key."""
+    if len(head) < 12:
+        return (0, 0, 0)
+    length, _list, key_length, key, value_length, kind = _HEADERS.unpack(head)
+    if key & NLA_TYPE_MASK != KEY or kind & NLA_TYPE_MASK != 1 or value_length + 4 != key_length or not 4 <= value_length <= length - 8:
+        return (0, 0, 0)
+    return length, 8 + value_length, min(4 + (key_length + 3 & ~3), length)
+
+
+def _other(chunk: bytes, at: int) -> t.Iterator[tuple[bytes, bytes]]:
+    """Elements whose attributes stand in another order, such as a catch-all element, which has no key."""
+    for _kind, data in attribute_list(chunk[at:]):
+        inner = attributes(data)
+        if KEY not in inner and not number(inner, FLAGS, 0) & CATCHALL:
+            raise DecodeError("a set element has no key")
+        yield value(inner[KEY]) if KEY in inner else b"", data
+
+
+def _cut(key: Partial, field: slice) -> Value:
+    return Partial(key.value[field], key.known[field], key.why, key.drawn)
+
+
+def _cells(about: About) -> list[slice]:
+    """Where the fields of a concatenation of intervals lie: each begins at a multiple of four bytes."""
+    if len(about.fields) < 2:
+        return []
+    cells, at = [], 0
+    for length in about.fields:
+        if not 0 < length <= 16:
+            raise UnsupportedError(f"set {about.name} has a field of {length} bytes")
+        cells.append(slice(at, at + length))
+        at += (length + 3) & ~3
+    return cells

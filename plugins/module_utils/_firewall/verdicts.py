@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host's firewall does to packets, and which rules do it: the work of the module firewall_info, see docs/firewall.md."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import ObserveError
+from .._wire.netlink import NETLINK_ROUTE, Netlink
+from . import prose
+from .evaluation import Evaluation, Explored, Outcome, Reference, Rule, Step, UnsupportedError, explore
+from .managers import Managers
+from .packet import Packet, text
+from .questions import Question, asked, packet_of
+from .ruleset import Facts, Ruleset
+from .walk import Walk
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+Answer = t.Dict[str, t.Any]
+
+_MOST_READINGS = 3  # chains and sets are read one by one, as packets meet them: rules that change meanwhile are read again
+
+
+def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None, lasting: bool = False) -> Answer:
+    """`verdicts` and `absent` of firewall_info for the loaded ruleset, or for a saved one. Raises ObserveError for what cannot be asked.
+
+    `run(command, data=None)` runs a tool and returns its exit code, output and error output. `lasting`: what packets leave in lists of
+    recent addresses does not count, so that a loaded ruleset answers the same while nobody changes it.
+    """
+    if saved is not None:
+        from .saved import observe_saved
+
+        return observe_saved(questions, run, saved)
+    from .facts import LiveFacts
+    from .loaded import load, sets
+    from .nft.read import generation
+
+    for _reading in range(_MOST_READINGS):
+        before = generation()
+        with Netlink(NETLINK_ROUTE) as netlink:
+            facts = LiveFacts(netlink, sets(run), lasting)
+            answer = judge(questions, facts, load(run, facts), Describer(run))
+        if generation() == before:
+            return answer
+    why = f"its rules were changed while they were read, {_MOST_READINGS} times: the verdicts may mix old rules with new ones"
+    return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
+
+
+class Describer:
+    """Rules in words: who made them, and how to change that. None of it decides anything.
+
+    `run` None: a saved ruleset, of which no tool and no file of this host can tell.
+    """
+
+    def __init__(self, run: Run | None) -> None:
+        self._saved, self._managers = run is None, Managers(run)
+        self._told: dict[int, Reference] = {}
+
+    def rule(self, rule: Rule) -> Reference:
+        if id(rule) not in self._told:
+            reference = rule.reference()
+            if self._saved:
+                reference["handle"] = None  # it will have another one where the ruleset is loaded
+            self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
+        return self._told[id(rule)]
+
+    def policy(self, chain: Reference, verdict: str) -> Reference:
+        """A chain's policy, told as a rule."""
+        place = {name: chain[name] for name in ("family", "table", "chain")}
+        reference = {**place, "handle": None, "number": None, "text": f"policy {verdict}", "packets": chain.get("packets")}
+        return {**reference, **self._managers.owner(reference)}
+
+    def change(self, reference: Reference, question: Answer) -> Answer | None:
+        return self._managers.change(reference, question)
+
+
+def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
+    """The answers to all questions; equal questions are evaluated once."""
+    packets = []
+    for number, question in enumerate(questions):
+        try:
+            packets.append(packet_of(question, facts))
+        except ObserveError as error:
+            raise ObserveError(f"packets[{number}]: {error}") from error
+    known: dict[tuple[t.Any, ...], Answer] = {}
+    verdicts = []
+    for packet, question in zip(packets, questions):
+        told = asked(packet, question)
+        key = (*told.values(), question.get("header"))
+        if key not in known:
+            known[key] = {**told, **_verdict(packet, told, facts, ruleset, describer)}
+        verdicts.append(known[key])
+    return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
+
+
+def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
+    def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
+        outcome = Walk(ruleset, facts, mine, evaluation).run()
+        if outcome.verdict == "accept" and hidden:
+            raise UnsupportedError(f"{hidden.what} could not be read: {hidden.why}")
+        if outcome.verdict == "stolen":
+            raise UnsupportedError("a rule takes it out of its way: synproxy answers it, or it is sent by another device")
+        return outcome._replace(rule=_accepting(evaluation)) if outcome.verdict == "accept" else outcome
+
+    hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
+    explored = explore(walk, packet, facts)
+    outcome, path = explored.outcome, explored.first.path
+    shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
+    told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
+    rule = _decisive(explored, describer)
+    gone = _gone(outcome, path)
+    before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
+    stopped = outcome is not None and outcome.verdict in ("drop", "reject")
+    return {
+        "verdict": outcome.verdict if outcome else "undecided",
+        "reject_with": outcome.reject_with if outcome else None,
+        "queue": outcome.queue if outcome else None,
+        "undecided_because": prose.because(explored.undecided),
+        "undecided": explored.undecided._asdict() if explored.undecided else None,
+        "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
+        "rule": rule,
+        "change": describer.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
+        "shadowed": [describer.rule(each) for each in shadowed],
+        "path": told_path,
+        "passed": explored.first.passed,
+    }
+
+
+def _decisive(explored: Explored, describer: Describer) -> Reference | None:
+    """The rule or policy that ended the packet's way, or the last one that let it on."""
+    outcome = explored.outcome
+    if outcome is None:
+        return None
+    if outcome.rule is not None:
+        return describer.rule(outcome.rule)
+    return describer.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
+
+
+def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
+    """Where a policy decides: the rule by which the packet went to another chain for good. What stands behind that one is not met."""
+    if outcome is None or outcome.rule is not None or outcome.chain is None:
+        return None
+    base = [outcome.chain.get(name) for name in ("family", "table", "chain")]
+    there = [
+        step for step in path if step.matched and step.rule and [step.chain.get(name) for name in ("family", "table", "chain")] == base
+    ]
+    return next((step.rule for step in reversed(there) if step.effects and step.effects[-1].kind == "goto"), None)
+
+
+def _accepting(evaluation: Evaluation) -> Rule | None:
+    """The last rule that accepted the packet."""
+    return next((step.rule for step in reversed(evaluation.path) if step.rule and _accepts(step)), None)
+
+
+def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
+    """The rule behind the one that stops the packet that would have let it through, if there is one."""
+    outcome = explored.outcome
+    culprit = (outcome.rule or _gone(outcome, explored.first.path)) if outcome and outcome.verdict in ("drop", "reject") else None
+    if outcome is None or culprit is None:
+        return []
+    instead = without((culprit,))
+    if instead.outcome is None or instead.outcome.verdict != "accept":
+        return []
+    place = _hook(outcome.chain or {})
+    return [step.rule for step in instead.first.path if step.rule and _accepts(step) and _hook(step.chain) == place]
+
+
+def _accepts(step: Step) -> bool:
+    return step.matched is not False and bool(step.effects) and step.effects[-1].kind == "accept"
+
+
+def _hook(chain: Reference) -> tuple[t.Any, ...]:
+    """The base chain that a rule was reached from."""
+    return tuple(chain.get(name) for name in ("family", "table", "hook", "priority"))
+
+
+def _met(packet: Packet) -> Answer:
+    """The packet's ends as the last rule on its way met them: behind a translation they are others than were asked about."""
+    return {
+        "source": text(packet.source),
+        "source_port": packet.source_port,
+        "destination": text(packet.destination),
+        "port": packet.destination_port,
+    }
+
+
+def _rewritten(packet: Packet) -> Answer | None:
+    return {**_met(packet), "mark": packet.mark, "changes": [prose.change(each) for each in packet.changes]} if packet.changes else None
+
+
+def _step(step: Step, describer: Describer) -> Answer:
+    parts = step.rule.parts() if step.rule else []
+    stopped = step.stopped.number if step.stopped else len(parts) if step.matched is not False else 0
+    return {
+        "chain": {name: step.chain.get(name) for name in ("family", "table", "chain", "hook", "priority")},
+        "rule": describer.rule(step.rule) if step.rule else None,
+        "matched": step.matched,
+        "parts": [
+            {
+                "text": part,
+                "matched": None if number > stopped or number in step.unsure else number < stopped or (False if step.stopped else None),
+                "seen": step.stopped.seen if step.stopped and number == stopped else None,
+            }
+            for number, part in enumerate(parts)
+        ],
+        "effect": prose.effect(step.effects, of_a_policy=step.rule is None),
+        "effects": [each._asdict() for each in step.effects],
+    }

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host's firewall does to the packets of the handshakes that a diagnosis tries: `firewall` of a snapshot, see docs/evidence.md."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from .._firewall.verdicts import observe
+from . import traversals
+
+MOST_STEPS = 20  # rules told of one packet's way
+MOST_PARTS = 20  # conditions told of one rule
+MOST_TEXT = 500  # characters of a rule, which may have a large set in it
+
+Absent = t.List[t.Dict[str, str]]
+Record = t.Dict[str, t.Any]
+Dial = t.Tuple[t.Optional[str], t.Optional[int], str, int]  # source (None: no way there), local port, address, port
+
+
+def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:
+    """The verdicts on the order's packets and on those of the host's own dials.
+
+    Where conntrack's finding a packet invalid would make a difference to one that is not stopped anyway, the verdict on that follows.
+    Raises ObserveError.
+    """
+    begun = time.time()
+    own, left_out = traversals.bounded(
+        [("client", (source, local_port), (address, port)) for source, local_port, address, port in dials if source]
+    )
+    for question in own:
+        question["uid"] = os.geteuid() if question["direction"] == "out" else None
+    asked = [*own, *(order.get("packets") or ())]
+    found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run, lasting=bool(order.get("lasting")))
+    verdicts = found["verdicts"][: len(asked)]
+    invalid = zip(verdicts, found["verdicts"][len(asked) :])
+    verdicts += [other for verdict, other in invalid if not _stops(verdict) and other["verdict"] != verdict["verdict"]]
+    absent = [{**each, "what": f"firewall: {each['what']}"} for each in found["absent"]]
+    left_out += order.get("packets_left_out") or 0
+    if left_out:
+        why = f"not asked about {left_out} handshakes: at most {traversals.MOST_HANDSHAKES} are asked about on a host"
+        absent.append({"what": "firewall", "why": why})
+    told = [_told(verdict) for verdict in verdicts]
+    return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent
+
+
+def _generation() -> int | None:
+    """How often the rules of nf_tables were changed since the network namespace was made; None where the kernel does not tell."""
+    from .._firewall.nft.read import generation
+
+    told = generation()
+    return int.from_bytes(told, "big") if told else None
+
+
+def _stops(verdict: Record) -> bool:
+    return verdict["verdict"] in ("drop", "reject")
+
+
+def _told(verdict: Record) -> Record:
+    """A verdict with the steps that matter: the rules that matched, or might have."""
+    path = [step for step in verdict["path"] if step["matched"] is not False]
+    left_out = len(verdict["path"]) - len(path) + max(0, len(path) - MOST_STEPS)
+    told = [*path[: MOST_STEPS - 1], path[-1]] if len(path) > MOST_STEPS else path
+    shadowed = [_short(rule) for rule in verdict["shadowed"][:3]]
+    return {
+        **verdict,
+        "rule": _short(verdict["rule"]),
+        "shadowed": shadowed,
+        "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
+        "passed": verdict["passed"] + left_out,
+    }
+
+
+def _short(rule: Record | None) -> Record | None:
+    return {**rule, "text": str(rule["text"])[:MOST_TEXT]} if rule else None

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Listeners in the other network namespaces of this host (containers, `ip netns`), see network_namespaces(7) and setns(2)."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import ctypes
+import os
+import time
+import typing as t
+
+from .._errors import ObserveError
+from . import owners, sockets
+
+CLONE_NEWNET = 0x40000000
+NAMED = "/run/netns"
+_WHAT = "other network namespaces"
+
+
+def other_namespaces(ports: t.Collection[int], most: int = 64, seconds: float = 1.5) -> tuple[list[dict[str, t.Any]], list[dict[str, str]]]:
+    """Who listens on `ports` in other network namespaces, and the `absent` entries.
+
+    Visits at most `most` namespaces and begins no visit after `seconds`. Needs CAP_SYS_ADMIN.
+    """
+    members, hidden = _members()
+    until = time.monotonic() + seconds
+    found: list[dict[str, t.Any]] = []
+    absent = []
+    if hidden:
+        absent.append({"what": _WHAT, "why": owners.may_not_be_read("network namespaces", hidden)})
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as elsewhere:
+        for visited, (netns, (path, pids)) in enumerate(members.items()):
+            if visited == most or time.monotonic() > until:
+                absent.append({"what": _WHAT, "why": f"only {visited} of {len(members)} were visited, to bound the time"})
+                break
+            try:
+                listeners = elsewhere.submit(_visit, path, ports).result()
+            except ObserveError as error:
+                absent.append({"what": f"{_WHAT} ({netns})", "why": str(error)})
+                continue
+            found.extend(_told(one, netns, pids) for one in listeners)
+    return found, absent
+
+
+def _told(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, t.Any]:
+    holders, _why = owners.find([listener["inode"]], pids=pids)
+    pid = next(iter(holders.get(listener["inode"], ())), None)
+    process = (owners.describe(pid) if pid else None) or {"name": None, "container": None}
+    return {
+        "port": listener["port"],
+        "netns": netns,
+        "pid": pid,
+        "name": process["name"],
+        "container": process["container"],
+        "address": listener["address"],
+    }
+
+
+def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
+    """Other namespaces by their inode: a path to each and its processes; and a process that hides its own."""
+    ours = os.stat("/proc/self/ns/net").st_ino
+    members: dict[int, tuple[str, list[int]]] = {}
+    hidden = None
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        path = f"/proc/{pid}/ns/net"
+        try:
+            netns = os.stat(path).st_ino
+        except PermissionError:
+            hidden = pid
+            continue
+        except OSError:
+            continue
+        if netns != ours:
+            members.setdefault(netns, (path, []))[1].append(pid)
+    for name in os.listdir(NAMED) if os.path.isdir(NAMED) else ():  # a namespace may have a name and no process
+        path = f"{NAMED}/{name}"
+        try:
+            netns = os.stat(path).st_ino
+        except OSError:
+            continue
+        if netns != ours:
+            members.setdefault(netns, (path, []))
+    return members, hidden
+
+
+def _visit(path: str, ports: t.Collection[int]) -> list[dict[str, t.Any]]:
+    """Move this thread into the network namespace at `path` and return its listeners; the other threads stay where they are."""
+    try:
+        namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ObserveError(f"{path} cannot be opened: {error.strerror}") from error
+    try:  # os.setns exists from Python 3.12 on only
+        if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET) != 0:
+            raise ObserveError(f"{path} cannot be entered: {os.strerror(ctypes.get_errno())} (it takes CAP_SYS_ADMIN: run with become)")
+    finally:
+        os.close(namespace)
+    return sockets.listeners(ports)

@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The kernel's own answer to "how would this packet be routed?" (RTM_GETROUTE, linux/rtnetlink.h), and the rule that led there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import typing as t
+
+from .._errors import ObserveError
+from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, NetlinkError, attribute, attributes, unpack
+from .links import FAMILIES, address_bytes, address_text
+from .policy_rules import Packet, Rule
+
+RTM_GETROUTE = 26
+RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
+RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 2, 3, 4, 5, 7, 8, 9
+RTA_TABLE, RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 15, 16, 18, 25, 27, 28, 29
+RTAX_MTU = 2
+TYPES = ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
+REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
+RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
+
+_ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
+_NUMBER, _HOP = struct.Struct("=I"), struct.Struct("=HBBi")
+_PORT = struct.Struct("!H")
+_MOST_ROUTES = 10_000  # that are searched for the one that refuses: some 60 ms
+
+Answer = t.Dict[str, t.Any]
+
+
+class Question(t.NamedTuple):
+    """How would TCP from `local` to `remote` leave, or, with `iif`, TCP from `remote` to `local` that arrives on `iif` go on?
+
+    `local` may be None (the kernel chooses) without `iif`. `uid` None: that of this process. `oif`: the socket is bound to that
+    device or VRF. The ports matter to rules that ask for ports only.
+    """
+
+    local: str | None
+    remote: str
+    mark: int = 0
+    uid: int | None = None
+    iif: str | None = None
+    oif: str | None = None
+    local_port: int | None = None
+    remote_port: int | None = None
+
+    @property
+    def ends(self) -> tuple[str | None, str, int | None, int | None]:
+        """Source, destination, source port and destination port of the packet that is asked for."""
+        if self.iif is None:
+            return self.local, self.remote, self.local_port, self.remote_port
+        if self.local is None:
+            raise ObserveError(f"a packet from {self.remote} that arrives on {self.iif} has no destination: local is missing")
+        return self.remote, self.local, self.remote_port, self.local_port
+
+
+def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], rules: t.Sequence[Rule]) -> Answer:
+    """The question's fields and the kernel's answer, as docs/evidence.md says. `indices`: the links' indices by name.
+
+    A refusal is an answer (`error`); ObserveError when the question itself cannot be put.
+    """
+    names = {index: name for name, index in indices.items()}
+    result: Answer = dict(question._asdict())
+    result.update(error=None, type=None, interface=None, gateway=None, source=None, table=None, prefix=None, mtu=None)
+    result.update(multipath=[], rule=None)
+    try:
+        result.update(_parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE), names))
+        result["source"] = result["source"] or (question.local if question.iif is None else None)
+    except NetlinkError as error:
+        result["error"] = error.name
+        if question.iif is None:
+            result.update(_refusing(question, error.name, rules))
+        return result
+    try:
+        matched = _parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH), names)
+        result.update(prefix=matched["prefix"], multipath=matched["multipath"])
+    except NetlinkError:  # some answers stand in no table
+        pass
+    result["rule"] = _leading_rule(question, result, rules)
+    return result
+
+
+def _ask(netlink: Netlink, question: Question, indices: t.Mapping[str, int], flags: int) -> bytes:
+    source, destination, source_port, destination_port = question.ends
+    family, target = address_bytes(destination)
+    wanted = attribute(RTA_DST, target) + attribute(RTA_IP_PROTO, bytes([socket.IPPROTO_TCP]))
+    source_length = 0
+    if source is not None:
+        source_family, origin = address_bytes(source)
+        if source_family != family:
+            raise ObserveError(f"{source} and {destination} are of different address families: no packet goes from one to the other")
+        source_length = 8 * len(origin)
+        wanted += attribute(RTA_SRC, origin)
+    for kind, number in ((RTA_MARK, question.mark or None), (RTA_UID, question.uid)):
+        wanted += attribute(kind, _NUMBER.pack(number)) if number is not None else b""
+    for kind, device in ((RTA_IIF, question.iif), (RTA_OIF, question.oif)):
+        if device is not None:
+            if device not in indices:
+                raise ObserveError(f"there is no interface {device}")
+            wanted += attribute(kind, _NUMBER.pack(indices[device]))
+    for kind, port in ((RTA_SPORT, source_port), (RTA_DPORT, destination_port)):
+        wanted += attribute(kind, _PORT.pack(port)) if port is not None else b""
+    bodies = netlink.request(RTM_GETROUTE, 0, _ROUTE.pack(family, 8 * len(target), source_length, 0, 0, 0, 0, 0, flags) + wanted)
+    if not bodies:
+        raise ObserveError(f"the kernel gave no answer about the route to {destination}")
+    return bodies[0]
+
+
+def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
+    family, length, _source_length, _tos, table, _protocol, _scope, kind, _flags = unpack(_ROUTE, body, "a route")
+    about = attributes(body[_ROUTE.size :])
+    name = TYPES[kind] if kind < len(TYPES) else str(kind)
+    mtu = attributes(about.get(RTA_METRICS, b"")).get(RTAX_MTU)
+    # IPv6 begins with the hop that it chose this time: a stated order, so that the same route always reads the same.
+    hops = sorted(_multipath(family, about.get(RTA_MULTIPATH, b""), names), key=_hop_order)
+    return {
+        "type": name,
+        "interface": names.get(_index(about.get(RTA_OIF))),
+        "gateway": _gateway(family, about),
+        "source": address_text(family, about[RTA_PREFSRC]) if RTA_PREFSRC in about else None,
+        "table": _index(about.get(RTA_TABLE)) or table,
+        "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
+        "mtu": _index(mtu) or None,
+        "multipath": hops if len(hops) > 1 else [],
+    }
+
+
+def _multipath(family: int, data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Answer]:
+    while data:
+        size, _flags, weight, index = unpack(_HOP, data, "a next hop")
+        about = attributes(data[_HOP.size : max(size, _HOP.size)])
+        yield {"interface": names.get(index), "gateway": _gateway(family, about), "weight": weight + 1}
+        data = data[max((size + 3) & ~3, _HOP.size) :]
+
+
+def _hop_order(hop: Answer) -> tuple[bytes, str]:
+    """Next hops by gateway, as numbers and IPv4 first, then by interface; those without a gateway come first."""
+    family, raw = address_bytes(hop["gateway"]) if hop["gateway"] else (0, b"")
+    return bytes([family]) + raw, hop["interface"] or ""
+
+
+def _gateway(family: int, about: t.Mapping[int, bytes]) -> str | None:
+    if RTA_VIA in about:  # the gateway is of the other family (RFC 5549)
+        via = about[RTA_VIA]
+        return address_text(unpack(struct.Struct("=H"), via, "a gateway")[0], via[2:])
+    return address_text(family, about[RTA_GATEWAY]) if RTA_GATEWAY in about else None
+
+
+def _packet(question: Question) -> Packet:
+    source, destination, source_port, destination_port = question.ends
+    uid = os.getuid() if question.uid is None else question.uid
+    devices = (question.iif or "lo", question.oif or "")
+    return Packet(source, destination, question.mark, uid, *devices, source_port or 0, destination_port or 0)
+
+
+def _leading_rule(question: Question, result: Answer, rules: t.Sequence[Rule]) -> int | None:
+    """The priority of the first rule that applies and names the answer's table; None when it cannot be told."""
+    packet = _packet(question)
+    length = int(result["prefix"].rpartition("/")[2]) if result["prefix"] else None
+    named = {rule.table for rule in rules if rule.action == "lookup" and not rule.l3mdev}
+    for rule in _applying(rules, packet):
+        leads = result["table"] not in named if rule.l3mdev else rule.table == result["table"]
+        if rule.goto is not None:
+            return None
+        if rule.action != "lookup" or not leads:
+            continue
+        if rule.group or (rule.suppress is not None and length is None):
+            return None
+        if rule.suppress is None or length is None or length > rule.suppress:
+            return rule.priority
+    return None
+
+
+def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer:
+    """Which rule or route refuses with this error, as far as it can be told: IPv4's kernel answers with the error alone."""
+    if error not in (*REFUSALS.values(), *RULE_REFUSALS.values()):
+        return {}
+    packet = _packet(question)
+    routes: dict[int, tuple[int, str, str]] | None = None
+    for rule in _applying(rules, packet):
+        if RULE_REFUSALS.get(rule.action) == error:
+            return {"type": rule.action, "rule": rule.priority}
+        if rule.action == "nop":
+            continue
+        if rule.action != "lookup" or rule.l3mdev or rule.group:
+            return {}
+        if routes is None:
+            routes = _covering(packet.destination)
+        length, kind, prefix = routes.get(rule.table, (0, "", ""))
+        if REFUSALS.get(kind) == error and (rule.suppress is None or length > rule.suppress):
+            return {"type": kind, "table": rule.table, "prefix": prefix, "rule": rule.priority}
+    return {}
+
+
+def _covering(destination: str) -> dict[int, tuple[int, str, str]]:
+    """Per table, (prefix length, type, prefix) of its most specific route to the destination; empty when the tables are too large."""
+    family, raw = address_bytes(destination)
+    target, bits = int.from_bytes(raw, "big"), 8 * len(raw)
+    best: dict[int, tuple[int, str, str]] = {}
+    with Netlink(NETLINK_ROUTE) as own:  # its own socket, so that nobody reads the rest of a dump that is given up
+        for position, body in enumerate(own.stream(RTM_GETROUTE, NLM_F_DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))):
+            if position >= _MOST_ROUTES:
+                return {}
+            _family, length, _source_length, _tos, table, _protocol, _scope, kind, _flags = unpack(_ROUTE, body, "a route")
+            about = attributes(body[_ROUTE.size :])
+            network = about.get(RTA_DST, bytes(len(raw)))
+            table = _index(about.get(RTA_TABLE)) or table
+            beaten = table in best and best[table][0] >= length  # the first of equals has the lowest metric
+            if not beaten and (int.from_bytes(network, "big") ^ target) >> (bits - length) == 0 and kind < len(TYPES):
+                best[table] = (length, TYPES[kind], f"{address_text(family, network)}/{length}")
+    return best
+
+
+def _applying(rules: t.Sequence[Rule], packet: Packet) -> t.Iterator[Rule]:
+    family = FAMILIES[socket.AF_INET6 if ":" in packet.destination else socket.AF_INET]
+    return (rule for rule in rules if rule.family == family and rule.applies(packet))
+
+
+def _any(family: int) -> str:
+    return "::" if family == socket.AF_INET6 else "0.0.0.0"
+
+
+def _index(raw: bytes | None) -> int:
+    return int(unpack(_NUMBER, raw, "a number")[0]) if raw else 0

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The three packets of a handshake as they cross a host, as questions to its firewall (option `packets` of firewall_info).
+
+Pure functions over data, which the controller uses to write work orders and hosts to complete them.
+"""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+
+from .._errors import DecodeError
+from .._wire.frames import Frame, unpack
+
+MOST_HANDSHAKES = 100  # that a host's firewall is asked about in one snapshot
+_OTHERHOST, _OUTGOING = 3, 4  # linux/if_packet.h PACKET_*
+_DIRECTIONS = {"client": ("out", "in", "out"), "server": ("in", "out", "in"), "via": ("forward",) * 3}
+
+Question = t.Dict[str, t.Any]
+End = t.Tuple[str, t.Optional[int]]  # address, port; None: unknown
+
+
+def traversal(role: str, client: End, server: End, uid: int | None = None) -> list[Question]:
+    """SYN, SYN-ACK and ACK between two ends, as they cross a host that is client, server or via.
+
+    `uid`: whose socket the client's packets are, where the host is the client. The kernel sends a SYN-ACK before any socket has an owner.
+    """
+    kinds = zip(("syn", "syn_ack", "ack"), _DIRECTIONS[role], ((client, server), (server, client), (client, server)))
+    return [
+        {
+            "packet": kind,
+            "direction": direction,
+            "source": source[0],
+            "source_port": source[1],
+            "destination": destination[0],
+            "port": destination[1],
+            "uid": uid if direction == "out" and role == "client" else None,
+        }
+        for kind, direction, (source, destination) in kinds
+    ]
+
+
+def bounded(handshakes: t.Sequence[tuple[str, End, End]]) -> tuple[list[Question], int]:
+    """The questions of as many handshakes (role, client, server) as one snapshot asks about, and how many are left out."""
+    known = list(dict.fromkeys(each for each in handshakes if (":" in each[1][0]) == (":" in each[2][0])))
+    asked = [question for handshake in known[:MOST_HANDSHAKES] for question in traversal(*handshake)]
+    return asked, max(0, len(known) - MOST_HANDSHAKES)
+
+
+def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> list[Question]:
+    """`asked`, with the packets that a recording shows coming in instead: with their ports, interface and headers.
+
+    What address translation made of a handshake, which no plan can know, is asked as well. Raises DecodeError.
+    """
+    seen = _incoming(unpack(recording["frames"]), recording.get("interfaces") or {})
+    begun = {_key(each)[1:] for each in (*asked, *seen.values()) if each["packet"] != "ack"}
+    seen = {key: question for key, question in seen.items() if key[1:] in begun}
+    for question in [each for each in seen.values() if each["packet"] == "syn"][:MOST_HANDSHAKES]:
+        client, server = (question["source"], question["source_port"]), (question["destination"], question["port"])
+        for packet in traversal("via", client, server):  # whether a packet ends here or is forwarded, the host knows best
+            seen.setdefault(_key(packet), {**packet, "direction": None})
+    return [*seen.values(), *(question for question in asked if _key(question) not in seen)][: 3 * MOST_HANDSHAKES]
+
+
+def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dict[tuple[t.Any, ...], Question]:
+    """The first packet of each kind between two ends that came in, by `_key`."""
+    from .._wire.packet import TcpFlags, decode
+
+    found: dict[tuple[t.Any, ...], Question] = {}
+    for frame in frames:
+        if frame.pkttype == _OUTGOING:
+            continue
+        try:
+            packet = decode(frame.data, frame.ethertype)
+        except DecodeError:
+            continue
+        tcp = packet.tcp
+        kind = None if tcp is None or tcp.is_rst else "syn" if tcp.is_syn else "syn_ack" if tcp.is_syn_ack else "ack"
+        if tcp is None or kind is None or (kind == "ack" and (tcp.flags & TcpFlags.FIN or tcp.payload_length)):
+            continue
+        question = {
+            "packet": kind,
+            "direction": "in" if interfaces.get(str(frame.ifindex)) == "lo" else None,  # from this host to itself
+            "source": packet.src,
+            "source_port": tcp.sport,
+            "destination": packet.dst,
+            "port": tcp.dport,
+            # What a bridge takes in for another machine passes IP's rules, if at all, as if it came from the bridge itself.
+            "interface": None if frame.pkttype == _OTHERHOST else interfaces.get(str(frame.ifindex)),
+            "header": frame.data.hex() if packet.version == 4 or frame.data[6] == socket.IPPROTO_TCP else None,  # no extension headers
+        }
+        first = found.setdefault(_key(question), question)
+        if frame.vlan or first["interface"] != question["interface"]:
+            first["interface"] = None  # a bond, a bridge, a VLAN or a VRF: the routes know best where it arrives
+    return found
+
+
+def _key(question: Question) -> tuple[t.Any, ...]:
+    """What makes two handshakes one to a firewall, but for the client's port."""
+    if question["packet"] == "syn_ack":
+        return "syn_ack", question["destination"], question["source"], question["source_port"]
+    return question["packet"], question["source"], question["destination"], question["port"]

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The systemd units that should listen on a port where nobody does, and why they do not: state, result, last words."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import typing as t
+
+from .._errors import ObserveError
+
+Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+
+BOOTED = "/run/systemd/system"  # see sd_booted(3)
+DIRECTORIES = (  # see systemd.unit(5)
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+LARGEST_FILE = 64 * 1024
+MOST_UNITS, MOST_LOGS, LOG_LINES, LOG_WIDTH = 8, 3, 5, 500
+_SHOWN = "Id,Names,LoadState,ActiveState,SubState,Result,ExecMainStatus"
+_TYPE = re.compile(r"\.(?:service|socket|target|path|timer|mount|automount|slice|scope|swap|device)$")
+_SETTING = re.compile(r"^\s*(ExecStart|Environment|EnvironmentFile|ListenStream)\s*=(.*)$", re.MULTILINE)
+_HOW = ("declared", "socket", "text", "wellknown")  # the surest first
+
+WELL_KNOWN = {
+    21: "vsftpd proftpd pure-ftpd",
+    22: "ssh sshd ssh.socket sshd.socket",
+    25: "postfix postfix@* exim4 exim sendmail",
+    53: "named bind9 unbound dnsmasq pdns pdns-recursor",
+    80: "nginx apache2 httpd haproxy caddy lighttpd traefik varnish",
+    88: "krb5kdc krb5-kdc",
+    111: "rpcbind rpcbind.socket",
+    143: "dovecot",
+    179: "frr bird",
+    389: "slapd dirsrv@*",
+    443: "nginx apache2 httpd haproxy caddy lighttpd traefik",
+    445: "smbd smb",
+    587: "postfix postfix@* exim4 exim",
+    631: "cups cups.socket",
+    636: "slapd dirsrv@*",
+    993: "dovecot",
+    1883: "mosquitto",
+    2049: "nfs-server nfs-kernel-server",
+    2379: "etcd",
+    3000: "grafana-server",
+    3128: "squid",
+    3306: "mariadb mysql mysqld",
+    5432: "postgresql@* postgresql-* postgresql",
+    5601: "kibana",
+    5672: "rabbitmq-server",
+    6379: "redis-server redis redis@* valkey valkey-server",
+    6443: "k3s rke2-server kubelet",
+    8080: "tomcat tomcat9 tomcat10 jetty jenkins",
+    8500: "consul",
+    9090: "prometheus cockpit.socket",
+    9092: "kafka",
+    9100: "prometheus-node-exporter node_exporter node-exporter",
+    9200: "elasticsearch opensearch",
+    10050: "zabbix-agent zabbix-agent2",
+    10051: "zabbix-server zabbix-server-mysql zabbix-server-pgsql zabbix-proxy",
+    10250: "kubelet k3s",
+    11211: "memcached",
+    27017: "mongod mongodb",
+}
+
+
+def units_for_port(port: int, declared: str | None, run: Run) -> list[dict[str, t.Any]]:
+    """The units that belong to a port, the surest first: `declared`, a socket unit's, by their text, by common knowledge.
+
+    A declared unit is told even when it does not exist (`load`: not-found), one found by its text only when it is not active. `log` is
+    None when the journal may not be read, or is not asked because the unit is active. Raises ObserveError where systemd does not run.
+    """
+    if not os.path.isdir(BOOTED):
+        raise ObserveError("systemd does not run this host, so that no unit is known for the port")
+    candidates = dict.fromkeys(map(_full_name, WELL_KNOWN.get(port, "").split()), "wellknown")
+    candidates.update(_by_text(port))
+    if declared:
+        candidates[_full_name(declared)] = "declared"
+    if not candidates:
+        return []
+    code, output, error = run(["systemctl", "show", "--no-pager", f"--property={_SHOWN}", "--", *sorted(candidates)])
+    if code != 0:
+        raise ObserveError(f"systemctl show failed: {error.strip()[:200] or f'exit status {code}'}")
+    found: dict[str, dict[str, t.Any]] = {}
+    for shown in map(_properties, output.split("\n\n")):
+        how = _how(shown, candidates)
+        if how and "Id" in shown and not (how == "text" and shown.get("ActiveState") == "active"):
+            found[shown["Id"]] = _unit(port, how, shown)
+    units = sorted(found.values(), key=lambda unit: (_HOW.index(unit["how"]), unit["active"] != "failed", unit["unit"]))[:MOST_UNITS]
+    for unit in [unit for unit in units if unit["load"] != "not-found" and unit["active"] != "active"][:MOST_LOGS]:
+        unit["log"] = _last_words(unit["unit"], run)
+    return units
+
+
+def _by_text(port: int) -> dict[str, str]:
+    """Names (or patterns, for templates) of units whose files say the port as a whole number, with how they say it."""
+    number = re.compile(rf"(?<![\d.]){port}(?!\d|\.\d)")
+    found: dict[str, str] = {}
+    for name, path in _unit_files():
+        for setting, value in _SETTING.findall(_read(path).replace("\\\n", " ")):
+            if setting == "EnvironmentFile":
+                value = _read(value.strip().lstrip("-"))
+            if number.search(value):
+                found[name.replace("@.", "@*.")] = "socket" if setting == "ListenStream" else "text"
+    return found
+
+
+def _unit_files() -> t.Iterator[tuple[str, str]]:
+    """(unit, path) of every service and socket unit's file and drop-ins."""
+    for directory in dict.fromkeys(map(os.path.realpath, DIRECTORIES)):  # /lib often is /usr/lib
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            path = f"{directory}/{name}"
+            if name.endswith((".service", ".socket")):
+                yield name, path
+            elif name.endswith((".service.d", ".socket.d")) and os.path.isdir(path):
+                yield from ((name[:-2], f"{path}/{part}") for part in os.listdir(path) if part.endswith(".conf"))
+
+
+def _full_name(name: str) -> str:
+    """Like systemctl: a name without a type is a service's."""
+    return name if _TYPE.search(name) else f"{name}.service"
+
+
+def _properties(block: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+def _how(shown: dict[str, str], candidates: dict[str, str]) -> str | None:
+    """The surest way by which one of a unit's names became a candidate; None for what does not exist and was not declared."""
+    names = {shown.get("Id", ""), *shown.get("Names", "").split()}
+    ways = {way for pattern, way in candidates.items() if fnmatch.filter(names, pattern)}
+    if shown.get("LoadState") == "not-found":
+        ways &= {"declared"}
+    return min(ways, key=_HOW.index) if ways else None
+
+
+def _unit(port: int, how: str, shown: dict[str, str]) -> dict[str, t.Any]:
+    status = shown.get("ExecMainStatus", "")
+    return {
+        "port": port,
+        "unit": shown["Id"],
+        "how": how,
+        "load": shown.get("LoadState"),
+        "active": shown.get("ActiveState"),
+        "sub": shown.get("SubState"),
+        "result": shown.get("Result"),
+        "status": int(status) if status.isdigit() else None,
+        "log": None,
+    }
+
+
+def _last_words(unit: str, run: Run) -> list[str] | None:
+    """The last lines that a unit's processes logged, else what systemd logged about it: there is much of that after a few restarts.
+
+    None when the journal may not be read, which for an ordinary user looks like an empty one.
+    """
+    for match in (f"_SYSTEMD_UNIT={unit}", f"--unit={unit}"):  # see systemd.journal-fields(7)
+        code, output, _error = run(["journalctl", match, f"--lines={LOG_LINES}", "--boot", "--no-pager", "--output=cat", "--quiet"])
+        lines = [line[:LOG_WIDTH] for line in output.splitlines()[-LOG_LINES:]]
+        if code != 0 or lines:
+            return lines if code == 0 else None
+    return [] if os.geteuid() == 0 else None
+
+
+def _read(path: str) -> str:
+    """The beginning of a file; nothing of what is no file (a masked unit is a link to /dev/null)."""
+    try:
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(LARGEST_FILE)
+    except OSError:
+        return ""

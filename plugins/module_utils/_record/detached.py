@@ -1,0 +1,326 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""A recorder (or a tracer, see `Worker`) that goes on when its starter has ended, and ends by itself.
+
+It is a process with a Unix socket in a directory of its own; the directory's name is the recorder's handle. No packet is ever written to
+a file: the recording leaves the process through the socket, once, when it is asked for. At its deadline, or on SIGTERM, the process
+removes the directory and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import socket
+import struct
+import time
+from typing import Any, Iterable, Iterator, NoReturn
+
+from .._typing import Protocol
+from .._wire.frames import MAX_BYTES, MAX_PACKETS
+from .recorder import Interest, RecorderError, Recording
+
+_HANDLE = re.compile(r"[0-9a-f]{16}")
+_SOCKET = "control"
+_CONVERSATION_SECONDS = 20.0
+_MAX_REQUEST = 16 << 20
+_SPARE_MEMORY = 256 << 20  # bytes beyond the frames: the interpreter, and copies while an answer is put together
+
+
+class Worker(Protocol):
+    """What can run detached: something that gathers what its one descriptor has to say, as `Recording` does."""
+
+    def fileno(self) -> int:
+        """Stays valid until `close()`."""
+
+    def collect(self) -> None:
+        """Take what is waiting."""
+
+    def result(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What was gathered up to now."""
+
+    def finish(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The same, and the end of it."""
+
+    def close(self) -> None:
+        """End it, without a word."""
+
+
+class _Terminated(Exception):
+    """SIGTERM has come."""
+
+
+def start_detached(
+    ports: Iterable[int], addresses: Iterable[str], seconds: float, max_packets: int = MAX_PACKETS, max_bytes: int = MAX_BYTES
+) -> str:
+    """Start a recorder for so many seconds and return its handle. When this returns, every packet is being recorded.
+
+    Raises NotPermittedError, RecorderError or ObserveError when it cannot be started.
+    """
+    return detach(Recording(ports, addresses, seconds, max_packets, max_bytes), seconds, max_bytes, "handshake-rec")
+
+
+def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:
+    """Let a worker go on for so many seconds in a process of its own with that name, and return its handle; here it is closed.
+
+    `max_bytes` is what it may gather by its own bounds. Raises RecorderError or ObserveError when that cannot be done.
+    """
+    try:
+        directory, listener = _publish()
+    except OSError as error:
+        worker.close()
+        raise RecorderError(f"the recorder has no place for its socket: {error}") from error
+    try:
+        _detach(worker, listener, directory, time.monotonic() + seconds, max_bytes, name)
+    except OSError as error:
+        _remove(directory)
+        raise RecorderError(f"the recorder cannot leave this process: {error}") from error
+    finally:
+        listener.close()
+        worker.close()
+    return os.path.basename(directory)
+
+
+def stop_detached(handle: str, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+    """End a recorder and return its recording (see `Worker.finish`). Raises RecorderError when there is no such recorder any more."""
+    return _ask(handle, {"command": "stop", "interest": interest})
+
+
+def read_detached(handle: str, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The recording up to now; the recorder goes on. Raises RecorderError when there is no such recorder any more."""
+    return _ask(handle, {"command": "read", "interest": interest})
+
+
+def _base_directories() -> Iterator[str]:
+    yield "/run/threeway-handshake"
+    yield os.path.join(os.environ.get("TMPDIR", "/tmp"), f"threeway-handshake-{os.geteuid()}")
+
+
+def _base_directory() -> str:
+    """The first place that can be made, and is ours alone."""
+    for base in _base_directories():
+        try:
+            os.mkdir(base, 0o700)
+        except FileExistsError:
+            status = os.lstat(base)
+            if status.st_uid == os.geteuid() and status.st_mode & 0o170077 == 0o040000:
+                return base
+        except OSError:
+            continue
+        else:
+            return base
+    raise RecorderError("neither /run nor $TMPDIR has room for a directory that belongs to this user alone")
+
+
+@contextlib.contextmanager
+def _locked(base: str) -> Iterator[None]:
+    """Else two recorders that start together might take each other for dead, or one that ends take the place from one that starts.
+
+    Raises FileNotFoundError when the directory was removed while this waited for it, also where another has its name by now.
+    """
+    lock = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.samestat(os.fstat(lock), os.stat(base)):
+            raise FileNotFoundError(f"{base} was removed and made anew")
+        yield
+    finally:
+        os.close(lock)
+
+
+def _publish() -> tuple[str, socket.socket]:
+    """Remove what dead recorders left, make a new recorder's directory, listen in it."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # the last recorder has ended meanwhile, and taken the place along
+            return _publish_in(_base_directory())
+
+
+def _publish_in(base: str) -> tuple[str, socket.socket]:
+    with _locked(base):
+        for name in os.listdir(base):
+            if _HANDLE.fullmatch(name) and not _is_alive(os.path.join(base, name)):
+                shutil.rmtree(os.path.join(base, name), ignore_errors=True)
+        directory = os.path.join(base, os.urandom(8).hex())
+        os.mkdir(directory, 0o700)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            listener.bind(os.path.join(directory, _SOCKET))
+            listener.listen(4)
+        except OSError:
+            listener.close()
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        finally:
+            os.umask(mask)
+        return directory, listener
+
+
+def _remove(directory: str) -> None:
+    """Remove a recorder's directory, and the place of all of them when this was the last one."""
+    shutil.rmtree(directory, ignore_errors=True)
+    base = os.path.dirname(directory)
+    with contextlib.suppress(OSError), _locked(base):
+        os.rmdir(base)
+
+
+def _is_alive(directory: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.setblocking(False)
+        return peer.connect_ex(os.path.join(directory, _SOCKET)) in (0, errno.EAGAIN)  # the latter: too busy to take one more
+
+
+def _connect(peer: socket.socket, handle: str) -> None:
+    """Raises RecorderError when there is no such recorder, or none that takes a request in time."""
+    # A connection that has to wait for room in the listener's queue would fail at once with a timeout of Python's (EAGAIN). The kernel's
+    # timeval is of 64-bit numbers also on 32-bit machines whose programs are built for times after 2038.
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("qq", int(_CONVERSATION_SECONDS), 0))
+    for base in _base_directories():
+        try:
+            peer.connect(os.path.join(base, handle, _SOCKET))
+        except BlockingIOError:
+            raise RecorderError(f"recorder {handle} took no request for {_CONVERSATION_SECONDS:.0f} s") from None
+        except OSError:
+            continue
+        else:
+            return
+    raise RecorderError(f"there is no recorder {handle}: its deadline has passed, or something on this host ended it")
+
+
+def _ask(handle: str, request: dict[str, Any]) -> dict[str, Any]:
+    if not _HANDLE.fullmatch(handle):
+        raise RecorderError(f"{handle!r} is not a handle that a recorder gave out: those have 16 hexadecimal digits")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        _connect(peer, handle)
+        peer.settimeout(_CONVERSATION_SECONDS)
+        try:
+            peer.sendall(json.dumps(request).encode("ascii"))
+            peer.shutdown(socket.SHUT_WR)
+            answer: dict[str, Any] = json.loads(b"".join(iter(lambda: peer.recv(1 << 16), b"")))
+        except (OSError, ValueError) as error:
+            raise RecorderError(f"recorder {handle} ended before its recording was complete: {error}") from error
+    if "error" in answer:
+        raise RecorderError(answer["error"])
+    return answer
+
+
+def _detach(worker: Worker, listener: socket.socket, directory: str, deadline: float, max_bytes: int, name: str) -> None:
+    """Run the recorder in a process that nobody waits for; return when it has let go of everything of ours."""
+    ready, report = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ready)
+            os.setsid()
+            if os.fork() == 0:  # not a session leader: it never gets a terminal
+                _run(worker, listener, directory, deadline, max_bytes, name, report)
+        finally:
+            os._exit(0)
+    os.close(report)
+    os.waitpid(child, 0)
+    try:
+        message = os.read(ready, 4096)
+    finally:
+        os.close(ready)
+    if message != b"ready":
+        raise OSError(message.decode("utf-8", "replace") or "it ended at once")
+
+
+def _run(worker: Worker, listener: socket.socket, directory: str, deadline: float, max_bytes: int, name: str, report: int) -> NoReturn:
+    """The life of the detached process."""
+    try:
+        try:
+            _let_go({worker.fileno(), listener.fileno(), report}, max_bytes, name)
+            os.write(report, b"ready")
+        except (OSError, ValueError) as error:
+            os.write(report, str(error).encode())
+            raise
+        finally:
+            os.close(report)
+        _serve(worker, listener, directory, deadline)
+    finally:
+        _remove(directory)
+        os._exit(0)
+
+
+def _let_go(keep: set[int], max_bytes: int, name: str) -> None:
+    """Hold nothing of the starter: no descriptor (Ansible and sshd wait until their pipes are closed), directory, signal or terminal."""
+
+    def terminate(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    kept = {os.readlink(f"/proc/self/fd/{descriptor}") for descriptor in keep}  # by what they are: mmap holds a duplicate of its own
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # the directory itself was among them
+            if descriptor > 2 and os.readlink(f"/proc/self/fd/{descriptor}") not in kept:
+                os.close(descriptor)
+    with open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write(name)
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        now = int(statm.read().split()[0]) * resource.getpagesize()
+    # The recording bounds itself; this is for the case that it is wrong.
+    limit = now + 2 * max_bytes + _SPARE_MEMORY
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _serve(worker: Worker, listener: socket.socket, directory: str, deadline: float) -> None:
+    """Work until the deadline, SIGTERM, or the request to stop."""
+    poll = select.poll()
+    poll.register(worker.fileno(), select.POLLIN)
+    poll.register(listener.fileno(), select.POLLIN)
+    with contextlib.suppress(_Terminated):
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            for descriptor, _events in poll.poll(left * 1000 + 1):
+                if descriptor == listener.fileno():
+                    peer, _address = listener.accept()
+                    with peer, contextlib.suppress(OSError):
+                        if not _answer(worker, peer, directory):
+                            return
+                else:
+                    worker.collect()
+
+
+def _answer(worker: Worker, peer: socket.socket, directory: str) -> bool:
+    """Answer one request; False when it was the last one: who has that answer finds nothing of the recorder any more."""
+    peer.settimeout(_CONVERSATION_SECONDS)
+    text = b""
+    for part in iter(lambda: peer.recv(1 << 16), b""):
+        text += part
+        if len(text) > _MAX_REQUEST:
+            return True
+    if not text:  # a new recorder looks which ones are alive
+        return True
+    try:
+        request = json.loads(text)
+        stop, interest = request["command"] == "stop", request["interest"]
+        if interest is not None:
+            Interest.of(interest)  # before a mistake costs the recording
+        answer = worker.finish(interest) if stop else worker.result(interest)
+    except (RecorderError, ValueError, KeyError, TypeError) as error:
+        stop, answer = False, {"error": f"the recorder does not understand the request: {error}"}
+    if stop:
+        _remove(directory)
+    with contextlib.suppress(OSError):
+        peer.sendall(json.dumps(answer).encode("ascii"))
+    return not stop

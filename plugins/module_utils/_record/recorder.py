@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Record the packets of handshakes: bounded in time, bytes and packets, headers only, in memory only."""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import socket
+import time
+from collections import deque
+from typing import Any, Iterable, Iterator, NamedTuple
+
+from .._errors import DecodeError, ObserveError
+from .._wire.frames import MAX_BYTES, MAX_PACKETS, Frame, pack
+from .._wire.headers import Outline, outline
+from .filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, tcp_offset, tcp_ports
+from .ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
+
+MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are told
+_PACKETS_AFTER_SYN = 16  # of one connection, once room is short
+_FRAME_BYTES = 300  # what Python needs for a frame besides its data
+_SYN, _RST = 2, 4
+
+
+class RecorderError(ObserveError):
+    """A recording that cannot be started, found or read."""
+
+
+class Interest(NamedTuple):
+    """Which of the recorded packets are worth their way to the controller: those of the handshakes that were tried."""
+
+    sequence_numbers: frozenset[int]
+    ports: frozenset[int]
+    addresses: frozenset[bytes]
+    peers: frozenset[bytes]
+
+    @classmethod
+    def of(cls, interest: dict[str, Any]) -> Interest:
+        """From {"isns", "ports", "addresses", "peers"}. An ISN also stands for the numbers of the packets that follow it in the handshake.
+
+        `peers`, which may be missing: addresses whose own handshakes with this host are wanted, whatever their ports and numbers.
+        """
+        try:
+            peers = frozenset(ipaddress.ip_address(address).packed for address in interest.get("peers") or ())
+            near = frozenset((isn + step) % 2**32 for isn in interest["isns"] for step in (-1, 0, 1, 2))
+            selection = Selection.of(interest["ports"], interest["addresses"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecorderError(f"the interest of a recording needs isns, ports and addresses: {error}") from error
+        return cls(near, *selection, peers)
+
+    def wants(self, data: bytes, where: Outline) -> bool:
+        """The choice for one recorded packet."""
+        if is_neighbour_message(data, where):
+            return True  # what the selection let in is about the flows' addresses, or this host's own: its next hops
+        tcp = tcp_offset(data, where)
+        if tcp is None:
+            return False
+        if not self.ports.isdisjoint(tcp_ports(data, tcp)) or int.from_bytes(data[tcp + 4 : tcp + 8], "big") in self.sequence_numbers:
+            return True
+        return where.quote is None and int.from_bytes(data[tcp + 8 : tcp + 12], "big") in self.sequence_numbers
+
+    def of_peer(self, data: bytes, where: Outline) -> bool:
+        """Whether it opens or refuses a connection with one of the peers."""
+        tcp = tcp_offset(data, where) if self.peers else None
+        if tcp is None or where.quote is not None:
+            return False
+        return bool(data[tcp + 13] & (_SYN | _RST)) and not self.peers.isdisjoint(ip_addresses(data, where))
+
+
+class Recording:
+    """A recording in this process. Poll `fileno()` for reading and call `collect()` when it is readable."""
+
+    def __init__(
+        self,
+        ports: Iterable[int],
+        addresses: Iterable[str],
+        seconds: float = 60.0,
+        max_packets: int = MAX_PACKETS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        """Begin at once; every packet from now on is in. `max_bytes` bounds the memory that packets take.
+
+        Raises NotPermittedError without CAP_NET_RAW, RecorderError for ports or addresses that are none, ObserveError.
+        """
+        try:
+            self._selection = Selection.of(ports, addresses)
+        except ValueError as error:
+            raise RecorderError(f"cannot record these flows: {error}") from error
+        self._max_packets, self._max_bytes = max_packets, max_bytes
+        self._names = dict(socket.if_nameindex())
+        self._ring = Ring(kernel_filter(self._selection))
+        self._from, self._deadline = time.time(), time.monotonic() + seconds
+        self._unread: deque[bytes] = deque()  # copied blocks, in order
+        self._unread_bytes = self._taken = 0
+        self._frames: list[tuple[Frame, Outline]] = []
+        self._frame_bytes = 0
+        self._thinning: _Thinning | None = None
+        self._truncated: str | None = None
+
+    def fileno(self) -> int:
+        """Readable when packets are waiting. Stays valid until `close()`, also when the recording has come to a bound."""
+        return self._ring.fileno()
+
+    def collect(self) -> None:
+        """Take what is waiting; does not wait. Cheap, because packets are read later, unless they are so many that room is short."""
+        self._take(self._ring.blocks())
+        if self._truncated is None and time.monotonic() > self._deadline:
+            self._take(self._ring.last_blocks())
+            self._truncate("deadline")
+
+    def result(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The recording up to now, as docs/evidence.md has it: all of it, or what `interest` (see `Interest.of`) selects."""
+        self._take_latest()
+        return self._told(interest)
+
+    def finish(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The recording, and its end."""
+        try:
+            self.collect()
+            self._take(self._ring.last_blocks())
+            return self._told(interest)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the recording and forget it."""
+        self._ring.close()
+        self._unread.clear()
+        self._frames.clear()
+
+    def _told(self, interest: dict[str, Any] | None) -> dict[str, Any]:
+        wanted = Interest.of(interest) if interest is not None else None
+        while self._unread:
+            self._read_block()
+        frames, of_peers = [], 0
+        for frame, where in self._frames:
+            if wanted is None or wanted.wants(frame.data, where):
+                frames.append(frame)
+            elif of_peers < MOST_OF_PEERS and wanted.of_peer(frame.data, where):
+                frames.append(frame)
+                of_peers += 1
+        self._names.update(socket.if_nameindex())
+        return {
+            "interfaces": {str(index): self._names.get(index, f"if{index}") for index in sorted({frame.ifindex for frame in frames})},
+            "frames": pack(frames),
+            "count": len(frames),
+            "dropped": self._ring.statistics()[1],
+            "truncated": self._truncated,
+            "from": self._from,
+            "to": time.time(),
+        }
+
+    def _take(self, blocks: Iterable[bytes]) -> None:
+        for block in blocks:
+            self._taken += packets_in(block)
+            if self._truncated is None:
+                self._unread.append(block)
+                self._unread_bytes += len(block)
+            while self._unread and self._unread_bytes + self._frame_bytes > self._max_bytes:
+                self._read_block()
+
+    def _take_latest(self) -> None:
+        """Take also what lies in the block that the kernel is still filling; it hands that over within its timeout."""
+        self.collect()
+        packets, drops = self._ring.statistics()
+        patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
+        poll = select.poll()
+        poll.register(self._ring.fileno(), select.POLLIN)
+        while self._taken < packets - drops and time.monotonic() < patience:
+            poll.poll(BLOCK_TIMEOUT_MS)
+            self.collect()
+
+    def _read_block(self) -> None:
+        block = self._unread.popleft()
+        self._unread_bytes -= len(block)
+        self._keep(self._wanted(block))
+
+    def _wanted(self, block: bytes) -> Iterator[tuple[Frame, Outline]]:
+        for frame in frames_in(block):
+            try:
+                where = outline(frame.data, frame.ethertype)
+            except DecodeError:
+                continue  # the filter guarantees whole IP headers of TCP; this is something else
+            if self._selection.wants(frame.data, where, frame.pkttype):
+                yield frame._replace(data=frame.data[: where.end]) if where.end < len(frame.data) else frame, where
+
+    def _keep(self, frames: Iterable[tuple[Frame, Outline]]) -> None:
+        for frame, where in frames:
+            if self._thinning is None and self._bound():
+                self._thinning = _Thinning()
+                kept, self._frames, self._frame_bytes = self._frames, [], 0
+                self._keep(kept)
+            if self._thinning is None or self._thinning.keeps(frame.data, where):
+                bound = self._bound()
+                if bound:
+                    self._truncate(bound)
+                    self._unread.clear()
+                    self._unread_bytes = 0
+                    return
+                self._frames.append((frame, where))
+                self._frame_bytes += _FRAME_BYTES + len(frame.data)
+
+    def _bound(self) -> str | None:
+        """The bound that leaves no room for one more frame."""
+        if len(self._frames) >= self._max_packets:
+            return "packets"
+        return "bytes" if self._frame_bytes >= self._max_bytes else None
+
+    def _truncate(self, why: str) -> None:
+        if self._truncated is None:
+            self._truncated = why
+            self._ring.silence()
+
+
+class _Thinning:
+    """When room is short: keep handshakes, not what long-lived connections of the same hosts and ports have to say.
+
+    SYN, RST and everything that is not TCP stay. Of a connection whose SYN was recorded, the packets after it stay up to a number.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[frozenset[tuple[bytes, int]], int] = {}
+
+    def keeps(self, data: bytes, where: Outline) -> bool:
+        """The choice for the next packet, in the order of recording."""
+        tcp = tcp_offset(data, where)
+        if tcp is None or where.quote is not None:
+            return True
+        connection = frozenset(zip(ip_addresses(data, where), tcp_ports(data, tcp)))
+        if data[tcp + 13] & _SYN:
+            self._begun.setdefault(connection, 0)
+        if data[tcp + 13] & (_SYN | _RST):
+            return True
+        if connection not in self._begun or self._begun[connection] == _PACKETS_AFTER_SYN:
+            return False
+        self._begun[connection] += 1
+        return True

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""firewalld's runtime configuration and its permanent one, as firewall-cmd(1) tells them: a boot, and a reload, forget the first."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._errors import ObserveError
+from . import boot
+from .services import RUNNING
+
+if t.TYPE_CHECKING:
+    from .boot import Host, Record, Run
+
+UNIT, NETWORK_MANAGER = "firewalld.service", "NetworkManager.service"
+_HEAD = re.compile(r"(\S+)(?: \([\w, ]+\))?")  # public (default, active)
+_ITEM = re.compile(r"  (?P<name>[\w-]+(?: [\w-]+)*): ?(?P<values>.*)")
+_STOPPING = re.compile(r"^\+.*\b(drop|reject|DROP|REJECT|%%REJECT%%|target|priority)\b")
+
+
+def changes(host: Host) -> list[Record]:
+    """One for each zone and policy that differs; where firewalld does not run there is nothing to compare."""
+    unit = host.units.get(UNIT)
+    if unit is None or unit.active not in RUNNING:
+        return []
+    found = []
+    manages = host.units.get(NETWORK_MANAGER)
+    for kind, option in (("zone", "--list-all-zones"), ("policy", "--list-all-policies")):
+        now, then = (holders(_asked(host.run, *permanent, option)) for permanent in ((), ("--permanent",)))
+        for name in sorted({*now, *then}):
+            if manages and manages.active in RUNNING:  # which binds interfaces to zones by itself
+                for each in (now, then):
+                    each[name] = {line for line in each.get(name, ()) if not line.startswith("interfaces: ")}
+            lines = boot.difference(sorted(now.get(name, ())), sorted(then.get(name, ())))
+            if lines:
+                known = not any(map(_STOPPING.match, lines))
+                because = "firewall-cmd --permanent tells what a boot or a reload brings"
+                answers = _losing(host, kind, name) if known else None
+                found.append(boot.item("firewalld", f"{kind} {name}", lines, because, answers))
+    return found
+
+
+def _asked(run: Run, *arguments: str) -> str:
+    code, output, complaint = run(["firewall-cmd", *arguments])
+    if code:
+        raise ObserveError(f"firewall-cmd {' '.join(arguments)} failed: {' '.join(complaint.split())[:300]}")
+    return output
+
+
+def holders(listing: str) -> dict[str, set[str]]:
+    """Zone or policy -> what it has, each thing a line of its own: "ports: 5432/tcp"."""
+    found: dict[str, set[str]] = {}
+    lines: set[str] = set()
+    item = ""
+    for line in listing.splitlines():
+        head = _HEAD.fullmatch(line)
+        told = _ITEM.fullmatch(line)
+        if head:
+            lines = found[head[1]] = set()
+        elif told:
+            item = told["name"]
+            # Rich rules follow on lines of their own; what is `yes` or `no`, and targets, is one value.
+            lines.update(f"{item}: {value}" for value in told["values"].split())
+        elif line.strip():
+            lines.add(f"{item}: {line.strip()}")
+    return found
+
+
+def _losing(host: Host, kind: str, name: str) -> list[Record]:
+    """The packets that a rule lets through which is not permanent."""
+    found = []
+    for verdict in host.verdicts:
+        rule = verdict["rule"] or {}
+        origin = rule.get("origin") or {}
+        accepted = verdict["verdict"] == "accept" and verdict["state"] != "invalid"
+        if accepted and rule.get("manager") == "firewalld" and origin.get(kind) == name and origin.get("permanent") is False:
+            then = f"no longer accepted by {origin.get('item') or rule['text']}: what remains of {kind} {name} decides"
+            found.append({**boot.told(verdict), "now": f"accept by {rule['text']}"[:500], "then": then[:500]})
+    return found

@@ -1,0 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This package is private to threeway.handshake: its names may change without notice.
+"""The kernel's own trace of packets through nf_tables."""

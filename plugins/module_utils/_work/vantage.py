@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""A host's part in a diagnosis, as its work order says: open and close a recording around the handshakes that other hosts try, or try them.
+
+Every phase answers with what docs/evidence.md says. A part that fails is named in `absent`, and the others go on. Imports are made where
+they are needed, because Ansible compiles whatever a module imports at every call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
+
+from .._errors import ObserveError
+
+if TYPE_CHECKING:
+    from .._connect.hops import Destination
+    from .._connect.resolve import Resolved
+    from .._record.recorder import Recording
+
+Order = Dict[str, Any]
+Run = Callable[..., Tuple[int, str, str]]
+
+RECORDING = "recording"
+
+
+def open_(order: Order, run: Run) -> dict[str, Any]:
+    """Before the handshakes, where they are expected: start the recorder, then look at the host."""
+    answer: dict[str, Any] = {"snapshot": None, "recorder": None, "absent": []}
+    if order["record"]:
+        with part(answer, RECORDING):
+            from .._record.detached import start_detached
+
+            answer["recorder"] = {"handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"])}
+    _snapshot(answer, "snapshot", order, run, owners=True)
+    return answer
+
+
+def try_(order: Order, run: Run) -> dict[str, Any]:
+    """Try the handshakes between two looks at this host, and ask how far the SYNs get that nobody answered."""
+    from .._connect.probe import try_all
+    from .._connect.resolve import Dial, examine_slow, resolve
+    from .._host.nameservers import MOST_SECONDS
+
+    answer: dict[str, Any] = {
+        "before": None,
+        "resolutions": [],
+        "probes": [],
+        "hops": [],
+        "recording": None,
+        "after": None,
+        "absent": [],
+    }
+    until = time.monotonic() + MOST_SECONDS
+    resolved = examine_slow(resolve([Dial(**dial) for dial in order["dials"]]), until)
+    answer["resolutions"] = [each.record() for each in resolved]
+    destinations = _destinations(resolved)
+    order = {**order, "addresses": sorted({*order["addresses"], *(address for _source, address, _port in destinations)})}
+    _snapshot(answer, "before", order, run, owners=False, destinations=destinations)
+    recording = _record(answer, order) if order["record"] else None
+    try:
+        watch = {recording.fileno(): recording.collect} if recording else {}
+        with part(answer, "probes"):
+            answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
+        # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
+        used = {(probe["address"], probe["port"]): probe["local_port"] for probe in reversed(answer["probes"])}
+        _snapshot(answer, "after", order, run, owners=False, closing=True, destinations=destinations, local_ports=used)
+        if order["hops"]:
+            with part(answer, "hops"):
+                _locate(answer, silent(resolved, answer["probes"]))
+        if recording:
+            with part(answer, RECORDING):
+                answer["recording"] = recording.result(interest(answer["probes"], answer["hops"]))
+    finally:
+        if recording:
+            recording.close()
+    return answer
+
+
+def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
+    """After the handshakes: look again, and fetch the recording, as far as it is about them.
+
+    It ends last: what counters count until they are read is recorded.
+    """
+    answer: dict[str, Any] = {"recording": None, "after": None, "absent": []}
+    if handle:
+        with part(answer, "firewall"):
+            from .._host.traversals import recorded
+            from .._record.detached import read_detached
+
+            order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
+    _snapshot(answer, "after", order, run, owners=True, closing=True)
+    if handle:
+        with part(answer, RECORDING):
+            from .._record.detached import stop_detached
+
+            answer["recording"] = stop_detached(handle, order["interest"])
+    return answer
+
+
+def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Destination]:
+    """The destinations none of whose attempts had an answer, not even a late one, but that the TTL was used up: hops show a loop."""
+    from .._connect.hops import Destination
+    from .._connect.tcp_info import canonical
+
+    targets = {
+        (each.dial.id, canonical(sockaddr[0])): Destination(family, sockaddr, each.dial.source)
+        for each in resolved
+        for family, sockaddr in each.targets
+    }
+    asked: dict[Destination, bool] = {}
+    for probe in probes:
+        destination = targets[probe["dial"], probe["address"]]
+        used_up = probe["icmp"] is not None and probe["icmp"]["type"] == (11 if ":" not in probe["address"] else 3)  # time exceeded
+        unanswered = (probe["outcome"] == "timeout" and probe["late_ms"] is None and probe["icmp"] is None) or used_up
+        asked[destination] = asked.get(destination, True) and unanswered
+    return [destination for destination, unanswered in asked.items() if unanswered]
+
+
+def interest(probes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> dict[str, Any]:
+    """What of this host's own recording is about the attempts: their local ports tell them from everything else."""
+    return {
+        "isns": [],
+        "ports": sorted({each["local_port"] for each in (*probes, *hops) if each["local_port"]}),
+        "addresses": sorted({each[key] for each in probes for key in ("local_address", "address") if each[key]}),
+    }
+
+
+def _destinations(resolved: list[Resolved]) -> list[tuple[str | None, str, int]]:
+    """(source, address, port) of everything that will be dialled: the recorder and the snapshots need addresses."""
+    from .._connect.tcp_info import canonical
+
+    return [(each.dial.source, canonical(sockaddr[0]), each.dial.port) for each in resolved for _family, sockaddr in each.targets]
+
+
+def _record(answer: dict[str, Any], order: Order) -> Recording | None:
+    recording = None
+    with part(answer, RECORDING):
+        from .._record.recorder import Recording
+
+        recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"])
+    return recording
+
+
+def _locate(answer: dict[str, Any], destinations: list[Destination]) -> None:
+    from .._connect.hops import locate
+
+    answer["hops"], missing = locate(destinations)
+    answer["absent"] += [{"what": "hops", "why": why} for why in missing]
+
+
+def _snapshot(answer: dict[str, Any], key: str, order: Order, run: Run, **more: Any) -> None:
+    with part(answer, key):
+        from .._host.snapshot import take
+
+        answer[key], absent = take(order, run=run, **more)
+        answer["absent"] += [each for each in absent if each not in answer["absent"]]
+
+
+@contextlib.contextmanager
+def part(answer: dict[str, Any], what: str) -> Iterator[None]:
+    """Whatever goes wrong inside costs this part only."""
+    try:
+        yield
+    except ObserveError as error:
+        answer["absent"].append({"what": what, "why": str(error)})
+    except Exception as error:  # a mistake of ours, or a kernel unlike those we know: evidence of the other parts is worth keeping
+        answer["absent"].append({"what": what, "why": f"{type(error).__name__}: {error}"})

@@ -1,0 +1,288 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The value of a variable for any host of the inventory, as a task would see it if it ran for that host.
+
+A task with C(run_once) is templated with the variables of the first host of its play. Whatever another host may have set otherwise has
+to be asked for here. This is the one module that knows how Ansible keeps variables; it holds for ansible-core 2.16 to 2.21.
+
+It differs from Ansible in one thing: there, facts override the inventory. Here, what a host says of itself is neither a variable that
+the collection is configured with nor one that the inventory has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.inventory.host import Host
+from ansible.inventory.manager import InventoryManager
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible.vars import plugins as vars_plugins
+from ansible.vars.clean import namespace_facts
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
+from .._plan.options import OPTIONS
+from .._values.plain import plain
+from .._values.templates import has_template, names_in
+
+_NOBODY = "nobody.threeway-handshake.invalid"
+"""A host that is in no inventory, to ask what there is beside the variables of hosts themselves."""
+_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*default\(\s*(?:\[\]|'[^'{}]*'|\"\")\s*\))?\s*\}\}")
+_FACTS = frozenset({"ansible_facts", "ansible_local"})
+_DYNAMIC = frozenset({"vars", "varnames"})
+"""With one of these a template may ask for variables whose names are not in it."""
+_OURS = ("handshake_", *(f"{start}{role}_" for role in OPTIONS for start in ("", "__")))
+"""What variables begin with that users set, and those that the roles hand to each other."""
+_of_sources: Any = vars_plugins.get_vars_from_inventory_sources
+_of_path: Any = vars_plugins.get_vars_from_path
+_unsafe: Any = wrap_var
+_namespaced: Any = namespace_facts
+_inventory: Any = InventoryManager
+_DEEPEST = 20
+"""References to references that are followed; Ansible itself reports those that never end."""
+
+
+class VariableError(Exception):
+    """A variable whose template fails; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """``value`` consists of Python's own types, and is the same object for hosts that have it from the same place.
+
+    ``variable`` is the one that holds the value, behind those that only refer to it.
+    """
+
+    value: Any
+    variable: str
+
+
+class HostVariables:
+    """The variables of all hosts in the context of a task: defaults, inventory, play, role, parameters, extra variables.
+
+    Without ``in_play`` those of the inventory and extra variables alone, as C(hostvars) has them.
+    A fleet of 1,000 hosts costs a few hundred milliseconds, because what hosts have in common is worked out once: the variables of
+    hosts in the same groups, a value without a template, a template whose variables are the same objects.
+    """
+
+    def __init__(self, action: Any, task_vars: Mapping[str, Any], *, in_play: bool = True) -> None:
+        self._manager = task_vars["hostvars"]._variable_manager
+        self._inventory = self._manager._inventory
+        self._loader = action._loader
+        self._templar = action._templar
+        self.play_hosts = [str(host) for host in task_vars["ansible_play_hosts_all"]]
+        self._context: dict[str, Any] = {}
+        if in_play:
+            batch = [str(host) for host in task_vars["ansible_play_batch"]]
+            self._context = {"play": action._task.get_play(), "task": action._task, "_hosts": batch, "_hosts_all": self.play_hosts}
+        self._files = bool(in_play and self._context["play"].get_vars_files())  # which may depend on facts
+        self._hosts: dict[str, Host] = {str(name): host for name, host in self._inventory.hosts.items()}
+        for name in self.play_hosts:  # an implicit localhost is in no inventory
+            self._hosts.setdefault(name, self._inventory.get_host(name))
+        option: Any = C.config.get_config_value
+        self._injects_facts = option("INJECT_FACTS_AS_VARS")
+        self._replacing = option("DEFAULT_HASH_BEHAVIOUR") == "replace" and option("PLAYBOOK_VARS_ROOT") == "top"
+        self._alike: dict[tuple[str, ...], list[str]] = {}
+        for name, host in self._hosts.items():
+            self._alike.setdefault(_groups(host), []).append(name)
+        self._shared: dict[tuple[str, ...], tuple[dict[str, Any], frozenset[str]]] = {}
+        self._own: dict[str, dict[str, Any]] = {}
+        self._told: dict[str, Mapping[str, Any]] = {}
+        self._combined: dict[str, dict[str, Any]] = {}
+        self._complete: dict[str, dict[str, Any]] = {}
+        self._plain: dict[int, Any] = {}
+        self._trusted: dict[int, bool] = {}
+        self._mentioned: dict[int, frozenset[str]] = {}
+        self._templated: dict[tuple[Any, ...], Any] = {}
+
+    @classmethod
+    def elsewhere(cls, plugin: Any, source: str) -> HostVariables:
+        """Those of an inventory that is not the one of this run, without the extra variables of this run. AnsibleError."""
+        inventory = _inventory(loader=plugin._loader, sources=[source])
+        manager: Any = VariableManager(loader=plugin._loader, inventory=inventory)
+        manager._extra_vars = {}
+        hostvars = HostVars(inventory, manager, plugin._loader)
+        return cls(plugin, {"hostvars": hostvars, "ansible_play_hosts_all": []}, in_play=False)
+
+    @property
+    def hosts(self) -> list[str]:
+        """All hosts of the inventory, and of the play, in the inventory's order."""
+        return list(self._hosts)
+
+    def names(self, host: str) -> Iterable[str]:
+        """Of all variables that the host has."""
+        return self._variables(host)
+
+    def of(self, host: str, name: str) -> Found | None:
+        """None where it is undefined. VariableError."""
+        variables = self._variables(host)
+        if name not in variables and name in self._facts(host):
+            variables = self._all(host)
+        if name not in variables:
+            return None
+        try:
+            return self._value(host, variables, name, 0)
+        except (AnsibleError, RecursionError) as error:
+            said = getattr(error, "message", None) or str(error)
+            raise VariableError(f"The variable {name} of host {host} cannot be evaluated: {said}") from error
+
+    def claimed(self, host: str) -> list[str]:
+        """The variables of ours that Ansible takes from what the host says of itself, and this does not."""
+        names = [name for name in self._facts(host) if name.startswith(_OURS)]
+        if not names:
+            return []
+        theirs, ours = self._manager.get_vars(host=self._hosts[host], **self._context), self._variables(host)
+        return [name for name in names if name in theirs and (name not in ours or theirs[name] != ours[name])]
+
+    # The value of a variable
+
+    def _value(self, host: str, variables: Mapping[str, Any], name: str, depth: int) -> Found:
+        raw = variables[name]
+        if not has_template(raw):
+            if id(raw) not in self._plain:  # the variables of its host keep it alive
+                self._plain[id(raw)] = plain(raw)
+            return Found(self._plain[id(raw)], name)
+        reference = _REFERENCE.fullmatch(raw) if isinstance(raw, str) and self._is_trusted(raw) else None
+        if reference and reference[1] in variables and depth < _DEEPEST:
+            return self._value(host, variables, reference[1], depth + 1)
+        key = self._inputs(variables, raw, self._facts(host))
+        if key is None:
+            return Found(self._template(self._all(host), raw), name)
+        if key not in self._templated:
+            self._templated[key] = self._template(variables, raw)
+        return Found(self._templated[key], name)
+
+    def _is_trusted(self, raw: str) -> bool:
+        """Whether Ansible evaluates this text: what comes from a host may look like a template and is none."""
+        if id(raw) not in self._trusted:
+            self._trusted[id(raw)] = not getattr(raw, "__UNSAFE__", False) and bool(self._templar.is_template(raw))
+        return self._trusted[id(raw)]
+
+    def _inputs(self, variables: Mapping[str, Any], raw: object, facts: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """What a template depends on: itself and all variables that it and they mention. None for facts, or where it cannot be told."""
+        known: dict[str, int] = {}
+        waiting = [raw]
+        while waiting:
+            mentioned = self._mentioned_in(waiting.pop())
+            if mentioned & _DYNAMIC or (facts and (mentioned & _FACTS or not mentioned.isdisjoint(facts))):
+                return None
+            for name in mentioned:
+                if name in variables and name not in known:
+                    known[name] = id(variables[name])
+                    waiting.append(variables[name])
+        return (id(raw), *sorted(known.items()))
+
+    def _mentioned_in(self, raw: object) -> frozenset[str]:
+        """All names in the templates of a value."""
+        if id(raw) not in self._mentioned:
+            self._mentioned[id(raw)] = names_in(raw)
+        return self._mentioned[id(raw)]
+
+    def _template(self, variables: Mapping[str, Any], raw: object) -> Any:
+        return plain(self._templar.copy_with_new_env(available_variables=variables).template(raw))
+
+    # The variables of a host
+
+    def _variables(self, host: str) -> dict[str, Any]:
+        """All that a task sees, but for facts, and for C(vars), which is that again."""
+        if host not in self._combined:
+            alike = self._alike[_groups(self._hosts[host])]
+            usual = len(alike) > 2 and self._is_usual(host)
+            self._combined[host] = self._combine(host) if usual else self._all(host) if self._files else self._with_facts(host, {})
+        return self._combined[host]
+
+    def _all(self, host: str) -> dict[str, Any]:
+        """As Ansible itself puts them together, which takes more than a millisecond, but for facts that stand for something else."""
+        if host not in self._complete:
+            facts = self._facts(host)
+            if facts and self._injects_facts:
+                taken = {*self._common(host)[0], *self._of_host(host)}
+                harmless = {name: value for name, value in facts.items() if name not in taken and not name.startswith(_OURS)}
+                asked_for = {"ansible_facts": _unsafe(_namespaced(facts)["ansible_facts"])}
+                self._complete[host] = {**self._with_facts(host, harmless), **asked_for}
+            else:
+                self._complete[host] = self._manager.get_vars(host=self._hosts[host], **self._context)
+        return self._complete[host]
+
+    def _facts(self, host: str) -> Mapping[str, Any]:
+        """What the host said of itself, in this run or, by a cache, in an earlier one."""
+        if host not in self._told:
+            self._told[host] = _cached(self._manager._fact_cache, host)
+        return self._told[host]
+
+    def _with_facts(self, host: str, facts: Mapping[str, Any]) -> Any:
+        """The variables of a host, had it said this of itself."""
+        cache = self._manager._fact_cache
+        self._manager._fact_cache = _Facts(cache, host, facts)
+        try:
+            return self._manager.get_vars(host=self._hosts[host], **self._context)
+        finally:
+            self._manager._fact_cache = cache
+
+    def _is_usual(self, host: str) -> bool:
+        """Whether the host has nothing but what inventory, play and role give it, and each value replaces that of a lesser place."""
+        learned = self._manager._vars_cache.get(host) or self._manager._nonpersistent_fact_cache.get(host)
+        return self._replacing and not learned and not (self._files and self._facts(host))
+
+    def _combine(self, host: str) -> dict[str, Any]:
+        """The variables that all hosts in the same groups have, and on top those of its own that nothing else overrides."""
+        shared, overridden = self._common(host)
+        return {**shared, **{name: value for name, value in self._of_host(host).items() if name not in overridden}}
+
+    def _common(self, host: str) -> tuple[dict[str, Any], frozenset[str]]:
+        """What `_of_groups` says of the host's groups."""
+        groups = _groups(self._hosts[host])
+        if groups not in self._shared:
+            self._shared[groups] = self._of_groups(groups)
+        return self._shared[groups]
+
+    def _of_groups(self, groups: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
+        """The variables of a host in these groups that has none of its own, and the names that its own would not count for."""
+        members = self._alike[groups]
+        nobody = Host(_NOBODY)
+        nobody.groups = list(self._hosts[members[0]].groups)
+        shared = self._manager.get_vars(host=nobody, **self._context)
+        marks = {name: f"{_NOBODY} {name}" for member in members for name in self._of_host(member)}
+        nobody.vars = dict(marks)
+        marked = self._manager.get_vars(host=nobody, **self._context)
+        return shared, frozenset(marks) - {name for name in marked if name in marks and marked[name] == marks[name]} - frozenset(
+            nobody.get_magic_vars()
+        )
+
+    def _of_host(self, host: str) -> dict[str, Any]:
+        """What the host itself has: in the inventory, in host_vars, and by other plugins."""
+        if host not in self._own:
+            several = [self._hosts[host]]
+            own = {**self._hosts[host].get_vars(), **_of_sources(self._loader, self._inventory._sources, several, "task")}
+            if self._manager.safe_basedir:
+                own.update(_of_path(self._loader, self._loader.get_basedir(), several, "task"))
+            self._own[host] = own
+        return self._own[host]
+
+
+class _Facts:
+    """A cache of facts, with others for one host."""
+
+    def __init__(self, cache: Any, host: str, facts: Mapping[str, Any]) -> None:
+        self._cache, self._host, self._instead = cache, host, facts
+
+    def get(self, host: str, _default: object = None) -> Mapping[str, Any]:
+        return dict(self._instead) if host == self._host else _cached(self._cache, host)
+
+
+def _cached(cache: Any, host: str) -> Mapping[str, Any]:
+    """The facts of a host; where there are none, caches say so in different ways."""
+    try:
+        return cache.get(host) or {}
+    except KeyError:
+        return {}
+
+
+def _groups(host: Host) -> tuple[str, ...]:
+    return tuple(str(group.name) for group in host.groups)

@@ -1,0 +1,431 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""A case: everything that is known about one client's handshakes with one address and port."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
+
+from .._model.evidence import Hop, Host, Listener, Observation, Probe
+from .._model.prose import NOTHING, Wording, worded
+from .._plan.declared import Declared
+from .arrivals import Arrivals
+from .fleet import Fleet
+from .rows import Row
+from .timeline import Attempt
+
+Leg = Literal["syn", "syn_ack", "ack"]
+Certainty = Literal["proven", "likely", "possible"]
+
+SEGMENTS = (
+    "client.resolve",
+    "client.socket",
+    "client.route",
+    "client.neighbour",
+    "client.firewall",
+    "client.egress",
+    "path.forward",
+    "server.ingress",
+    "server.firewall",
+    "server.route",
+    "server.socket",
+    "server.backlog",
+    "server.egress",
+    "path.return",
+    "client.ingress",
+    "server.application",
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was seen: where, by what means, and what."""
+
+    host: str
+    source: str
+    observation: Wording
+
+    def __post_init__(self) -> None:
+        worded(self, "observation")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One idempotent change on a host: a module by its full name with its arguments, and the same for a shell of that host."""
+
+    module: str
+    arguments: dict[str, object]
+    command: str
+
+
+@dataclass(frozen=True)
+class Saves:
+    """What the guard must save before the steps of a fix are taken, as option ``saves`` of module guard has it."""
+
+    sysctls: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    firewall: bool = False
+    routes: bool = False
+    neighbours: bool = False
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A way to mend a cause. Without ``steps`` it is for people only.
+
+    ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known; ``undo`` takes them back.
+    ``check`` says how to see that it worked. ``simple`` is what people would type, which opens more than the flow needs.
+    """
+
+    kind: str
+    host: str
+    summary: Wording
+    risk: str = "low"
+    commands: tuple[str, ...] = ()
+    why: Wording = NOTHING
+    steps: tuple[Step, ...] = ()
+    saves: Saves | None = None
+    undo: tuple[str, ...] = ()
+    check: Wording = NOTHING
+    simple: str = ""
+
+    def __post_init__(self) -> None:
+        worded(self, "summary", "why", "check")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A cause that a rule found in a case."""
+
+    certainty: Certainty
+    host: str
+    segment: str
+    summary: Wording
+    evidence: tuple[Evidence, ...]
+    against: tuple[Evidence, ...] = ()
+    leg: Leg | None = None  # None: the leg of the outcome
+    detail: dict[str, object] = field(default_factory=dict)
+    fix: Fix | None = None
+    undecided: tuple[Wording, ...] = ()
+
+    def __post_init__(self) -> None:
+        worded(self, "summary", "undecided")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far an attempt came, by its packets and its errno alone.
+
+    ``kind`` is one of :data:`OUTCOMES`; ``segment`` is set where packets alone decide it; ``between`` are the neighbouring
+    vantage points around a loss; ``row`` is the packet that was lost or that ended the attempt; ``recovered`` says that a
+    retransmission completed the handshake after all.
+    """
+
+    kind: str
+    leg: Leg | None = None
+    segment: str | None = None
+    host: str = "path"
+    between: tuple[str, str] | None = None
+    last_seen: Observation | None = None
+    row: Row | None = None
+    offender: str | None = None
+    recovered: bool = False
+
+    @property
+    def completed(self) -> bool:
+        """Whether the handshake completed at both ends in time."""
+        return self.kind == "completed" or self.recovered
+
+
+OUTCOMES = {
+    "completed": "the handshake completed at both ends, as far as both were seen",
+    "diverted": "connected, but the SYN left the client on no wire",
+    "answered_elsewhere": "connected, but the server never saw the SYN",
+    "late": "completed after the application's timeout",
+    "unresolved": "no address to dial",
+    "refused_locally": "the client's own kernel refused; nothing left the client",
+    "unsent": "the client's kernel accepted the connect, but no SYN left the client",
+    "reset": "an RST answered",
+    "icmp": "an ICMP error answered",
+    "lost_syn": "the SYN left the client and did not arrive at the server",
+    "unanswered": "the SYN arrived at the server, and no answer left it",
+    "lost_syn_ack": "the SYN-ACK left the server and did not arrive at the client",
+    "ignored_syn_ack": "the SYN-ACK arrived at the client, which did not take it",
+    "lost_ack": "the client is connected; its ACK did not arrive at the server",
+    "ignored_ack": "the client is connected; its ACK arrived at the server, which did not take it",
+    "reset_after": "connected, then reset at once",
+    "silent": "no answer, and too little was recorded to tell how far the SYN came",
+}
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What all flows of the run together did to the hosts, whose counters they share."""
+
+    swallowed: Mapping[str, int]  # host: SYNs (SYN-ACKs, at a client) that went in and were not answered
+    resets: Mapping[str, int]  # host: RSTs that left it
+    arrivals: Mapping[str, Arrivals] = field(default_factory=dict)  # host: all packets that came in
+
+
+@dataclass
+class Case:
+    """One client, one server (or none that we manage), one dialled address and port."""
+
+    flow: str
+    client: Host
+    server: Host | None
+    vias: Sequence[Host]
+    address: str
+    dialled: str
+    port: int
+    timeout: float
+    source: str | None
+    attempts: list[Attempt]
+    outcomes: list[Outcome] = field(default_factory=list)  # of the attempts, in their order
+    outcome: Outcome = Outcome("silent")  # what the rules are to explain
+    siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
+    partners: Sequence[Host] = ()  # the other servers of the flow for which the client dials the same
+    behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
+    totals: Totals = Totals({}, {})
+    fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
+    declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
+
+    @property
+    def completed(self) -> int:
+        """How many attempts completed in time, at both ends as far as both were seen."""
+        return sum(outcome.completed for outcome in self.outcomes)
+
+    @property
+    def family(self) -> int:
+        return ipaddress.ip_address(self.address).version if self.address else 4
+
+    @property
+    def probes(self) -> list[Probe]:
+        return [attempt.probe for attempt in self.attempts]
+
+    @property
+    def target(self) -> str:
+        """``10.0.2.21:5432`` or ``[2001:db8::21]:5432``, as people write it."""
+        return f"[{self.address}]:{self.port}" if self.family == 6 else f"{self.address}:{self.port}"
+
+    @property
+    def subject(self) -> list[Attempt]:
+        """The attempts that the outcome under examination befell."""
+        return [attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == self.outcome.kind]
+
+    @property
+    def translated_on_the_way(self) -> bool:
+        """Whether rules of the client or of a managed host on the way, evaluated, send the SYN to another end, where recorders do not
+        look for it."""
+        return any(host.rulings.elsewhere(self.address, self.port) for host in (self.client, *self.vias))
+
+    @property
+    def surely_untranslated(self) -> bool:
+        """Whether the client and all managed hosts on the way are known to leave the SYN's end as it is."""
+        return all(self._leaves_end(host, "output" if host is self.client else "prerouting") for host in (self.client, *self.vias))
+
+    def _leaves_end(self, host: Host, hook: str) -> bool:
+        asked = [told for told in host.rulings.all() if (told.packet, told.destination, told.port) == ("syn", self.address, self.port)]
+        evaluated = bool(asked) and all(told.verdict == "accept" for told in asked)
+        return host.translates(hook) is False or (evaluated and host.rulings.elsewhere(self.address, self.port) is None)
+
+    @property
+    def led_away(self) -> bool:
+        """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
+        sent = [(host, host.rulings.elsewhere(self.address, self.port)) for host in (self.client, *self.vias)]
+        targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
+        onward = [via for host, target in targets for via in self.vias if via is not host and via.owns(target)]
+        if any(via.translates("prerouting") is not False for via in onward):
+            return False
+        return any(self.server_owns(target) is False for _host, target in targets)
+
+    @property
+    def may_be_translated(self) -> bool:
+        """Whether a managed host on the way may send the SYN to a port that no recorder looks at, and the server did accept connections."""
+        unknown = any(via.translates("prerouting") is not False for via in self.vias)
+        return self.translated_on_the_way or (unknown and self.server is not None and self.server.delta("Tcp", "PassiveOpens") != 0)
+
+    @property
+    def errnos(self) -> Counter[str]:
+        return Counter(errno for attempt in self.subject if (errno := attempt.probe.final_errno))
+
+    def errno(self) -> str | None:
+        """The error that the subject attempts ended with, if they agree."""
+        return next(iter(self.errnos)) if len(self.errnos) == 1 else None
+
+    def rows(self, kind: str, sender: str | None = None) -> Iterator[Row]:
+        """Packets of the attempts under examination."""
+        for attempt in self.subject:
+            yield from attempt.of(kind, sender)
+
+    def count(self, kind: str, host: Host | None, direction: str, sender: str | None = None) -> int:
+        """How many packets of a kind the attempts under examination show at a host."""
+        return 0 if host is None else sum(row.at(host.name, direction) is not None for row in self.rows(kind, sender))
+
+    def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
+        """The first observation of a kind at a host."""
+        if host is None:
+            return None
+        return next((seen for row in self.rows(kind) if (seen := row.at(host.name, direction))), None)
+
+    @property
+    def arrived(self) -> int:
+        """SYNs that the server's recording shows coming in."""
+        return self.count("syn", self.server, "in")
+
+    @property
+    def syn_at_server(self) -> Packet | None:
+        """The SYN as the server saw it: behind NAT its addresses differ from the client's."""
+        seen = self.observation("syn", self.server, "in")
+        return seen.packet if seen else None
+
+    @property
+    def server_address(self) -> str:
+        return self.syn_at_server.dst if self.syn_at_server else self.address
+
+    @property
+    def server_port(self) -> int:
+        syn = self.syn_at_server
+        return syn.tcp.dport if syn and syn.tcp else self.port
+
+    @property
+    def client_address(self) -> str | None:
+        """The client's address as the server sees it, or, without a recording there, as the client has it."""
+        if self.syn_at_server:
+            return self.syn_at_server.src
+        return next((probe.local_address for probe in self.probes if probe.local_address), None)
+
+    @property
+    def gateway(self) -> tuple[str, str | None]:
+        """The client's next hop towards the address, and the interface."""
+        route = self.client.route(self.address, self.source or self.client_address)
+        if route is None:
+            return self.address, None
+        return route.gateway or self.address, route.interface
+
+    def server_sockets(self, state: str) -> int:
+        """The attempts for which the server holds a socket in ``state``."""
+        if self.server is None or self.server.after is None or self.server.after.sockets is None:
+            return 0
+        held = {(entry.remote, entry.remote_port) for entry in self.server.after.sockets if entry.state == state}
+        return sum(bool(held & self.client_endpoints(attempt)) for attempt in self.subject)
+
+    def swallowed_at(self, host: Host) -> int:
+        """How many packets a counter must have counted at least, if it is to account for this case and all others at the host."""
+        kind = "syn_ack" if host is self.client and host is not self.server else "syn"
+        return max(1, self.count(kind, host, "in"), self.totals.swallowed.get(host.name, 0))
+
+    def is_end(self, address: str) -> bool:
+        """Whether an address is the server's (or the dialled one) or the client's, as far as that is known."""
+        ends = {self.address, *(probe.local_address for probe in self.probes)}
+        return address in ends or any(host is not None and host.owns(address) for host in (self.server, self.client))
+
+    def accepted_by_server(self) -> tuple[Evidence, ...]:
+        """Signs that the server's TCP took the SYN and tried to answer: half-open sockets, or SYN-ACK timers that ran out."""
+        if self.server is None:
+            return ()
+        half_open, timeouts = self.server_sockets("SYN_RECV"), self.server.delta("TcpExt", "TCPTimeouts") or 0
+        if half_open:
+            return (self.saw(self.server, "inet_diag", f"{plural(half_open, 'socket')} of this flow in SYN-RECV: the SYN was accepted"),)
+        # Each SYN-ACK that cannot leave makes its timer run out once, but for the last ones.
+        if timeouts >= len(self.subject) and timeouts >= 0.6 * self.totals.swallowed.get(self.server.name, 0):
+            return (self.saw(self.server, "counter TCPTimeouts", f"+{timeouts}: retransmission timers that ran out on this host"),)
+        return ()
+
+    def client_endpoints(self, attempt: Attempt) -> set[tuple[str, int]]:
+        """How the server may know the client's end of an attempt."""
+        ends = {(row.packet.src, row.packet.tcp.sport) for row in attempt.of("syn") if row.packet.tcp}
+        if self.server:
+            seen = [observation for row in attempt.of("syn") if (observation := row.at(self.server.name, "in"))]
+            ends |= {(observation.packet.src, observation.packet.tcp.sport) for observation in seen if observation.packet.tcp}
+        if attempt.probe.local_address and attempt.probe.local_port:
+            ends.add((attempt.probe.local_address, attempt.probe.local_port))
+        return ends
+
+    def listeners_on_port(self) -> list[Listener] | None:
+        """All listeners on the server's port; ``None`` when listeners are unknown."""
+        if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:
+            return None
+        return [listener for listener in self.server.snapshot.listeners if listener.port == self.server_port]
+
+    def listened_before(self) -> bool:
+        """Whether a socket listened on the server's port already before the handshakes were tried, as far as that is known."""
+        listeners = self.server.before.listeners if self.server and self.server.before else None
+        return listeners is None or any(listener.port == self.server_port for listener in listeners)
+
+    def server_owns(self, address: str) -> bool | None:
+        """Whether an address is the server's; every host has loopback addresses, and they are nobody else's."""
+        if self.server is None:
+            return None
+        if self.server is not self.client and literal_is_loopback(address):
+            return False
+        return self.server.owns(address)
+
+    def listener(self) -> Listener | None:
+        """The listener that a SYN for this address reaches, most specific first."""
+        candidates = [listener for listener in self.listeners_on_port() or [] if self.mismatch(listener) is None]
+        return max(candidates, key=lambda entry: (entry.device is not None, not is_any(entry.address)), default=None)
+
+    def mismatch(self, listener: Listener) -> Literal["address", "family", "device"] | None:
+        """Why a listener on the right port does not get the SYN, by the kernel's compute_score() (net/ipv4/inet_hashtables.c)."""
+        family = 6 if listener.family == "ipv6" else 4
+        dual = family == 6 and not listener.v6only and listener.address == "::"
+        if family != self.family and not dual:
+            return "family"
+        if not is_any(listener.address) and listener.address != self.server_address:
+            return "address"
+        seen = self.observation("syn", self.server, "in")
+        if listener.device and seen and seen.interface != listener.device:
+            return "device"
+        return None
+
+    @property
+    def hosts(self) -> list[Host]:
+        """The managed hosts in the order in which the SYN passes them."""
+        return [host for host in (self.client, *self.vias, self.server) if host is not None]
+
+    def hops(self) -> list[Hop]:
+        """The routers that answered SYNs with rising TTL on this way."""
+        return [hop for hop in self.client.hops if (hop.address, hop.port) == (self.address, self.port) and hop.offender]
+
+    def passage(self) -> tuple[Evidence, ...]:
+        """What each recording shows of the handshake's three packets, a line for each host."""
+        hosts = [host for host in self.hosts if host.observations is not None]
+        return tuple(Evidence(host.name, "capture", self._passage_at(host)) for host in hosts)
+
+    def _passage_at(self, host: Host) -> str:
+        parts = []
+        for kind, sender, label in (("syn", "client", "SYN"), ("syn_ack", "server", "SYN-ACK"), ("ack", "client", "ACK")):
+            if kind != "syn" and not any(self.rows(kind, sender)):
+                continue
+            ways = (
+                ("in", "out")
+                if host is not self.client and host is not self.server
+                else ("out" if (host is self.client) == (sender == "client") else "in",)
+            )
+            parts += [f"{label} {way} {self.count(kind, host, way, sender)}x" for way in ways]
+        return ", ".join(parts)
+
+    def saw(self, host: Host, source: str, observation: Wording) -> Evidence:
+        return Evidence(host.name, source, observation)
+
+
+def literal_is_loopback(address: str) -> bool:
+    return bool(address) and ipaddress.ip_address(address).is_loopback
+
+
+def is_any(address: str) -> bool:
+    return address in ("0.0.0.0", "::", "*")
+
+
+def plural(count: int, noun: str) -> str:
+    """``3 SYNs``, ``1 SYN``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

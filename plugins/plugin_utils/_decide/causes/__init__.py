@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The catalogue of causes, as data, and the one function that asks it."""
+
+from __future__ import annotations
+
+from ..case import Case, Finding
+from . import (
+    addresses,
+    altered,
+    backlog,
+    checksum,
+    client,
+    client_links,
+    exhausted,
+    firewall,
+    fronts,
+    icmp_errors,
+    impostors,
+    ingress,
+    limits,
+    listener_options,
+    misdelivered,
+    neighbour,
+    path,
+    resolve,
+    routing,
+    sockets,
+    stale,
+    timeouts,
+    translations,
+)
+from .catalogue import Cause
+from .further import further, only_evaluated
+
+# In the order in which a handshake passes them; of findings that are equally certain, the first explains the later ones.
+CATALOGUE: tuple[Cause, ...] = (
+    *resolve.CAUSES,
+    *client.CAUSES,
+    *client_links.CAUSES,
+    *timeouts.CAUSES,
+    *routing.CAUSES,
+    *backlog.CAUSES,
+    *fronts.CAUSES,
+    *sockets.CAUSES,
+    *listener_options.CAUSES,
+    *checksum.CAUSES,
+    *stale.CAUSES,
+    *addresses.CAUSES,
+    *misdelivered.CAUSES,
+    *neighbour.CAUSES,
+    *ingress.CAUSES,
+    *path.CAUSES,
+    *icmp_errors.CAUSES,
+    *impostors.CAUSES,
+    *altered.CAUSES,
+    *translations.CAUSES,
+    *exhausted.CAUSES,
+    *limits.CAUSES,
+    *firewall.CAUSES,
+)
+_CERTAINTIES = ("proven", "likely", "possible")
+
+
+def explain(case: Case) -> list[tuple[Cause, Finding]]:
+    """The causes of a case's outcome, the decisive one first."""
+    findings = _ask(case, last_resort=False)
+    if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
+        told = {cause.code for cause, _finding in findings}
+        findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in told]
+    symptoms = {code for cause, finding in findings if finding.certainty != "possible" for code in cause.explains}
+    ranked = sorted(findings, key=lambda found: (found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty)))
+    if not ranked:
+        return []
+    # Rules that only were evaluated to stop the packet do not stop what something else proves to end earlier: they would.
+    first = ranked[0][1]
+    kept = ranked[:1] + [
+        (cause, finding) for cause, finding in ranked[1:] if first.certainty != "proven" or not only_evaluated(cause.code, finding)
+    ]
+    by_code = {cause.code: cause for cause in CATALOGUE}
+    return kept + [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in kept])]
+
+
+def _ask(case: Case, last_resort: bool) -> list[tuple[Cause, Finding]]:
+    asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in CATALOGUE if case.outcome.kind in cause.outcomes]
+    return [(cause, finding) for cause, rule in asked if rule and (finding := rule(case))]

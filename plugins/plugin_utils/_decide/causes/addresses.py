@@ -1,0 +1,221 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Whose an address is: refused as a source (martian), claimed by two machines, or nobody's because its host is down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..._fix.make import advice
+from ..._model.evidence import Host, Observation
+from ..case import Case, Finding, plural
+from .catalogue import Cause
+from .icmp import answer_of
+from .misdelivered import OUTCOMES as MISDELIVERED
+from .misdelivered import conflict
+from .neighbour import on_link
+from .routing import entered
+
+
+def _martian_source(case: Case) -> Finding | None:
+    """Linux refuses what comes in on a wire from one of its own IPv4 addresses (fib_validate_source())."""
+    if case.family != 4:
+        return None
+    kind, host, segment, leg = entered(case)
+    seen = case.observation(kind, host, "in") if host else None
+    own = host.interface_of(seen.packet.src) if host and seen and seen.interface != "lo" else None
+    if host is None or seen is None or own is None:
+        return None
+    links = [host.link(name) for name in (own.interface, seen.interface)]
+    if any(link is None or link.vrf for link in links):
+        return None  # another VRF may have the same address
+    settings = [host.sysctl(f"net.ipv4.conf.{name}.accept_local") for name in ("all", seen.interface)]
+    if any(settings):
+        return None
+    return Finding(
+        "proven" if None not in settings else "likely",
+        host.name,
+        segment,
+        f"{host.name} drops packets from {own.address} on {seen.interface} as martian: it is {host.name}'s own address, on {own.interface}",
+        (
+            *case.passage(),
+            case.saw(host, "capture", f"a packet from {own.address} on {seen.interface}"),
+            case.saw(host, "rtnetlink addresses", f"{own.address} is on {own.interface}"),
+            *([case.saw(host, f"sysctl accept_local on {seen.interface}", "0")] if None not in settings else []),
+        ),
+        leg=leg,
+        detail={"source": own.address, "interface": seen.interface, "own_interface": own.interface},
+        fix=advice("address", host.name, f"remove {own.address} from {own.interface} of {host.name}, or give the sender another address"),
+    )
+
+
+def _ip_conflict(case: Case) -> Finding | None:
+    """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
+    if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
+        return known
+    for sender, owner, address in _next_hops(case):
+        finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
+        if finding is not None:
+            return finding
+    return None
+
+
+def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Finding | None:
+    """The next hop has the sender's address as well: to ARP requests that come from its own address it does not answer (arp_process())."""
+    own, asked = case.client_address, sender.unanswered_requests(address)
+    mine, twin = (host.interface_of(own) if own else None for host in (sender, owner))
+    if mine is None or twin is None or not asked or case.family != 4 or case.outcome.kind not in ("refused_locally", "unsent"):
+        return None
+    return Finding(
+        "proven",
+        owner.name,
+        "client.neighbour",
+        f"{owner.name} has {sender.name}'s address {twin.address}, too, on {twin.interface}, and so does not answer its ARP requests for "
+        f"{address}",
+        (
+            case.saw(owner, "rtnetlink addresses", f"{twin.address} is on {twin.interface}"),
+            case.saw(sender, "rtnetlink addresses", f"{mine.address} is on {mine.interface}"),
+            case.saw(sender, "capture", f"{plural(asked, 'ARP request')} for {address} from {twin.address}, no reply"),
+            *case.passage(),
+        ),
+        leg="syn",
+        detail={"address": twin.address, "interface": twin.interface},
+        fix=advice(
+            "address", owner.name, f"remove {twin.address} from {twin.interface} of {owner.name}, or give {sender.name} another one"
+        ),
+    )
+
+
+def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding | None:
+    """A link address that is not the owner's claims the address, and packets went to it or came from it."""
+    own = {link.mac.lower() for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
+    claims = sender.claims(address)
+    spoke = {mac for seen in sender.observations or () if seen.direction == "in" and seen.packet.src == address and (mac := _mac(seen))}
+    entry = sender.neighbour(address, None)
+    used = entry.mac.lower() if entry and entry.mac else None
+    # Packets alone may come by a router, by another way than they are sent.
+    met = sorted(mac for mac in (set(claims) | spoke) - own if mac == used or (mac in claims and mac in spoke))
+    if not own or not met or (_reached(case, owner) and case.outcome.kind != "answered_elsewhere"):
+        return None
+    foreign = met[0]
+    both = foreign in claims and bool(set(claims) & own)
+    return Finding(
+        "proven" if both else "likely",
+        "path",
+        "path.return" if case.outcome.leg == "syn_ack" else "path.forward",
+        f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}"
+        + (f", to which {sender.name} sends" if foreign == used else ""),
+        (
+            *(
+                case.saw(
+                    sender, "capture", f"{plural(count, 'claim')} that {address} is at {mac}" + (f" ({owner.name})" if mac in own else "")
+                )
+                for mac, count in sorted(claims.items())
+            ),
+            *([case.saw(sender, "capture", f"packets from {address} come from {foreign}")] if foreign in spoke else []),
+            *([case.saw(sender, "rtnetlink neighbour", f"{address} is at {used} ({entry.state})")] if entry else []),
+            case.saw(owner, "rtnetlink link", f"{owner.name} has {address}, and no interface with {foreign}"),
+            *case.passage(),
+        ),
+        detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
+        undecided=() if both else (f"an ARP probe for {address} (arping -D) would tell whether two machines answer",),
+        fix=advice(
+            "address", "path", f"find the machine with the link address {foreign} (in the switches' tables), and take {address} from it"
+        ),
+    )
+
+
+def _reached(case: Case, owner: Host) -> bool:
+    """Whether packets that were sent to the owner's address came in there."""
+    return case.count("syn_ack" if owner is case.client else "syn", owner, "in") > 0
+
+
+def _next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
+    """(sender, the managed host that has the next hop's address, that address), where both are on one network."""
+    for sender in case.hosts:
+        for remote in (case.address, case.client_address):
+            route = sender.route(remote) if remote else None
+            if route is None or route.error or route.type not in ("unicast", None):
+                continue
+            address = route.gateway or remote or ""
+            for owner in case.hosts:
+                if owner is not sender and owner.owns(address) and route.interface and on_link(sender, owner, address, route.interface):
+                    yield sender, owner, address
+
+
+def _mac(seen: Observation) -> str | None:
+    """The link address of who sent a packet last."""
+    raw = seen.frame.lladdr
+    return raw.hex(":") if len(raw) == 6 and any(raw) else None
+
+
+def _host_down(case: Case) -> Finding | None:
+    """Neither does Ansible reach the server, nor does anybody answer for its address on the last network."""
+    server, answer = case.server, answer_of(case)
+    if server is None or not server.unreachable or server.snapshot is not None:
+        return None
+    asked = [(host, entry) for host in (case.client, *case.vias) if (entry := host.neighbour(case.address, None)) and entry.unresolved]
+    refused = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
+    if not asked and not refused:
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.ingress",
+        f"{server.name} is down, or cut off from its network: Ansible does not reach it, and nobody answers for {case.address}",
+        (
+            case.saw(server, "Ansible", server.unreachable),
+            *(case.saw(host, "rtnetlink neighbour", f"{entry.address} is {entry.state}") for host, entry in asked),
+            *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer and refused else []),
+        ),
+        leg="syn",
+        undecided=(f"{server.name}'s console, or its hypervisor, would tell whether it runs",),
+        fix=advice("link", server.name, f"start {server.name}, or connect it again (power, cable, switch port, hypervisor)"),
+    )
+
+
+CAUSES = (
+    Cause(
+        "martian_source",
+        "The packet's source is the receiving host's own address",
+        ("server.route", "client.ingress", "path.forward", "path.return"),
+        ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
+        "The packet enters the host on a wire from one of the host's own addresses, and accept_local is off there (IPv4).",
+        "The source is another machine's.",
+        _martian_source,
+    ),
+    Cause(
+        "ip_conflict",
+        "Two machines have the same address",
+        ("client.neighbour", "path.forward", "path.return"),
+        ("refused_locally", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "reset", "icmp", "answered_elsewhere", "silent"),
+        "In the recording of the host that sends to an address, both the link address of the managed host that has it and a foreign one "
+        "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
+        "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
+        "the other one's recording shows that it got the SYN or answered it. Where the real one is not seen to claim it, or the other one "
+        "did not record the flow: likely.",
+        "All claims come from the managed host.",
+        _ip_conflict,
+        explains=(
+            "neighbour_wrong",
+            "neighbour_unresolved",
+            "path_reset",
+            "path_drop",
+            "path_loss",
+            "answered_by_middlebox",
+            "firewall_reject",
+        ),
+    ),
+    Cause(
+        "host_down",
+        "The server is down, or cut off from its network",
+        ("server.ingress",),
+        ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
+        "Not provable from outside: Ansible cannot reach the server, and nobody answers for its address on the last network: its "
+        "neighbour's entry is FAILED or INCOMPLETE, or a router says that it is unreachable.",
+        "Somebody answers for the address, or Ansible reaches the server.",
+        _host_down,
+        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
+    ),
+)

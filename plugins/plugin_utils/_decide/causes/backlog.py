@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""server.backlog and server.application: the queues of the listening socket, and who empties them."""
+
+from __future__ import annotations
+
+from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
+from ..._model.evidence import Host, Listener, Process
+from ..case import Case, Finding, Fix, Leg, plural
+from .catalogue import Cause
+from .sockets import describe
+
+
+def _listener_then(case: Case) -> list[Listener]:
+    """The flow's listener as it was before and after the probes."""
+    now = case.listener()
+    if now is None or case.server is None:
+        return []
+    before = case.server.before.listeners if case.server.before else None
+    return [now, *(entry for entry in before or () if (entry.address, entry.port, entry.family) == (now.address, now.port, now.family))]
+
+
+def _accept_queue_full(case: Case) -> Finding | None:
+    """sk_acceptq_is_full(): more connections wait for accept() than the backlog (include/net/sock.h): N admits N+1."""
+    server = case.server
+    full = [listener for listener in _listener_then(case) if listener.recv_q > listener.send_q]
+    overflows = server.delta("TcpExt", "ListenOverflows") if server else None
+    if server is None or not full or overflows == 0:
+        return None
+    listener = full[0]
+    process = (case.listener() or listener).processes
+    who, state = _who(process[0] if process else None)
+    at_ack = case.outcome.kind in ("ignored_ack", "reset_after")
+    missed = case.swallowed_at(server) if case.outcome.kind == "unanswered" else len(case.subject)
+    limit = _limit(server, listener)
+    leg: Leg = "ack" if at_ack else "syn"
+    return Finding(
+        "proven" if overflows is not None and overflows >= missed and (case.arrived or at_ack) else "likely",
+        server.name,
+        "server.backlog",
+        f"the accept queue of {describe(listener)} on {server.name} is full ({listener.recv_q} waiting, limit {listener.send_q}): {who} "
+        f"does not accept{state}",
+        (
+            *case.passage(),
+            case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}"),
+            *([case.saw(server, "counter ListenOverflows", f"+{overflows}")] if overflows is not None else []),
+            *([case.saw(server, "/proc", f"{who}{state}")] if process else []),
+        ),
+        leg=leg,
+        detail={
+            "recv_q": listener.recv_q,
+            "limit": listener.send_q,
+            "limited_by": limit,
+            "process": process[0].name if process else None,
+            "unit": process[0].unit if process else None,
+        },
+        fix=unblocked(server, process[0] if process else None, listener, limit),
+    )
+
+
+def _who(process: Process | None) -> tuple[str, str]:
+    if process is None:
+        return "the application", ""
+    name = f"{process.name} (pid {process.pid})"
+    if process.state in ("T", "t"):
+        return name, "; it is stopped (SIGSTOP or a debugger)"
+    if process.fds is not None and process.fd_limit and process.fds >= process.fd_limit:
+        return name, f"; it has used up its file descriptors ({process.fds} of {process.fd_limit})"
+    if process.state == "D":
+        return name, "; it hangs in the kernel (state D)"
+    return name, ""
+
+
+def _limit(server: Host, listener: Listener) -> str:
+    """Which of the two limits the queue: listen()'s backlog is cut to net.core.somaxconn."""
+    return SOMAXCONN if server.sysctl(SOMAXCONN) == listener.send_q else "the application's backlog"
+
+
+def _syn_queue_full(case: Case) -> Finding | None:
+    """With SYN cookies off, SYNs are dropped once as many are half-open as the backlog allows (tcp_conn_request())."""
+    server, listener = case.server, case.listener()
+    dropped = server.delta("TcpExt", "TCPReqQFullDrop") if server else None
+    if server is None or listener is None or not dropped:
+        return None
+    half_open, cookies = _half_open(case), server.sysctl("net.ipv4.tcp_syncookies")
+    if cookies or 2 * half_open < listener.send_q:
+        return None  # the counter rose for another listener, or earlier
+    return Finding(
+        "proven" if cookies == 0 and half_open >= listener.send_q and dropped >= case.swallowed_at(server) else "likely",
+        server.name,
+        "server.backlog",
+        f"the SYN queue of {describe(listener)} on {server.name} is full ({half_open} half-open, limit {listener.send_q}) and SYN cookies "
+        "are off",
+        (
+            *case.passage(),
+            case.saw(server, "counter TCPReqQFullDrop", f"+{dropped}"),
+            case.saw(server, "inet_diag", f"{plural(half_open, 'socket')} in SYN-RECV on port {case.server_port}, limit {listener.send_q}"),
+            *([case.saw(server, "sysctl net.ipv4.tcp_syncookies", "0")] if cookies == 0 else []),
+        ),
+        detail={"half_open": half_open, "limit": listener.send_q},
+        fix=with_cookies(
+            server,
+            "set net.ipv4.tcp_syncookies=1; raise the application's backlog and net.core.somaxconn; look for a SYN flood",
+            f"{half_open} connections are half-open, and the queue has room for {listener.send_q}",
+        ),
+    )
+
+
+def _half_open(case: Case) -> int:
+    counts = [snapshot.socket_counts for snapshot in (case.server.before, case.server.after) if snapshot] if case.server else []
+    return max((entry.get(str(case.server_port), {}).get("SYN_RECV", 0) for entry in counts if entry), default=0)
+
+
+def _syn_backlog_reserved(case: Case) -> Finding | None:
+    """Cookies off: the last quarter of tcp_max_syn_backlog is kept for peers that were known before (tcp_conn_request())."""
+    server = case.server
+    if server is None or server.sysctl("net.ipv4.tcp_syncookies") != 0 or case.listener() is None:
+        return None
+    dropped, overflows, full = (server.delta("TcpExt", name) for name in ("ListenDrops", "ListenOverflows", "TCPReqQFullDrop"))
+    backlog, half_open = server.sysctl("net.ipv4.tcp_max_syn_backlog"), _half_open(case)
+    if not dropped or overflows or full or backlog is None or half_open <= backlog - (backlog >> 2) - 1:
+        return None
+    return Finding(
+        "proven" if dropped >= case.swallowed_at(server) else "likely",
+        server.name,
+        "server.backlog",
+        f"{half_open} half-open connections on {server.name} use up three quarters of tcp_max_syn_backlog ({backlog}); with SYN cookies "
+        "off the rest is kept for known peers",
+        (
+            *case.passage(),
+            case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +0"),
+            case.saw(server, "sysctl net.ipv4.tcp_max_syn_backlog", str(backlog)),
+        ),
+        fix=with_cookies(
+            server,
+            "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog",
+            f"{half_open} connections are half-open, and net.ipv4.tcp_max_syn_backlog is {backlog}",
+        ),
+    )
+
+
+def _defer_accept(case: Case) -> Finding | None:
+    server, listener = case.server, case.listener()
+    dropped = server.delta("TcpExt", "TCPDeferAcceptDrop") if server else None
+    deferred = listener.defer_accept if listener else None
+    if server is None or not dropped or deferred == 0:
+        return None
+    return Finding(
+        "proven" if deferred and dropped >= len(case.subject) else "possible",
+        server.name,
+        "server.backlog",
+        f"the listener on {server.name} uses TCP_DEFER_ACCEPT: it takes a connection only when the client sends data",
+        (*case.passage(), case.saw(server, "counter TCPDeferAcceptDrop", f"+{dropped}")),
+        leg="ack",
+        fix=Fix(
+            "application",
+            server.name,
+            "harmless where the client speaks first; otherwise switch deferred accept off",
+            "advice",
+        ),
+    )
+
+
+def _queue_near_limit(case: Case) -> Finding | None:
+    listener = case.listener()
+    if listener is None or case.server is None or listener.send_q < 8 or listener.recv_q < 0.9 * listener.send_q:
+        return None
+    limit = _limit(case.server, listener)
+    return Finding(
+        "likely",
+        case.server.name,
+        "server.backlog",
+        f"the accept queue of {describe(listener)} on {case.server.name} is nearly full ({listener.recv_q} of {listener.send_q}): soon "
+        "SYNs will be dropped",
+        (case.saw(case.server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
+        detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit},
+        fix=unblocked(case.server, (listener.processes or (None,))[0], listener, limit),
+    )
+
+
+def _application_closes(case: Case) -> Finding | None:
+    if case.server is None:
+        return None
+    return Finding(
+        "likely",
+        case.server.name,
+        "server.application",
+        f"the handshake with {case.target} completes, then {case.server.name} resets the connection at once",
+        (case.saw(case.client, "probe", f"reset within moments, {plural(len(case.subject), 'attempt')}"), *case.passage()),
+        fix=Fix(
+            "application",
+            case.server.name,
+            "look in the application's log for why it refuses this client (access list, TLS, limit of connections)",
+            "advice",
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "accept_queue_full",
+        "The accept queue is full",
+        ("server.backlog",),
+        ("unanswered", "ignored_ack", "reset_after", "silent"),
+        "The listener's Recv-Q exceeds its Send-Q, and ListenOverflows rises by the SYNs (or ACKs) of the flow.",
+        "ListenOverflows does not move, or the queue has room.",
+        _accept_queue_full,
+    ),
+    Cause(
+        "accept_queue_near_limit",
+        "The accept queue is nearly full",
+        ("server.backlog",),
+        ("completed",),
+        "Not provable: a threshold. The listener's Recv-Q is at 90 % of its Send-Q or above.",
+        "The queue has room.",
+        _queue_near_limit,
+    ),
+    Cause(
+        "syn_queue_full",
+        "The SYN queue is full",
+        ("server.backlog",),
+        ("unanswered", "silent"),
+        "TCPReqQFullDrop rises by the SYNs, SYN cookies are off, and as many sockets are half-open as the listener's backlog.",
+        "The counter does not move.",
+        _syn_queue_full,
+    ),
+    Cause(
+        "syn_backlog_reserved",
+        "The SYN backlog's free part is kept for known peers",
+        ("server.backlog",),
+        ("unanswered",),
+        "SYN cookies are off, more than three quarters of tcp_max_syn_backlog are half-open, and ListenDrops alone rises by the SYNs.",
+        "ListenOverflows or TCPReqQFullDrop rises as well.",
+        _syn_backlog_reserved,
+    ),
+    Cause(
+        "defer_accept",
+        "The listener waits for data before it accepts",
+        ("server.backlog",),
+        ("ignored_ack",),
+        "TCPDeferAcceptDrop rises by the attempts while the server holds them in SYN-RECV.",
+        "The counter does not move.",
+        _defer_accept,
+    ),
+    Cause(
+        "application_closes",
+        "The application resets the connection at once",
+        ("server.application",),
+        ("reset_after",),
+        "Not proven yet: the handshake completes at both ends, and an RST follows at once.",
+        "The connection stays open.",
+        _application_closes,
+    ),
+)

@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The rule that the kernel's own trace names, whatever an evaluation says."""
+
+from __future__ import annotations
+
+from ..._fix.firewall import opening
+from ..._model.firewall_records import Rule, Verdict
+from ..._model.prose import Prose
+from ..case import Case, Evidence, Finding
+from ..traced import TracedRule
+from .kernel import is_rule, stop
+from .limits import hangs_on_a_limit
+from .rules import invalid_ruling, kept_by, stopped, told
+from .traversals import Place, judged, suspects
+
+_REFUSED = ("refused_locally", "reset", "icmp")
+
+
+def by_trace(case: Case, wanted: str) -> Finding | None:
+    """The first place at which the kernel saw the packet stopped by a rule: ``wanted`` is drop or reject, which it calls drop as well.
+
+    Rules that stop only what conntrack finds invalid, or what is over a limit, are other causes'.
+    """
+    invalid = invalid_ruling(case)
+    for place in suspects(case):
+        seen, ruling = stop(case, place), judged(case, place)
+        if seen is None or seen.verdict != "drop":
+            continue
+        if (ruling and hangs_on_a_limit(ruling)) or (invalid and is_rule(seen, invalid[2])):
+            return None
+        if ruling and ruling.rule and ruling.stops and is_rule(seen, ruling.rule):
+            return stopped(case, place, ruling) if ruling.verdict == wanted else None
+        rule = _known(case, place, seen)
+        rejects = case.outcome.kind in _REFUSED or (rule is not None and place.host.rulings.rejects(rule))
+        return _named(case, place, seen, rule, ruling, wanted) if rejects == (wanted == "reject") else None
+    return None
+
+
+def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
+    """The rule as an evaluation of any packet of the run told it."""
+    told = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
+    return next((rule for rule in told if is_rule(seen, rule)), None)
+
+
+def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:
+    """A rule that no evaluation holds responsible. Without one, or with too many unknowns, it may stop packets only over a limit."""
+    host = place.host
+    name = rule.name if rule else seen.text
+    against: tuple[Evidence, ...] = ()
+    if ruling is not None and ruling.verdict != "undecided":
+        other = f" by {ruling.rule.name}" if ruling.rule else ""
+        against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
+    hangs = ruling.undecided if ruling else None
+    blind = ruling is None or (hangs.kind == "too_many" if hangs else ruling.in_words_alone)
+    return Finding(
+        "likely" if seen.passed or blind else "proven",
+        host.name,
+        place.segment,
+        f"{name} on {host.name} {wanted}s {place.packet}",
+        (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
+        against=against,
+        leg=place.leg,
+        detail={**(told(ruling, None) if ruling else {}), "rule": _told(rule or seen, name)},
+        undecided=(f"an evaluation of the rules of {host.name} would tell whether it always does",) if ruling is None else (),
+        fix=opening(case, host),
+    )
+
+
+def _told(rule: Rule | TracedRule, name: Prose) -> dict[str, object]:
+    place = {"family": rule.family, "table": rule.table, "chain": rule.chain}
+    said = {"text": rule.text} if isinstance(rule, Rule) else {}  # of a rule that was traced only, nobody knows what it says
+    return {**place, **said, "name": name, "handle": rule.handle, "number": rule.number}

@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What an entry of the catalogue is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..case import Case, Finding
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause: its stable code, where it acts, the outcomes that it can explain, its rule, and what the documentation says of it.
+
+    ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
+    only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one.
+    """
+
+    code: str
+    title: str
+    segments: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    proof: str
+    contradicted_by: str
+    rule: Callable[[Case], Finding | None] | None = None
+    last_resort: Callable[[Case], Finding | None] | None = None
+    explains: tuple[str, ...] = ()

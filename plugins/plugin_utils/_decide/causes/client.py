@@ -1,0 +1,272 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""client.socket and client.route: what the client's kernel refuses before a SYN is on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..._fix.make import advice
+from ..._fix.network import or_restarted
+from ..._fix.ports import more_ports
+from ..._fix.routes import towards, without
+from ..._model.evidence import Route
+from ..._model.records import whole
+from ..case import Case, Evidence, Finding, Fix, plural
+from .catalogue import Cause
+
+_LOCAL = ("refused_locally",)
+
+
+def errno_evidence(case: Case, observation: str = "") -> Evidence:
+    times = [probe.elapsed_ms for probe in case.probes if probe.elapsed_ms is not None]
+    after = f" after {min(times):.0f} ms" if times else ""
+    return case.saw(case.client, "connect()", observation or f"{case.errno()}{after}, {plural(len(case.subject), 'attempt')}")
+
+
+def nothing_sent(case: Case) -> tuple[Evidence, ...]:
+    return (case.saw(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),) if case.client.saw_everything else ()
+
+
+def _source_address_unavailable(case: Case) -> Finding | None:
+    if case.errno() != "EADDRNOTAVAIL" or case.source is None or not all(probe.stage == "bind" for probe in case.probes):
+        return None
+    return Finding(
+        "proven" if case.client.owns(case.source) is False else "likely",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} cannot send from {case.source}: the address is on none of its interfaces",
+        (case.saw(case.client, "bind()", f"EADDRNOTAVAIL for {case.source}"), *nothing_sent(case)),
+        detail={"source": case.source},
+        fix=or_restarted(
+            advice(
+                "address",
+                case.client.name,
+                f"add {case.source} to an interface of {case.client.name}, or let the application bind another source",
+            ),
+            case.client,
+            f"{case.client.name} lacks the address {case.source}",
+        ),
+    )
+
+
+def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
+    if case.errno() != "EADDRNOTAVAIL" or not all(probe.stage == "connect" for probe in case.probes):
+        return None
+    snapshot = case.client.snapshot
+    sysctls = (snapshot.sysctls if snapshot else None) or {}
+    bounds = [port for text in sysctls.get("net.ipv4.ip_local_port_range", "").split() if (port := whole(text)) is not None]
+    reserved = sysctls.get("net.ipv4.ip_local_reserved_ports", "")
+    entry = next(
+        (use for use in (snapshot.ephemeral if snapshot else None) or () if (use.remote, use.port) == (case.address, case.port)), None
+    )
+    if len(bounds) != 2 or bounds[0] > bounds[1]:
+        return None
+    size = bounds[1] - bounds[0] + 1 - _reserved_within(reserved, bounds[0], bounds[1])
+    evidence = [
+        errno_evidence(case),
+        case.saw(case.client, "sysctl net.ipv4.ip_local_port_range", f"{bounds[0]}-{bounds[1]}: {size} usable ports"),
+    ]
+    if entry and entry.used >= size:
+        evidence.append(
+            case.saw(case.client, "inet_diag", f"{entry.used} ports in use towards {case.target}, {entry.time_wait} of them in TIME_WAIT")
+        )
+    exhausted = entry is not None and entry.used >= size
+    free = entry is not None and not exhausted
+    return Finding(
+        "proven" if exhausted else "possible" if free else "likely",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} finds no free local port towards {case.target}"
+        + (f": {entry.used} of {size} are in use" if entry and exhausted else ""),
+        (*evidence, *nothing_sent(case)),
+        against=(case.saw(case.client, "inet_diag", f"only {entry.used} of {size} ports are in use towards {case.target}"),)
+        if entry and free
+        else (),
+        detail={
+            "range": bounds,
+            "usable": size,
+            "used": entry.used if entry else None,
+            "time_wait": entry.time_wait if entry else None,
+        },
+        fix=more_ports(
+            case.client, bounds[0], bounds[1], _reserved_within(reserved, bounds[0], bounds[1]), entry.time_wait if entry else 0
+        ),
+    )
+
+
+def _reserved_within(text: str, low: int, high: int) -> int:
+    """How many ports of ip_local_reserved_ports ('80,8000-8010') lie within the range."""
+    count = 0
+    for part in filter(None, text.split(",")):
+        first, _dash, last = part.partition("-")
+        begin, end = whole(first.strip()), whole(last.strip())
+        if begin is not None:
+            count += max(0, min(high, begin if end is None else end) - max(low, begin) + 1)
+    return count
+
+
+def _descriptor_limit(case: Case) -> Finding | None:
+    """ENFILE is said to everybody on the host; EMFILE to the probe's own process, which tells nothing of an application's limit."""
+    errno = case.errno()
+    if errno not in ("EMFILE", "ENFILE"):
+        return None
+    name, whole_host = case.client.name, errno == "ENFILE"
+    return Finding(
+        "likely" if whole_host else "possible",
+        name,
+        "client.socket",
+        f"{name} has no free file descriptor left (ENFILE)"
+        if whole_host
+        else f"the probe's own process on {name} may not open another socket",
+        (errno_evidence(case), *nothing_sent(case)),
+        undecided=(
+            f"/proc/sys/fs/file-nr of {name} would tell: root is exempt from fs.file-max, and is told ENFILE when memory is short"
+            if whole_host
+            else "the limit is that of Ansible's own session: an application's may be another",
+        ),
+        fix=Fix(
+            "limit",
+            name,
+            "raise fs.file-max"
+            if whole_host
+            else f"raise the limit of open files of the user as whom Ansible logs in on {name} (ulimit -Hn), and look at the application's",
+            "advice",
+        ),
+    )
+
+
+def _route(case: Case) -> Route | None:
+    return case.client.route(case.address, case.source or case.client_address)
+
+
+def _no_route(case: Case) -> Finding | None:
+    if case.errno() != "ENETUNREACH":
+        return None
+    route = _route(case)
+    if route is not None and route.error != "ENETUNREACH":
+        return None
+    counter = case.client.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
+    return Finding(
+        "proven" if route else "likely",
+        case.client.name,
+        "client.route",
+        f"{case.client.name} has no route to {case.address}",
+        (
+            errno_evidence(case),
+            *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
+            *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
+            *nothing_sent(case),
+        ),
+        fix=or_restarted(towards(case, case.client, case.address), case.client, f"{case.client.name} lacks a route to {case.address}"),
+    )
+
+
+def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
+    def rule(case: Case) -> Finding | None:
+        route = _route(case)
+        if case.errno() != errno or route is None or route.error != errno or route.type not in (kind, None):
+            return None
+        if route.type is None and errno == "EINVAL":
+            return None  # a source that is not fit for the way gives the same error
+        return Finding(
+            "proven" if route.type == kind else "likely",
+            case.client.name,
+            "client.route",
+            f"a route of type {kind} on {case.client.name} refuses {case.address}",
+            (
+                errno_evidence(case),
+                case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno})"),
+                *nothing_sent(case),
+            ),
+            detail={"table": route.table},
+            fix=without(case.client, route, f"remove the {kind} route that covers {case.address} (ip route show table all type {kind})"),
+        )
+
+    return rule
+
+
+def _connect_forbidden(case: Case) -> Finding | None:
+    route = _route(case)
+    if case.errno() not in ("EPERM", "EACCES") or (route and route.error):
+        return None
+    return Finding(
+        "likely" if route and case.client.saw_everything else "possible",
+        case.client.name,
+        "client.socket",
+        f"{case.client.name} forbids the connection ({case.errno()}): a security module, seccomp or a cgroup's BPF program, not the "
+        "routing table",
+        (errno_evidence(case), *nothing_sent(case)),
+        undecided=(f"the audit log of {case.client.name} (AVC name_connect) and its cgroup BPF programs would name what forbids it",),
+        fix=Fix(
+            "advice",
+            case.client.name,
+            "look for AVC records in the audit log and for BPF programs on the service's cgroup (bpftool cgroup tree)",
+            "advice",
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "source_address_unavailable",
+        "The source address is not the client's",
+        ("client.socket",),
+        _LOCAL,
+        "bind() to the wanted source fails with EADDRNOTAVAIL, and no interface of the client has that address.",
+        "The address is on an interface.",
+        _source_address_unavailable,
+    ),
+    Cause(
+        "ephemeral_ports_exhausted",
+        "No local port is left",
+        ("client.socket",),
+        _LOCAL,
+        "connect() fails with EADDRNOTAVAIL at once, no packet is sent, and as many ports are in use towards the destination as the "
+        "range has.",
+        "Fewer ports are in use than the range has.",
+        _ephemeral_ports_exhausted,
+    ),
+    Cause(
+        "descriptor_limit",
+        "No file descriptor is left",
+        ("client.socket",),
+        _LOCAL,
+        "Not provable from outside the application: socket() fails with ENFILE, which is the whole host's limit. EMFILE is that of the "
+        "probe's own process: possible.",
+        "A SYN was sent.",
+        _descriptor_limit,
+    ),
+    Cause(
+        "no_route",
+        "The client has no route",
+        ("client.route",),
+        _LOCAL,
+        "connect() fails with ENETUNREACH at once, and the kernel's route lookup for the same source and destination fails alike.",
+        "The route lookup succeeds.",
+        _no_route,
+    ),
+    *(
+        Cause(
+            f"route_{kind}",
+            f"A route of type {kind} refuses the destination",
+            ("client.route",),
+            _LOCAL,
+            f"connect() fails with {errno} at once, and the kernel's route lookup for the same source and destination fails alike.",
+            "The route lookup succeeds.",
+            _route_type(kind, errno),
+        )
+        for kind, errno in (("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES"))
+    ),
+    Cause(
+        "connect_forbidden",
+        "A security policy forbids the connection",
+        ("client.socket",),
+        _LOCAL,
+        "Not provable from outside the policy: connect() fails with EPERM or EACCES, no packet is sent, and the routing table allows the "
+        "destination.",
+        "A route of type prohibit covers the destination.",
+        _connect_forbidden,
+    ),
+)

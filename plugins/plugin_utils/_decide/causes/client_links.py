@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""client.neighbour and client.egress: interfaces that are down, next hops that do not answer."""
+
+from __future__ import annotations
+
+from ..._fix.make import advice
+from ..._fix.network import or_restarted
+from ..._model.evidence import LOOPBACK, Host, Link
+from ..case import Case, Evidence, Finding, Fix
+from .catalogue import Cause
+from .client import errno_evidence, nothing_sent
+
+
+def _link_down(case: Case) -> Finding | None:
+    _gateway, interface = case.gateway
+    link = case.client.link(interface)
+    if link is None:
+        return _no_link_up(case)
+    if not _is_down(link) or case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
+        return None
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.egress",
+        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {_state(link)}",
+        (_seen(case, link), *nothing_sent(case)),
+        fix=_brought_up(case.client, link),
+    )
+
+
+def _no_link_up(case: Case) -> Finding | None:
+    """The kernel removes the routes of an interface that is switched off, and no others; nobody can tell which these were."""
+    snapshot = case.client.snapshot
+    links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
+    addressed = {entry.interface for entry in (snapshot.addresses if snapshot else None) or ()}
+    none_up = all(map(_is_down, links))
+    suspects = [link for link in links if none_up or link.up is False]  # without carrier routes stay, as those of an unused bridge
+    used = [link for link in suspects if link.name in addressed] or (suspects if none_up else [])
+    if case.errno() != "ENETUNREACH" or not used:
+        return None
+    switched_off = none_up and all(link.up is False for link in used)
+    states = ", ".join(f"{link.name} is {_state(link)}" for link in used[:3])
+    return Finding(
+        "proven" if switched_off else "possible",
+        case.client.name,
+        "client.egress",
+        f"no interface of {case.client.name} is up: {states}" if none_up else f"the route may have gone with its interface: {states}",
+        (errno_evidence(case), *(_seen(case, link) for link in used[:3]), *nothing_sent(case)),
+        fix=_brought_up(case.client, used[0]),
+    )
+
+
+def _is_down(link: Link) -> bool:
+    return link.up is False or link.carrier is False
+
+
+def _state(link: Link) -> str:
+    return "administratively down" if link.up is False else "without carrier"
+
+
+def _seen(case: Case, link: Link) -> Evidence:
+    return case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}")
+
+
+def _brought_up(client: Host, link: Link) -> Fix:
+    fix = advice("link", client.name, f"bring {link.name} up on {client.name} (cable, switch port, bond, peer)")
+    return or_restarted(fix, client, f"{link.name} is administratively down", link.name) if link.up is False else fix
+
+
+def _neighbour_unresolved(case: Case) -> Finding | None:
+    gateway, interface = case.gateway
+    entry = case.client.neighbour(gateway, interface)
+    asked = case.client.unanswered_requests(gateway)
+    failed = entry is not None and entry.unresolved
+    if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
+        return None
+    if failed and not asked and case.client.answers_for(gateway):
+        return None  # the answer came, and the client did not take it
+    what = "ARP requests" if case.family == 4 else "neighbour solicitations"
+    return Finding(
+        "proven" if failed and asked else "likely",  # else the requests may not have left the client
+        case.client.name,
+        "client.neighbour",
+        f"nobody answers {case.client.name}'s {what} for {gateway}" + (f" on {interface}" if interface else ""),
+        (
+            *([errno_evidence(case)] if case.errno() else []),
+            *([case.saw(case.client, "rtnetlink neighbour", f"{gateway} is {entry.state}")] if entry else []),
+            *([case.saw(case.client, "capture", f"{asked} {what} for {gateway}, no reply")] if asked else []),
+            *nothing_sent(case),
+        ),
+        detail={"next_hop": gateway, "interface": interface},
+        fix=Fix("neighbour", case.client.name, f"bring {gateway} back, or correct the route that makes it the next hop", "advice"),
+    )
+
+
+CAUSES = (
+    Cause(
+        "link_down",
+        "The client's interface is down",
+        ("client.egress",),
+        ("refused_locally", "unsent"),
+        "The interface of the route is administratively down or has no carrier, and no SYN leaves. Or the kernel has no route, and all "
+        "interfaces with addresses are administratively down. Where others are up, or only the carrier is missing: possible.",
+        "A SYN left through the interface.",
+        _link_down,
+        explains=("no_route",),
+    ),
+    Cause(
+        "neighbour_unresolved",
+        "The next hop does not answer ARP or neighbour discovery",
+        ("client.neighbour",),
+        ("refused_locally", "unsent"),
+        "The client's requests for the next hop stay unanswered in its recording, and the next hop is FAILED or INCOMPLETE in its "
+        "neighbour table. One of the two alone: likely.",
+        "The next hop is resolved.",
+        _neighbour_unresolved,
+    ),
+)

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""How sure an evaluated rule is: the kernel's trace, or its counter against the packets of the whole run that must have hit it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..._model.evidence import Host, Observation
+from ..._model.firewall_records import Rule, Verdict
+from ..case import Case, Certainty, Evidence, plural
+from ..firewall_verdicts import CounterDelta
+from .kernel import is_rule, stop
+from .traversals import Place
+
+Range = tuple[int, int]  # at least, at most
+_LATER = ("fin", "data", "rst")  # packets that the firewall was not asked about, and that the same rule may hit
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a rule's counter says of an evaluation."""
+
+    certainty: Certainty
+    evidence: tuple[Evidence, ...] = ()
+    against: tuple[Evidence, ...] = ()
+    counter: dict[str, object] | None = None
+    traced: bool = False
+    """Whether the kernel itself named the rule."""
+
+
+def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool = False) -> Proof:
+    """How sure it is that a rule decides on the packet at a place: the kernel's own trace says it, or else the rule's counter.
+
+    ``invalid``: as an invalid packet.
+    """
+    counted = _by_counter(case, place, ruling, rule, invalid)
+    seen = stop(case, place)
+    if seen is None:
+        return counted
+    if is_rule(seen, rule):
+        certainty: Certainty = "likely" if seen.passed else "proven"
+        return replace(counted, certainty=certainty, evidence=(seen.evidence(), *counted.evidence), traced=True)
+    return replace(counted, certainty="possible", against=(seen.evidence(), *counted.against))
+
+
+def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool) -> Proof:
+    """Weigh the counter of a rule that, evaluated, decides on the packet at a place."""
+    host, rise = place.host, place.host.rulings.counter_delta(rule)
+    then = host.rulings.verdict(ruling.traversal, "before", invalid)  # of this very packet: behind a translation it was asked about later
+    if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
+        # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
+        changed = host.rules_changed(rule)
+        was = f"before the handshakes the answer was {then.verdict}" + (f" by {then.rule.name}" if then.rule else "")
+        if changed:
+            return Proof("likely", (_saw(host, rule, f"{was}: the rules changed meanwhile"),))
+        if changed is None:
+            return Proof("likely", (_saw(host, rule, f"{was}, when less was known of the packet; whether the rules changed is unknown"),))
+    if rise is None:
+        known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
+        return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),))
+    own = expected(case, host, [ruling], rise)
+    hitting = [] if invalid else [other for other in host.rulings.hitting(rule) if other.traversal != ruling.traversal]
+    everything = expected(case, host, [ruling, *hitting], rise)
+    counter: dict[str, object] = {"before": rise.before, "after": rise.after, "expected": list(everything) if everything else None}
+    said = f"counter {rise.before} -> {rise.after}"
+    if rise.set_back and (rise.by <= 0 or (everything is not None and rise.by < everything[0])):
+        return Proof("likely", (_saw(host, rule, f"evaluated; {said}: rules were loaded anew meanwhile, which sets counters back"),))
+    if own is None or everything is None or own[1] == 0:
+        if rise.by <= 0:
+            return Proof("possible", (), (_saw(host, rule, f"{said}: it did not move"),), counter)
+        return Proof("likely", (_saw(host, rule, f"{said}; how many packets of ours hit it was not recorded"),), (), counter)
+    least, most = everything
+    if rise.by < least or rise.by <= 0:
+        return Proof("possible", (), (_saw(host, rule, f"{said}, though {_packets(least, most)} of this run should hit it"),), counter)
+    if rise.by > most:
+        return Proof("likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter)
+    ours = f"{said}, the {plural(rise.by, 'packet')} of this run"
+    return Proof("proven" if own[0] else "likely", (_saw(host, rule, ours),), (), counter)
+
+
+def _decision(ruling: Verdict) -> tuple[object, ...]:
+    return ruling.verdict, ruling.rule.identity if ruling.rule else None
+
+
+def _packets(least: int, most: int) -> str:
+    return plural(most, "packet") if least == most else f"{least} to {most} packets"
+
+
+def _saw(host: Host, rule: Rule, observation: str) -> Evidence:
+    source = "firewall" if rule.is_policy else "nftables" if rule.handle is not None else "iptables"
+    return Evidence(host.name, source, f"{rule.tag}: {observation}")
+
+
+def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: CounterDelta) -> Range | None:
+    """How many packets of the run must and may have hit a rule between its counts; None where that was not recorded."""
+    least = most = 0
+    for ruling in rulings:
+        found = _sent(case, host, ruling, rise) if ruling.direction == "out" else _came(case, host, ruling, rise)
+        if found is None:
+            return None
+        least, most = least + found[0], most + found[1]
+    return least, most
+
+
+def _came(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
+    arrivals = case.totals.arrivals.get(host.name)
+    if arrivals is None or not host.saw_everything:
+        return None
+    end, port = ("from", ruling.source_port) if ruling.packet == "syn_ack" else ("to", ruling.port)
+    came = arrivals.of((ruling.packet, ruling.source, ruling.destination, end, port or 0))
+    maybe = [seen for kind in _LATER for seen in arrivals.of((kind, ruling.source, ruling.destination, end, port or 0))]
+    # What is at the end of its TTL is not forwarded, and answered before the forward hook; what is translated may be forwarded.
+    translated = ruling.rewritten is not None and ruling.rewritten.destination != ruling.destination
+    forwarded = ruling.direction == "forward" or translated
+    sure = [seen for seen in came if not forwarded or seen.packet.ttl > 1]
+    return len(_within(sure, rise, surely=True)), len(_within([*came, *maybe], rise, surely=False))
+
+
+def _within(observations: Sequence[Observation], rise: CounterDelta, surely: bool) -> list[Observation]:
+    """Those between the two counts; packets that came while the rules were being read may have been counted or not."""
+    begin, end = (rise.first.ended, rise.last.begun) if surely else (rise.first.begun, rise.last.ended)
+    return [seen for seen in observations if begin <= seen.time <= end]
+
+
+def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
+    """What the host's own TCP handed down, which no recording shows when the firewall stops it."""
+    if ruling.packet == "syn":
+        dialled = [
+            probe
+            for probe in host.probes
+            if (probe.address, probe.port, probe.local_address) == (ruling.destination, ruling.port, ruling.source)
+            and probe.stage not in ("socket", "bind")
+        ]
+        sent = [probe.syns for probe in dialled if probe.syns is not None]
+        return (sum(sent), sum(sent)) if len(sent) == len(dialled) else None
+    arrivals = case.totals.arrivals.get(host.name)
+    again = host.delta("TcpExt", "TCPTimeouts")
+    if arrivals is None or again is None or not host.saw_everything:
+        return None
+    if ruling.packet == "syn_ack":
+        answered = arrivals.of(("syn", ruling.destination, ruling.source, "to", ruling.source_port or 0))
+        ports = {seen.packet.tcp.sport for seen in _within(answered, rise, surely=True) if seen.packet.tcp}
+        most = len(_within(answered, rise, surely=False))
+        return len(ports), most + again if most else 0
+    answers = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
+    ports = {seen.packet.tcp.dport for seen in _within(answers, rise, surely=True) if seen.packet.tcp}
+    most = len(_within(answers, rise, surely=False))
+    return len(ports), most + 2 * len(ports) + again if most else 0  # a FIN and its like come behind the ACK

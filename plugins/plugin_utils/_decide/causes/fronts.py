@@ -1,0 +1,242 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Hosts in front of the server, such as load balancers, that take the client's handshakes themselves: what becomes of the server's part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..._fix.make import advice, shell
+from ..._fix.service import started
+from ..._model.evidence import Host, Listener, Observation, Process, Unit
+from ..._model.prose import Wording, worded
+from ..case import Case, Certainty, Finding, Fix, plural
+from .catalogue import Cause
+from .sockets import stopped_unit
+
+_STOPPED = ("T", "t")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The handshakes of the host in front with a port of the server, of both recordings, and how the server answered."""
+
+    syns: int = 0
+    taken: int = 0
+    refused: int = 0
+    arrived: int = 0  # SYNs that the server recorded
+
+
+@dataclass(frozen=True)
+class Why:
+    """What keeps the server from serving, how sure that is, and what helps."""
+
+    certainty: Certainty
+    reason: Wording
+    fix: Fix
+    host: str
+
+    def __post_init__(self) -> None:
+        worded(self, "reason")
+
+
+def _no_backend(case: Case) -> Finding | None:
+    """The handshake ends in front of the server, and the server takes no connection."""
+    front, behind = case.server, case.behind
+    if front is None or behind is None or case.listener() is None:
+        return None  # it does not take connections at this port: it translates
+    tried, closed = tried_with(case, front, behind), _closed(case)
+    known = behind.snapshot.listeners if behind.snapshot else None
+    listening = None if known is None else [listener for listener in known if listener.port == case.port]
+    unit = stopped_unit(behind, case.port) if listening == [] else None
+    why = _stopped(case, behind, tried, listening or []) or (
+        _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
+    )
+    if why is None:
+        return None
+    named = f" ({process})" if (process := taker(case)) else ""
+    return Finding(
+        why.certainty,
+        why.host,
+        "server.application",
+        f"the handshake ends at {front.name}{named}, in front of {behind.name}, which does not serve it: {why.reason}"
+        + (f" ({unit.unit} is {unit.active})" if unit else ""),
+        (
+            case.saw(front, "inet_diag", f"{front.name} has {case.address} and listens on port {case.port}{named}"),
+            *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
+            case.saw(behind, "capture", _counted(front, tried)),
+            *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
+            *(case.saw(behind, "journal", line) for line in (unit.log[-3:] if unit else ())),
+            *case.passage(),
+        ),
+        detail={
+            "front": front.name,
+            "ports": sorted(tried),
+            **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
+        },
+        undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and the port that it uses would tell",),
+        fix=started(behind, unit) if unit else why.fix,
+    )
+
+
+def _stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Sequence[Listener]) -> Why | None:
+    """Whoever listens on the flow's port is stopped, unless the host in front connects to others only."""
+    frozen = next(((listener, process) for listener in listening for process in _frozen(listener)), None)
+    if frozen is None or (tried and case.port not in tried):
+        return None
+    listener, process = frozen
+    unseen: Certainty = "likely" if behind.delta("Tcp", "PassiveOpens") == 0 else "possible"  # it may be served on another port
+    return Why(
+        "proven" if tried else unseen,
+        f"{process.name} (pid {process.pid}), which listens on port {listener.port} of {behind.name}, is stopped",
+        advice(
+            "application",
+            behind.name,
+            f"let {process.name} (pid {process.pid}) on {behind.name} go on, or restart it",
+            [shell("kill", "-CONT", process.pid)],
+        ),
+        behind.name,
+    )
+
+
+def _unserved(
+    case: Case, front: Host, behind: Host, tried: Mapping[int, Tried], closed: bool, listening: Sequence[Listener] | None
+) -> Why | None:
+    """The host in front connects to the server, to some port: what becomes of that."""
+    if case.port in tried and tried[case.port].taken:
+        waiting = _waiting(behind, case.port)
+        if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
+            return None
+        why = f"find out why the service that listens on port {case.port} of {behind.name} accepts no connection, or restart it"
+        reason = f"{plural(waiting, 'connection')} more than before wait there for accept()"
+        return Why("likely", reason, advice("application", behind.name, why), behind.name)
+    taken = any(each.taken for each in tried.values())
+    if taken and case.port not in tried:
+        return None
+    # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
+    port = case.port if case.port in tried else next(iter(tried))
+    sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
+    told = tried[port]
+    look = advice("advice", behind.name, f"diagnose the flow from {front.name} to {behind.name}, port {port}: it tells what becomes of it")
+    if told.refused and listening == [] and port == case.port:
+        start = advice("service", behind.name, f"start the service on port {port} of {behind.name}, to which {front.name} connects")
+        return Why(sure, f"nothing listens on port {port} of {behind.name}", start, behind.name)
+    if told.refused:
+        return Why(sure, f"{behind.name} refuses its connections to port {port}", look, behind.name)
+    if told.arrived and behind.saw_everything:
+        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", look, behind.name)
+    if behind.saw_everything:
+        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", look, "path")
+    return None
+
+
+def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Sequence[Listener] | None, unit: Unit | None) -> Why | None:
+    """No connection of the host in front with the server was seen: in HTTP it makes one for a request only."""
+    nobody = f"nothing listens on port {case.port} of {behind.name}"
+    start = advice("service", behind.name, f"start the service on {behind.name} to which {front.name} connects")
+    if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
+        certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
+        return Why(certainty, f"{nobody}, and it accepted no connection on any other", start, behind.name)
+    if closed and behind.saw_everything:
+        look = advice("advice", front.name, f"look at what {front.name} logs of its connections to {behind.name}")
+        return Why("likely", f"{behind.name} got no connection from it", look, behind.name)
+    return None
+
+
+def _frozen(listener: Listener) -> Iterator[Process]:
+    """The processes of a listener, if none of them can accept."""
+    processes = listener.processes or ()
+    if processes and all(process.state in _STOPPED for process in processes):
+        yield from processes[:1]
+
+
+def _waiting(behind: Host, port: int) -> int:
+    """How many more connections wait for accept() at the server than before."""
+    queued = [
+        sum(listener.recv_q for listener in (snapshot.listeners if snapshot else None) or () if listener.port == port)
+        for snapshot in (behind.before, behind.after)
+    ]
+    return queued[1] - queued[0]
+
+
+def _closed(case: Case) -> bool:
+    """Whether the connections were ended at once, each of them."""
+    return bool(case.probes) and all(probe.connected and probe.peer in ("closed", "reset") for probe in case.probes)
+
+
+def tried_with(case: Case, front: Host, behind: Host) -> dict[int, Tried]:
+    """By port of the server, each counted where it is seen best: by the host that saw more."""
+
+    def counted() -> dict[int, Tried]:
+        there, here = (_tried(host, front, behind) for host in (behind, front))
+        best = {port: max(there[port], here[port], key=lambda tried: (tried.taken, tried.syns)) for port in sorted({*there, *here})}
+        return {port: replace(tried, arrived=there[port].syns) for port, tried in best.items()}
+
+    return case.fleet.once(("tried", front.name, behind.name), counted)
+
+
+def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
+    found: defaultdict[int, Tried] = defaultdict(Tried)
+    for seen in at.observations or ():
+        tcp = seen.packet.tcp
+        overheard = seen.direction == "other" and not seen.bridged
+        if tcp is None or overheard or not (tcp.is_syn or tcp.is_syn_ack or tcp.is_rst):
+            continue
+        if tcp.is_syn and _between(seen, front, behind):
+            found[tcp.dport] = replace(found[tcp.dport], syns=found[tcp.dport].syns + 1)
+        elif not tcp.is_syn and tcp.sport in found and _between(seen, behind, front):
+            known = found[tcp.sport]
+            found[tcp.sport] = replace(known, taken=known.taken + tcp.is_syn_ack, refused=known.refused + tcp.is_rst)
+    return found
+
+
+def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
+    return sender.owns(seen.packet.src) is True and receiver.owns(seen.packet.dst) is True
+
+
+def _counted(front: Host, tried: Mapping[int, Tried]) -> str:
+    if not tried:
+        return f"no connection of {front.name}'s own was seen"
+    return f"{front.name}'s own: " + "; ".join(
+        f"{plural(each.syns, 'SYN')} to port {port}, {each.taken} taken, {each.refused} refused" for port, each in tried.items()
+    )
+
+
+def taker(case: Case) -> str | None:
+    """The process that takes the handshakes, where it is known."""
+    listener = case.listener()
+    processes = (listener.processes if listener else None) or ()
+    return f"{processes[0].name}, pid {processes[0].pid}" if processes else None
+
+
+def told_of(case: Case) -> str | None:
+    """That the handshakes end in front of the server, and what is seen of its part."""
+    front, behind = case.server, case.behind
+    if front is None or behind is None or case.listener() is None:
+        return None
+    tried, named = tried_with(case, front, behind), taker(case)
+    return (
+        f"{behind.name}: its part of the handshakes: they end at {front.name}"
+        + (f" ({named})" if named else "")
+        + (f"; {_counted(front, tried)}")
+    )
+
+
+CAUSES = (
+    Cause(
+        "load_balancer_no_backend",
+        "The handshake ends in front of the server, which does not serve it",
+        ("server.application",),
+        ("completed", "reset_after", "late"),
+        "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
+        "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
+        "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Some of the latter alone, or "
+        "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
+        "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
+        _no_backend,
+        explains=("application_closes",),
+    ),
+)

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rules that would stop the flow as well, once what stops it today is mended; and evaluations that the packets contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..._fix.firewall import opening
+from ..._model.firewall_records import Verdict
+from ..case import Case, Finding
+from .rules import kept_by, told, with_what
+from .sockets import not_listening
+from .traversals import Place, judged, passed, suspects, way
+
+MOST = 5
+_SOCKETS = ("server.socket", "server.backlog", "server.application")
+CODES = {"drop": "firewall_drop", "reject": "firewall_reject"}
+# What these outcomes' packets did not reach is not told apart from what they passed.
+_FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered", "lost_syn_ack", "ignored_syn_ack", "unresolved")
+
+
+def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
+    """(code, finding) of rules that would also stop the flow, at any place that its packets have not passed, and of a missing listener.
+
+    ``found``: the causes so far; a rule that they name is not named again.
+    """
+    if case.outcome.kind not in _FAILED or case.completed:
+        return []
+    ending = None if any(finding.segment in _SOCKETS for finding in found) or not found else not_listening(case)
+    named = {(finding.host, *_named(finding.detail)) for finding in found}
+    more: dict[object, tuple[str, Finding]] = {}
+    for place, ruling in _stopping(case):
+        rule = ruling.rule
+        if rule is None or passed(case, place) or not _beyond(place, found):
+            continue
+        if (place.host.name, rule.family, rule.table, rule.chain, rule.handle, rule.number) in named:
+            continue
+        finding = Finding(
+            "likely",
+            place.host.name,
+            place.segment,
+            f"{rule.name} on {place.host.name} would also {ruling.verdict} {place.packet}",
+            (
+                case.saw(place.host, "firewall", f"evaluated: it {with_what(ruling)} {place.packet}, which has not come that far"),
+                *kept_by(place.host, rule),
+            ),
+            leg=place.leg,
+            detail=told(ruling, None),
+            fix=opening(case, place.host, ruling),
+        )
+        more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))
+    return list(more.values())[:MOST] + ([("no_listener", ending)] if ending else [])
+
+
+def only_evaluated(code: str, finding: Finding) -> bool:
+    """Whether a finding rests on the evaluation of a rule alone: it has no counter, a shared one, or one that says otherwise."""
+    return code in CODES.values() and finding.certainty != "proven" and finding.detail.get("verdict") in CODES
+
+
+def _beyond(place: Place, found: Sequence[Finding]) -> bool:
+    """Whether the first cause does not itself show that the packet got through there: the server's socket is behind its firewall."""
+    first = found[0] if found else None
+    behind = ("server.socket", "server.backlog", "server.egress", "server.application")
+    took_in = first is not None and first.certainty == "proven" and first.segment in behind and first.host == place.host.name
+    return not (took_in and place.leg == "syn" and place.direction == "in")
+
+
+def _named(detail: dict[str, object]) -> tuple[object, ...]:
+    """The rule that a finding names, by its place."""
+    rule = detail.get("rule")
+    return tuple(rule.get(name) for name in ("family", "table", "chain", "handle", "number")) if isinstance(rule, dict) else ()
+
+
+def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:
+    for place in way(case):
+        ruling = judged(case, place) if place.host.rulings.stops_any else None
+        if ruling is not None and ruling.stops:
+            yield place, ruling
+
+
+def contradictions(case: Case, found: Sequence[Finding]) -> list[str]:
+    """Sentences about evaluated rules that stop a packet which got through all the same: something about them was not as we read it."""
+    ended = suspects(case) if case.outcome.kind not in ("completed", "late") else []
+    sentences = []
+    for place, ruling in _stopping(case):
+        if (place in ended or not passed(case, place)) and _beyond(place, found):
+            continue
+        what = ruling.rule.name if ruling.rule else "the firewall"
+        known = ruling.rule is not None and place.host.rules_changed(ruling.rule) is False
+        why = "our evaluation is wrong there" if known else "the rules changed meanwhile, or our evaluation is wrong there"
+        sentences.append(
+            f"{place.host.name}: firewall: evaluated, {what} {with_what(ruling)} {place.packet}, and yet it got through: {why}"
+        )
+    return sentences

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What an ICMP error that answers a SYN means (RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..._model.evidence import Observation
+from ..._model.prose import Prose
+from ..case import Case
+from ..rows import Row
+
+# (type, code): (meaning, words)
+_V4 = {
+    (3, 0): ("no_route", "network unreachable"),
+    (3, 1): ("unreachable", "host unreachable"),
+    (3, 2): ("rejected", "protocol unreachable"),
+    (3, 3): ("rejected", "port unreachable"),
+    (3, 5): ("unreachable", "source route failed"),
+    (3, 6): ("no_route", "network unknown"),
+    (3, 7): ("unreachable", "host unknown"),
+    (3, 8): ("unreachable", "source host isolated"),
+    (3, 9): ("rejected", "network prohibited"),
+    (3, 10): ("rejected", "host prohibited"),
+    (3, 11): ("no_route", "network unreachable for this type of service"),
+    (3, 12): ("unreachable", "host unreachable for this type of service"),
+    (3, 13): ("rejected", "administratively prohibited"),
+    (11, 0): ("loop", "time exceeded in transit"),
+}
+_V6 = {
+    (1, 0): ("no_route", "no route to destination"),
+    (1, 1): ("rejected", "administratively prohibited"),
+    (1, 2): ("unreachable", "beyond the scope of the source address"),
+    (1, 3): ("unreachable", "address unreachable"),
+    (1, 4): ("rejected", "port unreachable"),
+    (1, 5): ("rejected", "source address failed policy"),
+    (1, 6): ("rejected", "reject route"),
+    (3, 0): ("loop", "hop limit exceeded in transit"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The ICMP error that ended an attempt."""
+
+    offender: str
+    type: int
+    code: int
+    meaning: str | None
+    text: Prose
+    source: str
+    count: int
+
+
+def quoting(case: Case) -> list[tuple[Row, Observation]]:
+    """ICMP errors that quote the SYN-ACK, or another packet of the server's, with where they were seen first."""
+    found = []
+    for row in (row for attempt in case.subject for row in attempt.everything):
+        quote = row.packet.icmp.quote if row.packet.icmp else None
+        if quote is not None and (quote.src, quote.sport) == (case.server_address, case.server_port):
+            found.append((row, row.everywhere[0]))
+    return found
+
+
+def meaning_of(case: Case, row: Row) -> tuple[str | None, Prose]:
+    """What an error means, and in words."""
+    message = row.packet.icmp
+    return _meant(case, message.type, message.code) if message else _meant(case, 0, 0)
+
+
+def _meant(case: Case, kind: int, code: int) -> tuple[str | None, Prose]:
+    meaning, words = (_V4 if case.family == 4 else _V6).get((kind, code), (None, "an ICMP error"))
+    return meaning, Prose(f"{words} (type {kind} code {code})")
+
+
+def answer_of(case: Case) -> Answer | None:
+    """The ICMP error of the case, from the recording or from the client's socket error queue."""
+    row, offender = case.outcome.row, case.outcome.offender
+    if offender is None:
+        return None
+    message = row.packet.icmp if row else None
+    errors = [attempt.probe.icmp for attempt in case.subject if attempt.probe.icmp and attempt.probe.icmp.offender == offender]
+    if message is not None:
+        kind, code, source = message.type, message.code, "capture"
+        count = case.count("icmp", case.client, "in")
+    elif errors:
+        kind, code, source, count = errors[0].type, errors[0].code, "socket error queue", len(errors)
+    else:
+        return None
+    return Answer(offender, kind, code, *_meant(case, kind, code), source, count)

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""path.forward: ICMP errors from the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from ..._fix.stack import higher_ttl
+from ..case import Case, Finding, Fix, plural
+from .catalogue import Cause
+from .icmp import Answer, answer_of, meaning_of, quoting
+
+LOW_TTL = 32  # systems start at 64, 128 or 255
+
+
+def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
+    def rule(case: Case) -> Finding | None:
+        if case.outcome.kind == "lost_syn_ack":
+            return _refused_back(case, wanted, noun)
+        answer = answer_of(case)
+        if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
+            return None
+        ends_known = case.server is None or case.server.owns(answer.offender) is False
+        lowered = wanted == "loop" and not _hops_repeat(case)  # or something on the way may have lowered the TTL
+        via = next((via for via in case.vias if via.owns(answer.offender)), None)
+        host = via.name if via else "path"
+        return Finding(
+            "proven" if ends_known and not lowered else "likely",
+            host,
+            "path.forward",
+            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
+            (
+                case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
+                *([case.saw(case.client, "connect()", case.errno() or "")] if case.errno() else []),
+            ),
+            leg="syn",
+            detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
+            fix=_icmp_fix(case, wanted, host, answer),
+        )
+
+    return rule
+
+
+def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
+    """The SYN-ACK is lost because a router cannot, or will not, send it on: it tells the server so."""
+    server, source = case.server, case.client_address
+    if server is None or source is None or wanted == "loop":
+        return None
+    about = [row for row, _seen in quoting(case) if row.at(server.name, "in")]
+    told = [row for row in about if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
+    if not told:
+        return None
+    offender, said = told[0].packet.src, meaning_of(case, told[0])[1]
+    via = next((via for via in case.vias if via.owns(offender)), None)
+    host = via.name if via else "path"
+    own = [address for address in case.declared.of(case.client.name) if "/" not in address]
+    foreign = not case.declared.has(case.client.name, source) and bool(own)
+    why = (
+        f"; the inventory has {', '.join(own)} for {case.client.name}: nothing translates {source}, or the route has a wrong source"
+        if foreign
+        else ""
+    )
+    remedies = {
+        "no_route": f"add a route back to {source} on {offender}",
+        "unreachable": f"find out why {offender} cannot reach {source}",
+        "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {source} on {offender}",
+    }
+    other = f", or have {case.client.name} send from {own[0]} (the src of its route, or masquerading)" if foreign else ""
+    return Finding(
+        "proven",
+        host,
+        "path.return",
+        f"{via.name if via else 'the router'} {offender} answers {server.name}'s SYN-ACK to {source} with {said}: {noun}{why}",
+        (
+            case.saw(server, "capture", f"{said} from {offender}, {plural(len(told), 'time')}, quotes the SYN-ACK"),
+            *case.passage(),
+        ),
+        leg="syn_ack",
+        detail={"offender": offender, "remote": source},
+        fix=Fix("route" if wanted == "no_route" else "advice", host, f"{remedies[wanted]}{other}", "advice"),
+    )
+
+
+def _hops_repeat(case: Case) -> bool:
+    """Whether the same router answers at several distances."""
+    hops = {(hop.offender, hop.ttl) for hop in case.hops() if hop.answer == "time_exceeded"}
+    return max(Counter(offender for offender, _ttl in hops).values(), default=0) > 1
+
+
+def _ttl_too_low(case: Case) -> Finding | None:
+    answer, sent = answer_of(case), case.observation("syn", case.client, "out")
+    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
+        return None  # in a loop no TTL is high enough
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.egress",
+        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl}, which is used up at {answer.offender}",
+        (
+            case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
+            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
+        ),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl, "offender": answer.offender},
+        fix=higher_ttl(case.client, case.family, sent.interface),
+    )
+
+
+def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
+    where = f"on {answer.offender}"
+    advice = {
+        "rejected": f"allow tcp/{case.port} to {case.address} {where}",
+        "no_route": f"add a route to {case.address} {where}",
+        "unreachable": f"find out why {answer.offender} cannot reach {case.address} (host down, wrong VLAN, wrong address)",
+        "loop": f"correct the routes that send packets for {case.address} in a circle",
+    }
+    return Fix("route" if meaning in ("no_route", "loop") else "advice", host, advice[meaning], "advice")
+
+
+_ICMP_CAUSES = (
+    (
+        "path_icmp_rejected",
+        "rejected",
+        "A device on the way rejects the connection with ICMP",
+        "it rejects the connection by policy",
+        "an administrative or port-unreachable error",
+    ),
+    ("path_no_route", "no_route", "A router on the way has no route", "it has no route", "a network-unreachable (IPv6: no route) error"),
+    (
+        "path_icmp_unreachable",
+        "unreachable",
+        "A router on the way cannot reach the host",
+        "it cannot reach the host",
+        "a host-unreachable (IPv6: address unreachable) error",
+    ),
+    (
+        "routing_loop",
+        "loop",
+        "Packets go round in a loop",
+        "the packet went round until its TTL was used up",
+        "a time-exceeded error for a SYN with a normal TTL",
+    ),
+)
+
+
+CAUSES = (
+    Cause(
+        "ttl_too_low",
+        "The client's TTL is too low for the way",
+        ("client.egress",),
+        ("icmp",),
+        "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
+        "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
+        _ttl_too_low,
+        explains=("routing_loop",),
+    ),
+    *(
+        Cause(
+            code,
+            title,
+            ("path.forward", "path.return"),
+            ("icmp", "lost_syn_ack"),
+            f"{what[0].upper()}{what[1:]} that quotes the SYN reaches the client, or one that quotes the SYN-ACK the server, from an "
+            "address of neither end.",
+            "The error comes from the server's or the client's own address.",
+            _icmp(meaning, noun),
+        )
+        for code, meaning, title, noun, what in _ICMP_CAUSES
+    ),
+)

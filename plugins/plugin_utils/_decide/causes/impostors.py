@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Answers that are not the server's, or do not look like it."""
+
+from __future__ import annotations
+
+from ..._model.evidence import Host
+from ..case import Case, Finding, Fix
+from ..rows import Row
+from .catalogue import Cause
+from .misdelivered import address_elsewhere, conflict, others
+
+_INITIAL_TTLS = (64, 128, 255)
+
+
+def _path_reset(case: Case) -> Finding | None:
+    """An RST reached the client that the server did not send."""
+    server, row = case.server, case.outcome.row
+    if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
+        return None
+    if conflict(case) or address_elsewhere(case):
+        return None  # another managed host has the address, too, or instead: that is told by name
+    if case.translated_on_the_way or (case.server_owns(case.address) is False and not case.arrived):
+        return None  # the RST may well come from the machine that has the address
+    via = _answerer(case, row)
+    host = via.name if via else "path"
+    ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
+    on_the_way = via is not None or case.arrived > 0 or nearer(case, row)
+    sender = host if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address"
+    return Finding(
+        "proven"  # else it may answer for another port, or another machine where the SYN was sent
+        if on_the_way
+        and _is_none_of_its_ends(case, via)
+        and case.server_owns(case.address)
+        and server.delta("Tcp", "OutRsts") == 0
+        and case.surely_untranslated
+        else "likely",
+        host,
+        "path.forward" if not case.arrived else "path.return",
+        f"an RST in the name of {case.address} comes from {sender}, not from {server.name}",
+        (
+            *case.passage(),
+            case.saw(case.client, "capture", f"an RST arrived{ttl}"),
+            case.saw(server, "capture", f"no RST left {server.name}" + ("" if case.arrived else ", and no SYN arrived")),
+        ),
+        leg="syn" if not case.arrived else "syn_ack",
+        detail={"ttl": row.packet.ttl, "window": row.packet.tcp.window if row.packet.tcp else None},
+        undecided=() if on_the_way else (_second_machine(case),),
+        fix=Fix("advice", host, f"look for a firewall, proxy or load balancer on the way that resets tcp/{case.port}", "advice"),
+    )
+
+
+def _nat_not_undone(case: Case) -> Finding | None:
+    """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
+    sent = case.observation("syn", case.client, "out")
+    answers = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
+    foreign = next((seen for seen in answers if sent and seen.packet.src != sent.packet.dst), None)
+    if foreign is None or sent is None:
+        return None
+    source, dialled = foreign.packet.src, sent.packet.dst
+    reset = ", answered with an RST" if any(case.rows("rst", "client")) else ""
+    return Finding(
+        "proven",
+        "path",
+        "path.return",
+        f"the SYN-ACK reaches {case.client.name} from {source}, but the SYN went to {dialled}: a translation is not undone on the way back",
+        (*case.passage(), case.saw(case.client, "capture", f"SYN-ACK from {source}{reset}")),
+        leg="syn_ack",
+        detail={"source": source},
+        fix=Fix(
+            "advice", "path", f"make replies pass the host that translates {dialled} (routing, or translate the source as well)", "advice"
+        ),
+    )
+
+
+def _answered_by_middlebox(case: Case) -> Finding | None:
+    row, server = case.outcome.row, case.server
+    if server is None or case.server_owns(case.address) is not True or case.led_away or conflict(case):
+        return None
+    via = _answerer(case, row) if row else None
+    on_the_way = via is not None or (row is not None and nearer(case, row))
+    sender = via.name if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address,"
+    ttl = f" with TTL {row.packet.ttl}" if row else ""
+    return Finding(
+        "proven"
+        if on_the_way and _is_none_of_its_ends(case, via) and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        else "likely",  # it may have taken it on another port
+        via.name if via else "path",
+        "path.forward",
+        f"{sender} completes the handshake in the name of {case.address}; {server.name} never saw the SYN",
+        (*case.passage(), case.saw(case.client, "capture" if row else "connect()", f"a SYN-ACK arrived{ttl}; none left {server.name}")),
+        leg="syn",
+        undecided=() if on_the_way else (_second_machine(case),),
+        fix=Fix(
+            "advice",
+            via.name if via else "path",
+            f"look for a transparent proxy, a SYN proxy or a second machine with the address {case.address}",
+            "advice",
+        ),
+    )
+
+
+def _answerer(case: Case, row: Row) -> Host | None:
+    """The managed host that sent an answer in the server's name, by its recording: one on the way, or one that the flow does not name."""
+    hosts = [*case.vias, *(other.host for other in others(case) if other.sent)]
+    return next((host for host in hosts if row.at(host.name, "out") and not row.at(host.name, "in")), None)
+
+
+def _is_none_of_its_ends(case: Case, answerer: Host | None) -> bool:
+    """Whether the answer surely does not come from a second machine with the address: it would be an address conflict."""
+    return not others(case) if answerer is None else answerer.owns(case.address) is False
+
+
+def nearer(case: Case, row: Row) -> bool:
+    """Whether a packet in the server's name surely comes from nearer than the server's network: no router has counted its TTL down from
+    what systems start with, and the client reaches the address by a router."""
+    seen = row.at(case.client.name, "in")
+    route = case.client.route(case.address, case.source or case.client_address)
+    return seen is not None and route is not None and route.gateway is not None and seen.packet.ttl in _INITIAL_TTLS
+
+
+def _second_machine(case: Case) -> str:
+    return f"the link address that the last router has for {case.address} would tell whether another machine has the address, too"
+
+
+CAUSES = (
+    Cause(
+        "path_reset",
+        "Something on the way resets the connection",
+        ("path.forward", "path.return"),
+        ("reset",),
+        "An RST reaches the client that the server, whose recording is complete, did not send, and its TCP counted none; a managed host on "
+        "the way sent it, or the SYN arrived at the server all the same, or the RST has passed no router while the server is behind one. "
+        "Otherwise another machine may have the address: likely. Likely, too, where TCP counted some: they may answer a SYN for another "
+        "port, to which something on the way translates.",
+        "The RST leaves the server; another managed host sent it, or has the address.",
+        _path_reset,
+    ),
+    Cause(
+        "nat_not_undone",
+        "An address translation is not undone on the way back",
+        ("path.return",),
+        ("ignored_syn_ack", "silent", "lost_syn_ack", "reset"),
+        "A SYN-ACK for the client's SYN reaches it from another address than it dialled.",
+        "The SYN-ACK comes from the address dialled.",
+        _nat_not_undone,
+    ),
+    Cause(
+        "answered_by_middlebox",
+        "Something on the way answers in the server's name",
+        ("path.forward",),
+        ("answered_elsewhere",),
+        "A SYN-ACK reaches the client, and the server, which owns the address and whose recording is complete, saw no SYN, and its TCP "
+        "accepted no connection (PassiveOpens); a managed host on the way sent it, or it has passed no router while the server is behind "
+        "one. Otherwise another machine may have the address: likely. Likely, too, where TCP accepted some: they may be on another port, "
+        "to which something on the way translates.",
+        "The SYN arrives at the server; another managed host sent the SYN-ACK, or has the address.",
+        _answered_by_middlebox,
+    ),
+)

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""server.ingress, ahead of the taps: XDP and the receive backlog."""
+
+from __future__ import annotations
+
+from ..._fix.stack import longer_queue
+from ..case import Case, Finding, Fix, plural
+from .catalogue import Cause
+
+
+def _xdp_drop(case: Case) -> Finding | None:
+    """Taps see what XDP passed on: an XDP program on the server's interface may have eaten the SYN."""
+    server = case.server
+    if server is None or server.snapshot is None or case.outcome.kind not in ("lost_syn", "lost_ack") or case.outcome.host != "path":
+        return None
+    route = server.route(case.client_address or "", None)
+    interface = route.interface if route else None
+    link = next((link for link in server.snapshot.links or () if link.xdp and interface in (None, link.name)), None)
+    if link is None:
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.ingress",
+        f"an XDP program is attached to {link.name} of {server.name}, which may drop the packet before any recorder sees it",
+        (*case.passage(), case.saw(server, "rtnetlink link", f"{link.name} has an XDP program")),
+        undecided=(f"the drop counter of the XDP program on {link.name} of {server.name}, or a capture at the switch port, would decide",),
+        fix=Fix("advice", server.name, f"look at the XDP program (ip link show {link.name}; bpftool net)", "advice"),
+    )
+
+
+def _softirq_drop(case: Case) -> Finding | None:
+    server = case.server
+    dropped = server.delta("Softnet", "dropped") if server else None
+    if server is None or dropped is None or dropped <= 0 or case.outcome.kind != "lost_syn":
+        return None
+    if case.outcome.between is None or case.outcome.host != "path" or case.outcome.between[1] != server.name:  # lost before it came so far
+        return None
+    lost = sum(row.at(server.name, "in") is None for row in case.rows("syn"))
+    return Finding(
+        "likely" if dropped >= lost else "possible",  # fewer, and others' packets among them
+        server.name,
+        "server.ingress",
+        f"{server.name} dropped {plural(dropped, 'packet')} because its receive backlog was full",
+        (*case.passage(), case.saw(server, "/proc/net/softnet_stat", f"dropped +{dropped}, {plural(lost, 'SYN')} did not arrive")),
+        fix=longer_queue(server, dropped),
+    )
+
+
+CAUSES = (
+    Cause(
+        "xdp_drop",
+        "An XDP program may drop the packet",
+        ("server.ingress",),
+        ("lost_syn", "lost_ack"),
+        "Not provable from outside the program: the packet does not reach the server's taps, and an XDP program is attached there.",
+        "No XDP program is attached to the interface.",
+        _xdp_drop,
+    ),
+    Cause(
+        "softirq_drop",
+        "The server's receive backlog is full",
+        ("server.ingress",),
+        ("lost_syn",),
+        "Not provable for one flow: dropped of /proc/net/softnet_stat, which the whole host shares, rises by the SYNs that do not reach "
+        "the taps. By less: possible.",
+        "The column does not move.",
+        _softirq_drop,
+    ),
+)

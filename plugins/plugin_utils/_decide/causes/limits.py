@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What firewalls do besides a plain yes or no: limits, queues that nobody reads, connection tracking, translation to nowhere."""
+
+from __future__ import annotations
+
+from ..._model.firewall_records import Rule, Verdict
+from ..case import Case, Finding, Fix, plural
+from .catalogue import Cause
+from .counted import proof
+from .rules import capped, invalid_ruling, kept_by, told, unproven
+from .traversals import judged, suspects
+
+_VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
+_REFUSED = ("refused_locally", "reset", "icmp")
+
+
+def _rate_limited(case: Case) -> Finding | None:
+    """The evaluation depends on a limit, and packets were lost (or refused) right there."""
+    for place in suspects(case, partly=True):
+        ruling = judged(case, place)
+        if ruling is None or not hangs_on_a_limit(ruling) or ruling.only_its_way_is_open:
+            continue
+        host, rule = place.host, _hinge(ruling)
+        some = case.completed or len(case.subject) < len(case.attempts)
+        return Finding(
+            "likely",
+            host.name,
+            place.segment,
+            f"{rule.name if rule else 'the firewall'} on {host.name} lets {place.packet} through only within a limit",
+            (
+                case.saw(host, "firewall", f"evaluated: {ruling.undecided_because}"),
+                case.saw(case.client, "probe", f"{len(case.subject)} of {plural(len(case.attempts), 'attempt')} lost packets there")
+                if some
+                else case.saw(case.client, "probe", "no attempt got through: the limit was used up, if it is that"),
+                *(kept_by(host, rule) if rule else ()),
+                *case.passage(),
+            ),
+            leg=place.leg,
+            detail=told(ruling, None, rule),
+            undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would tell whether it is the limit",),
+            fix=Fix("firewall", host.name, f"raise the limit in {rule.name if rule else 'the firewall'} on {host.name}", "advice"),
+        )
+    return None
+
+
+def hangs_on_a_limit(ruling: Verdict) -> bool:
+    """Whether the evaluation is undecided for a limit, a count or a random number."""
+    return ruling.verdict == "undecided" and ruling.undecided is not None and ruling.undecided.kind == "limit"
+
+
+def _hinge(ruling: Verdict) -> Rule | None:
+    """The rule with the limit: the one with the condition that is named as unknown, or the only one whose matching is not known."""
+    unknown = [step for step in ruling.path if step.rule and step.matched is None]
+    what = ruling.undecided.what if ruling.undecided else None
+    named = [step for step in unknown if any(part.text == what for part in step.parts)] or unknown
+    rules = {step.rule.identity: step.rule for step in named if step.rule}
+    return next(iter(rules.values())) if len(rules) == 1 else None
+
+
+def _queue_unread(case: Case) -> Finding | None:
+    for place in suspects(case):
+        ruling = judged(case, place)
+        if ruling is None or ruling.unread_queue is None or ruling.rule is None:
+            continue
+        host, rule = place.host, ruling.rule
+        weighed = capped(case, place, proof(case, place, ruling, rule))
+        return Finding(
+            weighed.certainty,
+            host.name,
+            place.segment,
+            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which no program reads: it is dropped",
+            (
+                *weighed.evidence,
+                case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"no program reads queue {ruling.queue}"),
+                *kept_by(host, rule),
+                *case.passage(),
+            ),
+            against=weighed.against,
+            leg=place.leg,
+            detail={**told(ruling, weighed), "queue": ruling.queue},
+            undecided=unproven(host, rule, weighed),
+            fix=Fix(
+                "service",
+                host.name,
+                f"start the program that should read queue {ruling.queue} on {host.name}, or let the rule bypass the queue",
+                "advice",
+            ),
+        )
+    return None
+
+
+def _conntrack_invalid(case: Case) -> Finding | None:
+    """Let through as the packet that it is, stopped as one that connection tracking calls invalid, and the counter says that it was."""
+    found = invalid_ruling(case)
+    if found is None:
+        return None
+    place, ruling, rule = found
+    host = place.host
+    weighed = capped(case, place, proof(case, place, ruling, rule, invalid=True))
+    half = place.direction == "forward" and place.leg == "syn_ack" and host.saw_everything and not case.count("syn", host, "in")
+    if weighed.certainty != "proven" and not half and (weighed.counter is None or weighed.against):
+        return None  # nothing says that it was invalid
+    return Finding(
+        weighed.certainty if weighed.certainty == "proven" else "likely",
+        host.name,
+        place.segment,
+        f"connection tracking on {host.name} finds {place.packet} invalid, and {rule.name} drops what is invalid",
+        (
+            *weighed.evidence,
+            *([case.saw(host, "capture", f"{host.name} saw no SYN of this flow: it sees one direction only")] if half else []),
+            *kept_by(host, rule),
+            *case.passage(),
+        ),
+        leg=place.leg,
+        detail=told(ruling, weighed),
+        undecided=unproven(host, rule, weighed),
+        fix=Fix(
+            "firewall",
+            host.name,
+            f"let {host.name} see and track both directions of the flow (routes, notrack), or exempt the flow from {rule.name}",
+            "advice",
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "firewall_queue_unread",
+        "A firewall queues the packet for a program that is not there",
+        ("client.firewall", "server.firewall", "path.forward", "path.return"),
+        _VANISHED,
+        "Evaluated, a rule hands the packet to an NFQUEUE that no program reads, and its counter rises by our packets. Without: likely.",
+        "A program reads the queue, or the counter does not move.",
+        _queue_unread,
+        explains=("path_drop",),
+    ),
+    Cause(
+        "conntrack_invalid",
+        "Connection tracking finds the packet invalid, and a rule drops it",
+        ("client.firewall", "server.firewall", "path.forward", "path.return"),
+        _VANISHED,
+        "Evaluated, the rules let the packet through unless conntrack calls it invalid, and then a rule stops it whose counter rises by "
+        "the packets of the flow.",
+        "The rule's counter does not move.",
+        _conntrack_invalid,
+        explains=("path_drop",),
+    ),
+    Cause(
+        "firewall_rate_limited",
+        "A firewall lets the packet through only within a limit",
+        ("client.firewall", "server.firewall", "path.forward", "path.return"),
+        _VANISHED + _REFUSED,
+        "Not provable from outside: evaluated, what becomes of the packet depends on a limit, a count or a random number, and packets end "
+        "there.",
+        "No packet ends inside that host.",
+        _rate_limited,
+        explains=("path_loss", "path_drop", "ecmp_member_bad"),
+    ),
+)

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Link addresses: what a host sends to, and what its next hop has."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ..._fix.neighbour import forgotten
+from ..._fix.trusted import for_owner
+from ..._model.evidence import Host
+from ..case import Case, Finding
+from .catalogue import Cause
+from .misdelivered import OUTCOMES as MISDELIVERED
+from .misdelivered import delivered_to_another
+
+
+def _neighbour_wrong(case: Case) -> Finding | None:
+    """The last host that sent the packet has a link address for its next hop that is not the next hop's own, or whoever sent it last
+    sent it to another managed host."""
+    if case.outcome.kind in MISDELIVERED and (delivered := delivered_to_another(case)):
+        return delivered
+    if case.outcome.kind not in ("lost_syn", "lost_syn_ack"):
+        return None
+    sender = next((host for host in case.hosts if case.outcome.between and host.name == case.outcome.between[0]), None)
+    if sender is None or case.outcome.host != "path":
+        return None
+    back = case.outcome.kind == "lost_syn_ack"
+    target = (case.client_address if back else case.address) or ""
+    route = sender.route(target)
+    next_hop = (route.gateway if route else None) or target
+    entry = sender.neighbour(next_hop, route.interface if route else None)
+    owners = [
+        host
+        for host in case.hosts
+        if host is not sender and host.owns(next_hop) and on_link(sender, host, next_hop, entry.interface if entry else None)
+    ]
+    real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
+    own = {link.mac.lower() for owner in owners for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
+    if entry is None or not entry.mac or not real or entry.mac.lower() in own or any(case.hops()):
+        return None
+    mac, owner = next(iter(real.items()))
+    segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.outcome.segment
+    return Finding(
+        "proven" if entry.state == "PERMANENT" else "likely",  # one that was learned is what somebody answered, as some networks do for all
+        sender.name,
+        segment or "path.forward",
+        f"{sender.name} sends to {entry.mac} for {next_hop}, but {owner.name} has {mac} there",
+        (
+            case.saw(sender, "rtnetlink neighbour", f"{next_hop} is at {entry.mac} ({entry.state})"),
+            case.saw(owner, "rtnetlink link", f"{next_hop} is on the interface with {mac}"),
+            *case.passage(),
+        ),
+        detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
+        fix=for_owner(case, owner, next_hop, forgotten(sender, entry, mac)),
+    )
+
+
+def on_link(sender: Host, owner: Host, address: str, interface: str | None) -> bool:
+    """Whether the two are on one network by their own prefixes: otherwise somebody may answer for the address (proxy ARP)."""
+    theirs = owner.interface_of(address)
+    ours = [mine for mine in (sender.snapshot.addresses if sender.snapshot else None) or () if mine.interface == interface]
+    networks = {_network(mine.address, mine.prefix) for mine in ours}
+    return theirs is not None and _network(theirs.address, theirs.prefix) in networks - {None}
+
+
+def _network(address: str, prefix: int) -> str | None:
+    try:
+        return str(ipaddress.ip_interface(f"{address}/{prefix}").network)
+    except ValueError:
+        return None
+
+
+def _macs(host: Host, address: str) -> list[str]:
+    entry = host.interface_of(address)
+    link = host.link(entry.interface) if entry else None
+    return [link.mac] if link and link.mac else []
+
+
+CAUSES = (
+    Cause(
+        "neighbour_wrong",
+        "A host sends to a wrong link address",
+        ("client.neighbour", "server.egress", "path.forward", "path.return"),
+        ("lost_syn_ack", *MISDELIVERED),
+        "The link address that somebody pinned in the sender's neighbour table is not one that the next hop, a managed host on the same "
+        "network, has. One that was learned makes it likely. Or the recording of another managed host on the server's network shows that "
+        "it got the SYN, which it did not forward, and it has not the address, while the server has it and did not get the SYN.",
+        "The link addresses agree.",
+        _neighbour_wrong,
+        explains=("path_drop", "path_loss", "address_not_local"),
+    ),
+)

@@ -1,0 +1,285 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""path.forward and path.return: packets that are lost between the hosts, and inside managed hosts on the way."""
+
+from __future__ import annotations
+
+from ..._fix.stack import forwarding, without_ecn
+from ..._model.evidence import Observation
+from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from .catalogue import Cause
+from .icmp import meaning_of, quoting
+from .rules import weaker
+from .stretch import LOSSES, PACKETS, stretch, swallower
+
+_LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
+_CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
+_OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost or only late",)
+
+
+def _router_not_forwarding(case: Case) -> Finding | None:
+    """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
+    via, seen = swallower(case), case.outcome.last_seen
+    if via is None or seen is None or seen.bridged:  # a bridge does not ask whether IP forwards
+        return None
+    name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
+    if via.sysctl(name) != 0:
+        return None
+    errors = via.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
+    return Finding(
+        "proven",
+        via.name,
+        case.outcome.segment or "path.forward",
+        f"{via.name} does not forward packets ({name}=0): the {PACKETS[case.outcome.kind]} went in and did not come out",
+        (
+            *case.passage(),
+            case.saw(via, f"sysctl {name}", "0"),
+            *([case.saw(via, "counter InAddrErrors", f"+{errors}")] if errors else []),
+        ),
+        fix=forwarding(via, case.family, seen.interface),
+    )
+
+
+def _ecn_blackhole(case: Case) -> Finding | None:
+    """ECN-setup SYNs are lost, plain ones pass: the kernel falls back at its first retransmission (RFC 3168, 6.1.1.1)."""
+    if case.outcome.kind != "lost_syn" or case.server is None:
+        return None
+    lost, passed = 0, 0
+    for attempt in case.attempts:
+        for row in attempt.of("syn"):
+            ecn = bool(row.packet.tcp and row.packet.tcp.flags & 0xC0)
+            arrived = row.at(case.server.name, "in") is not None
+            if ecn == arrived:
+                return None
+            lost, passed = lost + ecn, passed + (not ecn)
+    if lost < 2 or not passed:
+        return None
+    return Finding(
+        "proven",
+        "path",
+        "path.forward",
+        f"something {stretch(case)} drops SYNs that ask for ECN; the plain retransmission passes",
+        (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
+        leg="syn",
+        fix=without_ecn(case.client, stretch(case)),
+    )
+
+
+def _ecmp_member_bad(case: Case) -> Finding | None:
+    """Each attempt, that is each source port, either loses all its SYNs or none: one of several ways is bad."""
+    if case.server is None or not case.server.saw_everything:
+        return None
+    lost, passed = [], []
+    for attempt in case.attempts:
+        arrived = [row.at(case.server.name, "in") is not None for row in attempt.of("syn")]
+        if arrived and not any(arrived) and len(arrived) >= 3:
+            lost.append(attempt)
+        elif arrived and all(arrived):
+            passed.append(attempt)
+    if len(lost) < 2 or len(passed) < 2 or len(lost) + len(passed) < len(case.attempts):
+        return None
+    ports = [str(attempt.probe.local_port) for attempt in lost[:8]]
+    return Finding(
+        "likely",
+        "path",
+        "path.forward",
+        f"whether the SYN passes {stretch(case)} depends on the source port: one of several ways is bad",
+        (*case.passage(), case.saw(case.client, "captures", f"all SYNs from ports {', '.join(ports)} are lost, none of the others")),
+        leg="syn",
+        detail={
+            "lost_ports": [attempt.probe.local_port for attempt in lost],
+            "passed_ports": [attempt.probe.local_port for attempt in passed],
+        },
+        undecided=("more attempts (diagnose_attempts) would tell it from chance",),
+        fix=Fix("advice", "path", f"look at the members of equal-cost routes and bonds {stretch(case)}", "advice"),
+    )
+
+
+def _path_loss(case: Case) -> Finding | None:
+    """Some packets of a direction arrive and some do not."""
+    if case.server is None or not (case.client.saw_everything and case.server.saw_everything):
+        return None
+    forward = case.outcome.kind != "lost_syn_ack"
+    sent, lost = _losses(case, forward)
+    if not lost or lost == sent:
+        return None
+    low, high = wilson(lost, sent)
+    via = swallower(case)
+    way = f"{case.client.name} to {case.server.name}" if forward else f"{case.server.name} to {case.client.name}"
+    late = _may_be_late(case)
+    return Finding(
+        "likely" if late else "proven",
+        via.name if via else "path",
+        "path.forward" if forward else "path.return",
+        f"{lost} of {sent} packets from {way} are lost {stretch(case)} ({100 * lost / sent:.0f} %, 95 % interval {100 * low:.0f} to "
+        f"{100 * high:.0f} %)",
+        case.passage(),
+        detail={"direction": "forward" if forward else "return", "sent": sent, "lost": lost, "rate": lost / sent, "interval": [low, high]},
+        undecided=_OR_LATE if late else (),
+        fix=Fix("advice", via.name if via else "path", f"look for errors, full queues and rate limits {stretch(case)}", "advice"),
+    )
+
+
+def _may_be_late(case: Case) -> bool:
+    """Whether a SYN-ACK may still have been on its way when the client's recorder stopped.
+
+    The server saw the SYN by its own clock, and nothing came back that tells its clock from the way: if it was the way that took so long,
+    the answer takes as long again. A server whose clock is behind the client's, or far ahead of it, tells nothing of the way.
+    """
+    until, server = case.client.recorded_until, case.server
+    if case.outcome.kind != "lost_syn_ack" or server is None or until is None:
+        return False
+    for attempt in case.subject:
+        clock = attempt.clocks.get(server.name)
+        if clock is None or clock.error is not None or not clock.offset:
+            continue
+        way = clock.offset  # at most, if the clocks agree
+        if not 0 < way < _LONGEST_WAY_S or attempt.probe.started + 2 * (way + _CLOCK_ERROR_S) > until:
+            return True
+    return False
+
+
+def _losses(case: Case, forward: bool) -> tuple[int, int]:
+    """Packets of the lost kind in all attempts: how many one end sent, and how many of them the other end did not see."""
+    here, there = (case.client.name, case.server.name) if case.server else ("", "")
+    if not forward:
+        here, there = there, here
+    kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.outcome.kind]
+    rows = [
+        (attempt.when(seen), attempt.when(came) if (came := row.at(there, "in")) else None)
+        for attempt in case.attempts
+        for kind in kinds
+        for row in attempt.of(kind)
+        if (seen := row.at(here, "out"))
+    ]
+    # A server repeats its SYN-ACK long after the client's recorder has stopped, and one of before may still have been on its way.
+    until = case.client.recorded_until or 0.0
+    way = max((came - sent for sent, came in rows if came is not None), default=0.0)
+    told = [came for sent, came in rows if came is not None or sent + way < until]
+    return len(told), told.count(None)
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a rate (Wilson, 1927)."""
+    z, rate = 1.96, hits / trials
+    middle, spread = rate + z * z / (2 * trials), z * ((rate * (1 - rate) + z * z / (4 * trials)) / trials) ** 0.5
+    return max(0.0, (middle - spread) / (1 + z * z / trials)), min(1.0, (middle + spread) / (1 + z * z / trials))
+
+
+def _path_drop(case: Case) -> Finding | None:
+    """All packets of one kind left one recorded vantage point, and none reached the next."""
+    if case.outcome.between is None or case.outcome.recovered:
+        return None
+    via = swallower(case)
+    packet = PACKETS[case.outcome.kind]
+    translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
+    foreign = case.outcome.kind == "lost_syn" and case.server_owns(case.address) is False
+    late = _may_be_late(case)
+    certainty: Certainty = "likely" if foreign or late or (translated and not via) else "proven"
+    last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.outcome.kind == "lost_syn" else None
+    summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
+    strays = elsewhere(case)
+    if strays:
+        summary = f"the {packet} does not come to {case.outcome.between[1]}: {strays[0].host} has it {_how(strays[0])}"
+    against = tuple(
+        Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
+        for row, seen in quoting(case)
+    )
+    located = (
+        [case.saw(case.client, "SYNs with rising TTL", f"the last hop that answers is {last_hop.offender} (hop {last_hop.ttl})")]
+        if last_hop
+        else []
+    )
+    owner = f"{case.address} is no address of {case.server.name}: it must be translated on the way" if foreign and case.server else None
+    return Finding(
+        weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,
+        via.name if via else "path",
+        case.outcome.segment or "path.forward",
+        summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
+        (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *located),
+        against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
+        detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
+        undecided=(
+            *(() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",)),
+            *(_OR_LATE if late else ()),
+        ),
+        fix=Fix(
+            "advice",
+            via.name if via else "path",
+            f"look at filters, routes and security groups {stretch(case)} for tcp/{case.port}",
+            "advice",
+        ),
+    )
+
+
+def elsewhere(case: Case) -> list[Observation]:
+    """Where else the lost packet was seen, an observation for each host: on its wire but for another machine, or at a host that the flow
+    does not name."""
+    if swallower(case) is not None or case.outcome.between is None:
+        return []
+    named = {host.name for host in case.hosts}
+    found: dict[str, Observation] = {}
+    for row in case.rows(case.outcome.leg or "syn"):
+        for seen in row.everywhere:
+            overheard = seen.direction == "other" and not seen.bridged and seen.host != case.outcome.between[0]
+            if overheard or (seen.host not in named and seen.direction == "in"):
+                found.setdefault(seen.host, seen)
+    return list(found.values())
+
+
+def _how(seen: Observation) -> str:
+    if seen.direction == "other":
+        return f"on {seen.interface}, in a frame for another link address than its own"
+    return f"on {seen.interface}, and is not named in the flow's via"
+
+
+CAUSES = (
+    Cause(
+        "router_not_forwarding",
+        "A host on the way does not forward",
+        ("path.forward", "path.return"),
+        LOSSES,
+        "The packet enters a managed host on the way and does not leave it, and forwarding is off there.",
+        "Forwarding is on.",
+        _router_not_forwarding,
+    ),
+    Cause(
+        "ecn_blackhole",
+        "SYNs that ask for ECN are lost",
+        ("path.forward",),
+        ("lost_syn",),
+        "In every attempt the ECN-setup SYN is lost and the plain retransmission passes.",
+        "A SYN without ECN is lost, or one with ECN passes.",
+        _ecn_blackhole,
+    ),
+    Cause(
+        "ecmp_member_bad",
+        "One of several ways is bad",
+        ("path.forward",),
+        ("lost_syn",),
+        "Not provable: each source port either loses all its SYNs or none, in two attempts or more on either side.",
+        "Of one attempt's SYNs some arrive and some do not.",
+        _ecmp_member_bad,
+        explains=("path_loss",),
+    ),
+    Cause(
+        "path_loss",
+        "Packets are lost on the way, some of them",
+        ("path.forward", "path.return"),
+        LOSSES,
+        "Both recordings are complete; of the packets that one end sent, some arrived at the other and some did not.",
+        "All arrive, or none does.",
+        _path_loss,
+    ),
+    Cause(
+        "path_drop",
+        "Packets are dropped on the way, all of them",
+        ("path.forward", "path.return"),
+        LOSSES,
+        "Both recordings are complete; every packet of the leg left one vantage point, none reached the next, no other managed host has "
+        "one, and no ICMP error quotes one.",
+        "One of them arrives, or is seen at another place.",
+        last_resort=_path_drop,
+    ),
+)

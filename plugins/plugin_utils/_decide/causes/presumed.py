@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The rule that stops the packet if something unknown is so, where that rule's counter says that it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._model.firewall_records import Rule, Verdict
+from ..case import Case, Finding
+from .counted import proof
+from .limits import hangs_on_a_limit
+from .rules import answered_so, stopped
+from .traversals import judged, suspects
+
+
+def presumed(case: Case, wanted: str) -> Finding | None:
+    """The first place at which the packet may have ended, where an undecided evaluation and a counter name the rule together."""
+    for place in suspects(case):
+        ruling = judged(case, place)
+        rule = _candidate(ruling, wanted) if ruling and not hangs_on_a_limit(ruling) else None
+        if ruling is None or rule is None:
+            continue
+        supposed = replace(ruling, verdict=wanted, rule=rule, undecided_because=None, undecided=None)
+        weighed = proof(case, place, supposed, rule)
+        if weighed.counter is None or weighed.against or not answered_so(case, place, supposed):
+            continue  # nothing says that it is so
+        finding = stopped(case, place, supposed)
+        hangs = case.saw(place.host, "firewall", f"evaluated: {ruling.undecided_because}; the counter tells that the rule is what it met")
+        detail = {**finding.detail, "undecided_because": ruling.undecided_because}
+        return replace(finding, evidence=(*finding.evidence, hangs), detail=detail)
+    return None
+
+
+def _candidate(ruling: Verdict, wanted: str) -> Rule | None:
+    """The one rule that stops the packet if the unknown is so, or, if it is not, the rule at the end of the way told."""
+    hangs = ruling.undecided
+    if ruling.verdict != "undecided" or hangs is None:
+        return None
+    if (hangs.otherwise, hangs.if_so) == ("accept", wanted):
+        unknown = {step.rule.identity: step.rule for step in ruling.path if step.rule and step.matched is None}
+        return next(iter(unknown.values())) if len(unknown) == 1 else None
+    if (hangs.otherwise, hangs.if_so) == (wanted, "accept") and ruling.path:
+        last = ruling.path[-1]
+        return last.rule if last.matched and last.last_effect.kind == wanted else None
+    return None

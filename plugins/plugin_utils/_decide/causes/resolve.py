@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""client.resolve: from a name to an address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
+
+from ..._fix.dns import resolvable
+from ..._model.evidence import Nameserver
+from ..case import OUTCOMES, Case, Evidence, Finding, Fix
+from .catalogue import Cause
+
+
+def _name_resolution_failed(case: Case) -> Finding | None:
+    failed = next((entry for entry in case.client.resolutions if entry.name == case.dialled and entry.error), None)
+    if failed is None:
+        return None
+    said = f"{failed.error}: {failed.message}" if failed.message else str(failed.error)
+    if failed.error == OUR_LIMIT:
+        return Finding(
+            "likely",
+            case.client.name,
+            "client.resolve",
+            f"{case.client.name}'s resolver has not answered for {case.dialled} when we stopped waiting; no packet was sent",
+            (case.saw(case.client, "getaddrinfo", said),),
+            detail={"name": case.dialled, "error": failed.error},
+            undecided=(f"getent ahosts {case.dialled} on {case.client.name} would tell whether it answers after all",),
+            fix=resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)"),
+        )
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.resolve",
+        f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent",
+        (case.saw(case.client, "getaddrinfo", said),),
+        detail={"name": case.dialled, "error": failed.error},
+        fix=resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)"),
+    )
+
+
+def _name_resolution_slow(case: Case) -> Finding | None:
+    """It takes long each time: the first nameserver is dead, say, and the second one is asked when the resolver's patience is over."""
+    slow = next((entry for entry in case.client.resolutions if entry.name == case.dialled and (entry.elapsed_ms or 0.0) >= SLOW_MS), None)
+    if slow is None or slow.error or (slow.again_ms is not None and slow.again_ms < SLOW_MS):
+        return None  # slow once: what it did not know yet
+    took = [value / 1000 for value in (slow.elapsed_ms, slow.again_ms) if value is not None]
+    dead, blamed = _to_blame(slow.nameservers or ())
+    return Finding(
+        "proven" if len(took) > 1 else "likely",
+        case.client.name,
+        "client.resolve",
+        f"{case.client.name} takes {' and '.join(f'{seconds:.1f} s' for seconds in took)} to resolve {case.dialled}, before any connection "
+        f"begins{f': {blamed}' if blamed else ''}",
+        (
+            case.saw(case.client, "getaddrinfo", f"{case.dialled}: {', then '.join(f'{seconds:.3f} s' for seconds in took)}"),
+            *(
+                case.saw(
+                    case.client,
+                    "DNS query",
+                    f"nameserver {entry.address}: "
+                    + (f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"),
+                )
+                for entry in slow.nameservers or ()
+            ),
+        ),
+        detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead]},
+        fix=Fix(
+            "dns",
+            case.client.name,
+            f"take {', '.join(entry.address for entry in dead)} out of {case.client.name}'s resolver configuration, or let it answer"
+            if dead
+            else f"find out why {case.client.name}'s resolver is slow: its nameservers (/etc/resolv.conf), its search list, IPv6",
+            "advice",
+        ),
+    )
+
+
+def _to_blame(nameservers: Sequence[Nameserver]) -> tuple[list[Nameserver], str]:
+    """Those that the resolver waits for in vain, and half a sentence on them or on the one that takes long itself.
+
+    It asks them in their order: who is silent behind one that answers is not waited for, nor is one that refuses at once.
+    """
+    dead: list[Nameserver] = []
+    for entry in nameservers:
+        if entry.answer_ms is not None:
+            slow = f"nameserver {entry.address} takes {entry.answer_ms / 1000:.1f} s" if entry.answer_ms >= SLOW_MS / 2 else ""
+            return dead, f"nameserver {', '.join(each.address for each in dead)} does not answer" if dead else slow
+        if entry.silent:
+            dead.append(entry)
+    return [], ""
+
+
+def _name_resolves_elsewhere(case: Case) -> Finding | None:
+    server = case.server
+    if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
+        return None
+    loopback = case.client.owns(case.address) and case.client is not server
+    if case.outcome.kind in ("completed", "diverted") and not loopback:
+        return None  # whoever stands in front of the server may well own the address
+    if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
+        return None
+    known = server.snapshot.addresses if server.snapshot else None
+    owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
+    return Finding(
+        "proven" if case.client.owns(case.address) else "likely",  # elsewhere, an unknown translation may still lead to the server
+        case.client.name,
+        "client.resolve",
+        f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}",
+        (
+            case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
+            case.saw(server, "rtnetlink addresses", f"{server.name} has {owned}"),
+            *([Evidence(server.name, "capture", "no SYN of this flow arrived")] if server.saw_everything else []),
+        ),
+        leg="syn",
+        detail={"name": case.dialled, "resolved": case.address},
+        fix=resolvable(case, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}"),
+    )
+
+
+def _dead_address_family(case: Case) -> Finding | None:
+    """All addresses of one family fail while the other family connects: applications that try them in turn stall or fail."""
+    relatives = [*case.siblings, case]
+    same = [other for other in relatives if other.family == case.family]
+    others = [other for other in relatives if other.family != case.family]
+    if not others or any(other.completed for other in same) or not all(other.completed for other in others):
+        return None
+    return Finding(
+        "proven",
+        case.client.name,
+        "client.resolve",
+        f"{case.dialled} has IPv{case.family} addresses that do not answer ({', '.join(other.address for other in same)}), while "
+        f"IPv{others[0].family} connects",
+        tuple(
+            case.saw(case.client, "connect()", f"{other.target}: {other.completed} of {len(other.attempts)} attempts completed")
+            for other in relatives
+        ),
+        leg=case.outcome.leg,
+        detail={"family": case.family, "addresses": [other.address for other in same]},
+        fix=Fix(
+            "dns",
+            case.client.name,
+            f"mend IPv{case.family} to {case.dialled}, or take its IPv{case.family} addresses out of DNS until it works",
+            "advice",
+        ),
+    )
+
+
+OUR_LIMIT = "ETIMEDOUT"  # no error of getaddrinfo()'s own
+_FAILURES = tuple(kind for kind in OUTCOMES if kind not in ("completed", "unresolved"))
+
+CAUSES = (
+    Cause(
+        "name_resolution_slow",
+        "Resolving the name takes long",
+        ("client.resolve",),
+        ("completed",),
+        "getaddrinfo() on the client takes a second or more, twice in a row; a nameserver that does not answer a query of its own while "
+        "one behind it does is named. Where there was no time to ask twice: likely.",
+        "The second time it is fast.",
+        _name_resolution_slow,
+    ),
+    Cause(
+        "dead_address_family",
+        "One address family of the name does not work",
+        ("client.resolve",),
+        _FAILURES,
+        "Every address of one family fails, and every address of the other connects, in the same run.",
+        "An address of the family connects.",
+        _dead_address_family,
+    ),
+    Cause(
+        "name_resolution_failed",
+        "The name cannot be resolved",
+        ("client.resolve",),
+        ("unresolved",),
+        "getaddrinfo() on the client fails, and no SYN is sent. Where it only had not answered when we stopped waiting: likely.",
+        "A SYN was sent.",
+        _name_resolution_failed,
+    ),
+    Cause(
+        "name_resolves_elsewhere",
+        "The name resolves to another machine's address",
+        ("client.resolve",),
+        ("reset", "icmp", "lost_syn", "silent", "refused_locally", "unsent", "diverted", "completed"),
+        "The address that the name resolves to belongs to no interface of the server and to no host on the way, and no SYN arrives at "
+        "the server.",
+        "The SYN arrives at the server after all (address translation).",
+        _name_resolves_elsewhere,
+        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
+    ),
+)

@@ -1,0 +1,278 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""server.ingress, server.route and server.egress, and the reverse-path check of any host: addresses, routes and neighbours."""
+
+from __future__ import annotations
+
+from ..._fix.routes import REFUSING, towards, without
+from ..._fix.stack import loose
+from ..._fix.trusted import for_client
+from ..._model.evidence import Host, Observation
+from ..case import Case, Finding, Fix, Leg, plural
+from .catalogue import Cause
+from .icmp import answer_of
+
+
+def _rp_filter_drop(case: Case) -> Finding | None:
+    """Linux drops what comes in on another interface than its own way back uses (RFC 3704; net/ipv4/fib_frontend.c)."""
+    if case.family != 4:
+        return None
+    kind, host, segment, leg = entered(case)
+    seen = case.observation(kind, host, "in") if host else None
+    if host is None or seen is None:
+        return None
+    mode = max(host.sysctl("net.ipv4.conf.all.rp_filter") or 0, host.sysctl(f"net.ipv4.conf.{seen.interface}.rp_filter") or 0)
+    if mode not in (1, 2):
+        return None
+    packets = case.count(kind, host, "in")
+    dropped = host.delta("TcpExt", "IPReversePathFilter")
+    back = host.route(seen.packet.src, seen.packet.dst)
+    elsewhere = back is not None and (back.error is not None or (mode == 1 and back.interface != seen.interface))
+    if not dropped or (back is not None and not elsewhere):
+        return None
+    way = "no way back exists" if back and back.error else f"its way back is {back.interface}" if back else "its way back is unknown"
+    strictness = "strict" if mode == 1 else "loose"
+    return Finding(
+        "proven" if elsewhere and dropped >= case.swallowed_at(host) else "likely",
+        host.name,
+        segment,
+        f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}",
+        (
+            *case.passage(),
+            case.saw(host, "counter IPReversePathFilter", f"+{dropped}, {plural(packets, 'packet')} of this flow came in"),
+            case.saw(host, f"sysctl rp_filter on {seen.interface}", f"{mode} ({strictness})"),
+            case.saw(host, "rtnetlink route get", f"{seen.packet.src}: {way}"),
+        ),
+        leg=leg,
+        detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
+        fix=_loosened(case, host, seen, mode, back is not None and back.error is not None),
+    )
+
+
+def _loosened(case: Case, host: Host, seen: Observation, mode: int, no_way_back: bool) -> Fix:
+    """The filter is what refuses sources that are made up: it is loosened for those of the flow alone."""
+    fix = loose(host, seen.interface, seen.packet.src, mode, no_way_back)
+    return fix if case.outcome.kind == "ignored_syn_ack" else for_client(case, host, seen.packet.src, fix)
+
+
+def entered(case: Case) -> tuple[str, Host | None, str, Leg]:
+    """The packet that entered a host and did not come further, that host, and the segment there."""
+    if case.outcome.kind == "ignored_syn_ack":
+        return "syn_ack", case.client, "client.ingress", "syn_ack"
+    if case.outcome.kind == "unanswered":
+        return "syn", case.server, "server.route", "syn"
+    via = next((via for via in case.vias if via.name == case.outcome.host), None)
+    kind: Leg = case.outcome.leg or "syn"
+    return kind, via, case.outcome.segment or "path.forward", kind
+
+
+def _no_return_route(case: Case) -> Finding | None:
+    server, client = case.server, case.client_address
+    if server is None or client is None:
+        return None
+    route = server.route(client, case.server_address) if server.owns(case.server_address) else None
+    if route is None or not (route.error or route.type in REFUSING):
+        return None
+    dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
+    unroutable = server.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
+    counted = max(0 if overflows else dropped or 0, unroutable or 0) >= case.swallowed_at(server)
+    said = route.error or route.type
+    return Finding(
+        "proven" if counted and case.arrived else "likely",
+        server.name,
+        "server.route",
+        f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave",
+        (
+            *case.passage(),
+            case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),
+            *([case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +{overflows}")] if dropped else []),
+            *([case.saw(server, "counter OutNoRoutes", f"+{unroutable}")] if unroutable else []),
+        ),
+        leg="syn_ack",
+        detail={"remote": client, "answer": said},
+        fix=for_client(
+            case,
+            server,
+            client,
+            without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
+            if route.type in REFUSING
+            else towards(case, server, client),
+        ),
+    )
+
+
+def _address_not_local(case: Case) -> Finding | None:
+    server, syn = case.server, case.syn_at_server
+    if server is None or server.owns(syn.dst if syn else case.address) is not False:
+        return None
+    if syn is None:
+        return _address_gone(case, server)
+    forwards = server.sysctl("net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding") not in (0, None)
+    answer = answer_of(case)
+    refused = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender) is True
+    if forwards and not refused:
+        return None
+    errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
+    counted = errors is not None and errors >= case.swallowed_at(server)
+    unknown = [partner.name for partner in case.partners if partner.owns(syn.dst) is None]  # it may have moved there
+    owners = [owner.host.name for owner in case.fleet.owners(syn.dst, besides=(server,))]
+    return Finding(
+        "likely" if unknown else "proven" if counted or refused else "likely",
+        server.name,
+        "server.ingress",
+        f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address"
+        + (f": {' and '.join(owners)} has it" if owners else ""),
+        (
+            *case.passage(),
+            case.saw(server, "rtnetlink addresses", f"{syn.dst} is on no interface"),
+            *(case.saw(case.fleet.hosts[name], "rtnetlink addresses", f"{syn.dst} is an address of {name}") for name in owners),
+            *([case.saw(server, "counter InAddrErrors", f"+{errors}")] if errors else []),
+            *([case.saw(server, "capture", f"{server.name} forwards it, and says with an ICMP error that it cannot")] if refused else []),
+        ),
+        leg="syn",
+        detail={"address": syn.dst},
+        undecided=(f"the addresses of {' and '.join(unknown)} would tell whether {syn.dst} is there now",) if unknown else (),
+        fix=_own(server, syn.dst) if not owners else _forgotten(server, syn.dst, owners),
+    )
+
+
+def _forgotten(server: Host, address: str, owners: list[str]) -> Fix:
+    """Not one more machine with the address: it is somebody's, and the packets come to the wrong host."""
+    summary = f"have the last hop before {server.name} forget its neighbour entry for {address}, which is on {' and '.join(owners)}"
+    return Fix("neighbour", "path", summary, "advice")
+
+
+def _address_gone(case: Case, server: Host) -> Finding | None:
+    """Nobody answers for the address, and the server, which should have it, has not."""
+    answer = answer_of(case)
+    unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
+    on_link = case.outcome.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
+    if case.dialled != case.address or not (unreachable or on_link):
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.ingress",
+        f"{case.address} is on no interface of {server.name}, and its neighbours ask for it in vain",
+        (
+            case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
+            *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
+        ),
+        leg="syn",
+        detail={"address": case.address},
+        fix=_own(server, case.address),
+    )
+
+
+def _own(server: Host, address: str) -> Fix:
+    advice = f"add {address} to an interface of {server.name} (a VIP that moved away?), or correct what the client dials"
+    return Fix("address", server.name, advice, "advice")
+
+
+def _server_link_down(case: Case) -> Finding | None:
+    """The interface that has the address is down: whoever is asked about the way there is only the messenger."""
+    entry = case.server.interface_of(case.address) if case.server else None
+    link = case.server.link(entry.interface) if case.server and entry else None
+    if case.server is None or link is None or case.arrived or (link.up is not False and link.carrier is not False):
+        return None
+    if case.outcome.kind == "refused_locally" and case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None):
+        return None
+    # Another interface may receive for the address (weak host model), unless the whole host is cut off.
+    others = [
+        other for other in (case.server.snapshot.links if case.server.snapshot else None) or () if other.name not in ("lo", link.name)
+    ]
+    alone = not any(other.up and other.carrier is not False for other in others)
+    state = "administratively down" if link.up is False else "without carrier"
+    return Finding(
+        "proven" if case.server.saw_everything and alone else "likely",
+        case.server.name,
+        "server.ingress",
+        f"the interface {link.name} of {case.server.name}, which has {case.address}, is {state}",
+        (case.saw(case.server, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *case.passage()),
+        leg="syn",
+        fix=Fix("link", case.server.name, f"bring {link.name} up on {case.server.name} (cable, switch port, bond, peer)", "advice"),
+    )
+
+
+def _return_neighbour_unresolved(case: Case) -> Finding | None:
+    server, client = case.server, case.client_address
+    route = server.route(client, case.server_address) if server and client else None
+    if server is None or client is None or (route is not None and route.error):
+        return None
+    next_hop = (route.gateway if route else None) or client
+    entry = server.neighbour(next_hop, route.interface if route else None)
+    accepted, asked = case.accepted_by_server(), server.unanswered_requests(next_hop)
+    known = entry is not None and entry.unresolved
+    if not known and (route is not None or not asked):
+        return None  # of an address that a translation made of the client's, only the requests tell
+    return Finding(
+        "proven" if case.arrived and (accepted or asked) else "likely",
+        server.name,
+        "server.egress",
+        f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped",
+        (
+            *case.passage(),
+            *([case.saw(server, "rtnetlink neighbour", f"{next_hop} on {entry.interface} is {entry.state}")] if entry else []),
+            *([case.saw(server, "capture", f"{plural(asked, 'request')} for {next_hop} left {server.name}, no reply")] if asked else []),
+            *accepted,
+        ),
+        leg="syn_ack",
+        detail={"next_hop": next_hop, "interface": entry.interface if entry else None},
+        fix=Fix("neighbour", server.name, f"find out why {next_hop} does not answer {server.name}, or correct the route back", "advice"),
+    )
+
+
+CAUSES = (
+    Cause(
+        "rp_filter_drop",
+        "The reverse-path filter drops the packet",
+        ("server.route", "client.ingress", "path.forward", "path.return"),
+        ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
+        "IPReversePathFilter rises by the packets that came in, the filter is on for that interface, and the kernel's way back to the "
+        "source is another one.",
+        "The way back uses the interface on which the packet came in.",
+        _rp_filter_drop,
+    ),
+    Cause(
+        "address_not_local",
+        "The address dialled is not the server's",
+        ("server.ingress",),
+        ("unanswered", "icmp", "refused_locally", "unsent"),
+        "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
+        "forwards it and says with an ICMP error that it cannot. When its neighbours only ask for the address in vain: likely.",
+        "An interface has the address.",
+        _address_not_local,
+        explains=("path_icmp_unreachable", "neighbour_unresolved"),
+    ),
+    Cause(
+        "server_link_down",
+        "The server's interface is down",
+        ("server.ingress",),
+        ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
+        "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives.",
+        "A SYN arrives at the server.",
+        _server_link_down,
+        explains=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
+    ),
+    Cause(
+        "no_return_route",
+        "The server has no route back to the client",
+        ("server.route",),
+        ("unanswered", "silent"),
+        "The SYN enters the server, the kernel's route lookup back to the client fails, and ListenDrops (without ListenOverflows) or "
+        "OutNoRoutes rises.",
+        "The route lookup succeeds.",
+        _no_return_route,
+    ),
+    Cause(
+        "return_neighbour_unresolved",
+        "The server's next hop back does not answer",
+        ("server.egress",),
+        ("unanswered", "silent"),
+        "The SYN enters the server and no SYN-ACK leaves it, its next hop back is FAILED or INCOMPLETE, and its requests for the next "
+        "hop stay unanswered or its SYN-ACK timers run out.",
+        "The next hop is resolved.",
+        _return_neighbour_unresolved,
+    ),
+)

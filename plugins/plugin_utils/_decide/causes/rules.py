@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Firewall rules by name: which one stops the packet where it ended, how sure that is, and who keeps the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+from ..._fix.firewall import opening
+from ..._model.evidence import Host
+from ..._model.firewall_records import Rule, Step, Verdict
+from ..case import Case, Certainty, Evidence, Finding
+from .counted import Proof, proof
+from .traversals import Place, bridge_setting, bridged, judged, suspects, verdict, way
+
+Ruled = tuple[Place, Verdict]
+
+
+def stopped_by(case: Case, wanted: str) -> Finding | None:
+    """The first place at which the packet may have ended, and where the firewall's rules say so: ``wanted`` is drop or reject."""
+    for place in suspects(case):
+        ruling = judged(case, place)
+        if ruling is not None and ruling.verdict == wanted and ruling.unread_queue is None and answered_so(case, place, ruling):
+            return stopped(case, place, ruling)
+    return None
+
+
+def answered_so(case: Case, place: Place, ruling: Verdict) -> bool:
+    """Whether the way in which the attempts ended fits: a rule that rejects lets everybody know, one that drops does not."""
+    if ruling.verdict != "reject":
+        return case.outcome.kind not in ("refused_locally", "reset", "icmp")
+    if ruling.reject_with == "tcp-reset":
+        return case.outcome.kind != "icmp"
+    return case.outcome.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
+
+
+def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
+    """The finding that the firewall's rules stop the packet at a place."""
+    host, how = place.host, with_what(ruling)
+    if ruling.rule is None:
+        return Finding(
+            "likely",
+            host.name,
+            place.segment,
+            f"the firewall of {host.name} {how} {place.packet}, by one of several rules",
+            (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
+            leg=place.leg,
+            detail=told(ruling, None),
+            fix=opening(case, host, ruling),
+        )
+    weighed = capped(case, place, proof(case, place, ruling, ruling.rule))
+    return Finding(
+        weighed.certainty,
+        host.name,
+        place.segment,
+        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling),
+        (*weighed.evidence, *kept_by(host, ruling.rule), *_over_a_bridge(case, place), *case.passage()),
+        against=weighed.against,
+        leg=place.leg,
+        detail=told(ruling, weighed),
+        undecided=unproven(host, ruling.rule, weighed),
+        fix=opening(case, host, ruling, later(case, place)),
+    )
+
+
+def _over_a_bridge(case: Case, place: Place) -> tuple[Evidence, ...]:
+    """That a bridge sends the packet through IP's rules, which is what people do not expect."""
+    seen = bridged(case, place)
+    if seen is None:
+        return ()
+    return (case.saw(place.host, f"sysctl {bridge_setting(case)}", f"1: what is bridged from {seen.interface} passes IP's rules as well"),)
+
+
+def later(case: Case, place: Place) -> list[Verdict]:
+    """The rulings that would stop later packets of the handshake at the same host: who lets the SYN through may still stop its answer."""
+    places = [other for other in way(case) if other.host is place.host]
+    behind = places[places.index(place) + 1 :] if place in places else []
+    return [ruling for other in behind if (ruling := judged(case, other)) and ruling.stops]
+
+
+def capped(case: Case, place: Place, weighed: Proof) -> Proof:
+    """Without recordings that show how far the packet came, a counter that fits is not proof; what the kernel traced is."""
+    if weighed.traced:
+        return weighed
+    blind = case.outcome.kind == "silent" or (place.direction == "forward" and case.outcome.host != place.host.name and place.leg != "syn")
+    return replace(weighed, certainty="likely") if blind and weighed.certainty == "proven" else weighed
+
+
+def with_what(ruling: Verdict) -> str:
+    if ruling.verdict == "reject":
+        return f"rejects (with {ruling.reject_with})" if ruling.reject_with else "rejects"
+    return "drops"
+
+
+def shadow(ruling: Verdict) -> str:
+    """That a rule exists which would accept the packet, and comes too late."""
+    if not ruling.shadowed or ruling.rule is None:
+        return ""
+    return f"; an accept rule for this flow exists but comes too late: {ruling.shadowed[0].tag} after {(ruling.left_by or ruling.rule).tag}"
+
+
+def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:
+    """Who wrote the rule, and where it is kept."""
+    if rule.manager is None:
+        return ()
+    where = ", ".join(_origin(rule.origin))
+    return (Evidence(host.name, rule.manager, f"{rule.tag} belongs to {rule.manager}" + (f": {where}" if where else "")),)
+
+
+def _origin(origin: object) -> Iterator[str]:
+    """``zone public, item port 5432/tcp, permanent, file /etc/firewalld/zones/public.xml``"""
+    for key, value in origin.items() if isinstance(origin, dict) else ():
+        if key == "permanent" and isinstance(value, bool):
+            yield "permanent" if value else "not permanent: gone at its next reload"
+        elif key == "because" and isinstance(value, str):
+            yield value
+        elif isinstance(value, str | int) and not isinstance(value, bool):
+            yield f"{str(key).replace('_', ' ')} {value}"
+
+
+def told(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
+    """The rules on the packet's way, part by part, for reports; ``rule``: the one that matters, where it is not the deciding one."""
+    rule = rule or ruling.rule
+    return {
+        "verdict": ruling.verdict,
+        "undecided_because": ruling.undecided_because,
+        "rule": {**asdict(rule), "name": rule.name} if rule else None,
+        "counter": weighed.counter if weighed else None,
+        "shadowed": [other.name for other in ruling.shadowed],
+        "rewritten": asdict(ruling.rewritten) if ruling.rewritten else None,
+        "path": [_step(step) for step in ruling.path],
+    }
+
+
+def _step(step: Step) -> dict[str, object]:
+    return {
+        "chain": f"{step.chain.family} {step.chain.table} {step.chain.chain}",
+        "hook": step.chain.hook,
+        "rule": None if step.rule is None or step.rule.is_policy else step.rule.tag,
+        "text": step.rule.text if step.rule else "",
+        "matched": step.matched,
+        "effect": step.effect,
+        "packets": step.rule.packets if step.rule else None,
+        "parts": [asdict(part) for part in step.parts],
+    }
+
+
+def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
+    if weighed.certainty == "proven":
+        return ()
+    if rule.packets is None:
+        return (f"a counter in {rule.name} on {host.name}, or a kernel trace (diagnose_trace), would prove that it is this rule",)
+    return (f"a kernel trace (diagnose_trace) on {host.name} would tell which rule stops the packet",)
+
+
+def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
+    """What the evaluated rules have against a firewall's being the cause at these places, and on what they hang where they do not decide.
+
+    Against it speaks only that all places let the packet through, decidedly.
+    """
+    rulings = [(place, judged(case, place)) for place in places]
+    undecided = tuple(
+        f"whether the firewall of {place.host.name} lets {place.packet} through is undecided: {ruling.undecided_because}"
+        for place, ruling in rulings
+        if ruling is not None and ruling.verdict == "undecided"
+    )
+    undecided += tuple(
+        f"{place.packet} is handed to queue {ruling.queue} on {place.host.name}: the program that reads it decides"
+        for place, ruling in rulings
+        if ruling is not None and ruling.verdict == "queue"
+    )
+    if not rulings or any(ruling is None or ruling.verdict != "accept" for _place, ruling in rulings):
+        return (), undecided
+    said = (Evidence(place.host.name, "firewall", f"evaluated: its rules let {place.packet} through") for place, _ruling in rulings)
+    return tuple(said), undecided
+
+
+def weaker(certainty: Certainty, against: tuple[Evidence, ...]) -> Certainty:
+    return "possible" if against else certainty
+
+
+def invalid_ruling(case: Case) -> tuple[Place, Verdict, Rule] | None:
+    """A rule that stops the packet only if connection tracking found it invalid, where the packet may have ended."""
+    for place in suspects(case):
+        valid, invalid = verdict(case, place), verdict(case, place, invalid=True)
+        if valid and invalid and not valid.stops and invalid.stops and invalid.rule:
+            return place, invalid, invalid.rule
+    return None

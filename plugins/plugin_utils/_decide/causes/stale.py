@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What has outlived its other end: connections that the server still holds, translations that a host on the way still remembers."""
+
+from __future__ import annotations
+
+from ..._fix.stale import ended, retranslated
+from ..._fix.trusted import for_client
+from ..._model.evidence import Host, Observation, Socket
+from ..._model.firewall_records import DESTINATION_NAT
+from ..case import Case, Finding, plural
+from ..rows import Row
+from ..timeline import Attempt
+from .catalogue import Cause
+from .traversals import Place, judged
+
+_MODULUS = 1 << 32
+# RFC 9293, 3.3.2: states that answer a SYN with a bare ACK (RFC 5961, 4.2), SYN-RECEIVED where it has another sequence number.
+_OPEN = ("ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "SYN_RECV")
+
+
+def _stale_connection(case: Case) -> Finding | None:
+    """A connection of old between the same two ends answers the SYN with an ACK; an RST from the client would end it (RFC 9293, 3.5.1)."""
+    server = case.server
+    answered = [(attempt, answer) for attempt in case.subject if (answer := _challenge(case, attempt))]
+    if not answered:
+        return None
+    if server is None:
+        return _stale_unseen(case, len(answered))
+    held = [entry for attempt, _answer in answered if (entry := _held(case, attempt))]
+    left = sum(answer.at(server.name, "out") is not None for _attempt, answer in answered)
+    states = " or ".join(sorted({entry.state.replace("_", "-") for entry in held}))
+    challenges = server.delta("TcpExt", "TCPSYNChallenge")
+    first = answered[0][1].packet.tcp
+    ports = ", ".join(str(attempt.probe.local_port) for attempt, _answer in answered[:8])
+    return Finding(
+        "proven" if held and left and len(held) == len(answered) else "likely",
+        server.name,
+        "server.socket",
+        f"{server.name} still holds {plural(len(answered), 'connection')} from the very {'port' if len(answered) == 1 else 'ports'} that "
+        f"{case.client.name} dials from, and answers the SYN with a bare ACK{_what_then(case, answered)}",
+        (
+            *case.passage(),
+            case.saw(server if left else case.client, "capture", f"a bare ACK, number {first.ack if first else 0}, answers the SYN"),
+            *([case.saw(server, "inet_diag", f"{plural(len(held), 'socket')} in {states} to ports {ports}")] if held else []),
+            *([case.saw(server, "counter TCPSYNChallenge", f"+{challenges}")] if challenges else []),
+        ),
+        leg="syn",
+        detail={"ports": [attempt.probe.local_port for attempt, _answer in answered], "states": sorted({entry.state for entry in held})},
+        undecided=() if held else (f"the sockets of {server.name} (ss -tn) before the attempts would tell",),
+        fix=for_client(case, server, case.client_address, ended(case, server, held)),
+    )
+
+
+def _challenge(case: Case, attempt: Attempt) -> Row | None:
+    """The ACK that answers the SYN without acknowledging it, before any SYN-ACK."""
+    if attempt.isn is None:
+        return None
+    for row in attempt.rows:
+        if row.kind == "syn_ack":
+            return None
+        tcp = row.packet.tcp
+        if (row.kind, row.sender) == ("ack", "server") and tcp and tcp.ack != (attempt.isn + 1) % _MODULUS and _follows(attempt, row):
+            return row if case.server is None or case.server.observations is None or row.at(case.server.name, "out") else None
+    return None
+
+
+def _follows(attempt: Attempt, answer: Row) -> bool:
+    """Whether the answer was seen somewhere behind a SYN: a port that served before has packets of an older connection, too."""
+    syns = {seen.host: seen.time for row in reversed(attempt.of("syn")) for seen in row.seen}
+    return any(seen.host in syns and seen.time >= syns[seen.host] for seen in answer.seen)
+
+
+def _held(case: Case, attempt: Attempt) -> Socket | None:
+    """The server's socket between the two ends of an attempt, from before it, or still there after one to which no SYN-ACK was sent."""
+    if case.server is None:
+        return None
+    snapshots = [case.server.before]
+    if case.server.saw_everything and not attempt.of("syn_ack"):
+        snapshots.append(case.server.after)
+    ends = case.client_endpoints(attempt)
+    for snapshot in snapshots:
+        for entry in (snapshot.sockets if snapshot else None) or ():
+            if entry.local_port == case.server_port and (entry.remote, entry.remote_port) in ends and entry.state in _OPEN:
+                return entry
+    return None
+
+
+def _what_then(case: Case, answered: list[tuple[Attempt, Row]]) -> str:
+    """What became of the client's RST, which tells the server that the connection is no more."""
+    client, server = case.client, case.server
+    if case.outcome.recovered:
+        return f"; {client.name}'s RST ended it, and the next SYN was accepted"
+    if not client.saw_everything or server is None:
+        return ""
+    if not any(answer.at(client.name, "in") for _attempt, answer in answered):
+        return f", which does not reach {client.name}"
+    sent = case.count("rst", client, "out", "client")
+    arrived = case.count("rst", server, "in", "client")
+    if sent and not arrived and server.saw_everything:
+        return f"; {client.name}'s RST, which would end it, does not reach {server.name}"
+    if sent:
+        return f"; {client.name}'s RST, which would end it, is not taken"
+    return f"; no RST leaves {client.name} that would end it"
+
+
+def _stale_unseen(case: Case, count: int) -> Finding:
+    return Finding(
+        "likely",
+        "path",
+        "server.socket",
+        f"{case.target} answers the SYN with a bare ACK: it, or something in its name, still holds a connection from the same port",
+        (*case.passage(), case.saw(case.client, "capture", f"bare ACKs answer the SYNs of {plural(count, 'attempt')}")),
+        leg="syn",
+        undecided=(f"the sockets of {case.address} would tell: name the machine in the flow's servers if you manage it",),
+    )
+
+
+def _stale_translation(case: Case) -> Finding | None:
+    """Connection tracking translates by what it remembers of a connection: only new ones meet the rules (nf_nat_inet_fn())."""
+    for via in case.vias:
+        strays = [stray for attempt in case.subject if (stray := _passage(via, attempt))]
+        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
+        rule = ruling.last_to(*DESTINATION_NAT) if ruling and ruling.verdict == "accept" else None
+        went = _end(strays[0][1]) if strays else None
+        if ruling is None or rule is None or ruling.rewritten is None or went is None:
+            continue
+        wanted = ruling.rewritten.destination, ruling.rewritten.port or case.port
+        rise = via.rulings.counter_delta(rule)
+        if went == wanted or (rise is not None and rise.by > 0):
+            continue
+        hooks = via.snapshot.hooks if via.snapshot else None
+        unmoved = rise is not None and not rise.set_back and hooks is not None and hooks.filtered(strays[0][0].interface) is False
+        return Finding(
+            "proven" if unmoved else "likely",
+            via.name,
+            "path.forward",
+            f"{via.name} sends the SYN to {went[0]} port {went[1]} by what connection tracking remembers of an older connection from the "
+            f"same port; its rules send it to {wanted[0]} port {wanted[1]}",
+            (
+                *case.passage(),
+                case.saw(via, "capture", f"the SYN leaves {strays[0][1].interface} for {went[0]} port {went[1]}"),
+                case.saw(via, "firewall", f"evaluated: {rule.name} sends a new connection to {wanted[0]} port {wanted[1]}"),
+                *([case.saw(via, "nftables", f"{rule.tag}: counter {rise.before} -> {rise.after}: no SYN met it")] if rise else []),
+            ),
+            leg="syn",
+            detail={"target": went[0], "port": went[1], "wanted": wanted[0], "wanted_port": wanted[1]},
+            undecided=() if unmoved else (f"a counter in {rule.name} on {via.name} would tell whether new connections meet it",),
+            fix=for_client(case, via, strays[0][0].packet.src, retranslated(via, strays)),
+        )
+    return None
+
+
+def _passage(via: Host, attempt: Attempt) -> tuple[Observation, Observation] | None:
+    """A SYN as it came in and as it went out."""
+    for row in attempt.of("syn"):
+        came, went = row.at(via.name, "in"), row.at(via.name, "out")
+        if came and went:
+            return came, went
+    return None
+
+
+def _end(seen: Observation) -> tuple[str, int] | None:
+    return (seen.packet.dst, seen.packet.tcp.dport) if seen.packet.tcp else None
+
+
+CAUSES = (
+    Cause(
+        "stale_connection",
+        "The server still holds a connection from the same port",
+        ("server.socket",),
+        ("unanswered", "silent", "lost_syn_ack"),
+        "A bare ACK that does not acknowledge the SYN leaves the server in answer to it, and before the attempts the server had a socket "
+        "between these very ends.",
+        "A SYN-ACK answers the SYN.",
+        _stale_connection,
+    ),
+    Cause(
+        "stale_translation",
+        "Connection tracking translates by an older connection from the same port",
+        ("path.forward",),
+        ("lost_syn", "silent", "reset", "icmp", "unanswered", "answered_elsewhere"),
+        "A managed host on the way lets the SYN out for another end than the rule, evaluated, sends it to that translates new connections, "
+        "and the rule's counter does not move. Without a counter: likely.",
+        "The rule sends it to where it went, or its counter moves.",
+        _stale_translation,
+        explains=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
+    ),
+)

@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Where on the way a packet was lost."""
+
+from __future__ import annotations
+
+from ..._model.evidence import Host
+from ..case import Case
+
+LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
+PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"}
+
+
+def swallower(case: Case) -> Host | None:
+    """The managed host on the way that took the packet in and did not let it out."""
+    return next((via for via in case.vias if via.name == case.outcome.host), None)
+
+
+def stretch(case: Case) -> str:
+    """The two vantage points between which the packet was lost, or the host that it did not leave."""
+    between = case.outcome.between
+    if between and between[0] == between[1]:
+        return f"inside {between[0]}"
+    return f"between {between[0]} and {between[1]}" if between else "on the way"

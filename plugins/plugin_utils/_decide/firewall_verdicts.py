@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The verdicts of one host's firewall before and after the handshakes, and its rules' counters over time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .._model.firewall_records import Firewall, HookTraversal, Identity, Rule, Verdict
+from .._model.prose import Prose
+from .._model.records import RecordError, build
+
+When = Literal["before", "after"]
+_IN_WORDS = (
+    "an older version of the collection told in words alone what rules do, and on what verdicts hang: limits, translations and jumps are "
+    "not known; diagnose again"
+)
+
+
+@dataclass(frozen=True)
+class CounterDelta:
+    """A rule's counter before and after the handshakes, and the firewalls' snapshots that told it."""
+
+    before: int
+    after: int
+    first: Firewall
+    last: Firewall
+
+    @property
+    def by(self) -> int:
+        return self.after - self.before
+
+    @property
+    def set_back(self) -> bool:
+        """Whether the counter was, or may have been, set back in between, because rules were loaded anew."""
+        known = self.first.generation is not None and self.last.generation is not None
+        return self.by < 0 or (known and self.first.generation != self.last.generation)
+
+
+class Rulings:
+    """All verdicts of one host. Adding comes before asking."""
+
+    def __init__(self) -> None:
+        self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
+        self._verdicts: dict[tuple[When, bool], dict[HookTraversal, Verdict]] = {}
+        self._counters: dict[When, dict[Identity, tuple[Firewall, int]]] = {}
+        self._hitting: dict[Identity, list[Verdict]] | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the firewall was asked at all, before or after."""
+        return any(self.snapshots.values())
+
+    def add(self, when: When, firewall: Firewall) -> None:
+        self.snapshots[when].append(firewall)
+
+    @functools.cached_property
+    def generations(self) -> list[int] | None:
+        """The generations of nf_tables that the snapshots told, each once; None where one of them did not tell."""
+        told = [firewall.generation for firewalls in self.snapshots.values() for firewall in firewalls]
+        return None if None in told else sorted({generation for generation in told if generation is not None})
+
+    def changed(self, rule: Rule, legacy: bool) -> bool | None:
+        """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: it cannot be told.
+
+        Of nf_tables the kernel's generation tells. Of legacy iptables (`legacy`: the host has, or may have, such tables), which has none,
+        only the rules that both snapshots tell of: another text at the same place is a change.
+        """
+        of_nft = rule.handle is not None or (rule.is_policy and not legacy)
+        if of_nft:
+            return None if self.generations is None else len(self.generations) > 1
+        was, now = (self._places(when) for when in ("before", "after"))
+        if any(was[place] != text for place, text in now.items() if place in was):
+            return True
+        return False if (rule.family, rule.table, rule.chain, rule.number) in was else None
+
+    def _places(self, when: When) -> dict[Identity, Prose]:
+        """The text of each rule without a handle, by its place."""
+        rules = [rule for firewall in self.snapshots[when] for verdict in firewall.verdicts for rule in verdict.rules()]
+        return {(rule.family, rule.table, rule.chain, rule.number): rule.text for rule in rules if rule.handle is None}
+
+    @functools.cached_property
+    def stops_any(self) -> bool:
+        """Whether any packet that was asked about is stopped."""
+        return any(verdict.stops for told in self.snapshots.values() for firewall in told for verdict in firewall.verdicts)
+
+    def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False) -> Verdict | None:
+        """The verdict on a packet; ``invalid``: had connection tracking found it so."""
+        return self._told(when, invalid).get(traversal)
+
+    def all(self) -> Iterator[Verdict]:
+        """Every verdict, before and after."""
+        for firewalls in self.snapshots.values():
+            for firewall in firewalls:
+                yield from firewall.verdicts
+
+    def hitting(self, rule: Rule) -> list[Verdict]:
+        """The verdicts afterwards on packets that match a rule on their way, or end at it."""
+        if self._hitting is None:
+            self._hitting = {}
+            for verdict in self._told("after", False).values():
+                for identity in {known.identity for known in verdict.hit()}:
+                    self._hitting.setdefault(identity, []).append(verdict)
+        return self._hitting.get(rule.identity, [])
+
+    def rejects(self, rule: Rule) -> bool:
+        """Whether any packet that a rule matches, or might match, is rejected by it, as far as evaluations show."""
+        steps = (step for verdict in self.all() for step in verdict.path if step.rule and step.rule.identity == rule.identity)
+        return any(step.last_effect.kind == "reject" for step in steps)
+
+    def elsewhere(self, address: str, port: int) -> Verdict | None:
+        """The verdict on a SYN for that end, where rules send it to another one: afterwards, or else before."""
+        for verdict in {**self._told("before", False), **self._told("after", False)}.values():
+            target, asked = verdict.rewritten, (verdict.packet, verdict.destination, verdict.port)
+            if target and asked == ("syn", address, port) and (target.destination, target.port) != (address, port):
+                return verdict
+        return None
+
+    def counter_delta(self, rule: Rule) -> CounterDelta | None:
+        """How a rule's counter rose; None where it has none, or was not told both before and after."""
+        first, last = self._count("before").get(rule.identity), self._count("after").get(rule.identity)
+        return CounterDelta(first[1], last[1], first[0], last[0]) if first and last else None
+
+    def _told(self, when: When, invalid: bool) -> dict[HookTraversal, Verdict]:
+        if (when, invalid) not in self._verdicts:
+            told = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
+            self._verdicts[when, invalid] = {
+                verdict.traversal: verdict for verdict in reversed(told) if (verdict.state == "invalid") is invalid
+            }
+        return self._verdicts[when, invalid]
+
+    def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:
+        """The earliest counts before the handshakes, or the latest behind them."""
+        if when not in self._counters:
+            counts = self._counters[when] = {}
+            for firewall in sorted(self.snapshots[when], key=lambda one: one.begun, reverse=when == "after"):
+                for verdict in firewall.verdicts:
+                    for rule in verdict.rules():
+                        if rule.packets is not None:
+                            counts.setdefault(rule.identity, (firewall, rule.packets))
+        return self._counters[when]
+
+
+def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
+    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one costs that one only."""
+    found, unread = Rulings(), dict[str, None]()
+    for phase, answer in answers.items():
+        for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):
+            snapshot: Any = answer.get(key) if isinstance(answer, Mapping) else None
+            told = snapshot.get("firewall") if isinstance(snapshot, Mapping) else None
+            if told is not None:
+                try:
+                    firewall: Firewall = build(Firewall, told, f"{phase}.{key}.firewall")
+                except RecordError as error:
+                    unread[f"malformed answer: {error}"] = None
+                    continue
+                found.add(when, firewall)  # type: ignore[arg-type]
+                if any(verdict.in_words_alone for verdict in firewall.verdicts):
+                    unread[_IN_WORDS] = None
+    return found, list(unread)

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Match the packets of all vantage points into one timeline per connection attempt.
+
+A packet belongs to an attempt by the client's initial sequence number (ISN), which NAT leaves alone, or by its 4-tuple, which a
+sequence-rewriting middlebox leaves alone.
+
+Only the hosts that have a part in a flow say what its packets are. What others recorded is kept beside it: it may be a mistake or a lie,
+and must not change how far these handshakes came.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, Tcp, TcpFlags
+
+from .._model.evidence import Host, Observation, Probe
+from .rows import Clock, Endpoint, Row, attach, clocks_of, number_transmissions, rows_of
+
+_MODULUS = 1 << 32
+MOST_OF_ATTEMPT = 300  # packets at one host that are matched; honest attempts have a few dozen
+MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
+MOST_TRANSLATIONS = 8  # of one attempt on its way
+MOST_SHARING = 10  # attempts with the same addresses and ports, one after the other, or with the same ISN
+
+
+@dataclass
+class Attempt:
+    """One connect() with all packets that belong to it; times of rows are the client's."""
+
+    probe: Probe
+    isn: int | None
+    rows: list[Row]
+    clocks: dict[str, Clock]
+    cut: frozenset[str] = frozenset()
+    """Hosts with more packets of it than are looked at."""
+    strays: list[Row] = field(default_factory=list)
+    """Packets that only hosts without a part in the flow recorded."""
+
+    @property
+    def everything(self) -> list[Row]:
+        """What anybody recorded, in the order of the client's clock."""
+        return sorted((*self.rows, *self.strays), key=lambda row: self.when(row.everywhere[0])) if self.strays else self.rows
+
+    def of(self, kind: str, sender: str | None = None) -> list[Row]:
+        return [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
+
+    def count(self, kind: str, host: str, direction: str, sender: str | None = None) -> int:
+        """How many packets of a kind were seen at a host."""
+        return sum(row.at(host, direction) is not None for row in self.of(kind, sender))
+
+    def answered_transmission(self) -> int | None:
+        """Which transmission of the SYN the first SYN-ACK answers: its TSecr echoes that SYN's TSval (RFC 7323)."""
+        for answer in self.of("syn_ack"):
+            echoed = answer.packet.tcp.options.timestamps if answer.packet.tcp else None
+            for syn in self.of("syn"):
+                sent = syn.packet.tcp.options.timestamps if syn.packet.tcp else None
+                if echoed and sent and echoed[1] == sent[0]:
+                    return syn.transmission
+        return None
+
+    def when(self, observation: Observation) -> float:
+        """The time of an observation by the client's clock, in seconds."""
+        clock = self.clocks.get(observation.host)
+        return observation.time - (clock.offset if clock else 0.0)
+
+
+class Packets:
+    """All observations of a run, found by ISN or by 4-tuple."""
+
+    def __init__(self, hosts: Iterable[Host] = ()) -> None:
+        self._by_isn: dict[int, list[Observation]] = defaultdict(list)
+        self._by_flow: dict[frozenset[Endpoint], list[Observation]] = defaultdict(list)
+        self._syns_by_port: dict[tuple[str, int], list[Observation]] = defaultdict(list)
+        self._cut: dict[object, set[str]] = defaultdict(set)
+        self._sharing: dict[object, set[int]] = defaultdict(set)
+        for host in hosts:
+            self.add(host)
+
+    def add(self, host: Host) -> None:
+        """The packets that a host recorded."""
+        alike: Counter[object] = Counter()
+
+        def note(index: dict[Any, list[Observation]], key: Any, observation: Observation) -> None:
+            alike[key] += 1
+            if alike[key] <= MOST_ALIKE:
+                index[key].append(observation)
+            else:
+                self._cut[key].add(host.name)
+
+        for observation in host.observations or ():
+            if observation.packet.tcp and observation.packet.tcp.is_syn:
+                note(self._syns_by_port, (host.name, observation.packet.tcp.sport), observation)
+            for isn in _client_isns(observation.packet):
+                note(self._by_isn, isn, observation)
+            flow = _flow(observation.packet)
+            if flow:
+                note(self._by_flow, flow, observation)
+
+    def attempt(self, probe: Probe, client: str, parties: Collection[str]) -> Attempt:
+        """The attempt that ``probe`` describes, with its packets from every host; ``parties``: those that have a part in the flow."""
+        if probe.local_address is None or probe.local_port is None:
+            return Attempt(probe, None, [], {})
+        local: Endpoint = (probe.local_address, probe.local_port)
+        flow = frozenset((local, (probe.address, probe.port)))
+        if self._shared(client, flow, probe):
+            return Attempt(probe, None, [], {}, frozenset((client,)))
+
+        def of_probe(observations: Iterable[Observation]) -> list[Observation]:
+            return [seen for seen in observations if seen.host != client or _within(probe, seen)]
+
+        by_flow = of_probe(self._by_flow.get(flow, ()))
+        isn = _isn([seen for seen in by_flow if seen.host in parties], client)
+        if isn is None:  # the client may translate addresses on its own way out, and keep the port
+            isn = _isn(of_probe(self._syns_by_port.get((client, probe.local_port), ())), client)
+        if isn is not None and self._shared(client, isn, probe):
+            return Attempt(probe, None, [], {}, frozenset((client,)))
+        by_isn = self._by_isn.get(isn, []) if isn is not None else []
+        found = {id(observation): observation for observation in (*by_flow, *by_isn)}
+        cut = {name for key in (flow, isn) for name in self._cut.get(key, ())}
+        translated, more = _translated([seen for seen in by_isn if seen.host in parties])
+        for other in translated:  # behind the ACK only the 4-tuple tells
+            found.update({id(seen): seen for seen in of_probe(self._by_flow[other])})
+        observations, most = _first(found.values())
+        own = [seen for seen in observations if seen.host in parties]
+        strays = [seen for seen in observations if seen.host not in parties]
+        clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in own if s.packet.tcp and s.packet.tcp.is_syn}
+        clocks = clocks_of(observations, client)
+        rows = rows_of(own, clients, clocks)
+        apart = attach(strays, rows, clients, clocks)
+        number_transmissions(rows)
+        number_transmissions(apart)
+        return Attempt(probe, isn, rows, clocks, frozenset(cut.union(more, most).intersection(parties)), apart)
+
+    def _shared(self, client: str, key: object, probe: Probe) -> bool:
+        """Whether more attempts claim the same packets than where ports are used again; several flows may ask for the same attempt."""
+        known = self._sharing[client, key]
+        if id(probe) in known:
+            return False
+        if len(known) < MOST_SHARING:
+            known.add(id(probe))
+            return False
+        return True
+
+
+def _translated(observations: Iterable[Observation]) -> tuple[list[frozenset[Endpoint]], set[str]]:
+    """The addresses and ports that an ISN was seen with, and the hosts that tell of more of them than any way has."""
+    found: dict[str, dict[frozenset[Endpoint], None]] = defaultdict(dict)
+    for observation in observations:
+        if flow := _flow(observation.packet):
+            found[observation.host][flow] = None
+    flows = dict.fromkeys(flow for told in found.values() for flow in list(told)[:MOST_TRANSLATIONS])
+    return list(flows), {host for host, told in found.items() if len(told) > MOST_TRANSLATIONS}
+
+
+def _first(found: Collection[Observation]) -> tuple[list[Observation], frozenset[str]]:
+    """The first packets at each host, as many as any honest attempt has, and the hosts that have more."""
+    kept: Counter[str] = Counter()
+    observations, cut = [], set()
+    for observation in sorted(found, key=lambda each: each.time) if len(found) > MOST_OF_ATTEMPT else found:
+        kept[observation.host] += 1
+        if kept[observation.host] <= MOST_OF_ATTEMPT:
+            observations.append(observation)
+        else:
+            cut.add(observation.host)
+    return observations, frozenset(cut)
+
+
+def _within(probe: Probe, observation: Observation) -> bool:
+    """An ephemeral port may serve two attempts one after the other: only the packets of this one count."""
+    end = probe.started + max(probe.elapsed_ms or 0.0, probe.late_ms or 0.0) / 1000 + 2.5
+    return probe.started - 0.05 <= observation.time <= end
+
+
+def _isn(observations: list[Observation], client: str) -> int | None:
+    """The client's ISN, from its own recording where there is one."""
+    syns = [s for s in observations if s.packet.tcp and s.packet.tcp.is_syn]
+    own = [s for s in syns if s.host == client]
+    first = min(own or syns, key=lambda observation: observation.time, default=None)
+    return first.packet.tcp.seq if first and first.packet.tcp else None
+
+
+def _client_isns(packet: Packet) -> set[int]:
+    """The client ISNs of the handshakes that a packet may belong to."""
+    if packet.tcp:
+        return _segment_isns(packet.tcp)
+    quote = packet.icmp.quote if packet.icmp else None
+    if quote is None:
+        return set()
+    if quote.tcp:
+        return _segment_isns(quote.tcp)
+    return set() if quote.seq is None else {quote.seq, (quote.seq - 1) % _MODULUS}
+
+
+def _segment_isns(tcp: Tcp) -> set[int]:
+    before_seq, before_ack = (tcp.seq - 1) % _MODULUS, (tcp.ack - 1) % _MODULUS
+    if tcp.is_syn:
+        return {tcp.seq}
+    if tcp.is_syn_ack:
+        return {before_ack}
+    return {before_seq, before_ack} if tcp.flags & TcpFlags.ACK else {before_seq}
+
+
+def _flow(packet: Packet) -> frozenset[Endpoint] | None:
+    quote = packet.icmp.quote if packet.icmp else None
+    if packet.tcp:
+        return frozenset(((packet.src, packet.tcp.sport), (packet.dst, packet.tcp.dport)))
+    if quote and quote.sport is not None and quote.dport is not None:
+        return frozenset(((quote.src, quote.sport), (quote.dst, quote.dport)))
+    return None

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What would decide, where the evidence did not: sentences for the report's ``undecided``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._model.evidence import Host
+from .._model.prose import Prose, Wording
+from .case import OUTCOMES, Case, Finding
+from .causes.catalogue import Cause
+
+# Outcomes whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
+_VANISHED = {
+    "unsent": ("SYN", True),
+    "unanswered": ("SYN", False),
+    "ignored_syn_ack": ("SYN-ACK", True),
+    "ignored_ack": ("final ACK", False),
+}
+_ELSEWHERE = "recordings at further places on the way (the flow's via) would tell more"
+_NEXT = {
+    "reset": "a recording at the machine that has the address, and at those on the way (the flow's via), would tell who sent the RST",
+    "icmp": "the machine that sent the error would tell why",
+    "refused_locally": "the client's routing rules, firewall and security-module logs would tell",
+    "reset_after": "the application's log at the server would tell",
+    "late": "recordings at further places on the way (the flow's via) would tell where the time goes",
+}
+
+
+def undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], status: str, client: Host) -> list[Wording]:
+    """What would decide, where the evidence did not."""
+    if status == "ok":
+        return []
+    sentences: list[Wording] = []
+    for case, explained in answers:
+        if explained and explained[0][1].certainty != "proven":
+            sentences += [sentence for _cause, finding in explained for sentence in finding.undecided]
+        elif not explained and case.outcome.kind != "completed":
+            sentences.append(Prose(_would_decide(case)))
+    if not answers:
+        sentences.append(Prose(_untried(client)))
+    return list(dict.fromkeys(sentences))
+
+
+def _untried(client: Host) -> str:
+    if client.gap:
+        return f"no handshake was tried, because {client.name} {client.gap.told}: {client.gap.remedy}"
+    why = next((absence.why for absence in client.absent if absence.what == "probes"), None)
+    return f"no handshake was tried: {client.name} told of none" + (f" ({why})" if why else "")
+
+
+def _blind(host: Host) -> str:
+    """Why there is no whole recording of a host, and what to do about it."""
+    if host.incomplete:
+        return f"that of {host.name} is not whole ({host.incomplete})"
+    if host.gap:
+        return f"{host.name} {host.gap.told}: {host.gap.remedy}"
+    if host.snapshot and host.snapshot.root is False:
+        return f"run with become on {host.name}"
+    why = next((absence.why for absence in host.absent if absence.what == "recording"), None)
+    return f"{host.name} did not record" + (f" ({why})" if why else ", set diagnose_record")
+
+
+def _would_decide(case: Case) -> str:
+    blind = [host for host in (case.client, case.server) if host is not None and not host.saw_everything]
+    if blind:
+        names = " and ".join(host.name for host in blind)
+        return f"a recording on {names} would tell how far the packets come: {'; '.join(dict.fromkeys(map(_blind, blind)))}"
+    if case.server is None:
+        return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
+    inside = _VANISHED.get(case.outcome.kind)
+    if inside is not None:
+        packet, at_client = inside
+        where = case.client.name if at_client else case.server.name
+        logs = "its firewall, tc, BPF and security-module logs would tell"
+        return f"the {packet} vanishes inside {where}, and none of the known causes shows: {logs}"
+    return f"{OUTCOMES[case.outcome.kind]}, and none of the known causes shows: {_NEXT.get(case.outcome.kind, _ELSEWHERE)}"

@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Room in the table of connection tracking."""
+
+from __future__ import annotations
+
+from .._decide.case import Fix
+from .._model.evidence import Host
+from .sysctl import sysctls
+
+_LEAST, _ENTRY = 65_536, 320  # bytes: about the size of struct nf_conn with its extensions
+_MOST = 1 << 24
+
+
+def more_room(host: Host, count: int, limit: int) -> Fix:
+    """Twice the limit. Beyond eight entries to a bucket of the hash table, which the kernel sizes when it loads, lookups become slow."""
+    wanted = min(_MOST, max(_LEAST, 2 * limit))
+    return sysctls(
+        host,
+        {"net.netfilter.nf_conntrack_max": wanted},
+        f"raise net.netfilter.nf_conntrack_max on {host.name} from {limit} to {wanted} (up to {wanted * _ENTRY >> 20} MiB), and see to "
+        f"net.netfilter.nf_conntrack_buckets, best {wanted // 4}; or shorten the timeouts of what fills the table",
+        why=f"{count} connections are tracked, and there is room for {limit}",
+    )

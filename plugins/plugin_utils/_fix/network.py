@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The last resort: restart who manages a client's network, so that it makes addresses and routes anew from its configuration."""
+
+from __future__ import annotations
+
+from .._decide.case import Fix, Saves, Step
+from .._model.evidence import Host
+from . import fit
+from .make import mending, shell
+
+
+def or_restarted(otherwise: Fix, client: Host, missing: str, interface: str | None = None) -> Fix:
+    """The fix ``otherwise`` if it can be made; else a restart of the unit that manages the client's network, if it is known.
+
+    ``missing``: what the client lacks, half a sentence. ``interface``: the one that is concerned; None: whichever the unit manages.
+    """
+    unit = _manager(client, interface)
+    if otherwise.steps or unit is None:
+        return otherwise
+    command = shell("systemctl", "restart", unit)
+    return mending(
+        "network",
+        client.name,
+        f"{otherwise.summary}; as a last resort, if its configuration has what is missing, restart {unit} on {client.name} ({command}): "
+        "addresses that its configuration does not have are lost, and not brought back",
+        [Step("ansible.builtin.systemd_service", {"name": unit, "state": "restarted"}, command)],
+        Saves(units=(unit,), routes=True),
+        why=f"{missing}, which is for {unit} to set up",
+        undo=(),
+        check=f"{shell('systemctl', 'is-active', unit)} says active, and ip address and ip route show what was missing",
+        risk="disruptive",
+    )
+
+
+def _manager(client: Host, interface: str | None) -> str | None:
+    """The one unit that manages the interface, or all of the client's that are managed."""
+    links = (client.snapshot.links if client.snapshot else None) or ()
+    units = {link.manager for link in links if link.manager is not None and interface in (None, link.name)}
+    unit = units.pop() if len(units) == 1 else None
+    return unit if fit.unit(unit) else None

@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Local ports for a client's connections: a wider range, and the use of those that only wait for late packets (TIME_WAIT)."""
+
+from __future__ import annotations
+
+from .._decide.case import Fix
+from .._model.evidence import Host
+from .make import advice
+from .sysctl import sysctls
+
+_RANGES = ((32768, 60999), (10240, 65535))  # the kernel's default, and what is above the ports of most services
+
+
+def more_ports(host: Host, low: int, high: int, reserved: int, time_wait: int) -> Fix:
+    """The smallest of the ranges that has twice the present one's ports; reuse of ports where some are in TIME_WAIT."""
+    values: dict[str, object] = {}
+    wider = next((each for each in _RANGES if each[1] - each[0] >= 2 * (high - low + 1) or _contains(each, low, high)), None)
+    if wider is not None:
+        values["net.ipv4.ip_local_port_range"] = f"{min(low, wider[0])} {max(high, wider[1])}"
+    if time_wait and host.sysctl("net.ipv4.tcp_tw_reuse") != 1:
+        values["net.ipv4.tcp_tw_reuse"] = 1
+    told = [f"{name}={value}" for name, value in values.items()]
+    free = f"; {reserved} ports of the range are in net.ipv4.ip_local_reserved_ports" if reserved else ""
+    if not values:
+        return advice("ports", host.name, f"reuse connections in the application, or use more source or destination addresses{free}")
+    return sysctls(
+        host,
+        values,
+        f"set {' and '.join(told)} on {host.name}; reuse connections in the application{free}",
+        why=f"no port of {low}-{high} is free towards the server" + (f", {time_wait} are in TIME_WAIT" if time_wait else ""),
+    )
+
+
+def _contains(wider: tuple[int, int], low: int, high: int) -> bool:
+    return wider[0] <= low and high <= wider[1] and (low, high) != wider

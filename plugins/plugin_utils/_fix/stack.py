@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What the network stack of a host does with packets: forwarding, the reverse-path filter, TTL, ECN, the receive queue."""
+
+from __future__ import annotations
+
+from .._decide.case import Fix
+from .._model.evidence import Host
+from .make import advice
+from .sysctl import not_settable, of_interface, sysctls
+
+_TTL, _QUEUE, _MOST_QUEUE = 64, 1000, 1 << 18
+
+
+def forwarding(host: Host, family: int, interface: str) -> Fix:
+    """Of the whole host, or of the one interface that is off where the others are on. IPv6 forwards by the whole host's setting alone."""
+    name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
+    if family == 4 and host.sysctl("net.ipv4.conf.all.forwarding") == 1:
+        alone = of_interface(4, interface, "forwarding")
+        if alone is None:
+            return not_settable(host, f"let {host.name} forward packets of that interface")
+        name = alone
+    also = "; it then takes no router advertisements unless accept_ra=2" if family == 6 else ""
+    return sysctls(
+        host, {name: 1}, f"set {name}=1 on {host.name}{also}", why=f"the flow names {host.name} on its way, and it does not forward"
+    )
+
+
+def loose(host: Host, interface: str, source: str, mode: int, no_way_back: bool) -> Fix:
+    """Loose, not off: the filter still drops sources to which no way leads. The kernel takes the higher value of the interface and all."""
+    name = of_interface(4, interface, "rp_filter")
+    if no_way_back or mode == 2:
+        return advice("route", host.name, f"add a route to {source} on {host.name}: the loose filter (rp_filter=2) demands one, too")
+    if name is None:
+        return not_settable(host, f"set rp_filter=2 (loose) for that interface of {host.name}, or make the way symmetric")
+    return sysctls(
+        host,
+        {name: 2},
+        f"set {name}=2 (loose) on {host.name}, or make the way symmetric",
+        why=f"the way back to {source} leaves by another interface than {interface}, on which its packets arrive",
+    )
+
+
+def higher_ttl(host: Host, family: int, interface: str) -> Fix:
+    """What systems start with. IPv6 has it by interface, and routers may announce it."""
+    name = "net.ipv4.ip_default_ttl" if family == 4 else of_interface(6, interface, "hop_limit")
+    if name is None:
+        return not_settable(host, f"set the hop limit of that interface of {host.name} to {_TTL}")
+    return sysctls(
+        host,
+        {name: _TTL},
+        f"set {name}={_TTL} on {host.name}, or let the application set a higher TTL",
+        why="its TTL is used up on the way",
+    )
+
+
+def without_ecn(host: Host, where: str) -> Fix:
+    """2: take part when the other side asks, and do not ask."""
+    return sysctls(
+        host,
+        {"net.ipv4.tcp_ecn": 2},
+        f"set net.ipv4.tcp_ecn=2 on {host.name}, or mend the device {where}",
+        why=f"SYNs that ask for ECN are lost {where}",
+    )
+
+
+def longer_queue(host: Host, dropped: int) -> Fix:
+    """Twice the receive queue that overflowed, and room for what was dropped."""
+    name = "net.core.netdev_max_backlog"
+    wanted = min(_MOST_QUEUE, max(2 * (host.sysctl(name) or _QUEUE), _QUEUE + dropped))
+    return sysctls(
+        host,
+        {name: wanted},
+        f"set {name}={wanted} on {host.name}; spread receive interrupts over more CPUs",
+        why=f"the receive queue was full, and {dropped} packets were dropped",
+    )

@@ -1,0 +1,217 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a host's firewall does to the handshakes' packets, as typed records (docs/firewall.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .prose import NOTHING, Prose
+from .records import Count, IpAddress, Port, RecordError, Time
+
+VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
+SOURCE_NAT = ("snat", "masquerade", "netmap")
+DESTINATION_NAT = ("dnat", "redirect", "netmap")
+Identity = tuple[object, ...]
+HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule or, without handle and number, a chain's policy; `packets` is its counter."""
+
+    family: str
+    table: str
+    chain: str
+    text: Prose = NOTHING
+    handle: int | None = None
+    number: Count | None = None
+    manager: str | None = None
+    origin: object = None
+    packets: Count | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What makes it the same rule in two snapshots: legacy iptables has no handles."""
+        return (self.family, self.table, self.chain, *((self.handle,) if self.handle is not None else (self.number, self.text)))
+
+    @property
+    def is_policy(self) -> bool:
+        return self.handle is None and self.number is None
+
+    @property
+    def tag(self) -> str:
+        """``handle 12``, ``rule 3`` where there are no handles, ``policy drop``."""
+        if self.is_policy:
+            return f"{self.text}"
+        return f"handle {self.handle}" if self.handle is not None else f"rule {self.number}"
+
+    @property
+    def name(self) -> Prose:
+        """``rule 'tcp dport 5432 drop' (table inet filter, chain input, handle 12)``"""
+        place = f"table {self.family} {self.table}, chain {self.chain}"
+        return Prose(f"{self.text} ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})")
+
+
+@dataclass(frozen=True)
+class Chain:
+    family: str
+    table: str
+    chain: str
+    hook: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A condition of a rule; ``matched`` None: not examined, or not to be known."""
+
+    text: Prose
+    matched: bool | None = None
+    seen: Prose | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a rule did: the kinds are those of docs/firewall.md."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unsupported`` or ``too_many``.
+
+    ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not depend on one thing.
+    """
+
+    kind: str
+    what: Prose = NOTHING
+    otherwise: str | None = None
+    if_so: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    chain: Chain
+    rule: Rule | None = None
+    matched: bool | None = None
+    parts: tuple[Part, ...] = ()
+    effect: Prose | None = None
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def last_effect(self) -> Effect:
+        """Its verdict, or what else it did last; of kind ``continue`` where it did nothing."""
+        return self.effects[-1] if self.effects else Effect("continue")
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    source: IpAddress
+    destination: IpAddress
+    source_port: Port | None = None
+    port: Port | None = None
+    changes: tuple[Prose, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """How to let the packet through, in the words of whoever keeps the rule."""
+
+    summary: Prose = NOTHING
+    commands: tuple[str, ...] = ()
+    simple: str | None = None  # what people would write, which opens more than the flow needs
+
+
+@dataclass(frozen=True)
+class Verdict:
+    packet: str
+    direction: str
+    source: IpAddress
+    destination: IpAddress
+    verdict: str
+    state: str = ""
+    source_port: Port | None = None
+    port: Port | None = None
+    reject_with: str | None = None
+    queue: Port | None = None
+    undecided_because: Prose | None = None
+    undecided: Undecided | None = None
+    rewritten: Rewritten | None = None
+    rule: Rule | None = None
+    change: Change | None = None
+    shadowed: tuple[Rule, ...] = ()
+    path: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise RecordError(f"a firewall's verdict is {self.verdict[:60]!r}, which is none")
+
+    @property
+    def in_words_alone(self) -> bool:
+        """Whether what rules do, or what is unknown, is told to people alone, as version 0.1.0 did."""
+        unexplained = self.verdict == "undecided" and self.undecided is None
+        return unexplained or any(step.effect and not step.effects for step in self.path)
+
+    @property
+    def only_its_way_is_open(self) -> bool:
+        """Whether the unknown decides where the packet is sent, as of several backends, and not what becomes of it."""
+        hangs = self.undecided
+        return hangs is not None and hangs.kind in ("limit", "unknown") and (hangs.otherwise, hangs.if_so) == (None, None)
+
+    @property
+    def unread_queue(self) -> int | None:
+        """The queue by which it is dropped, because no program reads it."""
+        return self.queue if self.verdict == "drop" else None
+
+    @property
+    def stops(self) -> bool:
+        return self.verdict in ("drop", "reject")
+
+    def last_to(self, *effects: str) -> Rule | None:
+        """The last rule on the way with one of these effects, such as ``SOURCE_NAT``."""
+        done = [step for step in self.path if step.matched and any(effect.kind in effects for effect in step.effects)]
+        rules = [step.rule for step in done if step.rule]
+        return rules[-1] if rules else None
+
+    @property
+    def left_by(self) -> Rule | None:
+        """Where a policy stops it: the rule by which it went to another chain for good. What stands behind that one is not met."""
+        if self.rule is None or not self.rule.is_policy:
+            return None
+        chain = (self.rule.family, self.rule.table, self.rule.chain)
+        gone = [step.rule for step in self.path if step.rule and step.matched and step.last_effect.kind == "goto"]
+        return next((rule for rule in reversed(gone) if (rule.family, rule.table, rule.chain) == chain), None)
+
+    @property
+    def traversal(self) -> HookTraversal:
+        if self.packet == "syn_ack":
+            return self.packet, self.direction, self.destination, self.source, self.source_port or 0
+        return self.packet, self.direction, self.source, self.destination, self.port or 0
+
+    def rules(self) -> Iterator[Rule]:
+        """All rules that it names."""
+        yield from (step.rule for step in self.path if step.rule)
+        if self.rule:
+            yield self.rule
+
+    def hit(self) -> Iterator[Rule]:
+        """Those that the packet matches on its way, or ends at."""
+        yield from (step.rule for step in self.path if step.rule and step.matched)
+        if self.rule and self.stops:
+            yield self.rule
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """The verdicts of one snapshot; the rules and their counters were read between ``begun`` and ``ended``.
+
+    ``generation`` counts the changes of nf_tables; None: it is not known.
+    """
+
+    begun: Time
+    ended: Time
+    verdicts: tuple[Verdict, ...] = ()
+    generation: int | None = None

@@ -1,0 +1,304 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Flows to work orders: what each host must do in the three round trips, as data. Pure: the inventory is asked through callables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NoReturn
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS
+from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
+
+from .deadlines import Deadlines, deadlines
+from .flows import Flow, PlanError, address, literal, show
+from .options import Options
+
+MAX_ENTRIES = 20_000
+ON_THE_WAY = "path"  # the host of a cause between managed hosts
+PHASES = ("open", "try", "close")
+HOPS = 2.0  # seconds that a client may take for asking how far SYNs get
+STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
+TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
+
+Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
+OptionsOf = Callable[[str], Options]  # host of the play -> its options
+AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
+DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the report: a client, a server (None: only its address is known), an address and a port."""
+
+    flow: str
+    client: str
+    server: str | None
+    address: str
+    port: int
+    dial: int
+    """The id of the dial in the client's order."""
+    via: tuple[str, ...]
+    timeout: float
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the three round trips are to do."""
+
+    run: str
+    entries: tuple[Entry, ...]
+    orders: dict[str, dict[str, Any]]
+    """host -> work order, see docs/evidence.md"""
+    not_in_play: tuple[str, ...] = ()
+    """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """host -> the addresses and networks that the inventory has for it: only for these are other hosts changed"""
+    deadlines: Deadlines | None = None
+    """How long hosts are waited for; it is kept apart from the plan, since every task needs it."""
+
+    def phases(self) -> dict[str, list[str]]:
+        """host -> the round trips that it takes part in."""
+        return {host: order["phases"] for host, order in self.orders.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON, without the orders: each host's is kept in a file of its own."""
+        return {
+            "run": self.run,
+            "entries": [asdict(entry) for entry in self.entries],
+            "not_in_play": list(self.not_in_play),
+            "addresses": {host: list(known) for host, known in self.addresses.items()},
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any], orders: Mapping[str, dict[str, Any]] | None = None) -> Plan:
+        """The reverse of `to_json`."""
+        entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
+        addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
+        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses)
+
+
+@dataclass
+class _Part:
+    """What one host has to do, gathered over all flows."""
+
+    roles: set[str] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    addresses: set[str] = field(default_factory=set)
+    units: dict[str, str] = field(default_factory=dict)
+    pairs: set[tuple[str | None, str]] = field(default_factory=set)
+    handshakes: dict[tuple[str, End, End], None] = field(default_factory=dict)
+    """(role, client, server) of those that cross it, for its firewall"""
+    dials: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    nameless: bool = False
+    """Some flow's addresses are all unknown yet (names): packets cannot be chosen by address."""
+
+
+def build(
+    flows: list[Flow],
+    *,
+    run: str,
+    hosts: Hosts,
+    address_of: AddressOf,
+    play_hosts: Iterable[str],
+    options: Options | OptionsOf | None = None,
+    declared_of: DeclaredOf | None = None,
+) -> Plan:
+    """Work out who does what in the flows that `flows.read` gave. PlanError when the inventory does not have what they name.
+
+    `options`: by host, or the same for all. `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
+    """
+    same = options if isinstance(options, Options) else Options()
+    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same)
+    plan = builder.build(flows)
+    return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
+
+
+class _Builder:
+    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: OptionsOf) -> None:
+        self.run = run
+        self.hosts = hosts
+        self.address_of = address_of
+        self.play_hosts = play_hosts
+        self.ask_options = options
+        self.options: dict[str, Options] = {}
+        self.parts: dict[str, _Part] = {}
+        self.entries: dict[Entry, None] = {}
+        self.addresses: dict[str, str] = {}
+        self.literals: dict[str, str | None] = {}
+
+    def build(self, flows: list[Flow]) -> Plan:
+        for flow in flows:
+            self._add(flow)
+        clients = {entry.client for entry in self.entries}
+        if not clients & self.play_hosts:
+            named = ", ".join(sorted(clients)[:5])
+            raise PlanError(f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit.")
+        parts = {host: part for host, part in sorted(self.parts.items()) if host in self.play_hosts}
+        times = self._deadlines(parts)
+        orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
+        return Plan(self.run, tuple(self.entries), orders, tuple(sorted(set(self.parts) - self.play_hosts)), deadlines=times)
+
+    def _add(self, flow: Flow) -> None:
+        clients = self._match(flow, "clients", flow.clients)
+        servers: list[str | None] = list(self._match(flow, "servers", flow.servers)) if flow.servers is not None else [None]
+        via = self._via(flow)
+        pairs = [(client, server) for client in clients for server in servers if client != server]
+        if not pairs:
+            pairs = [(client, client) for client in clients]  # the flow means a host that dials itself
+        if len(self.entries) + len(pairs) * len(flow.ports) > MAX_ENTRIES:
+            raise PlanError(
+                f"{flow.label}: with {len(clients)} clients, {len(servers)} servers and {len(flow.ports)} ports there are more than "
+                f"{MAX_ENTRIES} handshakes to try: narrow 'clients' or 'servers', or split the flows over several runs."
+            )
+        for client, server in pairs:
+            dialled = flow.address or self._address(flow, str(server))
+            for port in flow.ports:
+                name = flow.name or f"{flow.clients}-{flow.servers or flow.address}-{port.text}"
+                self._entry(flow, name, client, server, dialled, port.number, tuple(host for host in via if host not in (client, server)))
+
+    def _entry(self, flow: Flow, name: str, client: str, server: str | None, dialled: str, port: int, via: tuple[str, ...]) -> None:
+        if flow.source and literal(dialled) and not _alike(flow.source, str(literal(dialled))):
+            flow.wrong("source", f"{flow.source} and {server}'s address {dialled} are of different families: drop it, or correct one.")
+        timeout = flow.timeout or self._options_of(client).timeout
+        dials = self._part(client, "client").dials
+        dial = dials.setdefault((dialled, port, timeout, flow.source), len(dials))
+        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source)] = None
+
+        near = flow.source or self._literal(client)
+        own = self._literal(server) if server else None
+        far = literal(dialled)
+        if far:
+            self._part(client, "client").pairs.add((flow.source, far))
+        here, there = (end if end and _alike(end, far or end) else None for end in (own, near))
+        if server and there:
+            self._part(server, "server").pairs.add((here or far, there))
+        for host in via:
+            self._part(host, "via").pairs |= {(None, end) for end in (here or far, there) if end}
+        for destination in dict.fromkeys(end for end in (far, own) if end):
+            for party, role in ((server, "server"), *((each, "via") for each in via)):
+                if party:
+                    self._part(party, role).handshakes[role, (_source_towards(destination, near), None), (destination, port)] = None
+        if server and flow.service:
+            self._unit(flow, server, port)
+        parties = {party for party in (near, far, own, *map(self._literal, via)) if party}
+        for host in {client, *via} | ({server} if server else set()):
+            part = self._part(host, "server" if host == server else "via" if host in via else "client")
+            part.ports.add(port)
+            part.addresses |= parties
+            part.nameless = part.nameless or not (near or far or own)
+
+    def _unit(self, flow: Flow, server: str, port: int) -> None:
+        units = self._part(server, "server").units
+        known = units.setdefault(str(port), str(flow.service))
+        if known != flow.service:
+            flow.wrong("service", f"another flow says that {known}, not {flow.service}, listens on port {port} of {server}: correct one.")
+
+    def _part(self, host: str, role: str) -> _Part:
+        part = self.parts.setdefault(host, _Part())
+        part.roles.add(role)
+        return part
+
+    def _match(self, flow: Flow, name: str, pattern: str) -> list[str]:
+        try:
+            found = self.hosts(pattern)
+        except LookupError as error:
+            flow.wrong(name, f"{error.args[0]}: correct it, or add it to the inventory.")
+        if not found:
+            flow.wrong(name, f"{show(pattern)} matches no host of the inventory: correct it, or add hosts.")
+        if ON_THE_WAY in found:
+            flow.wrong(name, f"the host {ON_THE_WAY!r} has a name that means what lies between hosts in reports: name it otherwise.")
+        return list(dict.fromkeys(found))
+
+    def _via(self, flow: Flow) -> tuple[str, ...]:
+        for host in flow.via:
+            if self._match(flow, "via", host) != [host]:
+                flow.wrong("via", f"{show(host)} is not one host: name the hosts themselves, in the order in which the SYN passes them.")
+        return flow.via
+
+    def _address(self, flow: Flow, server: str) -> str:
+        """What a client dials to reach a server."""
+        if server not in self.addresses:
+
+            def complain(sentence: str) -> NoReturn:
+                flow.wrong("servers", f"the handshake_address of host {server}: {sentence}")
+
+            self.addresses[server] = address(self.address_of(server), complain)
+        return self.addresses[server]
+
+    def _options_of(self, host: str) -> Options:
+        """Those of a host that the play does not reach decide nothing, and are not asked for."""
+        if host not in self.options:
+            self.options[host] = self.ask_options(host) if host in self.play_hosts else Options()
+        return self.options[host]
+
+    def _literal(self, host: str) -> str | None:
+        if host not in self.literals:
+            value = self.address_of(host)
+            self.literals[host] = literal(value) if isinstance(value, str) else None
+        return self.literals[host]
+
+    def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+        return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
+
+    def _deadlines(self, parts: Mapping[str, _Part]) -> Deadlines:
+        """How long each phase may take, by the slowest client's attempts: its names, what it waits for, and the hops that it asks for."""
+        clients = [host for host, part in parts.items() if "client" in part.roles]
+        options = Options.slowest(map(self._options_of, clients))
+        slowest = max(entry.timeout for entry in self.entries)
+        resolving = MOST_SECONDS if any(literal(entry.address) is None for entry in self.entries) else 0.0
+        trying = options.attempts * options.interval + slowest + options.patience + options.settle
+        attempts = resolving + trying + HOPS
+        recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
+        return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within)
+
+    def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
+        watches = bool(part.roles & {"server", "via"})
+        takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
+        options = self._options_of(host)
+        packets, left_out = bounded(list(part.handshakes))
+        return {
+            "run": self.run,
+            "host": host,
+            "phases": [phase for phase in PHASES if takes_part[phase]],
+            "recorder_seconds": seconds,
+            "record": options.record,
+            "patience": options.patience,
+            "settle": options.settle,
+            "hops": options.hops,
+            "ports": sorted(part.ports),
+            "addresses": [] if part.nameless else sorted(part.addresses),
+            "units": part.units,
+            "pairs": [
+                {"local": local, "remote": remote, "mark": 0}
+                for local, remote in sorted(part.pairs, key=lambda pair: (pair[0] or "", pair[1]))
+            ],
+            "packets": packets,
+            "packets_left_out": left_out,
+            "dials": [
+                {
+                    "id": dial,
+                    "address": dialled,
+                    "port": port,
+                    "timeout": timeout,
+                    "source": source,
+                    "attempts": options.attempts,
+                    "interval": options.interval,
+                }
+                for (dialled, port, timeout, source), dial in part.dials.items()
+            ],
+            "interest": None,
+        }
+
+
+def _source_towards(destination: str, near: str | None) -> str:
+    """The client's address, or, where it is not known yet, any of that family: most rules do not ask, and their counters are wanted."""
+    return near if near and _alike(near, destination) else STAND_INS[6 if ":" in destination else 4]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether both are IPv4, or both IPv6."""
+    return (":" in one) == (":" in other)

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""From the evidence of a diagnosis to what its hosts must do so that their kernels trace the handshakes that broke. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
+
+from .._decide.case import Case
+from .._decide.verdict import DEGRADING, examine
+from .._faults import contained
+from .._model.evidence import Host
+from .orders import TRACE_PHASES, Entry, Plan
+
+MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
+
+Orders = dict[str, dict[str, Any]]
+
+
+@dataclass
+class _Part:
+    """What one host has to do."""
+
+    watches: bool = False
+    flows: dict[Flow, None] = field(default_factory=dict)
+    dials: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
+    left_out: int = 0
+
+
+def trace_orders(
+    plan: Plan,
+    evidence: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    orders: Mapping[str, Mapping[str, Any]],
+    tracing: Set[str] | None = None,
+) -> Orders:
+    """host -> its order for the trace phases (docs/evidence.md), for the handshakes none of whose attempts completed.
+
+    `orders`: the work orders of the first three round trips. `tracing`: the hosts whose kernels may be asked, all by default; the others
+    try their handshakes once more, and nothing else. Empty when there is nothing to trace.
+    """
+    tracing = set(orders) if tracing is None else tracing
+    parts: dict[str, _Part] = {}
+    _hosts, examined = examine(plan, evidence)
+    for entry, each in zip(plan.entries, examined, strict=True):
+        for case in each.cases:
+            contained(partial(_left_out, parts, case), _add, parts, entry, case, tracing)
+    found = {name: _order(plan.run, orders[name], part) for name, part in sorted(parts.items()) if name in orders}
+    return {name: order for name, order in found.items() if order["phases"]}
+
+
+def _broke(case: Case) -> bool:
+    """Whether no attempt completed, and not for want of a packet: without a way or a port the kernel makes none."""
+    tried = any(probe.local_address for probe in case.probes)
+    return tried and not case.completed and not all(outcome.kind in DEGRADING for outcome in case.outcomes)
+
+
+def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
+    """What evidence makes impossible to trace costs no other handshake."""
+    parts.setdefault(case.client.name, _Part()).left_out += 1
+
+
+def _add(parts: dict[str, _Part], entry: Entry, case: Case, tracing: Set[str]) -> None:
+    """Add a case that broke to the parts of its hosts, unless none of them may trace, or one has no room for it."""
+    if not _broke(case):
+        return
+    wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host) and host.name in tracing}
+    if not wanted:
+        return
+    for name, flows in wanted.items():
+        part = parts.setdefault(name, _Part())
+        if len(part.flows.keys() | set(flows)) > MAX_FLOWS:
+            part.left_out += 1
+            return
+    for name, flows in wanted.items():
+        parts[name].flows.update(dict.fromkeys(flows))
+        parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
+    dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
+    parts.setdefault(case.client.name, _Part()).dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
+
+
+def _answered(host: Host) -> bool:
+    return host.snapshot is not None or host.observations is not None
+
+
+def _flows(case: Case, host: Host) -> list[Flow]:
+    """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
+    ack = case.outcome.kind in ("lost_ack", "ignored_ack")
+    found: dict[tuple[str, str, int], None] = {}
+    if host is case.client or not host.saw_everything:
+        found.update(dict.fromkeys((probe.local_address, case.address, case.port) for probe in case.probes if probe.local_address))
+    for attempt in case.attempts:
+        for row in attempt.of("syn"):
+            for seen in row.seen:
+                if seen.host == host.name and seen.packet.tcp:
+                    found[seen.packet.src, seen.packet.dst, seen.packet.tcp.dport] = None
+        for row in attempt.of("syn_ack"):
+            for seen in row.seen:
+                if seen.host == host.name and seen.packet.tcp:
+                    found[seen.packet.dst, seen.packet.src, seen.packet.tcp.sport] = None
+    return [Flow(client, server, port, ack) for client, server, port in found]
+
+
+def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
+    takes_part = {"trace_open": part.watches, "trace_try": bool(part.dials), "trace_close": part.watches}
+    return {
+        "run": run,
+        "host": order["host"],
+        "phases": [phase for phase in TRACE_PHASES if takes_part[phase]],
+        "trace_seconds": order["recorder_seconds"],
+        "patience": 0.0,
+        "settle": order["settle"],
+        "trace": [flow._asdict() for flow in part.flows],
+        "left_out": part.left_out,
+        "dials": list(part.dials.values()),
+    }

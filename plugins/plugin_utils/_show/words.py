@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The sentences that several formats share."""
+
+from __future__ import annotations
+
+import re
+
+from .._report.view import Change, Fix, Flow, Part, Report, Step
+from .._values.times import moment
+
+PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+_REASONS, _HOSTS = 10, 10
+"""Reasons why hosts were not observed that the head of a report has, and hosts that it names for each."""
+_REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
+
+
+def route(flow: Flow) -> str:
+    """``web1 -> db1 10.0.2.21:5432``"""
+    return f"{flow.client} -> {destination(flow)}"
+
+
+def destination(flow: Flow) -> str:
+    """``db1 10.0.2.21:5432``, or the address alone where the server is not managed."""
+    address = f"[{flow.address}]" if ":" in flow.address else flow.address or flow.dialled
+    return f"{address}:{flow.port}" if flow.server in ("", flow.address) else f"{flow.server} {address}:{flow.port}"
+
+
+def verdict(flow: Flow) -> str:
+    """What became of the handshake and where, in half a sentence."""
+    cause = flow.cause
+    if flow.status == "ok" or (cause is None and not flow.leg):
+        return connects(flow)
+    packet = PACKET_NAMES.get(flow.leg, "")
+    if flow.status == "degraded" or not packet:
+        said = cause.title or cause.code if cause else f"{packet} sometimes lost {place(flow)}"
+    elif _never_sent(flow):
+        said = f"{packet} never sent by {flow.client}"
+    elif not flow.segment and flow.last_seen:
+        said = f"{packet} {place(flow)}"
+    elif _refused(flow):
+        said = f"{packet} refused {place(flow)}"
+    else:
+        said = f"{packet} {'dropped' if place(flow).startswith('at ') and cause else 'lost'} {place(flow)}"
+    return f"{said}, {flow.segment}" if flow.segment else said
+
+
+def place(flow: Flow) -> str:
+    """``at db1``, ``between r1 and db1``, ``on the path``, ``last seen at db1``"""
+    cause = flow.cause
+    if cause and cause.host not in ("", "path"):
+        return f"at {cause.host}"
+    if flow.between:
+        return "between {} and {}".format(*flow.between)
+    if not flow.segment and flow.last_seen:
+        return f"last seen at {flow.last_seen[0]}"
+    if flow.segment.startswith("server.") and flow.server:
+        return f"at {flow.server}"
+    return f"at {flow.client}" if flow.segment.startswith("client.") else "on the path"
+
+
+def risk(fix: Fix) -> str:
+    """`` (risk: low)``, or `` (advice)`` where only a person can do it."""
+    return " (advice)" if fix.risk == "advice" else f" (risk: {fix.risk})" if fix.risk else ""
+
+
+OUTCOMES = {
+    "kept": "made and kept",
+    "rolled_back": "made and undone",
+    "failed": "made, not known to be undone",
+    "escalated": "left to people",
+    "planned": "planned",
+    "refused": "not made",
+}
+"""What became of changes, in the order in which they are told."""
+
+
+def changes(report: Report) -> list[Change]:
+    """What was done first, then what was not."""
+    ranks = list(OUTCOMES)
+    return sorted(report.changes, key=lambda change: ranks.index(change.outcome) if change.outcome in ranks else len(ranks))
+
+
+def outcome(change: Change) -> str:
+    return OUTCOMES.get(change.outcome, change.outcome)
+
+
+def tried(change: Change) -> list[str]:
+    """``web-to-db: broken, 0 of 3 connected; then ok, 3 of 3``"""
+    after = {each.flow: each for each in change.after}
+    told = []
+    for each in change.before:
+        said = f"{each.flow}: {each.status}, {each.connected} of {each.attempts} connected"
+        then = after.get(each.flow)
+        told.append(f"{said}; then {then.status}, {then.connected} of {then.attempts}" if then else said)
+    return told
+
+
+SIMPLE = "in short, for more than this flow"
+
+
+def about(fix: Fix) -> list[tuple[str, str]]:
+    """What else there is to know of a fix with commands."""
+    known = [(SIMPLE, fix.simple), ("why", fix.why), ("check", fix.check), *(("undo", command) for command in fix.undo)]
+    return [(what, text) for what, text in known if text]
+
+
+def rule(step: Step) -> str:
+    """``inet filter input, handle 12``"""
+    return f"{step.chain}, {step.rule}" if step.rule else step.chain
+
+
+def effect(step: Step) -> str:
+    """What the rule did to the packet, as far as that is known."""
+    if step.matched is None:
+        return f"{step.effect or 'goes on'}, if it matches"
+    return step.effect or "goes on"
+
+
+def condition(part: Part) -> str:
+    """``tcp dport 443 (no: port 5432)``"""
+    return f"{part.text} ({matches(part)}{f': {part.seen}' if part.seen else ''})"
+
+
+def matches(part: Part) -> str:
+    return "not known" if part.matched is None else "yes" if part.matched else "no"
+
+
+def connects(flow: Flow) -> str:
+    """How the attempts went: ``connected 3 of 3 in 0.41 ms``"""
+    if not flow.attempts:
+        return "no attempt was made"
+    within = f" in {duration(flow.connect_ms)}" if flow.connected and flow.connect_ms is not None else ""
+    errors = ", ".join(f"{count}x {name}" for name, count in flow.errors)
+    return f"connected {flow.connected} of {flow.attempts}{within}" + (f" ({errors})" if errors else "")
+
+
+def dialled(flow: Flow) -> str:
+    """What the client asked for, where that is more than the address shown; else nothing."""
+    if flow.dialled in ("", flow.address, flow.server) and flow.resolved in ((), (flow.address,)):
+        return ""
+    return (flow.dialled or flow.address) + (f", which resolves to {', '.join(flow.resolved)}" if flow.resolved else "")
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds for people: ``0.41 ms``, ``38.2 ms``, ``412 ms``, ``3.05 s``"""
+    if ms is None:
+        return "-"
+    size = abs(ms)
+    if size >= 999.5:
+        return f"{ms / 1000:.2f} s"
+    return f"{ms:.0f} ms" if size >= 99.95 else f"{ms:.1f} ms" if size >= 9.995 else f"{ms:.2f} ms"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def totals(report: Report) -> str:
+    """``4 flows: 2 broken, 1 degraded, 1 ok``"""
+    parts = ", ".join(f"{number} {status}" for status, number in report.counts.items() if number)
+    return f"{count(len(report.flows), 'flow')}: {parts}" if parts else "no flows"
+
+
+def unobserved(report: Report) -> list[str]:
+    """``not observed: db1 (server), db2 (server): unreachable: ...``, hosts with the same reason together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in report.unobserved:
+        roles = f" ({', '.join(each.roles)})" if each.roles else ""
+        alike.setdefault((each.kind.replace("_", " "), each.why), []).append(f"{each.host}{roles}")
+    lines = []
+    for (kind, why), hosts in list(alike.items())[:_REASONS]:
+        more = f" and {len(hosts) - _HOSTS} more" if len(hosts) > _HOSTS else ""
+        lines.append(f"not observed: {', '.join(hosts[:_HOSTS])}{more}: {kind}: {why}")
+    rest = sum(len(hosts) for hosts in list(alike.values())[_REASONS:])
+    return [*lines, f"not observed: {count(rest, 'more host')}, see report.json"] if rest else lines
+
+
+def when(report: Report) -> str:
+    """``2026-11-21T04:00:00Z, took 7.4 s``"""
+    seconds = took(report)
+    return report.started + (f", took {seconds:.1f} s" if seconds is not None else "")
+
+
+def took(report: Report) -> float | None:
+    """Seconds from start to finish."""
+    started, finished = moment(report.started), moment(report.finished)
+    return (finished - started).total_seconds() if started and finished else None
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A sort key that puts web2 before web10."""
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in re.split(r"([0-9]{1,18})", text)]
+
+
+def _refused(flow: Flow) -> bool:
+    """Whether the packet was answered by a no."""
+    rejected = flow.cause is not None and "reject" in flow.cause.code
+    return rejected or any(name in _REFUSED for name, _count in flow.errors)
+
+
+def _never_sent(flow: Flow) -> bool:
+    """Whether the client's own host stopped the packet before one existed, as far as its vantage point can tell."""
+    recorded = any(vantage.role == "client" and vantage.recorded for vantage in flow.vantages)
+    before_a_packet = flow.segment in ("client.resolve", "client.socket", "client.route", "client.neighbour")
+    return before_a_packet and recorded and not any(packet.kind == flow.leg for packet in flow.packets)

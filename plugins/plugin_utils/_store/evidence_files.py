@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Where the controller keeps a run: the plan, every host's work order and its answers, as files that only their owner can read."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from .._plan.deadlines import Deadlines
+from .._plan.orders import PHASES, TRACE_PHASES, Plan
+from . import directories, runs
+from .json_files import EvidenceError, JsonFiles
+from .json_files import host_file as _name
+
+__all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
+
+KINDS = ("unreachable", "python", "become", "timeout", "interrupted", "module", "malformed", "controller")
+_PLAN = "plan.json"
+_DEADLINES = "deadlines.json"
+
+
+class EvidenceFiles(JsonFiles):
+    """The directory C(evidence) in a report directory, as one run sees it: what another run wrote is none of its evidence."""
+
+    def __init__(self, report_dir: str, run: str) -> None:
+        self.report_dir = Path(report_dir)
+        self.run = run
+        super().__init__(self.report_dir / "evidence")
+
+    def begin(self, plan: Plan, started: str) -> None:
+        """Make the directory ready for this run: nothing of an earlier one stays, the plan and the orders are written.
+
+        EvidenceError where a run that lives uses the directory, OSError.
+        """
+        runs.take(self.report_dir, self.run, started)
+        self.clear()
+        for host, order in plan.orders.items():
+            self.write(_name(host, "order"), order)
+        if plan.deadlines is not None:
+            self.write(_DEADLINES, {"run": self.run, **plan.deadlines.to_json()})
+        self.write(_PLAN, {"started": started, "phases": plan.phases(), **plan.to_json()})
+
+    def check(self) -> None:
+        """Refuse a directory that does not belong to this run of this ansible-playbook. EvidenceError, OSError."""
+        runs.check(self.report_dir, self.run)
+
+    def plan(self) -> tuple[Plan, str]:
+        """The plan, without its orders, and when the run started. EvidenceError."""
+        raw = self.read(_PLAN)
+        if raw.get("run") != self.run:
+            raise EvidenceError(f"the plan in {self.directory} is that of run {raw.get('run')}, and this task belongs to run {self.run}")
+        return Plan.from_json(raw), raw["started"]
+
+    def order(self, host: str, phase: str = "open") -> dict[str, Any] | None:
+        """A host's work order for a phase; None when it takes no part. EvidenceError."""
+        return self._own(_name(host, "trace_order" if phase in TRACE_PHASES else "order"))
+
+    def keep_trace_orders(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the work orders for the phases that trace what broke."""
+        for host, order in orders.items():
+            self.write(_name(host, "trace_order"), order)
+
+    def seconds(self, phase: str) -> float:
+        """How long to wait for a host that is asked now, 0 for any time. The clock starts with the first task of a phase that opens."""
+        raw = self._own(_DEADLINES) if phase in (*PHASES, *TRACE_PHASES) else None
+        if raw is None:
+            return 0.0
+        begun = "trace_begun.json" if phase in TRACE_PHASES else "begun.json"
+        with directories.private(self.directory) as directory:
+            if phase.endswith("open"):
+                directories.create(directory, begun, str(time.monotonic()).encode("ascii"))
+            try:
+                elapsed = time.monotonic() - float(directories.read(directory, begun))
+            except (FileNotFoundError, ValueError):  # no host opens, or the first is about to write it
+                elapsed = 0.0
+        return Deadlines(**{each.name: float(raw[each.name]) for each in fields(Deadlines)}).seconds(phase, elapsed)
+
+    def keep(self, host: str, phase: str, evidence: Mapping[str, Any], seconds: float = 0.0) -> None:
+        """Write what a host returned, which took so long. EvidenceError when that is no JSON."""
+        try:
+            text = json.dumps({**self._heading(host, phase, seconds), "failure": None, "evidence": evidence}, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise EvidenceError(f"the answer is not JSON: {error}") from error
+        self.replace(_name(host, phase), text)
+
+    def keep_failure(self, host: str, phase: str, kind: str, message: str, seconds: float = 0.0) -> None:
+        """Write why a host returned nothing, and how long it was waited for; `kind` is one of KINDS."""
+        failure = {"kind": kind, "message": message}
+        self.write(_name(host, phase), {**self._heading(host, phase, seconds), "failure": failure, "evidence": None})
+
+    def answer(self, host: str, phase: str) -> dict[str, Any] | None:
+        """What was kept for a host and a phase; None when it took no part. EvidenceError."""
+        return self._own(_name(host, phase))
+
+    def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
+        """Everything that was kept for the plan's hosts, by host and phase."""
+        hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
+        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES)} for host in sorted(hosts)}
+        return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
+
+    def _answer(self, host: str, phase: str) -> dict[str, Any] | None:
+        """A file that cannot be read costs that host's part only."""
+        try:
+            return self.answer(host, phase)
+        except (EvidenceError, OSError) as error:
+            return {"host": host, "phase": phase, "failure": {"kind": "malformed", "message": str(error)}, "evidence": None}
+
+    def keep_dialled(self, host: str, dialled: list[dict[str, Any]]) -> None:
+        """Write the tried handshakes of a client in short, for the hosts that fetch their recordings next."""
+        self.write(_name(host, "dialled"), {"run": self.run, "dialled": dialled})
+
+    def dialled(self, host: str) -> list[dict[str, Any]]:
+        """What `keep_dialled` wrote; [] when the client returned nothing."""
+        found = self._own(_name(host, "dialled")) or {}
+        return list(found.get("dialled", []))
+
+    def _heading(self, host: str, phase: str, seconds: float) -> dict[str, Any]:
+        return {"run": self.run, "host": host, "phase": phase, "seconds": round(seconds, 2)}
+
+    def _own(self, name: str) -> dict[str, Any] | None:
+        """A document of this run; None where there is none. EvidenceError."""
+        found = self.read_if_there(name)
+        return found if found is not None and found.get("run") == self.run else None
+
+
+def controller_faults(answers: Iterable[Mapping[str, Any]]) -> str | None:
+    """A sentence about hosts that were not asked because of a fault on the controller: what is concluded without them must not end well."""
+    ours = {each["host"]: each["failure"]["message"] for each in answers if each["failure"] and each["failure"]["kind"] == "controller"}
+    if not ours:
+        return None
+    named = ", ".join(list(ours)[:10]) + (f" and {len(ours) - 10} more" if len(ours) > 10 else "")
+    return f"The controller failed when it was to ask {named}, so that what they could tell is missing; {next(iter(ours.values()))}."

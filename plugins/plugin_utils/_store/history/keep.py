@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a run does with its report once it is written: keep it in the history, and tell the webhook what has changed."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..._history.errors import HistoryError
+from . import news as _news
+from . import record
+from . import webhook as _webhook
+from .database import Database
+
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``history``: a path or a URL of a database. ``days``: how long to keep runs, 0 for ever. ``webhook``: its URL, empty for none.
+    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told.
+    """
+
+    history: str
+    days: int
+    webhook: str
+    timeout: float
+    causes: bool
+
+
+def keep(report: Mapping[str, object], wanted: Wanted) -> int:
+    """Keep the report, then tell the webhook; return how many changes it was told. HistoryError.
+
+    The webhook is called between two transactions: nobody waits for it. What it was told is kept only then, so that it may hear the same
+    twice if this process ends in between, but misses nothing.
+    """
+    if not wanted.history:
+        raise HistoryError("The webhook is not told anything: set diagnose_history, because only a history knows what has changed.")
+    database, controller = Database(wanted.history), socket.gethostname()
+    run = record.run_id(report)
+    with database.writing() as connection:
+        record.record(connection, report, controller)
+        if wanted.days:
+            record.forget(connection, time.time() - wanted.days * _DAY)
+        if not wanted.webhook:
+            return 0
+        states = _news.states(connection, wanted.webhook, run)
+        news = [state for state in states if state.is_news(wanted.causes)]
+        _news.told(connection, wanted.webhook, [state for state in states if state not in news])
+        document = _news.document(connection, run, str(report.get("finished")), controller, news)
+    if news:
+        _webhook.post(wanted.webhook, document, wanted.timeout)
+        with database.writing() as connection:
+            _news.told(connection, wanted.webhook, news)
+    return len(news)

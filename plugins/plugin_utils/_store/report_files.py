@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Puts a report into its directory: every file whole or not at all, readable by its owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .._report.view import view
+from .._values.text import file_name
+from . import directories
+
+
+def write(report_dir: Path | str, files: Mapping[str, bytes | None], captures: Mapping[str, bytes]) -> list[Path]:
+    """Write the files of a report and its captures (flow id -> pcapng); return which were written.
+
+    The directory is made 0700 where it does not exist; files are 0600. A file of that name is replaced in one step, so that
+    a reader sees the old one or the new one. Of the report that was there before, files that are None now are removed, and captures that
+    are not replaced: what lies beside a report belongs to it. OSError where the directory cannot be written to, or not by us alone.
+    """
+    top = Path(report_dir)
+    written = []
+    kept = {f"{file_name(flow)}.pcapng": capture for flow, capture in captures.items()}
+    with directories.private(top, make=True) as directory:
+        outdated = _captures_of(directory) - kept.keys()
+        for name, content in files.items():
+            if content is None:
+                _remove(directory, name)
+            else:
+                directories.replace(directory, name, content, durable=True)
+                written.append(top / name)
+    if kept or outdated:
+        with directories.private(top / "captures", make=True) as directory:
+            for name, capture in kept.items():
+                directories.replace(directory, name, capture, durable=True)
+                written.append(top / "captures" / name)
+            for name in outdated:
+                _remove(directory, name)
+    return written
+
+
+def _remove(directory: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
+def _captures_of(directory: int) -> set[str]:
+    """The capture files that a report written earlier may have beside it."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        earlier = json.loads(directories.read(directory, "report.json"))
+        if isinstance(earlier, dict):
+            return {f"{file_name(flow.id)}.pcapng" for flow in view(earlier).flows}
+    return set()
