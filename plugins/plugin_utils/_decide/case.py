@@ -197,6 +197,7 @@ class Case:
     totals: Totals = Totals({}, {})
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
+    expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
 
     @property
     def completed(self) -> int:

@@ -20,6 +20,7 @@ from .._plan.declared import Declared
 from .._plan.gaps import gap
 from .._plan.orders import PHASES, Entry, Plan
 from .._report.captures import captures
+from . import blocked
 from .arrivals import Arrivals
 from .case import Case, Finding, Outcome, Totals
 from .causes import explain
@@ -202,6 +203,7 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
                 entry.timeout,
                 entry.source,
                 attempts,
+                expect=entry.expect,
             )
         )
     for case in cases:
@@ -284,8 +286,12 @@ def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str
 def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:
     """One entry of the report."""
     judged = [(case, explain(case)) for case in cases]
-    answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
+    answers: blocked.Answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
+    would_decide = undecided(answers, status, hosts[entry.client])
+    closed = blocked.judge(answers) if entry.expect == "blocked" and answers else None
+    if closed:
+        status, answers, would_decide = closed.status, closed.answers, [*closed.untested]
     told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
     for cause, finding in (found for _case, explained in answers for found in explained):
         told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
@@ -311,7 +317,10 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         if outcome.last_seen and status != "ok"
         else None,
         "causes": [_cause(cause, finding) for cause, finding in told.values()],
-        "undecided": unwrapped(undecided(answers, status, hosts[entry.client])),
+        "undecided": unwrapped(would_decide),
+        "expect": entry.expect,
+        "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
+        "remarks": unwrapped(list(closed.remarks)) if closed else [],
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],

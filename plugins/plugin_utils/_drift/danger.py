@@ -38,10 +38,32 @@ _HARMLESS = re.compile(
 
 def dangers(difference: Difference, mine: Iterable[Part], kept: State, now: State) -> Dangers:
     """The host's parts in handshakes that the difference endangers. ``kept``, ``now``: the host's state in the baseline, and as it is."""
+    mine = list(mine)
+    open_ = [part for part in mine if part.entry.expect == "open"]
     if difference.kind == "reboot":
-        yield from _reboot(difference, list(mine), kept, now)
+        yield from _reboot(difference, open_, kept, now)
     elif difference.kind in _BY_KIND:
-        yield from _BY_KIND[difference.kind](difference, list(mine), now)
+        yield from _BY_KIND[difference.kind](difference, open_, now)
+    yield from _opening(difference, [part for part in mine if part.entry.expect == "blocked"])
+
+
+def _opening(difference: Difference, closed: list[Part]) -> Dangers:
+    """What lets handshakes through that must not be possible."""
+    was, is_ = difference.before or {}, difference.after or {}
+    if difference.kind == "listener" and not was:
+        for part in closed:
+            if part.role == "server" and part.entry.port == is_["port"]:
+                yield part, f"something listens on port {is_['port']} now, and this handshake must not be possible"
+    elif difference.kind == "firewall" and was.get("verdict") in STOPPED and is_.get("verdict", "accept") not in STOPPED:
+        packet = PACKETS.get(was["packet"], was["packet"])
+        for part in closed:
+            if part.has(was):
+                yield part, f"its {packet} is stopped no longer, and this handshake must not be possible"
+    elif difference.kind == "reboot" and is_.get("answers"):
+        for answer in is_["answers"]:
+            for part in closed:
+                if part.has(answer):
+                    yield part, f"behind a reboot it meets another outcome: {answer['then']} (now {answer['now']})"
 
 
 def _name(difference: Difference, mine: list[Part], _now: State) -> Dangers:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 MAX_TIMEOUT = 300.0  # seconds
-KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service")
+KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service", "expect")
+EXPECTATIONS = ("open", "blocked")
 AD_HOC = {"clients": "handshake_client", "servers": "handshake_server", "port": "handshake_port", "address": "handshake_address"}
 AD_HOC_LABEL = "The ad hoc flow"
 
@@ -51,6 +52,8 @@ class Flow:
     timeout: float | None
     source: str | None
     service: str | None
+    expect: str = "open"
+    """One of EXPECTATIONS: whether the handshake must be possible, or must not be."""
 
     def wrong(self, field: str, sentence: str) -> NoReturn:
         """Raise the PlanError for one of this flow's fields."""
@@ -175,6 +178,9 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
     target = address(raw["address"], lambda sentence: wrong("address", sentence)) if raw.get("address") is not None else None
     if source and literal(target) and (":" in source) != (":" in str(literal(target))):
         wrong("source", f"{source} and the address {target} are of different families: give a source of the address's family.")
+    expect = text("expect") or EXPECTATIONS[0]
+    if expect not in EXPECTATIONS:
+        wrong("expect", f"{show(expect)} is not one of {', '.join(EXPECTATIONS)}: say what the handshake must be.")
     service = text("service")
     if service is not None and not _UNIT.fullmatch(service):
         wrong("service", f"{show(service)} is not the name of a systemd unit: give one such as 'postgresql.service'.")
@@ -194,6 +200,7 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         timeout=timeout(raw["timeout"], lambda sentence: wrong("timeout", sentence)) if raw.get("timeout") is not None else None,
         source=source,
         service=service if service is None or "." in service else f"{service}.service",
+        expect=expect,
     )
 
 

@@ -43,6 +43,8 @@ class Entry:
     via: tuple[str, ...]
     timeout: float
     source: str | None
+    expect: str = "open"
+    """What the flow demands of the handshake, see `flows.EXPECTATIONS`."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class _Builder:
         timeout = flow.timeout or self._options_of(client).timeout
         dials = self._part(client, "client").dials
         dial = dials.setdefault((dialled, port, timeout, flow.source), len(dials))
-        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source)] = None
+        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source, flow.expect)] = None
 
         near = flow.source or self._literal(client)
         own = self._literal(server) if server else None

@@ -154,6 +154,9 @@ class Flow:
     errors: tuple[tuple[str, int], ...]
     connect_ms: float | None
     tries: tuple[Attempt, ...]
+    expect: str = "open"
+    blocked_by: tuple[Cause, ...] = ()
+    """What keeps a handshake from succeeding that must not."""
 
     @property
     def cause(self) -> Cause | None:
@@ -309,6 +312,8 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         errors=tuple(sorted((clean(name, NAME), _integer(count)) for name, count in list(_record(probes.get("errors")).items())[:LIST])),
         connect_ms=_number(probes.get("connect_ms")),
         tries=tuple(_attempt(attempt) for attempt in _records(probes.get("detail"))),
+        expect=clean(entry.get("expect"), NAME) or "open",
+        blocked_by=tuple(_cause(cause) for cause in _records(entry.get("blocked_by"))),
     )
 
 

@@ -169,8 +169,9 @@ class _Terminal:
         if any(healthy.values()):
             yield ""
         for place, flows in healthy.items():
-            if len(flows) == 1:
-                yield from self.headline(flows[0])
+            if len(flows) == 1 or any(flow.expect == "blocked" for flow in flows):
+                for flow in flows:
+                    yield from self.headline(flow)
             elif flows:
                 clients = ", ".join(dict.fromkeys(flow.client for flow in flows))
                 said = f"{clients} -> {place}   OK  {len(flows)} flows connect{_spread(flows)}"

@@ -30,6 +30,8 @@ def destination(flow: Flow) -> str:
 def verdict(flow: Flow) -> str:
     """What became of the handshake and where, in half a sentence."""
     cause = flow.cause
+    if flow.expect == "blocked" and flow.status == "ok":
+        return _blocked(flow)
     if flow.status == "ok" or (cause is None and not flow.leg):
         return connects(flow)
     packet = PACKET_NAMES.get(flow.leg, "")
@@ -44,6 +46,14 @@ def verdict(flow: Flow) -> str:
     else:
         said = f"{packet} {'dropped' if place(flow).startswith('at ') and cause else 'lost'} {place(flow)}"
     return f"{said}, {flow.segment}" if flow.segment else said
+
+
+def _blocked(flow: Flow) -> str:
+    """``blocked, as it must be: firewall_drop at db1``"""
+    by = flow.blocked_by[0] if flow.blocked_by else None
+    if by is None:
+        return "blocked, as it must be; what blocks it was not found"
+    return f"blocked, as it must be: {by.code}" + (f" at {by.host}" if by.host not in ("", "path") else "")
 
 
 def place(flow: Flow) -> str:

@@ -30,12 +30,14 @@ from . import (
     stale,
     timeouts,
     translations,
+    unexpected,
 )
 from .catalogue import Cause
 from .further import further, only_evaluated
 
 # In the order in which a handshake passes them; of findings that are equally certain, the first explains the later ones.
 CATALOGUE: tuple[Cause, ...] = (
+    *unexpected.CAUSES,
     *resolve.CAUSES,
     *client.CAUSES,
     *client_links.CAUSES,

@@ -301,3 +301,32 @@ def test_whatever_a_host_says_is_shown_in_plain_text() -> None:
     drifts = [drift for host in report["hosts"] for drift in host["drifts"]]
     assert {drift["fix"]["risk"] for drift in drifts if drift["kind"] == "sysctl"} == {"low"}  # the baseline's value is a number
     assert all(evil not in json.dumps(drift["fix"]["steps"]) for drift in drifts if drift["fix"])
+
+
+def blocked(host: str, **changed: Any) -> list[str]:
+    """How a change of a host's state endangers the handshake where it must not be possible."""
+    entry = replace(PLAN.entries[0], expect="blocked")
+    plan = replace(PLAN, entries=(entry,))
+    before = {name: Observed(read_state(told, "state")) for name, told in STATES.items()}
+    stopped = {**STATES["db1"], "firewall": [{**VERDICT, "verdict": "drop"}], "listeners": []}
+    before["db1"] = Observed(read_state(stopped, "state"))
+    kept: dict[str, Baseline | str] = {**baselines(plan, before, {})}
+    now = {**before, host: Observed(read_state({**(stopped if host == "db1" else STATES[host]), **changed}, "state"))}
+    report = conclude(plan, now, kept, {}, "then", "now")
+    return [each["how"] for told in report["hosts"] for drift in told["drifts"] for each in drift["endangers"]]
+
+
+def test_what_must_be_closed_is_endangered_by_what_opens_it() -> None:
+    assert blocked("db1", firewall=[VERDICT]) == ["its SYN is stopped no longer, and this handshake must not be possible"]
+    assert blocked("db1", firewall=[]) == ["its SYN is stopped no longer, and this handshake must not be possible"]
+    assert blocked("db1", listeners=STATES["db1"]["listeners"]) == [
+        "something listens on port 5432 now, and this handshake must not be possible"
+    ]
+    assert blocked("db1", reboot=[{**RULES_BOOT, "answers": [{**ANSWER, "now": "drop", "then": "accept"}]}]) == [
+        "behind a reboot it meets another outcome: accept (now drop)"
+    ]
+
+
+def test_what_closes_it_further_endangers_nothing() -> None:
+    assert blocked("web1", routes=[{**STATES["web1"]["routes"][0], "type": "unreachable"}]) == []
+    assert blocked("db1", sysctls={**SYSCTLS, "net.core.somaxconn": "16"}) == []
