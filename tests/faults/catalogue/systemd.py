@@ -73,7 +73,7 @@ def activated(fleet: Machines, program: str) -> None:
     "systemd/service_stopped/trigger-limit",
     slow=True,
     code="service_stopped",
-    says=("orders.socket is failed, result trigger-limit-hit", "Trigger limit hit", "find out why what orders.socket starts on db1 ends again"),
+    says=("orders.socket is failed, result trigger-limit-hit", "find out why what orders.socket starts on db1 ends again"),
     **REFUSED,
 )
 def what_the_socket_starts_fails(fleet: Machines) -> None:
