@@ -61,6 +61,33 @@ def socket_unit_stopped(fleet: Machines) -> None:
     fleet.run("db1", ["systemctl", "stop", "orders.socket"])
 
 
+def activated(fleet: Machines, program: str) -> None:
+    """systemd starts the program for each connection, and not more often than five times a minute."""
+    limit = "TriggerLimitBurst=5\nTriggerLimitIntervalSec=60\n"
+    fleet.write("db1", "/etc/systemd/system/orders.socket", f"[Socket]\nListenStream=5432\nAccept=yes\n{limit}")
+    fleet.write("db1", "/etc/systemd/system/orders@.service", f"[Service]\nExecStart={program}\nStandardInput=socket\n")
+    fleet.run("db1", ["systemctl", "start", "orders.socket"])
+
+
+@fault(
+    "systemd/service_stopped/trigger-limit",
+    slow=True,
+    code="service_stopped",
+    says=("orders.socket is failed, result trigger-limit-hit", "find out why what orders.socket starts on db1 ends again"),
+    **REFUSED,
+)
+def what_the_socket_starts_fails(fleet: Machines) -> None:
+    """Starting the socket is no fix: it would fail again at once."""
+    activated(fleet, "/bin/false")
+    fleet.connects("r1", DB1, 5432, 10)
+    fleet.run("db1", ["sh", "-c", "until systemctl is-failed --quiet orders.socket; do sleep 0.1; done"])
+
+
+@fault("systemd/service_stopped/trigger-limit/twin", "connected", slow=True, status="ok")
+def what_the_socket_starts_serves(fleet: Machines) -> None:
+    activated(fleet, "/bin/cat")
+
+
 @fault("systemd/no_listener", code="no_listener", **REFUSED)
 def nothing_listens(_fleet: Machines) -> None:
     pass
