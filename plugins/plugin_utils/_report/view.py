@@ -144,6 +144,7 @@ class Flow:
     via: tuple[str, ...]
     last_seen: tuple[str, str] | None
     causes: tuple[Cause, ...]
+    remarks: tuple[str, ...]
     undecided: tuple[str, ...]
     not_observed: tuple[str, ...]
     vantages: tuple[Vantage, ...]
@@ -302,6 +303,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         via=_texts(entry.get("via"), NAME),
         last_seen=(clean(last_seen.get("host"), NAME), clean(last_seen.get("interface"), NAME)) if last_seen else None,
         causes=tuple(_cause(cause) for cause in _records(entry.get("causes"))),
+        remarks=_texts(entry.get("remarks")),
         undecided=_texts(entry.get("undecided")),
         not_observed=_texts(entry.get("not_observed")),
         vantages=tuple(_vantage(vantage, clock) for vantage in _records(entry.get("vantages"))),
