@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a tracer tells."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Event(t.NamedTuple):
+    """Something that the kernel did with a packet of a flow. What is not known is None."""
+
+    kind: str  # drop; reset: it answers the packet with an RST, or sends one; syn_ack_again: it sends a SYN-ACK once more
+    time_ns: int  # since the epoch, as the recorder has it
+    source: str | None
+    source_port: int | None
+    destination: str | None
+    destination_port: int | None
+    flags: tuple[str, ...] | None
+    sequence: int | None
+    reason: str | None  # in the kernel's words, see `reasons`
+    function: str | None  # of the kernel, that let go of the packet
+    callers: tuple[str, ...]  # functions that led there, the nearest first
+    namespace: int | None  # the inode of the network namespace
+    interface: int | None  # its index there
+    cgroup: int | None  # of the socket: the inode of its directory
