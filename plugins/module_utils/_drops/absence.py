@@ -14,6 +14,7 @@ KINDS = {
     "member": "the structure and member that this kernel does not have",
     "tracepoint": "the tracepoint that this kernel does not have, or that has other arguments than any known",
     "program": "the program that the kernel's verifier refused",
+    "cgroup": "the inode of the control group that is not there any more, or may not be read",
     "tracefs": "the directory of events that is not there, or may not be read",
 }
 """What `Unavailable.value` has, by `Unavailable.kind`."""

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import struct
-import typing as t
 
-R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FP = range(11)  # R0: results; R1 to R5: arguments, lost in calls; R6 to R9: kept; FP: the stack's end
+# R0 has results, R1 to R5 are arguments and lost in calls, R6 to R9 are kept, FP is the end of the stack.
+R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FP = range(11)
 
 B, H, W, DW = 0x10, 0x08, 0x00, 0x18  # how much a load or store moves: 1, 2, 4, 8 bytes
 JA, JEQ, JGT, JSET, JNE, JLE = 0x00, 0x10, 0x20, 0x40, 0x50, 0xB0  # unsigned comparisons of 64 bits
 _ADD, _SUB, _AND, _LSH, _RSH, _MOV = 0x00, 0x10, 0x50, 0x60, 0x70, 0xB0
-_LOAD, _STORE_CONSTANT, _STORE, _JUMP, _ALU32, _ALU64, _LOAD_CONSTANT = 0x61, 0x62, 0x63, 0x05, 0x04, 0x07, 0x18  # classes, with BPF_MEM where it belongs
+# Classes of instructions, with BPF_MEM where it belongs.
+_LOAD, _STORE_CONSTANT, _STORE, _JUMP, _ALU32, _ALU64, _LOAD_CONSTANT = 0x61, 0x62, 0x63, 0x05, 0x04, 0x07, 0x18
 _ATOMIC_ADD, _CALL, _EXIT, _BY_REGISTER, _MAP_DESCRIPTOR, _TO_BIG_ENDIAN = 0xDB, 0x85, 0x95, 0x08, 1, 0xDC
-MAX_INSTRUCTIONS = 4096  # of programs before Linux 5.2, BPF_MAXINSNS
 
 _LAYOUT = struct.Struct("=BBhi")
 

@@ -12,7 +12,7 @@ import socket
 import typing as t
 
 from . import records
-from .ebpf import B, DW, FP, H, JEQ, JLE, JNE, JSET, R0, R1, R2, R3, R4, R6, R7, R8, R9, W, Program
+from .ebpf import DW, FP, JEQ, JLE, JNE, JSET, R0, R1, R2, R3, R4, R6, R7, R8, R9, B, H, Program, W
 from .layout import Arguments, Layout
 
 _MAP_LOOKUP, _TIME, _GET_STACK, _READ_KERNEL, _RESERVE, _SUBMIT = 1, 5, 67, 113, 131, 132  # BPF_FUNC_*
@@ -25,8 +25,10 @@ _NO_WHOLE_SOCKET = (6, 12)  # TCP_TIME_WAIT, TCP_NEW_SYN_RECV: the kernel keeps 
 _KEY = -48  # of the map of flows, see `records.keys`
 _SOURCE, _DESTINATION, _PORT, _DIRECTION = _KEY, _KEY + 16, _KEY + 32, _KEY + 34
 _HEADER = -96  # 40 bytes
-_POINTER, _PORTS, _INODE, _INTERFACE, _CGROUP, _PROTOCOL, _NETWORK, _SOCKET = range(-104, -168, -8)
-_SOURCE_PORT, _DESTINATION_PORT = _PORTS, _PORTS + 2
+_POINTER = -104
+_TCP = -120  # 16 bytes: the beginning of the TCP header
+_SOURCE_PORT, _DESTINATION_PORT, _FLAGS = _TCP, _TCP + 2, _TCP + 13
+_INODE, _INTERFACE, _CGROUP, _PROTOCOL, _NETWORK = range(-128, -168, -8)
 
 _R_CONTEXT, _R_SKB, _R_SOCK, _R_NETWORK, _R_RECORD = R6, R7, R8, R9, R8
 
@@ -66,7 +68,7 @@ class _Builder:
                 program.when(JEQ, R1, reason, "out")
         self._argument(_R_SKB, self._arguments.skb)
         self._argument(_R_SOCK, self._arguments.sock)
-        for slot in range(_SOCKET, _KEY + 40, 8):
+        for slot in range(_NETWORK, _KEY + 40, 8):
             program.store_constant(DW, FP, slot, 0)
         self._packet()
         self._flow()
@@ -115,8 +117,8 @@ class _Builder:
         program.shift_left(R1, 2)
         program.move(R3, _R_NETWORK)
         program.add_register(R3, R1)
-        self._read(_PORTS, 4, R3)
-        program.jump("flow")
+        self._read(_TCP, 14, R3)
+        program.jump("segment")
 
     def _of_ipv6(self) -> None:
         program = self._program
@@ -132,7 +134,11 @@ class _Builder:
         for extension in _EXTENSIONS:  # who reads the record finds the ports behind them
             program.when(JEQ, R1, extension, "addresses")
         program.when(JNE, R1, socket.IPPROTO_TCP, "out")
-        self._read(_PORTS, 4, _R_NETWORK, 40)
+        self._read(_TCP, 14, _R_NETWORK, 40)
+        program.label("segment")
+        program.load(B, R1, FP, _FLAGS)
+        program.mask(R1, records.FIN | records.SYN)
+        program.when(JEQ, R1, records.FIN, "out")  # no handshake's, and often freed like a dropped one
         program.jump("flow")
         program.label("addresses")
         program.store_constant(H, FP, _DIRECTION, records.ANY_PORT)
@@ -252,7 +258,7 @@ class _Builder:
         for at in range(0, 32, 8):
             program.load(DW, R1, FP, _SOURCE + at)
             program.store(DW, _R_RECORD, place["addresses"] + at, R1)
-        program.load(DW, R1, FP, _PORTS)
+        program.load(DW, R1, FP, _TCP)
         program.store(DW, _R_RECORD, place["ports"], R1)
         program.move(R1, _R_CONTEXT)
         program.move(R2, _R_RECORD)

@@ -15,6 +15,7 @@ from .._headers import TCP, outline
 DROP, RESET, SYN_ACK_AGAIN = 0, 1, 2
 KINDS = {DROP: "drop", RESET: "reset", SYN_ACK_AGAIN: "syn_ack_again"}
 TO_SERVER, FROM_SERVER, ANY_PORT = 0, 1, 2  # where in a packet the port of a key stands
+FIN, SYN = 1, 2
 KEY_SIZE = 36
 PACKET = 128  # bytes of a packet at most: headers of IPv4 and TCP have up to 120
 FRAMES, SKIPPED_FRAMES = 12, 2  # functions on the stack; the first ones are the program and what runs it
@@ -54,6 +55,17 @@ class Flow(t.NamedTuple):
     port: int
 
 
+class Segment(t.NamedTuple):
+    """What is known of a packet."""
+
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    flags: int | None = None  # None: there was no header to look into
+    sequence: int | None = None
+
+
 class Raw(t.NamedTuple):
     """A record whose addresses of code are not named yet."""
 
@@ -65,12 +77,7 @@ class Raw(t.NamedTuple):
     namespace: int  # 0: not known
     interface: int
     cgroup: int
-    source: str
-    source_port: int
-    destination: str
-    destination_port: int
-    flags: int | None  # None: not known
-    sequence: int | None
+    segment: Segment
 
     def code(self) -> tuple[int, ...]:
         """Addresses in the function that did it, and in those that called it."""
@@ -92,24 +99,28 @@ def keys(flow: Flow) -> t.Iterator[bytes]:
 
 
 def decode(record: bytes) -> Raw | None:
-    """A record; None for a packet whose ports cannot be read. DecodeError for what is no record."""
+    """A record; None for a packet whose ports cannot be read, or that is no handshake's. DecodeError for what is no record."""
     if len(record) < _RECORD.size:
         raise DecodeError(f"a record of a drop has {_RECORD.size} bytes, this one has {len(record)}")
-    (time_ns, location, reason, cgroup, namespace, interface, protocol, kind, source, destination, source_port, destination_port, stacked, stack, length, packet) = (
-        _RECORD.unpack_from(record)
+    time_ns, location, reason, cgroup, namespace, interface, protocol, kind, *ends, stacked, stack, length, packet = _RECORD.unpack_from(
+        record
     )
     if kind not in KINDS or length > PACKET:
         raise DecodeError(f"a record of kind {kind} with {length} bytes of a packet is none of ours")
-    frames = _FRAMES.unpack(stack)[: max(0, min(stacked // 8, FRAMES))]
-    about = (kind, time_ns, reason, location, frames, namespace, interface, cgroup)
     ethertype = int.from_bytes(protocol, "big")
-    if not ethertype:  # a packet without headers, or none: the program has asked its socket
-        ports = int.from_bytes(source_port, "big"), int.from_bytes(destination_port, "big")
-        return Raw(*about, _text(source), ports[0], _text(destination), ports[1], None, None)
-    return _of_packet(about, packet[:length], ethertype)
+    segment = _of_packet(packet[:length], ethertype) if ethertype else _of_socket(*ends)
+    if segment is None:
+        return None
+    frames = _FRAMES.unpack(stack)[: max(0, min(stacked // 8, FRAMES))]
+    return Raw(kind, time_ns, reason, location, frames, namespace, interface, cgroup, segment)
 
 
-def _of_packet(about: tuple[t.Any, ...], data: bytes, ethertype: int) -> Raw | None:
+def _of_socket(source: bytes, destination: bytes, source_port: bytes, destination_port: bytes) -> Segment:
+    """A packet without headers, or none: the program has asked its socket."""
+    return Segment(_text(source), int.from_bytes(source_port, "big"), _text(destination), int.from_bytes(destination_port, "big"))
+
+
+def _of_packet(data: bytes, ethertype: int) -> Segment | None:
     try:
         where = outline(data, ethertype)
     except DecodeError:
@@ -118,16 +129,19 @@ def _of_packet(about: tuple[t.Any, ...], data: bytes, ethertype: int) -> Raw | N
     if where.protocol != TCP or where.fragment or len(data) < tcp + _TCP_BEGINNING:
         return None
     at, length = (8, 16) if where.version == 6 else (12, 4)
+    source, destination = data[at : at + length], data[at + length : at + 2 * length]
     source_port, destination_port, sequence = struct.unpack_from("!HHI", data, tcp)
     flags = data[tcp + _TCP_FLAGS] if len(data) > tcp + _TCP_FLAGS else None
-    return Raw(*about, _text(data[at : at + length]), source_port, _text(data[at + length : at + 2 * length]), destination_port, flags, sequence)
+    if flags is not None and flags & (FIN | SYN) == FIN:  # the program does not see those behind extension headers
+        return None
+    return Segment(_text(source), source_port, _text(destination), destination_port, flags, sequence)
 
 
-def concerns(flow: Flow, source: str, source_port: int, destination: str, destination_port: int) -> bool:
-    """Whether a packet is one of a flow; addresses in canonical text."""
-    if (destination, destination_port) == (flow.server, flow.port):
-        return flow.client in (None, source)
-    return (source, source_port) == (flow.server, flow.port) and flow.client in (None, destination)
+def concerns(flow: Flow, segment: Segment) -> bool:
+    """Whether a packet is one of a flow whose addresses are in canonical text."""
+    if (segment.destination, segment.destination_port) == (flow.server, flow.port):
+        return flow.client in (None, segment.source)
+    return (segment.source, segment.source_port) == (flow.server, flow.port) and flow.client in (None, segment.destination)
 
 
 def _packed(address: str) -> bytes:

@@ -30,6 +30,7 @@ MAX_EVENTS = 5000
 RING_BYTES = 1 << 19  # some 1,500 records that nobody has fetched yet
 
 _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+_TRACING = ("bpf_prog_", "bpf_trace_run", "__traceiter_")  # functions that lead from the tracepoint to the program
 _INTERRUPTS = frozenset(("net_rx_action", "__do_softirq", "handle_softirqs"))  # what they interrupted has nothing to do with the packet
 _NOTHING, _NUMBER = bytes(4), struct.Struct("=Q")
 _RECORDS = {layout.KFREE_SKB: records.DROP, layout.SEND_RESET: records.RESET, layout.RETRANSMIT_SYNACK: records.SYN_ACK_AGAIN}
@@ -155,21 +156,22 @@ class Tracer:
             self._unread += 1
             return
         # The program lets what has extension headers of IPv6 pass by its addresses alone.
-        if raw and any(records.concerns(flow, *raw[8:12]) for flow in self._flows):
+        if raw and any(records.concerns(flow, raw.segment) for flow in self._flows):
             self._raw.append((raw.time_ns + ahead, raw))
 
     def _event(self, time_ns: int, raw: records.Raw, names: dict[int, str]) -> Event:
+        flags = raw.segment.flags
         told = self._layout.reset_reasons if raw.kind == records.RESET else self._layout.drop_reasons
-        code = [names.get(address) for address in raw.code()]
+        code = list(itertools.dropwhile(lambda name: name and name.startswith(_TRACING), map(names.get, raw.code())))
         return Event(
             kind=records.KINDS[raw.kind],
             time_ns=time_ns,
-            source=raw.source,
-            source_port=raw.source_port,
-            destination=raw.destination,
-            destination_port=raw.destination_port,
-            flags=None if raw.flags is None else tuple(name for bit, name in enumerate(_FLAGS) if raw.flags >> bit & 1),
-            sequence=raw.sequence,
+            source=raw.segment.source,
+            source_port=raw.segment.source_port,
+            destination=raw.segment.destination,
+            destination_port=raw.segment.destination_port,
+            flags=None if flags is None else tuple(name for bit, name in enumerate(_FLAGS) if flags >> bit & 1),
+            sequence=raw.segment.sequence,
             reason=None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, told, self._layout.subsystems),
             function=code[0] if code else None,
             callers=tuple(itertools.takewhile(lambda name: name not in _INTERRUPTS, filter(None, code[1:]))),
