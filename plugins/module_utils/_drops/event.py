@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
+KINDS = {
+    "drop": "the packet was dropped",
+    "freed": "TCP let go of the packet, and does not say why: mostly one that has done what it was sent for",
+    "reset": "an RST answers the packet; where it has no flags, an RST is sent without being asked for",
+    "syn_ack_again": "a SYN-ACK, which has not been put together yet, is sent once more",
+}
+
 
 class Event(t.NamedTuple):
     """Something that the kernel did with a packet of a flow. What is not known is None."""
 
-    kind: str  # drop; reset: it answers the packet with an RST, or sends one; syn_ack_again: it sends a SYN-ACK once more
+    kind: str  # see KINDS
     time_ns: int  # since the epoch, as the recorder has it
     source: str | None
     source_port: int | None

@@ -20,6 +20,7 @@ _MEMBERS = {  # by the names of the fields of Offsets
     "skb_dev": ("struct sk_buff", "dev"),
     "skb_sk": ("struct sk_buff", "sk"),
     "skb_head": ("struct sk_buff", "head"),
+    "skb_data": ("struct sk_buff", "data"),
     "skb_tail": ("struct sk_buff", "tail"),
     "skb_network_header": ("struct sk_buff", "network_header"),
     "skb_protocol": ("struct sk_buff", "protocol"),

@@ -90,6 +90,7 @@ class _Builder:
         program.store(DW, FP, _NETWORK, _R_NETWORK)
         self._pointer(R1, _R_SKB, "skb_head")
         program.add_register(_R_NETWORK, R1)
+        self._network_header()
         program.load(H, R1, FP, _PROTOCOL)
         program.when(JEQ, R1, _IPV4, "IPv4")
         program.when(JEQ, R1, _IPV6, "IPv6")
@@ -97,6 +98,24 @@ class _Builder:
         self._of_socket()
         self._of_ipv4()
         self._of_ipv6()
+
+    def _network_header(self) -> None:
+        """Where the packet says it is, or else where its data begins: what is dropped early (XDP, a full backlog) may not say it yet."""
+        program = self._program
+        self._read(_POINTER, 1, _R_NETWORK)
+        program.load(B, R1, FP, _POINTER)
+        program.shift_right(R1, 4)
+        program.load(H, R2, FP, _PROTOCOL)
+        for protocol, version in ((_IPV4, 4), (_IPV6, 6)):
+            program.when(JNE, R2, protocol, f"not version {version}")
+            program.when(JEQ, R1, version, "network header")
+            program.label(f"not version {version}")
+        self._pointer(_R_NETWORK, _R_SKB, "skb_data")
+        self._pointer(R1, _R_SKB, "skb_head")
+        program.move(R2, _R_NETWORK)
+        program.subtract_register(R2, R1)
+        program.store(DW, FP, _NETWORK, R2)
+        program.label("network header")
 
     def _of_ipv4(self) -> None:
         program = self._program

@@ -137,11 +137,11 @@ def _of_packet(data: bytes, ethertype: int) -> Segment | None:
     return Segment(_text(source), source_port, _text(destination), destination_port, flags, sequence)
 
 
-def concerns(flow: Flow, segment: Segment) -> bool:
-    """Whether a packet is one of a flow whose addresses are in canonical text."""
-    if (segment.destination, segment.destination_port) == (flow.server, flow.port):
-        return flow.client in (None, segment.source)
-    return (segment.source, segment.source_port) == (flow.server, flow.port) and flow.client in (None, segment.destination)
+def belongs(segment: Segment, flows: t.AbstractSet[Flow]) -> bool:
+    """Whether a packet is one of some flows, whose addresses are in canonical text."""
+    there = segment.source, Flow(None, segment.destination, segment.destination_port)
+    back = segment.destination, Flow(None, segment.source, segment.source_port)
+    return any(flow in flows or flow._replace(client=client) in flows for client, flow in (there, back))
 
 
 def _packed(address: str) -> bytes:

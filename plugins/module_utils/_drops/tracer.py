@@ -53,7 +53,7 @@ class Tracer:
         """
         self.missing: list[Unavailable] = []  # tracepoints that this kernel does not have
         self.truncated: str | None = None  # events | deadline: what ended the trace before its time
-        self._flows = [_canonical(flow) for flow in list(dict.fromkeys(flows))[:MAX_FLOWS]]
+        self._flows = frozenset(_canonical(flow) for flow in list(dict.fromkeys(flows))[:MAX_FLOWS])
         self._layout = layout.read()
         self._raw: list[tuple[int, records.Raw]] = []  # with the time since the epoch
         self._told: list[Event] = []
@@ -156,15 +156,18 @@ class Tracer:
             self._unread += 1
             return
         # The program lets what has extension headers of IPv6 pass by its addresses alone.
-        if raw and any(records.concerns(flow, raw.segment) for flow in self._flows):
+        if raw and records.belongs(raw.segment, self._flows):
             self._raw.append((raw.time_ns + ahead, raw))
 
     def _event(self, time_ns: int, raw: records.Raw, names: dict[int, str]) -> Event:
+        code = list(itertools.dropwhile(lambda name: name and name.startswith(_TRACING), map(names.get, raw.code())))
+        function = code[0] if code else None
         flags = raw.segment.flags
         told = self._layout.reset_reasons if raw.kind == records.RESET else self._layout.drop_reasons
-        code = list(itertools.dropwhile(lambda name: name and name.startswith(_TRACING), map(names.get, raw.code())))
+        reason = None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, told, self._layout.subsystems)
+        freed = raw.kind == records.DROP and reasons.is_freed(reason, function)
         return Event(
-            kind=records.KINDS[raw.kind],
+            kind="freed" if freed else records.KINDS[raw.kind],
             time_ns=time_ns,
             source=raw.segment.source,
             source_port=raw.segment.source_port,
@@ -172,8 +175,8 @@ class Tracer:
             destination_port=raw.segment.destination_port,
             flags=None if flags is None else tuple(name for bit, name in enumerate(_FLAGS) if flags >> bit & 1),
             sequence=raw.segment.sequence,
-            reason=None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, told, self._layout.subsystems),
-            function=code[0] if code else None,
+            reason=reason,
+            function=function,
             callers=tuple(itertools.takewhile(lambda name: name not in _INTERRUPTS, filter(None, code[1:]))),
             namespace=raw.namespace or None,
             interface=raw.interface or None,
