@@ -4,10 +4,11 @@
 
     python tests/bench/drops.py [--quick]
 
-Two processes make as many connections as they can over loopback, in pairs of runs with and without the tracer, in random order within a
-pair. CPU time is that of both processes, in which the kernel handles the packets. The difference is given with its 95 % confidence
-interval (Student's t over the pairs). Then SYNs are dropped as fast as one core can send them, and the kernel's own statistics of its BPF
-programs say what an event takes that is a flow's, or another's. Needs root; everything stays in namespaces of its own.
+Two processes make as many connections as they can over loopback, in pairs with and without the tracer, in random order. CPU time is that
+of both, in which the kernel handles the packets as well. The difference is given with its 95 % confidence interval (Student's t over the
+pairs). Then SYNs are dropped as fast as one core can send them, and the kernel's own statistics of its BPF programs say what an event
+takes: of another flow, of one of ours when there is no room any more, and of one that is told. Needs root; everything stays in namespaces
+of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import ctypes
 import multiprocessing
 import os
 import random
-import resource
 import socket
 import statistics
 import struct
@@ -26,7 +26,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import recorder
 
@@ -35,51 +37,69 @@ from ansible_collections.threeway.handshake.plugins.module_utils._drops.tracer i
 
 CLIENT, PORT = "127.0.0.1", 5432
 SERVERS = [f"127.0.0.{number}" for number in range(2, 250)]  # many, so that the client never runs out of ports
+SLICE = 0.15  # seconds
 T_95 = {4: 2.776, 14: 2.145}  # by degrees of freedom
 BPF_ENABLE_STATS, BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD, RUN_TIME_AT = 32, 13, 15, 192
 
 
-def serve(ready: multiprocessing.synchronize.Event) -> None:
+class Made(Protocol):
+    """A number that processes share."""
+
+    value: int
+
+
+class Load:
+    """Two processes that make as many connections as they can."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        self._made = context.RawValue("Q", 0)
+        ready = context.Event()
+        self._processes = [context.Process(target=serve, args=(ready,)), context.Process(target=dial, args=(ready, self._made))]
+        for process in self._processes:
+            process.start()
+        ready.wait()
+        time.sleep(0.5)
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.join()
+
+    def so_far(self) -> Sample:
+        cpu = sum(int(Path(f"/proc/{process.pid}/schedstat").read_text(encoding="ascii").split()[0]) for process in self._processes)
+        return Sample(time.monotonic(), self._made.value, cpu / 1e3)
+
+
+class Sample(NamedTuple):
+    """Seconds, connections, and microseconds of CPU time."""
+
+    seconds: float
+    connections: int
+    cpu: float
+
+    def plus(self, later: Sample, earlier: Sample) -> Sample:
+        return Sample(*(own + end - begin for own, end, begin in zip(self, later, earlier, strict=True)))
+
+
+def serve(ready: Event) -> None:
     with socket.create_server(("0.0.0.0", PORT), backlog=4096) as listener:
         ready.set()
         while True:
             listener.accept()[0].close()
 
 
-def dial(seconds: float, made: multiprocessing.Queue[int]) -> None:
-    count, until = 0, time.monotonic() + seconds
-    while time.monotonic() < until:
+def dial(ready: Event, made: Made) -> None:
+    ready.wait()
+    while True:
         for server in SERVERS:
             with socket.socket() as dialler:
                 dialler.connect((server, PORT))
                 dialler.recv(1)  # the server closes first, and has the socket in TIME_WAIT
-        count += len(SERVERS)
-    made.put(count)
-
-
-def connections(seconds: float) -> tuple[float, float]:
-    """(connections a second, microseconds of CPU a connection)"""
-    context = multiprocessing.get_context("fork")
-    ready, made = context.Event(), context.Queue()
-    server = context.Process(target=serve, args=(ready,))
-    server.start()
-    ready.wait()
-    before = cpu_of(server.pid)
-    client = context.Process(target=dial, args=(seconds, made))
-    used, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    client.start()
-    count = made.get()
-    took = time.monotonic() - began
-    client.join()
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime + cpu_of(server.pid) - before
-    server.kill()
-    server.join()
-    return count / took, cpu / count * 1e6
-
-
-def cpu_of(pid: int | None) -> float:
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            made.value += 1
 
 
 @contextlib.contextmanager
@@ -91,24 +111,29 @@ def traced() -> Iterator[None]:
             raise SystemExit(f"healthy connections were told as dropped: {len(drops)}, lost {tracer.lost}, first {drops[:1]}")
 
 
-def pair(seconds: float) -> dict[bool, tuple[float, float]]:
-    result = {}
-    for on in random.sample([False, True], 2):
-        with traced() if on else contextlib.nullcontext():
-            result[on] = connections(seconds)
-    return result
+def pair(load: Load, slices: int) -> dict[bool, Sample]:
+    """With and without, in so many short slices of either in turn: on a machine that is busy otherwise, seconds differ."""
+    total = {False: Sample(0, 0, 0), True: Sample(0, 0, 0)}
+    for _slice in range(slices):
+        for on in random.sample([False, True], 2):
+            with traced() if on else contextlib.nullcontext():
+                before = load.so_far()
+                time.sleep(SLICE)
+                total[on] = total[on].plus(load.so_far(), before)
+    return total
 
 
-def compare(seconds: float, pairs: int) -> Iterator[str]:
-    connections(seconds)  # warm
-    results = [pair(seconds) for _turn in range(pairs)]
+def compare(pairs: int, slices: int) -> Iterator[str]:
+    with Load() as load:
+        results = [pair(load, slices) for _turn in range(pairs)]
     for on, name in ((False, "without"), (True, "with")):
-        rate, cpu = (statistics.median(result[on][column] for result in results) for column in (0, 1))
+        rate = statistics.median(result[on].connections / result[on].seconds for result in results)
+        cpu = statistics.median(result[on].cpu / result[on].connections for result in results)
         yield f"{name:8} {rate:8.0f} connections/s  {cpu:7.2f} us CPU a connection (medians of {pairs})"
-    for column, name in ((1, "CPU a connection"), (0, "connections/s")):
-        changes = [(result[True][column] / result[False][column] - 1) * 100 for result in results]
-        error = T_95[pairs - 1] * statistics.stdev(changes) / pairs**0.5
-        yield f"{name}: {statistics.mean(changes):+.2f} % with the tracer, 95 % interval {error:.2f} to either side"
+    costs = [{on: sample.cpu / sample.connections for on, sample in result.items()} for result in results]
+    changes = [(cost[True] / cost[False] - 1) * 100 for cost in costs]
+    error = T_95[pairs - 1] * statistics.stdev(changes) / pairs**0.5
+    yield f"CPU a connection: {statistics.mean(changes):+.2f} % with the tracer, 95 % interval {error:.2f} to either side"
 
 
 def run_statistics(program: int) -> tuple[int, int]:
@@ -139,18 +164,22 @@ def send(seconds: float) -> float:
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind(("va", 0))
         began, sent = time.perf_counter(), 0
-        while (now := time.perf_counter() - began) < seconds:
+        while (now := time.perf_counter() - began) < seconds or not sent:
             for _packet in range(1000):
                 sender.send(frame)
             sent += 1000
         return sent / now
 
 
-def drops(seconds: float) -> Iterator[str]:
+def drops(long: float) -> Iterator[str]:
     """The kernel's own figures of the program, for drops that are no flow's, and for drops that are."""
     yield f"{'dropped':>16} {'sent/s':>9} {'events':>9} {'told':>6} {'lost':>9} {'ns an event':>12}"
     counting = bpf_call.command(BPF_ENABLE_STATS, struct.pack("=I", 0))
-    for name, server in (("another's SYNs", "192.0.2.99"), ("a flow's SYNs", "192.0.2.21")):
+    for name, server, seconds in (
+        ("another's SYNs", "192.0.2.99", long),
+        ("a flow's SYNs", "192.0.2.21", long),
+        ("as many as fit", "192.0.2.21", 0.0),
+    ):
         with Tracer([Flow("192.0.2.11", server, recorder.PORT)], seconds=600) as tracer:
             program = of_kfree_skb()
             rate = send(seconds)
@@ -179,7 +208,7 @@ def main() -> None:
         subprocess.run(
             ["sh", "-ec", recorder.SETUP + "ip link set lo up; echo 1000000 > /proc/sys/net/ipv4/tcp_max_tw_buckets"], check=True
         )
-        for line in (*startup(), *compare(*((0.5, 5) if asked.quick else (2.0, 15))), *drops(1.0 if asked.quick else 3.0)):
+        for line in (*startup(), *compare(*((5, 4) if asked.quick else (15, 15))), *drops(1.0 if asked.quick else 3.0)):
             print(line, flush=True)
     elif os.geteuid():
         raise SystemExit("this needs root")

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from bisect import bisect_right
 
 KALLSYMS = "/proc/kallsyms"
+_INTERRUPTS = frozenset(("net_rx_action", "__do_softirq", "handle_softirqs"))
 _LONGEST = 1 << 20  # bytes of a function: an address farther from any beginning lies in none
 
 
@@ -32,3 +34,8 @@ def functions(addresses: t.Iterable[int], path: str = KALLSYMS) -> dict[int, str
         if len(line) > 2 and 0 <= address - int(line[0], 16) < _LONGEST:
             found[address] = line[2].decode("ascii", "replace").partition(".")[0]
     return found
+
+
+def callers(names: t.Iterable[str | None]) -> tuple[str, ...]:
+    """Of a stack, the nearest first, up to where the kernel interrupted something that has nothing to do with it."""
+    return tuple(itertools.takewhile(lambda name: name not in _INTERRUPTS, filter(None, names)))

@@ -31,7 +31,6 @@ RING_BYTES = 1 << 19  # some 1,500 records that nobody has fetched yet
 
 _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 _TRACING = ("bpf_prog_", "bpf_trace_run", "__traceiter_")  # functions that lead from the tracepoint to the program
-_INTERRUPTS = frozenset(("net_rx_action", "__do_softirq", "handle_softirqs"))  # what they interrupted has nothing to do with the packet
 _NOTHING, _NUMBER = bytes(4), struct.Struct("=Q")
 _RECORDS = {layout.KFREE_SKB: records.DROP, layout.SEND_RESET: records.RESET, layout.RETRANSMIT_SYNACK: records.SYN_ACK_AGAIN}
 
@@ -53,13 +52,16 @@ class Tracer:
         """
         self.missing: list[Unavailable] = []  # tracepoints that this kernel does not have
         self.truncated: str | None = None  # events | deadline: what ended the trace before its time
-        self._flows = frozenset(_canonical(flow) for flow in list(dict.fromkeys(flows))[:MAX_FLOWS])
-        self._layout = layout.read()
+        chosen = list(dict.fromkeys(map(_canonical, flows)))
+        self._flows, self.left_out = frozenset(chosen[:MAX_FLOWS]), len(chosen[MAX_FLOWS:])  # left_out: flows that are not traced
+        self._unread = self._lost = 0
+        self._closed = False
         self._raw: list[tuple[int, records.Raw]] = []  # with the time since the epoch
         self._told: list[Event] = []
         self._deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as undo:
-            self._maps = self._make_maps(undo)
+            self._maps = self._make_maps(undo)  # first: it is where the kernel refuses
+            self._layout = layout.read()
             self._attached = undo.enter_context(contextlib.ExitStack())
             self._attach(namespace)
             self._open = undo.pop_all()
@@ -77,11 +79,13 @@ class Tracer:
     @property
     def lost(self) -> int:
         """Events for which there was no room, since they came faster than they were collected, or could not be read."""
-        return self._unread + int(_NUMBER.unpack(bpf_call.look_up(self._maps.lost, _NOTHING, _NUMBER.size))[0])
+        if not self._closed:
+            self._count()
+        return self._unread + self._lost
 
     def collect(self) -> None:
         """Take what the kernel has told; does not wait."""
-        if self.truncated is None:
+        if self.truncated is None and not self._closed:
             ahead = time.time_ns() - time.monotonic_ns()  # of the one clock before the other
             for record in self._ring.records():
                 self._keep(record, ahead)
@@ -100,11 +104,18 @@ class Tracer:
         return list(self._told)
 
     def close(self) -> None:
-        """End the trace."""
-        self._open.close()
+        """End the trace; what it has told until now stays."""
+        if not self._closed:
+            self._attached.close()
+            self.collect()
+            self._count()
+            self._closed = True
+            self._open.close()
+
+    def _count(self) -> None:
+        (self._lost,) = _NUMBER.unpack(bpf_call.look_up(self._maps.lost, _NOTHING, _NUMBER.size))
 
     def _make_maps(self, undo: contextlib.ExitStack) -> program.Maps:
-        self._unread = 0
         try:
             self._ring = RingBuffer(RING_BYTES)
             undo.callback(self._ring.close)
@@ -177,7 +188,7 @@ class Tracer:
             sequence=raw.segment.sequence,
             reason=reason,
             function=function,
-            callers=tuple(itertools.takewhile(lambda name: name not in _INTERRUPTS, filter(None, code[1:]))),
+            callers=symbols.callers(code[1:]),
             namespace=raw.namespace or None,
             interface=raw.interface or None,
             cgroup=raw.cgroup or None,
