@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 _EVENT = re.compile(r"kfree_skb: .*location=([\w.]+)\+\S+ reason: (\w+)")
+_NAME = re.compile(r'\{ (\d+), "(\w+)" \}')
 
 
 class KernelText:
@@ -43,6 +44,11 @@ class KernelText:
         with open(os.path.join(self._instance, "trace"), encoding="utf-8") as trace:
             found = [_EVENT.search(line) for line in trace]
         return [(each.group(2), each.group(1).partition(".")[0]) for each in found if each]
+
+    def reasons(self) -> dict[int, str]:
+        """Names by number."""
+        with open(os.path.join(self._instance, "events", "skb", "kfree_skb", "format"), encoding="ascii") as file:
+            return {int(number): name for number, name in _NAME.findall(file.read())}
 
     def _write(self, name: str, text: str) -> None:
         with open(os.path.join(self._instance, name), "w", encoding="ascii") as file:

@@ -85,10 +85,10 @@ def test_both_are_absent_with_a_reason(without: str, prepare: str, why: str) -> 
 
 def test_bounds_end_it() -> None:
     code = """
-tracepoint.MAX_EVENTS = 3
 with tracepoint.TracepointTracer() as tracer, tracepoint.TracepointTracer(seconds=0.01) as other:
     time.sleep(0.05)
     other.collect()
+    tracepoint.MAX_EVENTS = 3
     for _turn in range(5):
         knock("127.0.0.2")
     print(json.dumps([len(tell(tracer)), tracer.truncated, other.truncated]))
