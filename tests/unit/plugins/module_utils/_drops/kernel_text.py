@@ -4,43 +4,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import tempfile
+import typing as t
 
 _EVENT = re.compile(r"kfree_skb: .*location=([\w.]+)\+\S+ reason: (\w+)")
 _NAME = re.compile(r'\{ (\d+), "(\w+)" \}')
 
 
 class KernelText:
-    """An instance of tracefs; within a `with` it listens, once it was made by an outer one."""
+    """An instance of tracefs."""
 
     def __init__(self) -> None:
         self._mount = tempfile.mkdtemp(prefix="handshake-tracefs-")
         self._instance = os.path.join(self._mount, "instances", f"handshake_test_{os.getpid()}")
-        self._depth = 0
 
     def __enter__(self) -> KernelText:
-        if not self._depth:
-            subprocess.run(["mount", "-t", "tracefs", "none", self._mount], check=True)
-            os.mkdir(self._instance)
-        else:
-            self._write("trace", "")
-            self._write("events/skb/kfree_skb/enable", "1")
-        self._depth += 1
+        subprocess.run(["mount", "-t", "tracefs", "none", self._mount], check=True)
+        os.mkdir(self._instance)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._depth -= 1
-        self._write("events/skb/kfree_skb/enable", "0")
-        if not self._depth:
-            os.rmdir(self._instance)
-            subprocess.run(["umount", self._mount], check=True)
-            os.rmdir(self._mount)
+        os.rmdir(self._instance)
+        subprocess.run(["umount", self._mount], check=True)
+        os.rmdir(self._mount)
+
+    @contextlib.contextmanager
+    def of(self, reason: str) -> t.Iterator[None]:
+        """Listen for drops of the whole machine that have one reason."""
+        (number,) = [number for number, name in self.reasons().items() if name == reason]
+        self._write("trace", "")
+        self._write("events/skb/kfree_skb/filter", f"reason == {number}")
+        self._write("events/skb/kfree_skb/enable", "1")
+        try:
+            yield
+        finally:
+            self._write("events/skb/kfree_skb/enable", "0")
 
     def drops(self) -> list[tuple[str, str]]:
-        """(reason, function) of each packet of the machine that was dropped while this listened."""
+        """(reason, function) of each of them."""
         with open(os.path.join(self._instance, "trace"), encoding="utf-8") as trace:
             found = [_EVENT.search(line) for line in trace]
         return [(each.group(2), each.group(1).partition(".")[0]) for each in found if each]

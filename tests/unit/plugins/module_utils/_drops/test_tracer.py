@@ -90,7 +90,7 @@ def test_a_lost_packet_is_told_with_its_reason(wire: Wire, kernel_text: KernelTe
     if case.setup:
         wire.sh(case.host, case.setup.replace("{lab}", str(wire.lab)))
     before = number(wire, case.host, case.counter) if case.counter else 0
-    with kernel_text, Tracer([FLOW, FLOW6]) as tracer:
+    with kernel_text.of(case.reason), Tracer([FLOW, FLOW6]) as tracer:
         assert wire.knock(server) != "connected"
         events = wire.own(tracer.events())
         assert (tracer.lost, tracer.truncated, tracer.missing) == (0, None, [])
