@@ -8,7 +8,14 @@ import sys
 import typing as t
 
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.records import Flow
-from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._drops.wire import CLIENT, FLOW, FLOW6, SERVER
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._drops.wire import (
+    CLIENT,
+    CLIENT6,
+    FLOW,
+    FLOW6,
+    SERVER,
+    SERVER6,
+)
 
 SYN = ("SYN",)
 NFT = "nft add table {family} t; nft 'add chain {family} t c {{ type filter hook {hook} priority 0; }}'; nft 'add rule {family} t c {rule}'"
@@ -70,6 +77,17 @@ CASES = {
     ),
     "queue": Case("client", "tc qdisc add dev eth0 root bfifo limit 1", "QDISC_DROP", "__dev_queue_xmit"),
     "xdp": Case("server", f"{sys.executable} {{lab}}/xdp.py eth0 5432", "NOT_SPECIFIED", "do_xdp_generic"),
+    "xdp-native": Case("server", f"{sys.executable} {{lab}}/xdp.py eth0 5432 native", "NOT_SPECIFIED", "veth_xdp_rcv_skb"),
+    "ip6tables": Case(
+        "server", "ip6tables-legacy -A INPUT -p tcp --dport 5432 -j DROP", "NETFILTER_DROP", "nf_hook_slow", caller="ip6_input", flow=FLOW6
+    ),
+    "prohibit-6": Case("router", f"ip route add prohibit {SERVER6}", "IP_INNOROUTES", "ip6_pkt_prohibit", flow=FLOW6),
+    "ipsec-forward-6": Case(
+        "router", f"ip xfrm policy add src {CLIENT6} dst {SERVER6} dir fwd action block", "NOT_SPECIFIED", "ip6_forward", flow=FLOW6
+    ),
+    "ipv6-disabled": Case(
+        "server", "echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6", "IPV6DISABLED", "ip6_rcv_core", listen=None, flow=FLOW6
+    ),
     "rp_filter": Case(
         "server",
         "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter; ip route del default; ip link add p type veth peer name q; ip link set p up; "

@@ -208,6 +208,16 @@ def test_a_segment_that_a_listener_does_not_take(wire: Wire, packet: bytes, reas
         assert number(wire, "server", nstat(counter)) - before == 1
 
 
+@pytest.mark.parametrize(("flow", "reason"), [(FLOW, "NEIGH_FAILED"), (FLOW6, "NOT_SPECIFIED")])
+def test_a_next_hop_that_does_not_answer(wire: Wire, flow: Flow, reason: str) -> None:
+    wire.sh("server", f"ip address del {SERVER}/24 dev eth0; ip address del {SERVER6}/64 dev eth0")
+    with Tracer([flow]) as tracer:
+        wire.knock(flow.server, seconds=4)
+        events = wire.own(tracer.events())
+    assert set(brief(events)) == {("drop", SYN, reason, "neigh_invalidate")}
+    assert {event.namespace for event in events} == {wire.namespaces["router"]}
+
+
 def test_what_leaves_no_event_is_left_to_counters(wire: Wire) -> None:
     wire.listen("--behaviour=silent", "--backlog=0")
     while wire.knock() == "connected":
