@@ -22,6 +22,7 @@ _MEMBERS = {  # by the names of the fields of Offsets
     "skb_head": ("struct sk_buff", "head"),
     "skb_data": ("struct sk_buff", "data"),
     "skb_tail": ("struct sk_buff", "tail"),
+    "skb_mac_header": ("struct sk_buff", "mac_header"),
     "skb_network_header": ("struct sk_buff", "network_header"),
     "skb_protocol": ("struct sk_buff", "protocol"),
     "skb_iif": ("struct sk_buff", "skb_iif"),

@@ -12,11 +12,12 @@ import socket
 import typing as t
 
 from . import records
-from .ebpf import DW, FP, JEQ, JLE, JNE, JSET, R0, R1, R2, R3, R4, R6, R7, R8, R9, B, H, Program, W
+from .ebpf import DW, FP, JEQ, JGT, JLE, JNE, JSET, R0, R1, R2, R3, R4, R6, R7, R8, R9, B, H, Program, W
 from .layout import Arguments, Layout
 
 _MAP_LOOKUP, _TIME, _GET_STACK, _READ_KERNEL, _RESERVE, _SUBMIT = 1, 5, 67, 113, 131, 132  # BPF_FUNC_*
 _IPV4, _IPV6 = (socket.htons(protocol) for protocol in (0x0800, 0x86DD))  # as a little-endian machine loads them
+_UNSET = 0xFFFF  # an offset of a header within a packet that has none
 _FRAGMENT = socket.htons(0x1FFF)
 _EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)  # see `_headers.IPV6_EXTENSIONS`
 _NO_WHOLE_SOCKET = (6, 12)  # TCP_TIME_WAIT, TCP_NEW_SYN_RECV: the kernel keeps the first members of a socket only
@@ -102,6 +103,12 @@ class _Builder:
     def _network_header(self) -> None:
         """Where the packet says it is, or else where its data begins: what is dropped early (XDP, a full backlog) may not say it yet."""
         program = self._program
+        self._read(_POINTER, 2, _R_SKB, self._offsets["skb_mac_header"])
+        program.load(H, R1, FP, _POINTER)
+        program.when(JEQ, R1, _UNSET, "no link header")
+        program.load(DW, R2, FP, _NETWORK)
+        program.when_register(JGT, R1, R2, "data")
+        program.label("no link header")
         self._read(_POINTER, 1, _R_NETWORK)
         program.load(B, R1, FP, _POINTER)
         program.shift_right(R1, 4)
@@ -110,6 +117,7 @@ class _Builder:
             program.when(JNE, R2, protocol, f"not version {version}")
             program.when(JEQ, R1, version, "network header")
             program.label(f"not version {version}")
+        program.label("data")
         self._pointer(_R_NETWORK, _R_SKB, "skb_data")
         self._pointer(R1, _R_SKB, "skb_head")
         program.move(R2, _R_NETWORK)
