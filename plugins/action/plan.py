@@ -19,6 +19,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
@@ -114,7 +115,7 @@ class _Asked:
     options: Callable[[str], Options]
     """Of a host of the play."""
     traces: bool = False
-    """Whether the kernel of some host may be asked to trace what broke."""
+    """Whether some host may be asked to look deeper into what broke."""
 
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -132,7 +133,7 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
     if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
         options.check("remediate")
 
-    traces = any(options.of(host, "diagnose_trace") for host in options.hosts)
+    traces = any(depth(options, host) != "quick" for host in options.hosts)
     common["within"] /= 2 if traces else 1  # what broke is tried once more then, which takes as long again
 
     def of_host(host: str) -> Options:

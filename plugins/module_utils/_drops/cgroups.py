@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import struct
 import typing as t
 
-from .._owners import unit_of
+from .._host.owners import unit_of
 from . import bpf_call
 from .absence import Unavailable
 
@@ -25,6 +26,7 @@ _HOOKS = {INGRESS: 0, EGRESS: 1}  # BPF_CGROUP_INET_*
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: its bytes, FILEID_KERNFS, the inode
 _FILEID_KERNFS = 0xFE
 _MOUNTS = "/proc/self/mounts"
+MOST_GROUPS = 20_000  # that are looked through
 
 
 class Attached(t.NamedTuple):
@@ -70,7 +72,18 @@ def _mounted_at() -> str:
 
 
 def _path(top: str, cgroup: int) -> str:
-    """The directory with an inode, which the kernel finds without a search: open_by_handle_at(2)."""
+    """The directory with an inode. The kernel finds it without a search (open_by_handle_at(2)); containers often forbid that."""
+    try:
+        return _by_handle(top, cgroup)
+    except PermissionError:
+        directories = itertools.islice(os.walk(top), MOST_GROUPS)
+        found = next((path for path, _below, _files in directories if os.stat(path).st_ino == cgroup), None)
+        if found is None:
+            raise
+        return found
+
+
+def _by_handle(top: str, cgroup: int) -> str:
     mount = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         handle = ctypes.create_string_buffer(_HANDLE.pack(8, _FILEID_KERNFS, cgroup), _HANDLE.size)

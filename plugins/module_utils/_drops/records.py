@@ -10,7 +10,7 @@ import struct
 import typing as t
 
 from .._errors import DecodeError
-from .._headers import TCP, outline
+from .._wire.headers import TCP, outline
 
 DROP, RESET, SYN_ACK_AGAIN = 0, 1, 2
 KINDS = {DROP: "drop", RESET: "reset", SYN_ACK_AGAIN: "syn_ack_again"}

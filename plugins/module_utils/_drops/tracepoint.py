@@ -73,6 +73,7 @@ class TracepointTracer:
         self._format = _read_format()
         self._samples: list[_Sample] = []
         self._told: list[Event] = []
+        self._held: list[int] = []
         self._deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as undo:
             self._poll = undo.enter_context(contextlib.closing(select.epoll()))
@@ -88,6 +89,10 @@ class TracepointTracer:
     def fileno(self) -> int:
         """Readable when there is something to `collect`."""
         return self._poll.fileno()
+
+    def descriptors(self) -> list[int]:
+        """All that the trace lives by."""
+        return [self.fileno(), *self._held]
 
     def collect(self) -> None:
         """Take what the kernel has told; does not wait."""
@@ -134,6 +139,7 @@ class TracepointTracer:
                 bpf_call.PERF_EVENT_OPEN, ctypes.byref(held), everybody, ctypes.c_long(processor), no_group, ctypes.c_ulong(_CLOSE_ON_EXEC)
             )
             undo.callback(os.close, descriptor)
+            self._held.append(descriptor)
             buffer = mmap.mmap(descriptor, (1 + PAGES) * mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
             undo.callback(buffer.close)
             fcntl.ioctl(descriptor, _SET_FILTER, self._filter().encode("ascii") + b"\0")

@@ -58,6 +58,7 @@ class Tracer:
         self._closed = False
         self._raw: list[tuple[int, records.Raw]] = []  # with the time since the epoch
         self._told: list[Event] = []
+        self._held: list[int] = []
         self._deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as undo:
             self._maps = self._make_maps(undo)  # first: it is where the kernel refuses
@@ -75,6 +76,10 @@ class Tracer:
     def fileno(self) -> int:
         """Readable when there is something to `collect`."""
         return self._ring.fileno()
+
+    def descriptors(self) -> list[int]:
+        """All that the trace lives by, as long as it does."""
+        return [self.fileno(), *self._held]
 
     @property
     def lost(self) -> int:
@@ -120,13 +125,19 @@ class Tracer:
             self._ring = RingBuffer(RING_BYTES)
             undo.callback(self._ring.close)
             keys = {key for flow in self._flows for key in records.keys(flow)}
-            flows = _held(bpf_call.create_map(bpf_call.HASH, records.KEY_SIZE, 1, max(1, len(keys))), undo)
-            lost = _held(bpf_call.create_map(bpf_call.ARRAY, len(_NOTHING), _NUMBER.size, 1), undo)
+            flows = self._hold(bpf_call.create_map(bpf_call.HASH, records.KEY_SIZE, 1, max(1, len(keys))), undo)
+            lost = self._hold(bpf_call.create_map(bpf_call.ARRAY, len(_NOTHING), _NUMBER.size, 1), undo)
             for key in keys:
                 bpf_call.update(flows, key, b"\1")
         except OSError as error:
             raise _refused(error, "the kernel makes no BPF map for a trace of drops (the ring buffer came with Linux 5.8)") from error
         return program.Maps(flows, self._ring.fileno(), lost)
+
+    def _hold(self, descriptor: int, undo: contextlib.ExitStack) -> int:
+        """Close a descriptor with the others."""
+        undo.callback(os.close, descriptor)
+        self._held.append(descriptor)
+        return descriptor
 
     def _attach(self, namespace: int | None) -> None:
         wildcards = any(flow.client is None for flow in self._flows)
@@ -152,7 +163,7 @@ class Tracer:
                 raise _refused(error, "the kernel takes no BPF program") from error
             raise Unavailable("program", tracepoint, f"the kernel does not take the program for {tracepoint}: {error.strerror}") from error
         try:
-            _held(bpf_call.attach(tracepoint, loaded), self._attached)
+            self._hold(bpf_call.attach(tracepoint, loaded), self._attached)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 raise Unavailable("tracepoint", tracepoint, f"this kernel has no tracepoint {tracepoint}") from error
@@ -197,12 +208,6 @@ class Tracer:
     def _end(self, why: str) -> None:
         self.truncated = why
         self._attached.close()
-
-
-def _held(descriptor: int, undo: contextlib.ExitStack) -> int:
-    """A descriptor that is closed with the others."""
-    undo.callback(os.close, descriptor)
-    return descriptor
 
 
 def _refused(error: OSError, what: str) -> Unavailable:

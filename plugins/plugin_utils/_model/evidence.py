@@ -19,6 +19,7 @@ from .._decide.firewall_verdicts import Rulings
 from .._decide.firewall_verdicts import read as read_rulings
 from .._plan.gaps import Gap
 from .._plan.orders import TRACE_PHASES
+from .drop_records import Drops
 from .firewall_records import Rule
 from .prose import Prose
 from .records import Count, IpAddress, Milliseconds, Network, Port, Prefix, RecordError, Time, build, whole
@@ -333,6 +334,7 @@ class Host:
     hops: tuple[Hop, ...] = ()
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
+    drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
     rulings: Rulings = field(default_factory=Rulings)
     unreachable: Prose | None = None  # why Ansible could not reach it
     gap: Gap | None = None  # what is missing of its answers
@@ -513,6 +515,8 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         host.traced_probes += build(tuple[Probe, ...], answer.get("probes") or [], f"{phase}.probes")
         if answer.get("trace") is not None:
             host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
+        if answer.get("drops") is not None:
+            host.drops += (build(Drops, answer["drops"], f"{phase}.drops"),)
     except RecordError as error:
         host.lacks("trace", f"malformed answer: {error}")
     _read_absent(host, phase, answer)

@@ -36,6 +36,7 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_settle": Whose.CLIENT,
         "diagnose_hops": Whose.CLIENT,
         "diagnose_record": Whose.HOST,
+        "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,
         "diagnose_host_timeout": Whose.PLAY,
         "diagnose_history": Whose.PLAY,

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from tests.faults import _fault
-from tests.faults._fault import DB1, DB1_V6, Flow
+from tests.faults._fault import DB1, DB1_V6, WEB1, Flow
 from tests.faults.catalogue.firewall import LIKELY, chain
+from tests.faults.catalogue.ipsec import guarded
 from tests.lab._machines import Machines
 from tests.lab.systemd_fleet import TOOLS, SystemdFleet
 
@@ -59,6 +60,46 @@ def socket_unit_stopped(fleet: Machines) -> None:
     fleet.write("db1", "/etc/systemd/system/orders.service", "[Service]\nExecStart=/bin/sleep 60\n")
     fleet.run("db1", ["systemctl", "start", "orders.socket"])
     fleet.run("db1", ["systemctl", "stop", "orders.socket"])
+
+
+def confined(fleet: Machines, allowed: str) -> None:
+    """orders.service takes packets of these addresses alone: systemd attaches a BPF program to its control group."""
+    assert isinstance(fleet, SystemdFleet)
+    serve = f"{fleet.python} -B {TOOLS}/serve.py :: 5432"
+    fleet.service("db1", "orders", 5432, ExecStart=serve, IPAddressDeny="any", IPAddressAllow=allowed)
+
+
+@fault(
+    "systemd/cgroup_filter",
+    code="cgroup_filter",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    certainties=("proven", "likely"),  # containers often keep their own root from asking whether the listener has a filter, too
+    says=("orders.service", "IPAddressAllow", "SOCKET_FILTER"),
+    **SILENCE,
+)
+def only_localhost_is_allowed(fleet: Machines) -> None:
+    confined(fleet, "localhost")
+
+
+@fault("systemd/cgroup_filter/twin", "connected", slow=True, status="ok")
+def the_clients_are_allowed(fleet: Machines) -> None:
+    confined(fleet, "localhost 10.0.1.0/24")
+
+
+@fault(
+    "systemd/ipsec_policy",
+    code="ipsec_policy",
+    host="db1",
+    leg="syn",
+    segment="server.firewall",
+    says=("XFRM_POLICY", "XfrmInTmplMismatch"),
+    **SILENCE,
+)
+def plain_where_esp_is_required(fleet: Machines) -> None:
+    served(fleet)
+    guarded(fleet, WEB1)
 
 
 def activated(fleet: Machines, program: str) -> None:

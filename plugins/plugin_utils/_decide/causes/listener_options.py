@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 
 from ..case import Case, Finding, Fix, plural
+from ..kernel_word import dropped
 from .catalogue import Cause
 from .sockets import describe, process_of
 
@@ -84,13 +85,16 @@ def _listener_filtered(case: Case) -> Finding | None:
     server, listener = case.server, case.listener()
     if server is None or listener is None or not listener.filtered:
         return None
+    # The programs of a control group drop for the same reason.
+    seen = next((each for each in dropped(case) if each.host is server and each.reason == "SOCKET_FILTER" and not each.programs), None)
+    filtered = case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")
     return Finding(
-        "likely",
+        "proven" if seen and seen.exact else "likely",
         server.name,
         "server.socket",
-        f"a socket filter is attached to the listener {describe(listener)} on {server.name}, which may drop the SYN",
-        (*case.passage(), case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")),
-        undecided=(f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
+        f"the socket filter of the listener {describe(listener)} on {server.name} {'drops' if seen else 'may drop'} the SYN",
+        (*([seen.evidence()] if seen else []), *case.passage(), filtered),
+        undecided=() if seen else (f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
         fix=Fix("application", server.name, f"look at the socket filter that {process_of(listener)} attached", "advice"),
     )
 
@@ -146,7 +150,8 @@ CAUSES = (
         "A socket filter on the listener may drop the SYN",
         ("server.socket",),
         ("unanswered",),
-        "Not provable from outside the filter: the SYN vanishes in the server, and a filter is attached to its listener.",
+        "The kernel drops SYNs of this flow with the reason SOCKET_FILTER, and a filter is attached to the listener. By the filter alone: "
+        "likely.",
         "No filter is attached to the listener.",
         _listener_filtered,
     ),
