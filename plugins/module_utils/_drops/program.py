@@ -12,6 +12,7 @@ import socket
 import typing as t
 
 from . import records
+from .absence import Unavailable
 from .ebpf import DW, FP, JEQ, JGT, JLE, JNE, JSET, R0, R1, R2, R3, R4, R6, R7, R8, R9, B, H, Program, W
 from .layout import Arguments, Layout
 
@@ -30,6 +31,8 @@ _POINTER = -104
 _TCP = -120  # 16 bytes: the beginning of the TCP header
 _SOURCE_PORT, _DESTINATION_PORT, _FLAGS = _TCP, _TCP + 2, _TCP + 13
 _INODE, _INTERFACE, _CGROUP, _PROTOCOL, _NETWORK = range(-128, -168, -8)
+_FIELDS, _FIELDS_SIZE = -224, 64  # of the packet's description, which lie side by side
+_TOGETHER = ("skb_protocol", "skb_mac_header", "skb_network_header", "skb_tail", "skb_head", "skb_data")
 
 _R_CONTEXT, _R_SKB, _R_SOCK, _R_NETWORK, _R_RECORD = R6, R7, R8, R9, R8
 
@@ -59,6 +62,11 @@ class _Builder:
     def __init__(self, kind: int, arguments: Arguments, layout: Layout, maps: Maps, choice: Choice) -> None:
         self._program = Program()
         self._kind, self._arguments, self._offsets, self._maps, self._choice = kind, arguments, layout.offsets, maps, choice
+        self._fields_at = min(self._offsets[name] for name in _TOGETHER) & -8
+        self._fields_size = max(self._offsets[name] for name in _TOGETHER) + 8 - self._fields_at
+        if self._fields_size > _FIELDS_SIZE:
+            where = ", ".join(f"{name}: {self._offsets[name]}" for name in _TOGETHER)
+            raise Unavailable("member", "struct sk_buff", f"the members of struct sk_buff lie too far apart to be read at once: {where}")
 
     def build(self) -> bytes:
         program = self._program
@@ -69,7 +77,7 @@ class _Builder:
                 program.when(JEQ, R1, reason, "out")
         self._argument(_R_SKB, self._arguments.skb)
         self._argument(_R_SOCK, self._arguments.sock)
-        for slot in range(_NETWORK, _KEY + 40, 8):
+        for slot in range(_FIELDS, _KEY + 40, 8):
             program.store_constant(DW, FP, slot, 0)
         self._packet()
         self._flow()
@@ -85,32 +93,33 @@ class _Builder:
     def _packet(self) -> None:
         """The key without its port, and the ports, of a packet or of the socket that sends one."""
         program = self._program
-        self._read(_PROTOCOL, 2, _R_SKB, self._offsets["skb_protocol"])
-        self._read(_POINTER, 2, _R_SKB, self._offsets["skb_network_header"])
-        program.load(H, _R_NETWORK, FP, _POINTER)
-        program.store(DW, FP, _NETWORK, _R_NETWORK)
-        self._pointer(R1, _R_SKB, "skb_head")
-        program.add_register(_R_NETWORK, R1)
-        self._network_header()
-        program.load(H, R1, FP, _PROTOCOL)
-        program.when(JEQ, R1, _IPV4, "IPv4")
-        program.when(JEQ, R1, _IPV6, "IPv6")
+        self._read(_FIELDS, self._fields_size, _R_SKB, self._fields_at)
+        program.load(H, R1, FP, self._field("skb_protocol"))
+        program.store(DW, FP, _PROTOCOL, R1)
+        program.when(JEQ, R1, _IPV4, "packet")
+        program.when(JEQ, R1, _IPV6, "packet")
         program.when(JNE, R1, 0, "out")
         self._of_socket()
+        program.label("packet")
+        self._network_header()
+        program.load(H, R1, FP, _PROTOCOL)
+        program.when(JEQ, R1, _IPV6, "IPv6")
         self._of_ipv4()
         self._of_ipv6()
 
     def _network_header(self) -> None:
         """Where the packet says it is, or else where its data begins: what is dropped early (XDP, a full backlog) may not say it yet."""
         program = self._program
-        self._read(_POINTER, 2, _R_SKB, self._offsets["skb_mac_header"])
-        program.load(H, R1, FP, _POINTER)
+        program.load(H, _R_NETWORK, FP, self._field("skb_network_header"))
+        program.load(H, R1, FP, self._field("skb_mac_header"))
         program.when(JEQ, R1, _UNSET, "no link header")
-        program.load(DW, R2, FP, _NETWORK)
-        program.when_register(JGT, R1, R2, "data")
+        program.when_register(JGT, R1, _R_NETWORK, "data")
         program.label("no link header")
-        self._read(_POINTER, 1, _R_NETWORK)
-        program.load(B, R1, FP, _POINTER)
+        program.store(DW, FP, _NETWORK, _R_NETWORK)
+        program.load(DW, R1, FP, self._field("skb_head"))
+        program.add_register(_R_NETWORK, R1)
+        self._read(_HEADER, 40, _R_NETWORK)
+        program.load(B, R1, FP, _HEADER)
         program.shift_right(R1, 4)
         program.load(H, R2, FP, _PROTOCOL)
         for protocol, version in ((_IPV4, 4), (_IPV6, 6)):
@@ -118,39 +127,44 @@ class _Builder:
             program.when(JEQ, R1, version, "network header")
             program.label(f"not version {version}")
         program.label("data")
-        self._pointer(_R_NETWORK, _R_SKB, "skb_data")
-        self._pointer(R1, _R_SKB, "skb_head")
+        program.load(DW, _R_NETWORK, FP, self._field("skb_data"))
+        program.load(DW, R1, FP, self._field("skb_head"))
         program.move(R2, _R_NETWORK)
         program.subtract_register(R2, R1)
         program.store(DW, FP, _NETWORK, R2)
+        self._read(_HEADER, 40, _R_NETWORK)
         program.label("network header")
 
     def _of_ipv4(self) -> None:
         program = self._program
-        program.label("IPv4")
-        self._read(_HEADER, 20, _R_NETWORK)
-        program.load(B, R1, FP, _HEADER)
-        program.move(R2, R1)
+        program.load(B, R3, FP, _HEADER)
+        program.move(R2, R3)
         program.shift_right(R2, 4)
         program.when(JNE, R2, 4, "out")
         program.load(B, R2, FP, _HEADER + 9)
         program.when(JNE, R2, socket.IPPROTO_TCP, "out")
         program.load(H, R2, FP, _HEADER + 6)
         program.when(JSET, R2, _FRAGMENT, "out")
+        program.mask(R3, 15)
+        program.when(JNE, R3, 5, "IPv4 options")
+        for at in range(0, 16, 4):
+            program.load(W, R1, FP, _HEADER + 20 + at)
+            program.store(W, FP, _TCP + at, R1)
+        program.jump("IPv4 segment")
+        program.label("IPv4 options")
+        program.shift_left(R3, 2)
+        program.add_register(R3, _R_NETWORK)
+        self._read(_TCP, 14, R3)
+        program.label("IPv4 segment")
+        self._leave_at_fin()
         for place, offset in ((_SOURCE, 12), (_DESTINATION, 16)):
             program.load(W, R2, FP, _HEADER + offset)
             self._mapped(place, R2)
-        program.mask(R1, 15)
-        program.shift_left(R1, 2)
-        program.move(R3, _R_NETWORK)
-        program.add_register(R3, R1)
-        self._read(_TCP, 14, R3)
-        program.jump("segment")
+        program.jump("flow")
 
     def _of_ipv6(self) -> None:
         program = self._program
         program.label("IPv6")
-        self._read(_HEADER, 40, _R_NETWORK)
         program.load(B, R1, FP, _HEADER)
         program.shift_right(R1, 4)
         program.when(JNE, R1, 6, "out")
@@ -162,10 +176,7 @@ class _Builder:
             program.when(JEQ, R1, extension, "addresses")
         program.when(JNE, R1, socket.IPPROTO_TCP, "out")
         self._read(_TCP, 14, _R_NETWORK, 40)
-        program.label("segment")
-        program.load(B, R1, FP, _FLAGS)
-        program.mask(R1, records.FIN | records.SYN)
-        program.when(JEQ, R1, records.FIN, "out")  # no handshake's, and often freed like a dropped one
+        self._leave_at_fin()
         program.jump("flow")
         program.label("addresses")
         program.store_constant(H, FP, _DIRECTION, records.ANY_PORT)
@@ -174,6 +185,13 @@ class _Builder:
             self._look_up_of_any(_SOURCE)
             self._look_up_of_any(_DESTINATION)
         program.jump("out")
+
+    def _leave_at_fin(self) -> None:
+        """A FIN without a SYN is no handshake's, and freed like a dropped packet at the end of most connections."""
+        program = self._program
+        program.load(B, R1, FP, _FLAGS)
+        program.mask(R1, records.FIN | records.SYN)
+        program.when(JEQ, R1, records.FIN, "out")
 
     def _of_socket(self) -> None:
         """A packet that has no header yet, or none that can be seen."""
@@ -312,11 +330,9 @@ class _Builder:
     def _headers(self) -> None:
         """The packet's first bytes, as far as they lie together and are used."""
         program, place = self._program, records.PLACES
-        self._read(_POINTER, 4, _R_SKB, self._offsets["skb_tail"])
-        self._read(_HEADER, 8, _R_SKB, self._offsets["skb_head"])
-        program.load(W, R2, FP, _POINTER)
+        program.load(DW, R3, FP, self._field("skb_head"))
+        program.load(W, R2, FP, self._field("skb_tail"))
         program.load(DW, R1, FP, _NETWORK)
-        program.load(DW, R3, FP, _HEADER)
         program.add_register(R3, R1)
         program.subtract_register(R2, R1)
         program.when(JLE, R2, records.PACKET, "measured")
@@ -357,6 +373,10 @@ class _Builder:
             self._program.constant(to, 0)
         else:
             self._program.load(DW, to, _R_CONTEXT, 8 * place)
+
+    def _field(self, name: str) -> int:
+        """Where on the stack a member of the packet's description is."""
+        return _FIELDS + self._offsets[name] - self._fields_at
 
     def _pointer(self, to: int, base: int, name: str) -> None:
         """A pointer that lies in a structure."""

@@ -185,15 +185,6 @@ def test_headers_of_unusual_length(wire: Wire, packet: bytes, host: str, reason:
     assert event.namespace == wire.namespaces[host]
 
 
-def test_a_packet_that_does_not_say_yet_where_its_headers_are(wire: Wire) -> None:
-    """A packet socket sends it as if its network header were its link header, and XDP drops it before anybody looks."""
-    wire.sh("router", f"ip link set left address 02:00:00:00:00:01; {sys.executable} {wire.lab}/xdp.py left {PORT} native")
-    with Tracer([FLOW]) as tracer:
-        wire.send(segment4())
-        (event,) = wire.own(tracer.events())
-    assert (event.source, event.source_port, event.destination, event.function) == (CLIENT, 40001, SERVER, "veth_xdp_rcv_skb")
-
-
 @pytest.mark.parametrize(
     ("packet", "reason", "counter"),
     [
