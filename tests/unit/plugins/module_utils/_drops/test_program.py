@@ -19,6 +19,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._drops import b
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.ebpf import DW, FP, JEQ, R0, R1, R2, Program, W
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.records import Flow, Segment
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.ring import RingBuffer
+from ansible_collections.threeway.handshake.plugins.module_utils._drops.routines import Choice, Maps
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils import packets
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._drops.segments import segment4, segment6
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._drops.wire import (
@@ -55,7 +56,7 @@ class Machine:
         for flow in FLOWS:
             for key in records.keys(flow):
                 bpf_call.update(flows, key, b"\1")
-        maps, choice = program.Maps(flows, self._ring.fileno(), lost), program.Choice(None, True, (CONSUMED,))
+        maps, choice = Maps(flows, self._ring.fileno(), lost), Choice(None, True, (CONSUMED,))
         self._arguments = self.layout.arguments[layout.KFREE_SKB]
         code = program.build(records.DROP, self._arguments, self.layout, maps, choice)
         self._program = self._load(code)
