@@ -295,7 +295,7 @@ except Unavailable as error:
 @pytest.mark.parametrize(
     "prefix",
     [
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
         ["unshare", "--user", "--map-root-user"],
     ],
 )
