@@ -24,6 +24,7 @@ from .absence import Unavailable
 from .event import Event
 from .records import Flow
 from .ring import RingBuffer
+from .routines import Choice, Maps
 
 MAX_FLOWS = 4096
 MAX_EVENTS = 5000
@@ -120,7 +121,7 @@ class Tracer:
     def _count(self) -> None:
         (self._lost,) = _NUMBER.unpack(bpf_call.look_up(self._maps.lost, _NOTHING, _NUMBER.size))
 
-    def _make_maps(self, undo: contextlib.ExitStack) -> program.Maps:
+    def _make_maps(self, undo: contextlib.ExitStack) -> Maps:
         try:
             self._ring = RingBuffer(RING_BYTES)
             undo.callback(self._ring.close)
@@ -131,7 +132,7 @@ class Tracer:
                 bpf_call.update(flows, key, b"\1")
         except OSError as error:
             raise _refused(error, "the kernel makes no BPF map for a trace of drops (the ring buffer came with Linux 5.8)") from error
-        return program.Maps(flows, self._ring.fileno(), lost)
+        return Maps(flows, self._ring.fileno(), lost)
 
     def _hold(self, descriptor: int, undo: contextlib.ExitStack) -> int:
         """Close a descriptor with the others."""
@@ -154,7 +155,7 @@ class Tracer:
         if arguments is None:
             raise Unavailable("tracepoint", tracepoint, f"this kernel has no tracepoint {tracepoint} with arguments that are known")
         normal = reasons.normal(self._layout.drop_reasons) if tracepoint == layout.KFREE_SKB else ()
-        choice = program.Choice(namespace, wildcards, normal)
+        choice = Choice(namespace, wildcards, normal)
         code = program.build(_RECORDS[tracepoint], arguments, self._layout, self._maps, choice)
         try:
             loaded = bpf_call.load(bpf_call.RAW_TRACEPOINT, code, "handshake_drops")

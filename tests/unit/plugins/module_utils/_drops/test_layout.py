@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.module_utils._drops import bpf_call, layout, program, records
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.absence import Unavailable
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.layout import Arguments, Layout
+from ansible_collections.threeway.handshake.plugins.module_utils._drops.routines import Choice, Maps
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._drops.kernel_text import KernelText
 
 
@@ -53,8 +54,8 @@ def test_arguments_are_found_by_their_types(tracepoint: str, parameters: list[st
 @pytest.mark.root
 @pytest.mark.parametrize("missing", [(), layout._OPTIONAL, ("sk_cgroup",), ("sk_local6",), ("net_inode",)])
 @pytest.mark.parametrize("arguments", [Arguments(0, None, 1, None), Arguments(0, None, 1, 2), Arguments(0, 3, 1, 2)])
-@pytest.mark.parametrize("choice", [program.Choice(None, False, ()), program.Choice(4026531840, True, (0, 1))])
-def test_the_verifier_takes_what_is_for_other_kernels(missing: t.Iterable[str], arguments: Arguments, choice: program.Choice) -> None:
+@pytest.mark.parametrize("choice", [Choice(None, False, ()), Choice(4026531840, True, (0, 1))])
+def test_the_verifier_takes_what_is_for_other_kernels(missing: t.Iterable[str], arguments: Arguments, choice: Choice) -> None:
     here = layout.read()
     other = here._replace(offsets={name: offset for name, offset in here.offsets.items() if name not in missing})
     with contextlib.ExitStack() as undo:
@@ -62,7 +63,7 @@ def test_the_verifier_takes_what_is_for_other_kernels(missing: t.Iterable[str], 
         made = [bpf_call.create_map(*size) for size in sizes]
         for descriptor in made:
             undo.callback(os.close, descriptor)
-        code = program.build(records.DROP, arguments, other, program.Maps(*made), choice)
+        code = program.build(records.DROP, arguments, other, Maps(*made), choice)
         assert len(code) // 8 < 4096  # as many as any kernel takes
         os.close(bpf_call.load(bpf_call.RAW_TRACEPOINT, code, "test"))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.module_utils._drops import reasons, records
+from ansible_collections.threeway.handshake.plugins.module_utils._drops import records
 from ansible_collections.threeway.handshake.plugins.module_utils._drops.records import Flow, Segment
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._drops.segments import segment4, segment6
@@ -114,19 +114,3 @@ def test_keys_have_the_size_of_the_map() -> None:
     found = [*records.keys(Flow(CLIENT, SERVER, PORT)), *records.keys(Flow(None, SERVER6, PORT))]
     assert {len(key) for key in found} == {records.KEY_SIZE}
     assert len(set(found)) == len(found)
-
-
-def test_reasons_have_the_names_of_the_kernel() -> None:
-    names = {0: "NOT_DROPPED_YET", 1: "CONSUMED", 2: "NOT_SPECIFIED", 12: "NETFILTER_DROP", 45: "TCP_RESET"}
-    assert reasons.name(12, names, {}) == "NETFILTER_DROP"
-    assert reasons.name(99, names, {}) == "99"
-    assert reasons.name(2 << 16 | 5, names, {2: "OPENVSWITCH"}) == "OPENVSWITCH:5"
-    assert reasons.name(12, {}, {}) is None
-    assert reasons.normal(names) == [0, 1, 45]
-    assert [
-        reasons.is_freed(*each) for each in (("NOT_SPECIFIED", "tcp_v4_rcv"), ("NOT_SPECIFIED", "ip_error"), ("TCP_CSUM", "tcp_v4_rcv"))
-    ] == [
-        True,
-        False,
-        False,
-    ]

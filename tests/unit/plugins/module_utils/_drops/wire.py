@@ -96,6 +96,10 @@ class Wire:
         assert done.returncode == 0, f"{script}\n{done.stderr}"
         return done.stdout
 
+    def number(self, host: str, command: str) -> int:
+        """What a command printed, 0 if that was nothing."""
+        return int(self.sh(host, command) or 0)
+
     def listen(self, *options: str, address: str = SERVER, port: int = PORT, prefix: t.Sequence[str] = ()) -> None:
         """Start a listener on the server, see tests/lab/serve.py; `prefix`: a command that runs it."""
         command = [*prefix, *self.on("server", sys.executable, "-B", str(_LAB / "serve.py"), address, str(port), *options)]
