@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model import evidence, firewall_records, trace_records
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model import drop_records, evidence, firewall_records, trace_records
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
+from tests.unit.plugins.plugin_utils.test_kernel_drops import EVENT, PROGRAM, dropping
 from tests.unit.plugins.plugin_utils.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils.test_traced import evidence as traced
 
 RECORDS = [
     record
-    for module in (evidence, firewall_records, trace_records)
+    for module in (drop_records, evidence, firewall_records, trace_records)
     for record in vars(module).values()
     if dataclasses.is_dataclass(record) and isinstance(record, type) and record.__module__ == module.__name__
 ]
@@ -53,6 +54,10 @@ KEPT = {
     "Resolution": {"addresses": PROBE},
     "Probe": {"family": PROBE},
     "TcpInfo": dict.fromkeys(("rtt_us", "options", "mss"), PROBE),
+    "Drops": dict.fromkeys(("lost", "truncated"), PEOPLE),
+    "KernelEvent": dict.fromkeys(("time", "sequence", "namespace", "interface", "cgroup"), PEOPLE),
+    "Program": {"identifier": PEOPLE},
+    "Missing": dict.fromkeys(("kind", "value"), PEOPLE),
     "Hop": {"local_port": "becomes `interest` of the last order", "rtt_ms": PEOPLE},
 }
 """What is told and no record has, by record, and why."""
@@ -66,6 +71,7 @@ ROOTS = {
     "H": evidence.Hop,
     "TR": trace_records.Tracing,
     "T": trace_records.Trace,
+    "D": drop_records.Drops,
 }
 
 
@@ -171,6 +177,8 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     yield traced(tracing(trace(SYN, hook="output")), tracing(trace(SYN, drop)))
     yield traced(None, tracing(trace(SYN, drop)))
     yield traced(tracing(trace(SYN, hook="output")), tracing(trace(SYN_ACK, drop, hook="output")), "firewall_drop.server-output")
+    yield dropping({**EVENT, "programs": [{**PROGRAM, "unit": None}, PROGRAM]})
+    yield dropping(EVENT, how="tracepoint")
     for path in sorted(RECORDED.glob("*.json.gz")):
         yield recorded(path.name.removesuffix(".json.gz"))
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .prose import NOTHING, Prose
-from .records import Count, IpAddress, Port, Time
+from .records import IpAddress, Port
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,6 @@ class KernelEvent:
     """What the kernel did with a packet; kinds, reasons and functions are those of docs/drops.md."""
 
     kind: str
-    time: Time
     source: IpAddress | None = None
     source_port: Port | None = None
     destination: IpAddress | None = None
@@ -36,7 +34,6 @@ class KernelEvent:
     reason: str | None = None
     function: str | None = None
     callers: tuple[str, ...] = ()
-    interface: Count | None = None
     programs: tuple[Program, ...] = ()
 
     @property
@@ -47,12 +44,10 @@ class KernelEvent:
 
 
 @dataclass(frozen=True)
-class MissingSource:
+class Missing:
     """A way to ask the kernel that the host does not have."""
 
-    kind: str
-    value: str
-    why: Prose = NOTHING
+    why: str
 
 
 @dataclass(frozen=True)
@@ -61,11 +56,4 @@ class Drops:
 
     how: str
     events: tuple[KernelEvent, ...] = ()
-    lost: Count = 0
-    truncated: str | None = None
-    missing: tuple[MissingSource, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing that the kernel had to tell of these packets is missing."""
-        return self.how == "bpf" and self.truncated is None and not self.lost
+    missing: tuple[Missing, ...] = ()

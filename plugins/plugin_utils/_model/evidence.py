@@ -516,7 +516,10 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         if answer.get("trace") is not None:
             host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
         if answer.get("drops") is not None:
-            host.drops += (build(Drops, answer["drops"], f"{phase}.drops"),)
+            drops: Drops = build(Drops, answer["drops"], f"{phase}.drops")
+            host.drops += (drops,)
+            for each in drops.missing:
+                host.lacks("drops", each.why)
     except RecordError as error:
         host.lacks("trace", f"malformed answer: {error}")
     _read_absent(host, phase, answer)

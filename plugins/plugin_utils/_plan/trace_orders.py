@@ -91,8 +91,8 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, 
     for name, flows in wanted.items():
         if asked[name] == "full":
             parts[name].flows.update(dict.fromkeys(flows))
-        parts[name].drops.update(dict.fromkeys(flow._replace(ack=False) for flow in flows or _expected(case)))
-        parts[name].watches |= any(name == host.name for host in (*case.vias, case.server) if host)
+        parts[name].drops.update(dict.fromkeys(flow._replace(ack=False) for flow in flows))
+        parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
     dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
     parts.setdefault(case.client.name, _Part()).dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
 
@@ -117,11 +117,6 @@ def _flows(case: Case, host: Host) -> list[Flow]:
                 if seen.host == host.name and seen.packet.tcp:
                     found[seen.packet.dst, seen.packet.src, seen.packet.tcp.sport] = None
     return [Flow(client, server, port, ack) for client, server, port in found]
-
-
-def _expected(case: Case) -> list[Flow]:
-    """The handshake's addresses at a host that none of its packets is known to have come to: it may drop them before they are recorded."""
-    return [Flow(client, case.address, case.port, False) for client in filter(None, [case.client_address])]
 
 
 def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:

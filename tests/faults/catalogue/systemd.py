@@ -102,6 +102,14 @@ def plain_where_esp_is_required(fleet: Machines) -> None:
     guarded(fleet, WEB1)
 
 
+@fault("systemd/kernel_drop", code="kernel_drop", host="db1", leg="syn", segment="server.ingress", says=("TC_INGRESS",), **SILENCE)
+def a_filter_of_traffic_control_drops(fleet: Machines) -> None:
+    """A classifier of one instruction, which drops all that comes in."""
+    served(fleet)
+    for command in ("qdisc add dev eth0 clsact", "filter add dev eth0 ingress protocol ip bpf da bytecode"):
+        fleet.run("db1", ["tc", *command.split(), *(["1,6 0 0 2"] if command.endswith("bytecode") else [])])
+
+
 def activated(fleet: Machines, program: str) -> None:
     """systemd starts the program for each connection, and not more often than five times a minute."""
     limit = "TriggerLimitBurst=5\nTriggerLimitIntervalSec=60\n"
