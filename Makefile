@@ -15,8 +15,8 @@ CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
 DEPENDENCIES := $(COLLECTIONS)/ansible_collections/.ready
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
-# What fails is tried once more, for much depends on the clocks of a machine that may be loaded; the summary says so.
-AGAIN := --reruns 1 --rerun-show-tracebacks -rR
+# What depends on a clock (the marker `clock`) is tried once more when it fails; the summary says so.
+AGAIN := --rerun-show-tracebacks -rR
 NOT_HERE := bench$(if $(ROOT),, or root)
 UNSUITED := slow or $(NOT_HERE)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
-from tests.faults._fault import CATALOGUE, Fault, Flow, diagnose
+from tests.faults._fault import CATALOGUE, Fault, Flow, clocks, diagnose
 from tests.lab.fleet import Fleet
 
 BROKEN = (fault for fault in CATALOGUE if not fault.systemd and fault.status == "broken")
@@ -38,7 +38,10 @@ NOT_ALONE = ("firewall_reject/no-listener-either", "rp_filter_drop/server")
 
 def names() -> list[Any]:
     rest = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in (*QUICK, *NOT_ALONE)]
-    return [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in rest)]
+    return [
+        *(pytest.param(name, marks=clocks(FAULTS[name])) for name in QUICK),
+        *(pytest.param(name, marks=[pytest.mark.slow, *clocks(FAULTS[name])]) for name in rest),
+    ]
 
 
 @pytest.mark.parametrize("name", names())

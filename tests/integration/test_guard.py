@@ -119,6 +119,7 @@ def shell(script: str) -> str:
     return f"- ansible.builtin.shell: {json.dumps(script)}\n      become: true\n"
 
 
+@pytest.mark.clock("the guard's timer")
 def test_the_host_restores_itself_when_the_controller_is_killed(fleet: SystemdFleet) -> None:
     before = dump(fleet)
     book = play(fleet, "killed", shell(CHANGE), "- ansible.builtin.pause: {seconds: 120}\n", timeout=8)
