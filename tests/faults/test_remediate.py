@@ -87,6 +87,7 @@ def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
     assert state(fleet) == mended
 
 
+@pytest.mark.slow
 def test_policy(fleet: Fleet) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.nft("db1", CLOSED)
@@ -162,6 +163,7 @@ nft insert rule inet filter input tcp dport 5432 counter drop; }
 """
 
 
+@pytest.mark.slow
 def test_a_cause_that_comes_back_is_not_mended(fleet: Fleet) -> None:
     """The first handshake works, and then the same rule stands there again: the flow is degraded by what broke it."""
     fleet.listen("db1", "10.0.2.21", 5432)
@@ -217,6 +219,7 @@ def test_connections_that_nothing_brings_back_are_ended_under_the_guard(fleet: F
     assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
 
 
+@pytest.mark.slow
 def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.nft("db1", CLOSED + "\ntable inet late { chain in { type filter hook input priority 10; tcp dport 5000-6000 counter drop; }; }")
@@ -227,6 +230,7 @@ def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) 
     assert len(set(state(fleet).splitlines()) - set(before.splitlines())) == 1  # the same words in both tables
 
 
+@pytest.mark.slow
 def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
     pytest.importorskip("sqlalchemy")
     fleet.listen("db1", "10.0.2.21", 5432)
