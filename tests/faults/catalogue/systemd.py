@@ -41,7 +41,7 @@ def stopped(fleet: Machines) -> None:
     fleet.run("db1", ["systemctl", "stop", "orders"])
 
 
-fault("systemd/service_stopped", code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
+fault("systemd/service_stopped", slow=True, code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
 fault("systemd/service_stopped/text", slow=True, code="service_stopped", certainties=LIKELY, **REFUSED)(stopped)
 
 
@@ -61,7 +61,7 @@ def socket_unit_stopped(fleet: Machines) -> None:
     fleet.run("db1", ["systemctl", "stop", "orders.socket"])
 
 
-@fault("systemd/no_listener", code="no_listener", **REFUSED)
+@fault("systemd/no_listener", slow=True, code="no_listener", **REFUSED)
 def nothing_listens(_fleet: Machines) -> None:
     pass
 
@@ -83,7 +83,14 @@ def frozen(fleet: Machines) -> None:
     fleet.hold("r1", DB1, 5432, 3)
 
 
-@fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test5432, chain input", "nft insert rule"), **FIREWALL, **SILENCE)
+@fault(
+    "systemd/firewall_drop",
+    slow=True,
+    code="firewall_drop",
+    says=("table inet test5432, chain input", "nft insert rule"),
+    **FIREWALL,
+    **SILENCE,
+)
 def dropped_by_nft(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
@@ -102,7 +109,7 @@ fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=(
 )
 
 
-@fault("systemd/firewall_drop/ufw", code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop/ufw", slow=True, code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
 def ufw_denies(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
