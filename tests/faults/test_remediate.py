@@ -192,6 +192,7 @@ def test_two_runs_exclude_each_other(fleet: Fleet) -> None:
     assert state(fleet) == before
 
 
+@pytest.mark.slow
 def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
     """Three servers; the canary is the one with the fewest flows, and the others follow in one batch. A stacked cause comes next."""
     servers = {"db1": "10.0.2.21", "db2": "10.0.2.22", "app1": "10.0.2.31"}
@@ -219,7 +220,6 @@ def test_connections_that_nothing_brings_back_are_ended_under_the_guard(fleet: F
     assert fleet.connect("web1", "10.0.2.21", 5432) == "connected"
 
 
-@pytest.mark.slow
 def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.nft("db1", CLOSED + "\ntable inet late { chain in { type filter hook input priority 10; tcp dport 5000-6000 counter drop; }; }")

@@ -114,6 +114,7 @@ def test_firewalld_knows_what_is_not_permanent(fleet: SystemdFleet) -> None:
     assert (rule["origin"]["item"], rule["origin"]["permanent"]) == ("service ssh", True)
 
 
+@pytest.mark.slow
 def test_firewalld_forwards_between_zones_by_a_policy(fleet: SystemdFleet) -> None:
     zones = (
         "firewall-cmd --permanent --zone=internal --change-interface=eth1; firewall-cmd --permanent --zone=public --change-interface=eth0"

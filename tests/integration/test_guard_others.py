@@ -121,6 +121,7 @@ def test_bans_and_containers_stay(fleet: SystemdFleet, action: str, marked: bool
         sh(fleet, "systemctl stop fail2ban; nft flush ruleset")
 
 
+@pytest.mark.slow
 def test_ufw_reloads_in_the_middle(fleet: SystemdFleet) -> None:
     sh(fleet, "ufw allow ssh; ufw --force enable; ufw allow from 203.0.113.5")
     files = ["/etc/ufw", "/etc/default/ufw"]

@@ -139,7 +139,7 @@ def firewalld_allows(fleet: Machines) -> None:
     fleet.run("db1", ["firewall-cmd", "--zone=public", "--add-port=5432/tcp"])
 
 
-@fault("systemd/path_drop", code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
+@fault("systemd/path_drop", slow=True, code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
 def dropped_by_the_router(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("r1", chain("forward", "tcp dport 5432 drop"))
