@@ -207,7 +207,7 @@ def slower_than_the_first_retransmission(fleet: Machines) -> None:
     fleet.relay("web1", "eth0", outbound={"delay": 1.2})
 
 
-@twin("duplicates")
+@twin("duplicates", slow=True)
 def everything_twice(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
     fleet.relay("web1", "eth0", outbound={"duplicate": 1.0}, inbound={"duplicate": 1.0})
@@ -286,7 +286,7 @@ def sends_as_a_pod(fleet: Machines) -> None:
 BACK = {"leg": "syn_ack", "segment": "path.return"}
 
 
-@fault("path_no_route/back", "timeout", code="path_no_route", host="path", says=("192.168.50.11", "masquerading"), **BACK)
+@fault("path_no_route/back", "timeout", code="path_no_route", host="path", says=("192.168.50.11", "masquerading"), slow=True, **BACK)
 def source_not_masqueraded(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
 
@@ -296,6 +296,6 @@ def source_not_masqueraded_at_a_managed_router(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
 
 
-@fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), **BACK)
+@fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), slow=True, **BACK)
 def answers_rejected(fleet: Machines) -> None:
     at_router(f"tcp sport $port {SYN_ACK} reject with icmpx admin-prohibited", fleet)

@@ -76,7 +76,7 @@ def signature_demanded(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", fleet.port, md5=("10.0.1.11", "secret"))
 
 
-@twin("tcp_md5_mismatch")
+@twin("tcp_md5_mismatch", slow=True)
 def signature_demanded_of_others(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", fleet.port, md5=("10.0.1.12", "secret"))
 

@@ -42,7 +42,7 @@ def stopped(fleet: Machines) -> None:
     fleet.run("db1", ["systemctl", "stop", "orders"])
 
 
-fault("systemd/service_stopped", code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
+fault("systemd/service_stopped", slow=True, code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
 fault("systemd/service_stopped/text", slow=True, code="service_stopped", certainties=LIKELY, **REFUSED)(stopped)
 
 
@@ -137,7 +137,7 @@ def what_the_socket_starts_serves(fleet: Machines) -> None:
     activated(fleet, "/bin/cat")
 
 
-@fault("systemd/no_listener", code="no_listener", **REFUSED)
+@fault("systemd/no_listener", slow=True, code="no_listener", **REFUSED)
 def nothing_listens(_fleet: Machines) -> None:
     pass
 
@@ -159,7 +159,14 @@ def frozen(fleet: Machines) -> None:
     fleet.hold("r1", DB1, 5432, 3)
 
 
-@fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test5432, chain input", "nft insert rule"), **FIREWALL, **SILENCE)
+@fault(
+    "systemd/firewall_drop",
+    slow=True,
+    code="firewall_drop",
+    says=("table inet test5432, chain input", "nft insert rule"),
+    **FIREWALL,
+    **SILENCE,
+)
 def dropped_by_nft(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
@@ -178,7 +185,7 @@ fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=(
 )
 
 
-@fault("systemd/firewall_drop/ufw", code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop/ufw", slow=True, code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
 def ufw_denies(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
@@ -208,7 +215,7 @@ def firewalld_allows(fleet: Machines) -> None:
     fleet.run("db1", ["firewall-cmd", "--zone=public", "--add-port=5432/tcp"])
 
 
-@fault("systemd/path_drop", code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
+@fault("systemd/path_drop", slow=True, code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
 def dropped_by_the_router(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("r1", chain("forward", "tcp dport 5432 drop"))
