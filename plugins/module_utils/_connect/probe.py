@@ -17,10 +17,13 @@ from typing import Any, Callable, Iterable, Mapping
 
 from .._errors import ObserveError
 from .resolve import Dial, Resolved
+from .source_ports import bind, spread
 from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
 
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
+FURTHER = 8  # attempts more for a destination whose attempts differ, or lose packets: what tells a pattern from chance
+MOST_FURTHER = 256  # for all destinations together
 BURST = 64  # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
 
 Watch = Mapping[int, Callable[[], None]]
@@ -32,6 +35,7 @@ def try_all(
     patience: float = 2.0,
     settle: float = 0.25,
     watch: Watch | None = None,
+    further: int = 0,
 ) -> list[dict[str, Any]]:
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
@@ -39,16 +43,18 @@ def try_all(
     an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
     timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
     there is something to read; one that raises ObserveError or OSError is not called again.
+    `further`: how many attempts more are made to a destination whose attempts ended differently or lost packets, once all have ended.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
-    return _Trial(resolved, patience, settle, watch or {}).run()
+    return _Trial(resolved, patience, settle, watch or {}).run(further)
 
 
 class _Attempt:
     """One connect(): `state` goes from connecting (perhaps over late) to settling, or ends before."""
 
-    def __init__(self, dial: Dial, number: int, family: int, sockaddr: tuple[Any, ...]) -> None:
+    def __init__(self, dial: Dial, number: int, family: int, sockaddr: tuple[Any, ...], ports: tuple[int, ...]) -> None:
         self.dial = dial
+        self.ports = ports
         self.family = family
         self.sockaddr = sockaddr
         self.sock: socket.socket | None = None
@@ -82,9 +88,8 @@ class _Attempt:
         self.started = time.monotonic()
         try:
             self.sock = open_socket(self.family)
-            if self.dial.source:
-                self.record["stage"] = "bind"
-                self.sock.bind((self.dial.source, 0))
+            self.record["stage"] = "bind"
+            bind(self.sock, self.family, self.dial.source, self.ports)
             self.record["stage"] = "connect"
             number = self.sock.connect_ex(self.sockaddr)
         except OSError as exc:
@@ -92,6 +97,8 @@ class _Attempt:
         if self.sock is not None:
             self.record["local_address"], self.record["local_port"] = local_name(self.sock)
         if number not in (0, errno.EINPROGRESS):
+            if self.record["local_address"] is None:  # the port alone says nothing: no packet has it
+                self.record["local_port"] = None
             self.failed(number, time.monotonic())
             return False
         self.record["stage"] = "wait"
@@ -155,34 +162,46 @@ class _Trial:
         self.patience = patience
         self.settle = settle
         self.watch = watch
-        self.attempts = [
-            _Attempt(answer.dial, number, family, sockaddr)
-            for answer in resolved
-            for family, sockaddr in answer.targets
-            for number in range(answer.dial.attempts)
+        self.groups = [
+            _attempts(answer.dial, family, sockaddr, 0, answer.dial.attempts) for answer in resolved for family, sockaddr in answer.targets
         ]
         self.timers: list[tuple[float, int, _Attempt]] = []
         self.order = itertools.count()
         self.open = 0
         self.watched_until = 0.0
 
-    def run(self) -> list[dict[str, Any]]:
+    def run(self, further: int) -> list[dict[str, Any]]:
         with selectors.DefaultSelector() as self.selector:
             for fd in self.watch:
                 self.selector.register(fd, selectors.EVENT_READ, None)
-            self._loop(_capacity())
-        return [attempt.record for attempt in self.attempts]
+            capacity = _capacity()
+            self._loop([attempt for group in self.groups for attempt in group], capacity)
+            self._loop(self._more(further), capacity)
+        return [attempt.record for group in self.groups for attempt in group]
 
-    def _loop(self, capacity: int) -> None:
-        began = time.monotonic()
-        waiting = [(began + a.record["attempt"] * a.dial.interval, index) for index, a in enumerate(self.attempts)]
+    def _more(self, further: int) -> list[_Attempt]:
+        """The attempts to add where those made so far do not say the same."""
+        added: list[_Attempt] = []
+        for group in self.groups:
+            room = min(further, MOST_FURTHER - len(added))
+            if room > 0 and _unlike([attempt.record for attempt in group]):
+                more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, len(group), room)
+                group += more
+                added += more
+        return added
+
+    def _loop(self, attempts: list[_Attempt], capacity: int) -> None:
+        if not attempts:
+            return
+        began, first = time.monotonic(), min(a.record["attempt"] for a in attempts)
+        waiting = [(began + (a.record["attempt"] - first) * a.dial.interval, index) for index, a in enumerate(attempts)]
         heapq.heapify(waiting)
         while waiting or self.open or time.monotonic() < self.watched_until:
             now = time.monotonic()
             for _turn in range(BURST):
                 if not waiting or waiting[0][0] > now or self.open >= capacity:
                     break
-                self._start(self.attempts[heapq.heappop(waiting)[1]])
+                self._start(attempts[heapq.heappop(waiting)[1]])
             wake = self.timers[0][0] if self.timers else now + 1.0
             if not self.open and now < self.watched_until:
                 wake = min(wake, self.watched_until)
@@ -258,6 +277,19 @@ class _Trial:
             self.watch[fd]()
         except (ObserveError, OSError):
             self.selector.unregister(fd)
+
+
+def _attempts(dial: Dial, family: int, sockaddr: tuple[Any, ...], first: int, count: int) -> list[_Attempt]:
+    return [_Attempt(dial, first + number, family, sockaddr, ports) for number, ports in enumerate(spread(count))]
+
+
+def _unlike(records: list[dict[str, Any]]) -> bool:
+    """Whether attempts ended differently, or one of them needed more than one SYN and was answered all the same."""
+    ends = {(record["outcome"], record["errno"]) for record in records}
+    answered = [
+        record for record in records if record["outcome"] == "connected" or (record["late_ms"] is not None and not record["late_errno"])
+    ]
+    return len(ends) > 1 or any((record["tcp_info"] or {}).get("retransmits") for record in answered)
 
 
 def _look(sock: socket.socket) -> str | None:

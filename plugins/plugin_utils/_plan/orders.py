@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
 from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS
 from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
 
@@ -250,7 +251,7 @@ class _Builder:
         options = Options.slowest(map(self._options_of, clients))
         slowest = max(entry.timeout for entry in self.entries)
         resolving = MOST_SECONDS if any(literal(entry.address) is None for entry in self.entries) else 0.0
-        trying = options.attempts * options.interval + slowest + options.patience + options.settle
+        trying = (options.attempts + FURTHER) * options.interval + 2 * (slowest + options.patience + options.settle)
         attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within)
@@ -269,6 +270,7 @@ class _Builder:
             "patience": options.patience,
             "settle": options.settle,
             "hops": options.hops,
+            "further": FURTHER,
             "ports": sorted(part.ports),
             "addresses": [] if part.nameless else sorted(part.addresses),
             "units": part.units,

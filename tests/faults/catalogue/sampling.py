@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults that a few attempts from neighbouring ports do not show, and losses that are not random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults._fault import DB1, Flow, fault, twin
+from tests.faults.catalogue.firewall import chain
+from tests.lab._machines import Machines
+
+SHORT: dict[str, Any] = {"flow": Flow(timeout=1.0), "options": {"diagnose_patience": 0.5}}
+SCRUBBER = """
+table ip scrub {
+  set seen { type ipv4_addr . inet_service; flags dynamic,timeout; timeout 30s; size 65535; }
+  chain f {
+    type filter hook forward priority 0;
+    tcp dport $port tcp flags & (syn|ack) == syn ip saddr . tcp sport @seen accept
+    tcp dport $port tcp flags & (syn|ack) == syn add @seen { ip saddr . tcp sport } drop
+  }
+}
+"""
+LEARNS = SCRUBBER.replace("ip saddr . tcp sport", "ip saddr").replace("ipv4_addr . inet_service", "ipv4_addr")
+FIRST: dict[str, Any] = {
+    "code": "first_syn_dropped",
+    "host": "path",
+    "leg": "syn",
+    "segment": "path.forward",
+    "says": ("the first SYN", "repetition"),
+}
+PORTS: dict[str, Any] = {
+    "status": "degraded",
+    "code": "port_range_dropped",
+    "host": "path",
+    "certainties": ("proven", "likely"),
+    "says": ("source port", "net.ipv4.ip_local_port_range"),
+    **SHORT,
+}
+
+
+def filtered(fleet: Machines, rule: str) -> None:
+    fleet.listen("db1", "::", fleet.port)
+    fleet.sysctl("web1", "net.ipv4.ip_local_port_range", "28672 36863")
+    fleet.nft("r1", chain("forward", rule))
+
+
+def scrubbed(fleet: Machines, rules: str) -> None:
+    fleet.listen("db1", "::", fleet.port)
+    fleet.nft("r1", fleet.with_port(rules))
+
+
+@fault("port_range_dropped", "", leg="syn_ack", segment="path.return", **PORTS)
+def answers_to_half_of_the_ephemeral_ports(fleet: Machines) -> None:
+    """As a stateless filter does that knows the ephemeral ports of another system only."""
+    filtered(fleet, "tcp sport $port tcp dport 1024-32767 drop")
+    assert fleet.connect("web1", DB1, fleet.port, 1.0, source_port=30000) == "timeout"
+    assert fleet.connect("web1", DB1, fleet.port, 1.0, source_port=34000) == "connected"
+
+
+@fault("port_range_dropped/syn", "", leg="syn", segment="path.forward", **PORTS)
+def syns_from_half_of_the_ephemeral_ports(fleet: Machines) -> None:
+    filtered(fleet, "tcp sport 32768-65535 tcp dport $port drop")
+
+
+@twin("port_range_dropped", **SHORT)
+def all_of_the_ephemeral_ports(fleet: Machines) -> None:
+    filtered(fleet, "tcp sport $port tcp dport 1024-28671 drop")
+
+
+@fault("first_syn_dropped", "timeout", **{**FIRST, "flow": Flow(timeout=0.9)})
+def the_application_does_not_wait_for_the_second(fleet: Machines) -> None:
+    scrubbed(fleet, SCRUBBER)
+    assert fleet.connect("web1", DB1, fleet.port, 3.0) == "connected"
+
+
+@fault("first_syn_dropped/patient", "connected", status="degraded", **FIRST)
+def the_application_waits(fleet: Machines) -> None:
+    scrubbed(fleet, SCRUBBER)
+
+
+@fault(
+    "path_loss/first",
+    "",
+    status="degraded",
+    code="path_loss",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+    says=("the very first one",),
+)
+def a_source_is_learned(fleet: Machines) -> None:
+    """A device drops what it sees first of a sender, which has nothing to do with the way."""
+    scrubbed(fleet, LEARNS)
+
+
+@twin("first_syn_dropped", flow=Flow(timeout=1.0))
+def nothing_is_scrubbed(fleet: Machines) -> None:
+    scrubbed(fleet, SCRUBBER.replace("drop", "accept"))
