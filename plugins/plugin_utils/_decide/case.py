@@ -115,6 +115,7 @@ class Finding:
     detail: dict[str, object] = field(default_factory=dict)
     fix: Fix | None = None
     undecided: tuple[Wording, ...] = ()
+    remark: bool = False  # it is normal, and only worth a word: it is no cause, and does not make a flow worse
 
     def __post_init__(self) -> None:
         worded(self, "summary", "undecided")

@@ -22,7 +22,7 @@ from .._plan.orders import PHASES, Entry, Plan
 from .._report.captures import captures
 from .arrivals import Arrivals
 from .case import Case, Finding, Outcome, Totals
-from .causes import explain
+from .causes import Explanation, explain
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
@@ -283,7 +283,8 @@ def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str
 
 def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:
     """One entry of the report."""
-    judged = [(case, explain(case)) for case in cases]
+    explanations = [(case, explain(case)) for case in cases]
+    judged = [(case, explanation.causes) for case, explanation in explanations]
     answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
     told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
@@ -311,6 +312,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         if outcome.last_seen and status != "ok"
         else None,
         "causes": [_cause(cause, finding) for cause, finding in told.values()],
+        "remarks": _remarks([explanation for _case, explanation in explanations]),
         "undecided": unwrapped(undecided(answers, status, hosts[entry.client])),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
@@ -362,6 +364,11 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "detail": unwrapped(finding.detail),
         "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
     }
+
+
+def _remarks(explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
+    told = [(cause.code, finding.host, finding.summary) for each in explanations for cause, finding in each.remarks]
+    return [{"kind": code, "host": host, "text": unwrapped(summary)} for code, host, summary in dict.fromkeys(told)]
 
 
 def _probes(probes: Sequence[Probe]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 _READING_ORDER = """
 schema run started finished summary unobserved flows groups changes
-name id client server address port dialled resolved source via status leg segment between last_seen causes undecided probes
+name id client server address port dialled resolved source via status leg segment between last_seen causes remarks undecided probes
 code title host role recorded why certainty evidence against detail fix
 phase roles attempt attempts connected errors connect_ms outcome errno elapsed_ms late_ms local_port
-timeline t_ms packet label from transmission seen lost interface direction
+timeline t_ms packet label text from transmission seen lost interface direction
 vantages clock not_observed ok degraded broken undetermined kind observation risk
 commands steps module arguments command saves undo check
 """

@@ -121,7 +121,7 @@ def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) ->
     assert (whole["status"], whole["causes"][0]["code"]) == ("broken", "firewall_drop")
     assert (broken["status"], broken["causes"]) == ("undetermined", [])
     (why,) = broken["undecided"]
-    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at _verdict.py:")
+    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at verdict.py:")
 
 
 def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch) -> None:
