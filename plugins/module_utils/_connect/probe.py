@@ -23,6 +23,7 @@ from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, o
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
 FURTHER = 8  # attempts more for a destination whose attempts differ, or lose packets: what tells a pattern from chance
+BESIDE_ONE = 2  # where a single attempt was to be made, as by schedules, and failed
 MOST_FURTHER = 256  # for all destinations together
 BURST = 64  # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
 
@@ -35,7 +36,6 @@ def try_all(
     patience: float = 2.0,
     settle: float = 0.25,
     watch: Watch | None = None,
-    further: int = 0,
 ) -> list[dict[str, Any]]:
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
@@ -43,10 +43,10 @@ def try_all(
     an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
     timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
     there is something to read; one that raises ObserveError or OSError is not called again.
-    `further`: how many attempts more are made to a destination whose attempts ended differently or lost packets, once all have ended.
+    To a destination whose attempts ended differently or lost packets its dial's `further` attempts are made once all have ended.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
-    return _Trial(resolved, patience, settle, watch or {}).run(further)
+    return _Trial(resolved, patience, settle, watch or {}).run()
 
 
 class _Attempt:
@@ -79,6 +79,7 @@ class _Attempt:
             "late_errno": None,
             "icmp": None,
             "peer": None,
+            "awaited_ms": None,
             "tcp_info": None,
         }
 
@@ -142,9 +143,11 @@ class _Attempt:
             self.record["tcp_info"] = tcp_info(self.sock)
         self.close()
 
-    def settled(self, peer: str) -> None:
+    def settled(self, peer: str, now: float) -> None:
         """What the peer did within the time to settle."""
         self.record["peer"] = peer
+        if self.dial.greeting:
+            self.record["awaited_ms"] = _ms(now - self.started)
         self.close()
 
     def close(self) -> None:
@@ -170,21 +173,23 @@ class _Trial:
         self.open = 0
         self.watched_until = 0.0
 
-    def run(self, further: int) -> list[dict[str, Any]]:
+    def run(self) -> list[dict[str, Any]]:
         with selectors.DefaultSelector() as self.selector:
             for fd in self.watch:
                 self.selector.register(fd, selectors.EVENT_READ, None)
             capacity = _capacity()
             self._loop([attempt for group in self.groups for attempt in group], capacity)
-            self._loop(self._more(further), capacity)
+            self._loop(self._more(), capacity)
         return [attempt.record for group in self.groups for attempt in group]
 
-    def _more(self, further: int) -> list[_Attempt]:
+    def _more(self) -> list[_Attempt]:
         """The attempts to add where those made so far do not say the same."""
         added: list[_Attempt] = []
         for group in self.groups:
-            room = min(further, MOST_FURTHER - len(added))
-            if room > 0 and _unlike([attempt.record for attempt in group]):
+            records = [attempt.record for attempt in group]
+            wanted = FURTHER if _unlike(records) else BESIDE_ONE if _failed_alone(records) else 0
+            room = min(wanted, group[0].dial.further if group else 0, MOST_FURTHER - len(added))
+            if room > 0:
                 more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, len(group), room)
                 group += more
                 added += more
@@ -234,7 +239,7 @@ class _Trial:
         if attempt.state == "settling":
             peer = _look(sock)
             if peer:
-                self._end(attempt, lambda: attempt.settled(peer))
+                self._end(attempt, lambda: attempt.settled(peer, now))
             return
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number in (errno.ECONNRESET, errno.EPIPE):
@@ -251,14 +256,14 @@ class _Trial:
         else:
             attempt.connected(now, None)
             self.selector.modify(sock, selectors.EVENT_READ, attempt)
-            attempt.due = now + self.settle
+            attempt.due = now + max(self.settle, attempt.dial.greeting)
             self._arm(attempt)
 
     def _expired(self, attempt: _Attempt, now: float) -> None:
         if attempt.sock is None or attempt.due > now:  # ended, or armed anew since
             return
         if attempt.state == "settling":
-            self._end(attempt, lambda: attempt.settled("open"))
+            self._end(attempt, lambda: attempt.settled("open", now))
         elif attempt.state == "connecting":
             attempt.gave_up(now)
             attempt.due = now + self.patience
@@ -285,11 +290,16 @@ def _attempts(dial: Dial, family: int, sockaddr: tuple[Any, ...], first: int, co
 
 def _unlike(records: list[dict[str, Any]]) -> bool:
     """Whether attempts ended differently, or one of them needed more than one SYN and was answered all the same."""
-    ends = {(record["outcome"], record["errno"]) for record in records}
+    ends = {(record["outcome"], record["errno"], record["peer"] == "reset") for record in records}
     answered = [
         record for record in records if record["outcome"] == "connected" or (record["late_ms"] is not None and not record["late_errno"])
     ]
     return len(ends) > 1 or any((record["tcp_info"] or {}).get("retransmits") for record in answered)
+
+
+def _failed_alone(records: list[dict[str, Any]]) -> bool:
+    """Whether there was one attempt only, which went out and was not answered well."""
+    return len(records) == 1 and records[0]["outcome"] != "connected" and records[0]["stage"] == "wait"
 
 
 def _look(sock: socket.socket) -> str | None:

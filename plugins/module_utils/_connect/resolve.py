@@ -32,6 +32,10 @@ class Dial:
     source: str | None = None
     attempts: int = 3
     interval: float = 0.2
+    greeting: float = 0.0
+    """How long to wait for the server's first byte, where it speaks first."""
+    further: int = 0
+    """Attempts more, where those made end differently or lose packets."""
 
 
 @dataclass(frozen=True)

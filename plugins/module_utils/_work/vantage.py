@@ -63,8 +63,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
     try:
         watch = {recording.fileno(): recording.collect} if recording else {}
         with part(answer, "probes"):
-            waits = {"patience": order["patience"], "settle": order["settle"]}
-            answer["probes"] = try_all(resolved, watch=watch, further=order.get("further", 0), **waits)
+            answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
         used = {(probe["address"], probe["port"]): probe["local_port"] for probe in reversed(answer["probes"])}
         _snapshot(answer, "after", order, run, owners=False, closing=True, destinations=destinations, local_ports=used)

@@ -279,6 +279,7 @@ class Probe:
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
+    awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
 
     @property

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 MAX_TIMEOUT = 300.0  # seconds
-KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service")
+KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service", "greeting")
 AD_HOC = {"clients": "handshake_client", "servers": "handshake_server", "port": "handshake_port", "address": "handshake_address"}
 AD_HOC_LABEL = "The ad hoc flow"
 
@@ -51,6 +51,8 @@ class Flow:
     timeout: float | None
     source: str | None
     service: str | None
+    greeting: bool | None = None
+    """Whether the server speaks first; None: as is usual on the port."""
 
     def wrong(self, field: str, sentence: str) -> NoReturn:
         """Raise the PlanError for one of this flow's fields."""
@@ -169,6 +171,9 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         return None if raw.get(field) is None else _text(raw[field], field, wrong)
 
     _check_fields(raw, label)
+    greeting = raw.get("greeting")
+    if greeting is not None and not isinstance(greeting, bool):
+        wrong("greeting", f"{show(greeting)} is neither true nor false: say whether the server speaks first.")
     source = text("source")
     if source is not None:
         source = literal(source) or wrong("source", f"{show(source)} is not an IP address: give an address of the client.")
@@ -194,6 +199,7 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         timeout=timeout(raw["timeout"], lambda sentence: wrong("timeout", sentence)) if raw.get("timeout") is not None else None,
         source=source,
         service=service if service is None or "." in service else f"{service}.service",
+        greeting=greeting,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults._fault import DB1, Flow, fault, twin
+from tests.faults._fault import DB1, WEB1, Flow, fault, twin
 from tests.faults.catalogue.firewall import chain
 from tests.lab._machines import Machines
 
@@ -20,6 +20,19 @@ table ip scrub {
     tcp dport $port tcp flags & (syn|ack) == syn add @seen { ip saddr . tcp sport } drop
   }
 }
+"""
+BANS = """
+import socket, struct, sys
+listener = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+print(1, flush=True)
+kept = []
+while True:
+    connection, _peer = listener.accept()
+    if len(kept) < 3:
+        kept.append(connection)
+    else:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
 """
 LEARNS = SCRUBBER.replace("ip saddr . tcp sport", "ip saddr").replace("ipv4_addr . inet_service", "ipv4_addr")
 FIRST: dict[str, Any] = {
@@ -97,3 +110,85 @@ def a_source_is_learned(fleet: Machines) -> None:
 @twin("first_syn_dropped", flow=Flow(timeout=1.0))
 def nothing_is_scrubbed(fleet: Machines) -> None:
     scrubbed(fleet, SCRUBBER.replace("drop", "accept"))
+
+
+@fault("tcp_md5_mismatch/session", "timeout", status="undetermined", **SHORT)
+def a_signed_session_is_up(fleet: Machines) -> None:
+    """As between two routers that speak BGP: what is not signed gets no answer, and the session of these very hosts is established."""
+    fleet.listen("db1", "0.0.0.0", fleet.port, md5=(WEB1, "s3cret"))
+    assert fleet.hold("web1", DB1, fleet.port, md5="s3cret").answer == ["connected"]
+
+
+@twin("option_altered/clamped", flow=Flow(timeout=1.0))
+def clamped_to_the_way(fleet: Machines) -> None:
+    """As gateways of tunnels and of PPPoE do."""
+    fleet.listen("db1", "::", fleet.port)
+    fleet.run("r1", ["ip", "link", "set", "eth1", "mtu", "1452"])
+    clamp = "-A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"
+    fleet.run("r1", ["iptables-nft", "-t", "mangle", *clamp.split()])
+
+
+@fault(
+    "option_altered/stripped", "connected", status="degraded", code="option_altered", host="path", segment="path.forward", says=("SACK",)
+)
+def selective_acknowledgements_are_stripped(fleet: Machines) -> None:
+    """Nobody needs that, and each loss costs more for it."""
+    fleet.listen("db1", "::", fleet.port)
+    fleet.nft("r1", "table inet strip { chain f { type filter hook forward priority 0; tcp flags syn reset tcp option sack-perm; }\n}")
+
+
+@fault(
+    "option_altered/answer",
+    "connected",
+    status="degraded",
+    code="option_altered",
+    host="path",
+    segment="path.return",
+    says=("window scale",),
+)
+def window_scaling_is_taken_out_of_the_answer(fleet: Machines) -> None:
+    """The ends disagree on it then, and transfers stall."""
+    fleet.listen("db1", "::", fleet.port)
+    rule = "tcp flags & (syn | ack) == syn | ack reset tcp option window"
+    fleet.nft("r1", f"table inet strip {{ chain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
+
+
+@fault(
+    "turned_away",
+    "connected",
+    status="degraded",
+    code="turned_away",
+    host="db1",
+    segment="server.application",
+    certainties=("likely",),
+    says=("our own attempts",),
+    **SHORT,
+)
+def a_ban_after_the_third(fleet: Machines) -> None:
+    """As of servers that count connections which say nothing."""
+    fleet.popen("db1", [fleet.python, "-c", BANS, str(fleet.port)]).await_answer()
+
+
+GREETS = Flow(greeting=True)
+MUTE: dict[str, Any] = {"status": "degraded", "host": "db1", "segment": "server.application", "certainties": ("likely",), "flow": GREETS}
+
+
+@fault("application_silent", "connected", code="application_silent", says=("does not accept",), **MUTE)
+def nobody_accepts(fleet: Machines) -> None:
+    """The kernel completes handshakes for an application that hangs."""
+    fleet.listen("db1", "::", fleet.port, behaviour="silent")
+
+
+@fault("application_silent/accepts", "connected", code="application_silent", **MUTE)
+def nobody_greets(fleet: Machines) -> None:
+    fleet.listen("db1", "::", fleet.port)
+
+
+@twin("application_silent", flow=GREETS)
+def the_server_greets(fleet: Machines) -> None:
+    fleet.listen("db1", "::", fleet.port, behaviour="greeting")
+
+
+@fault("application_hangs_up", "connected", code="application_hangs_up", says=("without a byte",), **MUTE)
+def the_server_hangs_up(fleet: Machines) -> None:
+    fleet.listen("db1", "::", fleet.port, behaviour="closing")

@@ -12,6 +12,7 @@ from ..case import Case, Finding
 from . import (
     addresses,
     altered,
+    application,
     backlog,
     checksum,
     client,
@@ -34,6 +35,7 @@ from . import (
     stale,
     timeouts,
     translations,
+    turned_away,
 )
 from .catalogue import Cause
 from .further import further, only_evaluated
@@ -45,7 +47,9 @@ CATALOGUE: tuple[Cause, ...] = (
     *client_links.CAUSES,
     *timeouts.CAUSES,
     *routing.CAUSES,
+    *turned_away.CAUSES,
     *backlog.CAUSES,
+    *application.CAUSES,
     *fronts.CAUSES,
     *sockets.CAUSES,
     *listener_options.CAUSES,

@@ -15,12 +15,12 @@ from .losses import beside_each_other, told
 from .stretch import PACKETS, stretch
 
 _CHANCE, _SURE = 0.05, 0.005  # how often random loss looks so: to say it at all, to prove it
-_REPEATED = 4  # packets behind the first one of an attempt that share its fate
+_REPEATED = 4  # packets behind the first one of an attempt that are lost as well
 _MANY_PORTS = 8
 
 
 @dataclass(frozen=True)
-class Fates:
+class Passages:
     """What became of the packets of one kind, in each attempt that sent one."""
 
     attempts: tuple[tuple[Attempt, tuple[bool, ...]], ...]
@@ -45,7 +45,7 @@ class Fates:
         return sum(len(arrived) - 1 for _attempt, arrived in self.attempts if not any(arrived))
 
 
-def fates(case: Case) -> Fates | None:
+def passages(case: Case) -> Passages | None:
     """Of the packets of the kind that was lost; ``None`` where they cannot be told."""
     if case.outcome.kind not in ("lost_syn", "lost_syn_ack") or case.server is None:
         return None
@@ -54,12 +54,12 @@ def fates(case: Case) -> Fates | None:
     if any(not outcome.completed and outcome.kind not in (case.outcome.kind, "late") for outcome in case.outcomes):
         return None  # another fault besides, which may end attempts as well
     packets = told(case, forward=case.outcome.kind == "lost_syn")
-    return Fates(tuple((attempt, tuple(came for _sent, came in sent)) for attempt, sent in packets if sent))
+    return Passages(tuple((attempt, tuple(came for _sent, came in sent)) for attempt, sent in packets if sent))
 
 
 def _first_syn_dropped(case: Case) -> Finding | None:
     """The first SYNs of each connection are lost, as many each time, and all others pass: a device wants to see the sender repeat them."""
-    known = fates(case) if case.outcome.kind == "lost_syn" else None
+    known = passages(case) if case.outcome.kind == "lost_syn" else None
     if known is None or len(known.attempts) < 2:
         return None
     firsts = {arrived.index(True) if any(arrived) else len(arrived) for _attempt, arrived in known.attempts}
@@ -99,7 +99,7 @@ def _first_syn_dropped(case: Case) -> Finding | None:
     )
 
 
-def _asks_for_ecn(known: Fates) -> bool:
+def _asks_for_ecn(known: Passages) -> bool:
     """Whether those that were lost asked for ECN and those that passed did not: that tells the two apart as well."""
     return all(
         [bool(row.packet.tcp and row.packet.tcp.flags & 0xC0) for row in attempt.of("syn")] == [not came for came in arrived]
@@ -107,7 +107,7 @@ def _asks_for_ecn(known: Fates) -> bool:
     )
 
 
-def _needed(known: Fates) -> float | None:
+def _needed(known: Passages) -> float | None:
     """How long after the first SYN the first one was sent that passed, in seconds, at most."""
     waits = []
     for attempt, arrived in known.attempts:
@@ -118,9 +118,9 @@ def _needed(known: Fates) -> float | None:
     return max(waits, default=None)
 
 
-def _source_ports(case: Case) -> tuple[Fates, float] | None:
-    """The fates that source ports decide, and how often chance has those that are lost beside each other."""
-    known = fates(case)
+def _source_ports(case: Case) -> tuple[Passages, float] | None:
+    """The passages that source ports decide, and how often chance has those that are lost beside each other."""
+    known = passages(case)
     if known is None or not known.all_or_none or known.repeated < _REPEATED or min(len(known.lost), len(known.passed)) < 2:
         return None
     ports = sorted((attempt.probe.local_port or 0, not any(arrived)) for attempt, arrived in known.attempts)
@@ -171,7 +171,7 @@ def _ephemeral(case: Case) -> str:
     return f"{' to '.join(words)} (net.ipv4.ip_local_port_range)" if len(words) == 2 else "those of net.ipv4.ip_local_port_range"
 
 
-def _ranges(known: Fates) -> tuple[str, str]:
+def _ranges(known: Passages) -> tuple[str, str]:
     """The blocks of ports that were lost, and those that passed, as far as they were tried."""
     blocks: list[tuple[bool, list[int]]] = []
     for port, gone in sorted((attempt.probe.local_port or 0, not any(arrived)) for attempt, arrived in known.attempts):

@@ -92,14 +92,15 @@ def test_orders_of_a_flow_with_a_router():
         "patience": 2.0,
         "settle": 0.25,
         "hops": True,
-        "further": 8,
         "ports": [5432],
         "addresses": ["10.0.1.1", "10.0.1.11", "10.0.2.21"],
         "units": {},
         "pairs": [{"local": None, "remote": "10.0.2.21", "mark": 0}],
         "packets": [],
         "packets_left_out": 0,
-        "dials": [{"id": 0, "address": "10.0.2.21", "port": 5432, "timeout": 1.5, "source": None, "attempts": 2, "interval": 0.2}],
+        "dials": [
+            {"id": 0, "address": "10.0.2.21", "port": 5432, "timeout": 1.5, "source": None, "interval": 0.2, "attempts": 2, "further": 8}
+        ],
         "interest": None,
     }
     assert made.orders["db1"]["units"] == {"5432": "postgresql.service"}
