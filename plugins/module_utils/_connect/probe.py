@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 from .._errors import ObserveError
 from .resolve import Dial, Resolved
-from .source_ports import bind, spread
+from .source_ports import bind, ephemeral, spread
 from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
 
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
@@ -165,8 +165,11 @@ class _Trial:
         self.patience = patience
         self.settle = settle
         self.watch = watch
+        self.usable = ephemeral()
         self.groups = [
-            _attempts(answer.dial, family, sockaddr, 0, answer.dial.attempts) for answer in resolved for family, sockaddr in answer.targets
+            _attempts(answer.dial, family, sockaddr, range(answer.dial.attempts), self.usable)
+            for answer in resolved
+            for family, sockaddr in answer.targets
         ]
         self.timers: list[tuple[float, int, _Attempt]] = []
         self.order = itertools.count()
@@ -190,7 +193,7 @@ class _Trial:
             wanted = FURTHER if _unlike(records) else BESIDE_ONE if _failed_alone(records) else 0
             room = min(wanted, group[0].dial.further if group else 0, MOST_FURTHER - len(added))
             if room > 0:
-                more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, len(group), room)
+                more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, range(len(group), len(group) + room), self.usable)
                 group += more
                 added += more
         return added
@@ -284,8 +287,8 @@ class _Trial:
             self.selector.unregister(fd)
 
 
-def _attempts(dial: Dial, family: int, sockaddr: tuple[Any, ...], first: int, count: int) -> list[_Attempt]:
-    return [_Attempt(dial, first + number, family, sockaddr, ports) for number, ports in enumerate(spread(count))]
+def _attempts(dial: Dial, family: int, sockaddr: tuple[Any, ...], numbers: range, usable: list[int]) -> list[_Attempt]:
+    return [_Attempt(dial, number, family, sockaddr, ports) for number, ports in zip(numbers, spread(len(numbers), usable))]
 
 
 def _unlike(records: list[dict[str, Any]]) -> bool:

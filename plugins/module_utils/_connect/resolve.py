@@ -118,7 +118,7 @@ def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
     left = until - time.monotonic()
     if not slow or left < _WORTHWHILE:
         return answers
-    told = ask(configured().nameservers, next(iter(slow))[0])
+    told = ask(configured(), next(iter(slow))[0])
     again = resolve([answer.dial for answer in slow.values()], limit=until - time.monotonic())
     times = {key: answer.elapsed_ms for key, answer in zip(slow, again) if answer.error != "ETIMEDOUT"}
     return [

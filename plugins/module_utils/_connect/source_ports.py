@@ -17,19 +17,23 @@ _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 _TAKEN = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)  # by another socket; not for us, by a security module or a cgroup's program
 
 
-def spread(count: int) -> list[tuple[int, ...]]:
-    """For each of `count` attempts ports to try in turn, from a part of the ephemeral range of its own; in no order.
-
-    An attempt has none where the range cannot be read or has no room.
-    """
+def ephemeral() -> list[int]:
+    """What the kernel takes source ports from in this network namespace, in order; none where that cannot be read."""
     low, high = _range()
-    reserved = _reserved()
-    width = (high + 1 - low) / max(1, count)
+    reserved = {port for first, last in _reserved() for port in range(first, min(last, high) + 1)}
+    return [port for port in range(low, high + 1) if port not in reserved]
+
+
+def spread(count: int, usable: list[int]) -> list[tuple[int, ...]]:
+    """For each of `count` attempts ports to try in turn, from a part of the usable ones of its own; in no order.
+
+    An attempt has none where there are fewer ports than attempts.
+    """
+    width = len(usable) / max(1, count)
     parts = []
     for number in range(count):
-        part = range(low + int(number * width), low + int((number + 1) * width))
-        some = random.sample(part, min(len(part), TRIES))
-        parts.append(tuple(port for port in some if not any(first <= port <= last for first, last in reserved)))
+        part = usable[int(number * width) : int((number + 1) * width)]
+        parts.append(tuple(random.sample(part, min(len(part), TRIES))))
     random.shuffle(parts)  # so that what is lost for a while does not look like a range of ports
     return parts
 

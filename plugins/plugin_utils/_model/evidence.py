@@ -237,12 +237,22 @@ class TcpInfo:
 
 
 @dataclass(frozen=True)
+class Query:
+    """One question to a nameserver; None: it was not answered in time."""
+
+    name: str
+    type: str
+    answer_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True)
 class Nameserver:
-    """A configured nameserver, and whether it answers; None: it did not in time, or ``error`` came at once."""
+    """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once."""
 
     address: str
     answer_ms: Milliseconds | None = None
     error: str | None = None
+    queries: tuple[Query, ...] = ()
 
     @property
     def silent(self) -> bool:

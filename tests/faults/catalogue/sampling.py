@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults._fault import DB1, WEB1, Flow, fault, twin
+from tests.faults.catalogue.client import BY_NAME, service
 from tests.faults.catalogue.firewall import chain
 from tests.lab._machines import Machines
 
@@ -192,3 +193,42 @@ def the_server_greets(fleet: Machines) -> None:
 @fault("application_hangs_up", "connected", code="application_hangs_up", says=("without a byte",), **MUTE)
 def the_server_hangs_up(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port, behaviour="closing")
+
+
+SLOW: dict[str, Any] = {
+    "status": "degraded",
+    "code": "name_resolution_slow",
+    "host": "web1",
+    "segment": "client.resolve",
+    "flow": BY_NAME,
+    "options": {"diagnose_attempts": 1},
+}
+
+
+def resolving(fleet: Machines, options: str, *arguments: str) -> None:
+    """dnsmasq on db2 knows the name, and asks a nameserver that is not there for others."""
+    service(fleet)
+    known = ["--host-record=db.example.org,10.0.2.21", "--server=/dead.test/10.0.2.99", *arguments]
+    own = ["--keep-in-foreground", "--no-resolv", "--no-hosts", "--listen-address=10.0.2.22", "--user=root"]
+    fleet.popen("db2", ["dnsmasq", *own, *known])
+    fleet.write("web1", "/etc/resolv.conf", f"nameserver 10.0.2.22\n{options}\n")
+    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+
+
+@fault("name_resolution_slow/ipv6", "", says=("answers A queries for it and no AAAA queries",), **SLOW)
+def queries_for_ipv6_are_lost(fleet: Machines) -> None:
+    """Some devices do not know the type, and drop the query in place of passing it on."""
+    resolving(fleet, "options timeout:2 attempts:1")
+    at = (8 + 12 + len(b"\2db\7example\3org\0")) * 8
+    fleet.nft("r1", f"table ip f {{ chain f {{ type filter hook forward priority 0; udp dport 53 @th,{at},16 28 drop; }}\n}}")
+
+
+@fault("name_resolution_slow/search", "", says=("db.example.org.dead.test", "search list"), **SLOW)
+def the_search_list_leads_nowhere(fleet: Machines) -> None:
+    """As in containers, whose ndots is 5."""
+    resolving(fleet, "search dead.test\noptions ndots:5 timeout:1 attempts:1")
+
+
+@twin("name_resolution_slow/search", flow=BY_NAME)
+def the_search_list_is_asked_last(fleet: Machines) -> None:
+    resolving(fleet, "search dead.test\noptions ndots:1 timeout:1 attempts:1")

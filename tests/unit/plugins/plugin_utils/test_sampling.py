@@ -144,3 +144,23 @@ def test_a_server_that_hangs_up_and_need_not_speak_first_is_remarked() -> None:
         probe["awaited_ms"] = None
     told = flow(plan, found)
     assert (told["status"], [remark["kind"] for remark in told["remarks"]]) == ("ok", ["application_hangs_up"])
+
+
+@pytest.mark.parametrize(
+    ("recording", "silent", "says"),
+    [
+        ("name_resolution_slow.ipv6", None, "answers A queries for it and no AAAA queries"),
+        ("name_resolution_slow.search", None, "does not answer for db.example.org.dead.test, which the search list has it asked for first"),
+        ("name_resolution_slow.search", ("db.example.org", "A"), "does not answer for db.example.org.dead.test"),
+        ("name_resolution_slow.ipv6", ("db.example.org", "A"), "before any connection begins"),
+    ],
+)
+def test_which_queries_a_nameserver_leaves_unanswered(recording: str, silent: tuple[str, str] | None, says: str) -> None:
+    plan, found = recorded(recording)
+    for nameserver in evidence(found, "web1", "try")["resolutions"][0]["nameservers"]:
+        for query in nameserver["queries"]:
+            if (query["name"], query["type"]) == silent:
+                query["answer_ms"] = None
+    (cause,) = (cause for cause in flow(plan, found)["causes"] if cause["code"] == "name_resolution_slow")
+    assert says in cause["summary"]
+    assert cause["detail"]["dead"] == []
