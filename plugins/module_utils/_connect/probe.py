@@ -24,6 +24,7 @@ MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
 FURTHER = 8  # attempts more for a destination whose attempts differ, or lose packets: what tells a pattern from chance
 BESIDE_ONE = 2  # where a single attempt was to be made, as by schedules, and failed
+PORTS_FOR_ONE = 16  # ephemeral ports that there must be for each of these
 MOST_FURTHER = 256  # for all destinations together
 BURST = 64  # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
 
@@ -191,7 +192,8 @@ class _Trial:
         for group in self.groups:
             records = [attempt.record for attempt in group]
             wanted = FURTHER if _unlike(records) else BESIDE_ONE if _failed_alone(records) else 0
-            room = min(wanted, group[0].dial.further if group else 0, MOST_FURTHER - len(added))
+            spare = len(self.usable) // PORTS_FOR_ONE  # each attempt may leave its port in TIME_WAIT
+            room = min(wanted, group[0].dial.further if group else 0, MOST_FURTHER - len(added), spare)
             if room > 0:
                 more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, range(len(group), len(group) + room), self.usable)
                 group += more

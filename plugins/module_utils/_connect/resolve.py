@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._host import hosts_file
 from .._host.nameservers import ask, configured
 from .tcp_info import canonical
 
@@ -49,6 +50,7 @@ class Resolved:
     elapsed_ms: float | None = None
     again_ms: float | None = None
     nameservers: list[dict[str, Any]] | None = None
+    hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
 
     def record(self) -> dict[str, Any]:
         """R of docs/evidence.md."""
@@ -59,6 +61,7 @@ class Resolved:
             "error": self.error,
             "message": self.message,
             "elapsed_ms": self.elapsed_ms,
+            "hosts": self.hosts,
         }
         return told if self.nameservers is None else {**told, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
@@ -100,10 +103,14 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
         except queue.Empty:
             break
         answers[index] = answer
-    return [
+    known = hosts_file.entries() if names else None
+    found = [
         answer or Resolved(dial, error="ETIMEDOUT", message=f"the resolver did not answer within {limit:g} s", elapsed_ms=limit * 1000)
         for dial, answer in zip(dials, answers)
     ]
+    if known is None:
+        return found
+    return [replace(answer, hosts=known.get(hosts_file.canonical(answer.dial.address), [])) for answer in found]
 
 
 def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:

@@ -268,6 +268,7 @@ class Resolution:
     elapsed_ms: Milliseconds | None = None
     again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
+    hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,7 @@ def clamped_mss(fleet: Machines) -> None:
     host="path",
     leg="syn",
     segment="path.forward",
+    certainties=("likely",),
 )
 def ecn_dropped(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.tcp_ecn", 1)

@@ -232,3 +232,25 @@ def the_search_list_leads_nowhere(fleet: Machines) -> None:
 @twin("name_resolution_slow/search", flow=BY_NAME)
 def the_search_list_is_asked_last(fleet: Machines) -> None:
     resolving(fleet, "search dead.test\noptions ndots:1 timeout:1 attempts:1")
+
+
+@fault(
+    "name_resolves_elsewhere/hosts",
+    "",
+    code="name_resolves_elsewhere",
+    host="web1",
+    leg="syn",
+    segment="client.resolve",
+    certainties=("likely",),
+    says=("/etc/hosts", "10.0.2.88 db.example.org"),
+    flow=Flow(address="db.example.org", timeout=1.0),
+)
+def an_old_address_stands_in_the_hosts_file(fleet: Machines) -> None:
+    resolving(fleet, "options timeout:1 attempts:1")
+    fleet.write("web1", "/etc/hosts", "127.0.0.1 localhost\n10.0.2.88 db.example.org # moved\n")
+
+
+@twin("name_resolves_elsewhere/hosts", flow=BY_NAME)
+def the_hosts_file_has_it_right(fleet: Machines) -> None:
+    resolving(fleet, "options timeout:1 attempts:1")
+    fleet.write("web1", "/etc/hosts", "127.0.0.1 localhost\n10.0.2.21 db.example.org\n")

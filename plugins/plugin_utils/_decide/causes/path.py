@@ -59,12 +59,13 @@ def _ecn_blackhole(case: Case) -> Finding | None:
     if lost < 2 or not passed:
         return None
     return Finding(
-        "proven",
+        "likely",
         "path",
         "path.forward",
         f"something {stretch(case)} drops SYNs that ask for ECN; the plain retransmission passes",
         (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
         leg="syn",
+        undecided=("a first SYN without ECN (net.ipv4.tcp_ecn=2) would tell it from a device that drops the first SYN of each connection",),
         fix=without_ecn(case.client, stretch(case)),
     )
 
@@ -232,9 +233,11 @@ CAUSES = (
         "SYNs that ask for ECN are lost",
         ("path.forward",),
         ("lost_syn",),
-        "In every attempt the ECN-setup SYN is lost and the plain retransmission passes.",
+        "Not provable, since each SYN with ECN is a first one, and devices may drop those: in every attempt the ECN-setup SYN is lost and "
+        "the plain retransmission passes.",
         "A SYN without ECN is lost, or one with ECN passes.",
         _ecn_blackhole,
+        explains=("path_loss",),
     ),
     Cause(
         "path_loss",

@@ -116,6 +116,8 @@ def _told(entry: Nameserver) -> str:
 
 def _name_resolves_elsewhere(case: Case) -> Finding | None:
     server = case.server
+    if server is None and case.dialled != case.address:
+        return _hosts_file_decides(case)
     if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
         return None
     loopback = case.client.owns(case.address) and case.client is not server
@@ -123,21 +125,49 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         return None  # whoever stands in front of the server may well own the address
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
         return None
+    written = _in_hosts_file(case)
     known = server.snapshot.addresses if server.snapshot else None
     owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
     return Finding(
         "proven" if case.client.owns(case.address) else "likely",  # elsewhere, an unknown translation may still lead to the server
         case.client.name,
         "client.resolve",
-        f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}",
+        f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}"
+        + (": that stands in its /etc/hosts, which wins over DNS" if written else ""),
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
+            *([case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}")] if written else []),
             case.saw(server, "rtnetlink addresses", f"{server.name} has {owned}"),
             *([Evidence(server.name, "capture", "no SYN of this flow arrived")] if server.saw_everything else []),
         ),
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
-        fix=resolvable(case, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}"),
+        fix=resolvable(
+            case,
+            f"correct the line of {case.dialled} in /etc/hosts of {case.client.name}, now {case.address}, or take it out"
+            if written
+            else f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}",
+        ),
+    )
+
+
+def _in_hosts_file(case: Case) -> bool:
+    """Whether the client has the address of the name from its hosts file."""
+    return any(each.name == case.dialled and case.address in each.hosts for each in case.client.resolutions)
+
+
+def _hosts_file_decides(case: Case) -> Finding | None:
+    """Nobody asks a nameserver for what stands in a hosts file: worth a word where there is no connection."""
+    if case.completed or not _in_hosts_file(case):
+        return None
+    return Finding(
+        "likely",
+        case.client.name,
+        "client.resolve",
+        f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which wins over DNS: getent -s dns ahosts "
+        f"{case.dialled} tells what DNS has",
+        (case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}"),),
+        remark=True,
     )
 
 

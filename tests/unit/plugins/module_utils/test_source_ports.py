@@ -57,6 +57,16 @@ show(probe(Dial(1, "10.0.3.2", 90, 0.5, None, 4, 0.0, **more), Dial(2, "10.0.3.2
     assert [probe["attempt"] for probe in answer["probes"][:12]] == list(range(12))
 
 
+def test_few_ports_are_not_used_up() -> None:
+    answer = in_fleet("""
+import subprocess
+subprocess.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=30000 30031"], check=True)
+subprocess.run(["nft", "add rule inet t o tcp dport 90 tcp sport 30016-65535 drop"], check=True)
+show(probe(Dial(1, "10.0.3.2", 90, 0.5, None, 4, 0.0, further=8), patience=0.2))
+""")
+    assert len(answer["probes"]) == 6
+
+
 def test_the_first_byte_of_who_speaks_first_is_waited_for() -> None:
     answer = in_fleet("""
 show(probe(*[Dial(port, "10.0.3.2", port, 1.0, None, 1, 0.0, 0.5) for port in (80, 90, 91)], settle=0.1))

@@ -164,3 +164,20 @@ def test_which_queries_a_nameserver_leaves_unanswered(recording: str, silent: tu
     (cause,) = (cause for cause in flow(plan, found)["causes"] if cause["code"] == "name_resolution_slow")
     assert says in cause["summary"]
     assert cause["detail"]["dead"] == []
+
+
+@pytest.mark.parametrize(("changed", "told"), [({}, True), ({"hosts": None}, False), ({"hosts": ["10.0.2.77"]}, False)])
+def test_the_hosts_file_is_named_where_the_address_stands_in_it(changed: dict[str, Any], told: bool) -> None:
+    plan, found = recorded("name_resolves_elsewhere.hosts")
+    evidence(found, "web1", "try")["resolutions"][0].update(changed)
+    (cause,) = (cause for cause in flow(plan, found)["causes"] if cause["code"] == "name_resolves_elsewhere")
+    assert ("/etc/hosts, which wins over DNS" in cause["summary"]) == told
+    assert ("correct the line" in cause["fix"]["summary"]) == told
+
+
+def test_of_an_unmanaged_server_the_hosts_file_is_a_remark() -> None:
+    plan, found = recorded("name_resolves_elsewhere.hosts")
+    raw = plan.to_json()
+    raw["entries"] = [{**entry, "server": None} for entry in raw["entries"]]
+    told = flow(Plan.from_json(raw), found)
+    assert [remark["kind"] for remark in told["remarks"]] == ["name_resolves_elsewhere"]
