@@ -24,7 +24,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_varia
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import OPTIONS, Options
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan, build
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
@@ -32,7 +32,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
-HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout")
+HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "connects", "normal", "host_timeout")
 
 
 class ActionModule(HandshakeAction):
@@ -56,6 +56,8 @@ class ActionModule(HandshakeAction):
                 "settle": {"type": "float", "default": 0.25},
                 "hops": {"type": "bool", "default": True},
                 "record": {"type": "bool", "default": True},
+                "connects": {"type": "int", "default": 100},
+                "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},
                 "within": {"type": "float", "default": 0.0},
             }
@@ -100,6 +102,8 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
+        for sentence in plan.lowered:
+            self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
         return plan, inventory.patterns(list(plan.orders)), asked.traces
 

@@ -25,8 +25,8 @@ options:
       - Who must be able to shake hands with whom, as a list of mappings or the same as JSON.
       - A flow has C(clients) (a pattern of inventory hosts), C(servers) (a pattern), and C(port) (a number, a service name, or a list).
       - Optional are C(name), C(address) (what clients dial, and the only way to name a server outside the inventory), C(via) (a list of
-        inventory hosts on the way, in order), C(timeout) (seconds), C(source) (the address to connect from), and C(service) (the systemd
-        unit that should listen).
+        inventory hosts on the way, in order), C(timeout) (seconds), C(source) (the address to connect from), C(service) (the systemd
+        unit that should listen), and C(greeting) (whether the server speaks first).
     type: raw
   client:
     description:
@@ -95,6 +95,19 @@ options:
       - Whether to record packets, for which root is needed.
     type: bool
     default: true
+  connects:
+    description:
+      - How many connections a run makes to one listener at most, all clients and flows together. Where there would be more, each client
+        tries fewer, but one in any case.
+    type: int
+    default: 100
+  normal:
+    description:
+      - What may be altered on the way of a handshake without being wrong. It is only remarked then.
+    type: list
+    elements: str
+    choices: [mss_lowered, mss_changed, window_scale_changed, sack_changed, timestamps_changed, fast_open_changed, sequence_rewritten]
+    default: [mss_lowered]
   host_timeout:
     description:
       - The most seconds that a host is waited for in each of the three phases, beside what its attempts take. V(0) for as long as

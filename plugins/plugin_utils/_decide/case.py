@@ -197,6 +197,7 @@ class Case:
     behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
     totals: Totals = Totals({}, {})
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
+    normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
 

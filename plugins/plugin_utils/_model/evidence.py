@@ -238,12 +238,22 @@ class TcpInfo:
 
 
 @dataclass(frozen=True)
+class Query:
+    """One question to a nameserver; None: it was not answered in time."""
+
+    name: str
+    type: str
+    answer_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True)
 class Nameserver:
-    """A configured nameserver, and whether it answers; None: it did not in time, or ``error`` came at once."""
+    """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once."""
 
     address: str
     answer_ms: Milliseconds | None = None
     error: str | None = None
+    queries: tuple[Query, ...] = ()
 
     @property
     def silent(self) -> bool:
@@ -259,6 +269,7 @@ class Resolution:
     elapsed_ms: Milliseconds | None = None
     again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
+    hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
 
 
 @dataclass(frozen=True)
@@ -280,6 +291,7 @@ class Probe:
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
+    awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
 
     @property

@@ -83,6 +83,15 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was seen beside the causes."""
+
+    kind: str
+    host: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vantage:
     """A column of the ladder; ``why`` says why nothing was recorded there."""
 
@@ -317,6 +326,10 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         expect=clean(entry.get("expect"), NAME) or "open",
         blocked_by=tuple(_cause(cause) for cause in _records(entry.get("blocked_by"))),
     )
+
+
+def _notes(value: object) -> tuple[Note, ...]:
+    return tuple(Note(clean(item.get("kind"), NAME), clean(item.get("host"), NAME), clean(item.get("text"))) for item in _records(value))
 
 
 def _cause(entry: Mapping[str, object]) -> Cause:

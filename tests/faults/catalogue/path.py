@@ -187,6 +187,7 @@ def stripped_of_selective_acknowledgements(fleet: Machines) -> None:
     host="path",
     leg="syn",
     segment="path.forward",
+    certainties=("likely",),
 )
 def ecn_dropped(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.tcp_ecn", 1)
