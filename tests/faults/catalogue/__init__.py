@@ -18,9 +18,11 @@ from tests.faults.catalogue import (
     path,
     refused,
     routing,
+    services,
     socket_,
     stale,
     systemd,
+    systemd_units,
 )
 
 __all__ = [
@@ -39,7 +41,9 @@ __all__ = [
     "path",
     "refused",
     "routing",
+    "services",
     "socket_",
     "stale",
     "systemd",
+    "systemd_units",
 ]
