@@ -92,6 +92,14 @@ def test_a_frozen_process_is_named(fleet: SystemdFleet) -> None:
     assert f"python3 (pid {pid}) does not accept; it is stopped" in cause["summary"]
 
 
+@pytest.mark.slow
+def test_the_advice_for_a_socket_unit_helps_when_typed(fleet: SystemdFleet) -> None:
+    fault = FAULTS["systemd/no_listener/socket-activated"]
+    commands = cause_of(fault.name, fleet)["fix"]["commands"]
+    fleet.run("db1", ["sh", "-ec", "systemctl start ssh.service; " + "; ".join(commands)])
+    assert [fleet.connect("web1", fault.flow.address, port) for port in (22, fault.flow.port)] == ["connected", "connected"]
+
+
 # -- without root
 
 # How sure of the cause the answer may be when Ansible comes as a guest to both ends, to the client alone, to the server alone;

@@ -110,21 +110,34 @@ def _freed(host: Host, unit: Unit, held: str, holder: PortHolder) -> Fix:
     )
 
 
+def _socket_on(socket: str, service: str, port: int) -> tuple[str, ...]:
+    if not fit.unit(socket) or not (fit.unit(service) or not service):
+        return ()
+    directory = f"/etc/systemd/system/{socket}.d"
+    return (
+        f"mkdir -p {shell(directory)} && printf '[Socket]\\nListenStream={port}\\n' > {shell(f'{directory}/port-{port}.conf')}",
+        shell("systemctl", "daemon-reload"),
+        f"{shell('systemctl', 'stop', *filter(None, (service, socket)))} && {shell('systemctl', 'start', socket)}",
+    )
+
+
 def listening_on(host: Host, unit: Unit, socket: str | None, ports: tuple[int, ...], port: int) -> Fix:
-    """Have a unit that runs listen on the port; by its socket unit where that listens for it."""
+    """Have a unit that runs listen on the port; by its socket unit where that listens for it, on the old ports as well.
+
+    systemd does not start a socket whose service runs: both are stopped, or the restart fails and nobody listens at all.
+    """
     name, now = unit.unit, ", ".join(map(str, ports[:5]))
     if socket is None and name.endswith(".socket"):
         socket = name
     if socket:
+        service = "" if socket == name else name
+        units = f"{service} and {socket}" if service else socket
         summary = (
-            f"write ListenStream={port} into {socket} on {host.name}, behind an empty ListenStream= if {now} is to be given up, reload "
-            f"systemd and restart {socket}: it is systemd that listens, so that the service's own setting of the port does not count; or "
-            "correct the port"
+            f"add ListenStream={port} to {socket} on {host.name}, have systemd read it, stop {units}, and start {socket}: it is systemd "
+            f"that listens (on {now}), so that the service's own setting of the port does not count; or correct the port"
         )
-        commands: list[str] = []
-        if fit.unit(socket):
-            commands = [shell("systemctl", "edit", socket), shell("systemctl", "daemon-reload"), shell("systemctl", "restart", socket)]
-        return advice("service", host.name, summary, commands, check=f"{shell('systemctl', 'show', '-p', 'Listen', socket)} has the port")
+        check = f"{shell('systemctl', 'show', '--property=Listen', socket)} has the port"
+        return advice("service", host.name, summary, _socket_on(socket, service, port), check=check)
     if unit.outdated:
         summary = f"have systemd read the changed files of {name} on {host.name} and restart it; or correct the port"
         first = [shell("systemctl", "daemon-reload")]

@@ -101,7 +101,9 @@ def _no_listener(case: Case) -> Finding | None:
             *(_running(case, server, instead) if instead else ()),
         ),
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        fix=listening_on(server, instead.unit, instead.socket, instead.ports, port) if instead else _to_be_started(server, port),
+        fix=listening_on(server, instead.unit, instead.socket, instead.ports, port)
+        if instead and instead.unit.how in ("declared", "socket")
+        else _to_be_started(server, port),
     )
 
 

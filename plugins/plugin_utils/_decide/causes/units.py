@@ -158,7 +158,8 @@ def _ports_of(server: Host, unit: Unit) -> tuple[int, ...] | None:
     """Where a unit's processes listen; None where the owners of some listeners are unknown and none of the others is its."""
     listeners = (server.snapshot.listeners if server.snapshot else None) or ()
     ports = {each.port for each in listeners for process in each.processes or () if process.unit == unit.unit}
-    if not ports and any(each.processes is None for each in listeners):
+    told_all = all(each.processes is not None for each in listeners) and all(each.what != "listeners" for each in server.absent)
+    if not ports and not told_all:
         return None
     return tuple(sorted(ports))
 

@@ -165,6 +165,7 @@ RUNS = {**UNIT, "active": "active", "sub": "running", "result": "success"}
 def test_a_service_whose_socket_unit_listens_elsewhere_is_not_stopped() -> None:
     for active in ("active", "inactive"):
         told = with_unit({**RUNS, "active": active, "relatives": [SSH]})
+        assert told["fix"]["commands"][-1] == "systemctl stop orders.service orders.socket && systemctl start orders.socket"
         assert (told["code"], told["certainty"]) == ("no_listener", "proven")
         assert "orders.service listens on 5433 through orders.socket, not on 5432" in told["summary"]
         assert not automatic(told) and "ListenStream=5432" in told["fix"]["summary"]
@@ -179,7 +180,7 @@ def test_a_socket_unit_that_is_stopped_does_not_listen_for_its_service() -> None
 def test_a_socket_unit_that_listens_as_it_was_before_its_file_changed() -> None:
     told = with_unit({**RUNS, "unit": "orders.socket", "how": "socket", "outdated": True, "listens": [{"address": "::", "port": 5433}]})
     assert "orders.socket listens on 5433, not on 5432" in told["summary"]
-    assert "systemctl restart orders.socket" in told["fix"]["commands"]
+    assert told["fix"]["commands"][-1] == "systemctl stop orders.socket && systemctl start orders.socket"
 
 
 def listening(unit: str | None, port: int = 5433) -> list[dict[str, Any]]:
@@ -201,6 +202,18 @@ def test_a_unit_that_runs_is_told_with_the_ports_of_its_processes(listeners: Any
     told = with_unit(unit, listeners=listeners)
     assert told["code"] == "no_listener"
     assert (said in told["summary"]) if said else ("orders" not in told["summary"])
+
+
+def test_where_not_all_listeners_are_told_none_of_its_may_be_missing() -> None:
+    plan, found = named("no_listener")
+    at_server(found, lambda snapshot: snapshot.update(units=[RUNS], listeners=listening("other.service")))
+    found["db1"]["close"]["evidence"]["absent"].append({"what": "listeners", "why": "200 of 300 are told"})
+    assert "orders" not in flows(plan, found)[0]["causes"][0]["summary"]
+
+
+def test_a_unit_that_others_run_on_the_port_is_not_told_to_change() -> None:
+    told = with_unit({**RUNS, "how": "wellknown"}, listeners=listening("orders.service"))
+    assert "start the service that should listen" in told["fix"]["summary"]
 
 
 def test_why_it_still_listens_as_before_is_told() -> None:
