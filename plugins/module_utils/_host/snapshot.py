@@ -189,6 +189,8 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         snapshot.absent += _owners.attach(listeners)
         # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
         listener_options.attach([listener for listener in listeners if listener["port"] in ports])
+        for listener in listeners:
+            listener["pollers"] = None
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
