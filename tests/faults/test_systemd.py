@@ -81,7 +81,8 @@ def test_a_failed_unit_has_the_last_word(fleet: SystemdFleet) -> None:
     cause = cause_of("systemd/service_stopped/failed", fleet)
     assert "orders.service is failed, result exit-code" in cause["summary"]
     assert cause["detail"]["unit"] == "orders.service"
-    assert cause["fix"]["summary"] == "start orders.service on db1 (systemctl start orders.service)"
+    assert "sh, which runs ahead of it, exits with status 3" in cause["summary"]
+    assert cause["fix"]["risk"] == "advice"  # a start would end as the last one did
     assert "cannot open /srv/orders: no such volume" in [seen["observation"] for seen in cause["evidence"] if seen["source"] == "journal"]
 
 
@@ -90,6 +91,14 @@ def test_a_frozen_process_is_named(fleet: SystemdFleet) -> None:
     cause = cause_of("systemd/accept_queue_full", fleet)
     pid = fleet.run("db1", ["systemctl", "show", "--property=MainPID", "--value", "orders"]).stdout.strip()
     assert f"python3 (pid {pid}) does not accept; it is stopped" in cause["summary"]
+
+
+@pytest.mark.slow
+def test_the_advice_for_a_socket_unit_helps_when_typed(fleet: SystemdFleet) -> None:
+    fault = FAULTS["systemd/no_listener/socket-activated"]
+    commands = cause_of(fault.name, fleet)["fix"]["commands"]
+    fleet.run("db1", ["sh", "-ec", "systemctl start ssh.service; " + "; ".join(commands)])
+    assert [fleet.connect("web1", fault.flow.address, port) for port in (22, fault.flow.port)] == ["connected", "connected"]
 
 
 # -- without root

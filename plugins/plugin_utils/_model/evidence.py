@@ -93,6 +93,7 @@ class Process:
     unit: str | None = None
     fds: Count | None = None
     fd_limit: Count | None = None
+    parent: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Listener:
     min_ttl: Count | None = None
     defer_accept: Count | None = None
     processes: tuple[Process, ...] | None = None
+    pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and can be told
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,59 @@ class Ephemeral:
 
 
 @dataclass(frozen=True)
+class PortHolder:
+    """Somebody's connection from a local port on which nobody listens."""
+
+    port: Port
+    state: str
+    local: IpAddress
+    remote: IpAddress
+    remote_port: int
+    process: Process | None = None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How many connections to a port of ours an address has."""
+
+    port: Port
+    address: IpAddress
+    count: Count
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where a socket unit listens."""
+
+    port: Port
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A command that systemd runs ahead of a unit's main process, and that failed."""
+
+    command: str
+    status: Count
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A unit with which another one is tied; ``tie``: triggered_by, triggers, requires."""
+
+    unit: str
+    tie: str
+    active: str | None = None
+    result: str | None = None
+    status: Count | None = None
+    listens: tuple[Stream, ...] = ()
+    log: tuple[Prose, ...] = ()
+
+
+@dataclass(frozen=True)
 class Unit:
+    """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
+    end; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last reload."""
+
     port: Port
     unit: str
     how: str
@@ -138,6 +192,17 @@ class Unit:
     sub: str | None = None
     result: str | None = None
     log: tuple[Prose, ...] = ()
+    status: Count | None = None
+    code: str | None = None
+    ran_s: float | None = None
+    restarts: Count | None = None
+    once: bool = False
+    unmet: bool = False
+    outdated: bool = False
+    reload: str | None = None
+    prepared: Preparation | None = None
+    listens: tuple[Stream, ...] = ()
+    relatives: tuple[Relative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +214,20 @@ class ForeignListener:
     pid: Count | None = None
     name: str | None = None
     address: IpAddress | None = None
+    v6only: bool | None = None
+    device: str | None = None
+    recv_q: Count | None = None
+    send_q: Count | None = None
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace of the host that has addresses to which its firewall sends SYNs."""
+
+    netns: Count
+    addresses: tuple[IpAddress, ...]
+    pid: Count | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +287,9 @@ class Snapshot:
     ephemeral: tuple[Ephemeral, ...] | None = None
     units: tuple[Unit, ...] | None = None
     other_namespaces: tuple[ForeignListener, ...] | None = None
+    namespaces: tuple[Namespace, ...] | None = None
+    port_holders: tuple[PortHolder, ...] | None = None
+    peers: tuple[Peer, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
     @cached_property

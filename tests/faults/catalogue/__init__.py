@@ -21,9 +21,11 @@ from tests.faults.catalogue import (
     refused,
     routing,
     sampling,
+    services,
     socket_,
     stale,
     systemd,
+    systemd_units,
 )
 
 __all__ = [
@@ -45,7 +47,9 @@ __all__ = [
     "refused",
     "routing",
     "sampling",
+    "services",
     "socket_",
     "stale",
     "systemd",
+    "systemd_units",
 ]

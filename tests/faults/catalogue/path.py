@@ -166,20 +166,6 @@ def clamped_mss(fleet: Machines) -> None:
 
 
 @fault(
-    "option_altered/stripped",
-    "connected",
-    status="degraded",
-    code="option_altered",
-    host="path",
-    segment="path.forward",
-    says=("SACK",),
-    slow=True,
-)
-def stripped_of_selective_acknowledgements(fleet: Machines) -> None:
-    at_router("tcp flags syn reset tcp option sack-perm", fleet)
-
-
-@fault(
     "ecn_blackhole",
     "connected",
     status="degraded",
