@@ -15,6 +15,7 @@ _WITH_TARGET = {
     "add": "add to {1}",
     "fwd": "fwd to {1}",
     "reject": "reject with {1}",
+    "no_transparent_socket": "find no transparent socket on {1}",
     "unread_queue": "pass {1}, which nobody reads",
     "write": "{1}",
 }

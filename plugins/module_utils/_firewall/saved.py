@@ -21,11 +21,12 @@ from .._errors import ObserveError
 from .._host.apart import in_namespace
 from .._wire.netlink import NETLINK_ROUTE, Netlink, NetlinkError, attribute
 from .facts import LiveFacts
+from .ipsec import Used
 from .loaded import sets
 from .nft import read as nftables
 from .packet import Link
 from .questions import Question, address_of
-from .ruleset import BaseChain, Ruleset
+from .ruleset import BaseChain, Receiver, Ruleset
 from .verdicts import Answer, Describer, Run, judge
 from .xt import read as xtables
 
@@ -66,6 +67,12 @@ class SavedFacts(LiveFacts):
 
     def tracks_unasked(self) -> bool | None:
         return False  # what else is on the host that it was saved on nobody tells
+
+    def receivers(self, family: int, port: int) -> list[Receiver] | None:
+        return None  # what listens on the host that it was saved on nobody tells
+
+    def ipsec(self) -> Used:
+        return Used(None, None)
 
     def queue_read(self, number: int) -> bool | None:
         return super().queue_read(number) if self._read else None

@@ -121,7 +121,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
         "rule": rule,
-        "change": describer.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
+        "change": describer.change(before, {**told, **_where(explored.packet), "asked": told}) if before and stopped else None,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
@@ -187,7 +187,17 @@ def _met(packet: Packet) -> Answer:
 
 
 def _rewritten(packet: Packet) -> Answer | None:
-    return {**_met(packet), "mark": packet.mark, "changes": [prose.change(each) for each in packet.changes]} if packet.changes else None
+    if not packet.changes:
+        return None
+    changes = [prose.change(each) for each in packet.changes]
+    return {**_met(packet), "mark": packet.mark, "direction": packet.direction, "changes": changes}
+
+
+def _where(packet: Packet) -> Answer:
+    """Its ends and its way as the last rule met it: what is translated on its way in may be forwarded."""
+    iif, oif = packet.iif if packet.direction != "out" else None, packet.oif if packet.direction != "in" else None
+    way = {"direction": packet.direction, "interface": iif.name if iif else None, "out_interface": oif.name if oif else None}
+    return {**_met(packet), **way}
 
 
 def _step(step: Step, describer: Describer) -> Answer:

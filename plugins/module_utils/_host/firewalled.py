@@ -32,7 +32,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
         [("client", (source, local_port), (address, port)) for source, local_port, address, port in dials if source]
     )
     for question in own:
-        question["uid"] = os.geteuid() if question["direction"] == "out" else None
+        question.update({"uid": os.geteuid(), "gid": os.getegid()} if question["direction"] == "out" else {"uid": None, "gid": None})
     asked = [*own, *(order.get("packets") or ())]
     found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run, lasting=bool(order.get("lasting")))
     verdicts = found["verdicts"][: len(asked)]

@@ -113,6 +113,7 @@ class Rewritten:
     destination: IpAddress
     source_port: Port | None = None
     port: Port | None = None
+    direction: str | None = None  # which way it goes then; None: not told
     changes: tuple[Prose, ...] = ()
 
 

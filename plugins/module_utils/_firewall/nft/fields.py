@@ -10,24 +10,12 @@ import sys
 import typing as t
 
 from ..._host.links import mac_text
+from ..protocols import BY_NUMBER
 from . import ct
 from . import meta as _meta
 from .headers import LINK, NETWORK, TRANSPORT
 from .host import TYPES
 
-PROTOCOLS = {
-    1: "icmp",
-    2: "igmp",
-    6: "tcp",
-    17: "udp",
-    33: "dccp",
-    47: "gre",
-    50: "esp",
-    51: "ah",
-    58: "ipv6-icmp",
-    132: "sctp",
-    136: "udplite",
-}
 _FAMILIES = {2: "ipv4", 10: "ipv6", 3: "arp", 5: "netdev", 7: "bridge"}
 _ETHERTYPES = {0x0800: "ip", 0x86DD: "ip6", 0x0806: "arp", 0x8100: "8021q"}
 _FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr")
@@ -113,7 +101,7 @@ def _hour(data: bytes, _links: Links) -> str:
 
 dscp = _one_of(_DSCP)
 tcp_flags = bits(_FLAGS)
-protocol = _one_of(PROTOCOLS)
+protocol = _one_of(BY_NUMBER)
 addrtype = _one_of(TYPES, host=True)
 presence: Format = lambda data, _links: "exists" if any(data) else "missing"  # noqa: E731
 
