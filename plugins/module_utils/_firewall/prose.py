@@ -18,6 +18,7 @@ _WITH_TARGET = {
     "no_transparent_socket": "find no transparent socket on {1}",
     "unread_queue": "pass {1}, which nobody reads",
     "write": "{1}",
+    "zone": "set ct zone {1}",
 }
 _WITHOUT = {
     "masquerade": "masquerade on an interface without a suitable address",

@@ -63,7 +63,7 @@ class SavedFacts(LiveFacts):
         self._read = super().queue_read(0) is not None
 
     def sysctl(self, name: str) -> str | None:
-        return self._sysctls[name]
+        return self._sysctls.get(name)
 
     def tracks_unasked(self) -> bool | None:
         return False  # what else is on the host that it was saved on nobody tells

@@ -120,6 +120,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "undecided_because": prose.because(explored.undecided),
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
+        "zones": _zones(explored.packet),
         "rule": rule,
         "change": describer.change(before, {**told, **_where(explored.packet), "asked": told}) if before and stopped else None,
         "shadowed": [describer.rule(each) for each in shadowed],
@@ -191,6 +192,11 @@ def _rewritten(packet: Packet) -> Answer | None:
         return None
     changes = [prose.change(each) for each in packet.changes]
     return {**_met(packet), "mark": packet.mark, "direction": packet.direction, "changes": changes}
+
+
+def _zones(packet: Packet) -> Answer | None:
+    """Where conntrack looks for the packet's connection in another zone than that which its SYN opened it in."""
+    return {"looked_in": packet.zone.id, "opened_in": packet.opened_in.id} if packet.opened_in is not None else None
 
 
 def _where(packet: Packet) -> Answer:

@@ -118,6 +118,14 @@ class Rewritten:
 
 
 @dataclass(frozen=True)
+class Zones:
+    """Connection tracking looks for a packet's connection in one zone, and its SYN opened it in another."""
+
+    looked_in: Count
+    opened_in: Count
+
+
+@dataclass(frozen=True)
 class Change:
     """How to let the packet through, in the words of whoever keeps the rule."""
 
@@ -141,6 +149,7 @@ class Verdict:
     undecided_because: Prose | None = None
     undecided: Undecided | None = None
     rewritten: Rewritten | None = None
+    zones: Zones | None = None
     rule: Rule | None = None
     change: Change | None = None
     shadowed: tuple[Rule, ...] = ()

@@ -22,7 +22,9 @@ def stopped_by(case: Case, wanted: str) -> Finding | None:
     """The first place at which the packet may have ended, and where the firewall's rules say so: ``wanted`` is drop or reject."""
     for place in suspects(case):
         ruling = judged(case, place)
-        if ruling is not None and ruling.verdict == wanted and ruling.unread_queue is None and answered_so(case, place, ruling):
+        if ruling is None or ruling.verdict != wanted or ruling.unread_queue is not None or ruling.zones is not None:
+            continue  # a queue and a zone are causes of their own
+        if answered_so(case, place, ruling):
             return stopped(case, place, ruling)
     return None
 
