@@ -16,6 +16,7 @@ from .packet import Packet, text
 from .questions import Question, asked, packet_of
 from .ruleset import Facts, Ruleset
 from .walk import Walk
+from .way_back import Symmetric, other_way
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Answer = t.Dict[str, t.Any]
@@ -97,11 +98,11 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
 
 def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
-        outcome = Walk(ruleset, facts, mine, evaluation).run()
+        outcome = Walk(ruleset, evaluation.facts, mine, evaluation).run()
         if outcome.verdict == "accept" and hidden:
             raise UnsupportedError(f"{hidden.what} could not be read: {hidden.why}")
-        if outcome.verdict == "stolen":
-            raise UnsupportedError("a rule takes it out of its way: synproxy answers it, or it is sent by another device")
+        if outcome.verdict == "stolen" and not _answered(evaluation):
+            raise UnsupportedError("a rule takes it out of its way: it is sent by another device")
         return outcome._replace(rule=_accepting(evaluation)) if outcome.verdict == "accept" else outcome
 
     hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
@@ -113,6 +114,10 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
     gone = _gone(outcome, path)
     before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
+    back = other_way(packet, facts) if stopped else None
+    if back is not None:
+        otherwise = explore(walk, packet, Symmetric(facts, packet))
+        back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
     return {
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,
@@ -121,12 +126,18 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
         "zones": _zones(explored.packet),
+        "way_back": back,
         "rule": rule,
         "change": describer.change(before, {**told, **_where(explored.packet), "asked": told}) if before and stopped else None,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
     }
+
+
+def _answered(evaluation: Evaluation) -> bool:
+    """Whether synproxy took it, which answers it in the server's place."""
+    return any(each.kind == "synproxy" for step in evaluation.path[-1:] for each in step.effects)
 
 
 def _decisive(explored: Explored, describer: Describer) -> Reference | None:

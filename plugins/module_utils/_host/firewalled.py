@@ -10,7 +10,8 @@ import time
 import typing as t
 
 from .._firewall.verdicts import observe
-from . import traversals
+from .._wire.netlink import NETLINK_ROUTE, Netlink
+from . import links, traversals
 
 MOST_STEPS = 20  # rules told of one packet's way
 MOST_PARTS = 20  # conditions told of one rule
@@ -34,10 +35,14 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     for question in own:
         question.update({"uid": os.geteuid(), "gid": os.getegid()} if question["direction"] == "out" else {"uid": None, "gid": None})
     asked = [*own, *(order.get("packets") or ())]
-    found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run, lasting=bool(order.get("lasting")))
+    arriving = _by_their_own_interface(asked)
+    questions = [*asked, *({**question, "state": "invalid"} for question in asked), *arriving.values()]
+    found = observe(questions, run, lasting=bool(order.get("lasting")))
     verdicts = found["verdicts"][: len(asked)]
     invalid = zip(verdicts, found["verdicts"][len(asked) :])
+    elsewhere = [(verdicts[number], other) for number, other in zip(arriving, found["verdicts"][2 * len(asked) :])]
     verdicts += [other for verdict, other in invalid if not _stops(verdict) and other["verdict"] != verdict["verdict"]]
+    verdicts += [other for verdict, other in elsewhere if (other["verdict"], other["rule"]) != (verdict["verdict"], verdict["rule"])]
     absent = [{**each, "what": f"firewall: {each['what']}"} for each in found["absent"]]
     left_out += order.get("packets_left_out") or 0
     if left_out:
@@ -45,6 +50,23 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
         absent.append({"what": "firewall", "why": why})
     told = [_told(verdict) for verdict in verdicts]
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent
+
+
+def _by_their_own_interface(asked: t.Sequence[Record]) -> dict[int, Record]:
+    """By its number, each question about a packet that comes in by an interface unknown, as coming in by that of the address it is for.
+
+    Without a recording the way back to its source is supposed to be the one that it comes; where it is not, other rules meet it, whose
+    counters must be known from before.
+    """
+    with Netlink(NETLINK_ROUTE) as netlink:
+        names = {link["index"]: link["name"] for link in links.links(netlink)}
+        owners = {each["address"]: each["interface"] for each in links.addresses(netlink, names)}
+    unknown = {number: each for number, each in enumerate(asked) if each["direction"] == "in" and not each.get("interface")}
+    return {
+        number: {**each, "interface": owners[each["destination"]]}
+        for number, each in unknown.items()
+        if owners.get(each["destination"], "lo") != "lo" and each["source"] not in owners
+    }
 
 
 def _generation() -> int | None:

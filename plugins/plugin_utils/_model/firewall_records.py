@@ -126,6 +126,15 @@ class Zones:
 
 
 @dataclass(frozen=True)
+class WayBack:
+    """What goes back to the packet's source leaves by another interface, or has no way at all; a rule stops the packet for that."""
+
+    came_by: str
+    leaves_by: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
 class Change:
     """How to let the packet through, in the words of whoever keeps the rule."""
 
@@ -142,6 +151,7 @@ class Verdict:
     destination: IpAddress
     verdict: str
     state: str = ""
+    interface: str | None = None  # by which it was supposed to come, or is known to have come
     source_port: Port | None = None
     port: Port | None = None
     reject_with: str | None = None
@@ -150,6 +160,7 @@ class Verdict:
     undecided: Undecided | None = None
     rewritten: Rewritten | None = None
     zones: Zones | None = None
+    way_back: WayBack | None = None
     rule: Rule | None = None
     change: Change | None = None
     shadowed: tuple[Rule, ...] = ()

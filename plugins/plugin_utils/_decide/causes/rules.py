@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from ..._fix.firewall import opening
+from ..._fix.way_back import rerouted
 from ..._model.evidence import Host
 from ..._model.firewall_records import Rule, Step, Verdict
 from ..case import Case, Certainty, Evidence, Finding
@@ -57,14 +58,31 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         weighed.certainty,
         host.name,
         place.segment,
-        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling),
-        (*weighed.evidence, *kept_by(host, ruling.rule), *_over_a_bridge(case, place), *case.passage()),
+        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling) + for_the_way_back(ruling),
+        (*weighed.evidence, *kept_by(host, ruling.rule), *_over_a_bridge(case, place), *_way_back(case, place, ruling), *case.passage()),
         against=weighed.against,
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
-        fix=opening(case, host, ruling, later(case, place)),
+        fix=rerouted(host, ruling) or opening(case, host, ruling, later(case, place)),
     )
+
+
+def for_the_way_back(ruling: Verdict) -> str:
+    """That a rule stops the packet only because what goes back to its source would leave elsewhere."""
+    back = ruling.way_back
+    if back is None:
+        return ""
+    leaves = f"leaves by {back.leaves_by}" if back.leaves_by else f"has no way ({back.why})"
+    return f": what goes back to {ruling.source} {leaves}, and it came in by {back.came_by}"
+
+
+def _way_back(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
+    back = ruling.way_back
+    if back is None:
+        return ()
+    leaves = f"dev {back.leaves_by}" if back.leaves_by else f"no way: {back.why}"
+    return (case.saw(place.host, "rtnetlink route get", f"{ruling.source}: {leaves}; {place.packet} came in by {back.came_by}"),)
 
 
 def _over_a_bridge(case: Case, place: Place) -> tuple[Evidence, ...]:
