@@ -144,6 +144,7 @@ class Explored(t.NamedTuple):
     possible: tuple[Outcome, ...]
     first: Evaluation
     packet: t.Any  # as it leaves the host in the first try
+    ways: tuple[tuple[Evaluation, t.Any], ...] = ()  # of a packet whose end is sure and whose way is not: one try for each way
 
 
 def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any, ignored: t.Collection[Rule] = ()) -> Explored:
@@ -169,7 +170,9 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
         left.changes = _changes([mine.changes for _evaluation, mine, _outcome in tries])
         same_rule = all(each.rule is outcome.rule and each.chain == outcome.chain for each in outcomes)
         return Explored(outcome if same_rule else outcome._replace(rule=None, chain=None), None, (outcome,), first, left)
-    return Explored(None, _deciding(tries), tuple({_end(each): each for each in outcomes}.values()), first, left)
+    ways = {mine.ends: (evaluation, mine) for evaluation, mine, _outcome in reversed(tries)}
+    possible = tuple({_end(each): each for each in outcomes}.values())
+    return Explored(None, _deciding(tries), possible, first, left, tuple(ways.values()) if len(possible) == 1 else ())
 
 
 def _next(choices: t.Sequence[bool]) -> list[bool] | None:

@@ -49,6 +49,10 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
+MOST_TARGETS = 64
+_TARGETS = ("dnat", "redirect", "netmap")
+
+
 class Describer:
     """Rules in words: who made them, and how to change that. None of it decides anything.
 
@@ -125,6 +129,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "undecided_because": prose.because(explored.undecided),
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
+        "targets": _targets(explored, describer),
         "zones": _zones(explored.packet),
         "way_back": back,
         "rule": rule,
@@ -203,6 +208,16 @@ def _rewritten(packet: Packet) -> Answer | None:
         return None
     changes = [prose.change(each) for each in packet.changes]
     return {**_met(packet), "mark": packet.mark, "direction": packet.direction, "changes": changes}
+
+
+def _targets(explored: Explored, describer: Describer) -> list[Answer]:
+    """Where rules may send a packet whose way depends on something unknown, such as a lot, and the last rule that does so."""
+    found = []
+    for evaluation, packet in explored.ways:
+        sending = [step.rule for step in evaluation.path if step.rule and any(each.kind in _TARGETS for each in step.effects)]
+        ends = {"destination": text(packet.destination), "port": packet.destination_port}
+        found.append({**ends, "rule": describer.rule(sending[-1]) if sending else None})
+    return found[:MOST_TARGETS]
 
 
 def _zones(packet: Packet) -> Answer | None:

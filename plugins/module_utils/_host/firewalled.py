@@ -91,6 +91,7 @@ def _told(verdict: Record) -> Record:
         **verdict,
         "rule": _short(verdict["rule"]),
         "shadowed": shadowed,
+        "targets": [{**target, "rule": _short(target["rule"])} for target in verdict["targets"]],
         "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
         "passed": verdict["passed"] + left_out,
     }

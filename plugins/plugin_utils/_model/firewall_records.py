@@ -118,6 +118,15 @@ class Rewritten:
 
 
 @dataclass(frozen=True)
+class Target:
+    """An end to which rules may send a packet, and the rule that does it."""
+
+    destination: IpAddress
+    port: Port | None = None
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True)
 class Zones:
     """Connection tracking looks for a packet's connection in one zone, and its SYN opened it in another."""
 
@@ -159,6 +168,7 @@ class Verdict:
     undecided_because: Prose | None = None
     undecided: Undecided | None = None
     rewritten: Rewritten | None = None
+    targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None
     rule: Rule | None = None
@@ -215,6 +225,7 @@ class Verdict:
     def rules(self) -> Iterator[Rule]:
         """All rules that it names."""
         yield from (step.rule for step in self.path if step.rule)
+        yield from (target.rule for target in self.targets if target.rule)
         if self.rule:
             yield self.rule
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults._fault import Flow, fault, twin
+from tests.faults._fault import DB1, Flow, fault, twin
 from tests.faults.catalogue.firewall import forget_soon
 from tests.lab._machines import Machines
 
@@ -85,3 +85,80 @@ def the_way_back_is_the_way_in(fleet: Machines) -> None:
 def the_way_back_is_a_tunnel_to_nft(fleet: Machines) -> None:
     tunnel(fleet, "10.0.1.0/24")
     fleet.nft("db1", FIB)
+
+
+# -- SYNPROXY
+
+PROXY = (
+    "-t raw -A PREROUTING -i eth0 -p tcp --dport $port --syn -j CT --notrack",
+    "-A INPUT -p tcp --dport $port -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
+    "-A INPUT -m conntrack --ctstate INVALID -j DROP",
+)
+
+
+def proxied(fleet: Machines, loose: int) -> None:
+    fleet.listen("db1", "::", fleet.port)
+    rules(fleet, "db1", *PROXY)
+    fleet.sysctl("db1", "net.netfilter.nf_conntrack_tcp_loose", loose)
+
+
+@fault(
+    "synproxy_loose",
+    "connected ECONNRESET",
+    code="synproxy_loose",
+    host="db1",
+    leg="ack",
+    segment="server.firewall",
+    says=("SYNPROXY", "net.netfilter.nf_conntrack_tcp_loose"),
+    flow=Flow(timeout=1.0),
+)
+def conntrack_is_loose(fleet: Machines) -> None:
+    proxied(fleet, 1)
+
+
+@twin("synproxy_loose", flow=Flow(timeout=1.0))
+def conntrack_is_strict(fleet: Machines) -> None:
+    proxied(fleet, 0)
+
+
+# -- draws by lot
+
+SERVICE = "10.96.0.10"
+BY_LOT: dict[str, Any] = {
+    "flow": Flow(SERVICE, timeout=1.0),
+    "options": {"diagnose_attempts": 10, "diagnose_interval": 0.05, "diagnose_patience": 0.5},
+}
+
+
+def drawn(fleet: Machines, *endpoints: str) -> None:
+    """As kube-proxy writes it: the last endpoint takes what the lot leaves."""
+    fleet.listen("db1", "::", fleet.port)
+    several = ["-N KUBE-SERVICES", "-N KUBE-SVC-WEB", "-A OUTPUT -j KUBE-SERVICES"]
+    several += [f"-A KUBE-SERVICES -d {SERVICE}/32 -p tcp --dport {fleet.port} -j KUBE-SVC-WEB"]
+    for number, endpoint in enumerate(endpoints):
+        lot = f"-m statistic --mode random --probability {1 / (len(endpoints) - number):.3f}" if number + 1 < len(endpoints) else ""
+        several += [f"-N KUBE-SEP-{number}", f"-A KUBE-SVC-WEB {lot} -j KUBE-SEP-{number}"]
+        several += [f"-A KUBE-SEP-{number} -p tcp -j DNAT --to-destination {endpoint}:{fleet.port}"]
+    rules(fleet, "web1", *(f"-t nat {rule}" for rule in several))
+
+
+@fault(
+    "nat_wrong_target/client-by-lot",
+    "",
+    status="degraded",
+    code="nat_wrong_target",
+    host="web1",
+    leg="syn",
+    segment="client.firewall",
+    says=("10.0.2.99", "KUBE-SEP-0"),
+    **BY_LOT,
+)
+def one_endpoint_is_gone(fleet: Machines) -> None:
+    drawn(fleet, "10.0.2.99", DB1)
+    assert "connected" in (said := fleet.connects("web1", SERVICE, fleet.port, 16, 1.0)) and len(set(said)) > 1
+
+
+@twin("nat_wrong_target/client-by-lot", **BY_LOT)
+def all_endpoints_are_there(fleet: Machines) -> None:
+    fleet.run("db1", ["ip", "address", "add", "10.0.2.99/24", "dev", "eth0"])
+    drawn(fleet, "10.0.2.99", DB1)

@@ -31,6 +31,7 @@ from . import (
     routing,
     sockets,
     stale,
+    synproxy,
     timeouts,
     translations,
 )
@@ -61,6 +62,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *translations.CAUSES,
     *exhausted.CAUSES,
     *limits.CAUSES,
+    *synproxy.CAUSES,
     *firewall.CAUSES,
 )
 _CERTAINTIES = ("proven", "likely", "possible")
