@@ -150,6 +150,7 @@ def drawn(fleet: Machines, *endpoints: str) -> None:
     host="web1",
     leg="syn",
     segment="client.firewall",
+    certainties=LIKELY,  # the router may say only later that the host is not there
     says=("10.0.2.99", "KUBE-SEP-0"),
     **BY_LOT,
 )
@@ -162,3 +163,26 @@ def one_endpoint_is_gone(fleet: Machines) -> None:
 def all_endpoints_are_there(fleet: Machines) -> None:
     fleet.run("db1", ["ip", "address", "add", "10.0.2.99/24", "dev", "eth0"])
     drawn(fleet, "10.0.2.99", DB1)
+
+
+NUMGEN = (
+    "table ip lot { chain out { type nat hook output priority -100; "
+    f"ip daddr {SERVICE} dnat to numgen inc mod 2 map {{ 0 : 10.0.2.99, 1 : {DB1} }}; }}\n}}"
+)
+
+
+@fault(
+    "nat_wrong_target/client-by-lot-nft",
+    "",
+    status="degraded",
+    code="nat_wrong_target",
+    host="web1",
+    leg="syn",
+    segment="client.firewall",
+    certainties=LIKELY,
+    says=("10.0.2.99", "numgen"),
+    **BY_LOT,
+)
+def one_endpoint_is_gone_in_turn(fleet: Machines) -> None:
+    fleet.listen("db1", "::", fleet.port)
+    fleet.nft("web1", NUMGEN)
