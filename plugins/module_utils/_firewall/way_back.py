@@ -31,10 +31,7 @@ class Symmetric:
 
 
 def other_way(packet: Packet, facts: Facts) -> dict[str, t.Any] | None:
-    """{came_by, leaves_by, why} where what is sent to the packet's source leaves by another interface than that by which it came.
-
-    `leaves_by` is null where there is no way, and `why` says so.
-    """
+    """{came_by, leaves_by} where what is sent to its source leaves by another interface than that by which it came, or (null) by none."""
     if packet.iif is None or packet.direction == "out":
         return None
     answer = facts.route(packet.source, packet.destination if facts.owns(packet.destination) else None)
@@ -42,4 +39,4 @@ def other_way(packet: Packet, facts: Facts) -> dict[str, t.Any] | None:
     ways = [leaves, *(each.get("interface") for each in answer.get("multipath") or ())]
     if packet.iif.name in ways or (packet.iif.master is not None and packet.iif.master in ways):
         return None
-    return {"came_by": packet.iif.name, "leaves_by": leaves, "why": None if leaves else answer["error"] or answer["type"]}
+    return {"came_by": packet.iif.name, "leaves_by": leaves}

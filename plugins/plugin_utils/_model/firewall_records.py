@@ -118,6 +118,16 @@ class Rewritten:
 
 
 @dataclass(frozen=True)
+class Users:
+    """Users whose packets fare otherwise than those of the user who was asked about: by name, and how many more there are."""
+
+    verdict: str
+    rule: Rule | None = None
+    names: tuple[str, ...] = ()
+    more: Count = 0
+
+
+@dataclass(frozen=True)
 class Target:
     """An end to which rules may send a packet, and the rule that does it."""
 
@@ -140,7 +150,6 @@ class WayBack:
 
     came_by: str
     leaves_by: str | None = None
-    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,8 @@ class Verdict:
     undecided_because: Prose | None = None
     undecided: Undecided | None = None
     rewritten: Rewritten | None = None
+    uid: Count | None = None
+    users: Users | None = None
     targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None

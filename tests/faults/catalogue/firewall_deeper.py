@@ -186,3 +186,13 @@ NUMGEN = (
 def one_endpoint_is_gone_in_turn(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
     fleet.nft("web1", NUMGEN)
+
+
+# -- users
+
+
+@fault("firewall_reject/other-users", "connected", status="ok", flow=Flow(timeout=1.0))
+def only_root_is_let_through(fleet: Machines) -> None:
+    """Nothing is broken for whom we can try it; the report remarks on the others."""
+    fleet.listen("db1", "::", fleet.port)
+    rules(fleet, "web1", "-A OUTPUT -o eth0 -p tcp --dport $port -m owner ! --uid-owner 0 -j REJECT")

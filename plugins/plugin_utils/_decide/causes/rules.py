@@ -59,7 +59,14 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         host.name,
         place.segment,
         f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling) + for_the_way_back(ruling),
-        (*weighed.evidence, *kept_by(host, ruling.rule), *_over_a_bridge(case, place), *_way_back(case, place, ruling), *case.passage()),
+        (
+            *weighed.evidence,
+            *kept_by(host, ruling.rule),
+            *_over_a_bridge(case, place),
+            *_way_back(case, place, ruling),
+            *_for_others(case, place, ruling),
+            *case.passage(),
+        ),
         against=weighed.against,
         leg=place.leg,
         detail=told(ruling, weighed),
@@ -73,7 +80,7 @@ def for_the_way_back(ruling: Verdict) -> str:
     back = ruling.way_back
     if back is None:
         return ""
-    leaves = f"leaves by {back.leaves_by}" if back.leaves_by else f"has no way ({back.why})"
+    leaves = f"leaves by {back.leaves_by}" if back.leaves_by else "has no way"
     return f": what goes back to {ruling.source} {leaves}, and it came in by {back.came_by}"
 
 
@@ -81,8 +88,17 @@ def _way_back(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]
     back = ruling.way_back
     if back is None:
         return ()
-    leaves = f"dev {back.leaves_by}" if back.leaves_by else f"no way: {back.why}"
+    leaves = f"dev {back.leaves_by}" if back.leaves_by else "no way"
     return (case.saw(place.host, "rtnetlink route get", f"{ruling.source}: {leaves}; {place.packet} came in by {back.came_by}"),)
+
+
+def _for_others(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
+    """That the rule decides by the user, where the one who connected is stopped and others are not."""
+    users = ruling.users
+    if users is None or users.verdict != "accept":
+        return ()
+    said = f"evaluated for uid {ruling.uid}: the SYN of other users, such as {', '.join(users.names[:5])}, is let through"
+    return (case.saw(place.host, "firewall", said),)
 
 
 def _over_a_bridge(case: Case, place: Place) -> tuple[Evidence, ...]:
