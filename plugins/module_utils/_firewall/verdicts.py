@@ -49,7 +49,7 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
-MOST_TARGETS = 64
+MOST_TARGETS, MOST_ENDS = 64, 5
 _TARGETS = ("dnat", "redirect", "netmap")
 
 
@@ -129,6 +129,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "undecided_because": prose.because(explored.undecided),
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
+        "one_of": [_end(each, describer) for each in explored.ends[:MOST_ENDS]] if stopped else [],
         "targets": _targets(explored, describer),
         "zones": _zones(explored.packet),
         "way_back": back,
@@ -150,6 +151,10 @@ def _decisive(explored: Explored, describer: Describer) -> Reference | None:
     outcome = explored.outcome
     if outcome is None:
         return None
+    return _end(outcome, describer)
+
+
+def _end(outcome: Outcome, describer: Describer) -> Reference | None:
     if outcome.rule is not None:
         return describer.rule(outcome.rule)
     return describer.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None

@@ -114,6 +114,7 @@ def _told(verdict: Record) -> Record:
         "rule": _short(verdict["rule"]),
         "shadowed": shadowed,
         "users": {**users, "rule": _short(users["rule"])} if users else None,
+        "one_of": [_short(rule) for rule in verdict["one_of"] if rule],
         "targets": [{**target, "rule": _short(target["rule"])} for target in verdict["targets"]],
         "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
         "passed": verdict["passed"] + left_out,

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""A packet that a rule stops for the way back to its source: no rule that accepts it brings the answer back."""
+"""Packets that no rule which accepts them would help: that are stopped for the way back, or for want of a proxy."""
 
 from __future__ import annotations
 
@@ -24,4 +24,15 @@ def rerouted(host: Host, ruling: Verdict) -> Fix | None:
         f"give {host.name} a route back to {ruling.source} {here}",
         [shell("ip", "route", "get", ruling.source)],
         why=f"{ruling.rule.name if ruling.rule else 'a rule'} stops what would be answered by another way than it came",
+    )
+
+
+def served(host: Host, ruling: Verdict) -> Fix | None:
+    """Advice to start the proxy; None where the packet is not dropped for want of one."""
+    rule = ruling.rule
+    if rule is None or not ruling.without_a_proxy:
+        return None
+    summary = f"start the transparent proxy to which {rule.name} on {host.name} hands connections, or take the rule away"
+    return advice(
+        "service", host.name, summary, [shell("ss", "-ltnp")], why="without a socket that has IP_TRANSPARENT set TPROXY drops packets"
     )

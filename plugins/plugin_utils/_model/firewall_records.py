@@ -179,6 +179,7 @@ class Verdict:
     rewritten: Rewritten | None = None
     uid: Count | None = None
     users: Users | None = None
+    one_of: tuple[Rule, ...] = ()
     targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None
@@ -209,6 +210,11 @@ class Verdict:
         return self.queue if self.verdict == "drop" else None
 
     @property
+    def without_a_proxy(self) -> bool:
+        """Whether TPROXY drops it, because no transparent socket takes it."""
+        return self.stops and any(effect.kind == "no_transparent_socket" for step in self.path[-1:] for effect in step.effects)
+
+    @property
     def stops(self) -> bool:
         return self.verdict in ("drop", "reject")
 
@@ -236,6 +242,7 @@ class Verdict:
     def rules(self) -> Iterator[Rule]:
         """All rules that it names."""
         yield from (step.rule for step in self.path if step.rule)
+        yield from self.one_of
         yield from (target.rule for target in self.targets if target.rule)
         if self.rule:
             yield self.rule

@@ -196,3 +196,24 @@ def only_root_is_let_through(fleet: Machines) -> None:
     """Nothing is broken for whom we can try it; the report remarks on the others."""
     fleet.listen("db1", "::", fleet.port)
     rules(fleet, "web1", "-A OUTPUT -o eth0 -p tcp --dport $port -m owner ! --uid-owner 0 -j REJECT")
+
+
+# -- a proxy that is not there, and rules of which one or another decides
+
+TPROXY = "-t mangle -A PREROUTING -p tcp --dport $port -j TPROXY --on-port 3129 --tproxy-mark 1"
+EITHER = (
+    "table inet either { chain in { type filter hook input priority 0; "
+    "tcp dport $port numgen random mod 2 0 counter drop; tcp dport $port counter drop; }\n}"
+)
+
+
+@fault("firewall_drop/tproxy", "timeout", says=("TPROXY", "no transparent socket", "start the transparent proxy"), **WAY_BACK, **HOW)
+def the_proxy_is_gone(fleet: Machines) -> None:
+    fleet.listen("db1", "::", fleet.port)
+    rules(fleet, "db1", TPROXY)
+
+
+@fault("firewall_drop/either", "timeout", certainties=LIKELY, says=("one of several", "numgen", "handle 4"), **WAY_BACK, **HOW)
+def one_rule_or_the_other(fleet: Machines) -> None:
+    fleet.listen("db1", "::", fleet.port)
+    fleet.nft("db1", EITHER)

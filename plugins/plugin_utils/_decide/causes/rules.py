@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from ..._fix.firewall import opening
-from ..._fix.way_back import rerouted
+from ..._fix.way_back import rerouted, served
 from ..._model.evidence import Host
 from ..._model.firewall_records import Rule, Step, Verdict
 from ..case import Case, Certainty, Evidence, Finding
@@ -47,7 +47,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             "likely",
             host.name,
             place.segment,
-            f"the firewall of {host.name} {how} {place.packet}, by one of several rules",
+            f"the firewall of {host.name} {how} {place.packet}, by one of several rules{_named(ruling)}",
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
             detail=told(ruling, None),
@@ -58,7 +58,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         weighed.certainty,
         host.name,
         place.segment,
-        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling) + for_the_way_back(ruling),
+        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling) + for_the_way_back(ruling) + _unserved(ruling),
         (
             *weighed.evidence,
             *kept_by(host, ruling.rule),
@@ -71,8 +71,12 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
-        fix=rerouted(host, ruling) or opening(case, host, ruling, later(case, place)),
+        fix=rerouted(host, ruling) or served(host, ruling) or opening(case, host, ruling, later(case, place)),
     )
+
+
+def _named(ruling: Verdict) -> str:
+    return f": {' or '.join(f'{rule.name}' for rule in ruling.one_of)}" if ruling.one_of else ""
 
 
 def for_the_way_back(ruling: Verdict) -> str:
@@ -82,6 +86,11 @@ def for_the_way_back(ruling: Verdict) -> str:
         return ""
     leaves = f"leaves by {back.leaves_by}" if back.leaves_by else "has no way"
     return f": what goes back to {ruling.source} {leaves}, and it came in by {back.came_by}"
+
+
+def _unserved(ruling: Verdict) -> str:
+    """That TPROXY drops the packet because the proxy is not there."""
+    return ": no transparent socket listens where it hands packets to" if ruling.rule and ruling.without_a_proxy else ""
 
 
 def _way_back(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
