@@ -79,6 +79,10 @@ options:
       uid:
         description: The numeric user that owns the socket that sends it. Only for packets that go out.
         type: int
+      gid:
+        description: That user's numeric group. Only for packets that go out.
+        type: int
+        version_added: 0.2.0
       header:
         description:
           - Its headers as they are, in hexadecimal digits from the IP header on to the end of the TCP header, where they are known from a
@@ -135,7 +139,7 @@ verdicts:
     packet:
       description:
         - The question as it was understood. So are C(direction), C(source), C(source_port), C(destination), C(port), C(interface),
-          C(out_interface), C(state), C(mark) and C(uid).
+          C(out_interface), C(state), C(mark), C(uid) and C(gid).
       type: str
       returned: always
       sample: syn
@@ -344,6 +348,7 @@ PACKET = {
     "state": {"type": "str", "choices": list(STATES)},
     "mark": {"type": "int", "default": 0},
     "uid": {"type": "int"},
+    "gid": {"type": "int"},
     "header": {"type": "str"},
 }
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,7 +31,8 @@ def verdicts(packets: Sequence[Sent]) -> list[dict[str, Any]]:
 def question(sent: Sent) -> dict[str, Any]:
     """An element of option `packets` that tells all of the packet."""
     fields = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "out_interface", "state", "mark", "uid")
-    return {**{field: getattr(sent, field) for field in fields}, "header": build(sent).hex()}
+    group = os.getegid() if sent.direction == "out" else None
+    return {**{field: getattr(sent, field) for field in fields}, "gid": group, "header": build(sent).hex()}
 
 
 def run(command: Sequence[str], data: str | None = None) -> tuple[int, str, str]:

@@ -144,6 +144,8 @@ class Explored(t.NamedTuple):
     possible: tuple[Outcome, ...]
     first: Evaluation
     packet: t.Any  # as it leaves the host in the first try
+    ways: tuple[tuple[Evaluation, t.Any], ...] = ()  # of a packet whose end is sure and whose way is not: one try for each way
+    ends: tuple[Outcome, ...] = ()  # where it is sure what becomes of it, and not by which rule: one outcome for each rule
 
 
 def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any, ignored: t.Collection[Rule] = ()) -> Explored:
@@ -168,8 +170,13 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
             left.mark = None  # how it is marked depends on an unknown
         left.changes = _changes([mine.changes for _evaluation, mine, _outcome in tries])
         same_rule = all(each.rule is outcome.rule and each.chain == outcome.chain for each in outcomes)
-        return Explored(outcome if same_rule else outcome._replace(rule=None, chain=None), None, (outcome,), first, left)
-    return Explored(None, _deciding(tries), tuple({_end(each): each for each in outcomes}.values()), first, left)
+        if same_rule:
+            return Explored(outcome, None, (outcome,), first, left)
+        ends = {(id(each.rule), str(each.chain)): each for each in outcomes}
+        return Explored(outcome._replace(rule=None, chain=None), None, (outcome,), first, left, (), tuple(ends.values()))
+    ways = {mine.ends: (evaluation, mine) for evaluation, mine, _outcome in reversed(tries)}
+    possible = tuple({_end(each): each for each in outcomes}.values())
+    return Explored(None, _deciding(tries), possible, first, left, tuple(ways.values()) if len(possible) == 1 else ())
 
 
 def _next(choices: t.Sequence[bool]) -> list[bool] | None:

@@ -13,9 +13,11 @@ import typing as t
 
 from .._errors import ObserveError
 from .._host import links as _links
-from .._host import routes
+from .._host import routes, sockets
 from .._wire.netlink import Netlink
+from .ipsec import Used, used
 from .packet import Link, packed, text
+from .ruleset import Receiver
 
 _QUEUES = "/proc/net/netfilter/nfnetlink_queue"
 
@@ -32,6 +34,8 @@ class LiveFacts:
         self._answers: dict[tuple[t.Any, ...], dict[str, t.Any]] = {}
         self._sets = sets
         self._queues: set[int] | None = None
+        self._receivers: dict[int, list[sockets.Receiver] | None] = {}
+        self._ipsec: Used | None = None
         self.now = time.time()
 
     def link(self, name: str) -> Link | None:
@@ -87,6 +91,28 @@ class LiveFacts:
             except OSError:
                 return None
         return number in self._queues
+
+    def receivers(self, family: int, port: int) -> list[Receiver] | None:
+        """As inet_diag tells."""
+        if port not in self._receivers:
+            try:
+                self._receivers[port] = sockets.receivers(port)
+            except (ObserveError, OSError):
+                self._receivers[port] = None
+        found = self._receivers[port]
+        if found is None:
+            return None
+        return [
+            Receiver(None if ipaddress.ip_address(each.address).is_unspecified else packed(each.address), each.device, each.transparent)
+            for each in found
+            if each.family == family or (family == 4 and not each.v6only and each.address == "::")
+        ]
+
+    def ipsec(self) -> Used:
+        """As the kernel counts its associations and policies."""
+        if self._ipsec is None:
+            self._ipsec = used()
+        return self._ipsec
 
     def tracks_unasked(self) -> bool | None:
         """It does on Linux before 4.10; later, connections that are known here were tracked for some other reason, now or a while ago."""

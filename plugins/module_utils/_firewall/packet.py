@@ -73,6 +73,20 @@ class Header:
         return int.from_bytes(value, "big") if isinstance(value, bytes) else None
 
 
+class Zone(t.NamedTuple):
+    """A connection tracking zone, which may count for one direction of a connection only."""
+
+    id: int
+    ways: tuple[str, ...] = ("original", "reply")
+
+    def of(self, way: str) -> int:
+        """In which the tuple of one direction is kept (nf_ct_zone_id)."""
+        return self.id if way in self.ways else 0
+
+
+NO_ZONE = Zone(0)
+
+
 class Tracking:
     """What conntrack knows of the packet's connection; numbers that nobody can know from the question are None."""
 
@@ -80,7 +94,7 @@ class Tracking:
         self.state = state  # new | established | related | invalid | untracked
         self.direction = direction  # original | reply
         self.mark: int | None = 0
-        self.zone = 0
+        self.zone = NO_ZONE
         self.template = False  # whether it only says how conntrack is to track the packet, as the kernel's templates do
         self.source_translated: bool | None = False  # IPS_SRC_NAT
         self.destination_translated: bool | None = False  # IPS_DST_NAT
@@ -113,7 +127,8 @@ class Packet:
         self.pkttype: str | None = "host"  # host | broadcast | multicast | otherhost
         self.state = "new"  # what conntrack will find
         self.tracking: Tracking | None = None  # None before conntrack has seen it
-        self.zone = 0  # in which conntrack will look for it
+        self.zone = NO_ZONE  # in which conntrack will look for it
+        self.opened_in: Zone | None = None  # that of its connection, where conntrack looks for it in another one and does not find it
         self.link = Header(14, UNTOLD.format("link header"))
         network, transport = Header(20 if self.family == 4 else 40, ""), Header(20, "")
         network.why = UNTOLD.format("IP header's other fields: give header")
@@ -190,11 +205,23 @@ class Packet:
                 self.transport.put(at, struct.pack("!H", port))
         self.generation += 1
 
-    def put_in_zone(self, zone: int) -> None:
+    def spend_hop(self) -> None:
+        """Lower the TTL or hop limit, as is done before the forward hook (ip_forward, ip6_forward)."""
+        at = 8 if self.family == 4 else 7
+        hops = self.network.number(at, 1)
+        if hops:
+            self.network.put(at, bytes([hops - 1]))
+            self.generation += 1
+        checksum = self.network.number(10, 2) if self.family == 4 else None
+        if checksum is not None:
+            checksum += 0x0100
+            self.network.put(10, struct.pack("!H", (checksum + (checksum >= 0xFFFF)) & 0xFFFF))
+
+    def put_in_zone(self, zone: Zone) -> None:
         """Give it a template for conntrack, where it has neither been tracked nor been given one: it is new then, until it is tracked."""
         self.zone, self.tracking = zone, Tracking("new", "original")
         self.tracking.zone, self.tracking.template = zone, True
-        self.changed(Action("set", f"ct zone {zone}"))
+        self.changed(Action("zone", str(zone.id)))
 
     def changed(self, what: Action) -> None:
         """A rule changed it."""

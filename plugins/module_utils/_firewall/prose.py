@@ -15,8 +15,10 @@ _WITH_TARGET = {
     "add": "add to {1}",
     "fwd": "fwd to {1}",
     "reject": "reject with {1}",
+    "no_transparent_socket": "find no transparent socket on {1}",
     "unread_queue": "pass {1}, which nobody reads",
     "write": "{1}",
+    "zone": "set ct zone {1}",
 }
 _WITHOUT = {
     "masquerade": "masquerade on an interface without a suitable address",

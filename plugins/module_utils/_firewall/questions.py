@@ -35,6 +35,7 @@ def packet_of(question: Question, facts: Facts) -> Packet:
     packet.link.put(12, struct.pack("!H", 0x0800 if packet.family == 4 else 0x86DD))
     if packet.direction == "out":
         packet.uid, packet.has_socket = _limited(question, "uid", 0, 0xFFFFFFFE), True
+        packet.gid = _limited(question, "gid", 0, 0xFFFFFFFE)
     elif packet.kind != "syn":
         packet.has_socket = None  # the kernel may have found its socket before the rules see it, or not
     _interfaces(packet, question, facts)
@@ -55,6 +56,7 @@ def asked(packet: Packet, question: Question) -> dict[str, t.Any]:
         "state": packet.state,
         "mark": packet.mark,
         "uid": packet.uid,
+        "gid": packet.gid,
     }
 
 

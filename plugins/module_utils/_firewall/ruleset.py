@@ -9,6 +9,7 @@ import typing as t
 
 from .._typing import Protocol
 from .evaluation import Evaluation, Outcome, Reference
+from .ipsec import Used
 from .packet import Link, Packet
 
 
@@ -52,6 +53,14 @@ class Ruleset(t.NamedTuple):
     tracks: t.Callable[[int], bool]  # whether something in it has the kernel track connections of IPv4 or IPv6; UnsupportedError
 
 
+class Receiver(t.NamedTuple):
+    """A socket that listens: on one address (packed) or on all of them (None), at one device; `transparent`: IP_TRANSPARENT is set."""
+
+    address: bytes | None
+    device: str | None
+    transparent: bool | None
+
+
 class Facts(Protocol):
     """What rules ask of the host itself."""
 
@@ -80,6 +89,12 @@ class Facts(Protocol):
 
     def set_members(self, name: str) -> t.Any:
         """The ipset of that name (`xt.ipset.Set`); None when there is none; UnsupportedError when it cannot be read."""
+
+    def receivers(self, family: int, port: int) -> list[Receiver] | None:
+        """The sockets that listen on a port for IPv4 or IPv6 (4 | 6); None when it cannot be known."""
+
+    def ipsec(self) -> Used:
+        """Whether packets can have come in, and can leave, through IPsec."""
 
     def tracks_unasked(self) -> bool | None:
         """Whether the kernel tracks connections though nothing in the ruleset asks for it; None where it may."""

@@ -21,11 +21,13 @@ from .._errors import ObserveError
 from .._host.apart import in_namespace
 from .._wire.netlink import NETLINK_ROUTE, Netlink, NetlinkError, attribute
 from .facts import LiveFacts
+from .ipsec import Used
 from .loaded import sets
+from .named_links import names_in
 from .nft import read as nftables
 from .packet import Link
 from .questions import Question, address_of
-from .ruleset import BaseChain, Ruleset
+from .ruleset import BaseChain, Receiver, Ruleset
 from .verdicts import Answer, Describer, Run, judge
 from .xt import read as xtables
 
@@ -37,9 +39,7 @@ BRIDGE_SYSCTLS = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-ca
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 
-_NAMES_LINK = re.compile(r'\b(?:iif|oif|ibrname|obrname|device)\s+(?:[!=]=\s*)?"?([A-Za-z][\w.@:-]{0,14})"?')
 _SIGNS = {"ip": r"(?m)^[-[].* -[sd] \d+\.|-p icmp ", "ip6": r"(?m)^[-[].* -[sd] [0-9a-f]*:|icmpv6|icmp6"}
-_NAMES_DEVICES = re.compile(r"\bdevices\s*=\s*\{([^}]*)\}")
 
 
 class SavedFacts(LiveFacts):
@@ -62,10 +62,16 @@ class SavedFacts(LiveFacts):
         self._read = super().queue_read(0) is not None
 
     def sysctl(self, name: str) -> str | None:
-        return self._sysctls[name]
+        return self._sysctls.get(name)
 
     def tracks_unasked(self) -> bool | None:
         return False  # what else is on the host that it was saved on nobody tells
+
+    def receivers(self, family: int, port: int) -> list[Receiver] | None:
+        return None  # what listens on the host that it was saved on nobody tells
+
+    def ipsec(self) -> Used:
+        return Used(None, None)
 
     def queue_read(self, number: int) -> bool | None:
         return super().queue_read(number) if self._read else None
@@ -100,14 +106,14 @@ def observe_saved(questions: t.Sequence[Question], run: Run, saved: str) -> Answ
             iptables = xtables.from_text(_by_family(text))
             ruleset = Ruleset([*iptables.base_chains()], list(iptables.absent), iptables.tracks_marks, iptables.translates, iptables.tracks)
             return judge(questions, SavedFacts(netlink, sets(run), (), questions), ruleset, Describer(None))
-        facts = SavedFacts(netlink, sets(run), _named(text), questions)
+        facts = SavedFacts(netlink, sets(run), names_in(text), questions)
         return in_namespace("load the ruleset", lambda: _judge_loaded(questions, run, text, _links(text, facts), facts))
 
 
 def listed(run: Run, text: str) -> str:
     """A ruleset in nft's language as `nft --stateless --terse list ruleset` writes it once it is loaded. Raises ObserveError."""
     with Netlink(NETLINK_ROUTE) as netlink:
-        links = _links(text, SavedFacts(netlink, sets(run), _named(text), ()))
+        links = _links(text, SavedFacts(netlink, sets(run), names_in(text), ()))
 
     def work() -> Answer:
         _load(run, text, links)
@@ -145,17 +151,9 @@ def _by_family(text: str) -> dict[str, str]:
     return {family: part for family, part in found.items() if part.strip()}
 
 
-def _named(text: str) -> list[str]:
-    """Interfaces that must exist for the ruleset to be loaded."""
-    text = re.sub(r"\bfib [^;\n]*", "", text)  # where iif and oif are words of their own
-    names = _NAMES_LINK.findall(text)
-    names += [name.strip('" \t') for group in _NAMES_DEVICES.findall(text) for name in group.split(",")]
-    return [name for name in dict.fromkeys(names) if name and name != "lo" and len(name) < 16]
-
-
 def _links(text: str, facts: SavedFacts) -> list[Link]:
     """The links that must exist for the ruleset to be loaded."""
-    return [link for link in map(facts.link, _named(text)) if link]
+    return [link for link in map(facts.link, names_in(text)) if link]
 
 
 def _ends(questions: t.Sequence[Question], facts: LiveFacts) -> set[bytes]:

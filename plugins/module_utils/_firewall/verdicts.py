@@ -16,6 +16,7 @@ from .packet import Packet, text
 from .questions import Question, asked, packet_of
 from .ruleset import Facts, Ruleset
 from .walk import Walk
+from .way_back import Symmetric, other_way
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Answer = t.Dict[str, t.Any]
@@ -46,6 +47,10 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
             return answer
     why = f"its rules were changed while they were read, {_MOST_READINGS} times: the verdicts may mix old rules with new ones"
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
+
+
+MOST_TARGETS, MOST_ENDS = 64, 5
+_TARGETS = ("dnat", "redirect", "netmap")
 
 
 class Describer:
@@ -97,11 +102,11 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
 
 def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
-        outcome = Walk(ruleset, facts, mine, evaluation).run()
+        outcome = Walk(ruleset, evaluation.facts, mine, evaluation).run()
         if outcome.verdict == "accept" and hidden:
             raise UnsupportedError(f"{hidden.what} could not be read: {hidden.why}")
-        if outcome.verdict == "stolen":
-            raise UnsupportedError("a rule takes it out of its way: synproxy answers it, or it is sent by another device")
+        if outcome.verdict == "stolen" and not _answered(evaluation):
+            raise UnsupportedError("a rule takes it out of its way: it is sent by another device")
         return outcome._replace(rule=_accepting(evaluation)) if outcome.verdict == "accept" else outcome
 
     hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
@@ -113,6 +118,10 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
     gone = _gone(outcome, path)
     before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
+    back = other_way(packet, facts) if stopped else None
+    if back is not None:
+        otherwise = explore(walk, packet, Symmetric(facts, packet))
+        back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
     return {
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,
@@ -120,12 +129,21 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "undecided_because": prose.because(explored.undecided),
         "undecided": explored.undecided._asdict() if explored.undecided else None,
         "rewritten": _rewritten(explored.packet) if outcome or not explored.first.choices else None,
+        "one_of": [_end(each, describer) for each in explored.ends[:MOST_ENDS]] if stopped else [],
+        "targets": _targets(explored, describer),
+        "zones": _zones(explored.packet),
+        "way_back": back,
         "rule": rule,
-        "change": describer.change(before, {**told, **_met(explored.packet), "asked": told}) if before and stopped else None,
+        "change": describer.change(before, {**told, **_where(explored.packet), "asked": told}) if before and stopped else None,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
     }
+
+
+def _answered(evaluation: Evaluation) -> bool:
+    """Whether synproxy took it, which answers it in the server's place."""
+    return any(each.kind == "synproxy" for step in evaluation.path[-1:] for each in step.effects)
 
 
 def _decisive(explored: Explored, describer: Describer) -> Reference | None:
@@ -133,6 +151,10 @@ def _decisive(explored: Explored, describer: Describer) -> Reference | None:
     outcome = explored.outcome
     if outcome is None:
         return None
+    return _end(outcome, describer)
+
+
+def _end(outcome: Outcome, describer: Describer) -> Reference | None:
     if outcome.rule is not None:
         return describer.rule(outcome.rule)
     return describer.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
@@ -187,7 +209,32 @@ def _met(packet: Packet) -> Answer:
 
 
 def _rewritten(packet: Packet) -> Answer | None:
-    return {**_met(packet), "mark": packet.mark, "changes": [prose.change(each) for each in packet.changes]} if packet.changes else None
+    if not packet.changes:
+        return None
+    changes = [prose.change(each) for each in packet.changes]
+    return {**_met(packet), "mark": packet.mark, "direction": packet.direction, "changes": changes}
+
+
+def _targets(explored: Explored, describer: Describer) -> list[Answer]:
+    """Where rules may send a packet whose way depends on something unknown, such as a lot, and the last rule that does so."""
+    found = []
+    for evaluation, packet in explored.ways:
+        sending = [step.rule for step in evaluation.path if step.rule and any(each.kind in _TARGETS for each in step.effects)]
+        ends = {"destination": text(packet.destination), "port": packet.destination_port}
+        found.append({**ends, "rule": describer.rule(sending[-1]) if sending else None})
+    return found[:MOST_TARGETS]
+
+
+def _zones(packet: Packet) -> Answer | None:
+    """Where conntrack looks for the packet's connection in another zone than that which its SYN opened it in."""
+    return {"looked_in": packet.zone.id, "opened_in": packet.opened_in.id} if packet.opened_in is not None else None
+
+
+def _where(packet: Packet) -> Answer:
+    """Its ends and its way as the last rule met it: what is translated on its way in may be forwarded."""
+    iif, oif = packet.iif if packet.direction != "out" else None, packet.oif if packet.direction != "in" else None
+    way = {"direction": packet.direction, "interface": iif.name if iif else None, "out_interface": oif.name if oif else None}
+    return {**_met(packet), **way}
 
 
 def _step(step: Step, describer: Describer) -> Answer:

@@ -17,6 +17,7 @@ import typing as t
 from .evaluation import ACCEPT, Evaluation, Outcome, UnsupportedError
 from .packet import ETH_P_IP, ETH_P_IPV6, Header, Link, Packet, Tracking
 from .ruleset import BaseChain, Facts, Ruleset
+from .zones import look_up
 
 CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -200, -100, 100  # enum nf_ip_hook_priorities, linux/netfilter_ipv4.h
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
@@ -96,22 +97,9 @@ class Walk:
         packet = self._packet
         if packet.pkttype not in ("host", None):
             return Outcome("drop")
-        self._spend_hop()
+        packet.spend_hop()
         outcome = self._hook("forward")
         return self._leave() if outcome.verdict == "accept" else outcome
-
-    def _spend_hop(self) -> None:
-        """The TTL or hop limit is lowered before the forward hook (ip_forward, ip6_forward)."""
-        packet = self._packet
-        at = 8 if packet.family == 4 else 7
-        hops = packet.network.number(at, 1)
-        if hops:
-            packet.network.put(at, bytes([hops - 1]))
-            packet.generation += 1
-        checksum = packet.network.number(10, 2) if packet.family == 4 else None
-        if checksum is not None:
-            checksum += 0x0100
-            packet.network.put(10, struct.pack("!H", (checksum + (checksum >= 0xFFFF)) & 0xFFFF))
 
     def _send(self) -> Outcome:
         packet = self._packet
@@ -236,8 +224,21 @@ class Walk:
         if self._packet.tracking is None or self._packet.tracking.template:
             if self._packet.state != "new" and self._packet.ends != self._asked:
                 raise UnsupportedError("rules give it other ends before conntrack sees it: what connection it then belongs to is not known")
+            look_up(self._packet, self._facts, self._evaluation, self._ruleset.translates, self._early)
             self._packet.tracking = self._tracking()
         return ACCEPT
+
+    def _early(self, syn: Packet) -> bool:
+        """Show another packet to the rules before conntrack; whether there are any. They are not on this packet's way."""
+        hook, evaluation = "output" if syn.direction == "out" else "prerouting", self._evaluation
+        early = [chain for chain in self._chains(*_IP[syn.family], hooks=(hook,)) if chain.priority < CONNTRACK and chain.kind != "nat"]
+        packet, path, passed = self._packet, list(evaluation.path), evaluation.passed
+        self._packet = syn
+        try:
+            self._run_all([_entry(chain) for chain in early])
+        finally:
+            self._packet, evaluation.path, evaluation.passed = packet, path, passed
+        return bool(early)
 
     def _tracking(self) -> Tracking:
         packet = self._packet

@@ -10,10 +10,12 @@ import time
 import typing as t
 
 from .._firewall.verdicts import observe
-from . import traversals
+from .._wire.netlink import NETLINK_ROUTE, Netlink
+from . import by_user, links, traversals
 
 MOST_STEPS = 20  # rules told of one packet's way
 MOST_PARTS = 20  # conditions told of one rule
+MOST_BY_USER = 5  # SYNs for which other users are asked about
 MOST_TEXT = 500  # characters of a rule, which may have a large set in it
 
 Absent = t.List[t.Dict[str, str]]
@@ -32,12 +34,21 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
         [("client", (source, local_port), (address, port)) for source, local_port, address, port in dials if source]
     )
     for question in own:
-        question["uid"] = os.geteuid() if question["direction"] == "out" else None
+        question.update({"uid": os.geteuid(), "gid": os.getegid()} if question["direction"] == "out" else {"uid": None, "gid": None})
     asked = [*own, *(order.get("packets") or ())]
-    found = observe([*asked, *({**question, "state": "invalid"} for question in asked)], run, lasting=bool(order.get("lasting")))
+    arriving = _by_their_own_interface(asked)
+    anybodys = by_user.unowned(asked)
+    questions = [*asked, *({**question, "state": "invalid"} for question in asked), *arriving.values(), *anybodys.values()]
+    lasting = bool(order.get("lasting"))
+    found = observe(questions, run, lasting=lasting)
     verdicts = found["verdicts"][: len(asked)]
     invalid = zip(verdicts, found["verdicts"][len(asked) :])
+    elsewhere = [(verdicts[number], other) for number, other in zip(arriving, found["verdicts"][2 * len(asked) :])]
+    of_anybody = dict(zip(anybodys, found["verdicts"][len(questions) - len(anybodys) :]))
+    users = _by_user(asked, verdicts, of_anybody, lambda several: observe(several, run, lasting=lasting)["verdicts"])
+    verdicts = [{**verdict, "users": users.get(number)} for number, verdict in enumerate(verdicts)]
     verdicts += [other for verdict, other in invalid if not _stops(verdict) and other["verdict"] != verdict["verdict"]]
+    verdicts += [other for verdict, other in elsewhere if (other["verdict"], other["rule"]) != (verdict["verdict"], verdict["rule"])]
     absent = [{**each, "what": f"firewall: {each['what']}"} for each in found["absent"]]
     left_out += order.get("packets_left_out") or 0
     if left_out:
@@ -45,6 +56,38 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
         absent.append({"what": "firewall", "why": why})
     told = [_told(verdict) for verdict in verdicts]
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent
+
+
+def _by_their_own_interface(asked: t.Sequence[Record]) -> dict[int, Record]:
+    """By its number, each question about a packet that comes in by an interface unknown, as coming in by that of the address it is for.
+
+    Without a recording the way back to its source is supposed to be the one that it comes; where it is not, other rules meet it, whose
+    counters must be known from before.
+    """
+    with Netlink(NETLINK_ROUTE) as netlink:
+        names = {link["index"]: link["name"] for link in links.links(netlink)}
+        owners = {each["address"]: each["interface"] for each in links.addresses(netlink, names)}
+    unknown = {number: each for number, each in enumerate(asked) if each["direction"] == "in" and not each.get("interface")}
+    return {
+        number: {**each, "interface": owners[each["destination"]]}
+        for number, each in unknown.items()
+        if owners.get(each["destination"], "lo") != "lo" and each["source"] not in owners
+    }
+
+
+def _by_user(
+    asked: t.Sequence[Record],
+    verdicts: t.Sequence[Record],
+    of_anybody: t.Mapping[int, Record],
+    ask_again: t.Callable[[t.Sequence[Record]], t.Sequence[Record]],
+) -> dict[int, Record | None]:
+    """`users` of the verdicts, by their number, that hang on who sends the packet."""
+    hanging = [number for number, unknown in of_anybody.items() if by_user.depends(verdicts[number], unknown)][:MOST_BY_USER]
+    questions = {number: by_user.others(asked[number]) for number in hanging}
+    answers = iter(ask_again([question for several in questions.values() for _name, question in several]) if questions else ())
+    return {
+        number: by_user.told(verdicts[number], [(name, next(answers)) for name, _q in several]) for number, several in questions.items()
+    }
 
 
 def _generation() -> int | None:
@@ -64,11 +107,15 @@ def _told(verdict: Record) -> Record:
     path = [step for step in verdict["path"] if step["matched"] is not False]
     left_out = len(verdict["path"]) - len(path) + max(0, len(path) - MOST_STEPS)
     told = [*path[: MOST_STEPS - 1], path[-1]] if len(path) > MOST_STEPS else path
+    users = verdict.get("users")
     shadowed = [_short(rule) for rule in verdict["shadowed"][:3]]
     return {
         **verdict,
         "rule": _short(verdict["rule"]),
         "shadowed": shadowed,
+        "users": {**users, "rule": _short(users["rule"])} if users else None,
+        "one_of": [_short(rule) for rule in verdict["one_of"] if rule],
+        "targets": [{**target, "rule": _short(target["rule"])} for target in verdict["targets"]],
         "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
         "passed": verdict["passed"] + left_out,
     }

@@ -21,7 +21,7 @@ from .._wire.netlink import NETLINK_SOCK_DIAG, NLM_F_DUMP, Netlink, attribute, a
 SOCK_DIAG_BY_FAMILY = 20
 INET_DIAG_REQ_BYTECODE = 1
 INET_DIAG_BC_JMP, INET_DIAG_BC_S_COND, INET_DIAG_BC_D_COND = 1, 7, 8
-INET_DIAG_INFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_CGROUP_ID = 2, 11, 15, 18, 21
+INET_DIAG_INFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_CGROUP_ID, INET_DIAG_SOCKOPT = 2, 11, 15, 18, 21, 22
 LISTEN = 10
 ALL_BUT_LISTEN = 0xFFFF & ~(1 << LISTEN)
 STATES = {1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT", 8: "CLOSE_WAIT", 9: "LAST_ACK"}
@@ -32,6 +32,7 @@ _ANSWER = struct.Struct("=BBxxHH16s16sI12xIIII")  # struct inet_diag_msg: family
 _OPERATION = struct.Struct("=BBH")  # struct inet_diag_bc_op: code, bytes to go on when met, when not
 _CONDITION = struct.Struct("=BBxxi")  # struct inet_diag_hostcond: family, prefix length, port (-1: any)
 _MD5_KEY = struct.Struct("=BBxx16s80x")  # struct tcp_diag_md5sig; the key itself is never looked at
+_TRANSPARENT = 1 << 5 if sys.byteorder == "little" else 1 << 2  # of struct inet_diag_sockopt
 _WHAT = "an inet_diag answer"
 _MAPPED = bytes(10) + b"\xff\xff"
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
@@ -45,6 +46,30 @@ def listeners(ports: t.Collection[int] | None = None) -> list[dict[str, t.Any]]:
     found = [_listener(body) for body in _dump(1 << LISTEN, groups, 1 << (INET_DIAG_INFO - 1))]
     found.sort(key=lambda one: (one["port"], one["family"], one["address"], one["inode"]))
     return found if ports is None else [one for one in found if one["port"] in ports]
+
+
+class Receiver(t.NamedTuple):
+    """A socket that listens. `transparent`: takes what is for others (IP_TRANSPARENT), None where the kernel does not tell."""
+
+    family: int  # 4 | 6
+    address: str
+    v6only: bool
+    device: str | None
+    transparent: bool | None
+
+
+def receivers(port: int) -> list[Receiver]:
+    """The sockets that listen on a port."""
+    found = []
+    for body in _dump(1 << LISTEN, [[_local(port)]]):
+        family, _state, _port, _remote_port, local, _remote, device = unpack(_ANSWER, body, _WHAT)[:7]
+        known = attributes(body[_ANSWER.size :])
+        options, (name, address) = known.get(INET_DIAG_SOCKOPT, b"")[:1], _address(family, local)
+        bound = _device(device) if device else None
+        v6only = known.get(INET_DIAG_SKV6ONLY, b"\0") != b"\0"
+        transparent = bool(options[0] & _TRANSPARENT) if options else None
+        found.append(Receiver(4 if name == "ipv4" else 6, address, v6only, bound, transparent))
+    return found
 
 
 def sockets(ports: t.Collection[int], remotes: t.Collection[str] | None = None, limit: int = 1000) -> tuple[list[dict[str, t.Any]], bool]:

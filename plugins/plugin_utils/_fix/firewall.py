@@ -20,7 +20,13 @@ from .trusted import for_packet
 from .ufw import with_ufw
 
 Maker = Callable[[Host, Verdict, Rule, Prose], Fix | None]
-_MAKERS: dict[str, Maker] = {"firewalld": in_zone, "ufw": with_ufw, "nftables": before_rule, "iptables": before_rule}
+_MAKERS: dict[str, Maker] = {
+    "firewalld": in_zone,
+    "ufw": with_ufw,
+    "ufw-docker": with_ufw,
+    "nftables": before_rule,
+    "iptables": before_rule,
+}
 
 
 def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequence[Verdict] = ()) -> Fix:

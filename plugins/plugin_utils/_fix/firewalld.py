@@ -20,7 +20,8 @@ def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | No
     """None for policies and what is forwarded between zones, for which there is no module, and for packets that open no connection."""
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     zone = origin.get("zone")
-    if ruling.packet != "syn" or ruling.direction == "forward" or not fit.zone(zone):
+    forwarded = "forward" in (ruling.direction, ruling.rewritten.direction if ruling.rewritten else None)
+    if ruling.packet != "syn" or forwarded or not fit.zone(zone):
         return None
     rich = rich_rule(ruling, _PRIORITIES.get(str(origin.get("part")), 0))
     arguments: dict[str, object] = {"zone": zone, "rich_rule": rich, "permanent": True, "immediate": True, "state": "enabled"}

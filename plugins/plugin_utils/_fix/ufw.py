@@ -19,6 +19,8 @@ _MOST_RULES = 10_000
 
 def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     """None for what ufw stops ahead of its own rules, where only its files can be changed, and for packets that open no connection."""
+    met = ruling.rewritten or ruling  # ufw's rules meet the packet as it was translated
+    direction = (ruling.rewritten.direction if ruling.rewritten else None) or ruling.direction
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     number = origin.get("number")
     if ruling.packet != "syn" or _AHEAD.fullmatch(rule.chain):
@@ -26,22 +28,22 @@ def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | N
     arguments: dict[str, object] = {
         "rule": "allow",
         "proto": "tcp",
-        "from_ip": ruling.source,
-        "to_ip": ruling.destination,
-        "to_port": str(ruling.port),
+        "from_ip": met.source,
+        "to_ip": met.destination,
+        "to_port": str(met.port),
         "comment": "threeway.handshake",
     }
     words = ["ufw"]
-    if ruling.direction == "forward":
+    if direction == "forward":
         arguments["route"] = True
         words.append("route")
     else:
-        arguments["direction"] = ruling.direction
+        arguments["direction"] = direction
     if isinstance(number, int) and 0 < number < _MOST_RULES:
         arguments["insert"] = number
         words += ["insert", str(number)]
-    flow = ["allow", *([ruling.direction] if ruling.direction != "forward" else []), "proto", "tcp", "from", ruling.source]
-    flow += ["to", ruling.destination, "port", str(ruling.port)]
+    flow = ["allow", *([direction] if direction != "forward" else []), "proto", "tcp", "from", met.source]
+    flow += ["to", met.destination, "port", str(met.port)]
     command = shell(*words, *flow, "comment", "threeway.handshake")
     return mending(
         "firewall",
@@ -49,7 +51,7 @@ def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | N
         summary,
         [Step("community.general.ufw", arguments, command)],
         Saves(files=("/etc/ufw",), firewall=True),
-        why=f"rule {number} of ufw stops it" if "insert" in arguments else "ufw denies by default",
-        undo=[shell(*(["ufw", "route"] if ruling.direction == "forward" else ["ufw"]), "delete", *flow)],
-        check=f"ufw status numbered shows {ruling.destination} {ruling.port}/tcp ALLOW for {ruling.source}",
+        why=f"rule {number} of ufw stops it" if "insert" in arguments else f"{rule.name} stops it",
+        undo=[shell(*(["ufw", "route"] if direction == "forward" else ["ufw"]), "delete", *flow)],
+        check=f"ufw status numbered shows {met.destination} {met.port}/tcp ALLOW for {met.source}",
     )

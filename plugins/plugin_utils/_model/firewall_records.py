@@ -113,7 +113,43 @@ class Rewritten:
     destination: IpAddress
     source_port: Port | None = None
     port: Port | None = None
+    direction: str | None = None  # which way it goes then; None: not told
     changes: tuple[Prose, ...] = ()
+
+
+@dataclass(frozen=True)
+class Users:
+    """Users whose packets fare otherwise than those of the user who was asked about: by name, and how many more there are."""
+
+    verdict: str
+    rule: Rule | None = None
+    names: tuple[str, ...] = ()
+    more: Count = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """An end to which rules may send a packet, and the rule that does it."""
+
+    destination: IpAddress
+    port: Port | None = None
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Connection tracking looks for a packet's connection in one zone, and its SYN opened it in another."""
+
+    looked_in: Count
+    opened_in: Count
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What goes back to the packet's source leaves by another interface, or has no way at all; a rule stops the packet for that."""
+
+    came_by: str
+    leaves_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +169,7 @@ class Verdict:
     destination: IpAddress
     verdict: str
     state: str = ""
+    interface: str | None = None  # by which it was supposed to come, or is known to have come
     source_port: Port | None = None
     port: Port | None = None
     reject_with: str | None = None
@@ -140,6 +177,12 @@ class Verdict:
     undecided_because: Prose | None = None
     undecided: Undecided | None = None
     rewritten: Rewritten | None = None
+    uid: Count | None = None
+    users: Users | None = None
+    one_of: tuple[Rule, ...] = ()
+    targets: tuple[Target, ...] = ()
+    zones: Zones | None = None
+    way_back: WayBack | None = None
     rule: Rule | None = None
     change: Change | None = None
     shadowed: tuple[Rule, ...] = ()
@@ -165,6 +208,11 @@ class Verdict:
     def unread_queue(self) -> int | None:
         """The queue by which it is dropped, because no program reads it."""
         return self.queue if self.verdict == "drop" else None
+
+    @property
+    def without_a_proxy(self) -> bool:
+        """Whether TPROXY drops it, because no transparent socket takes it."""
+        return self.stops and any(effect.kind == "no_transparent_socket" for step in self.path[-1:] for effect in step.effects)
 
     @property
     def stops(self) -> bool:
@@ -194,6 +242,8 @@ class Verdict:
     def rules(self) -> Iterator[Rule]:
         """All rules that it names."""
         yield from (step.rule for step in self.path if step.rule)
+        yield from self.one_of
+        yield from (target.rule for target in self.targets if target.rule)
         if self.rule:
             yield self.rule
 

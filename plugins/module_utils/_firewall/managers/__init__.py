@@ -73,7 +73,7 @@ def _make(manager: str, here: bool) -> t.Any:
         from .firewalld import Firewalld
 
         return Firewalld(here)
-    if manager == "ufw":
+    if manager in ("ufw", "ufw-docker"):  # which leaves what is forwarded to `ufw route`, and drops the rest
         from .ufw import Ufw
 
         return Ufw(here)

@@ -56,8 +56,8 @@ class Iptables:
             if line is not None:
                 return {"file": file, "line": line, "because": None}
         looked = ", ".join(read or self._files.get(family, ())[:2])
-        why = "no such rule was found in" if read else "there is no"
-        return {"file": None, "line": None, "because": f"{why} {looked}: it may be lost at the next start"}
+        why = "it was not recognised in" if read else "there is no"
+        return {"file": None, "line": None, "because": f"{why} {looked}: whether it outlasts the next start is not known"}
 
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any]:
         tool = binary(reference, flow)

@@ -23,6 +23,7 @@ _TABLES = {
     "calico": r"calico",
 }
 _CHAINS = {
+    "ufw-docker": r"ufw6?-docker-.*",
     "ufw": r"ufw6?-.*",
     "docker": r"DOCKER(-.*)?",
     "kube-proxy": r"KUBE-.*",

@@ -36,7 +36,11 @@ class Nftables:
         if not same:
             files = sorted({statement.file for chain_ in self._statements.values() for statement in chain_})
             known = ", ".join(files[:5]) or "/etc/nftables.conf, /etc/sysconfig/nftables.conf"
-            return {"file": None, "line": None, "because": f"no such rule was found in {known}: it may be lost at the next start"}
+            return {
+                "file": None,
+                "line": None,
+                "because": f"it was not recognised in {known}: whether it outlasts the next start is not known",
+            }
         number = reference["number"] or 0
         best = min(same, key=lambda statement: abs(statement.number - number))
         return {"file": best.file, "line": best.line, "because": None}

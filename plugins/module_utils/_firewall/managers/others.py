@@ -46,7 +46,6 @@ class Other:
                 f"end the decision about {flow.source}", "cscli", "decisions", "delete", "--ip", flow.source
             ),
             "csf": lambda _reference, flow: _one(f"allow {flow.source}", "csf", "-a", flow.source),
-            "tailscale": lambda _reference, _flow: _one("accept connections of the tailnet", "tailscale", "set", "--shields-up=false"),
             "shorewall": _in_shorewall,
         }
         advise = known.get(self._manager)
@@ -60,6 +59,8 @@ _ADVICE = {
     "weave": "a NetworkPolicy must allow it",
     "libvirt": "the network's definition must allow it: virsh net-edit, forward mode route or open",
     "podman": "the container must publish the port: podman run --publish",
+    "tailscale": "what has an address of 100.64.0.0/10 must come through tailscale's own interface: use other addresses beside it, or make "
+    "the rules yourself (tailscale set --netfilter-mode=nodivert)",
     "wireguard": "the packet must come through the tunnel: see AllowedIPs of the interface, or write the rule into PreUp",
     "sshguard": "sshguard must not block the address: add it to its whitelist, and restart it to end the block",
 }

@@ -13,7 +13,6 @@ from . import fields as _fields
 from . import limits as _limits
 from .fields import Field
 from .operations import Expression
-from .sets import Element, Set
 
 if t.TYPE_CHECKING:
     from .text import Describer
@@ -100,70 +99,9 @@ def turned(field: Field, each: operations.Bitwise) -> Field:
         return field._replace(name=f"{field.name} & {field.form(each.mask, {})} ^ {field.form(each.turn, {})}")
     sign = {operations.BITWISE_LSHIFT: "<<", operations.BITWISE_RSHIFT: ">>"}.get(each.operation)
     if sign:
-        return field._replace(name=f"{field.name} {sign} {each.shift}")
+        what = f"({field.name})" if " & " in field.name or " | " in field.name else field.name
+        return field._replace(name=f"{what} {sign} {each.shift}")
     return field._replace(name=f"{field.name} {'&|^'[each.operation - operations.BITWISE_AND]} ...")
-
-
-def elements(found: Set, fields: t.Sequence[Field], links: _fields.Links, most: int) -> str:
-    """The elements of a set without a name, bounded."""
-    words: list[str] = []
-
-    def add(text: str, element: Element) -> bool:
-        words.append(text + _with(element, links))
-        return len(words) > most
-
-    if found.interval and not found.ranged:
-        for first, behind, element in found.intervals():
-            if add(_interval(fields, first, behind, links), element):
-                break
-    else:
-        for element in sorted(found.elements(), key=lambda each: each.key):
-            one = element.key == element.last
-            if add(_fields.written(fields, element.key, links) if one else _range(fields, element, links), element):
-                break
-    if found.catchall is not None:
-        words.insert(0, "*" + _with(found.catchall, links))
-    return "{ " + ", ".join([*words[:most], "..."] if len(words) > most else words) + " }"
-
-
-def _with(element: Element, links: _fields.Links) -> str:
-    if isinstance(element.data, bytes):
-        return f" : {_data(element.data, links)}"
-    if element.data is not None:
-        return f" : {element.data if isinstance(element.data, str) else ' '.join(map(str, element.data))}"
-    return f' : "{element.name}"' if element.name else ""
-
-
-def _data(data: bytes, links: _fields.Links) -> str:
-    if len(data) == 8:
-        return f"{ipaddress.ip_address(data[:4])} . {int.from_bytes(data[4:6], 'big')}"
-    return _fields.address(data, links) if len(data) in (4, 16) else _fields.number(data, links)
-
-
-def _interval(fields: t.Sequence[Field], first: bytes, behind: bytes | None, links: _fields.Links) -> str:
-    form = fields[0].form if fields else _fields.hexadecimal
-    size = len(first)
-    last = ((int.from_bytes(behind, "big") if behind is not None else 1 << 8 * size) - 1).to_bytes(size, "big")
-    if first == last:
-        return form(first, links)
-    if form is _fields.string:
-        return '"' + first.rstrip(b"\0").decode("utf-8", "replace") + '*"'
-    low, high = int.from_bytes(first, "big"), int.from_bytes(last, "big")
-    free = (low ^ high).bit_length()
-    if form is _fields.address and low >> free << free == low and high - low == (1 << free) - 1:
-        return f"{form(first, links)}/{8 * size - free}"
-    return f"{form(first, links)}-{form(last, links)}"
-
-
-def _range(fields: t.Sequence[Field], element: Element, links: _fields.Links) -> str:
-    words, at = [], 0
-    for field in fields:
-        least, greatest = element.key[at : at + field.length], element.last[at : at + field.length]
-        behind = int.from_bytes(greatest, "big") + 1
-        end = behind.to_bytes(len(greatest), "big") if behind < 1 << 8 * len(greatest) else None
-        words.append(_interval([field], least, end, links))
-        at += (field.length + 3) & ~3
-    return " . ".join(words)
 
 
 def text(describer: Describer, each: Expression) -> tuple[str, bool]:
@@ -177,7 +115,7 @@ def text(describer: Describer, each: Expression) -> tuple[str, bool]:
         level = f" level {_LOG_LEVELS[each.level]}" if each.level != 4 and each.level < len(_LOG_LEVELS) else ""
         return f"log{prefix}{level}{f' group {each.group}' if each.group is not None else ''}", False
     if isinstance(each, endings.Reject):
-        return _reject(each), False
+        return _reject(describer, each), False
     if isinstance(each, endings.Queue):
         numbers = str(each.first) if each.total == 1 else f"{each.first}-{each.first + each.total - 1}"
         return f"queue{' flags bypass' if each.bypass else ''} to {numbers if each.source is None else 'a number from a map'}", False
@@ -199,8 +137,7 @@ def text(describer: Describer, each: Expression) -> tuple[str, bool]:
     if isinstance(each, lookups.Dynset):
         return _dynset(describer, each), True
     if isinstance(each, lookups.ObjectReference):
-        what = _OBJECTS.get(each.kind, "object") if each.name else "object"
-        return f'{what} {"name " if each.kind in (1, 2, 4, 5, 10) and each.name else ""}"{each.name or each.set}"', True
+        return _object(describer, each), True
     if isinstance(each, endings.Xtables):
         return f"xt {each.kind} {each.name}", each.kind == "match"
     if isinstance(each, endings.Unknown):
@@ -215,13 +152,30 @@ def text(describer: Describer, each: Expression) -> tuple[str, bool]:
     return names.get(type(each), ""), isinstance(each, ct.FlowOffload)
 
 
-def _reject(each: endings.Reject) -> str:
+def _object(describer: Describer, each: lookups.ObjectReference) -> str:
+    kind, which = each.kind, f'"{each.name}"'
+    if each.set is not None:
+        fields, _loads, _layers = describer.fields(each.source, 64)
+        which = f"{' . '.join(field.name for field in fields)} map {describer.members(each.set, fields)[0]}"
+        kind = describer.objects(each.set)
+    return f"{_OBJECTS.get(kind, 'object')} {'name ' if kind in (1, 2, 4, 5, 10) else ''}{which}"
+
+
+_ICMP = {0: "net-unreachable", 1: "host-unreachable", 2: "prot-unreachable", 9: "net-prohibited", 10: "host-prohibited",
+         13: "admin-prohibited"}  # fmt: skip
+_ICMP6 = {0: "no-route", 1: "admin-prohibited", 3: "addr-unreachable", 5: "policy-fail", 6: "reject-route"}
+_ICMPX = {0: "no-route", 2: "host-unreachable", 3: "admin-prohibited"}
+_PORT_UNREACHABLE = {"icmp": 3, "icmpv6": 4, "icmpx": 1}  # which nft does not say
+
+
+def _reject(describer: Describer, each: endings.Reject) -> str:
     if each.kind == endings.TCP_RESET:
         return "reject with tcp reset"
-    names = ("no-route", "port-unreachable", "host-unreachable", "admin-prohibited")
-    if each.kind == endings.ICMPX:
-        return f"reject with icmpx {names[each.code] if each.code < len(names) else each.code}"
-    return f"reject with icmp code {each.code}"
+    message = "icmpx" if each.kind == endings.ICMPX else "icmpv6" if describer.network == "ip6" else "icmp"
+    if each.code == _PORT_UNREACHABLE[message]:
+        return "reject"
+    names = {"icmp": _ICMP, "icmpv6": _ICMP6, "icmpx": _ICMPX}[message]
+    return f"reject with {message} {names.get(each.code, each.code)}"
 
 
 def _value(describer: Describer, source: int, field: Field) -> str:
@@ -240,20 +194,46 @@ def _translation(describer: Describer, each: t.Any) -> str:
         port = "" if each.port is None else f":{_value(describer, each.port, number)}"
         return f"{what} to {where}{port}"
     size = 16 if isinstance(each, nat.Nat) and each.family == 10 else 4
-    address = ""
+    address, flags, mapped = "", getattr(each, "flags", 0), False
     if isinstance(each, nat.Nat) and each.addresses:
-        ends = [_value(describer, end, Field("", _fields.address, size)) for end in dict.fromkeys(each.addresses)]
-        address = "-".join(ends)
-    ports = "-".join(_value(describer, end, number) for end in dict.fromkeys(each.ports)) if each.ports else ""
-    from_map = bool(each.ports and address and each.ports[0] not in describer.values)
-    goal = address + (f":{ports}" if ports and not from_map else "")
-    return f"{what} to {goal}" if goal else what
+        mapped = each.addresses[0] not in describer.values
+        ends = list(dict.fromkeys(each.addresses))[: 1 if mapped else 2]
+        address = "-".join(_value(describer, end, Field("", _fields.address, size)) for end in ends)
+    from_map = mapped and ((each.ports is not None and each.ports[0] not in describer.values) or len(set(each.addresses)) > 1)
+    ports = "-".join(_value(describer, end, number) for end in dict.fromkeys(each.ports)) if each.ports and not from_map else ""
+    bracketed = f"[{address.replace('-', ']-[')}]" if size == 16 and ports and not mapped else address
+    goal = bracketed + (f":{ports}" if ports else "")
+    family = {2: " ip", 10: " ip6"}.get(getattr(each, "family", 0), "") if describer.table.family == "inet" or from_map else ""
+    kept = "".join(f" {word}" for bit, word in _FLAGS if flags & bit and (bit != nat.RANDOM or not flags & nat.RANDOM_FULLY))
+    return f"{what}{family}{' prefix' if flags & nat.NETMAP else ''} to {goal}{kept}" if goal else what + kept
+
+
+_FLAGS = ((nat.RANDOM, "random"), (nat.RANDOM_FULLY, "fully-random"), (nat.PERSISTENT, "persistent"))
 
 
 def _dynset(describer: Describer, each: lookups.Dynset) -> str:
     fields, _loads, _layers = describer.fields(each.key, 64)
-    limits = [
-        expression.text() for expression in each.expressions if isinstance(expression, (_limits.Limit, _limits.Quota, _limits.ConnLimit))
+    done = [
+        "counter" if isinstance(expression, _limits.Counter) else expression.text()
+        for expression in each.expressions
+        if isinstance(expression, (_limits.Limit, _limits.Quota, _limits.ConnLimit, _limits.Counter))
     ]
-    key = " . ".join(field.name for field in fields)
-    return f"{_DYNSET[each.operation] if each.operation < 3 else 'change'} @{each.name} {{ {' '.join([key, *limits])} }}"
+    key = " . ".join(field.name or _constant(describer, each.key, at, fields) for at, field in enumerate(fields))
+    ages = [f"timeout {age(each.timeout)}"] if each.timeout else []
+    return f"{_DYNSET[each.operation] if each.operation < 3 else 'change'} @{each.name} {{ {' '.join([key, *ages, *done])} }}"
+
+
+def _constant(describer: Describer, register: int, at: int, fields: t.Sequence[Field]) -> str:
+    """A constant that is a field of a key."""
+    register += sum(max((field.length + 3) & ~3, 4) for field in fields[:at])
+    data = describer.values.get(register, b"")
+    return str(ipaddress.ip_address(data)) if len(data) in (4, 16) else str(int.from_bytes(data, "big"))
+
+
+def age(milliseconds: int) -> str:
+    """As nft writes times: 1d2h3m4s5ms."""
+    words, rest = "", milliseconds
+    for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, rest = divmod(rest, length)
+        words += f"{count}{unit}" if count else ""
+    return words

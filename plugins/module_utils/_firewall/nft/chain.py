@@ -18,6 +18,7 @@ from . import text
 from .ahead import look_ahead
 from .context import BREAK, Context, SettledError
 from .decode import decode_all
+from .described import Described
 from .endings import Xtables
 from .index import Index
 from .limits import Counter
@@ -43,7 +44,7 @@ class Rule:
         self.userdata = about.get(NFTA_RULE_USERDATA, b"")
         self.expressions: list[Expression] = decode_all(about.get(NFTA_RULE_EXPRESSIONS, b""))
         self.xtables = any(isinstance(each, Xtables) for each in self.expressions)
-        self._described: text.Described | None = None
+        self._described: Described | None = None
         self._compat: CompatRule | None = None
         self._asked = False
 
@@ -96,7 +97,7 @@ class Rule:
         """Raise SettledError where an unknown in this rule does not matter."""
         look_ahead(at, self.expressions)
 
-    def described(self) -> text.Described:
+    def described(self) -> Described:
         if self._described is None:
             self._described = text.describe(self.expressions, self.userdata, self._chain.table)
         return self._described

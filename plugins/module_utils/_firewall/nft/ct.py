@@ -9,7 +9,7 @@ import typing as t
 
 from ..bits import Partial, Value
 from ..evaluation import Action, UnsupportedError
-from ..packet import Ends, Tracking
+from ..packet import Ends, Tracking, Zone
 from .context import BREAK, Context, Result, host, sure_number, unknown
 from .operations import Expression
 from .wire import Attributes, byte, number, register
@@ -19,6 +19,7 @@ from .wire import Attributes, byte, number, register
 STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED, SRC_NAT, DST_NAT = (1 << bit for bit in range(6))
 _BOTH = -1
+_WAYS = ("original", "reply")
 _LOOPBACK = 772
 _TCP = 6
 
@@ -67,8 +68,11 @@ class ConnectionField(Expression):
             return t.cast(Value, at.evaluation.memory["ct labels"])
         if self.key == LABELS and tracking.state == "new":
             return bytes(16)
-        fixed = {L3PROTOCOL: bytes([2 if at.packet.family == 4 else 10]), PROTOCOL: bytes([_TCP]), ZONE: host(tracking.zone, 2)}
+        fixed = {L3PROTOCOL: bytes([2 if at.packet.family == 4 else 10]), PROTOCOL: bytes([_TCP]), ZONE: host(self._zone(tracking), 2)}
         return fixed.get(self.key, unknown(_LENGTHS.get(self.key, 4), f"the connection's {_WORDS.get(self.key, 'data')} is not known"))
+
+    def _zone(self, tracking: Tracking) -> int:
+        return tracking.zone.id if self.direction == _BOTH else tracking.zone.of(_WAYS[self.direction & 1])
 
     def _of_tuple(self, at: Context, tracking: Tracking) -> Value | None:
         four = at.packet.family == 4
@@ -99,10 +103,11 @@ class ConnectionSet(Expression):
 
     tracks = True
 
-    __slots__ = ("key", "source")
+    __slots__ = ("key", "source", "way")
 
     def __init__(self, about: Attributes) -> None:
         self.key, self.source = number(about, 2), register(about, 4)
+        self.way = _WAYS[byte(about, 3) & 1] if 3 in about else None  # of the connection for which the zone counts; None: for both
         if self.key not in (MARK, LABELS, EVENTMASK, ZONE, SECMARK):
             raise UnsupportedError(f"a rule sets ct key {self.key}, which is not known here")
 
@@ -115,8 +120,8 @@ class ConnectionSet(Expression):
                 zone = sure_number(at.registers.get(self.source, 2))
                 if zone is None:
                     raise UnsupportedError("a rule puts it into a connection tracking zone that cannot be known")
-                packet.put_in_zone(zone)
-                at.done.append(Action("set", f"ct zone {zone}"))
+                packet.put_in_zone(Zone(zone) if self.way is None else Zone(zone, (self.way,)))
+                at.done.append(Action("zone", str(zone)))
             return None
         tracking = at.tracking
         if tracking is None:

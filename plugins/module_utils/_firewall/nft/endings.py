@@ -181,6 +181,20 @@ class Absent(Expression):
         return None
 
 
+class Ipsec(Absent):
+    """Asks for the packet's IPsec context, which it has not where none is used."""
+
+    __slots__ = ("outward",)
+
+    def __init__(self, about: Attributes) -> None:
+        super().__init__("goes through IPsec" if byte(about, 3) else "came through IPsec", 16, about, 1)
+        self.outward = bool(byte(about, 3))
+
+    def run(self, at: Context) -> Result:
+        ipsec = at.evaluation.facts.ipsec()
+        return BREAK if (ipsec.outward if self.outward else ipsec.inward) is False else super().run(at)
+
+
 DECODERS: dict[str, t.Callable[[Attributes], Expression]] = {
     "reject": Reject,
     "queue": Queue,
@@ -189,6 +203,6 @@ DECODERS: dict[str, t.Callable[[Attributes], Expression]] = {
     "dup": Duplicate,
     "match": lambda about: Xtables("match", about),
     "target": lambda about: Xtables("target", about),
-    "xfrm": lambda about: Absent("came through IPsec", 16, about, 1),
+    "xfrm": Ipsec,
     "tunnel": lambda about: Absent("came through a tunnel", 4, about, 2),
 }

@@ -10,24 +10,12 @@ import sys
 import typing as t
 
 from ..._host.links import mac_text
+from ..protocols import BY_NUMBER
 from . import ct
 from . import meta as _meta
 from .headers import LINK, NETWORK, TRANSPORT
 from .host import TYPES
 
-PROTOCOLS = {
-    1: "icmp",
-    2: "igmp",
-    6: "tcp",
-    17: "udp",
-    33: "dccp",
-    47: "gre",
-    50: "esp",
-    51: "ah",
-    58: "ipv6-icmp",
-    132: "sctp",
-    136: "udplite",
-}
 _FAMILIES = {2: "ipv4", 10: "ipv6", 3: "arp", 5: "netdev", 7: "bridge"}
 _ETHERTYPES = {0x0800: "ip", 0x86DD: "ip6", 0x0806: "arp", 0x8100: "8021q"}
 _FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr")
@@ -40,11 +28,17 @@ Format = t.Callable[[bytes, Links], str]
 
 
 class Field(t.NamedTuple):
-    """What a register was loaded with: its name, how its values are written, its bytes."""
+    """What a register was loaded with: its name, how its values are written, its bytes. `pieces`: fields that one load covers."""
 
     name: str
     form: Format
     length: int
+    pieces: tuple[Field, ...] = ()
+
+    def each(self, data: bytes) -> list[tuple[Field, bytes]]:
+        """The pieces with their bytes."""
+        starts = [sum(piece.length for piece in self.pieces[:at]) for at in range(len(self.pieces))]
+        return [(piece, data[start : start + piece.length]) for piece, start in zip(self.pieces, starts)]
 
 
 def number(data: bytes, _links: Links) -> str:
@@ -60,15 +54,17 @@ def mark(data: bytes, _links: Links) -> str:
 
 
 def hexadecimal(data: bytes, _links: Links) -> str:
-    return "0x" + data.hex()
+    return f"{int.from_bytes(data, 'big'):#x}"
 
 
 def address(data: bytes, _links: Links) -> str:
-    """An address; of a shorter load, which compares a prefix, that prefix."""
-    if len(data) in (4, 16):
-        return str(ipaddress.ip_address(data))
-    whole = data.ljust(4 if len(data) < 4 else 16, b"\0")[:16]
-    return f"{ipaddress.ip_address(whole)}/{len(data) * 8}"
+    """A whole address."""
+    return str(ipaddress.ip_address(data))
+
+
+def prefix(size: int) -> Format:
+    """How the beginning of an address of so many bytes is written, which compares a prefix."""
+    return lambda data, _links: f"{ipaddress.ip_address(data.ljust(size, bytes(1))[:size])}/{len(data) * 8}"
 
 
 def string(data: bytes, _links: Links) -> str:
@@ -113,9 +109,19 @@ def _hour(data: bytes, _links: Links) -> str:
 
 dscp = _one_of(_DSCP)
 tcp_flags = bits(_FLAGS)
-protocol = _one_of(PROTOCOLS)
+protocol = _one_of(BY_NUMBER)
 addrtype = _one_of(TYPES, host=True)
 presence: Format = lambda data, _links: "exists" if any(data) else "missing"  # noqa: E731
+
+icmp_type = _one_of({
+    0: "echo-reply", 3: "destination-unreachable", 4: "source-quench", 5: "redirect", 8: "echo-request", 9: "router-advertisement",
+    10: "router-solicitation", 11: "time-exceeded", 12: "parameter-problem", 13: "timestamp-request", 14: "timestamp-reply",
+})  # fmt: skip
+icmp6_type = _one_of({
+    1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded", 4: "parameter-problem", 128: "echo-request", 129: "echo-reply",
+    130: "mld-listener-query", 131: "mld-listener-report", 132: "mld-listener-done", 133: "nd-router-solicit", 134: "nd-router-advert",
+    135: "nd-neighbor-solicit", 136: "nd-neighbor-advert", 137: "nd-redirect", 143: "mld2-listener-report",
+})  # fmt: skip
 
 _IP4 = {
     (2, 2): ("length", number), (4, 2): ("id", number), (6, 2): ("frag-off", number), (8, 1): ("ttl", number),
@@ -129,6 +135,12 @@ _TH = {
     (0, 2): ("sport", number), (2, 2): ("dport", number), (4, 4): ("sequence", number), (8, 4): ("ackseq", number),
     (13, 1): ("flags", tcp_flags), (14, 2): ("window", number), (16, 2): ("checksum", number), (18, 2): ("urgptr", number),
 }  # fmt: skip
+# What other protocols have in the places of TCP's fields.
+_OF_PROTOCOLS: dict[str, dict[tuple[int, int], tuple[str, Format]]] = {
+    "udp": {(4, 2): ("length", number), (6, 2): ("checksum", number)},
+    "icmp": {(0, 1): ("type", icmp_type), (1, 1): ("code", number)},
+    "icmpv6": {(0, 1): ("type", icmp6_type), (1, 1): ("code", number)},
+}
 _ETHER = {(0, 6): ("daddr", _mac), (6, 6): ("saddr", _mac), (12, 2): ("type", _one_of(_ETHERTYPES))}
 _BASES = ("ll", "nh", "th", "ih")
 
@@ -164,21 +176,42 @@ def payload(base: int, offset: int, length: int, network: str | None, transport:
     """`network` and `transport`: the protocols that the rule has made sure of."""
     raw = Field(f"@{_BASES[base]},{offset * 8},{length * 8}", hexadecimal, length)
     table: t.Mapping[tuple[int, int], tuple[str, Format]] = {}
-    prefix = ""
+    header = ""
     if base == LINK:
-        table, prefix = _ETHER, "ether"
+        table, header = _ETHER, "ether"
     elif base == TRANSPORT:
-        table, prefix = _TH, transport or "th"
+        table, header = ({**_TH, **_OF_PROTOCOLS[transport]} if transport in _OF_PROTOCOLS else _TH), transport or "th"
     elif base == NETWORK:
-        prefix = network or ("ip" if (offset, length) in _IP4 else "ip6")
-        table = _IP4 if prefix == "ip" else _IP6
-        for at, size in ((12, 4), (16, 4)) if prefix == "ip" else ((8, 16), (24, 16)):
+        header = network or ("ip" if (offset, length) in _IP4 else "ip6")
+        table = _IP4 if header == "ip" else _IP6
+        for at, size in ((12, 4), (16, 4)) if header == "ip" else ((8, 16), (24, 16)):
             if offset == at and length < size:
-                return Field(f"{prefix} {table[at, size][0]}", address, length)
-    if (offset, length) not in table:
+                return Field(f"{header} {table[at, size][0]}", prefix(size), length)
+    pieces = _pieces(table, header, offset, length)
+    if not pieces or (len(pieces) > 1 and base == TRANSPORT and transport is None):
         return raw
-    found, form = table[offset, length]
-    return Field(f"{prefix} {found}", form, length)
+    if len(pieces) == 1:
+        return pieces[0]
+
+    def form(data: bytes, links: Links) -> str:
+        return " . ".join(piece.form(part, links) for piece, part in joined.each(data))
+
+    joined = Field(" . ".join(piece.name for piece in pieces), form, length, tuple(pieces))
+    return joined
+
+
+def _pieces(table: t.Mapping[tuple[int, int], tuple[str, Format]], header: str, offset: int, length: int) -> list[Field]:
+    """The fields of which a load consists, as nft joins tests of neighbouring ones; none where it is not made of whole fields."""
+    found: list[Field] = []
+    end = offset + length
+    while offset < end:
+        size = next((size for at, size in sorted(table, reverse=True) if at == offset and size <= end - offset), None)
+        if size is None:
+            return []
+        name, form = table[offset, size]
+        found.append(Field(f"{header} {name}", form, size))
+        offset += size
+    return found
 
 
 def meta(key: int) -> Field:

@@ -14,6 +14,7 @@ import typing as t
 from ..bits import Value
 from ..evaluation import UnsupportedError
 from ..packet import Link
+from ..receivers import listening
 from .context import BREAK, Context, Result, host, unknown, up_to
 from .operations import Expression
 from .wire import Attributes, number, register
@@ -148,7 +149,8 @@ class Route(Expression):
         if self.key == 3:
             return up_to(0xFFFF, 2, "the MSS of its route is not known")
         if self.key == 4:
-            return up_to(1, 1, "whether its route leads through IPsec is not known")
+            unused = at.evaluation.facts.ipsec().outward is False
+            return b"\0" if unused else up_to(1, 1, "whether its route leads through IPsec is not known")
         if (self.key == 1) != (at.packet.family == 4):
             return None
         if at.hook == "input":
@@ -167,11 +169,17 @@ class Socket(Expression):
         self.key, self.target = number(about, 1), register(about, 2)
 
     def run(self, at: Context) -> Result:
-        if not at.choose("whether a local socket takes it", "receiving socket"):
+        """Of a SYN, the socket that listens where it goes."""
+        packet = at.packet
+        found = listening(packet, at.evaluation.facts, packet.destination, packet.destination_port) if packet.kind == "syn" else None
+        if found == [] or (found is None and not at.choose("whether a local socket takes it", "receiving socket")):
             return BREAK
-        length = {0: 1, 1: 4, 2: 1, 3: 8}.get(self.key, 8)
-        found = up_to(1, 1, "which socket takes it is not known") if length == 1 else unknown(length, "which socket takes it is not known")
-        at.registers.put(self.target, found)
+        length, said = {0: 1, 1: 4, 2: 1, 3: 8}.get(self.key, 8), "which socket takes it is not known"
+        value: Value = up_to(1, 1, said) if length == 1 else unknown(length, said)
+        known = {each.transparent if self.key == 0 else each.address is None for each in found or ()} if self.key in (0, 2) else set()
+        if len(known) == 1 and None not in known:
+            value = host(int(bool(known.pop())), 1)
+        at.registers.put(self.target, value)
         return None
 
 

@@ -57,11 +57,12 @@ class Lookup(Expression):
 class Dynset(Expression):
     """Adds a key to a set, or keeps it there; its expressions (a limit for each source, say) then decide."""
 
-    __slots__ = ("expressions", "inverted", "key", "name", "operation", "tracks", "value")
+    __slots__ = ("expressions", "inverted", "key", "name", "operation", "timeout", "tracks", "value")
 
     def __init__(self, about: Attributes, expressions: t.Sequence[Expression]) -> None:
         self.name, self.operation, self.key = name(about, 1), number(about, 3), register(about, 4)
         self.value = register(about, 5) if 5 in about else None
+        self.timeout = int.from_bytes(about.get(6, b""), "big")  # milliseconds
         self.inverted = bool(number(about, 9, 0) & DYNSET_INVERTED)
         self.expressions = tuple(expressions)
         self.tracks = any(each.tracks for each in expressions)

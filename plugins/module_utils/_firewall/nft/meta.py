@@ -148,6 +148,11 @@ def _packet_type(at: Context) -> Value:
     return host(PKTTYPES.index(kind), 1) if kind in PKTTYPES else Partial(b"\0", b"\xf8", "how it was addressed is not known")
 
 
+def _came_through_ipsec(at: Context) -> Value:
+    unused = at.evaluation.facts.ipsec().inward is False
+    return b"\0" if unused else Partial(b"\0", b"\xfe", "whether it came through IPsec is not known")
+
+
 def _routed(at: Context) -> bool:
     return at.hook not in ("prerouting", "ingress", "egress")
 
@@ -193,7 +198,7 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     PKTTYPE: _packet_type,
     CPU: lambda at: up_to(0xFFFF, 4, "the CPU is not known"),
     PRANDOM: lambda at: Partial.nothing(4, at.drawn, drawn=True),
-    SECPATH: lambda at: Partial(b"\0", b"\xfe", "whether it came through IPsec is not known"),
+    SECPATH: _came_through_ipsec,
     TIME_NS: lambda at: int(at.evaluation.facts.now * 1e9).to_bytes(8, sys.byteorder),
     TIME_DAY: lambda at: host((int(at.evaluation.facts.now) // _DAY + 4) % 7, 1),
     TIME_HOUR: lambda at: host(int(at.evaluation.facts.now) % _DAY),

@@ -14,6 +14,7 @@ import typing as t
 from ..bits import known
 from ..evaluation import Action, UnsupportedError
 from ..packet import Packet, text
+from ..receivers import transparent
 from ..redirect import redirected_to
 from .context import BREAK, Context, Result
 from .operations import Expression
@@ -98,10 +99,15 @@ class Tproxy(Expression):
         if self.family in (2, 10) and self.family != (2 if at.packet.family == 4 else 10):
             return BREAK
         size = 4 if at.packet.family == 4 else 16
-        where = text(_sure(at, self.address, size, "the address of tproxy")) if self.address is not None else ""
+        address = _sure(at, self.address, size, "the address of tproxy") if self.address is not None else None
+        where, port = text(address) if address else "", at.packet.destination_port
         if self.port is not None:
-            where += f":{int.from_bytes(_sure(at, self.port, 2, 'the port of tproxy'), 'big')}"
-        if not at.choose(f"whether a transparent socket takes it ({where or 'tproxy'})", ("tproxy", where)):
+            port = int.from_bytes(_sure(at, self.port, 2, "the port of tproxy"), "big")
+            where += f":{port}"
+        found = transparent(at.packet, at.evaluation.facts, address, port)
+        if found is None:
+            found = at.choose(f"whether a transparent socket takes it ({where or 'tproxy'})", ("tproxy", where))
+        if not found:
             return BREAK
         at.changed(Action("tproxy", where or None))
         return None

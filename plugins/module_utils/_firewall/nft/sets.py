@@ -61,6 +61,7 @@ class About(t.NamedTuple):
     size: int
     fields: tuple[int, ...]  # lengths of a concatenation's fields
     userdata: bytes
+    object_type: int = 0  # NFT_OBJECT_* of a map to objects
 
 
 def about(body: bytes) -> About:
@@ -70,7 +71,7 @@ def about(body: bytes) -> About:
     fields = tuple(number(attributes(each), 1) for _kind, each in attribute_list(described.get(2, b"")))
     return About(
         name(found, 2), number(found, 3, 0), number(found, 4, 0), number(found, 5, 0), number(found, 6, 0), number(found, 7, 0),
-        number(described, 1, 0), fields, found.get(13, b""),
+        number(described, 1, 0), fields, found.get(13, b""), number(found, 15, 0),
     )  # fmt: skip
 
 

@@ -12,50 +12,21 @@ from __future__ import annotations
 import sys
 import typing as t
 
-from ..bits import Partial, Value, known
 from ..evaluation import UnsupportedError
 from . import actions, ct, endings, headers, host, limits, lookups, meta, operations
 from . import fields as _fields
+from .described import Described
+from .elements import elements
 from .fields import Field
 from .operations import Expression
 
 if t.TYPE_CHECKING:
-    from .context import Context
     from .tables import Table
 
 _COMPARISONS = ("", "!= ", "< ", "<= ", "> ", ">= ")
 _MOST_ELEMENTS = 16
 _OF_BITS = (" state", " status", " flags")  # fields whose bits have names
 _COMMENT = 0  # NFTNL_UDATA_RULE_COMMENT
-
-
-class Described:
-    """A rule in words. `belongs`: the part that each expression belongs to, -1 for none; `tested`: the fields that a test is of."""
-
-    def __init__(self, describer: Describer, text: str, parts: list[str], belongs: list[int]) -> None:
-        self.text, self.parts, self.belongs = text, parts, belongs
-        self.tested, self._links = describer.tested, describer.table.links
-        self._wholes = describer.wholes
-        self._statements = {at: part.text for part in describer.parts for at in part.expressions}
-
-    def statement(self, position: int) -> str:
-        """The condition or statement that an expression belongs to."""
-        return self._statements.get(position, self.text)
-
-    def seen(self, position: int, value: Value | None, at: Context) -> str | None:
-        """What the packet has where a test failed; `value` begins with what was tested."""
-        fields = self.tested.get(position)
-        if position in self._wholes:
-            field, load, _mask = self._wholes[position]
-            fields = [field]
-            value = at.registers.get(getattr(load, "target", 0), 64) if load.run(at) is None else None
-        if value is None or not fields:
-            return None
-        length = sum((field.length + 3) & ~3 for field in fields[:-1]) + fields[-1].length
-        found = value[:length] if isinstance(value, bytes) else known(Partial(value.value[:length], value.known[:length], value.why))
-        if found is None:
-            return None
-        return f"{' . '.join(field.name for field in fields)} {_fields.written(fields, found, self._links)}"
 
 
 class _Part:
@@ -111,10 +82,14 @@ class Describer:
         else:
             text, condition = actions.text(self, each)
             part = _Part(text, {at})
-            if isinstance(each, lookups.Dynset):
-                _fields_of_key, loads, layers = self.fields(each.key, 64)
+            if isinstance(each, lookups.Dynset) or (isinstance(each, lookups.ObjectReference) and each.name is None):
+                _fields_of_key, loads, layers = self.fields(each.key if isinstance(each, lookups.Dynset) else each.source, 64)
                 self._take(part, layers)
                 part.expressions |= loads
+            elif isinstance(each, endings.Reject) and each.kind == endings.ICMP:
+                self._take(part, ["network"])
+            elif isinstance(each, headers.PayloadSet):
+                self._take(part, {headers.NETWORK: ["network"], headers.TRANSPORT: ["transport"]}.get(each.base, []))
             part.condition = condition
             self.parts.append(part)
 
@@ -148,7 +123,7 @@ class Describer:
 
     def _loaded(self, each: t.Any) -> tuple[Field, str | None]:
         if isinstance(each, headers.Payload):
-            layer = {headers.NETWORK: "network", headers.TRANSPORT: "transport"}.get(each.base)
+            layer = {headers.LINK: "link", headers.NETWORK: "network", headers.TRANSPORT: "transport"}.get(each.base)
             return _fields.payload(each.base, each.offset, each.length, self.network, self.transport), layer
         if isinstance(each, meta.Meta):
             return _fields.meta(each.key), None
@@ -199,7 +174,10 @@ class Describer:
 
     def _take(self, part: _Part, layers: t.Iterable[str]) -> None:
         """What made sure of the protocol for a part is told with it."""
-        for layer in layers:
+        several = set(layers)
+        if "transport" in several and self.transport in ("icmp", "icmpv6"):
+            several.add("network")  # which that protocol tells
+        for layer in several:
             before = self.sure.get(layer)
             if before is not None and before.into is None:
                 before.into = part
@@ -222,6 +200,10 @@ class Describer:
             part = self._test(at, each.source, len(each.data), "")
             part.text = f"{flags[0].name} {'! ' if each.operation == 0 else ''}{flags[0].form(flags[2], self.table.links)}"
             return
+        if register is not None and register.field.pieces and each.operation == operations.CMP_EQ:
+            part = self._test(at, each.source, len(each.data), "")
+            part.text = " ".join(f"{piece.name} {piece.form(data, self.table.links)}" for piece, data in register.field.each(each.data))
+            return
         sign = "== " if register is not None and "&" in register.field.name and each.operation == 0 else _COMPARISONS[each.operation]
         part = self._test(at, each.source, len(each.data), f"{sign}{written_as}")
         if each.operation == operations.CMP_EQ and register is not None:
@@ -231,13 +213,15 @@ class Describer:
         if name in ("meta nfproto", "meta protocol", "ether type"):
             self.network = {"ipv4": "ip", "ipv6": "ip6"}.get(value, value)
             self.sure["network"] = part
+        elif (name, value) == ("iiftype", "1"):
+            self.sure["link"] = part
         elif name in ("meta l4proto", "ip protocol", "ip6 nexthdr"):
-            self.transport = value
+            self.transport = {"ipv6-icmp": "icmpv6"}.get(value, value)
             self.sure["transport"] = part
 
     def _lookup(self, at: int, each: lookups.Lookup) -> None:
         fields, _loads, _layers = self.fields(each.source, 64)
-        members, width = self._members(each.name, fields)
+        members, width = self.members(each.name, fields)
         what = "!= " if each.inverted else ""
         if each.target is None:
             self._test(at, each.source, width, f"{what}{members}")
@@ -248,7 +232,7 @@ class Describer:
             part.told = False
             self._set(each.target, Field(part.text, _fields.hexadecimal, 4), part.expressions)
 
-    def _members(self, name: str, fields: list[Field]) -> tuple[str, int]:
+    def members(self, name: str, fields: list[Field]) -> tuple[str, int]:
         """A set's name, or the elements of one without a name; and how long its keys are."""
         try:
             found = self.table.set(name)
@@ -257,7 +241,14 @@ class Describer:
         width = found.about.key_length
         if not name.startswith("__"):
             return f"@{name}", width
-        return actions.elements(found, fields, self.table.links, _MOST_ELEMENTS), width
+        return elements(found, fields, self.table.links, _MOST_ELEMENTS), width
+
+    def objects(self, name: str) -> int:
+        """Of which kind the objects of a map are."""
+        try:
+            return self.table.set(name).about.object_type
+        except UnsupportedError:
+            return 0
 
 
 def describe(expressions: t.Sequence[Expression], userdata: bytes, table: Table) -> Described:

@@ -34,6 +34,7 @@ from . import (
     routing,
     sockets,
     stale,
+    synproxy,
     timeouts,
     translations,
     turned_away,
@@ -71,6 +72,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *translations.CAUSES,
     *exhausted.CAUSES,
     *limits.CAUSES,
+    *synproxy.CAUSES,
     *firewall.CAUSES,
 )
 _CERTAINTIES = ("proven", "likely", "possible")

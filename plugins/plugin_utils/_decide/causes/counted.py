@@ -52,7 +52,8 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     then = host.rulings.verdict(ruling.traversal, "before", invalid)  # of this very packet: behind a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
         # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
-        changed = host.rules_changed(rule)
+        # Where the rules are as they were, or another interface was asked about, its counter still tells.
+        changed = then.interface == ruling.interface and host.rules_changed(rule)
         was = f"before the handshakes the answer was {then.verdict}" + (f" by {then.rule.name}" if then.rule else "")
         if changed:
             return Proof("likely", (_saw(host, rule, f"{was}: the rules changed meanwhile"),))

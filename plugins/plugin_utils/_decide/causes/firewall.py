@@ -17,9 +17,12 @@ from .icmp import answer_of
 from .presumed import presumed
 from .rules import objection, stopped_by, weaker
 from .traversals import Direction, Place, judged, suspects
+from .users import of_others
 
 
 def _firewall_drop(case: Case) -> Finding | None:
+    if case.outcome.kind == "completed":
+        return of_others(case, "drop")
     return by_trace(case, "drop") or stopped_by(case, "drop") or presumed(case, "drop")
 
 
@@ -73,6 +76,8 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
 
 
 def _firewall_reject(case: Case) -> Finding | None:
+    if case.outcome.kind == "completed":
+        return of_others(case, "reject")
     by_rule = by_trace(case, "reject") or stopped_by(case, "reject") or presumed(case, "reject")
     finding = None if by_rule else _rejected_somehow(case)
     if finding is None:
@@ -209,6 +214,7 @@ CAUSES = (
         (
             *("refused_locally", "icmp", "reset", "unanswered", "ignored_syn_ack", "ignored_ack", "reset_after"),
             *("lost_syn", "lost_syn_ack", "lost_ack", "silent"),
+            "completed",  # a remark, where users other than the one who connected are stopped
         ),
         "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
         "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated without a counter, or without an "
@@ -223,7 +229,7 @@ CAUSES = (
         "firewall_drop",
         "A firewall drops the packet",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
-        ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent"),
+        ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent", "completed"),
         "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
         "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated, but without a counter, or with one that "
         "others share: likely. By elimination, where no rule was "

@@ -11,6 +11,7 @@ from .catalogue import Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven
 from .traversals import judged, suspects
+from .zones import other_zone
 
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 _REFUSED = ("refused_locally", "reset", "icmp")
@@ -92,7 +93,13 @@ def _queue_unread(case: Case) -> Finding | None:
 
 
 def _conntrack_invalid(case: Case) -> Finding | None:
-    """Let through as the packet that it is, stopped as one that connection tracking calls invalid, and the counter says that it was."""
+    """Let through as the packet that it is, stopped as one that connection tracking calls invalid, and the counter says that it was.
+
+    Or its connection is in another zone.
+    """
+    elsewhere = other_zone(case)
+    if elsewhere is not None:
+        return elsewhere
     found = invalid_ruling(case)
     if found is None:
         return None
@@ -142,10 +149,11 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED,
         "Evaluated, the rules let the packet through unless conntrack calls it invalid, and then a rule stops it whose counter rises by "
-        "the packets of the flow.",
+        "the packets of the flow. Or rules give the packet another connection tracking zone than its SYN, so that its connection is not "
+        "found, and a rule with such a counter stops it.",
         "The rule's counter does not move.",
         _conntrack_invalid,
-        explains=("path_drop",),
+        explains=("path_drop", "firewall_drop", "firewall_reject"),
     ),
     Cause(
         "firewall_rate_limited",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from ..._fix.firewall import opening
+from ..._fix.way_back import rerouted, served
 from ..._model.evidence import Host
 from ..._model.firewall_records import Rule, Step, Verdict
 from ..case import Case, Certainty, Evidence, Finding
@@ -22,7 +23,9 @@ def stopped_by(case: Case, wanted: str) -> Finding | None:
     """The first place at which the packet may have ended, and where the firewall's rules say so: ``wanted`` is drop or reject."""
     for place in suspects(case):
         ruling = judged(case, place)
-        if ruling is not None and ruling.verdict == wanted and ruling.unread_queue is None and answered_so(case, place, ruling):
+        if ruling is None or ruling.verdict != wanted or ruling.unread_queue is not None or ruling.zones is not None:
+            continue  # a queue and a zone are causes of their own
+        if answered_so(case, place, ruling):
             return stopped(case, place, ruling)
     return None
 
@@ -44,7 +47,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             "likely",
             host.name,
             place.segment,
-            f"the firewall of {host.name} {how} {place.packet}, by one of several rules",
+            f"the firewall of {host.name} {how} {place.packet}, by one of several rules{_named(ruling)}",
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
             detail=told(ruling, None),
@@ -55,14 +58,56 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         weighed.certainty,
         host.name,
         place.segment,
-        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling),
-        (*weighed.evidence, *kept_by(host, ruling.rule), *_over_a_bridge(case, place), *case.passage()),
+        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling) + for_the_way_back(ruling) + _unserved(ruling),
+        (
+            *weighed.evidence,
+            *kept_by(host, ruling.rule),
+            *_over_a_bridge(case, place),
+            *_way_back(case, place, ruling),
+            *_for_others(case, place, ruling),
+            *case.passage(),
+        ),
         against=weighed.against,
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
-        fix=opening(case, host, ruling, later(case, place)),
+        fix=rerouted(host, ruling) or served(host, ruling) or opening(case, host, ruling, later(case, place)),
     )
+
+
+def _named(ruling: Verdict) -> str:
+    return f": {' or '.join(f'{rule.name}' for rule in ruling.one_of)}" if ruling.one_of else ""
+
+
+def for_the_way_back(ruling: Verdict) -> str:
+    """That a rule stops the packet only because what goes back to its source would leave elsewhere."""
+    back = ruling.way_back
+    if back is None:
+        return ""
+    leaves = f"leaves by {back.leaves_by}" if back.leaves_by else "has no way"
+    return f": what goes back to {ruling.source} {leaves}, and it came in by {back.came_by}"
+
+
+def _unserved(ruling: Verdict) -> str:
+    """That TPROXY drops the packet because the proxy is not there."""
+    return ": no transparent socket listens where it hands packets to" if ruling.rule and ruling.without_a_proxy else ""
+
+
+def _way_back(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
+    back = ruling.way_back
+    if back is None:
+        return ()
+    leaves = f"dev {back.leaves_by}" if back.leaves_by else "no way"
+    return (case.saw(place.host, "rtnetlink route get", f"{ruling.source}: {leaves}; {place.packet} came in by {back.came_by}"),)
+
+
+def _for_others(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
+    """That the rule decides by the user, where the one who connected is stopped and others are not."""
+    users = ruling.users
+    if users is None or users.verdict != "accept":
+        return ()
+    said = f"evaluated for uid {ruling.uid}: the SYN of other users, such as {', '.join(users.names[:5])}, is let through"
+    return (case.saw(place.host, "firewall", said),)
 
 
 def _over_a_bridge(case: Case, place: Place) -> tuple[Evidence, ...]:

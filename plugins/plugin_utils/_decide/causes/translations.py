@@ -9,6 +9,7 @@ from ..._model.evidence import Host, Probe
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
 from ..case import Case, Evidence, Finding, Fix, plural
 from .catalogue import Cause
+from .draws import drawn
 from .hooks import droppers
 from .icmp import answer_of
 from .inside import Inside, inside
@@ -78,7 +79,7 @@ def _socket(target: Rewritten) -> str:
 
 def _nat_wrong_target(case: Case) -> Finding | None:
     """A managed host on the way sends the SYN on to another address than the server's, or to a port where it does not listen."""
-    by_client = _translated_by_client(case)
+    by_client = drawn(case) or _translated_by_client(case)
     if by_client is not None:
         return by_client
     for via in case.vias:
@@ -317,13 +318,17 @@ CAUSES = (
         "where nothing listens, and its counter rises by the connections. Or the SYN leaves a managed host on the way for an address that "
         "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "
         "SYN to a port where nothing listens, there or in another network namespace of the server that has the address, its counter rises "
-        "by the connections, and TCP refuses them; without a counter, or without "
-        "the rule's name, likely, and so where the address that was dialled is not the server's own, but a service's.",
+        "by the connections, and TCP refuses them; without a counter, or without the rule's name, likely, and so where the address that was "
+        "dialled is not the server's own, but a service's. Where rules draw one of several ends by lot: the recording of the host that "
+        "translates shows that every attempt that failed left for another end than those that completed, and that end refuses, or is "
+        "unreachable.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         _nat_wrong_target,
         explains=(
             "path_drop",
+            "path_loss",
             "path_reset",
+            "address_not_local",
             "firewall_reject",
             "path_icmp_rejected",
             "path_icmp_unreachable",

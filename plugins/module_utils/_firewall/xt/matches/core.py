@@ -10,16 +10,14 @@ import typing as t
 from ...._errors import DecodeError
 from ...evaluation import Evaluation
 from ...packet import Link, Packet, text
+from ...protocols import BY_NAME
 from .. import condition as _condition
 from ..condition import Answer, Condition, Place, Unknown
 from ..syntax import Option
 
 _TCP = 6
 _ORDER = ("source", "destination", "in-interface", "out-interface", "protocol", "fragment")
-_PROTOCOLS = {
-    "all": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51,
-    "ipv6-icmp": 58, "icmpv6": 58, "icmp6": 58, "mobility-header": 135, "mh": 135, "sctp": 132, "udplite": 136,
-}  # fmt: skip
+_PROTOCOLS = {**BY_NAME, "all": 0, "ip": 0, "hopopt": 0, "icmpv6": 58, "icmp6": 58, "mh": 135, "ipv6-mh": 135}
 
 
 def conditions(options: t.Sequence[Option], place: Place) -> list[Condition]:

@@ -14,6 +14,7 @@ import typing as t
 from ...._errors import DecodeError
 from ...evaluation import Evaluation
 from ...packet import Link, Packet
+from ...receivers import listening
 from .. import condition
 from ..condition import Answer, Builder, Condition, Place, Seen, Test, Unknown
 from ..syntax import Clause, Option
@@ -190,22 +191,34 @@ def _cgroup(clause: Clause, place: Place) -> list[Condition]:
 
 
 def _socket(clause: Clause, place: Place) -> list[Condition]:
-    return condition.unknown_match(clause, place, f"whether a socket of this host takes it ({condition.whole(clause)})")
+    """Of a SYN, the socket that listens where it goes; one that listens on all addresses counts with --nowildcard only (xt_socket.c)."""
+    text = condition.whole(clause)
+    unknown = Unknown(f"whether a socket of this host takes it ({text})", (place.rule, text))
+    wildcard, transparent = clause.get("nowildcard") is not None, clause.get("transparent") is not None
+
+    def test(packet: Packet, evaluation: Evaluation) -> Answer:
+        found = listening(packet, evaluation.facts, packet.destination, packet.destination_port) if packet.kind == "syn" else None
+        if found is None:
+            return unknown
+        fitting = [each for each in found if wildcard or each.address is not None]
+        answers = {each.transparent if transparent else True for each in fitting} or {False}
+        answer = answers.pop() if len(answers) == 1 and (len(fitting) == len(found) or not fitting) else None
+        return unknown if answer is None else answer
+
+    return [Condition(text, test, False, lambda packet: None)]
 
 
 def _policy(clause: Clause, place: Place) -> list[Condition]:
-    """Where IPsec is not used at all, every packet matches --pol none and no other one."""
-    option = clause.get("pol")
+    """Where nothing comes or goes through IPsec, every packet matches --pol none and no other one."""
+    option, way = clause.get("pol"), clause.get("dir")
     if option is None or option.value not in ("none", "ipsec"):
         raise DecodeError("-m policy without --pol")
     text = condition.whole(clause)
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
-        from .. import ipsec
-
-        if "ipsec" not in evaluation.memory:
-            evaluation.memory["ipsec"] = ipsec.used()
-        return option.value == "none" if evaluation.memory["ipsec"] is False else condition.untold(packet, text)
+        ipsec = evaluation.facts.ipsec()
+        used = ipsec.outward if way is not None and way.value == "out" else ipsec.inward
+        return option.value == "none" if used is False else condition.untold(packet, text)
 
     return [Condition(text, test, False, lambda packet: "no IPsec" if option.value == "ipsec" else None)]
 

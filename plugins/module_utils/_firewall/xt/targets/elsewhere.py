@@ -10,7 +10,9 @@ import typing as t
 from ...._errors import DecodeError
 from ...evaluation import Action, Evaluation, Outcome, UnsupportedError
 from ...packet import ACK, FIN, RST, SYN, Packet
+from ...receivers import transparent
 from ..condition import Place, number, value_and_mask
+from ..condition import address as packed
 from ..syntax import Clause
 from . import CONTINUE, Done, Target
 from .mark import turned
@@ -48,11 +50,16 @@ def _tproxy(clause: Clause, place: Place) -> Target:
     option, mark = clause.get("on-port"), clause.get("tproxy-mark")
     port = number(option.value, 0xFFFF) if option else None
     value, mask = value_and_mask(mark.value) if mark else (0, 0)
+    own = clause.get("on-ip")
+    address = packed(own.value, place.family) if own else None
 
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         wanted = packet.destination_port if port in (None, 0) else port
-        if not evaluation.choose(f"whether a transparent socket listens on port {wanted} for TPROXY"):
-            return "drop", None
+        found = transparent(packet, evaluation.facts, address, wanted)
+        if found is None:
+            found = evaluation.choose(f"whether a transparent socket listens on port {wanted} for TPROXY")
+        if not found:
+            return "drop", Action("no_transparent_socket", f"port {wanted}")
         packet.mark = turned(packet.mark, ~mask & 0xFFFFFFFF, value)
         done = Action("tproxy", f":{wanted}")
         packet.changed(done)

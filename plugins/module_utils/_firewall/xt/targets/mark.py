@@ -9,7 +9,7 @@ import typing as t
 
 from ...._errors import DecodeError
 from ...evaluation import Action, Evaluation, UnsupportedError
-from ...packet import Packet, Tracking
+from ...packet import NO_ZONE, Packet, Tracking, Zone
 from ..condition import Place, number, value_and_mask
 from ..syntax import Clause
 from . import CONTINUE, Done, Target
@@ -113,19 +113,20 @@ def _ct(clause: Clause, place: Place) -> Target:
         return _untrack
     option = clause.get("zone") or clause.get("zone-orig") or clause.get("zone-reply")
     if option is None:
-        return lambda packet, evaluation, hook: _give_zone(packet, 0)
+        return lambda packet, evaluation, hook: _give_zone(packet, NO_ZONE)
+    ways = {"zone-orig": ("original",), "zone-reply": ("reply",)}.get(option.name, NO_ZONE.ways)
     if option.value == "mark":
-        return lambda packet, evaluation, hook: _give_zone(packet, packet.mark)
-    zone = number(option.value, 0xFFFF)
+        return lambda packet, evaluation, hook: _give_zone(packet, None if packet.mark is None else Zone(packet.mark & 0xFFFF, ways))
+    zone = Zone(number(option.value, 0xFFFF), ways)
     return lambda packet, evaluation, hook: _give_zone(packet, zone)
 
 
-def _give_zone(packet: Packet, zone: int | None) -> Done:
+def _give_zone(packet: Packet, zone: Zone | None) -> Done:
     if packet.tracking is not None:
         return CONTINUE
     if zone is None:
         raise UnsupportedError("CT puts it into the zone of its mark, which is not known")
-    packet.put_in_zone(zone & 0xFFFF)
+    packet.put_in_zone(zone)
     return "continue", packet.changes[-1].action
 
 

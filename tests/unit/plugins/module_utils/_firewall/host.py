@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.evaluation import ACCEPT, Evaluation, Outcome, Reference
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.ipsec import Used
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.packet import Link, Packet, packed, text
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.ruleset import BaseChain, Ruleset
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.ruleset import BaseChain, Receiver, Ruleset
 
 LINKS = {link.name: link for link in (Link(1, "lo", 772), Link(2, "eth0"), Link(3, "eth1"), Link(4, "br0", kind="bridge"))}
 LINKS.update({name: Link(index, name, master="br0") for index, name in ((5, "port1"), (6, "port2"))})
@@ -53,6 +54,12 @@ class Host:
 
     def queue_read(self, number: int) -> bool | None:
         return False
+
+    def receivers(self, family: int, port: int) -> list[Receiver] | None:
+        return None
+
+    def ipsec(self) -> Used:
+        return Used(None, None)
 
     def tracks_unasked(self) -> bool | None:
         return False

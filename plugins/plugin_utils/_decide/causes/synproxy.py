@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""SYNPROXY answers SYNs in the server's place, and hands nothing on where connection tracking takes the client's ACK for a connection's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._fix.make import advice, shell
+from ..case import Case, Finding, plural
+from .catalogue import Cause
+from .counted import Proof, proof
+from .rules import kept_by, told, unproven
+from .traversals import Place, judged
+
+LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
+
+
+def _synproxy_loose(case: Case) -> Finding | None:
+    server = case.server
+    if server is None or not server.sysctl(LOOSE):
+        return None
+    place = Place(server, "syn", "in", "server.firewall")
+    ruling = judged(case, place)
+    rule = ruling.last_to("synproxy") if ruling is not None and ruling.verdict == "stolen" else None
+    if ruling is None or rule is None:
+        return None
+    weighed: Proof = proof(case, place, ruling, rule)
+    made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts") or 0
+    opened = server.delta("Tcp", "PassiveOpens")
+    disowned = 0 < made <= counted and opened == 0  # TCP resets what it knows no connection of
+    if weighed.certainty == "proven" and not disowned:
+        weighed = replace(weighed, certainty="likely")
+    return Finding(
+        weighed.certainty,
+        server.name,
+        "server.firewall",
+        f"{rule.name} on {server.name} answers the SYN in the server's place, and no connection is handed on: with {LOOSE} = 1 connection "
+        "tracking takes the client's ACK for one of a connection that it missed, so that SYNPROXY never sees it",
+        (
+            *weighed.evidence,
+            case.saw(server, f"sysctl {LOOSE}", "1: connections are picked up at an ACK"),
+            *([case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}")] if made else []),
+            *([case.saw(server, "counter Tcp PassiveOpens", "+0: no connection came to any listener")] if opened == 0 else []),
+            *kept_by(server, rule),
+            *case.passage(),
+        ),
+        against=weighed.against,
+        leg="ack",
+        detail=told(ruling, weighed, rule),
+        undecided=unproven(server, rule, weighed),
+        fix=advice(
+            "sysctl",
+            server.name,
+            f"set {LOOSE} to 0 on {server.name}, as SYNPROXY needs it (iptables-extensions(8)), now and in /etc/sysctl.d",
+            [shell("sysctl", "-w", f"{LOOSE}=0")],
+            why="connections that a restart of the firewall forgets are dropped then, and not picked up",
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "synproxy_loose",
+        "SYNPROXY answers, and conntrack takes the ACK away from it",
+        ("server.firewall",),
+        ("reset_after", "ignored_ack"),
+        f"Evaluated, a rule hands the SYN to SYNPROXY, its counter rises by the SYNs, {LOOSE} is 1, the server's TCP resets the ACKs "
+        "(OutRsts), and no connection came to a listener (PassiveOpens). Where other connections came meanwhile: likely.",
+        f"{LOOSE} is 0, or the rule's counter does not move.",
+        _synproxy_loose,
+        explains=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
+    ),
+)

@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Packets that no rule which accepts them would help: that are stopped for the way back, or for want of a proxy."""
+
+from __future__ import annotations
+
+from .._decide.case import Fix
+from .._model.evidence import Host
+from .._model.firewall_records import Verdict
+from . import fit
+from .make import advice, shell
+
+
+def rerouted(host: Host, ruling: Verdict) -> Fix | None:
+    """Advice about the route; None where the rule does not ask for the way back."""
+    back = ruling.way_back
+    if back is None or not fit.address(ruling.source):
+        return None
+    here = f"by {back.came_by}, and not by {back.leaves_by}" if back.leaves_by else f"by {back.came_by}: there is no way to it"
+    return advice(
+        "route",
+        host.name,
+        f"give {host.name} a route back to {ruling.source} {here}",
+        [shell("ip", "route", "get", ruling.source)],
+        why=f"{ruling.rule.name if ruling.rule else 'a rule'} stops what would be answered by another way than it came",
+    )
+
+
+def served(host: Host, ruling: Verdict) -> Fix | None:
+    """Advice to start the proxy; None where the packet is not dropped for want of one."""
+    rule = ruling.rule
+    if rule is None or not ruling.without_a_proxy:
+        return None
+    summary = f"start the transparent proxy to which {rule.name} on {host.name} hands connections, or take the rule away"
+    return advice(
+        "service", host.name, summary, [shell("ss", "-ltnp")], why="without a socket that has IP_TRANSPARENT set TPROXY drops packets"
+    )

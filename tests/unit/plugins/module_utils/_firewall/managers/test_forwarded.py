@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What managers advise for packets that were translated on their way in and are forwarded, and for rules that only look like theirs."""
+
+from __future__ import annotations
+
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers import Managers
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import _where
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from tests.unit.plugins.module_utils._firewall.managers.test_managers import QUESTION, rule
+from tests.unit.plugins.module_utils._firewall.test_walk import FORWARD, walk
+
+DENIED = rule("ip filter ufw-docker-logging-deny", "-A ufw-docker-logging-deny -j DROP")
+CONTAINER = {"destination": "172.17.0.2", "port": 80, "direction": "forward", "interface": "eth0", "out_interface": "docker0"}
+ROUTED = "ufw route allow in on eth0 out on docker0 proto tcp from 10.0.1.11 to 172.17.0.2 port 80"
+
+
+def test_ufw_docker_is_not_ufw() -> None:
+    managers = Managers(None)
+    owner = managers.owner(DENIED)
+    change = managers.change({**DENIED, **owner}, {**QUESTION, **CONTAINER, "asked": QUESTION})
+    assert owner["manager"] == "ufw-docker"
+    assert change and change["commands"] == [ROUTED]
+
+
+def test_ufw_routes_to_where_it_is_translated() -> None:
+    ruling = Verdict(
+        "syn", "in", "10.0.1.11", "10.0.2.21", "drop", port=8080, rewritten=Rewritten("10.0.1.11", "172.17.0.2", 40000, 80, "forward")
+    )
+    fix = with_ufw(Host("db1"), ruling, Rule("ip", "filter", "ufw-user-forward"), Prose("allow it"))
+    assert fix and fix.steps[0].command == "ufw route allow proto tcp from 10.0.1.11 to 172.17.0.2 port 80 comment threeway.handshake"
+    assert fix.steps[0].arguments["route"] is True
+
+
+def test_what_a_rule_meets_is_told_as_it_went() -> None:
+    _outcome, packet = walk(dict(FORWARD))
+    assert _where(packet)["direction"] == "forward" and _where(packet)["out_interface"] == "eth1"
+
+
+def test_tailscale_is_not_opened() -> None:
+    managers = Managers(None)
+    dropped = rule("ip filter ts-input", "-A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP")
+    change = managers.change({**dropped, **managers.owner(dropped)}, QUESTION)
+    assert change and not change["commands"]
