@@ -28,7 +28,8 @@ LISTED = {
     "IpExt": "InNoRoutes InTruncatedPkts InCsumErrors",
     "Icmp": "InErrors InCsumErrors InDestUnreachs InTimeExcds OutDestUnreachs OutTimeExcds OutRateLimitGlobal OutRateLimitHost",
     "Ip6": "InHdrErrors InNoRoutes InAddrErrors InDiscards OutForwDatagrams OutDiscards OutNoRoutes",
-    "Icmp6": "InErrors InCsumErrors InDestUnreachs InPktTooBigs InTimeExcds OutDestUnreachs OutTimeExcds OutRateLimitHost",
+    "Icmp6": "InErrors InCsumErrors InDestUnreachs InPktTooBigs InTimeExcds InNeighborSolicits OutDestUnreachs OutTimeExcds"
+    " OutRateLimitHost",
     "Xfrm": "InNoPols InPolBlock OutPolBlock OutNoStates AcquireError",
     "Softnet": "processed dropped time_squeeze flow_limit_count",
     "Arp": "entries limit table_fulls",

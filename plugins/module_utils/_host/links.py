@@ -10,16 +10,18 @@ import socket
 import struct
 import typing as t
 
-from .._wire.netlink import NLM_F_DUMP, Netlink, NetlinkError, attribute, attributes, unpack
+from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, NetlinkError, attribute, attributes, unpack
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH = 18, 22, 30
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 10, 16, 18, 23
 IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 4, 2
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
-IFF_UP = 0x1
+IFF_UP, IFF_NOARP = 0x1, 0x80
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 NDA_DST, NDA_LLADDR = 1, 2
+
+_MOST_READ, _MOST_KNOWN = 1024, 32
 
 FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
@@ -98,6 +100,33 @@ def neighbours(netlink: Netlink, wanted: t.Iterable[tuple[str, str]], indices: t
     return found
 
 
+def known_neighbours(indices: t.Mapping[str, int]) -> list[dict[str, t.Any]]:
+    """Other entries that have a link address, which tell whose it is: at most `_MOST_KNOWN`, none where the tables are large."""
+    names = {index: name for name, index in indices.items()}
+    found: list[dict[str, t.Any]] = []
+    with Netlink(NETLINK_ROUTE) as own:  # its own socket, so that nobody reads the rest of a dump that is given up
+        for position, body in enumerate(own.stream(RTM_GETNEIGH, NLM_F_DUMP, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0))):
+            if position >= _MOST_READ or len(found) >= _MOST_KNOWN:
+                break
+            entry = _entry(body, names)
+            if entry is not None:
+                found.append(entry)
+    return found
+
+
+def _entry(body: bytes, names: t.Mapping[int, str]) -> dict[str, t.Any] | None:
+    family, index, state, _flags, _type = unpack(_NEIGHBOUR, body, "a neighbour")
+    about = attributes(body[_NEIGHBOUR.size :])
+    if family not in FAMILIES or NDA_DST not in about or not about.get(NDA_LLADDR) or index not in names or _STATES.get(state) == "NOARP":
+        return None
+    return {
+        "address": address_text(family, about[NDA_DST]),
+        "interface": names[index],
+        "mac": mac_text(about[NDA_LLADDR]),
+        "state": _STATES.get(state, "NONE"),
+    }
+
+
 def _neighbour(netlink: Netlink, address: str, index: int) -> list[bytes]:
     family, raw = address_bytes(address)
     try:
@@ -131,6 +160,7 @@ def _link(body: bytes) -> dict[str, t.Any]:
         "mtu": _optional_number(about.get(IFLA_MTU)),
         "mac": mac_text(mac) if mac else None,
         "up": bool(flags & IFF_UP),
+        "arp": not flags & IFF_NOARP,
         "carrier": bool(about.get(IFLA_CARRIER, b"\0")[0]),
         "operstate": _OPERSTATES[operstate] if operstate < len(_OPERSTATES) else str(operstate),
         "master": _optional_number(about.get(IFLA_MASTER)),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -94,7 +95,7 @@ def take(
     snapshot.add("conntrack", conntrack.read)
     try:
         with Netlink(NETLINK_ROUTE) as netlink:
-            _network(snapshot, netlink, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
+            _network(snapshot, netlink, closing, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
     except ObserveError as error:
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
     rewritten = _firewall(snapshot, order, run, _ends(destinations, local_ports or {}))
@@ -107,7 +108,7 @@ def take(
     return snapshot.parts, snapshot.absent
 
 
-def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_routes.Question]) -> None:
+def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.Sequence[_routes.Question]) -> None:
     links = snapshot.add("links", lambda: _links.links(netlink)) or []
     names = {link["index"]: link["name"] for link in links}
     indices = {name: index for index, name in names.items()}
@@ -128,6 +129,11 @@ def _network(snapshot: _Snapshot, netlink: Netlink, questions: t.Sequence[_route
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
+    if closing and "neighbours" in snapshot.parts:  # behind the handshakes: who sent us packets
+        told = {(entry["address"], entry["interface"]) for entry in snapshot.parts["neighbours"]}
+        with contextlib.suppress(ObserveError, OSError):
+            known = _links.known_neighbours(indices)
+            snapshot.parts["neighbours"] += [entry for entry in known if (entry["address"], entry["interface"]) not in told]
     snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links))
     used = {route["interface"] for route in routes}
     links.sort(key=lambda link: (link["name"] not in used, link["index"]))

@@ -49,6 +49,7 @@ class Link:
     kind: str | None = None
     master: str | None = None
     manager: str | None = None  # the unit that manages it
+    arp: bool | None = None  # False: NOARP
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Address:
     interface: str
     address: IpAddress
     prefix: Prefix
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Route:
     type: str | None = None
     interface: str | None = None
     gateway: IpAddress | None = None
+    source: IpAddress | None = None  # that the kernel chooses, or the question names
     table: int | None = None
     prefix: Network | None = None
 
@@ -513,6 +516,12 @@ class Host:
             return None
         legacy = any(table.endswith(":nat") for table in known.iptables_legacy or ())
         return legacy or any(chain.type == "nat" and chain.hook in hooks and chain.rules != 0 for chain in known.netfilter)
+
+    @property
+    def legacy_ip6_rules(self) -> bool:
+        """Whether ip6tables of the legacy variant has tables here."""
+        hooks = self.snapshot.hooks if self.snapshot else None
+        return any(table.startswith("ip6:") for table in (hooks.iptables_legacy if hooks else None) or ())
 
     def is_port(self, interface: str) -> bool:
         """Whether an interface is a port of a bridge."""

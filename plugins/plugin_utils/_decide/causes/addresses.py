@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._fix.make import advice
-from ..._model.evidence import Host, Observation
+from ..._model.evidence import Host
 from ..case import Case, Finding, plural
+from .arrival import sender_mac
 from .catalogue import Cause
 from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED
@@ -91,7 +92,9 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
     """A link address that is not the owner's claims the address, and packets went to it or came from it."""
     own = {link.mac.lower() for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
     claims = sender.claims(address)
-    spoke = {mac for seen in sender.observations or () if seen.direction == "in" and seen.packet.src == address and (mac := _mac(seen))}
+    spoke = {
+        mac for seen in sender.observations or () if seen.direction == "in" and seen.packet.src == address and (mac := sender_mac(seen))
+    }
     entry = sender.neighbour(address, None)
     used = entry.mac.lower() if entry and entry.mac else None
     # Packets alone may come by a router, by another way than they are sent.
@@ -142,12 +145,6 @@ def _next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
             for owner in case.hosts:
                 if owner is not sender and owner.owns(address) and route.interface and on_link(sender, owner, address, route.interface):
                     yield sender, owner, address
-
-
-def _mac(seen: Observation) -> str | None:
-    """The link address of who sent a packet last."""
-    raw = seen.frame.lladdr
-    return raw.hex(":") if len(raw) == 6 and any(raw) else None
 
 
 def _host_down(case: Case) -> Finding | None:

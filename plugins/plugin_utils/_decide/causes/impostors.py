@@ -8,10 +8,9 @@ from __future__ import annotations
 from ..._model.evidence import Host
 from ..case import Case, Finding, Fix
 from ..rows import Row
+from .arrival import INITIAL_TTLS
 from .catalogue import Cause
 from .misdelivered import address_elsewhere, conflict, others
-
-_INITIAL_TTLS = (64, 128, 255)
 
 
 def _path_reset(case: Case) -> Finding | None:
@@ -117,7 +116,7 @@ def nearer(case: Case, row: Row) -> bool:
     what systems start with, and the client reaches the address by a router."""
     seen = row.at(case.client.name, "in")
     route = case.client.route(case.address, case.source or case.client_address)
-    return seen is not None and route is not None and route.gateway is not None and seen.packet.ttl in _INITIAL_TTLS
+    return seen is not None and route is not None and route.gateway is not None and seen.packet.ttl in INITIAL_TTLS
 
 
 def _second_machine(case: Case) -> str:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from ..._fix.make import advice, shell
 from ..._fix.routes import REFUSING, towards, without
 from ..._fix.stack import loose
 from ..._fix.trusted import for_client
-from ..._model.evidence import Host, Observation
+from ..._model.evidence import Host, Observation, Route
 from ..case import Case, Finding, Fix, Leg, plural
+from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Cause
 from .icmp import answer_of
 
@@ -203,6 +205,8 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
     next_hop = (route.gateway if route else None) or client
     entry = server.neighbour(next_hop, route.interface if route else None)
     accepted, asked = case.accepted_by_server(), server.unanswered_requests(next_hop)
+    came = case.observation("syn", server, "in")
+    why = believed(server, route) if route and next_hop == client and came and (routed(came) or came.interface != route.interface) else None
     known = entry is not None and entry.unresolved
     if not known and (route is not None or not asked):
         return None  # of an address that a translation made of the client's, only the requests tell
@@ -210,16 +214,41 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
         "proven" if case.arrived and (accepted or asked) else "likely",
         server.name,
         "server.egress",
-        f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped",
+        f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped"
+        if why is None or came is None
+        else f"{server.name} takes {client} for a neighbour ({why}) and cannot resolve it, but its SYN came in on {came.interface}"
+        f"{came_by(server, came)}: the SYN-ACK waits and is dropped",
         (
             *case.passage(),
             *([case.saw(server, "rtnetlink neighbour", f"{next_hop} on {entry.interface} is {entry.state}")] if entry else []),
             *([case.saw(server, "capture", f"{plural(asked, 'request')} for {next_hop} left {server.name}, no reply")] if asked else []),
             *accepted,
+            *([case.saw(server, "rtnetlink route get", f"{client}: on the link, {why}")] if why else []),
+            *([case.saw(server, "capture", f"SYN in on {came.interface} with TTL {came.packet.ttl}")] if why and came else []),
         ),
         leg="syn_ack",
-        detail={"next_hop": next_hop, "interface": entry.interface if entry else None},
-        fix=Fix("neighbour", server.name, f"find out why {next_hop} does not answer {server.name}, or correct the route back", "advice"),
+        detail={
+            "next_hop": next_hop,
+            "interface": entry.interface if entry else None,
+            "on_link_by": route.prefix if why and route else None,
+        },
+        fix=Fix("neighbour", server.name, f"find out why {next_hop} does not answer {server.name}, or correct the route back", "advice")
+        if why is None or came is None
+        else _not_next_door(server, client, route, came),
+    )
+
+
+def _not_next_door(server: Host, client: str, route: Route | None, came: Observation) -> Fix:
+    """The prefix is wrong, or the network is somebody else's as well: a route to the client by the router wins over the prefix."""
+    hop = hop_of(server, came)
+    length = 128 if ":" in client else 32
+    return advice(
+        "route",
+        server.name,
+        f"correct the prefix that puts {client} on the link of {server.name} "
+        f"({f'{route.prefix} dev {route.interface}' if route else 'unknown'}), or give it a route to {client} by the router"
+        f"{f' {hop}' if hop else ''} on {came.interface}",
+        [shell("ip", "route", "add", f"{client}/{length}", "via", hop, "dev", came.interface)] if hop else [],
     )
 
 

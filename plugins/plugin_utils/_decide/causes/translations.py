@@ -318,8 +318,8 @@ CAUSES = (
         "where nothing listens, and its counter rises by the connections. Or the SYN leaves a managed host on the way for an address that "
         "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "
         "SYN to a port where nothing listens, there or in another network namespace of the server that has the address, its counter rises "
-        "by the connections, and TCP refuses them; without a counter, or without the rule's name, likely, and so where the address that was "
-        "dialled is not the server's own, but a service's. Where rules draw one of several ends by lot: the recording of the host that "
+        "by the connections, and TCP refuses them; without a counter, or without the rule's name, likely, and so where the address that "
+        "was dialled is not the server's own, but a service's. Where rules draw one of several ends by lot: the recording of the host that "
         "translates shows that every attempt that failed left for another end than those that completed, and that end refuses, or is "
         "unreachable.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""By whom a packet came in: its last hop, and whether a host is right to take its source for a neighbour."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ..._model.evidence import Host, Observation, Route
+
+INITIAL_TTLS = (64, 128, 255)
+
+
+def sender_mac(seen: Observation) -> str | None:
+    """The link address of who sent a packet last."""
+    raw = seen.frame.lladdr
+    return raw.hex(":") if len(raw) == 6 and any(raw) else None
+
+
+def hop_of(host: Host, seen: Observation) -> str | None:
+    """The address of who sent a packet last, where the neighbour table or the recording's ARP and neighbour discovery tell it."""
+    mac = sender_mac(seen)
+    if mac is None:
+        return None
+    for entry in (host.snapshot.neighbours if host.snapshot else None) or ():
+        if entry.mac and entry.mac.lower() == mac and entry.interface == seen.interface and entry.address != seen.packet.src:
+            return entry.address
+    for other in host.observations or ():
+        said = other.packet.neighbour
+        heard = said and other.direction != "out" and other.interface == seen.interface and (said.sender_mac or "").lower() == mac
+        if said and heard and said.sender != seen.packet.src and not ipaddress.ip_address(said.sender).is_unspecified:
+            return said.sender
+    return None
+
+
+def came_by(host: Host, seen: Observation) -> str:
+    """`` from 10.0.4.1 (52:54:..)`` of a packet, as far as it is known."""
+    mac, hop = sender_mac(seen), hop_of(host, seen)
+    return "" if mac is None else f" from {hop} ({mac})" if hop else f" from link address {mac}"
+
+
+def routed(seen: Observation) -> bool:
+    """Whether a packet came through a router: its TTL was counted down from what systems start with."""
+    return seen.packet.ttl not in INITIAL_TTLS
+
+
+def believed(host: Host, route: Route) -> str | None:
+    """Why a host takes the far end of a route for a neighbour: the prefix, and the address that brings it; None: it does not."""
+    if route.gateway is not None or route.prefix is None or route.interface is None:
+        return None
+    try:
+        network = ipaddress.ip_network(route.prefix)
+    except ValueError:
+        return None
+    if network.num_addresses == 1:
+        return None
+    for entry in (host.snapshot.addresses if host.snapshot else None) or ():
+        if entry.interface == route.interface and ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network == network:
+            return f"{route.prefix} dev {route.interface}, by its address {entry.address}/{entry.prefix}"
+    return f"{route.prefix} dev {route.interface}"

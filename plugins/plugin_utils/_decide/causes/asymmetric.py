@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Ways that differ: the answer leaves by another way than the SYN came, or goes to a source to which no way may lead."""
+
+from __future__ import annotations
+
+from ..._fix.make import advice, shell
+from ..._model.evidence import Host, Observation, Route
+from ..case import Case, Evidence, Finding
+from .arrival import believed, came_by, hop_of, routed
+from .catalogue import Cause
+
+_TABLE = 100  # any number that no other table has
+
+
+def _asymmetric_route(case: Case) -> Finding | None:
+    """The SYN-ACK leaves the server by another way than the SYN came in by, and is lost there."""
+    server, client = case.server, case.client_address
+    came = case.observation("syn", server, "in")
+    left = case.observation("syn_ack", server, "out")
+    if server is None or client is None or came is None or left is None or case.count("syn_ack", case.client, "in"):
+        return None
+    if any(row.at(case.client.name, "in") for attempt in case.attempts for row in attempt.of("syn_ack")):
+        return None  # one arrived by that way
+    route = server.route(client, case.server_address)
+    if not _interfaces(case, server, "syn", "in").isdisjoint(_interfaces(case, server, "syn_ack", "out")):
+        return _next_door(case, server, route, came) if route and route.gateway is None and route.interface else None
+    if server.is_port(came.interface) or server.is_port(left.interface):
+        return None
+    hop = hop_of(server, came)
+    address = server.interface_of(case.server_address)
+    via = hop or "GATEWAY"
+    return Finding(
+        "likely",  # that it is lost there because the ways differ is what routers and firewalls do who look at sources or at connections
+        server.name,
+        "path.return",
+        f"the SYN comes in at {server.name} by {came.interface}, but the SYN-ACK leaves by {left.interface}"
+        + (f" via {route.gateway}" if route and route.gateway else "")
+        + ", and is lost there: who filters by source address or connection on that way drops it",
+        (
+            *case.passage(),
+            case.saw(server, "capture", f"SYN in on {came.interface}{came_by(server, came)}, SYN-ACK out on {left.interface}"),
+            *_told(server, route, client, left.interface),
+            *([case.saw(server, "rtnetlink addresses", f"{case.server_address} is on {address.interface}")] if address else []),
+        ),
+        leg="syn_ack",
+        detail={
+            "in": came.interface,
+            "out": left.interface,
+            "in_gateway": hop,
+            "out_gateway": route.gateway if route else None,
+            "prefix": route.prefix if route else None,
+            "source": case.server_address,
+        },
+        undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would tell who drops it",),
+        fix=advice(
+            "route",
+            server.name,
+            f"have {server.name} answer from {case.server_address} by {came.interface} (a table of its own for that source), or have the "
+            f"way behind {left.interface} let its answers pass",
+            [
+                f"{shell('ip', 'route', 'add', 'default', 'via', via, 'dev', came.interface, 'table', _TABLE)}",
+                f"{shell('ip', 'rule', 'add', 'from', case.server_address, 'table', _TABLE)}",
+            ],
+        ),
+    )
+
+
+def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:
+    """All interfaces on which packets of a kind were seen: one that passes a bond or a VLAN is seen on both."""
+    rows = [row for attempt in case.subject for row in attempt.of(kind)]
+    found = {seen.interface for row in rows for seen in row.everywhere if seen.host == host.name and seen.direction == direction}
+    masters = {link.master for name in found if (link := host.link(name)) and link.master}
+    return found | masters
+
+
+def _next_door(case: Case, server: Host, route: Route, came: Observation) -> Finding | None:
+    """The server takes the client for a neighbour, whose SYN came through a router."""
+    client = case.client_address or ""
+    why = believed(server, route)
+    if why is None or not routed(came):
+        return None
+    hop = hop_of(server, came)
+    return Finding(
+        "likely",
+        server.name,
+        "path.return",
+        f"{server.name} takes {client} for a neighbour on {route.interface} ({why}) and sends the SYN-ACK straight to it, but the SYN came "
+        f"through a router{f', {hop}' if hop else ''}",
+        (
+            *case.passage(),
+            case.saw(server, "capture", f"SYN in on {came.interface} with TTL {came.packet.ttl}{came_by(server, came)}"),
+            *_told(server, route, client, route.interface),
+        ),
+        leg="syn_ack",
+        detail={
+            "in": came.interface,
+            "out": route.interface,
+            "in_gateway": hop,
+            "out_gateway": None,
+            "prefix": route.prefix,
+            "source": None,
+        },
+        fix=advice(
+            "route", server.name, f"correct the prefix on {route.interface} of {server.name}, or give it a route to {client} by the router"
+        ),
+    )
+
+
+def _told(server: Host, route: Route | None, client: str, interface: str | None) -> list[Evidence]:
+    if route is None:
+        return []
+    via = f"via {route.gateway} " if route.gateway else "on the link, "
+    prefix = f", by {route.prefix}" if route.prefix else ""
+    return [Evidence(server.name, "rtnetlink route get", f"{client}: {via}dev {route.interface or interface}{prefix}")]
+
+
+def _wrong_source_address(case: Case) -> Finding | None:
+    """The client sends from an address that the inventory does not have for it, on a way where another one of its own would do."""
+    server, source = case.server, case.client_address
+    sent = case.observation("syn", case.client, "out")
+    left = case.observation("syn_ack", server, "out")
+    if (
+        server is None
+        or source is None
+        or sent is None
+        or left is None
+        or sent.packet.src != source
+        or case.client.owns(source) is not True
+    ):
+        return None
+    holder = case.client.interface_of(source)
+    declared = [address for address in case.declared.of(case.client.name) if "/" not in address]
+    fitting = [
+        address
+        for address in declared
+        if (entry := case.client.interface_of(address)) and entry.interface == sent.interface and ((":" in address) == (":" in source))
+    ]
+    if case.declared.has(case.client.name, source) or not fitting or holder is None or case.count("syn_ack", case.client, "in"):
+        return None
+    route = case.client.route(case.address, case.source)
+    chosen = (
+        "the flow asks for it" if case.source == source else "the route says so" if route and route.source == source else "a rule or bind"
+    )
+    back = server.route(source, case.server_address)
+    return Finding(
+        "likely",
+        case.client.name,
+        "path.return",
+        f"{case.client.name} sends from {source} (of {holder.interface}) by {sent.interface}, and the answers to {source} are lost: the "
+        f"inventory has {', '.join(fitting)} for {case.client.name}, and nothing translates {source}",
+        (
+            *case.passage(),
+            case.saw(case.client, "capture", f"SYN out on {sent.interface} from {source}"),
+            case.saw(case.client, "rtnetlink addresses", f"{source} is on {holder.interface}, {', '.join(fitting)} on {sent.interface}"),
+            *([case.saw(case.client, "rtnetlink route get", f"{case.address}: source {route.source}")] if route and route.source else []),
+            *_told(server, back, source, left.interface),
+        ),
+        leg="syn_ack",
+        detail={"source": source, "interface": holder.interface, "out": sent.interface, "fitting": fitting, "by": chosen},
+        undecided=(f"the routers' routes to {source} would tell: whether a way leads back to it",),
+        fix=advice(
+            "route",
+            case.client.name,
+            f"have {case.client.name} send from {fitting[0]} (the src of its route to {case.address}, or masquerading there), "
+            f"or give the routers a way back to {source}",
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "asymmetric_route",
+        "The answer takes another way than the SYN, and is lost there",
+        ("path.return",),
+        ("lost_syn_ack", "silent"),
+        "Not provable at the server: all SYN-ACKs leave it by another interface than the SYNs came in by, or straight to a client whose "
+        "SYNs came through a router, and none arrives.",
+        "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
+        _asymmetric_route,
+        explains=("path_drop",),
+    ),
+    Cause(
+        "wrong_source_address",
+        "The client sends from an address to which no way may lead back",
+        ("path.return",),
+        ("lost_syn_ack", "silent"),
+        "Not provable at the ends: the SYN's source is the client's own but not one that the inventory has for it, while the interface by "
+        "which it leaves has one, and no SYN-ACK arrives.",
+        "The inventory has the source for the client, or a SYN-ACK arrives.",
+        _wrong_source_address,
+        explains=("path_drop",),
+    ),
+)
