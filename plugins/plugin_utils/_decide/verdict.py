@@ -22,10 +22,10 @@ from .._plan.orders import PHASES, Entry, Plan
 from .._report.captures import captures
 from .arrivals import Arrivals
 from .case import Case, Finding, Outcome, Totals
-from .causes import Explanation, explain
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
+from .explain import Explanation, explain
 from .fleet import Fleet
 from .groups import groups
 from .locate import locate
@@ -312,7 +312,8 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         if outcome.last_seen and status != "ok"
         else None,
         "causes": [_cause(cause, finding) for cause, finding in told.values()],
-        "remarks": _remarks([explanation for _case, explanation in explanations]),
+        "remarks": _remarks(explanations),
+        "unexplained": _unexplained(explanations),
         "undecided": unwrapped(undecided(answers, status, hosts[entry.client])),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
@@ -366,9 +367,31 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _remarks(explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
-    told = [(cause.code, finding.host, finding.summary) for each in explanations for cause, finding in each.remarks]
-    return [{"kind": code, "host": host, "text": unwrapped(summary)} for code, host, summary in dict.fromkeys(told)]
+def _remarks(explanations: Sequence[tuple[Case, Explanation]]) -> list[dict[str, Any]]:
+    """What is only worth a word, and what was seen beside handshakes that are well."""
+    told = [_note(cause.code, finding.host, finding.summary) for _case, each in explanations for cause, finding in each.remarks]
+    return _once([*told, *_noted(explanations, well=True)])
+
+
+def _unexplained(explanations: Sequence[tuple[Case, Explanation]]) -> list[dict[str, Any]]:
+    return _once(_noted(explanations, well=False))
+
+
+def _noted(explanations: Sequence[tuple[Case, Explanation]], well: bool) -> list[dict[str, Any]]:
+    return [
+        _note(anomaly.kind, anomaly.host, anomaly.text)
+        for case, each in explanations
+        if (_case_status(case, each.causes) == "ok") is well
+        for anomaly in each.unexplained
+    ]
+
+
+def _note(kind: str, host: str, text: Wording) -> dict[str, Any]:
+    return {"kind": kind, "host": host, "text": unwrapped(text)}
+
+
+def _once(notes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({tuple(note.values()): note for note in notes}.values())
 
 
 def _probes(probes: Sequence[Probe]) -> dict[str, Any]:

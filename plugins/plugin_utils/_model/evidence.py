@@ -48,6 +48,7 @@ class Link:
     kind: str | None = None
     master: str | None = None
     manager: str | None = None  # the unit that manages it
+    drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ class BaseChain:
 @dataclass(frozen=True)
 class TrafficControl:
     interface: str
+    direction: str = "egress"
     filters: tuple[str, ...] = ()
+    drops: Count = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 _READING_ORDER = """
 schema run started finished summary unobserved flows groups changes
-name id client server address port dialled resolved source via status leg segment between last_seen causes remarks undecided probes
+name id client server address port dialled resolved source via status leg segment between last_seen causes unexplained remarks undecided
+probes
 code title host role recorded why certainty evidence against detail fix
 phase roles attempt attempts connected errors connect_ms outcome errno elapsed_ms late_ms local_port
 timeline t_ms packet label text from transmission seen lost interface direction

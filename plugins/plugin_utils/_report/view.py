@@ -153,6 +153,7 @@ class Flow:
     via: tuple[str, ...]
     last_seen: tuple[str, str] | None
     causes: tuple[Cause, ...]
+    unexplained: tuple[Note, ...]
     remarks: tuple[Note, ...]
     undecided: tuple[str, ...]
     not_observed: tuple[str, ...]
@@ -309,6 +310,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         via=_texts(entry.get("via"), NAME),
         last_seen=(clean(last_seen.get("host"), NAME), clean(last_seen.get("interface"), NAME)) if last_seen else None,
         causes=tuple(_cause(cause) for cause in _records(entry.get("causes"))),
+        unexplained=_notes(entry.get("unexplained")),
         remarks=_notes(entry.get("remarks")),
         undecided=_texts(entry.get("undecided")),
         not_observed=_texts(entry.get("not_observed")),

@@ -11,6 +11,7 @@ from .._report.view import Change, Fix, Flow, Note, Part, Report, Step
 from .._values.times import moment
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+LEFT_OVER = "also seen, and not explained"
 _REASONS, _HOSTS = 10, 10
 """Reasons why hosts were not observed that the head of a report has, and hosts that it names for each."""
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})

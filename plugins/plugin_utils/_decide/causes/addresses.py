@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ..._fix.make import advice
 from ..._model.evidence import Host, Observation
 from ..case import Case, Finding, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
@@ -206,6 +206,15 @@ CAUSES = (
             "answered_by_middlebox",
             "firewall_reject",
         ),
+        accounts_for=(
+            Accounts("stray_reset", anywhere=True),
+            Accounts("request_unanswered", anywhere=True),
+            Accounts("request_ignored", anywhere=True),
+            Accounts("other_receiver", anywhere=True),
+            Accounts("third_host", anywhere=True),
+            Accounts("altered", ("ttl",), anywhere=True),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
     Cause(
         "host_down",
@@ -217,5 +226,9 @@ CAUSES = (
         "Somebody answers for the address, or Ansible reaches the server.",
         _host_down,
         explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True),
+            Accounts("request_unanswered", anywhere=True),
+        ),
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
 from ..._model.evidence import Host, Listener, Process
 from ..case import Case, Finding, Fix, Leg, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import describe
 
 
@@ -206,6 +206,7 @@ CAUSES = (
         "The listener's Recv-Q exceeds its Send-Q, and ListenOverflows rises by the SYNs (or ACKs) of the flow.",
         "ListenOverflows does not move, or the queue has room.",
         _accept_queue_full,
+        accounts_for=(Accounts("counter", ("TcpExt.ListenOverflows", "TcpExt.ListenDrops"), any_leg=True),),
     ),
     Cause(
         "accept_queue_near_limit",
@@ -224,6 +225,7 @@ CAUSES = (
         "TCPReqQFullDrop rises by the SYNs, SYN cookies are off, and as many sockets are half-open as the listener's backlog.",
         "The counter does not move.",
         _syn_queue_full,
+        accounts_for=(Accounts("counter", ("TcpExt.ListenDrops", "TcpExt.TCPReqQFullDrop")),),
     ),
     Cause(
         "syn_backlog_reserved",
@@ -233,6 +235,7 @@ CAUSES = (
         "SYN cookies are off, more than three quarters of tcp_max_syn_backlog are half-open, and ListenDrops alone rises by the SYNs.",
         "ListenOverflows or TCPReqQFullDrop rises as well.",
         _syn_backlog_reserved,
+        accounts_for=(Accounts("counter", ("TcpExt.ListenDrops",)),),
     ),
     Cause(
         "defer_accept",
@@ -242,6 +245,7 @@ CAUSES = (
         "TCPDeferAcceptDrop rises by the attempts while the server holds them in SYN-RECV.",
         "The counter does not move.",
         _defer_accept,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPDeferAcceptDrop",), any_leg=True),),
     ),
     Cause(
         "application_closes",

@@ -14,7 +14,7 @@ from ..._fix.service import started
 from ..._model.evidence import Host, Listener, Observation, Process, Unit
 from ..._model.prose import Wording, worded
 from ..case import Case, Certainty, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import stopped_unit
 
 _STOPPED = ("T", "t")
@@ -238,5 +238,9 @@ CAUSES = (
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         _no_backend,
         explains=("application_closes",),
+        accounts_for=(
+            Accounts("stray_reset"),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
 from ..case import Case, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven
 from .traversals import judged, suspects
@@ -135,6 +135,7 @@ CAUSES = (
         "A program reads the queue, or the counter does not move.",
         _queue_unread,
         explains=("path_drop",),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
     Cause(
         "conntrack_invalid",
@@ -146,6 +147,11 @@ CAUSES = (
         "The rule's counter does not move.",
         _conntrack_invalid,
         explains=("path_drop",),
+        accounts_for=(
+            Accounts("firewall_verdict", any_leg=True),
+            Accounts("counter", ("conntrack.invalid",)),
+            Accounts("other_way_back", anywhere=True, any_leg=True),
+        ),
     ),
     Cause(
         "firewall_rate_limited",
@@ -157,5 +163,6 @@ CAUSES = (
         "No packet ends inside that host.",
         _rate_limited,
         explains=("path_loss", "path_drop", "ecmp_member_bad"),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
 )

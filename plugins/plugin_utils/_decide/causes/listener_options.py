@@ -9,7 +9,7 @@ import contextlib
 import ipaddress
 
 from ..case import Case, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
 
@@ -122,6 +122,7 @@ CAUSES = (
         "listener's keys.",
         "None of the counters moves.",
         _tcp_md5_mismatch,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPMD5NotFound", "TcpExt.TCPMD5Unexpected", "TcpExt.TCPMD5Failure")),),
     ),
     Cause(
         "tcp_ao_mismatch",
@@ -131,6 +132,7 @@ CAUSES = (
         "Not provable by a counter of the whole host: TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
         "None of the counters moves.",
         _tcp_ao_mismatch,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPAORequired", "TcpExt.TCPAOBad", "TcpExt.TCPAOKeyNotFound")),),
     ),
     Cause(
         "min_ttl_drop",
@@ -140,6 +142,7 @@ CAUSES = (
         "TCPMinTTLDrop rises by the SYNs, and their TTL is below what the listener is known to demand.",
         "The counter does not move.",
         _min_ttl_drop,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPMinTTLDrop",)),),
     ),
     Cause(
         "listener_filtered",
