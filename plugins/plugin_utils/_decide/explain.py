@@ -19,7 +19,7 @@ from .causes.further import further, only_evaluated
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
-_TOLD_ALONE = ("third_host",)
+_TOLD_ALONE = ("third_host", "claimed_address")
 """Anomalies that only hosts without a part in the flow tell of: they may lie, and so make no answer, and weaken none."""
 
 

@@ -13,7 +13,8 @@ from .counters import counters, uncounted_opens
 from .errors import icmp_errors, stray_resets
 from .firewall import firewall_verdicts
 from .neighbours import requests_ignored, requests_unanswered
-from .outcomes import other_outcomes
+from .outcomes import closed_unused, other_outcomes
+from .owners import shared_addresses
 from .packets import altered, slow
 from .ways import other_interfaces, other_receivers, other_sources, other_ways_back, third_hosts
 
@@ -28,11 +29,13 @@ DETECTORS: tuple[Callable[[Case], Iterator[Anomaly]], ...] = (
     other_interfaces,
     other_ways_back,
     other_sources,
+    shared_addresses,
     third_hosts,
     altered,
     slow,
     counters,
     uncounted_opens,
+    closed_unused,
     firewall_verdicts,
     other_outcomes,
 )

@@ -20,12 +20,16 @@ KINDS = {
     "other_interface": "a packet left by an interface that the host's route does not name",
     "other_way_back": "a packet came in by one interface, and its answer left by another",
     "other_source": "a packet left a host with a source address that is not the host's, or not the one that was dialled",
-    "undeclared_source": "a packet left with an address of the host that the inventory does not give it, beside one that it gives",
+    "undeclared_source": "SYN-ACKs are lost on their way to an address that the inventory gives no host, or a SYN left with another"
+    " address than the one that the inventory gives its interface",
+    "shared_address": "an address of the flow is on the interfaces of two hosts that have a part in it",
+    "claimed_address": "an address of the flow is on an interface of a host that has no part in it",
     "third_host": "a host without a part in the flow took a packet of it in, and did not pass it on",
     "altered": "a packet has another TTL, window, sequence number or option than when it was sent, or than its like",
     "slow": "a packet was answered, or came, later than a handshake takes",
     "counter": "a counter that counts losses rose by exactly as many as packets of the flow vanished there",
     "uncounted_open": "handshakes completed, and the server's TCP counted fewer of them",
+    "closed_unused": "a connection was closed in moments, without a byte",
     "firewall_verdict": "a firewall's rules, evaluated, stop a packet of the flow",
     "other_outcome": "some of the handshakes ended otherwise than those that the causes are about",
 }

@@ -13,6 +13,14 @@ from .anomaly import Anomaly
 from .seen import Key, key
 
 
+def closed_unused(case: Case) -> Iterator[Anomaly]:
+    """Connections that ended before anybody said anything."""
+    keys = frozenset(key(attempt) for attempt in case.attempts if attempt.probe.peer == "closed")
+    if keys:
+        text = f"{plural(len(keys), 'connection')} to {case.target} closed at once from there, without a byte"
+        yield Anomaly("closed_unused", case.server.name if case.server else "path", text, count=len(keys), attempts=keys)
+
+
 def other_outcomes(case: Case) -> Iterator[Anomaly]:
     """Those that failed in another way. That some complete is what the causes are about that come and go."""
     found: dict[str, list[Key]] = defaultdict(list)

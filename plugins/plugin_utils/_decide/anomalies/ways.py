@@ -74,6 +74,7 @@ def other_ways_back(case: Case) -> Iterator[Anomaly]:
 def other_sources(case: Case) -> Iterator[Anomaly]:
     """Source addresses that are not the sender's own, or not the one that the other end expects."""
     yield from _sources_of_syns(case)
+    yield from _lost_to_nobody(case)
     server = case.server
     if server is None:
         return
@@ -108,6 +109,16 @@ def _sources_of_syns(case: Case) -> Iterator[Anomaly]:
         elif better := _declared_beside(case, source):
             text = f"{plural(count, 'SYN')} left {client.name} from {source}; the inventory gives it {better} on the same interface"
             yield Anomaly("undeclared_source", client.name, text, "syn", "syn", None, count, of)
+
+
+def _lost_to_nobody(case: Case) -> Iterator[Anomaly]:
+    """SYN-ACKs that are lost on the way to an address which the inventory gives nobody: routers may not know the way to it."""
+    client = case.client_address
+    if case.outcome.kind != "lost_syn_ack" or not client or not case.declared.of(case.client.name):
+        return
+    if not any(case.declared.has(host, client) for host in case.declared.hosts):
+        text = f"the SYN-ACKs go to {client}, an address that the inventory gives no host"
+        yield Anomaly("undeclared_source", case.client.name, text, "lost", "syn_ack", None, len(case.subject))
 
 
 def _declared_beside(case: Case, source: str) -> str | None:

@@ -207,6 +207,8 @@ CAUSES = (
             "firewall_reject",
         ),
         accounts_for=(
+            Accounts("shared_address", anywhere=True),
+            Accounts("claimed_address", anywhere=True),
             Accounts("stray_reset", anywhere=True),
             Accounts("request_unanswered", anywhere=True),
             Accounts("request_ignored", anywhere=True),

@@ -255,5 +255,6 @@ CAUSES = (
         "Not proven yet: the handshake completes at both ends, and an RST follows at once.",
         "The connection stays open.",
         _application_closes,
+        accounts_for=(Accounts("closed_unused"),),
     ),
 )

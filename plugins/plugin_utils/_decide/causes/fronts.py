@@ -239,6 +239,7 @@ CAUSES = (
         _no_backend,
         explains=("application_closes",),
         accounts_for=(
+            Accounts("closed_unused", anywhere=True),
             Accounts("stray_reset"),
             Accounts("uncounted_open", anywhere=True),
         ),

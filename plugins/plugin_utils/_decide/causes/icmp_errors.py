@@ -173,6 +173,7 @@ CAUSES = (
             _icmp(meaning, noun),
             accounts_for=(
                 Accounts("icmp_error"),
+                Accounts("undeclared_source", anywhere=True, any_leg=True),
                 Accounts("other_outcome", ("lost_syn",), anywhere=True),  # routers limit how many errors they send
             ),
         )

@@ -209,6 +209,8 @@ CAUSES = (
         address_elsewhere,
         explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
         accounts_for=(
+            Accounts("claimed_address", anywhere=True),
+            Accounts("shared_address", anywhere=True),
             Accounts("stray_reset", anywhere=True),
             Accounts("third_host", any_leg=True),
             Accounts("uncounted_open", anywhere=True),

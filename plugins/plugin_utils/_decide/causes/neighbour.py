@@ -91,6 +91,8 @@ CAUSES = (
         _neighbour_wrong,
         explains=("path_drop", "path_loss", "address_not_local"),
         accounts_for=(
+            Accounts("shared_address", anywhere=True),
+            Accounts("claimed_address", anywhere=True),
             Accounts("other_receiver", anywhere=True),
             Accounts("third_host", anywhere=True),
         ),

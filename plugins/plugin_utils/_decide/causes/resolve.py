@@ -192,6 +192,7 @@ CAUSES = (
         _name_resolves_elsewhere,
         explains=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
         accounts_for=(
+            Accounts("claimed_address", anywhere=True),
             Accounts("stray_reset", anywhere=True),
             Accounts("uncounted_open", anywhere=True),
             Accounts("third_host", anywhere=True, any_leg=True),
