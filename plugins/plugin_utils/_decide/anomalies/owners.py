@@ -15,7 +15,8 @@ def shared_addresses(case: Case) -> Iterator[Anomaly]:
     """Addresses of both ends that are on interfaces of several managed machines; those of loopback and dummy interfaces may be."""
     parties = [*case.hosts, *case.partners]
     names = {host.name for host in parties}
-    for address in dict.fromkeys(filter(None, (case.address, case.client_address))):
+    ends = (case.address, case.client_address, *(probe.local_address for probe in case.probes))
+    for address in dict.fromkeys(filter(None, ends)):
         owners = [owner.host for owner in case.fleet.owners(address)]
         apart = [host for host in owners if not any(host.is_same_machine(other) for other in owners[: owners.index(host)])]
         within, others = [host for host in apart if host.name in names], [host for host in apart if host.name not in names]
