@@ -30,5 +30,5 @@ def other_outcomes(case: Case) -> Iterator[Anomaly]:
         if outcome.kind not in ("completed", "late", case.outcome.kind):
             found[outcome.kind].append(key(attempt))
     for kind, keys in found.items():
-        text = f"of {plural(len(keys), 'attempt')} it is so: {OUTCOMES[kind]}"
+        text = f"{plural(len(keys), 'attempt')} ended otherwise: {OUTCOMES[kind]}"
         yield Anomaly("other_outcome", case.outcome.host, text, kind, count=len(keys), attempts=frozenset(keys))
