@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, SEGMENTS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.catalogue import Accounts, Cause
 
 HEAD = """\
 # The catalogue of causes
 
 Generated from the code by `make docs`; do not edit. A cause is `proven` when the evidence under *Proof* was seen for the very flow,
-`likely` when a part of it was, and `possible` when it is one of several that the evidence leaves open.
+and nothing is left that it does not account for ([anomalies.md](anomalies.md)), `likely` when a part of it was or something is left, and
+`possible` when it is one of several that the evidence leaves open.
 """
 
 
@@ -48,10 +49,18 @@ def _entry(cause: Cause) -> str:
         f"- Proof: {cause.proof}",
         f"- Contradicted by: {cause.contradicted_by}",
     ]
+    if cause.accounts_for:
+        lines.append(f"- Accounts for: {'; '.join(_accounted(each) for each in cause.accounts_for)}")
     if cause.last_resort:
         also = "" if cause.rule is None else "also "
         lines.append(f"- It is {also}argued by elimination, when nothing else is at least likely.")
     return "\n".join([*lines, ""])
+
+
+def _accounted(account: Accounts) -> str:
+    """``icmp_error``, ``counter (TcpExt.ListenDrops)``, at the cause's host unless it says otherwise."""
+    names = f" ({', '.join(account.names)})" if account.names else ""
+    return f"`{account.kind}`{names}{' anywhere' if account.anywhere else ''}"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ LISTENER_INFO = "is what listener_info tells of a listener"
 PROBE = "is what probe tells of an attempt"
 KEPT = {
     "Snapshot": {"kernel": PEOPLE, "rules": "have what `rule` of a route names", "firewall": "is read apart, as Firewall"},
-    "Link": {"drops": PEOPLE, **dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
+    "Link": {**dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
+    "Address": {"flags": PEOPLE},
     "Route": {
         **dict.fromkeys(("mark", "uid", "oif", "local_port", "remote_port"), QUESTION),
         "multipath": ON_THE_HOST,
@@ -44,7 +45,6 @@ KEPT = {
     },
     "Hooks": {"ipsec_policies": PEOPLE},
     "BaseChain": {"device": PEOPLE, "priority": PEOPLE},
-    "TrafficControl": {"direction": PEOPLE, "drops": PEOPLE},
     "Listener": {"inode": ON_THE_HOST, **dict.fromkeys(("uid", "cgroup", "mark"), LISTENER_INFO)},
     "Process": dict.fromkeys(("container", "netns"), LISTENER_INFO),
     "ForeignListener": {"container": LISTENER_INFO},

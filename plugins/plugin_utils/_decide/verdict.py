@@ -21,12 +21,13 @@ from .._plan.gaps import gap
 from .._plan.orders import ON_THE_WAY, PHASES, Entry, Plan
 from .._report.captures import captures
 from . import blocked
+from .anomalies import Anomaly
 from .arrivals import Arrivals
 from .case import Case, Finding, Outcome, Totals
-from .causes import Explanation, explain
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
+from .explain import Explanation, explain
 from .fleet import Fleet
 from .groups import groups
 from .locate import locate
@@ -321,7 +322,8 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "undecided": unwrapped(would_decide),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
-        "remarks": _remarks([explanation for _case, explanation in explanations], closed.remarks if closed else ()),
+        "remarks": _remarks(explanations, closed.remarks if closed else ()),
+        "unexplained": [] if closed else _unexplained(explanations),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
@@ -374,10 +376,30 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _remarks(explanations: Sequence[Explanation], more: Sequence[Wording]) -> list[str]:
-    found = [(finding.host, finding.summary) for each in explanations for _cause, finding in each.remarks]
+def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wording]) -> list[str]:
+    """What is only worth a word, and what was seen beside handshakes that are well, or whose cause is proven."""
+    found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
+    found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
     told = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
     return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
+
+
+def _unexplained(explanations: Sequence[tuple[Case, Explanation]]) -> list[dict[str, Any]]:
+    return [
+        {"kind": each.kind, "host": each.host, "source": each.source, "observation": unwrapped(each.text)}
+        for each in dict.fromkeys(_left_over(explanations, settled=False))
+    ]
+
+
+def _left_over(explanations: Sequence[tuple[Case, Explanation]], settled: bool) -> list[Anomaly]:
+    """What no cause accounts for, in cases that are well or in the others; in none of the others where a cause is proven."""
+    proven = any(finding.certainty == "proven" for _case, each in explanations for _cause, finding in each.causes)
+    return [
+        anomaly
+        for case, each in explanations
+        if (proven or _case_status(case, each.causes) == "ok") is settled
+        for anomaly in each.unexplained
+    ]
 
 
 def _probes(probes: Sequence[Probe]) -> dict[str, Any]:

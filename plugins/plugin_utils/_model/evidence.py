@@ -50,6 +50,7 @@ class Link:
     master: str | None = None
     manager: str | None = None  # the unit that manages it
     arp: bool | None = None  # False: NOARP
+    drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,9 @@ class BaseChain:
 @dataclass(frozen=True)
 class TrafficControl:
     interface: str
+    direction: str = "egress"
     filters: tuple[str, ...] = ()
+    drops: Count = 0
 
 
 @dataclass(frozen=True)

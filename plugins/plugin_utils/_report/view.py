@@ -83,15 +83,6 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Something that was seen beside the causes."""
-
-    kind: str
-    host: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Vantage:
     """A column of the ladder; ``why`` says why nothing was recorded there."""
 
@@ -153,6 +144,8 @@ class Flow:
     via: tuple[str, ...]
     last_seen: tuple[str, str] | None
     causes: tuple[Cause, ...]
+    unexplained: tuple[Evidence, ...]
+    """What was seen that the causes do not account for."""
     remarks: tuple[str, ...]
     undecided: tuple[str, ...]
     not_observed: tuple[str, ...]
@@ -312,6 +305,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         via=_texts(entry.get("via"), NAME),
         last_seen=(clean(last_seen.get("host"), NAME), clean(last_seen.get("interface"), NAME)) if last_seen else None,
         causes=tuple(_cause(cause) for cause in _records(entry.get("causes"))),
+        unexplained=_evidence(entry.get("unexplained")),
         remarks=_texts(entry.get("remarks")),
         undecided=_texts(entry.get("undecided")),
         not_observed=_texts(entry.get("not_observed")),
@@ -328,10 +322,6 @@ def _flow(entry: Mapping[str, object]) -> Flow:
     )
 
 
-def _notes(value: object) -> tuple[Note, ...]:
-    return tuple(Note(clean(item.get("kind"), NAME), clean(item.get("host"), NAME), clean(item.get("text"))) for item in _records(value))
-
-
 def _cause(entry: Mapping[str, object]) -> Cause:
     return Cause(
         code=clean(entry.get("code"), NAME),
@@ -339,10 +329,7 @@ def _cause(entry: Mapping[str, object]) -> Cause:
         host=clean(entry.get("host"), NAME),
         certainty=clean(entry.get("certainty"), NAME),
         summary=clean(entry.get("summary")),
-        evidence=tuple(
-            Evidence(clean(item.get("host"), NAME), clean(item.get("source"), NAME), clean(item.get("observation")))
-            for item in _records(entry.get("evidence"))
-        ),
+        evidence=_evidence(entry.get("evidence")),
         against=_observations(entry.get("against")),
         fix=_fix(_record(entry.get("fix"))),
         steps=tuple(_step(step) for step in _records(_record(entry.get("detail")).get("path"))),
@@ -429,6 +416,12 @@ def _attempt(entry: Mapping[str, object]) -> Attempt:
         elapsed_ms=_number(entry.get("elapsed_ms")),
         late_ms=_number(entry.get("late_ms")),
         local_port=_integer(port) if port is not None else None,
+    )
+
+
+def _evidence(value: object) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(clean(item.get("host"), NAME), clean(item.get("source"), NAME), clean(item.get("observation"))) for item in _records(value)
     )
 
 

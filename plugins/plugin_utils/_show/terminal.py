@@ -124,6 +124,8 @@ class _Terminal:
         yield from self.note("dialled", words.dialled(flow))
         for further in flow.causes[1:4]:
             yield from self.note("also", f"{further.code} [{further.certainty}] {further.summary}")
+        for note in flow.unexplained[:3]:
+            yield from self.note(words.LEFT_OVER, words.noted(note), "undetermined")
         for remark in flow.remarks[:3]:
             yield from self.note("remark", remark)
         for sentence in flow.not_observed[:3]:

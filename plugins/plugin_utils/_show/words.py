@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
-from .._report.view import Change, Fix, Flow, Note, Part, Report, Step
+from .._report.view import Change, Evidence, Fix, Flow, Part, Report, Step
 from .._values.times import moment
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+LEFT_OVER = "also seen, and not explained"
 _REASONS, _HOSTS = 10, 10
 """Reasons why hosts were not observed that the head of a report has, and hosts that it names for each."""
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
@@ -27,9 +28,10 @@ def destination(flow: Flow) -> str:
     return f"{address}:{flow.port}" if flow.server in ("", flow.address) else f"{flow.server} {address}:{flow.port}"
 
 
-def noted(note: Note) -> str:
-    """``r1: it lowers the maximum segment size``"""
-    return note.text if note.host in ("", "path") else f"{note.host}: {note.text}"
+def noted(seen: Evidence) -> str:
+    """``r1 capture: an ICMP error quotes the SYN``"""
+    where = "" if seen.host in ("", "path") else f"{seen.host} "
+    return f"{where}{seen.source}: {seen.observation}"
 
 
 def verdict(flow: Flow) -> str:

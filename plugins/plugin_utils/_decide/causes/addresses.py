@@ -11,7 +11,7 @@ from ..._fix.make import advice
 from ..._model.evidence import Host
 from ..case import Case, Finding, plural
 from .arrival import sender_mac
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
@@ -203,6 +203,17 @@ CAUSES = (
             "answered_by_middlebox",
             "firewall_reject",
         ),
+        accounts_for=(
+            Accounts("shared_address", anywhere=True),
+            Accounts("claimed_address", anywhere=True),
+            Accounts("stray_reset", anywhere=True),
+            Accounts("request_unanswered", anywhere=True),
+            Accounts("request_ignored", anywhere=True),
+            Accounts("other_receiver", anywhere=True),
+            Accounts("third_host", anywhere=True),
+            Accounts("altered", ("ttl",), anywhere=True),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
     Cause(
         "host_down",
@@ -214,5 +225,9 @@ CAUSES = (
         "Somebody answers for the address, or Ansible reaches the server.",
         _host_down,
         explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True),
+            Accounts("request_unanswered", anywhere=True),
+        ),
     ),
 )

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.tcp_optio
 
 from ..._model.evidence import Host
 from ..case import Case, Evidence, Finding, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 
 def _option_altered(case: Case) -> Finding | None:
@@ -165,6 +165,7 @@ CAUSES = (
         "which by default is an MSS that was lowered to what an MTU of 1280 or more leaves room for.",
         "The options are the same.",
         _option_altered,
+        accounts_for=(Accounts("altered", ("mss", "wscale", "sack_permitted", "md5", "ao", "fast_open", "timestamps"), any_leg=True),),
     ),
     Cause(
         "sequence_rewritten",
@@ -174,6 +175,7 @@ CAUSES = (
         "The same SYN has another ISN at the server than at the client.",
         "The ISN is the same.",
         _sequence_rewritten,
+        accounts_for=(Accounts("altered", ("sequence number",), any_leg=True),),
     ),
     Cause(
         "path_slow",
@@ -184,5 +186,6 @@ CAUSES = (
         "answered, and the server answers at once.",
         "The time comes from retransmissions.",
         _path_slow,
+        accounts_for=(Accounts("slow", ("way",)),),
     ),
 )

@@ -10,7 +10,7 @@ from ..._model.evidence import Host, Listener
 from ..case import Case, Finding, Fix, Leg, plural
 from . import inside
 from .accepting import accepting, connections, group, shared
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import describe
 
 
@@ -199,6 +199,7 @@ CAUSES = (
         "another network namespace of the server, to which its firewall translates the SYN: likely.",
         "ListenOverflows does not move, or the queue has room.",
         lambda case: _accept_queue_full(case) or inside.accept_queue_full(case),
+        accounts_for=(Accounts("counter", ("TcpExt.ListenOverflows", "TcpExt.ListenDrops"), any_leg=True),),
     ),
     Cause(
         "accept_queue_near_limit",
@@ -217,6 +218,7 @@ CAUSES = (
         "TCPReqQFullDrop rises by the SYNs, SYN cookies are off, and as many sockets are half-open as the listener's backlog.",
         "The counter does not move.",
         _syn_queue_full,
+        accounts_for=(Accounts("counter", ("TcpExt.ListenDrops", "TcpExt.TCPReqQFullDrop")),),
     ),
     Cause(
         "syn_backlog_reserved",
@@ -226,6 +228,7 @@ CAUSES = (
         "SYN cookies are off, more than three quarters of tcp_max_syn_backlog are half-open, and ListenDrops alone rises by the SYNs.",
         "ListenOverflows or TCPReqQFullDrop rises as well.",
         _syn_backlog_reserved,
+        accounts_for=(Accounts("counter", ("TcpExt.ListenDrops",)),),
     ),
     Cause(
         "defer_accept",
@@ -235,6 +238,7 @@ CAUSES = (
         "TCPDeferAcceptDrop rises by the attempts while the server holds them in SYN-RECV.",
         "The counter does not move.",
         _defer_accept,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPDeferAcceptDrop",), any_leg=True),),
     ),
     Cause(
         "application_closes",
@@ -244,5 +248,6 @@ CAUSES = (
         "Not proven yet: the handshake completes at both ends, and an RST follows at once.",
         "The connection stays open.",
         _application_closes,
+        accounts_for=(Accounts("closed_unused"),),
     ),
 )

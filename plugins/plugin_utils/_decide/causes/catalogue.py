@@ -12,11 +12,25 @@ from ..case import Case, Finding
 
 
 @dataclass(frozen=True)
+class Accounts:
+    """Anomalies that are there because of a cause: those of a kind, by ``names`` where only some of that kind.
+
+    They are at the host of the finding, or ``anywhere``; about the packet that the finding is about, or ``any_leg``.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+    anywhere: bool = False
+    any_leg: bool = False
+
+
+@dataclass(frozen=True)
 class Cause:
     """One cause: its stable code, where it acts, the outcomes that it can explain, its rule, and what the documentation says of it.
 
     ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
-    only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one.
+    only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one,
+    ``accounts_for`` the anomalies that would be there because of it: any other one keeps it from being proven.
     """
 
     code: str
@@ -28,3 +42,4 @@ class Cause:
     rule: Callable[[Case], Finding | None] | None = None
     last_resort: Callable[[Case], Finding | None] | None = None
     explains: tuple[str, ...] = ()
+    accounts_for: tuple[Accounts, ...] = ()

@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers i
 
 from ..._model.evidence import Host, Observation
 from ..case import Case, Certainty, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]
 _CHECKSUM_AT, _ALL_ONES = 16, 0xFFFF
@@ -107,5 +107,6 @@ CAUSES = (
         "likely.",
         "The counter does not move, or the checksums are right.",
         _bad_checksum,
+        accounts_for=(Accounts("counter", ("Tcp.InCsumErrors", "Tcp.InErrs", "IpExt.InCsumErrors")),),
     ),
 )

@@ -14,7 +14,7 @@ from ..._fix.routes import towards, without
 from ..._model.evidence import Route
 from ..._model.records import whole
 from ..case import Case, Evidence, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 _LOCAL = ("refused_locally",)
 
@@ -246,6 +246,7 @@ CAUSES = (
         "connect() fails with ENETUNREACH at once, and the kernel's route lookup for the same source and destination fails alike.",
         "The route lookup succeeds.",
         _no_route,
+        accounts_for=(Accounts("counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")),),
     ),
     *(
         Cause(
@@ -256,6 +257,7 @@ CAUSES = (
             f"connect() fails with {errno} at once, and the kernel's route lookup for the same source and destination fails alike.",
             "The route lookup succeeds.",
             _route_type(kind, errno),
+            accounts_for=(Accounts("counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")), Accounts("icmp_error")),
         )
         for kind, errno in (("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES"))
     ),

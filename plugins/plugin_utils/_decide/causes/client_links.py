@@ -9,7 +9,7 @@ from ..._fix.make import advice
 from ..._fix.network import or_restarted
 from ..._model.evidence import LOOPBACK, Host, Link
 from ..case import Case, Evidence, Finding, Fix
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .client import errno_evidence, nothing_sent
 
 
@@ -106,6 +106,11 @@ CAUSES = (
         "A SYN left through the interface.",
         _link_down,
         explains=("no_route",),
+        accounts_for=(
+            Accounts("icmp_error"),
+            Accounts("request_unanswered"),
+            Accounts("counter", ("link.tx_dropped", "Ip.OutNoRoutes", "Ip6.OutNoRoutes")),
+        ),
     ),
     Cause(
         "neighbour_unresolved",
@@ -116,5 +121,9 @@ CAUSES = (
         "neighbour table. One of the two alone: likely.",
         "The next hop is resolved.",
         _neighbour_unresolved,
+        accounts_for=(
+            Accounts("icmp_error"),
+            Accounts("request_unanswered"),
+        ),
     ),
 )

@@ -13,7 +13,7 @@ from ..._fix.neighbour import larger_table
 from ..._model.evidence import Host
 from ..._model.firewall_records import SOURCE_NAT, Verdict
 from ..case import Case, Finding, Leg, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .rules import kept_by, told
 from .traversals import Place, judged, suspects
 
@@ -191,6 +191,7 @@ CAUSES = (
         "drop of connection tracking does not rise, or there is room in the table.",
         _conntrack_full,
         explains=("path_drop",),
+        accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.early_drop")),),
     ),
     Cause(
         "nat_ports_exhausted",
@@ -202,6 +203,7 @@ CAUSES = (
         "insert_failed does not rise.",
         _nat_ports_exhausted,
         explains=("path_drop", "firewall_drop"),
+        accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.insert_failed")),),
     ),
     Cause(
         "neighbour_table_full",
@@ -213,5 +215,9 @@ CAUSES = (
         "The next hop has an entry.",
         _neighbour_table_full,
         explains=("path_drop",),
+        accounts_for=(
+            Accounts("icmp_error"),
+            Accounts("counter", ("Arp.table_fulls", "Ndisc.table_fulls", "Ip.OutDiscards", "Ip6.OutDiscards")),
+        ),
     ),
 )

@@ -11,7 +11,7 @@ from ..._fix.firewall import opening
 from ..._model.evidence import Host
 from ..case import Case, Certainty, Finding, Leg, plural
 from .by_trace import by_trace
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
 from .icmp import answer_of
 from .presumed import presumed
@@ -224,6 +224,12 @@ CAUSES = (
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
         _firewall_reject,
         explains=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
+        accounts_for=(
+            Accounts("icmp_error", any_leg=True),
+            Accounts("stray_reset", ("uncounted",)),
+            Accounts("stray_reset", ("foreign",), anywhere=True),
+            Accounts("firewall_verdict", any_leg=True),
+        ),
     ),
     Cause(
         "firewall_drop",
@@ -240,5 +246,6 @@ CAUSES = (
         _firewall_drop,
         last_resort=_dropped_somehow,
         explains=("path_drop",),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
 )

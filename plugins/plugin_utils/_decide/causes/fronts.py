@@ -13,7 +13,7 @@ from ..._fix.make import advice, shell
 from ..._model.evidence import Host, Listener, Observation, Process, Unit
 from ..._model.prose import Wording, worded
 from ..case import Case, Certainty, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .units import mended, stopped_unit
 
 _STOPPED = ("T", "t")
@@ -237,5 +237,10 @@ CAUSES = (
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         _no_backend,
         explains=("application_closes",),
+        accounts_for=(
+            Accounts("closed_unused", anywhere=True),
+            Accounts("stray_reset"),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
 )

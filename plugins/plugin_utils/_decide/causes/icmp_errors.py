@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..._fix.stack import higher_ttl
 from ..case import Case, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .icmp import Answer, answer_of, meaning_of, quoting
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
@@ -156,6 +156,10 @@ CAUSES = (
         "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
         _ttl_too_low,
         explains=("routing_loop",),
+        accounts_for=(
+            Accounts("icmp_error", ("11/0", "3/0"), anywhere=True),
+            Accounts("other_outcome", ("lost_syn",), anywhere=True),
+        ),
     ),
     *(
         Cause(
@@ -167,6 +171,11 @@ CAUSES = (
             "address of neither end.",
             "The error comes from the server's or the client's own address.",
             _icmp(meaning, noun),
+            accounts_for=(
+                Accounts("icmp_error"),
+                Accounts("undeclared_source", anywhere=True, any_leg=True),
+                Accounts("other_outcome", ("lost_syn",), anywhere=True),  # routers limit how many errors they send
+            ),
         )
         for code, meaning, title, noun, what in _ICMP_CAUSES
     ),

@@ -9,7 +9,7 @@ from ..._model.evidence import Host
 from ..case import Case, Finding, Fix
 from ..rows import Row
 from .arrival import INITIAL_TTLS
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .misdelivered import address_elsewhere, conflict, others
 
 
@@ -135,6 +135,10 @@ CAUSES = (
         "port, to which something on the way translates.",
         "The RST leaves the server; another managed host sent it, or has the address.",
         _path_reset,
+        accounts_for=(
+            Accounts("stray_reset", ("foreign",), anywhere=True),
+            Accounts("altered", ("ttl",)),
+        ),
     ),
     Cause(
         "nat_not_undone",
@@ -144,6 +148,11 @@ CAUSES = (
         "A SYN-ACK for the client's SYN reaches it from another address than it dialled.",
         "The SYN-ACK comes from the address dialled.",
         _nat_not_undone,
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("stray_reset", anywhere=True),
+            Accounts("other_source", anywhere=True),
+        ),
     ),
     Cause(
         "answered_by_middlebox",
@@ -156,5 +165,10 @@ CAUSES = (
         "to which something on the way translates.",
         "The SYN arrives at the server; another managed host sent the SYN-ACK, or has the address.",
         _answered_by_middlebox,
+        accounts_for=(
+            Accounts("stray_reset", anywhere=True),
+            Accounts("uncounted_open", anywhere=True),
+            Accounts("altered", ("ttl",), anywhere=True),
+        ),
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._fix.stack import longer_queue
 from ..case import Case, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 
 def _xdp_drop(case: Case) -> Finding | None:
@@ -68,5 +68,6 @@ CAUSES = (
         "the taps. By less: possible.",
         "The column does not move.",
         _softirq_drop,
+        accounts_for=(Accounts("counter", ("Softnet.dropped",)),),
     ),
 )

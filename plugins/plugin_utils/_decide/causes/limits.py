@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
 from ..case import Case, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven
 from .traversals import judged, suspects
@@ -142,6 +142,7 @@ CAUSES = (
         "A program reads the queue, or the counter does not move.",
         _queue_unread,
         explains=("path_drop",),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
     Cause(
         "conntrack_invalid",
@@ -154,6 +155,11 @@ CAUSES = (
         "The rule's counter does not move.",
         _conntrack_invalid,
         explains=("path_drop", "firewall_drop", "firewall_reject"),
+        accounts_for=(
+            Accounts("firewall_verdict", any_leg=True),
+            Accounts("counter", ("conntrack.invalid",)),
+            Accounts("other_way_back", anywhere=True, any_leg=True),
+        ),
     ),
     Cause(
         "firewall_rate_limited",
@@ -165,5 +171,6 @@ CAUSES = (
         "No packet ends inside that host.",
         _rate_limited,
         explains=("path_loss", "path_drop", "ecmp_member_bad"),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
 )

@@ -11,7 +11,7 @@ import ipaddress
 from ..._model.evidence import Host, Socket
 from ..case import Case, Finding, Fix, plural
 from ..kernel_word import dropped
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
 _AO = ("TCPAORequired", "TCPAOKeyNotFound", "TCPAOBad")
@@ -172,6 +172,7 @@ CAUSES = (
         "SYNs, in accord with the option in the captured SYN and the listener's keys.",
         "None of the counters moves, or the two hosts have an established connection on the port: that is a remark.",
         _tcp_md5_mismatch,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPMD5NotFound", "TcpExt.TCPMD5Unexpected", "TcpExt.TCPMD5Failure")),),
     ),
     Cause(
         "tcp_ao_mismatch",
@@ -181,6 +182,7 @@ CAUSES = (
         "Not provable by a counter of the whole host: TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
         "None of the counters moves.",
         _tcp_ao_mismatch,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPAORequired", "TcpExt.TCPAOBad", "TcpExt.TCPAOKeyNotFound")),),
     ),
     Cause(
         "min_ttl_drop",
@@ -190,6 +192,7 @@ CAUSES = (
         "TCPMinTTLDrop rises by the SYNs, and their TTL is below what the listener is known to demand.",
         "The counter does not move.",
         _min_ttl_drop,
+        accounts_for=(Accounts("counter", ("TcpExt.TCPMinTTLDrop",)),),
     ),
     Cause(
         "listener_filtered",

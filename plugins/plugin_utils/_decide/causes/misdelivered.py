@@ -13,7 +13,7 @@ from ..._fix.make import advice, shell
 from ..._model.evidence import LOOPBACK, Host, Observation
 from ..case import Case, Evidence, Finding
 from ..fleet import Owner
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .stretch import swallower
 
 _ANSWERS = {"rst": "an RST", "syn_ack": "a SYN-ACK", "icmp": "an ICMP error"}
@@ -208,5 +208,13 @@ CAUSES = (
         "The SYN arrives at the server.",
         address_elsewhere,
         explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
+        accounts_for=(
+            Accounts("claimed_address", anywhere=True),
+            Accounts("shared_address", anywhere=True),
+            Accounts("stray_reset", anywhere=True),
+            Accounts("third_host", any_leg=True),
+            Accounts("uncounted_open", anywhere=True),
+            Accounts("altered", ("ttl",), anywhere=True),
+        ),
     ),
 )

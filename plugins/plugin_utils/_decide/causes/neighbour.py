@@ -11,7 +11,7 @@ from ..._fix.neighbour import forgotten
 from ..._fix.trusted import for_owner
 from ..._model.evidence import Host
 from ..case import Case, Finding
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import delivered_to_another
 
@@ -90,5 +90,11 @@ CAUSES = (
         "The link addresses agree.",
         _neighbour_wrong,
         explains=("path_drop", "path_loss", "address_not_local"),
+        accounts_for=(
+            Accounts("shared_address", anywhere=True),
+            Accounts("claimed_address", anywhere=True),
+            Accounts("other_receiver", anywhere=True),
+            Accounts("third_host", anywhere=True),
+        ),
     ),
 )

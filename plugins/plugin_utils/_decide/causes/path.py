@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..._fix.stack import forwarding, without_ecn
 from ..._model.evidence import Observation
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .losses import beside_each_other, told, wilson
 from .rules import weaker
@@ -227,6 +227,10 @@ CAUSES = (
         "The packet enters a managed host on the way and does not leave it, and forwarding is off there.",
         "Forwarding is on.",
         _router_not_forwarding,
+        accounts_for=(
+            Accounts("icmp_error"),
+            Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes")),
+        ),
     ),
     Cause(
         "ecn_blackhole",

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolv
 from ..._fix.dns import resolvable
 from ..._model.evidence import Nameserver
 from ..case import OUTCOMES, Case, Evidence, Finding, Fix
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 
 def _name_resolution_failed(case: Case) -> Finding | None:
@@ -241,5 +241,13 @@ CAUSES = (
         "The SYN arrives at the server after all (address translation).",
         _name_resolves_elsewhere,
         explains=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
+        accounts_for=(
+            Accounts("claimed_address", anywhere=True),
+            Accounts("stray_reset", anywhere=True),
+            Accounts("uncounted_open", anywhere=True),
+            Accounts("third_host", anywhere=True, any_leg=True),
+            Accounts("icmp_error", anywhere=True),
+            Accounts("request_unanswered", anywhere=True),
+        ),
     ),
 )

@@ -12,7 +12,7 @@ from ..._fix.trusted import for_client
 from ..._model.evidence import Host, Observation, Route
 from ..case import Case, Finding, Fix, Leg, plural
 from .arrival import believed, came_by, hop_of, routed
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .icmp import answer_of
 
 
@@ -262,6 +262,11 @@ CAUSES = (
         "source is another one.",
         "The way back uses the interface on which the packet came in.",
         _rp_filter_drop,
+        accounts_for=(
+            Accounts("counter", ("TcpExt.IPReversePathFilter",)),
+            Accounts("other_interface", anywhere=True, any_leg=True),
+            Accounts("other_way_back", anywhere=True, any_leg=True),
+        ),
     ),
     Cause(
         "address_not_local",
@@ -273,6 +278,11 @@ CAUSES = (
         "An interface has the address.",
         _address_not_local,
         explains=("path_icmp_unreachable", "neighbour_unresolved"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True),
+            Accounts("request_unanswered", anywhere=True),
+            Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors")),
+        ),
     ),
     Cause(
         "server_link_down",
@@ -283,6 +293,11 @@ CAUSES = (
         "A SYN arrives at the server.",
         _server_link_down,
         explains=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("request_unanswered", anywhere=True),
+            Accounts("counter", ("link.tx_dropped", "link.rx_dropped")),
+        ),
     ),
     Cause(
         "no_return_route",
@@ -293,6 +308,10 @@ CAUSES = (
         "OutNoRoutes rises.",
         "The route lookup succeeds.",
         _no_return_route,
+        accounts_for=(
+            Accounts("icmp_error", any_leg=True),
+            Accounts("counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes", "TcpExt.ListenDrops"), any_leg=True),
+        ),
     ),
     Cause(
         "return_neighbour_unresolved",
@@ -303,5 +322,10 @@ CAUSES = (
         "hop stay unanswered or its SYN-ACK timers run out.",
         "The next hop is resolved.",
         _return_neighbour_unresolved,
+        accounts_for=(
+            Accounts("icmp_error", any_leg=True),
+            Accounts("request_unanswered"),
+            Accounts("counter", ("TcpExt.ListenDrops",), any_leg=True),
+        ),
     ),
 )

@@ -12,7 +12,7 @@ from ..._model.firewall_records import DESTINATION_NAT
 from ..case import Case, Finding, plural
 from ..rows import Row
 from ..timeline import Attempt
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .traversals import Place, judged
 
 _MODULUS = 1 << 32
@@ -175,6 +175,9 @@ CAUSES = (
         "between these very ends.",
         "A SYN-ACK answers the SYN.",
         _stale_connection,
+        accounts_for=(
+            Accounts("counter", ("TcpExt.TCPACKSkippedChallenge", "TcpExt.TCPSYNChallenge", "TcpExt.TCPChallengeACK", "Tcp.InErrs")),
+        ),
     ),
     Cause(
         "stale_translation",
@@ -186,5 +189,11 @@ CAUSES = (
         "The rule sends it to where it went, or its counter moves.",
         _stale_translation,
         explains=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
+        accounts_for=(
+            Accounts("stray_reset", anywhere=True),
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("third_host", anywhere=True, any_leg=True),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
 )

@@ -14,7 +14,7 @@ from ..._model.evidence import Host
 from ..case import Case, Finding, plural
 from ..rows import Row
 from ..timeline import Attempt
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 _MODULUS = 1 << 32
 _RETRIES = "net.ipv4.tcp_synack_retries"
@@ -152,6 +152,7 @@ CAUSES = (
         "The SYN-ACK reaches the client after the flow's timeout, and no SYN was repeated. Where one was: likely.",
         "No SYN-ACK reaches the client.",
         _connect_timeout_too_short,
+        accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
     Cause(
         "syn_retries_too_low",
@@ -161,6 +162,7 @@ CAUSES = (
         "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
         "No SYN-ACK ever reaches the client.",
         _syn_retries_too_low,
+        accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
     Cause(
         "synack_retries_too_low",
@@ -172,5 +174,6 @@ CAUSES = (
         "The ACK comes in time.",
         _synack_retries_too_low,
         explains=("application_closes",),
+        accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
 )

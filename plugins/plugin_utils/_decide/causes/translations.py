@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..._model.evidence import Host, Probe
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
 from ..case import Case, Evidence, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
 from .icmp import answer_of
@@ -335,6 +335,13 @@ CAUSES = (
             "no_listener",
             "answered_by_middlebox",
         ),
+        accounts_for=(
+            Accounts("stray_reset", anywhere=True),
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("request_unanswered", anywhere=True),
+            Accounts("third_host", anywhere=True, any_leg=True),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
     Cause(
         "nat_wrong_source",
@@ -347,6 +354,11 @@ CAUSES = (
         "The SYN arrives with another source, or the SYN-ACK comes back to the host that translates.",
         _nat_wrong_source,
         explains=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("request_unanswered", anywhere=True),
+            Accounts("counter", ("TcpExt.ListenDrops",), anywhere=True, any_leg=True),
+        ),
     ),
     Cause(
         "redirected_to_proxy",
@@ -357,5 +369,9 @@ CAUSES = (
         "its counter rises by the connections. Without a counter, or by elimination where output chains could redirect: likely.",
         "The SYN leaves through an interface; the rules, evaluated, send it nowhere else.",
         _redirected_to_proxy,
+        accounts_for=(
+            Accounts("stray_reset", anywhere=True),
+            Accounts("uncounted_open", anywhere=True),
+        ),
     ),
 )

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Ask the catalogue about a case, and hold its findings against everything that was seen.
+
+A finding is proven only where no anomaly of the case is left that neither it nor another finding which stands with it accounts for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from . import causes
+from .anomalies import Anomaly, anomalies
+from .case import Case, Finding
+from .causes.catalogue import Accounts, Cause
+from .causes.further import further, only_evaluated
+
+Found = tuple[Cause, Finding]
+_CERTAINTIES = ("proven", "likely", "possible")
+_TOLD_ALONE = ("third_host", "claimed_address")
+"""Anomalies that only hosts without a part in the flow tell of: they may lie, and so make no answer, and weaken none."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the catalogue says of a case: the causes of its outcome, the decisive one first; what is only worth a word; and what was seen
+    that none of this accounts for."""
+
+    causes: Sequence[Found] = ()
+    remarks: Sequence[Found] = ()
+    unexplained: Sequence[Anomaly] = ()
+
+
+def explain(case: Case) -> Explanation:
+    """The causes of a case's outcome, and what they leave over."""
+    seen = anomalies(case)
+    told = _ask(case, last_resort=False)
+    remarks = [found for found in told if found[1].remark]
+    findings = [found for found in told if not found[1].remark]
+    if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
+        codes = {cause.code for cause, _finding in findings}
+        findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in codes]
+    beside = [*remarks, *_further(case, _kept(_ranked(case, findings, seen)))]
+    kept = _kept(_ranked(case, _capped(case, findings, beside, seen), seen))
+    whole = [*kept, *_further(case, kept)]
+    standing = [*whole[:1], *_standing(whole[1 : len(kept)]), *whole[len(kept) :], *remarks]
+    return Explanation(whole, remarks, [anomaly for anomaly in seen if not _accounted(case, standing, anomaly)])
+
+
+def _ask(case: Case, last_resort: bool) -> list[Found]:
+    asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in causes.CATALOGUE if case.outcome.kind in cause.outcomes]
+    return [(cause, finding) for cause, rule in asked if rule and (finding := rule(case))]
+
+
+def _further(case: Case, found: Sequence[Found]) -> list[Found]:
+    """What would stop the flow as well, once its causes are mended."""
+    by_code = {cause.code: cause for cause in causes.CATALOGUE}
+    return [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in found])] if found else []
+
+
+def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> list[Found]:
+    """Symptoms last, the certain first; of those that are equally certain, the one that accounts for more, then as the catalogue has it."""
+    symptoms = {code for cause, finding in findings if finding.certainty != "possible" for code in cause.explains}
+
+    def rank(found: Found) -> tuple[bool, int, int]:
+        accounted = sum(_accounted(case, [found], anomaly) for anomaly in seen)
+        return found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty), -accounted
+
+    return sorted(findings, key=rank)
+
+
+def _kept(ranked: Sequence[Found]) -> list[Found]:
+    """Rules that only were evaluated to stop the packet do not stop what something else proves to end earlier: they would."""
+    first = ranked[0][1] if ranked else None
+    proven = first is not None and first.certainty == "proven"
+    return [*ranked[:1], *((cause, finding) for cause, finding in ranked[1:] if not (proven and only_evaluated(cause.code, finding)))]
+
+
+def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen: Sequence[Anomaly]) -> list[Found]:
+    """The findings, each likely at most where it leaves an anomaly over; ``beside``: what accounts for some as well."""
+
+    def capped(found: Found) -> Found:
+        cause, finding = found
+        if finding.certainty != "proven":
+            return found
+        standing = [found, *_standing(findings), *beside]
+        whole = all(anomaly.kind in _TOLD_ALONE or _accounted(case, standing, anomaly) for anomaly in seen)
+        return found if whole else (cause, replace(finding, certainty="likely"))
+
+    return [capped(found) for found in findings]
+
+
+def _standing(findings: Iterable[Found]) -> list[Found]:
+    """Those that hold whatever the others say; the rest are rivals, of which one at most is right."""
+    return [found for found in findings if found[1].certainty == "proven"]
+
+
+def _accounted(case: Case, findings: Iterable[Found], anomaly: Anomaly) -> bool:
+    return any(_accounts(case, finding, each, anomaly) for cause, finding in findings for each in cause.accounts_for)
+
+
+def _accounts(case: Case, finding: Finding, account: Accounts, anomaly: Anomaly) -> bool:
+    """Whether an anomaly is one that a finding would bring about, by its kind, its host and its packet."""
+    leg = finding.leg or case.outcome.leg
+    return (
+        account.kind == anomaly.kind
+        and (not account.names or anomaly.name in account.names)
+        and (account.anywhere or anomaly.host == finding.host)
+        and (account.any_leg or None in (leg, anomaly.leg) or leg == anomaly.leg)
+    )
