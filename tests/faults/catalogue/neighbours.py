@@ -270,3 +270,29 @@ def the_other_one_is_in_no_flow(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     has(fleet, "db1", "db2")
     sends_to(fleet, "db2")
+
+
+SHADOWED: dict[str, Any] = {
+    "code": "shadowing_route",
+    "host": "web1",
+    "leg": "syn",
+    "segment": "client.route",
+    "certainties": ("likely",),
+}
+
+
+def a_bridge_covers_the_server(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run("web1", ["sh", "-ec", "ip link add docker0 type bridge; ip address add 10.0.2.1/16 dev docker0; ip link set docker0 up"])
+    fleet.run("web1", ["sh", "-ec", "ip link add v0 type veth peer name v1; ip link set v0 master docker0 up; ip link set v1 up"])
+
+
+@fault("shadowing_route", "EHOSTUNREACH timeout", says=("10.0.0.0/16 dev docker0", "10.0.2.21/24"), **SHADOWED)
+def the_bridge_has_the_servers_network(fleet: Machines) -> None:
+    a_bridge_covers_the_server(fleet)
+
+
+@twin("shadowing_route")
+def a_more_specific_route_leads_past_the_bridge(fleet: Machines) -> None:
+    a_bridge_covers_the_server(fleet)
+    fleet.run("web1", ["ip", "route", "add", "10.0.2.0/24", "via", "10.0.1.1"])

@@ -127,3 +127,12 @@ def test_only_what_is_pinned_is_held_against_the_answer(recording: str, host: st
             if entry["mac"] == told[0]["detail"]["mac"]:
                 entry.update(state="PERMANENT", mac=told[0]["detail"]["real_mac"])
     assert first(causes(plan, found))[0] == "path_drop"
+
+
+def test_what_xdp_may_have_dropped_is_not_proven_to_be_lost_on_the_way() -> None:
+    plan, found = recorded("path_drop.syn-ack")
+    assert first(causes(plan, found)) == ("path_drop", "path", "proven")
+    for snapshot in snapshots(found, "web1"):
+        for link in snapshot["links"]:
+            link["xdp"] = link["name"] == "eth0"
+    assert first(causes(plan, found)) == ("path_drop", "path", "likely")
