@@ -70,6 +70,15 @@ class Load:
             process.kill()
             process.join()
 
+    def slice(self) -> tuple[float, float]:
+        """(connections a second, microseconds of CPU a connection) of the next moments in which it gets on."""
+        while True:
+            before = self.so_far()
+            time.sleep(SLICE)
+            after = self.so_far()
+            if after.connections > before.connections:  # not while a SYN that met a socket in TIME_WAIT waits for its second
+                return after.since(before)
+
     def so_far(self) -> Sample:
         cpu = sum(int(Path(f"/proc/{process.pid}/schedstat").read_text(encoding="ascii").split()[0]) for process in self._processes)
         return Sample(time.monotonic(), self._made.value, cpu / 1e3)
@@ -126,9 +135,7 @@ def pair(load: Load, slices: int) -> dict[bool, tuple[float, float]]:
                 trace.enter_context(traced())
                 if not on:  # to begin one has the same effect on caches either way
                     trace.close()
-                before = load.so_far()
-                time.sleep(SLICE)
-                taken[on].append(load.so_far().since(before))
+                taken[on].append(load.slice())
     return {
         on: (statistics.median(rates), statistics.median(costs))
         for on, (rates, costs) in ((on, zip(*each, strict=True)) for on, each in taken.items())

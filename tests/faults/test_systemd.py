@@ -101,6 +101,15 @@ def test_the_advice_for_a_socket_unit_helps_when_typed(fleet: SystemdFleet) -> N
     assert [fleet.connect("web1", fault.flow.address, port) for port in (22, fault.flow.port)] == ["connected", "connected"]
 
 
+@pytest.mark.slow
+def test_the_advice_for_a_port_that_is_taken_helps_when_typed(fleet: SystemdFleet) -> None:
+    fault = FAULTS["systemd/service_stopped/port-taken"]
+    commands = cause_of(fault.name, fleet)["fix"]["commands"]
+    for command in commands:
+        fleet.run("db1", ["sh", "-ec", f"{command}; sleep 1"], timeout=100)  # TIME_WAIT takes a minute of them
+    assert fleet.connect("web1", fault.flow.address, fault.flow.port) == "connected"
+
+
 # -- without root
 
 # How sure of the cause the answer may be when Ansible comes as a guest to both ends, to the client alone, to the server alone;

@@ -218,5 +218,9 @@ def _refused(error: OSError, what: str) -> Unavailable:
 
 
 def _canonical(flow: Flow) -> Flow:
-    client = None if flow.client is None else str(ipaddress.ip_address(flow.client))
-    return Flow(client, str(ipaddress.ip_address(flow.server)), flow.port)
+    return Flow(None if flow.client is None else _address(flow.client), _address(flow.server), flow.port)
+
+
+def _address(text: str) -> str:
+    """In canonical form, without the interface of a link-local one: packets do not have it."""
+    return str(ipaddress.ip_address(text.partition("%")[0]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .evaluation import Evaluation
+from .evaluation import Evaluation, UnsupportedError
 from .packet import NO_ZONE, Packet
 from .ruleset import Facts
 
@@ -20,7 +20,13 @@ def look_up(packet: Packet, facts: Facts, evaluation: Evaluation, translates: bo
     if packet.state != "established":
         return
     syn = opening(packet, facts)
-    if not early(syn) and packet.zone == NO_ZONE:
+    try:
+        met = early(syn)
+    except UnsupportedError:
+        if packet.zone != NO_ZONE:
+            raise
+        return  # what befell the SYN is another question's
+    if not met and packet.zone == NO_ZONE:
         return
     untracked = syn.tracking is not None and syn.tracking.state == "untracked"
     way = "reply" if packet.kind == "syn_ack" else "original"

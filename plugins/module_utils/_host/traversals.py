@@ -49,6 +49,12 @@ def bounded(handshakes: t.Sequence[tuple[str, End, End]]) -> tuple[list[Question
     return asked, max(0, len(known) - MOST_HANDSHAKES)
 
 
+def arrivals(recording: t.Mapping[str, t.Any]) -> set[str]:
+    """The addresses for which a recording has SYNs that came in. Raises DecodeError."""
+    seen = _incoming(unpack(recording["frames"]), recording.get("interfaces") or {})
+    return {question["destination"] for question in seen.values() if question["packet"] == "syn"}
+
+
 def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> list[Question]:
     """`asked`, with the packets that a recording shows coming in instead: with their ports, interface and headers.
 

@@ -96,16 +96,21 @@ def _cannot_start(unit: Unit) -> str:
 
 def _freed(host: Host, unit: Unit, held: str, holder: PortHolder) -> Fix:
     """The port is somebody else's: to start the unit would fail until they leave it."""
-    owner = holder.process.unit if holder.process else None
-    whose = f"restart {owner}" if owner and owner.endswith(".service") else "end that process"
-    keep = reserved(host, unit.port)
+    process, keep = holder.process, reserved(host, unit.port)
+    whose, end = "find out whose it is", ""
+    gone = f"while ss -Htan {shell(f'sport = :{unit.port}')} | grep -q .; do sleep 1; done"
+    if process and fit.unit(process.unit):
+        whose, end = f"restart {process.unit}", shell("systemctl", "restart", process.unit)
+    elif process:
+        whose, end = "end that process if it may be ended", shell("kill", process.pid)
     return advice(
         "service",
         host.name,
-        f"end the connection that has port {unit.port} of {host.name} ({whose}), then start {unit.unit}; "
+        f"end the connection that has port {unit.port} of {host.name} ({whose}), then start {unit.unit} once it is gone (TIME_WAIT "
+        "takes a minute); "
         f"{keep} keeps the kernel from giving the port to connections",
-        [shell("sysctl", "-w", keep), *_again(unit.unit)],
-        why=f"{held}: {unit.unit} cannot bind the port meanwhile",
+        [shell("sysctl", "-w", keep), end, gone, *_again(unit.unit)] if end else (),
+        why=f"{held}: {unit.unit} cannot bind the port meanwhile, unless both set SO_REUSEADDR",
         check=f"{shell('ss', '-Htan', f'sport = :{unit.port}')} shows the listener only",
     )
 

@@ -213,7 +213,7 @@ def the_proxy_is_gone(fleet: Machines) -> None:
     rules(fleet, "db1", TPROXY)
 
 
-@fault("firewall_drop/either", "timeout", certainties=LIKELY, says=("one of several", "numgen", "handle 4"), **WAY_BACK, **HOW)
+@fault("firewall_drop/either", "timeout", certainties=LIKELY, says=("one of several", "numgen", " or rule "), **WAY_BACK, **HOW)
 def one_rule_or_the_other(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
     fleet.nft("db1", EITHER)

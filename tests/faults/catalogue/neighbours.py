@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.misdelivered import CONFLICT, VIP, has, sends_to
 from tests.faults.catalogue.path import BACK, sends_as_a_pod
 from tests.lab._machines import Machines
 from tests.lab.topologies import Topology, at, default, with_hosts
@@ -222,3 +223,76 @@ def no_router_says_that_there_is_no_way(fleet: Machines) -> None:
 def a_way_leads_back(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
     fleet.run("r1", ["ip", "route", "add", "192.168.50.0/24", "via", "10.0.1.11"])
+
+
+PINNED: dict[str, Any] = {"code": "neighbour_wrong", **SHORT}
+
+
+def pins(fleet: Machines, host: str, gateway: str, mac: str = "02:00:00:00:00:99") -> None:
+    """The gateway, which nobody manages, has another link address."""
+    fleet.listen("db1", "::", 5432)
+    fleet.run(host, ["ip", "neigh", "replace", gateway, "lladdr", mac, "dev", "eth0", "nud", "permanent"])
+
+
+@fault(
+    "neighbour_wrong/gateway",
+    "timeout",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    says=("02:00:00:00:00:99", "10.0.1.1"),
+    **PINNED,
+)
+def the_client_has_a_wrong_entry_for_its_gateway(fleet: Machines) -> None:
+    pins(fleet, "web1", "10.0.1.1")
+
+
+@fault("neighbour_wrong/gateway-back", "timeout", host="db1", leg="syn_ack", segment="server.egress", says=("10.0.2.1",), **PINNED)
+def the_server_has_a_wrong_entry_for_its_gateway(fleet: Machines) -> None:
+    pins(fleet, "db1", "10.0.2.1")
+
+
+@fault("path_drop/pinned-gateway", "timeout", code="path_drop", host="path", leg="syn", segment="path.forward", slow=True, **SHORT)
+def the_entry_is_right_and_the_router_drops(fleet: Machines) -> None:
+    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    pins(fleet, "web1", "10.0.1.1", mac)
+    fleet.nft("r1", "table inet f { chain c { type filter hook forward priority 0; tcp dport 5432 drop; }\n}")
+
+
+@fault(
+    "ip_conflict/unnamed",
+    "ECONNREFUSED",
+    flow=Flow(VIP, timeout=1.0),
+    says=("two machines have the address 10.0.2.100", f"arping -D -c 3 -I eth0 {VIP}", "VRRP"),
+    **{**CONFLICT, "host": "path"},
+)
+def the_other_one_is_in_no_flow(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    has(fleet, "db1", "db2")
+    sends_to(fleet, "db2")
+
+
+SHADOWED: dict[str, Any] = {
+    "code": "shadowing_route",
+    "host": "web1",
+    "leg": "syn",
+    "segment": "client.route",
+    "certainties": ("likely",),
+}
+
+
+def a_bridge_covers_the_server(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run("web1", ["sh", "-ec", "ip link add docker0 type bridge; ip address add 10.0.2.1/16 dev docker0; ip link set docker0 up"])
+    fleet.run("web1", ["sh", "-ec", "ip link add v0 type veth peer name v1; ip link set v0 master docker0 up; ip link set v1 up"])
+
+
+@fault("shadowing_route", "EHOSTUNREACH timeout", says=("10.0.0.0/16 dev docker0", "10.0.2.21/24"), **SHADOWED)
+def the_bridge_has_the_servers_network(fleet: Machines) -> None:
+    a_bridge_covers_the_server(fleet)
+
+
+@twin("shadowing_route")
+def a_more_specific_route_leads_past_the_bridge(fleet: Machines) -> None:
+    a_bridge_covers_the_server(fleet)
+    fleet.run("web1", ["ip", "route", "add", "10.0.2.0/24", "via", "10.0.1.1"])

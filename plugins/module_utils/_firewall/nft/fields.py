@@ -58,8 +58,8 @@ def hexadecimal(data: bytes, _links: Links) -> str:
 
 
 def address(data: bytes, _links: Links) -> str:
-    """A whole address."""
-    return str(ipaddress.ip_address(data))
+    """A whole address; what is none, as bytes."""
+    return str(ipaddress.ip_address(data)) if len(data) in (4, 16) else hexadecimal(data, _links)
 
 
 def prefix(size: int) -> Format:

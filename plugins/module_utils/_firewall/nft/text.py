@@ -241,7 +241,9 @@ class Describer:
         width = found.about.key_length
         if not name.startswith("__"):
             return f"@{name}", width
-        return elements(found, fields, self.table.links, _MOST_ELEMENTS), width
+        # Registers behind the key's may hold what earlier conditions loaded.
+        ends = [sum((field.length + 3) & ~3 for field in fields[:at]) for at in range(len(fields))]
+        return elements(found, [field for field, at in zip(fields, ends) if at < width], self.table.links, _MOST_ELEMENTS), width
 
     def objects(self, name: str) -> int:
         """Of which kind the objects of a map are."""

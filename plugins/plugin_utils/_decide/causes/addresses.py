@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._fix.make import advice
+from ..._fix.make import advice, shell
 from ..._model.evidence import Host
 from ..case import Case, Finding, plural
 from .arrival import sender_mac
@@ -55,6 +55,8 @@ def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
     if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
         return known
+    if (claimed := _own_claimed(case)) is not None:
+        return claimed
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
         if finding is not None:
@@ -84,6 +86,45 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
         detail={"address": twin.address, "interface": twin.interface},
         fix=advice(
             "address", owner.name, f"remove {twin.address} from {twin.interface} of {owner.name}, or give {sender.name} another one"
+        ),
+    )
+
+
+def _own_claimed(case: Case) -> Finding | None:
+    """The SYN does not come to the server, to which another machine has claimed the address that was dialled: it answered an ARP probe."""
+    server = case.server
+    mine = server.interface_of(case.address) if server else None
+    if server is None or mine is None or case.arrived or case.outcome.kind == "lost_ack":
+        return None
+    own = {link.mac.lower() for link in (server.snapshot.links if server.snapshot else None) or () if link.mac}
+    claims = {mac: count for mac, count in server.claims(case.address).items() if mac not in own}
+    if not own or not claims:
+        return None
+    mac = next(iter(claims))
+    # A router may answer for all addresses (proxy ARP): it is known as one that others' packets come from.
+    hops = [entry.address for entry in (server.snapshot.neighbours if server.snapshot else None) or () if entry.mac == mac]
+    holder = case.fleet.with_mac(mac)
+    who = holder.name if holder else f"one with the link address {mac}"
+    return Finding(
+        "likely" if hops or not server.saw_everything else "proven",
+        holder.name if holder else "path",
+        "path.forward",
+        f"two machines have the address {case.address}: {server.name}, to which no SYN comes, and {who}",
+        (
+            case.saw(server, "capture", f"{plural(claims[mac], 'claim')} that {case.address} is at {mac}"),
+            case.saw(server, "rtnetlink addresses", f"{case.address} is on {mine.interface} of {server.name}, which has no {mac}"),
+            *([case.saw(server, "rtnetlink neighbour", f"{hops[0]} is at {mac}, too: a router that answers for all?")] if hops else []),
+            *case.passage(),
+        ),
+        leg="syn",
+        detail={"address": case.address, "mac": mac, "real_macs": sorted(own)},
+        undecided=(f"whether {hops[0]} answers for others' addresses (proxy ARP) would tell",) if hops else (),
+        fix=advice(
+            "address",
+            holder.name if holder else "path",
+            f"find the machine with the link address {mac} (in the switches' tables), and take {case.address} from it; with VRRP, find out "
+            "why more than one is master: each must get the others' advertisements (IP protocol 112)",
+            [shell("arping", "-D", "-c", "3", "-I", mine.interface, case.address) + f"  # on {server.name}: who answers has it"],
         ),
     )
 
@@ -190,8 +231,9 @@ CAUSES = (
         "In the recording of the host that sends to an address, both the link address of the managed host that has it and a foreign one "
         "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
         "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
-        "the other one's recording shows that it got the SYN or answered it. Where the real one is not seen to claim it, or the other one "
-        "did not record the flow: likely.",
+        "the other one's recording shows that it got the SYN or answered it. Or no SYN comes to the server, and a foreign link address "
+        "that is no router's claims its address to it, as in answer to an ARP probe. Where the real one is not seen to claim it, or the "
+        "other one did not record the flow: likely.",
         "All claims come from the managed host.",
         _ip_conflict,
         explains=(

@@ -30,7 +30,7 @@ def _dropped_somehow(case: Case) -> Finding | None:
     """Elimination: the packet entered a host (or was handed down by its TCP) and did not come out, and nothing else explains it."""
     client, server = case.client, case.server
     kind = case.outcome.kind
-    if kind == "silent" or (kind.startswith("lost_") and case.outcome.segment != "client.firewall"):
+    if kind in ("silent", "completed") or (kind.startswith("lost_") and case.outcome.segment != "client.firewall"):
         return None  # nothing shows that it ended inside a host
     if kind == "unsent":
         return _dropped(case, client, SENDING, "client.firewall", "syn", "the SYN")

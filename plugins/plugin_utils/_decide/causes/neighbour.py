@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 
+from ..._fix.make import advice, shell
 from ..._fix.neighbour import forgotten
 from ..._fix.trusted import for_owner
-from ..._model.evidence import Host
-from ..case import Case, Finding
+from ..._model.evidence import Host, Neighbour
+from ..case import Case, Finding, plural
+from .arrival import sender_mac
 from .catalogue import Accounts, Cause
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import delivered_to_another
@@ -30,6 +32,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     target = (case.client_address if back else case.address) or ""
     route = sender.route(target)
     next_hop = (route.gateway if route else None) or target
+    passed = not back and any(case.hops())  # routers answered SYNs with a small TTL: they came beyond the next hop
     entry = sender.neighbour(next_hop, route.interface if route else None)
     owners = [
         host
@@ -37,8 +40,10 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         if host is not sender and host.owns(next_hop) and on_link(sender, host, next_hop, entry.interface if entry else None)
     ]
     real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
+    if entry is not None and entry.mac and not owners and entry.state == "PERMANENT" and not passed:
+        return _pinned_otherwise(case, sender, entry)
     own = {link.mac.lower() for owner in owners for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
-    if entry is None or not entry.mac or not real or entry.mac.lower() in own or any(case.hops()):
+    if entry is None or not entry.mac or not real or entry.mac.lower() in own or passed:
         return None
     mac, owner = next(iter(real.items()))
     segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.outcome.segment
@@ -54,6 +59,39 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         ),
         detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
         fix=for_owner(case, owner, next_hop, forgotten(sender, entry, mac)),
+    )
+
+
+def _pinned_otherwise(case: Case, sender: Host, entry: Neighbour) -> Finding | None:
+    """Nobody whom we manage has the next hop's address, but who has it answered a probe, or asked, with another link address."""
+    pinned = (entry.mac or "").lower()
+    claims = sender.claims(entry.address)
+    heard = {sender_mac(seen) for seen in sender.observations or () if seen.direction == "in"}
+    if not claims or pinned in claims:
+        return None
+    real, count = next(iter(claims.items()))
+    return Finding(
+        "proven" if pinned not in heard and len(claims) == 1 and sender.saw_everything else "likely",
+        sender.name,
+        "client.neighbour"
+        if sender is case.client
+        else "server.egress"
+        if sender is case.server
+        else case.outcome.segment or "path.forward",
+        f"{sender.name} sends to {pinned} for {entry.address}, as somebody pinned it, but {entry.address} answers from {real}",
+        (
+            case.saw(sender, "rtnetlink neighbour", f"{entry.address} is at {pinned} ({entry.state}) on {entry.interface}"),
+            case.saw(sender, "capture", f"{plural(count, 'claim')} that {entry.address} is at {', '.join(claims)}"),
+            *case.passage(),
+        ),
+        detail={"next_hop": entry.address, "mac": pinned, "real_mac": real},
+        fix=advice(
+            "neighbour",
+            sender.name,
+            f"remove the entry for {entry.address} that somebody pinned on {sender.name}, where it is set (a script, a unit, an "
+            "interface's configuration) and now, so that it is learned",
+            [shell("ip", "neigh", "delete", entry.address, "dev", entry.interface)],
+        ),
     )
 
 
@@ -85,8 +123,9 @@ CAUSES = (
         ("client.neighbour", "server.egress", "path.forward", "path.return"),
         ("lost_syn_ack", *MISDELIVERED),
         "The link address that somebody pinned in the sender's neighbour table is not one that the next hop, a managed host on the same "
-        "network, has. One that was learned makes it likely. Or the recording of another managed host on the server's network shows that "
-        "it got the SYN, which it did not forward, and it has not the address, while the server has it and did not get the SYN.",
+        "network, has, or with which the next hop answers an ARP probe. One that was learned makes it likely. Or the recording of another "
+        "managed host on the server's network shows that it got the SYN, which it did not forward, and it has not the address, while the "
+        "server has it and did not get the SYN.",
         "The link addresses agree.",
         _neighbour_wrong,
         explains=("path_drop", "path_loss", "address_not_local"),

@@ -160,7 +160,9 @@ def _path_drop(case: Case) -> Finding | None:
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
     foreign = case.outcome.kind == "lost_syn" and case.server_owns(case.address) is False
     late = _may_be_late(case)
-    certainty: Certainty = "likely" if foreign or late or (translated and not via) else "proven"
+    beyond = next((host for host in case.hosts if host.name == case.outcome.between[1]), None)
+    blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
+    certainty: Certainty = "likely" if foreign or late or blind or (translated and not via) else "proven"
     last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.outcome.kind == "lost_syn" else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
     strays = elsewhere(case)
@@ -187,6 +189,7 @@ def _path_drop(case: Case) -> Finding | None:
         undecided=(
             *(() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",)),
             *(_OR_LATE if late else ()),
+            *(f"the XDP program on {name} of {case.outcome.between[1]} may drop it ahead of the recorder" for name in blind),
         ),
         fix=Fix(
             "advice",

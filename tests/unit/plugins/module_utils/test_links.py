@@ -50,6 +50,14 @@ def test_links_are_those_of_iproute2(network: Rootless) -> None:
         for one in shown
     ]
     assert not any(one["xdp"] or one["vrf"] for one in links)
+    assert [one["arp"] for one in links] == ["NOARP" not in one["flags"] for one in shown]
+
+
+def test_neighbours_that_have_a_link_address_are_known(network: Rootless) -> None:
+    index = network.sh("cat /sys/class/net/eth0/ifindex").strip()
+    found = network.python("_host.links", f"links.known_neighbours({{'eth0': {index}}})")
+    assert [(one["address"], one["mac"]) for one in found] == [("192.0.2.2", "02:00:00:00:00:02"), ("2001:db8::7", "02:00:00:00:00:07")]
+    assert network.python("_host.links", "links.known_neighbours({})") == []
 
 
 def test_lost_packets_are_counted_per_link(network: Rootless) -> None:

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import load
+from tests.unit.plugins.plugin_utils.test_not_proven import flags, frames
 
 RECORDED = Path(__file__).parent / "recorded"
 Change = Callable[[dict[str, Any]], object]
@@ -89,6 +90,54 @@ def test_a_draw_is_told_by_its_ends() -> None:
     found = flow("nat_wrong_target.client-by-lot")
     assert first(found)[0] == "nat_wrong_target" and "10.0.2.99:5432" in found["causes"][0]["summary"]
     assert first(flow("nat_wrong_target.client-by-lot", without("targets")))[0] != "nat_wrong_target"
+
+
+def attempts(completed: int, failed: int) -> Change:
+    """Of the client's attempts no more than these."""
+
+    def change(answer: dict[str, Any]) -> None:
+        if answer["phase"] == "try":
+            probes = answer["evidence"]["probes"]
+            kept = [each for each in probes if each["outcome"] == "connected"][:completed]
+            answer["evidence"]["probes"] = kept + [each for each in probes if each["outcome"] != "connected"][:failed]
+
+    return change
+
+
+def without_errors(answer: dict[str, Any]) -> None:
+    """As if the router had not yet said that nobody is there."""
+    for each in dictionaries(answer):
+        if isinstance(each.get("frames"), str):
+            frames(each, lambda every: [frame for frame in every if flags(frame) is not None])
+
+
+@pytest.mark.parametrize(
+    ("change", "certainty"),
+    [(lambda answer: None, "proven"), (attempts(1, 7), "likely"), (attempts(3, 1), "likely"), (without_errors, "likely")],
+)
+def test_a_draw_is_proven_by_several_and_by_an_error(change: Change, certainty: str) -> None:
+    assert first(flow("nat_wrong_target.client-by-lot", change)) == ("nat_wrong_target", certainty)
+
+
+def test_an_attempt_that_fails_elsewhere_is_no_draws() -> None:
+    def failed(answer: dict[str, Any]) -> None:
+        if answer["phase"] == "try":
+            connected = next(each for each in answer["evidence"]["probes"] if each["outcome"] == "connected")
+            connected.update(outcome="timeout", stage="wait", tcp_info=None)
+
+    found = flow("nat_wrong_target.client-by-lot", failed)
+    assert "by lot" not in str([cause["summary"] for cause in found["causes"]])
+
+
+@pytest.mark.parametrize("field", ["one_of", "targets"])
+def test_rules_of_which_one_stops_it_are_named(field: str) -> None:
+    summary = flow("firewall_drop.either", without(field))["causes"][0]["summary"]
+    assert ("numgen" in summary and " or rule " in summary) is (field != "one_of")
+
+
+def test_a_proxy_that_is_gone_is_to_be_started() -> None:
+    cause = flow("firewall_drop.tproxy")["causes"][0]
+    assert cause["fix"]["kind"] == "service" and "no transparent socket" in cause["summary"]
 
 
 def test_what_holds_for_one_user_alone_is_said() -> None:

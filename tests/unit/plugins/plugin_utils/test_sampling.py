@@ -181,3 +181,12 @@ def test_of_an_unmanaged_server_the_hosts_file_is_a_remark() -> None:
     raw["entries"] = [{**entry, "server": None} for entry in raw["entries"]]
     told = flow(Plan.from_json(raw), found)
     assert [remark["kind"] for remark in told["remarks"]] == ["name_resolves_elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("recording", "pattern", "says"), [("path_loss", "random", "95 % interval"), ("path_loss.first", "first", "the very first one")]
+)
+def test_how_losses_lie(recording: str, pattern: str, says: str) -> None:
+    (cause,) = (cause for cause in flow(*recorded(recording))["causes"] if cause["code"] == "path_loss")
+    assert cause["detail"]["pattern"] == pattern
+    assert says in cause["summary"]

@@ -128,7 +128,9 @@ def test_a_port_that_a_connection_of_others_has_is_no_reason_to_start() -> None:
     told = with_unit({**EXITED, "ran_s": 0.1}, port_holders=[HOLDER])
     assert "curl (pid 7) has a connection from 10.0.2.21:5432 to 10.0.2.1:443 (ESTABLISHED)" in told["summary"]
     assert not automatic(told) and "restart batch.service" in told["fix"]["summary"]
-    assert told["fix"]["commands"][0] == "sysctl -w net.ipv4.ip_local_reserved_ports=5432"
+    assert told["fix"]["commands"][:2] == ["sysctl -w net.ipv4.ip_local_reserved_ports=5432", "systemctl restart batch.service"]
+    session = {**HOLDER, "process": {**PROCESS, "unit": "session-4.scope"}}
+    assert with_unit({**EXITED, "ran_s": 0.1}, port_holders=[session])["fix"]["commands"][1] == "kill 7"
 
 
 def test_what_is_reserved_already_stays_so() -> None:
@@ -137,8 +139,9 @@ def test_what_is_reserved_already_stays_so() -> None:
         snapshot["sysctls"]["net.ipv4.ip_local_reserved_ports"] = "8000-8010"
 
     told = cause("no_listener", change)
-    assert "a process has bound 10.0.2.21:5432" in told["summary"]
-    assert "net.ipv4.ip_local_reserved_ports=8000-8010,5432" in told["fix"]["commands"][0]
+    assert "a process has bound 10.0.2.21:5432" in told["summary"] and "find out whose it is" in told["fix"]["summary"]
+    assert not told["fix"]["commands"]
+    assert "net.ipv4.ip_local_reserved_ports=8000-8010,5432" in told["fix"]["summary"]
 
 
 def test_connections_that_the_unit_itself_left_do_not_keep_it_from_its_port() -> None:

@@ -67,6 +67,14 @@ CASES = {
         IPTABLES_COUNTER,
         "ip_local_deliver",
     ),
+    "nfqueue": Case(
+        "server",
+        "iptables-legacy -A INPUT -p tcp --dport 5432 -j NFQUEUE --queue-num 3",
+        "NOT_SPECIFIED",
+        "nf_queue",
+        IPTABLES_COUNTER.replace("DROP", "NFQUEUE"),
+    ),
+    "no-carrier": Case("server", "ip link set eth0 down", "QDISC_DROP", "__dev_queue_xmit"),
     "tc-ingress": Case("server", TC_DROP.format(direction="ingress"), "TC_INGRESS", "__netif_receive_skb_core", TC_COUNTER),
     "tc-egress": Case(
         "router",
@@ -139,4 +147,4 @@ CASES = {
         also=(("reset", SYN, "NO_SOCKET", "tcp_v6_send_reset"),),
     ),
 }
-AT = {"time-to-live": "router", "hop-limit": "router"}  # where they are dropped, if it is not where they are set up
+AT = {"time-to-live": "router", "hop-limit": "router", "no-carrier": "router"}  # where they are dropped, if it is not where they are set up

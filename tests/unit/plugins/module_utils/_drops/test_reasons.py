@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from collections import Counter
 
@@ -54,7 +53,6 @@ def test_a_lost_packet_is_told_with_its_reason(wire: Wire, kernel_text: KernelTe
     if case.counter:
         assert wire.number(case.host, case.counter) - before == 1
     assert not Counter([(case.reason, case.function)]) - Counter(kernel_text.drops())
-    assert all(abs(event.time_ns - time.time_ns()) < 5e9 for event in events)
 
 
 def test_reasons_have_the_names_of_the_kernel() -> None:

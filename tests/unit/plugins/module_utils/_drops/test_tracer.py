@@ -182,6 +182,17 @@ def test_a_next_hop_that_does_not_answer(wire: Wire, flow: Flow, reason: str) ->
     assert {event.namespace for event in events} == {wire.namespaces["router"]}
 
 
+def test_a_next_hop_on_the_way_back_that_does_not_answer(wire: Wire) -> None:
+    wire.listen()
+    wire.introduce()
+    wire.sh("server", "ip route replace default via 198.51.100.77")
+    with Tracer([FLOW]) as tracer:
+        wire.knock(seconds=4)
+        events = wire.own(tracer.events())
+    assert {event.kind for event in events} <= {"drop", "syn_ack_again", "freed"}
+    assert {each for each in brief(events) if each[0] == "drop"} == {("drop", ("SYN", "ACK"), "NEIGH_FAILED", "neigh_invalidate")}
+
+
 def test_what_leaves_no_event_is_left_to_counters(wire: Wire) -> None:
     wire.listen("--behaviour=silent", "--backlog=0")
     while wire.knock() == "connected":
@@ -306,6 +317,7 @@ def test_without_privileges_it_is_absent_and_says_so(prefix: list[str]) -> None:
 
 
 def test_flows_that_are_none_are_refused() -> None:
+    Tracer([Flow("fe80::1%lo", "FE80:0::2", 5432)]).close()
     for flow in (Flow("192.0.2.1", "nonsense", 5432), Flow("192.0.2.1", "192.0.2.2", 0)):
         with pytest.raises(ValueError, match=r"nonsense|0 is no port"):
             Tracer([flow])
