@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from ..._model.evidence import Host, Snapshot
 from ..case import Case
@@ -52,7 +53,7 @@ def counters(case: Case) -> Iterator[Anomaly]:
     if any(attempt.of("icmp") or attempt.probe.icmp for attempt in case.attempts):
         known |= _OF_ERRORS
     for host, numbers in _vanished(case):
-        for name, by in risen(host).items():
+        for name, by in case.fleet.once(("risen", host.name), partial(risen, host)).items():
             if by in numbers and generic(name) not in known and _OF_LOSS.search(name):
                 text = f"{name} of {host.name} rose by {by}, as many as packets of this flow vanished there"
                 yield Anomaly("counter", host.name, text, generic(name), case.outcome.leg, count=by)
@@ -68,16 +69,16 @@ def _vanished(case: Case) -> Iterator[tuple[Host, set[int]]]:
     outcome = case.outcome
     if outcome.kind == "completed" and not outcome.recovered:
         return
-    near = {outcome.host, *(outcome.between or ())}
+    near = set(outcome.between or ()) if outcome.host == "path" else {outcome.host}
+    rows = [row for kind in ("syn", "syn_ack", "ack") for row in case.rows(kind)]
     for host in each_host(case):
-        if near.isdisjoint({host.name}) and outcome.host != "path":
+        if near and host.name not in near:
             continue
-        rows = [row for kind in ("syn", "syn_ack", "ack") for row in case.rows(kind)]
         numbers = {case.totals.swallowed.get(host.name, 0)}
         for kind in ("syn", "syn_ack", "ack"):
             came = sum(row.at(host.name, "in") is not None for row in rows if row.kind == kind)
             left = sum(row.at(host.name, "out") is not None for row in rows if row.kind == kind)
-            numbers |= {came, left, came - left, left - came}
+            numbers |= {left, came - left}
         numbers.add(sum(probe.syns or 0 for probe in case.probes) if host is case.client else 0)
         yield host, {number for number in numbers if number > 0}
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from ..._model.evidence import Host
 from ..case import Case, plural
@@ -14,14 +16,23 @@ from .anomaly import Anomaly
 from .seen import each_host, owner
 
 ANSWER_S = 0.2  # a request so shortly before a recording ends may be answered behind it
+_NOBODY = ("0.0.0.0", "::")  # asks whether an address is free
+
+
+@dataclass(frozen=True)
+class _Messages:
+    """Of one host's recording: the addresses asked for, by direction, and how often; and those answered for, with the directions."""
+
+    asked: Mapping[str, Counter[str]]
+    answered: Mapping[str, set[str]]
 
 
 def requests_unanswered(case: Case) -> Iterator[Anomaly]:
     """Requests of hosts of the flow for its addresses and next hops that nobody answered, as far as anybody recorded."""
-    wanted = _addresses(case)
-    for host in each_host(case):
-        for address, count in _asked(host, "out").items():
-            if address in wanted and not _answered(case, address):
+    wanted, hosts = _addresses(case), each_host(case)
+    for host in hosts:
+        for address, count in _messages(case, host).asked["out"].items():
+            if address in wanted and not any(address in _messages(case, other).answered for other in hosts):
                 text = f"{host.name} asks for {address} {plural(count, 'time')}, and nobody answers"
                 detail: dict[str, object] = {"address": address, "owner": owner(case, address)}
                 yield Anomaly("request_unanswered", host.name, text, address, count=count, detail=detail)
@@ -32,8 +43,9 @@ def requests_ignored(case: Case) -> Iterator[Anomaly]:
     for host in each_host(case):
         if not host.saw_everything:
             continue
-        for address, count in _asked(host, "in").items():
-            if host.owns(address) and not any(_replies(host, address, "out")):
+        messages = _messages(case, host)
+        for address, count in messages.asked["in"].items():
+            if host.owns(address) and "out" not in messages.answered.get(address, ()):
                 text = f"{host.name} is asked for its own address {address} {plural(count, 'time')}, and does not answer"
                 yield Anomaly("request_ignored", host.name, text, address, count=count)
 
@@ -45,21 +57,18 @@ def _addresses(case: Case) -> set[str]:
     return ends | {route.gateway for route in routes if route.gateway}
 
 
-def _asked(host: Host, direction: str) -> Counter[str]:
-    """The addresses that requests ask for which passed a host in one direction, and how often; not those of duplicate detection."""
+def _messages(case: Case, host: Host) -> _Messages:
+    return case.fleet.once(("neighbour messages", host.name), partial(_read, host))
+
+
+def _read(host: Host) -> _Messages:
+    asked: dict[str, Counter[str]] = {"in": Counter(), "out": Counter()}
+    answered: dict[str, set[str]] = defaultdict(set)
     until = (host.recorded_until or 0.0) - ANSWER_S
-    messages = [seen.packet.neighbour for seen in host.observations or () if seen.direction == direction and seen.time < until]
-    return Counter(
-        message.target for message in messages if message and message.operation == "request" and message.sender not in ("0.0.0.0", "::")
-    )
-
-
-def _replies(host: Host, address: str, *directions: str) -> Iterable[bool]:
     for seen in host.observations or ():
         message = seen.packet.neighbour
-        if message and message.operation == "reply" and message.sender == address and (not directions or seen.direction in directions):
-            yield True
-
-
-def _answered(case: Case, address: str) -> bool:
-    return any(any(_replies(host, address)) for host in each_host(case))
+        if message and message.operation == "reply":
+            answered[message.sender].add(seen.direction)
+        elif message and seen.direction in asked and seen.time < until and message.sender not in _NOBODY:
+            asked[seen.direction][message.target] += 1
+    return _Messages(asked, dict(answered))

@@ -304,12 +304,11 @@ def counter(ground: Ground) -> bool:
     """A counter that no kernel has yet rises by as many as SYNs came to the server, or left the client."""
     if ground.case is None or not ground.case.subject or ground.case.outcome.kind == "completed":
         return False
-    near = {ground.case.outcome.host, *(ground.case.outcome.between or ())}
-    hosts = [
-        host for host in (ground.case.server, ground.case.client) if host and (host.name in near or ground.case.outcome.host == "path")
-    ]
-    for host in hosts:
-        number = ground.case.count("syn", host, "out" if host is ground.case.client else "in")
+    outcome = ground.case.outcome
+    near = set(outcome.between or ()) if outcome.host == "path" else {outcome.host}
+    for host in (host for host in ground.case.hosts if not near or host.name in near):
+        came, left = (ground.case.count("syn", host, direction) for direction in ("in", "out"))
+        number = left or came
         latest = ground.latest(host.name)
         if number and latest and len(ground.snapshots(host.name)) > 1:
             latest.setdefault("counters", {}).setdefault("TcpExt", {})["TCPBrandNewDrop"] = number
