@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A host's part in tracing handshakes that broke: three more phases, which are left out when nothing broke, or nobody asked for them.
+"""Do a host's part in tracing broken handshakes: three more phases, which are skipped if nothing broke or nobody asked for them.
 
-The only thing that they change is a table of their own, which goes with the process that made it (see `_trace_table`).
+The only change is a separate nf_tables table, which disappears with the process that made it (see `_trace/table.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether IPsec is used here at all (linux/xfrm.h): where it is not, no packet came or goes through it."""
+"""Whether IPsec is used here at all (linux/xfrm.h): if not, no packet came or goes through it."""
 
 from __future__ import annotations
 
