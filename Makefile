@@ -15,8 +15,8 @@ CHECKOUT := $(COLLECTIONS)/ansible_collections/threeway/handshake
 DEPENDENCIES := $(COLLECTIONS)/ansible_collections/.ready
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
-# What fails is tried once more, for much depends on the clocks of a machine that may be loaded; the summary says so.
-AGAIN := --reruns 1 --rerun-show-tracebacks -rR
+# What depends on a clock (the marker `clock`) is tried once more when it fails; the summary says so.
+AGAIN := --rerun-show-tracebacks -rR
 NOT_HERE := bench$(if $(ROOT),, or root)
 UNSUITED := slow or $(NOT_HERE)
 
@@ -98,9 +98,11 @@ bare: setup  ## demo (as root and as an ordinary user) and test from a fresh clo
 	@dev/programs systemd
 	dev/bare $(BARE)
 
-STAGES := lint sanity unit differential integration $(if $(ROOT),systemd) faults
-test:  ## lint, sanity, unit, differential, integration, systemd (root) and faults, up to the first failure
-	@dev/stages --anew $(STAGES)
+# sanity waits half its time and uses one core: both are made beside the others.
+BESIDE := lint sanity
+STAGES := unit differential integration $(if $(ROOT),systemd) faults
+test: setup  ## lint, sanity, unit, differential, integration, systemd (root) and faults, up to the first failure
+	@dev/stages --anew $(BESIDE:%=--beside %) $(STAGES)
 
 oldest: setup  ## unit tests of module_utils on the oldest Python of managed hosts that is here
 	dev/oldest
@@ -151,8 +153,8 @@ matrix-%: setup
 
 CORES := $(shell sed -nE 's/^    "([0-9.]+)": .*/\1/p' plugins/plugin_utils/_supported.py)
 
-test-all:  ## `test`, mutations, the oldest Python, new random examples, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
-	@dev/stages $(STAGES) mutations oldest random $(SLOW) molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(STAGES)))) $(addprefix matrix-,$(CORES))
+test-all: setup  ## `test`, mutations, the oldest Python, new random examples, what is slow, molecule, Galaxy, bare Debian, each ansible-core: in stages, what passed already is not repeated
+	@dev/stages $(BESIDE:%=--beside %) $(STAGES) mutations oldest random $(SLOW) molecule galaxy $(if $(ROOT),$(addprefix bare-,demo-root demo-user $(addprefix test-,$(BESIDE) $(STAGES)))) $(addprefix matrix-,$(CORES))
 
 # -- showing
 

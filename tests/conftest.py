@@ -25,3 +25,9 @@ if 0 <= _soft < _WANTED:  # infinity is negative
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
+    for item in items:
+        clock = item.get_closest_marker("clock")
+        if clock is not None:
+            if not clock.args:
+                raise pytest.UsageError(f"{item.nodeid}: the marker `clock` says which clock the test depends on.")
+            item.add_marker(pytest.mark.flaky(reruns=1))

@@ -19,11 +19,12 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import OPTIONS, Options
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan, build
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
@@ -31,7 +32,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
-HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "host_timeout")
+HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "connects", "normal", "host_timeout")
 
 
 class ActionModule(HandshakeAction):
@@ -55,6 +56,8 @@ class ActionModule(HandshakeAction):
                 "settle": {"type": "float", "default": 0.25},
                 "hops": {"type": "bool", "default": True},
                 "record": {"type": "bool", "default": True},
+                "connects": {"type": "int", "default": 100},
+                "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},
                 "within": {"type": "float", "default": 0.0},
             }
@@ -99,6 +102,8 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
+        for sentence in plan.lowered:
+            self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
         return plan, inventory.patterns(list(plan.orders)), asked.traces
 
@@ -114,7 +119,7 @@ class _Asked:
     options: Callable[[str], Options]
     """Of a host of the play."""
     traces: bool = False
-    """Whether the kernel of some host may be asked to trace what broke."""
+    """Whether some host may be asked to look deeper into what broke."""
 
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -132,7 +137,7 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
     if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
         options.check("remediate")
 
-    traces = any(options.of(host, "diagnose_trace") for host in options.hosts)
+    traces = any(depth(options, host) != "quick" for host in options.hosts)
     common["within"] /= 2 if traces else 1  # what broke is tried once more then, which takes as long again
 
     def of_host(host: str) -> Options:

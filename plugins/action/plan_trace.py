@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
@@ -28,9 +29,7 @@ class ActionModule(HandshakeAction):
             hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
             orders = {host: order for host in hosts if (order := files.order(host)) is not None}
             options = RoleOptions(HostVariables(self, task_vars), self._loader)
-            # Who calls this without the role, and so without its option, wants a trace.
-            tracing = {host for host in orders if not options.has(host, "diagnose_trace") or options.of(host, "diagnose_trace")}
-            trace = trace_orders(plan, files.answers(plan), orders, tracing)
+            trace = trace_orders(plan, files.answers(plan), orders, {host: depth(options, host) for host in orders})
             files.keep_trace_orders(trace)
         except (OptionError, VariableError) as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -38,4 +37,4 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
         dials = sum(len(order["dials"]) for order in trace.values())
         result.update(changed=False, dials=dials, phases={host: order["phases"] for host, order in trace.items()})
-        return {**result, "msg": f"{dials} broken handshakes to trace" if dials else "nothing to trace"}
+        return {**result, "msg": f"{dials} broken handshakes to look deeper into" if dials else "nothing to look deeper into"}

@@ -26,8 +26,8 @@ PARTS = {
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
     "close": ("recording", "after", "absent"),
     "trace_open": ("tracer", "absent"),
-    "trace_try": ("probes", "trace", "absent"),
-    "trace_close": ("trace", "absent"),
+    "trace_try": ("probes", "trace", "drops", "absent"),
+    "trace_close": ("trace", "drops", "absent"),
     "state": ("state", "absent"),
 }
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
@@ -182,5 +182,5 @@ def _summary(phase: str, evidence: dict[str, Any]) -> str:
     if phase == "state":
         return f"state read{lacking}"
     verb = "traced" if phase.startswith("trace") else "recorded"
-    kept = any(evidence.get(part) for part in ("recorder", "recording", "tracer", "trace"))
+    kept = any(evidence.get(part) for part in ("recorder", "recording", "tracer", "trace", "drops"))
     return f"{verb if kept else f'not {verb}'}{lacking}"

@@ -172,6 +172,10 @@ listeners:
           description: The process.
           type: int
           sample: 812
+        parent:
+          description: The process that started it, such as the first one of a server of many.
+          type: int
+          sample: 1
         name:
           description: The name of the process.
           type: str
@@ -210,7 +214,17 @@ other_namespaces:
   returned: O(other_namespaces=true)
   type: list
   elements: dict
-  sample: [{address: 0.0.0.0, container: null, name: postgres, netns: 4026532300, pid: 99, port: 5432}]
+  sample:
+    - address: 0.0.0.0
+      container: null
+      device: null
+      name: postgres
+      netns: 4026532300
+      pid: 99
+      port: 5432
+      recv_q: 0
+      send_q: 128
+      v6only: false
 absent:
   description: What could not be observed, and why.
   returned: success

@@ -26,7 +26,8 @@ options:
       - A flow has C(clients) (a pattern of inventory hosts), C(servers) (a pattern), and C(port) (a number, a service name, or a list).
       - Optional are C(name), C(address) (what clients connect to; the only way to name a server outside the inventory), C(via) (a list of
         inventory hosts on the path, in order), C(timeout) (seconds), C(source) (the address to connect from), C(service) (the systemd
-        unit that should listen), and C(expect) (V(open), or V(blocked) if the handshake must not be possible).
+        unit that should listen), C(greeting) (whether the server speaks first), and C(expect) (V(open), or V(blocked) if the handshake must
+        not be possible).
     type: raw
   client:
     description:
@@ -95,6 +96,19 @@ options:
       - Whether to record packets, which needs root.
     type: bool
     default: true
+  connects:
+    description:
+      - The maximum number of connections that a run makes to one listener, all clients and flows together. Beyond that, each client
+        makes fewer attempts, but at least one.
+    type: int
+    default: 100
+  normal:
+    description:
+      - Changes to a handshake's packets on the path that are not faults. They only cause a remark.
+    type: list
+    elements: str
+    choices: [mss_lowered, mss_changed, window_scale_changed, sack_changed, timestamps_changed, fast_open_changed, sequence_rewritten]
+    default: [mss_lowered]
   host_timeout:
     description:
       - The maximum time to wait for a host in each of the three phases, in seconds, in addition to the time for its attempts. V(0) means

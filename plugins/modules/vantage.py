@@ -145,7 +145,7 @@ def main() -> None:
 def _trace(phase: str, order: dict[str, Any], handle: str | None, check_mode: bool) -> dict[str, Any]:
     if check_mode:
         absent = [{"what": "trace", "why": "tracing adds a table to the host, which check mode forbids"}]
-        return {"tracer": None, "probes": [], "trace": None, "absent": absent}
+        return {"tracer": None, "probes": [], "trace": None, "drops": None, "absent": absent}
     from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage_trace
 
     if phase == "trace_open":

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model import evidence, firewall_records, trace_records
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model import drop_records, evidence, firewall_records, trace_records
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
+from tests.unit.plugins.plugin_utils.test_kernel_drops import EVENT, PROGRAM, dropping
 from tests.unit.plugins.plugin_utils.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils.test_traced import evidence as traced
 
 RECORDS = [
     record
-    for module in (evidence, firewall_records, trace_records)
+    for module in (drop_records, evidence, firewall_records, trace_records)
     for record in vars(module).values()
     if dataclasses.is_dataclass(record) and isinstance(record, type) and record.__module__ == module.__name__
 ]
@@ -48,11 +49,17 @@ KEPT = {
     "Listener": {"inode": ON_THE_HOST, **dict.fromkeys(("uid", "cgroup", "mark"), LISTENER_INFO)},
     "Process": dict.fromkeys(("container", "netns"), LISTENER_INFO),
     "ForeignListener": {"container": LISTENER_INFO},
-    "Unit": {"status": PEOPLE},
+    "Namespace": {"container": PEOPLE},
+    "Relative": {"sub": PEOPLE},
+    "Stream": {"address": PEOPLE},
     "_Recording": {"frames": "are longer than texts of records", "count": "is what recorder tells", "from": "is what recorder tells"},
     "Resolution": {"addresses": PROBE},
     "Probe": {"family": PROBE},
     "TcpInfo": dict.fromkeys(("rtt_us", "options", "mss"), PROBE),
+    "Drops": dict.fromkeys(("lost", "truncated"), PEOPLE),
+    "KernelEvent": dict.fromkeys(("time", "sequence", "namespace", "interface", "cgroup"), PEOPLE),
+    "Program": {"identifier": PEOPLE},
+    "Missing": dict.fromkeys(("kind", "value"), PEOPLE),
     "Hop": {"local_port": "becomes `interest` of the last order", "rtt_ms": PEOPLE},
 }
 """What is told and no record has, by record, and why."""
@@ -66,6 +73,7 @@ ROOTS = {
     "H": evidence.Hop,
     "TR": trace_records.Tracing,
     "T": trace_records.Trace,
+    "D": drop_records.Drops,
 }
 
 
@@ -162,6 +170,7 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     """Evidence that recordings lack: of systemd, traffic control, traces, machines with a boot; then recordings."""
     unit = {"port": 5432, "unit": "db.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}
     yield changed("no_listener", lambda snapshot: snapshot.update(units=[{**unit, "result": "exit-code", "log": ["out of space"]}]))
+    yield from of_services(unit)
     yield changed("stale_translation", lambda snapshot: snapshot["hooks"].update(tc=[{"interface": "eth0", "filters": ["bpf"]}]))
     yield changed("address_elsewhere", lambda snapshot: snapshot.update(boot="b", netns=1))
     yield changed("firewall_drop.server-input", unmanaged)
@@ -171,8 +180,32 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     yield traced(tracing(trace(SYN, hook="output")), tracing(trace(SYN, drop)))
     yield traced(None, tracing(trace(SYN, drop)))
     yield traced(tracing(trace(SYN, hook="output")), tracing(trace(SYN_ACK, drop, hook="output")), "firewall_drop.server-output")
+    yield dropping({**EVENT, "programs": [{**PROGRAM, "unit": None}, PROGRAM]})
+    yield dropping(EVENT, how="tracepoint")
     for path in sorted(RECORDED.glob("*.json.gz")):
         yield recorded(path.name.removesuffix(".json.gz"))
+
+
+def of_services(unit: dict[str, Any]) -> Iterator[tuple[Plan, Phases]]:
+    """Units tied with others, what keeps them from running, and whose port it is."""
+    streams = [{"address": "::", "port": 5433}]
+    socket = {"unit": "db.socket", "tie": "triggered_by", "active": "active", "sub": "listening", "listens": streams}
+    volume = {"unit": "srv.mount", "tie": "requires", "active": "failed", "result": "exit-code", "status": 32, "log": ["no such volume"]}
+    holder = {"port": 5432, "state": "ESTABLISHED", "local": "10.0.2.21", "remote": "10.0.2.1", "remote_port": 443}
+    holder["process"] = {"pid": 7, "name": "curl", "unit": "batch.service"}
+    checked = {**unit, "prepared": {"command": "/bin/false", "status": 1}, "relatives": [volume]}
+    for units, holders in (
+        ([checked], []),
+        ([{**unit, "relatives": [{**volume, "status": None}]}], [holder]),
+        ([{**unit, "relatives": [socket]}], []),
+        ([{**unit, "active": "active", "listens": streams, "reload": "exit-code"}], []),
+        ([{**unit, "active": "active", "unit": "db.socket", "listens": streams}], []),
+    ):
+        yield changed("no_listener", lambda snapshot, told=units, held=holders: snapshot.update(units=told, port_holders=held))
+    yield changed(
+        "listener_other_address.container",
+        lambda snapshot: [each.update(address="::", v6only=True) for each in snapshot.get("other_namespaces") or ()],
+    )
 
 
 def test_every_field_of_a_record_is_read(request: pytest.FixtureRequest) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.lab._machines import Machines
 from tests.lab.topologies import Topology, default
 
@@ -31,12 +33,13 @@ class Flow:
     dial: str | None = None  # what the flow names as its address, where that is not the server's own
     service: str | None = None
     expect: str | None = None
+    greeting: bool | None = None
 
     def declared(self, name: str = "flow", port: int | None = None) -> dict[str, Any]:
         """As handshake_flows has it."""
         flow: dict[str, Any] = {"name": name, "clients": self.client, "port": port or self.port, "timeout": self.timeout}
         optional = {"servers": self.server, "address": self.dial or self.address, "source": self.source, "via": list(self.via)}
-        more = {"service": self.service, "expect": self.expect}
+        more = {"service": self.service, "expect": self.expect, "greeting": self.greeting}
         return {**flow, **{name: value for name, value in {**optional, **more}.items() if value}}
 
 
@@ -65,6 +68,7 @@ class Fault:
     options: Mapping[str, Any] = field(default_factory=dict)
     systemd: bool = False  # needs hosts that run systemd, which are reached over SSH
     slow: bool = False  # a variation that the differential test covers as well: left to `make test-all`
+    clock: str = ""  # which clock of a machine that may be loaded it depends on
     packed: str = ""
     apart: bool = False  # needs a fleet of its own
     root: bool = False  # needs what only root in the first namespaces may do
@@ -74,6 +78,11 @@ class Fault:
 
 
 CATALOGUE: list[Fault] = []
+
+
+def clocks(*faults: Fault) -> list[pytest.MarkDecorator]:
+    """The markers of a test of these faults."""
+    return [pytest.mark.clock(fault.clock) for fault in faults if fault.clock]
 
 
 def fault(name: str, kernel: str, **expected: Any) -> Callable[[Setup], Setup]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
-from tests.faults._fault import CATALOGUE, Fault, diagnose
+from tests.faults._fault import CATALOGUE, Fault, clocks, diagnose
 from tests.faults._pack import Pack, packs
 from tests.faults._recorded import record
 from tests.lab._machines import Machines
@@ -34,6 +34,7 @@ ALONE = [
             *[pytest.mark.slow] * (fault.slow or fault.alone or fault.name in PACKED),
             *[pytest.mark.root] * (fault.root or fault.alone),
             *[pytest.mark.alone] * fault.alone,
+            *clocks(fault),
         ],
     )
     for fault in ROOTLESS
@@ -51,7 +52,7 @@ def test_fault(fault: Fault) -> None:
     judge(fault, report["flows"][0])
 
 
-@pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name) for pack in PACKS])
+@pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name, marks=clocks(*pack.faults)) for pack in PACKS])
 def test_pack(pack: Pack) -> None:
     """As `test_fault` for several at once; each that fails is named."""
     with Fleet(pack.topology()) as fleet:

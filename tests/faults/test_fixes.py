@@ -11,34 +11,32 @@ from typing import Any
 import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
-from tests.faults._fault import CATALOGUE, Fault, Flow, diagnose
+from tests.faults._fault import CATALOGUE, Fault, Flow, clocks, diagnose
 from tests.lab.fleet import Fleet
 
 BROKEN = (fault for fault in CATALOGUE if not fault.systemd and fault.status == "broken")
 FAULTS = {fault.name: fault for fault in BROKEN if ":" not in fault.flow.client}
+# One for each kind of fix; that of nftables is taken by test_the_file_gets_the_rule_too, that of connections by test_remediate.py.
 QUICK = (
-    "firewall_drop/server-input",
     "firewall_drop/iptables-legacy/policy",
-    "firewall_drop/iptables-nft/conntrack",
     "firewall_drop/router-iptables",
     "rp_filter_drop/client",
-    "router_not_forwarding/interface",
     "neighbour_wrong",
     "route_unreachable/ipv6",
-    "syn_queue_full",
-    "ephemeral_ports_exhausted",
-    "stale_connection",
 )
 MENDABLE = ("firewall_drop", "firewall_reject", "rp_filter_drop", "router_not_forwarding", "syn_backlog_reserved", "ttl_too_low")
 MENDABLE += ("route_blackhole", "route_prohibit", "route_unreachable", "ecn_blackhole", "stale_translation", "synack_retries_too_low")
-MENDABLE += QUICK
+MENDABLE += ("neighbour_wrong", "syn_queue_full", "ephemeral_ports_exhausted", "stale_connection")
 # Behind these fixes the next fault shows: nothing listens, and the way back leads nowhere.
 NOT_ALONE = ("firewall_reject/no-listener-either", "rp_filter_drop/server")
 
 
 def names() -> list[Any]:
     rest = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in (*QUICK, *NOT_ALONE)]
-    return [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in rest)]
+    return [
+        *(pytest.param(name, marks=clocks(FAULTS[name])) for name in QUICK),
+        *(pytest.param(name, marks=[pytest.mark.slow, *clocks(FAULTS[name])]) for name in rest),
+    ]
 
 
 @pytest.mark.parametrize("name", names())

@@ -87,6 +87,7 @@ def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
     assert state(fleet) == mended
 
 
+@pytest.mark.slow
 def test_policy(fleet: Fleet) -> None:
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.nft("db1", CLOSED)
@@ -162,6 +163,7 @@ nft insert rule inet filter input tcp dport 5432 counter drop; }
 """
 
 
+@pytest.mark.slow
 def test_a_cause_that_comes_back_is_not_mended(fleet: Fleet) -> None:
     """The first handshake works, and then the same rule stands there again: the flow is degraded by what broke it."""
     fleet.listen("db1", "10.0.2.21", 5432)
@@ -190,6 +192,7 @@ def test_two_runs_exclude_each_other(fleet: Fleet) -> None:
     assert state(fleet) == before
 
 
+@pytest.mark.slow
 def test_one_host_first_and_then_the_others(fleet: Fleet) -> None:
     """Three servers; the canary is the one with the fewest flows, and the others follow in one batch. A stacked cause comes next."""
     servers = {"db1": "10.0.2.21", "db2": "10.0.2.22", "app1": "10.0.2.31"}
@@ -227,6 +230,7 @@ def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) 
     assert len(set(state(fleet).splitlines()) - set(before.splitlines())) == 1  # the same words in both tables
 
 
+@pytest.mark.slow
 def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
     pytest.importorskip("sqlalchemy")
     fleet.listen("db1", "10.0.2.21", 5432)

@@ -25,7 +25,8 @@ MARGIN = 5.0  # seconds by which a loaded machine may be late
 STEPS = ("arming", "armed", "step", "changed", "judged", "confirmed")
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(8, 1), pytest.param(200, None, marks=pytest.mark.slow)])
+@pytest.mark.clock("the guard's timer, behind which a host is to be as before")
+@pytest.mark.parametrize(("kills", "seed"), [(4, 21), pytest.param(200, None, marks=pytest.mark.slow)])
 def test_whatever_the_controller_is_killed_at(kills: int, seed: int | None) -> None:
     rounds, seed = max(1, kills // 40), random.randrange(1 << 30) if seed is None else seed
     chance = random.Random(seed)

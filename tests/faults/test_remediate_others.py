@@ -50,6 +50,7 @@ def test_others_keep_what_they_changed(step: str) -> None:
         assert '"kept"' in journal and '"lost"' not in journal and '"undone"' not in journal, journal
 
 
+@pytest.mark.slow
 def test_they_are_kept_where_the_remediation_undoes_its_change_itself() -> None:
     """Somebody closes the port anew meanwhile, so that nothing is better."""
     with Fleet() as fleet:

@@ -139,6 +139,7 @@ def test_without_the_option_no_table_is_ever_made_nor_where_nothing_broke() -> N
         assert len(traced) == 1 and "create table inet handshake_trace_" in traced[0]
 
 
+@pytest.mark.slow
 def test_two_diagnoses_at_once() -> None:
     with Fleet() as fleet:
         fleet.listen("db1", "10.0.2.21", 5432)

@@ -212,6 +212,7 @@ CASES = {
         },
         {"r1": "nft flush ruleset"},
         lost="sysctl -qw net.ipv4.tcp_ecn=1",
+        policy={"remediate_require": "likely"},
         flow=UNSEEN,
     ),
     "a route that is unreachable": refusing("unreachable"),

@@ -101,7 +101,8 @@ def busy(fleet: Fleet) -> None:
     fleet.nft("db1", "add element inet filter blocked { 198.51.100.7 timeout 1h }")
 
 
-@pytest.mark.parametrize("runs", [1, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [1, 5])
 def test_runs_on_a_busy_host_that_nobody_changed(listening: Fleet, runs: int) -> None:
     """Twice so many, and two baselines."""
     fleet = listening

@@ -107,6 +107,7 @@ def test_what_a_reboot_would_change_is_what_it_changes(fleet: SystemdFleet) -> N
     assert shell(fleet, "sysctl -n net.core.somaxconn; systemctl is-active orders || true") == "16\ninactive"
 
 
+@pytest.mark.slow
 def test_rules_that_nobody_keeps(fleet: SystemdFleet) -> None:
     shell(fleet, "nft 'table ip mine { chain i { type filter hook input priority 5; tcp dport 5432 accept; }; }'")
     shell(fleet, "systemctl disable --quiet nftables")
@@ -135,6 +136,7 @@ def test_firewalld(fleet: SystemdFleet) -> None:
     assert reboots(fleet) == {}
 
 
+@pytest.mark.slow
 def test_ufw(fleet: SystemdFleet) -> None:
     shell(
         fleet,
@@ -148,6 +150,7 @@ def test_ufw(fleet: SystemdFleet) -> None:
     assert "drop by ip filter INPUT: policy drop" in only["endangers"][0]["how"]
 
 
+@pytest.mark.slow
 def test_iptables_persistent(fleet: SystemdFleet) -> None:
     unit = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
     fleet.write(HOST, "/etc/systemd/system/netfilter-persistent.service", unit)

@@ -87,6 +87,7 @@ def test_what_ansible_would_take_for_the_whole_play_ends_it(fleet: Fleet, name: 
     assert not (fleet.directory / "elsewhere").exists()
 
 
+@pytest.mark.slow
 def test_without_facts_among_the_variables_everything_works(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The roles read what the plan left as facts of the controller."""
     (fleet.inventory.parent / "group_vars/all.yml").write_text(json.dumps({**QUICK, "diagnose_trace": True}))
@@ -98,6 +99,7 @@ def test_without_facts_among_the_variables_everything_works(fleet: Fleet, monkey
     assert (fleet.directory / "handshake-report/evidence/db1.trace_close.json").exists()
 
 
+@pytest.mark.slow
 def test_a_fact_cache_keeps_no_plan(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an earlier ansible-playbook left as facts of the controller is neither planned for the next one nor in its way."""
     (fleet.inventory.parent / "group_vars/all.yml").write_text(json.dumps(QUICK))

@@ -83,7 +83,7 @@ def connects(fleet: SystemdFleet, address: str = "10.0.2.21") -> str:
 @pytest.mark.parametrize(
     ("command", "part", "item"),
     [
-        ("true", "target", "target default"),
+        pytest.param("true", "target", "target default", marks=pytest.mark.slow),
         (
             "firewall-cmd --permanent --zone=public --add-rich-rule='rule family=ipv4 port port=5432 protocol=tcp drop'",
             "deny",
@@ -105,6 +105,7 @@ def test_firewalld(fleet: SystemdFleet, command: str, part: str, item: str) -> N
     assert connects(fleet) == "connected"
 
 
+@pytest.mark.slow
 def test_firewalld_knows_what_is_not_permanent(fleet: SystemdFleet) -> None:
     fleet.run("db1", ["sh", "-c", f"{FIREWALLD}\nfirewall-cmd --zone=public --add-port=5432/tcp"])
     rule = ask(fleet, "db1", **SYN)["rule"]
@@ -113,6 +114,7 @@ def test_firewalld_knows_what_is_not_permanent(fleet: SystemdFleet) -> None:
     assert (rule["origin"]["item"], rule["origin"]["permanent"]) == ("service ssh", True)
 
 
+@pytest.mark.slow
 def test_firewalld_forwards_between_zones_by_a_policy(fleet: SystemdFleet) -> None:
     zones = (
         "firewall-cmd --permanent --zone=internal --change-interface=eth1; firewall-cmd --permanent --zone=public --change-interface=eth0"
@@ -131,7 +133,7 @@ def test_firewalld_forwards_between_zones_by_a_policy(fleet: SystemdFleet) -> No
 @pytest.mark.parametrize(
     ("command", "line", "advice"),
     [
-        ("default deny", None, "ufw allow proto tcp from 10.0.1.11 to any port 5432"),
+        pytest.param("default deny", None, "ufw allow proto tcp from 10.0.1.11 to any port 5432", marks=pytest.mark.slow),
         ("deny 5432/tcp", "ufw deny proto tcp from any to any port 5432", "ufw insert 3 allow proto tcp from 10.0.1.11 to any port 5432"),
     ],
 )
@@ -148,6 +150,7 @@ def test_ufw(fleet: SystemdFleet, command: str, line: str | None, advice: str) -
     assert connects(fleet) == "connected"
 
 
+@pytest.mark.slow
 def test_ufw_ipv6(fleet: SystemdFleet) -> None:
     fleet.run("db1", ["sh", "-c", UFW.format("deny 5432/tcp")])
     assert connects(fleet, "2001:db8:2::21") == "timeout"
@@ -158,6 +161,7 @@ def test_ufw_ipv6(fleet: SystemdFleet) -> None:
     assert connects(fleet, "2001:db8:2::21") == "connected"
 
 
+@pytest.mark.slow
 def test_ufw_routes(fleet: SystemdFleet) -> None:
     fleet.run("r1", ["sh", "-c", UFW.format("default deny routed")])
     assert connects(fleet) == "timeout"
@@ -167,6 +171,7 @@ def test_ufw_routes(fleet: SystemdFleet) -> None:
     assert connects(fleet) == "connected"
 
 
+@pytest.mark.slow
 def test_nftables_conf_has_the_line(fleet: SystemdFleet) -> None:
     fleet.write("db1", "/etc/nftables.conf", f"#!/usr/sbin/nft -f\nflush ruleset\n{FILTER}")
     fleet.run("db1", ["nft", "-f", "/etc/nftables.conf"])

@@ -119,6 +119,7 @@ def shell(script: str) -> str:
     return f"- ansible.builtin.shell: {json.dumps(script)}\n      become: true\n"
 
 
+@pytest.mark.clock("the guard's timer")
 def test_the_host_restores_itself_when_the_controller_is_killed(fleet: SystemdFleet) -> None:
     before = dump(fleet)
     book = play(fleet, "killed", shell(CHANGE), "- ansible.builtin.pause: {seconds: 120}\n", timeout=8)
@@ -154,6 +155,7 @@ def test_a_change_that_cuts_off_ssh_is_undone(fleet: SystemdFleet) -> None:
     assert "changed=2" in fleet.playbook(query).stdout
 
 
+@pytest.mark.slow
 def test_whether_anything_still_guards_is_told(fleet: SystemdFleet) -> None:
     """A timer that was stopped restores nothing, but the process beside it does."""
     ask = "- threeway.handshake.guard: {}\n      become: true\n      register: found\n"
@@ -164,7 +166,7 @@ def test_whether_anything_still_guards_is_told(fleet: SystemdFleet) -> None:
     fleet.playbook(play(fleet, "told", *tasks, saves={"routes": True}))
 
 
-@pytest.mark.parametrize("how", [(), ("--force", "--force")], ids=["in order", "at once"])
+@pytest.mark.parametrize("how", [pytest.param((), marks=pytest.mark.slow), ("--force", "--force")], ids=["in order", "at once"])
 def test_a_reboot_in_the_middle_restores(fleet: SystemdFleet, how: tuple[str, ...]) -> None:
     before = dump(fleet)
     name = f"reboot{len(how)}"
@@ -188,7 +190,7 @@ def test_what_is_confirmed_outlives_a_reboot(fleet: SystemdFleet) -> None:
     fleet.run(HOST, ["sh", "-c", "rm /etc/sysctl.d/98-kept.conf; sysctl -qw net.ipv4.tcp_syncookies=1"])
 
 
-@pytest.mark.parametrize("firewall", ["firewalld", "ufw"])
+@pytest.mark.parametrize("firewall", ["firewalld", pytest.param("ufw", marks=pytest.mark.slow)])
 def test_the_firewall_of_a_manager_is_restored(fleet: SystemdFleet, firewall: str) -> None:
     ready = "until firewall-cmd --state; do sleep 0.1; done"
     start = {"firewalld": f"systemctl start firewalld; {ready}", "ufw": "ufw allow ssh; ufw --force enable"}[firewall]

@@ -87,7 +87,7 @@ def journal(fleet: SystemdFleet, name: str) -> dict[str, Any]:
     ("action", "marked"),
     [
         ("nftables", True),
-        ("iptables-ipset-proto6", False),
+        pytest.param("iptables-ipset-proto6", False, marks=pytest.mark.slow),
         pytest.param("nftables", False, marks=pytest.mark.slow),
         pytest.param("iptables-ipset-proto6", True, marks=pytest.mark.slow),
         pytest.param("iptables-multiport", True, marks=pytest.mark.slow),
@@ -121,6 +121,7 @@ def test_bans_and_containers_stay(fleet: SystemdFleet, action: str, marked: bool
         sh(fleet, "systemctl stop fail2ban; nft flush ruleset")
 
 
+@pytest.mark.slow
 def test_ufw_reloads_in_the_middle(fleet: SystemdFleet) -> None:
     sh(fleet, "ufw allow ssh; ufw --force enable; ufw allow from 203.0.113.5")
     files = ["/etc/ufw", "/etc/default/ufw"]
@@ -143,7 +144,7 @@ def test_ufw_reloads_in_the_middle(fleet: SystemdFleet) -> None:
         sh(fleet, "ufw --force disable; ufw --force reset; rm -f /etc/ufw/*.rules.2*; nft flush ruleset")
 
 
-@pytest.mark.parametrize("end", ["confirmed", "restored", "timeout", "refused"])
+@pytest.mark.parametrize("end", [*(pytest.param(end, marks=pytest.mark.slow) for end in ("confirmed", "restored")), "timeout", "refused"])
 def test_nothing_stays_but_the_journal(fleet: SystemdFleet, end: str) -> None:
     """No unit, no link, no directory, and with the record's removal not even the directory of the guard."""
     sh(fleet, "rm -rf /var/lib/threeway-handshake; rmdir /etc/systemd/system/sysinit.target.wants 2> /dev/null || true")
@@ -165,6 +166,7 @@ def test_nothing_stays_but_the_journal(fleet: SystemdFleet, end: str) -> None:
     assert sh(fleet, TREE) == before
 
 
+@pytest.mark.slow
 def test_directories_made_for_links_go_with_them(fleet: SystemdFleet) -> None:
     unit = "[Unit]\nDescription=x\n[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=nobody.target\n"
     sh(fleet, "rm -rf /var/lib/threeway-handshake")

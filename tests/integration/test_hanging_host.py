@@ -67,7 +67,11 @@ def known(request: pytest.FixtureRequest) -> Iterator[tuple[Fleet, list[dict[str
 
 @pytest.mark.parametrize(
     ("phase", "host", "call"),
-    [("open", "server2", 1), pytest.param("try", "client1", 1, marks=pytest.mark.slow), pytest.param("close", "server1", 2)],
+    [
+        ("open", "server2", 1),
+        pytest.param("try", "client1", 1, marks=pytest.mark.slow),
+        pytest.param("close", "server1", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_a_host_that_hangs(known: tuple[Fleet, list[dict[str, Any]], int], phase: str, host: str, call: int) -> None:
     fleet, without, forks = known

@@ -177,9 +177,10 @@ BOTH = {"group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2")], 
             },
             {"db1": ("planned", "remediate_apply is not true for host db1")},
         ),
-        (
+        pytest.param(
             {"group_vars/clients": {"remediate_apply": False}, "group_vars/servers": {"remediate_apply": True}},
             {"db1": ("kept", "connects")},
+            marks=pytest.mark.slow,
         ),
         (
             {"group_vars/all/apply": {"remediate_apply": True}, "host_vars/db1": {"remediate_allow": ["service"]}},
@@ -209,6 +210,7 @@ def test_each_host_is_changed_by_its_own_variables(site: Site, variables: dict[s
         assert site.opened(host) == (outcome == "kept")
 
 
+@pytest.mark.slow
 def test_check_mode_changes_no_host(site: Site) -> None:
     site.closed("db1")
     site.keep({**BOTH, "group_vars/servers": {"remediate_apply": True}})
@@ -216,21 +218,26 @@ def test_check_mode_changes_no_host(site: Site) -> None:
     assert site.changes() == {"db1": ("planned", "remediate_apply=true makes it")} and not site.opened("db1")
 
 
-def test_the_play_s_variables_are_those_of_all_hosts(site: Site) -> None:
+IMPORTED = {
+    "ansible.builtin.import_playbook": "threeway.handshake.remediate",
+    "vars": {"remediate_apply": True, "remediate_allow": ["firewall"]},
+}
+OWN = {
+    "hosts": "web1:db1:db2",
+    "gather_facts": False,
+    "vars": {"remediate_apply": True},
+    "tasks": [{"ansible.builtin.import_role": {"name": "threeway.handshake.remediate"}, "vars": {"remediate_allow": ["firewall"]}}],
+}
+
+
+@pytest.mark.parametrize("book", [pytest.param(IMPORTED, marks=pytest.mark.slow), OWN], ids=["imported", "own"])
+def test_the_play_s_variables_are_those_of_all_hosts(site: Site, book: dict[str, Any]) -> None:
     """Of the play around the role, of an imported playbook, of the role itself: above those of the inventory."""
     site.keep({**BOTH, "group_vars/servers": {"remediate_apply": False, "remediate_allow": ["service"]}})
-    imported = {
-        "ansible.builtin.import_playbook": "threeway.handshake.remediate",
-        "vars": {"remediate_apply": True, "remediate_allow": ["firewall"]},
-    }
-    role = {"name": "threeway.handshake.remediate"}
-    own = {"hosts": "web1:db1:db2", "gather_facts": False, "vars": {"remediate_apply": True}}
-    own["tasks"] = [{"ansible.builtin.import_role": role, "vars": {"remediate_allow": ["firewall"]}}]
-    for book in (imported, own):
-        site.closed("db1")
-        (site.directory / "book.yml").write_text(json.dumps([book]))
-        done = site.fleet.playbook("book.yml")
-        assert site.changes()["db1"][0] == "kept" and site.opened("db1"), done.stdout
+    site.closed("db1")
+    (site.directory / "book.yml").write_text(json.dumps([book]))
+    done = site.fleet.playbook("book.yml")
+    assert site.changes()["db1"][0] == "kept" and site.opened("db1"), done.stdout
 
 
 @pytest.mark.parametrize(
@@ -269,6 +276,7 @@ def test_how_to_try_is_the_clients_and_what_to_record_the_hosts(site: Site) -> N
     }
 
 
+@pytest.mark.slow
 def test_hosts_go_back_to_their_baselines_and_meet_expectations_by_their_own_variables(site: Site) -> None:
     site.closed()
     site.keep(BOTH)
@@ -293,6 +301,7 @@ def test_hosts_go_back_to_their_baselines_and_meet_expectations_by_their_own_var
     }
 
 
+@pytest.mark.slow
 def test_the_kernels_of_those_hosts_trace_whose_variables_allow_it(site: Site) -> None:
     site.closed()
     rules = "table inet {name} {{ chain {name} {{ type filter hook {name} priority 0; policy accept; {rule}; }}; }}"

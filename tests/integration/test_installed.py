@@ -108,13 +108,16 @@ class TestDemoOfAnOrdinaryUser:
         assert "7 flows: 5 broken, 2 ok" in shown
         visit.leaves_nothing()
 
+    @pytest.mark.slow
     def test_a_failure_in_the_middle_leaves_nothing(self, visit: Visit) -> None:
         demo = visit.start("-e", "remediate_max_risk=enormous")
         shown, _none = demo.communicate(timeout=300)
         assert demo.returncode != 0 and "enormous" in shown, shown
         visit.leaves_nothing()
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+    @pytest.mark.parametrize(
+        "number", [*(pytest.param(end, marks=pytest.mark.slow) for end in (signal.SIGINT, signal.SIGTERM)), signal.SIGKILL]
+    )
     def test_an_end_at_any_time_leaves_nothing(self, number: signal.Signals, visit: Visit) -> None:
         demo = visit.start()
         assert demo.stdout is not None

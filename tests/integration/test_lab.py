@@ -129,6 +129,7 @@ def test_two_fleets_do_not_meet(fleet: Fleet) -> None:
     assert fleet.connect("web1", "10.0.1.12", 80) == "ECONNREFUSED"
 
 
+@pytest.mark.clock("the time in which a lab comes up")
 def test_a_hundred_hosts_are_up_within_ten_seconds() -> None:
     began = time.monotonic()
     with Fleet(topologies.star(50, 50)) as star:

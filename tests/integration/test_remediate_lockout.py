@@ -69,6 +69,7 @@ def as_planned(before: list[str], after: list[str]) -> bool:
     return bool(differing) and all("/etc/nftables.conf" in line or str(PORT) in line for line in differing)
 
 
+@pytest.mark.clock("the guard's timer, within which the controller gives up SSH")
 def test_a_fix_behind_which_ssh_no_longer_connects_is_undone_by_the_host(fleet: SystemdFleet) -> None:
     """As long as the rule is there, new connections are dropped; the one that is there goes on, and must not be trusted.
 

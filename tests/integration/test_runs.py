@@ -191,6 +191,7 @@ def test_recorders_of_interrupted_runs_are_gone_by_their_deadline(fleet: Fleet) 
         time.sleep(1)
 
 
+@pytest.mark.slow
 def test_the_state_of_a_guard_is_told(fleet: Fleet) -> None:
     directory = fleet.directory / "guarded"
     fleet.listen("db1", "10.0.2.21", 8080)

@@ -210,6 +210,10 @@ class Machines(ABC):
         arguments += [f"--{name}" for name, wanted in (("v6only", v6only), ("filtered", filtered)) if wanted]
         return self._tool(host, "serve.py", address, str(port), *arguments)
 
+    def prefork(self, host: str, address: str, port: int, backlog: int = 128, shared: bool = False) -> Handle:
+        """A server with two workers, each with a listening socket of its own, or a shared one; `answer` has their process ids there."""
+        return self._tool(host, "prefork.py", address, str(port), f"--backlog={backlog}", *["--shared"] * shared)
+
     def flood(
         self,
         host: str,

@@ -1,30 +1,37 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs ansible-playbook again and again: each run is a fork of this process, which has imported Ansible once.
+"""Runs ansible-playbook again and again: each run is a fork of this process, which has imported Ansible and the collection once.
 
-A run shares with those before it the zip files of modules, which Ansible makes once for each of its processes: that takes a second. The
-collection's own code is read anew. Standard input is a socket over which playbooks.py sends its requests; the server ends with it.
+A run shares with those before it the zip files of modules, which Ansible makes once for each of its processes: that takes a second.
+Standard input is a socket over which playbooks.py sends its requests; the server ends with it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 
 # All that a run imports whatever its playbook; nothing of it looks at command lines or inventories.
+from ansible import cli
 from ansible.cli import playbook
 from ansible.executor import module_common, playbook_executor  # noqa: F401  # pylint: disable=unused-import
 from ansible.plugins.action import normal  # noqa: F401  # pylint: disable=unused-import
+from ansible.plugins.loader import init_plugin_loader
 from ansible.plugins.strategy import linear  # noqa: F401  # pylint: disable=unused-import
 
 FAILED = 250  # the exit code of ansible-playbook for an unexpected exception
+COLLECTION = "ansible_collections.threeway.handshake.plugins.plugin_utils"
 
 
 def main() -> None:
+    _import_collection()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who sent the requests notice the end of a run
     requests = socket.socket(fileno=os.dup(0))
     while True:
@@ -36,6 +43,16 @@ def main() -> None:
             _become_run(*descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _import_collection() -> None:
+    """What its action plugins import; a run that comes to what cannot be imported here says so."""
+    init_plugin_loader()
+    cli.init_plugin_loader = lambda *_arguments: None  # a run would be warned that it is done already
+    with suppress(ImportError):
+        for module in pkgutil.walk_packages(importlib.import_module(COLLECTION).__path__, f"{COLLECTION}."):
+            with suppress(ImportError):
+                importlib.import_module(module.name)
 
 
 def _become_run(request: int, output: int, errors: int, answers: int) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs as root of the machine in a host's network namespace: an XDP program that drops what goes to a TCP port over IPv4.
 
-xdp.py INTERFACE PORT
+xdp.py INTERFACE PORT [native]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280}
 XDP_DROP, XDP_PASS = 1, 2
 RTM_SETLINK, NLM_F_REQUEST, NLM_F_ACK, NLMSG_ERROR, NLA_F_NESTED = 19, 1, 4, 2, 0x8000
 IFLA_XDP, IFLA_XDP_FD, IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE = 43, 1, 3, 2
+XDP_FLAGS_DRV_MODE = 4
 R0, R1, R2, R3 = range(4)
 
 
@@ -63,8 +64,8 @@ def attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value
 
 
-def attach(interface: str, descriptor: int) -> None:
-    nested = attribute(IFLA_XDP_FD, struct.pack("=i", descriptor)) + attribute(IFLA_XDP_FLAGS, struct.pack("=I", XDP_FLAGS_SKB_MODE))
+def attach(interface: str, descriptor: int, mode: int) -> None:
+    nested = attribute(IFLA_XDP_FD, struct.pack("=i", descriptor)) + attribute(IFLA_XDP_FLAGS, struct.pack("=I", mode))
     body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(interface), 0, 0) + attribute(IFLA_XDP | NLA_F_NESTED, nested)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
         kernel.send(struct.pack("=IHHII", 16 + len(body), RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + body)
@@ -73,4 +74,4 @@ def attach(interface: str, descriptor: int) -> None:
         raise OSError(-error, os.strerror(-error))
 
 
-attach(sys.argv[1], load(program(int(sys.argv[2]))))
+attach(sys.argv[1], load(program(int(sys.argv[2]))), XDP_FLAGS_DRV_MODE if sys.argv[3:] == ["native"] else XDP_FLAGS_SKB_MODE)

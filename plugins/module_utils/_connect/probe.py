@@ -17,10 +17,15 @@ from typing import Any, Callable, Iterable, Mapping
 
 from .._errors import ObserveError
 from .resolve import Dial, Resolved
+from .source_ports import bind, ephemeral, spread
 from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
 
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
+FURTHER = 8  # attempts more for a destination whose attempts differ, or lose packets: what tells a pattern from chance
+BESIDE_ONE = 2  # where a single attempt was to be made, as by schedules, and failed
+PORTS_FOR_ONE = 16  # ephemeral ports that there must be for each of these
+MOST_FURTHER = 256  # for all destinations together
 BURST = 64  # connects between two looks at the sockets, so that thousands of starts do not spoil the times measured
 
 Watch = Mapping[int, Callable[[], None]]
@@ -39,6 +44,7 @@ def try_all(
     an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
     timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
     there is something to read; one that raises ObserveError or OSError is not called again.
+    To a destination whose attempts ended differently or lost packets its dial's `further` attempts are made once all have ended.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
     return _Trial(resolved, patience, settle, watch or {}).run()
@@ -47,8 +53,9 @@ def try_all(
 class _Attempt:
     """One connect(): `state` goes from connecting (perhaps over late) to settling, or ends before."""
 
-    def __init__(self, dial: Dial, number: int, family: int, sockaddr: tuple[Any, ...]) -> None:
+    def __init__(self, dial: Dial, number: int, family: int, sockaddr: tuple[Any, ...], ports: tuple[int, ...]) -> None:
         self.dial = dial
+        self.ports = ports
         self.family = family
         self.sockaddr = sockaddr
         self.sock: socket.socket | None = None
@@ -73,6 +80,7 @@ class _Attempt:
             "late_errno": None,
             "icmp": None,
             "peer": None,
+            "awaited_ms": None,
             "tcp_info": None,
         }
 
@@ -82,9 +90,8 @@ class _Attempt:
         self.started = time.monotonic()
         try:
             self.sock = open_socket(self.family)
-            if self.dial.source:
-                self.record["stage"] = "bind"
-                self.sock.bind((self.dial.source, 0))
+            self.record["stage"] = "bind"
+            bind(self.sock, self.family, self.dial.source, self.ports)
             self.record["stage"] = "connect"
             number = self.sock.connect_ex(self.sockaddr)
         except OSError as exc:
@@ -92,6 +99,8 @@ class _Attempt:
         if self.sock is not None:
             self.record["local_address"], self.record["local_port"] = local_name(self.sock)
         if number not in (0, errno.EINPROGRESS):
+            if self.record["local_address"] is None:  # the port alone says nothing: no packet has it
+                self.record["local_port"] = None
             self.failed(number, time.monotonic())
             return False
         self.record["stage"] = "wait"
@@ -135,9 +144,11 @@ class _Attempt:
             self.record["tcp_info"] = tcp_info(self.sock)
         self.close()
 
-    def settled(self, peer: str) -> None:
+    def settled(self, peer: str, now: float) -> None:
         """What the peer did within the time to settle."""
         self.record["peer"] = peer
+        if self.dial.greeting:
+            self.record["awaited_ms"] = _ms(now - self.started)
         self.close()
 
     def close(self) -> None:
@@ -155,11 +166,11 @@ class _Trial:
         self.patience = patience
         self.settle = settle
         self.watch = watch
-        self.attempts = [
-            _Attempt(answer.dial, number, family, sockaddr)
+        self.usable = ephemeral()
+        self.groups = [
+            _attempts(answer.dial, family, sockaddr, range(answer.dial.attempts), self.usable)
             for answer in resolved
             for family, sockaddr in answer.targets
-            for number in range(answer.dial.attempts)
         ]
         self.timers: list[tuple[float, int, _Attempt]] = []
         self.order = itertools.count()
@@ -170,19 +181,37 @@ class _Trial:
         with selectors.DefaultSelector() as self.selector:
             for fd in self.watch:
                 self.selector.register(fd, selectors.EVENT_READ, None)
-            self._loop(_capacity())
-        return [attempt.record for attempt in self.attempts]
+            capacity = _capacity()
+            self._loop([attempt for group in self.groups for attempt in group], capacity)
+            self._loop(self._more(), capacity)
+        return [attempt.record for group in self.groups for attempt in group]
 
-    def _loop(self, capacity: int) -> None:
-        began = time.monotonic()
-        waiting = [(began + a.record["attempt"] * a.dial.interval, index) for index, a in enumerate(self.attempts)]
+    def _more(self) -> list[_Attempt]:
+        """The attempts to add where those made so far do not say the same."""
+        added: list[_Attempt] = []
+        for group in self.groups:
+            records = [attempt.record for attempt in group]
+            wanted = FURTHER if _unlike(records) else BESIDE_ONE if _failed_alone(records) else 0
+            spare = len(self.usable) // PORTS_FOR_ONE  # each attempt may leave its port in TIME_WAIT
+            room = min(wanted, group[0].dial.further if group else 0, MOST_FURTHER - len(added), spare)
+            if room > 0:
+                more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, range(len(group), len(group) + room), self.usable)
+                group += more
+                added += more
+        return added
+
+    def _loop(self, attempts: list[_Attempt], capacity: int) -> None:
+        if not attempts:
+            return
+        began, first = time.monotonic(), min(a.record["attempt"] for a in attempts)
+        waiting = [(began + (a.record["attempt"] - first) * a.dial.interval, index) for index, a in enumerate(attempts)]
         heapq.heapify(waiting)
         while waiting or self.open or time.monotonic() < self.watched_until:
             now = time.monotonic()
             for _turn in range(BURST):
                 if not waiting or waiting[0][0] > now or self.open >= capacity:
                     break
-                self._start(self.attempts[heapq.heappop(waiting)[1]])
+                self._start(attempts[heapq.heappop(waiting)[1]])
             wake = self.timers[0][0] if self.timers else now + 1.0
             if not self.open and now < self.watched_until:
                 wake = min(wake, self.watched_until)
@@ -215,7 +244,7 @@ class _Trial:
         if attempt.state == "settling":
             peer = _look(sock)
             if peer:
-                self._end(attempt, lambda: attempt.settled(peer))
+                self._end(attempt, lambda: attempt.settled(peer, now))
             return
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number in (errno.ECONNRESET, errno.EPIPE):
@@ -232,14 +261,14 @@ class _Trial:
         else:
             attempt.connected(now, None)
             self.selector.modify(sock, selectors.EVENT_READ, attempt)
-            attempt.due = now + self.settle
+            attempt.due = now + max(self.settle, attempt.dial.greeting)
             self._arm(attempt)
 
     def _expired(self, attempt: _Attempt, now: float) -> None:
         if attempt.sock is None or attempt.due > now:  # ended, or armed anew since
             return
         if attempt.state == "settling":
-            self._end(attempt, lambda: attempt.settled("open"))
+            self._end(attempt, lambda: attempt.settled("open", now))
         elif attempt.state == "connecting":
             attempt.gave_up(now)
             attempt.due = now + self.patience
@@ -258,6 +287,24 @@ class _Trial:
             self.watch[fd]()
         except (ObserveError, OSError):
             self.selector.unregister(fd)
+
+
+def _attempts(dial: Dial, family: int, sockaddr: tuple[Any, ...], numbers: range, usable: list[int]) -> list[_Attempt]:
+    return [_Attempt(dial, number, family, sockaddr, ports) for number, ports in zip(numbers, spread(len(numbers), usable))]
+
+
+def _unlike(records: list[dict[str, Any]]) -> bool:
+    """Whether attempts ended differently, or one of them needed more than one SYN and was answered all the same."""
+    ends = {(record["outcome"], record["errno"], record["peer"] == "reset") for record in records}
+    answered = [
+        record for record in records if record["outcome"] == "connected" or (record["late_ms"] is not None and not record["late_errno"])
+    ]
+    return len(ends) > 1 or any((record["tcp_info"] or {}).get("retransmits") for record in answered)
+
+
+def _failed_alone(records: list[dict[str, Any]]) -> bool:
+    """Whether there was one attempt only, which went out and was not answered well."""
+    return len(records) == 1 and records[0]["outcome"] != "connected" and records[0]["stage"] == "wait"
 
 
 def _look(sock: socket.socket) -> str | None:

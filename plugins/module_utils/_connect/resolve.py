@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._host import hosts_file
 from .._host.nameservers import ask, configured
 from .tcp_info import canonical
 
@@ -32,6 +33,10 @@ class Dial:
     source: str | None = None
     attempts: int = 3
     interval: float = 0.2
+    greeting: float = 0.0
+    """How long to wait for the server's first byte, where it speaks first."""
+    further: int = 0
+    """Attempts more, where those made end differently or lose packets."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Resolved:
     elapsed_ms: float | None = None
     again_ms: float | None = None
     nameservers: list[dict[str, Any]] | None = None
+    hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
 
     def record(self) -> dict[str, Any]:
         """R of docs/evidence.md."""
@@ -55,6 +61,7 @@ class Resolved:
             "error": self.error,
             "message": self.message,
             "elapsed_ms": self.elapsed_ms,
+            "hosts": self.hosts,
         }
         return told if self.nameservers is None else {**told, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
@@ -96,10 +103,14 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
         except queue.Empty:
             break
         answers[index] = answer
-    return [
+    known = hosts_file.entries() if names else None
+    found = [
         answer or Resolved(dial, error="ETIMEDOUT", message=f"the resolver did not answer within {limit:g} s", elapsed_ms=limit * 1000)
         for dial, answer in zip(dials, answers)
     ]
+    if known is None:
+        return found
+    return [replace(answer, hosts=known.get(hosts_file.canonical(answer.dial.address), [])) for answer in found]
 
 
 def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
@@ -114,7 +125,7 @@ def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
     left = until - time.monotonic()
     if not slow or left < _WORTHWHILE:
         return answers
-    told = ask(configured().nameservers, next(iter(slow))[0])
+    told = ask(configured(), next(iter(slow))[0])
     again = resolve([answer.dial for answer in slow.values()], limit=until - time.monotonic())
     times = {key: answer.elapsed_ms for key, answer in zip(slow, again) if answer.error != "ETIMEDOUT"}
     return [

@@ -11,17 +11,23 @@ import select
 import socket
 import struct
 import time
-from typing import Any, NamedTuple
+from typing import Any, Dict, NamedTuple
 
 CONFIGURATION = "/etc/resolv.conf"
 MOST_SECONDS = 30.0
 """For all names of a client together; plans of the controller allow for it."""
 _LEAST_SECONDS = 10.0
 _SPARE = 2.0
-_MOST_SERVERS, _MOST_TIMEOUT, _MOST_ATTEMPTS = 3, 30, 5  # resolv.conf(5): MAXNS, RES_MAXRETRANS, RES_MAXRETRY
+_MOST_SERVERS, _MOST_TIMEOUT, _MOST_ATTEMPTS, _MOST_DOTS = 3, 30, 5, 15  # resolv.conf(5): MAXNS, RES_MAXRETRANS, RES_MAXRETRY, RES_MAXNDOTS
 _PORT = 53
 _ANSWER_SECONDS = 2.0
 _QUERY = struct.Struct("!6H")
+_TYPES = {"A": 1, "AAAA": 28}
+_MOST_NAMES = 4
+_LONGEST_NAME = 255  # RFC 1035, 2.3.4
+_MOST_SEARCHED = 6  # resolv.conf(5): domains of the search list that older C libraries take
+
+Asked = Dict[str, Any]
 
 
 class Resolver(NamedTuple):
@@ -30,18 +36,31 @@ class Resolver(NamedTuple):
     nameservers: tuple[str, ...]
     timeout: int
     attempts: int
+    search: tuple[str, ...] = ()
+    ndots: int = 1
+
+    def names(self, name: str) -> list[str]:
+        """What it asks for in turn until one of them has an address: a name with few dots goes through the search list first."""
+        if name.endswith("."):
+            return [name.rstrip(".")]
+        searched = [f"{name}.{domain}" for domain in self.search]
+        return [name, *searched] if name.count(".") >= self.ndots else [*searched, name]
 
     @property
     def patience(self) -> float:
-        """Seconds within which the C library itself gives up, and some to spare; bounded. It asks each nameserver `attempts` times."""
-        servers = max(1, len(self.nameservers))
-        return min(MOST_SECONDS, max(_LEAST_SECONDS, servers * self.timeout * self.attempts + _SPARE))
+        """Seconds within which the C library itself gives up, and some to spare; bounded.
+
+        It asks each nameserver `attempts` times for each name.
+        """
+        servers, names = max(1, len(self.nameservers)), 1 + len(self.search)
+        return min(MOST_SECONDS, max(_LEAST_SECONDS, names * servers * self.timeout * self.attempts + _SPARE))
 
 
 def configured(path: str = CONFIGURATION) -> Resolver:
     """Whatever cannot be read is the C library's default."""
     servers = []  # type: list[str]
-    timeout, attempts = 5, 2
+    search = ()  # type: tuple[str, ...]
+    timeout, attempts, ndots = 5, 2, 1
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read(65536).splitlines()
@@ -50,54 +69,77 @@ def configured(path: str = CONFIGURATION) -> Resolver:
     for words in (line.split() for line in lines):
         if words[:1] == ["nameserver"] and len(words) > 1 and len(servers) < _MOST_SERVERS:
             servers.append(words[1])
+        if words[:1] in (["search"], ["domain"]):  # the last one counts
+            search = tuple(word.rstrip(".") for word in words[1 : 1 + _MOST_SEARCHED] if word.strip("."))
         for word in words[1:] if words[:1] == ["options"] else ():
             name, _colon, value = word.partition(":")
             if value.isdigit() and name == "timeout":
                 timeout = min(_MOST_TIMEOUT, max(1, int(value[:3])))
             elif value.isdigit() and name == "attempts":
                 attempts = min(_MOST_ATTEMPTS, max(1, int(value[:3])))
-    return Resolver(tuple(servers), timeout, attempts)
+            elif value.isdigit() and name == "ndots":
+                ndots = min(_MOST_DOTS, int(value[:3]))
+    return Resolver(tuple(servers), timeout, attempts, search, ndots)
 
 
-def ask(nameservers: tuple[str, ...], name: str, seconds: float = _ANSWER_SECONDS) -> list[dict[str, Any]]:
-    """One query for a name's address to each nameserver, as the resolver itself sends it, all at once: who answers, and when.
+def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list[dict[str, Any]]:
+    """Queries for a name's addresses to each nameserver, as the resolver sends them, all at once: who answers which of them, and when.
 
-    Each as {"address", "answer_ms": null if there is none in time, "error": null or an errno's name}.
+    Each as {"address", "answer_ms": of the first answer, null if there is none in time, "error": null or an errno's name, "queries":
+    [{"name", "type", "answer_ms"}]}.
     """
-    try:
-        question = _question(name)
-    except UnicodeError:
+    questions = _questions(resolver.names(name)[:_MOST_NAMES])
+    if not questions:
         return []
-    told = [{"address": address, "answer_ms": None, "error": None} for address in nameservers]  # type: list[dict[str, Any]]
-    waiting = {}
+    told = [{"address": address, "answer_ms": None, "error": None, "queries": []} for address in resolver.nameservers]  # type: list[Asked]
+    waiting = {}  # type: dict[socket.socket, Asked]
     begun = time.monotonic()
     try:
         for each in told:
+            each["queries"] = [{"name": asked, "type": kind, "answer_ms": None} for asked, kind, _question in questions]
             try:
                 sock = _socket_to(each["address"])
                 waiting[sock] = each
-                sock.send(question)
+                for _asked, _kind, question in questions:  # from one port, as the C library does: some devices let one answer back only
+                    sock.send(question)
             except OSError as error:
                 each["error"] = errno.errorcode.get(error.errno or 0, str(error))
-        while any(each["answer_ms"] is None and each["error"] is None for each in waiting.values()):
+        numbers = [question[:2] for _asked, _kind, question in questions]
+        while True:
             left = begun + seconds - time.monotonic()
-            open_ = [sock for sock, each in waiting.items() if each["answer_ms"] is None and each["error"] is None]
-            readable = select.select(open_, [], [], left)[0] if left > 0 else []
+            open_ = [sock for sock, each in waiting.items() if each["error"] is None and _unanswered(each)]
+            readable = select.select(open_, [], [], left)[0] if open_ and left > 0 else []
             if not readable:
                 break
             for sock in readable:
-                _receive(sock, waiting[sock], question, begun)
+                _receive(sock, waiting[sock], numbers, begun)
     finally:
         for sock in waiting:
             sock.close()
     return told
 
 
-def _question(name: str) -> bytes:
-    labels = [label.encode("idna") for label in name.rstrip(".").split(".")]
-    encoded = b"".join(bytes([len(label)]) + label for label in labels)
-    # RD; one question; type A, class IN
-    return os.urandom(2) + _QUERY.pack(0, 0x0100, 1, 0, 0, 0)[2:] + encoded + b"\0" + struct.pack("!2H", 1, 1)
+def _unanswered(asked: Asked) -> bool:
+    return any(query["answer_ms"] is None for query in asked["queries"])
+
+
+def _questions(names: list[str]) -> list[tuple[str, str, bytes]]:
+    """(name, type, message), each with a number of its own; not for names that no message can have."""
+    found = []  # type: list[tuple[str, str, bytes]]
+    first = int.from_bytes(os.urandom(2), "big")
+    for name in names:
+        try:
+            labels = [label.encode("idna") for label in name.split(".")]
+        except UnicodeError:
+            continue
+        encoded = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+        if not all(labels) or len(encoded) > _LONGEST_NAME:
+            continue
+        for kind, number in _TYPES.items():
+            # RD; one question; class IN
+            header = _QUERY.pack((first + len(found)) & 0xFFFF, 0x0100, 1, 0, 0, 0)
+            found.append((name, kind, header + encoded + struct.pack("!2H", number, 1)))
+    return found
 
 
 def _socket_to(address: str) -> socket.socket:
@@ -112,13 +154,16 @@ def _socket_to(address: str) -> socket.socket:
     return sock
 
 
-def _receive(sock: socket.socket, told: dict[str, Any], question: bytes, begun: float) -> None:
+def _receive(sock: socket.socket, asked: Asked, numbers: list[bytes], begun: float) -> None:
     try:
         answer = sock.recv(4096)
     except BlockingIOError:
         return
     except OSError as error:
-        told["error"] = errno.errorcode.get(error.errno or 0, str(error))
+        asked["error"] = errno.errorcode.get(error.errno or 0, str(error))
         return
-    if answer[:2] == question[:2]:
-        told["answer_ms"] = round((time.monotonic() - begun) * 1000, 3)
+    if answer[:2] in numbers:
+        query = asked["queries"][numbers.index(answer[:2])]
+        if query["answer_ms"] is None:
+            query["answer_ms"] = round((time.monotonic() - begun) * 1000, 3)
+            asked["answer_ms"] = asked["answer_ms"] or query["answer_ms"]

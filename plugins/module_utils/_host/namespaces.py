@@ -12,22 +12,29 @@ import time
 import typing as t
 
 from .._errors import ObserveError
-from . import owners, sockets
+from .._wire.netlink import NETLINK_ROUTE, Netlink
+from . import links, owners, sockets
 
 CLONE_NEWNET = 0x40000000
 NAMED = "/run/netns"
 _WHAT = "other network namespaces"
 
 
-def other_namespaces(ports: t.Collection[int], most: int = 64, seconds: float = 1.5) -> tuple[list[dict[str, t.Any]], list[dict[str, str]]]:
-    """Who listens on `ports` in other network namespaces, and the `absent` entries.
+class Found(t.NamedTuple):
+    listeners: list[dict[str, t.Any]]
+    namespaces: list[dict[str, t.Any]]  # those that have a wanted address
+    absent: list[dict[str, str]]
+
+
+def other_namespaces(ports: t.Collection[int], addresses: t.Collection[str] = (), most: int = 64, seconds: float = 1.5) -> Found:
+    """Who listens on `ports` in other network namespaces, and which of these have one of `addresses`.
 
     Visits at most `most` namespaces and begins no visit after `seconds`. Needs CAP_SYS_ADMIN.
     """
     members, hidden = _members()
     until = time.monotonic() + seconds
-    found: list[dict[str, t.Any]] = []
-    absent = []
+    found = Found([], [], [])
+    absent = found.absent
     if hidden:
         absent.append({"what": _WHAT, "why": owners.may_not_be_read("network namespaces", hidden)})
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as elsewhere:
@@ -36,12 +43,14 @@ def other_namespaces(ports: t.Collection[int], most: int = 64, seconds: float = 
                 absent.append({"what": _WHAT, "why": f"only {visited} of {len(members)} were visited, to bound the time"})
                 break
             try:
-                listeners = elsewhere.submit(_visit, path, ports).result()
+                listeners, own = elsewhere.submit(_visit, path, ports, addresses).result()
             except ObserveError as error:
                 absent.append({"what": f"{_WHAT} ({netns})", "why": str(error)})
                 continue
-            found.extend(_told(one, netns, pids) for one in listeners)
-    return found, absent
+            found.listeners.extend(_told(one, netns, pids) for one in listeners)
+            if own:
+                found.namespaces.append(_named(netns, own, pids))
+    return found
 
 
 def _told(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, t.Any]:
@@ -55,7 +64,17 @@ def _told(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, 
         "name": process["name"],
         "container": process["container"],
         "address": listener["address"],
+        "v6only": listener["v6only"],
+        "device": listener["device"],
+        "recv_q": listener["recv_q"],
+        "send_q": listener["send_q"],
     }
+
+
+def _named(netns: int, addresses: list[str], pids: list[int]) -> dict[str, t.Any]:
+    """A namespace, with the name and the container of its first process."""
+    process = (owners.describe(min(pids)) if pids else None) or {"pid": None, "name": None, "container": None}
+    return {"netns": netns, "addresses": addresses, **{name: process[name] for name in ("pid", "name", "container")}}
 
 
 def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
@@ -85,8 +104,8 @@ def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
     return members, hidden
 
 
-def _visit(path: str, ports: t.Collection[int]) -> list[dict[str, t.Any]]:
-    """Move this thread into the network namespace at `path` and return its listeners; the other threads stay where they are."""
+def _visit(path: str, ports: t.Collection[int], addresses: t.Collection[str]) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """Move this thread into the network namespace at `path`; its listeners, and which of `addresses` it has. Other threads stay."""
     try:
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -96,4 +115,8 @@ def _visit(path: str, ports: t.Collection[int]) -> list[dict[str, t.Any]]:
             raise ObserveError(f"{path} cannot be entered: {os.strerror(ctypes.get_errno())} (it takes CAP_SYS_ADMIN: run with become)")
     finally:
         os.close(namespace)
-    return sockets.listeners(ports)
+    own: set[str] = set()
+    if addresses:
+        with Netlink(NETLINK_ROUTE) as netlink:
+            own = {each["address"] for each in links.addresses(netlink, {})}
+    return sockets.listeners(ports), sorted(own.intersection(addresses))

@@ -121,11 +121,12 @@ def describe(pid: int) -> dict[str, t.Any] | None:
     status = _status(pid)
     if status is None:
         return None
-    name, state, _parent = status
+    name, state, parent = status
     limit = _FD_LIMIT.search(_read(f"/proc/{pid}/limits"))
     unit, container = unit_of(_read(f"/proc/{pid}/cgroup"))
     return {
         "pid": pid,
+        "parent": parent,
         "name": name,
         "state": state,
         "unit": unit,

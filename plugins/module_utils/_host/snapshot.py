@@ -24,6 +24,7 @@ MOST_LISTENERS = 200
 Order = t.Mapping[str, t.Any]
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Destination = t.Tuple[t.Optional[str], str, int]  # source (None: the kernel chooses), address, port
+End = t.Tuple[t.Optional[str], int]  # address, port
 Absent = t.List[t.Dict[str, str]]
 
 
@@ -145,8 +146,8 @@ def _ends(destinations: t.Sequence[Destination], local_ports: t.Mapping[tuple[st
     return [(source, local_ports.get((address, port)), address, port) for source, address, port in destinations]
 
 
-def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tuple[t.Any, ...]]) -> set[int]:
-    """Ask the firewall, where there is one; returns the ports to which it sends SYNs on: who listens there decides what becomes of them."""
+def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tuple[t.Any, ...]]) -> set[End]:
+    """Ask the firewall, where there is one; returns where it sends SYNs on: who listens there decides what becomes of them."""
     hooks = snapshot.parts.get("hooks") or {}
     if not order.get("packets") and not dials:
         return set()
@@ -165,7 +166,8 @@ def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tup
     except Exception as error:  # rules unlike all that we know, and a mistake of ours: the rest of the snapshot is worth keeping
         snapshot.lacks("firewall", f"{type(error).__name__}: {error}")
     verdicts = (snapshot.parts.get("firewall") or {}).get("verdicts") or ()
-    return {each["rewritten"]["port"] for each in verdicts if each["rewritten"] and each["packet"] == "syn"} - {None}
+    rewritten = [each["rewritten"] for each in verdicts if each["rewritten"] and each["packet"] == "syn"]
+    return {(each["destination"], each["port"]) for each in rewritten if each["port"] is not None}
 
 
 def _decides(chain: t.Mapping[str, t.Any]) -> bool:
@@ -173,9 +175,9 @@ def _decides(chain: t.Mapping[str, t.Any]) -> bool:
     return chain["family"] != "arp" and (chain["policy"] == "drop" or bool(chain["rules"]))
 
 
-def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewritten: set[int]) -> None:
+def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewritten: set[End]) -> None:
     ports = set(order.get("ports") or ())
-    wanted = ports | rewritten
+    wanted = ports | {port for _address, port in rewritten}
     listeners = snapshot.add("listeners", lambda: _sockets.listeners(wanted))
     silent = wanted - {listener["port"] for listener in listeners or ()}
     if listeners is not None and silent:  # what listens instead may explain it
@@ -187,6 +189,9 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         snapshot.absent += _owners.attach(listeners)
         # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
         listener_options.attach([listener for listener in listeners if listener["port"] in ports])
+        for listener in listeners:
+            listener["pollers"] = None
+        _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
@@ -203,20 +208,57 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
     snapshot.add("sockets", sockets)
     snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
     if owners and "open" in order.get("phases", ()):
-        _elsewhere(snapshot, ports if listeners is None else silent & ports, order.get("units") or {}, run)
+        own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
+        away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
+        silent = ports if listeners is None else silent & ports
+        _elsewhere(snapshot, silent, away)
+        _meant(snapshot, silent, order.get("units") or {}, run)
 
 
-def _elsewhere(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
-    """Who should listen on a port where nobody does: units, and listeners in other network namespaces."""
-    if silent:
-        from . import namespaces
+def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
+    return bool(listener["recv_q"]) and listener["recv_q"] >= 0.9 * listener["send_q"]
 
-        snapshot.add_partial("other_namespaces", lambda: namespaces.other_namespaces(silent))
+
+def _crowded(snapshot: _Snapshot, listeners: list[dict[str, t.Any]]) -> None:
+    """Of listeners with a full accept queue: who waits on them, and whose connections they have."""
+    if not listeners:
+        return
+    from . import pollers
+
+    pollers.attach(listeners)
+    snapshot.add("peers", lambda: _sockets.peers({listener["port"] for listener in listeners}))
+
+
+def _elsewhere(snapshot: _Snapshot, silent: set[int], away: set[End]) -> None:
+    """Who listens in other network namespaces on ports where nobody does here, and where the firewall sends SYNs to an address that is
+    not ours."""
+    ports = silent | {port for _address, port in away}
+    if not ports:
+        return
+    from . import namespaces
+
+    def look() -> tuple[list[dict[str, t.Any]], Absent]:
+        found = namespaces.other_namespaces(ports, {address for address, _port in away if address})
+        snapshot.parts["namespaces"] = found.namespaces
+        return found.listeners, found.absent
+
+    snapshot.add_partial("other_namespaces", look)
+
+
+def _meant(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
+    """Who should listen on a port: units, and whose connections keep them from binding it."""
     wanted = silent | {int(port) for port in declared}
     if wanted:
         from . import units
 
-        snapshot.add("units", lambda: [one for port in sorted(wanted) for one in units.units_for_port(port, declared.get(str(port)), run)])
+        def of(port: int) -> list[dict[str, t.Any]]:
+            return units.units_for_port(port, declared.get(str(port)), run, port in silent)
+
+        snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
+    if silent:
+        from . import port_holders
+
+        snapshot.add("port_holders", lambda: port_holders.read(silent))
 
 
 def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: _Snapshot) -> list[dict[str, t.Any]]:

@@ -79,6 +79,33 @@ def socket_counts(ports: t.Collection[int]) -> dict[str, dict[str, int]]:
     return counts
 
 
+def holders(ports: t.Collection[int], limit: int = 16) -> list[dict[str, t.Any]]:
+    """At most `limit` sockets that do not listen and keep others from binding one of `ports`: somebody's connections, not their remains."""
+    found: list[dict[str, t.Any]] = []
+    for body in _dump(ALL_BUT_LISTEN, [[_local(port) for port in ports]]):
+        state, local, local_port, remote, remote_port = _ends(body)
+        uid, inode = unpack(_ANSWER, body, _WHAT)[-2:]
+        if inode and local_port in ports and len(found) < limit:
+            ends = {"port": local_port, "state": state, "local": local, "remote": remote, "remote_port": remote_port}
+            found.append({**ends, "uid": uid, "inode": inode, "process": None})
+    return found
+
+
+def peers(ports: t.Collection[int], most: int = 5) -> list[dict[str, t.Any]]:
+    """Who has most connections to each of `ports`, at most `most` of them, those that wait for accept() among them."""
+    counts: dict[tuple[int, str], int] = {}
+    for body in _dump(ALL_BUT_LISTEN, [[_local(port) for port in ports]]):
+        state, _local_address, local_port, remote, _port = _ends(body)
+        if state in ("ESTABLISHED", "CLOSE_WAIT") and local_port in ports:
+            counts[local_port, remote] = counts.get((local_port, remote), 0) + 1
+    ranked = sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
+    return [
+        {"port": port, "address": address, "count": count}
+        for wanted in sorted(ports)
+        for (port, address), count in [item for item in ranked if item[0][0] == wanted][:most]
+    ]
+
+
 def ephemeral(destinations: t.Collection[tuple[str, int]]) -> list[dict[str, t.Any]]:
     """Per destination (address, port): the local (address, port) pairs that are in use towards it, and those in TIME_WAIT of them."""
     used: dict[tuple[str, int], dict[tuple[str, int], str]] = {destination: {} for destination in destinations}

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Find the systemd units that should listen on a port where nobody does, and why they do not: state, result, last log lines."""
+"""Find the systemd units that should listen on a port where nobody does, why they do not (state, result, log), and what they depend on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import re
 import typing as t
 
 from .._errors import ObserveError
-
-Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+from .unit_states import Properties, Run, count, names, one, relatives, show, told
 
 BOOTED = "/run/systemd/system"  # see sd_booted(3)
 DIRECTORIES = (  # see systemd.unit(5)
@@ -25,7 +24,6 @@ DIRECTORIES = (  # see systemd.unit(5)
 )
 LARGEST_FILE = 64 * 1024
 MOST_UNITS, MOST_LOGS, LOG_LINES, LOG_WIDTH = 8, 3, 5, 500
-_SHOWN = "Id,Names,LoadState,ActiveState,SubState,Result,ExecMainStatus"
 _TYPE = re.compile(r"\.(?:service|socket|target|path|timer|mount|automount|slice|scope|swap|device)$")
 _SETTING = re.compile(r"^\s*(ExecStart|Environment|EnvironmentFile|ListenStream)\s*=(.*)$", re.MULTILINE)
 _HOW = ("declared", "socket", "text", "wellknown")  # the surest first
@@ -72,11 +70,13 @@ WELL_KNOWN = {
 }
 
 
-def units_for_port(port: int, declared: str | None, run: Run) -> list[dict[str, t.Any]]:
+def units_for_port(port: int, declared: str | None, run: Run, silent: bool = True) -> list[dict[str, t.Any]]:
     """The units that belong to a port, the surest first: `declared`, a socket unit's, by their text, by common knowledge.
 
-    A declared unit is told even when it does not exist (`load`: not-found), one found by its text only when it is not active. `log` is
-    None when the journal may not be read, or is not asked because the unit is active. Raises ObserveError where systemd does not run.
+    A declared unit is told even when it does not exist (`load`: not-found), one found by its text only when it is not active, or has been
+    started again by itself. `silent` says that nobody listens on the port: only then the units with which these are tied are told. `log` is
+    None when the journal may not be read, or is not asked because the unit does what it should. Raises ObserveError where systemd does
+    not run.
     """
     if not os.path.isdir(BOOTED):
         raise ObserveError("systemd does not run this host, so that no unit is known for the port")
@@ -86,17 +86,24 @@ def units_for_port(port: int, declared: str | None, run: Run) -> list[dict[str, 
         candidates[_full_name(declared)] = "declared"
     if not candidates:
         return []
-    code, output, error = run(["systemctl", "show", "--no-pager", f"--property={_SHOWN}", "--", *sorted(candidates)])
-    if code != 0:
-        raise ObserveError(f"systemctl show failed: {error.strip()[:200] or f'exit status {code}'}")
     found: dict[str, dict[str, t.Any]] = {}
-    for shown in map(_properties, output.split("\n\n")):
-        how = _how(shown, candidates)
-        if how and "Id" in shown and not (how == "text" and shown.get("ActiveState") == "active"):
-            found[shown["Id"]] = _unit(port, how, shown)
+    exist: dict[str, Properties] = {}
+    for shown in show(candidates, run):
+        how, name = _how(shown, candidates), one(shown, "Id")
+        runs = one(shown, "ActiveState") == "active" and not count(shown, "NRestarts")
+        if how and name and not (how == "text" and runs):
+            found[name] = {"port": port, "how": how, **told(shown)}
+            if found[name]["load"] != "not-found":
+                exist[name] = shown
     units = sorted(found.values(), key=lambda unit: (_HOW.index(unit["how"]), unit["active"] != "failed", unit["unit"]))[:MOST_UNITS]
-    for unit in [unit for unit in units if unit["load"] != "not-found" and unit["active"] != "active"][:MOST_LOGS]:
-        unit["log"] = _last_words(unit["unit"], run)
+    if silent and exist:
+        tied = relatives(exist, run)
+        for unit in units:
+            unit["relatives"] = tied.get(unit["unit"], [])
+    quiet = [unit for unit in units if unit["unit"] in exist and (unit["active"] != "active" or (silent and unit["how"] == "declared"))]
+    ended = [other for unit in quiet for other in unit["relatives"] if other["active"] in ("failed", "inactive")]
+    for each in [*quiet[:MOST_LOGS], *ended[:MOST_LOGS]]:
+        each["log"] = _last_words(each["unit"], run)
     return units
 
 
@@ -129,32 +136,12 @@ def _full_name(name: str) -> str:
     return name if _TYPE.search(name) else f"{name}.service"
 
 
-def _properties(block: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-
-
-def _how(shown: dict[str, str], candidates: dict[str, str]) -> str | None:
+def _how(shown: Properties, candidates: dict[str, str]) -> str | None:
     """The surest way by which one of a unit's names became a candidate; None for what does not exist and was not declared."""
-    names = {shown.get("Id", ""), *shown.get("Names", "").split()}
-    ways = {way for pattern, way in candidates.items() if fnmatch.filter(names, pattern)}
-    if shown.get("LoadState") == "not-found":
+    ways = {way for pattern, way in candidates.items() if fnmatch.filter(names(shown), pattern)}
+    if one(shown, "LoadState") == "not-found":
         ways &= {"declared"}
     return min(ways, key=_HOW.index) if ways else None
-
-
-def _unit(port: int, how: str, shown: dict[str, str]) -> dict[str, t.Any]:
-    status = shown.get("ExecMainStatus", "")
-    return {
-        "port": port,
-        "unit": shown["Id"],
-        "how": how,
-        "load": shown.get("LoadState"),
-        "active": shown.get("ActiveState"),
-        "sub": shown.get("SubState"),
-        "result": shown.get("Result"),
-        "status": int(status) if status.isdigit() else None,
-        "log": None,
-    }
 
 
 def _last_words(unit: str, run: Run) -> list[str] | None:

@@ -42,6 +42,9 @@ class Worker(Protocol):
     def fileno(self) -> int:
         """Stays valid until `close()`."""
 
+    def descriptors(self) -> list[int]:
+        """All that it needs, this one among them: the detached process closes the others."""
+
     def collect(self) -> None:
         """Take what is waiting."""
 
@@ -239,7 +242,7 @@ def _run(worker: Worker, listener: socket.socket, directory: str, deadline: floa
     """The life of the detached process."""
     try:
         try:
-            _let_go({worker.fileno(), listener.fileno(), report}, max_bytes, name)
+            _let_go({*worker.descriptors(), listener.fileno(), report}, max_bytes, name)
             os.write(report, b"ready")
         except (OSError, ValueError) as error:
             os.write(report, str(error).encode())

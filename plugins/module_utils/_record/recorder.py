@@ -103,6 +103,10 @@ class Recording:
         """Readable when packets are waiting. Stays valid until `close()`, also when the recording has come to a bound."""
         return self._ring.fileno()
 
+    def descriptors(self) -> list[int]:
+        """See `detached.Worker`."""
+        return [self.fileno()]
+
     def collect(self) -> None:
         """Take what is waiting; does not wait. Cheap, because packets are read later, unless they are so many that room is short."""
         self._take(self._ring.blocks())

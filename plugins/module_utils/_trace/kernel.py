@@ -58,6 +58,10 @@ class Tracer:
         """Stays valid until `close()`, also when the trace has come to a bound."""
         return self._socket.fileno()
 
+    def descriptors(self) -> list[int]:
+        """See `detached.Worker`."""
+        return [self.fileno()]
+
     def collect(self) -> None:
         """Take what the kernel has told; does not wait."""
         while self._truncated is None:

@@ -38,7 +38,7 @@ def observe(ports: t.Collection[int] | None, owners: bool, options: bool, other_
     if other_namespaces and ports:
         from .._host import namespaces
 
-        answer["other_namespaces"], more = namespaces.other_namespaces(ports)
+        answer["other_namespaces"], _with_address, more = namespaces.other_namespaces(ports)
         absent += more
     return answer
 

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Do a host's part in tracing broken handshakes: three more phases, which are skipped if nothing broke or nobody asked for them.
+"""Do a host's part in examining broken handshakes closely: three more phases, skipped if nothing broke or nobody asked for them.
 
-The only change is a separate nf_tables table, which disappears with the process that made it (see `_trace/table.py`).
+The only change that they may make is a separate nf_tables table, which disappears with the process that made it (see `_trace/table.py`).
 """
 
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._errors import NotPermittedError
 from .._trace.kernel import MAX_BYTES, Tracer
@@ -17,18 +17,23 @@ from .._trace.table import MAX_FLOWS, NOT_PERMITTED, Flow
 from .._wire.netlink import NetlinkError
 from .vantage import Order, part
 
-TRACE = "trace"
+if TYPE_CHECKING:
+    from .._drops.tracepoint import TracepointTracer
+    from .._drops.tracer import Tracer as DropTracer
+    from .deeper import Tracers
+
+TRACE, DROPS = "trace", "drops"
 
 
 def trace_open(order: Order) -> dict[str, Any]:
     """Where handshakes are expected: trace their packets from now on, until `trace_close`, or the deadline."""
     answer: dict[str, Any] = {"tracer": None, "absent": []}
     with part(answer, TRACE):
-        tracer = _tracer(answer, order)
-        if tracer:
+        tracers = _tracers(answer, order)
+        if tracers:
             from .._record.detached import detach
 
-            answer["tracer"] = {"handle": detach(tracer, order["trace_seconds"], MAX_BYTES, "handshake-trace")}
+            answer["tracer"] = {"handle": detach(tracers, order["trace_seconds"], MAX_BYTES, "handshake-trace")}
     return answer
 
 
@@ -37,33 +42,57 @@ def trace_try(order: Order) -> dict[str, Any]:
     from .._connect.probe import try_all
     from .._connect.resolve import Dial, resolve
 
-    answer: dict[str, Any] = {"probes": [], "trace": None, "absent": []}
-    tracer = None
-    with part(answer, TRACE):
-        tracer = _tracer(answer, order)
+    answer: dict[str, Any] = {"probes": [], "trace": None, "drops": None, "absent": []}
+    tracers = _tracers(answer, order)
     try:
-        watch = {tracer.fileno(): tracer.collect} if tracer else {}
+        watch = {tracers.fileno(): tracers.collect} if tracers else {}
         with part(answer, "probes"):
             resolved = resolve([Dial(**dial) for dial in order["dials"]])
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
-        if tracer:
+        if tracers:
             with part(answer, TRACE):
-                answer["trace"] = tracer.result()
+                answer.update(tracers.result())
     finally:
-        if tracer:
-            tracer.close()
+        if tracers:
+            tracers.close()
     return answer
 
 
 def trace_close(handle: str | None) -> dict[str, Any]:
     """After the handshakes: fetch what was traced, which ends it."""
-    answer: dict[str, Any] = {"trace": None, "absent": []}
+    answer: dict[str, Any] = {"trace": None, "drops": None, "absent": []}
     if handle:
         with part(answer, TRACE):
             from .._record.detached import stop_detached
 
-            answer["trace"] = stop_detached(handle)
+            answer.update(stop_detached(handle))
     return answer
+
+
+def _tracers(answer: dict[str, Any], order: Order) -> Tracers | None:
+    """What the order asks for, begun; None where that is nothing, or nothing of it can be had."""
+    rules = drops = None
+    with part(answer, TRACE):
+        rules = _tracer(answer, order)
+    with part(answer, DROPS):
+        drops = _drop_tracer(order)
+    if rules is None and drops is None:
+        return None
+    from .deeper import Tracers
+
+    return Tracers(rules, drops)
+
+
+def _drop_tracer(order: Order) -> DropTracer | TracepointTracer | None:
+    """A trace of drops that has begun; None where nobody asks for it. ObserveError."""
+    if not order.get("drops"):
+        return None
+    from .._drops import records
+    from .._drops.start import start
+    from .._drops.tracer import own_namespace
+
+    flows = [records.Flow(flow["client"], flow["server"], flow["port"]) for flow in order["drops"]]
+    return start(flows, own_namespace(), order["trace_seconds"])
 
 
 def _tracer(answer: dict[str, Any], order: Order) -> Tracer | None:

@@ -115,6 +115,7 @@ class Finding:
     detail: dict[str, object] = field(default_factory=dict)
     fix: Fix | None = None
     undecided: tuple[Wording, ...] = ()
+    remark: bool = False  # it is normal, and only worth a word: it is no cause, and does not make a flow worse
 
     def __post_init__(self) -> None:
         worded(self, "summary", "undecided")
@@ -196,6 +197,7 @@ class Case:
     behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
     totals: Totals = Totals({}, {})
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
+    normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
 

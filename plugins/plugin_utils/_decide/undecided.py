@@ -11,6 +11,7 @@ from .._model.evidence import Host
 from .._model.prose import Prose, Wording
 from .case import OUTCOMES, Case, Finding
 from .causes.catalogue import Cause
+from .causes.listener_options import signed_session
 
 # Outcomes whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
 _VANISHED = {
@@ -70,6 +71,11 @@ def _would_decide(case: Case) -> str:
         return f"a recording on {names} would tell how far the packets come: {'; '.join(dict.fromkeys(map(_blind, blind)))}"
     if case.server is None:
         return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
+    if session := signed_session(case):
+        return (
+            f"only signed connections are taken on port {case.port} of {case.server.name}, and the probe cannot sign: the one between "
+            f"{session.local} and {session.remote} is established, so that the peers' own handshake works"
+        )
     inside = _VANISHED.get(case.outcome.kind)
     if inside is not None:
         packet, at_client = inside

@@ -18,12 +18,12 @@ from .._model.evidence import Host, Probe, read_host
 from .._model.prose import Prose, Wording, unwrapped
 from .._plan.declared import Declared
 from .._plan.gaps import gap
-from .._plan.orders import PHASES, Entry, Plan
+from .._plan.orders import ON_THE_WAY, PHASES, Entry, Plan
 from .._report.captures import captures
 from . import blocked
 from .arrivals import Arrivals
 from .case import Case, Finding, Outcome, Totals
-from .causes import explain
+from .causes import Explanation, explain
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
@@ -103,7 +103,7 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
     examined = [contained(_unexamined, _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
     for each in examined:
         for case in each.cases:
-            case.declared, case.fleet = declared, fleet
+            case.declared, case.fleet, case.normal = declared, fleet, frozenset(plan.normal)
     return hosts, examined
 
 
@@ -285,7 +285,8 @@ def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str
 
 def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:
     """One entry of the report."""
-    judged = [(case, explain(case)) for case in cases]
+    explanations = [(case, explain(case)) for case in cases]
+    judged = [(case, explanation.causes) for case, explanation in explanations]
     answers: blocked.Answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
     would_decide = undecided(answers, status, hosts[entry.client])
@@ -320,7 +321,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "undecided": unwrapped(would_decide),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
-        "remarks": unwrapped(list(closed.remarks)) if closed else [],
+        "remarks": _remarks([explanation for _case, explanation in explanations], closed.remarks if closed else ()),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
@@ -371,6 +372,12 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "detail": unwrapped(finding.detail),
         "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
     }
+
+
+def _remarks(explanations: Sequence[Explanation], more: Sequence[Wording]) -> list[str]:
+    found = [(finding.host, finding.summary) for each in explanations for _cause, finding in each.remarks]
+    told = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
+    return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
 
 
 def _probes(probes: Sequence[Probe]) -> dict[str, Any]:

@@ -33,6 +33,16 @@ _BACKLOG = {
     "haproxy": ("backlog 4096", "the frontend"),
     "memcached": ("-b 4096", "memcached.conf"),
 }
+_CONNECTIONS = {
+    "nginx": ("worker_connections 8192; and worker_rlimit_nofile 16384;", "nginx.conf"),
+    "redis-server": ("maxclients 20000", "redis.conf"),
+    "mysqld": ("max_connections = 1000", "my.cnf, section mysqld"),
+    "mariadbd": ("max_connections = 1000", "my.cnf, section mysqld"),
+    "apache2": ("MaxRequestWorkers 400", "the MPM's configuration"),
+    "httpd": ("MaxRequestWorkers 400", "the MPM's configuration"),
+    "haproxy": ("maxconn 20000", "the sections global and frontend"),
+    "memcached": ("-c 4096", "memcached.conf"),
+}
 
 
 def listening(server: Host, owner: str, process: Process | None, address: str, port: int) -> Fix:
@@ -46,6 +56,11 @@ def listening(server: Host, owner: str, process: Process | None, address: str, p
 def longer_backlog(process: Process | None, port: int) -> str:
     """The line that asks for more room in the accept queue, in words that go on a sentence; empty for a program that is not known."""
     return _line(_BACKLOG, process, address="", socket="", port=port)
+
+
+def more_connections(process: Process | None) -> str:
+    """The line that raises a program's limit of connections, likewise."""
+    return _line(_CONNECTIONS, process, address="", socket="", port="")
 
 
 def _line(lines: dict[str, tuple[str, str]], process: Process | None, **values: object) -> str:

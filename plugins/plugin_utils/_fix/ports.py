@@ -33,5 +33,16 @@ def more_ports(host: Host, low: int, high: int, reserved: int, time_wait: int) -
     )
 
 
+def reserved(host: Host, port: int) -> str:
+    """The setting that keeps the kernel from choosing a port for connections, with what is reserved already."""
+    values = (host.snapshot.sysctls if host.snapshot else None) or {}
+    known = values.get("net.ipv4.ip_local_reserved_ports", "")
+    return f"net.ipv4.ip_local_reserved_ports={','.join(filter(None, [known if _is_list(known) else '', str(port)]))}"
+
+
+def _is_list(text: str) -> bool:
+    return bool(text) and all(part.isdigit() for part in text.replace("-", ",").split(","))
+
+
 def _contains(wider: tuple[int, int], low: int, high: int) -> bool:
     return wider[0] <= low and high <= wider[1] and (low, high) != wider

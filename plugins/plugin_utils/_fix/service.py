@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from .._decide.case import Fix, Saves, Step
-from .._model.evidence import Host, Unit
+from .._model.evidence import Host, PortHolder, Unit
 from . import fit
 from .make import advice, mending, shell
+from .ports import reserved
 
 # Commands that only read the configuration, by unit. Debian's ssh.service asks sshd itself, and makes a directory for that first.
 _CHECKS = {
@@ -23,24 +24,34 @@ _CHECKS = {
 
 # systemd's reasons for a unit that was started again and again: what it starts fails, and so it would once more.
 _GIVEN_UP = ("start-limit-hit", "trigger-limit-hit", "service-start-limit-hit")
+_SOON = 10.0  # seconds: what ended so soon has not served, and would end so again
 
 
-def started(host: Host, unit: Unit) -> Fix:
-    """Start a unit, and enable it, so that a reboot keeps it. One that somebody has masked is theirs to unmask."""
+def started(host: Host, unit: Unit, ended: str = "", held: str = "", holder: PortHolder | None = None) -> Fix:
+    """Start a unit, and enable it, so that a reboot keeps it; advice where that cannot help, or is not ours to decide.
+
+    ``ended``: what became of its processes; ``held``, ``holder``: whose connection has the port. One that somebody has masked is theirs to
+    unmask.
+    """
     name = unit.unit
     if unit.load == "masked":
         commands = (shell("systemctl", "unmask", name), shell("systemctl", "enable", "--now", name)) if fit.unit(name) else ()
         return advice("service", host.name, f"{name} is masked on {host.name}: unmask and start it if that is no longer meant", commands)
     if not fit.unit(name):
         return advice("service", host.name, f"start {name} on {host.name}")
+    why = f"{name} is {unit.active}" + (f", result {unit.result}" if unit.result else "") + (f": {ended}" if ended else "")
+    if holder is not None:
+        return _freed(host, unit, held, holder)
     if unit.result in _GIVEN_UP:
         log = shell("journalctl", "-u", f"{name.partition('.')[0]}*")
         summary = (
             f"find out why what {name} starts on {host.name} ends again ({log}): systemd gave up after too many starts ({unit.result}), "
             "and would again; then start it"
         )
-        commands = (shell("systemctl", "reset-failed", name), shell("systemctl", "start", name))
-        return advice("service", host.name, summary, commands, why=f"{name} is {unit.active}, result {unit.result}")
+        return advice("service", host.name, summary, _again(name), why=why)
+    if cannot := _cannot_start(unit):
+        log = shell("journalctl", "-u", name)
+        return advice("service", host.name, f"{cannot} ({log}); then start {name} on {host.name}", why=why)
     command = shell("systemctl", "enable", "--now", name)
     return mending(
         "service",
@@ -52,6 +63,91 @@ def started(host: Host, unit: Unit) -> Fix:
         undo=[shell("systemctl", "stop", name)],
         check=f"{shell('systemctl', 'is-active', name)} says active, and ss -ltn shows port {unit.port}",
     )
+
+
+def _again(name: str) -> tuple[str, str]:
+    return shell("systemctl", "reset-failed", name), shell("systemctl", "start", name)
+
+
+def _cannot_start(unit: Unit) -> str:
+    """What must be done first where a start alone would end as the last one did; empty where it may help."""
+    missing = next((each.unit for each in unit.relatives if each.tie == "requires"), None)
+    trigger = next((each for each in unit.relatives if each.tie == "triggered_by" and each.active == "active"), None)
+    if unit.prepared:
+        return f"mend what {unit.prepared.command}, which runs ahead of {unit.unit}, complains about"
+    if unit.unmet:
+        return f"see which condition of {unit.unit} is not met, and bring it about if it should run here"
+    if missing:
+        return f"start {missing}, which {unit.unit} requires, and see why it does not run"
+    if unit.active == "activating" and unit.sub != "auto-restart":
+        return f"see for what {unit.unit} waits while it starts ({unit.sub})"
+    if unit.active in ("activating", "active"):
+        return f"find out why {unit.unit} ends after each start: it is started again and again already"
+    if unit.active == "deactivating":
+        return f"see why {unit.unit} does not end ({unit.sub})"
+    if unit.active == "failed" and (unit.result in ("resources", "protocol") or (unit.ran_s is not None and unit.ran_s < _SOON)):
+        return f"find out why {unit.unit} fails to start"
+    if unit.once:
+        return f"see why {unit.unit}, which is to do its work and end, should listen at all"
+    if trigger and not trigger.listens:
+        return f"see whether {trigger.unit}, which starts {unit.unit}, is to run it now"
+    return ""
+
+
+def _freed(host: Host, unit: Unit, held: str, holder: PortHolder) -> Fix:
+    """The port is somebody else's: to start the unit would fail until they leave it."""
+    owner = holder.process.unit if holder.process else None
+    whose = f"restart {owner}" if owner and owner.endswith(".service") else "end that process"
+    keep = reserved(host, unit.port)
+    return advice(
+        "service",
+        host.name,
+        f"end the connection that has port {unit.port} of {host.name} ({whose}), then start {unit.unit}; "
+        f"{keep} keeps the kernel from giving the port to connections",
+        [shell("sysctl", "-w", keep), *_again(unit.unit)],
+        why=f"{held}: {unit.unit} cannot bind the port meanwhile",
+        check=f"{shell('ss', '-Htan', f'sport = :{unit.port}')} shows the listener only",
+    )
+
+
+def _socket_on(socket: str, service: str, port: int) -> tuple[str, ...]:
+    if not fit.unit(socket) or not (fit.unit(service) or not service):
+        return ()
+    directory = f"/etc/systemd/system/{socket}.d"
+    return (
+        f"mkdir -p {shell(directory)} && printf '[Socket]\\nListenStream={port}\\n' > {shell(f'{directory}/port-{port}.conf')}",
+        shell("systemctl", "daemon-reload"),
+        f"{shell('systemctl', 'stop', *filter(None, (service, socket)))} && {shell('systemctl', 'start', socket)}",
+    )
+
+
+def listening_on(host: Host, unit: Unit, socket: str | None, ports: tuple[int, ...], port: int) -> Fix:
+    """Have a unit that runs listen on the port; by its socket unit where that listens for it, on the old ports as well.
+
+    systemd does not start a socket whose service runs: both are stopped, or the restart fails and nobody listens at all.
+    """
+    name, now = unit.unit, ", ".join(map(str, ports[:5]))
+    if socket is None and name.endswith(".socket"):
+        socket = name
+    if socket:
+        service = "" if socket == name else name
+        units = f"{service} and {socket}" if service else socket
+        summary = (
+            f"add ListenStream={port} to {socket} on {host.name}, have systemd read it, stop {units}, and start {socket}: it is systemd "
+            f"that listens (on {now}), so that the service's own setting of the port does not count; or correct the port"
+        )
+        check = f"{shell('systemctl', 'show', '--property=Listen', socket)} has the port"
+        return advice("service", host.name, summary, _socket_on(socket, service, port), check=check)
+    if unit.outdated:
+        summary = f"have systemd read the changed files of {name} on {host.name} and restart it; or correct the port"
+        first = [shell("systemctl", "daemon-reload")]
+    elif unit.reload not in (None, "success"):
+        summary = f"see why the last reload of {name} on {host.name} failed ({unit.reload}): it runs with what it had read before"
+        first = []
+    else:
+        summary = f"have {name} on {host.name} listen on port {port} by its configuration, and restart it; or correct the port"
+        first = []
+    return advice("service", host.name, summary, [*first, shell("systemctl", "restart", name)] if fit.unit(name) else ())
 
 
 def restarted(host: Host, unit: str, summary: str, *, why: str, first: tuple[Step, ...] = (), saves: Saves | None = None) -> Fix:

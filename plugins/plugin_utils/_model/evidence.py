@@ -19,6 +19,7 @@ from .._decide.firewall_verdicts import Rulings
 from .._decide.firewall_verdicts import read as read_rulings
 from .._plan.gaps import Gap
 from .._plan.orders import TRACE_PHASES
+from .drop_records import Drops
 from .firewall_records import Rule
 from .prose import Prose
 from .records import Count, IpAddress, Milliseconds, Network, Port, Prefix, RecordError, Time, build, whole
@@ -92,6 +93,7 @@ class Process:
     unit: str | None = None
     fds: Count | None = None
     fd_limit: Count | None = None
+    parent: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Listener:
     min_ttl: Count | None = None
     defer_accept: Count | None = None
     processes: tuple[Process, ...] | None = None
+    pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and can be told
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,59 @@ class Ephemeral:
 
 
 @dataclass(frozen=True)
+class PortHolder:
+    """Somebody's connection from a local port on which nobody listens."""
+
+    port: Port
+    state: str
+    local: IpAddress
+    remote: IpAddress
+    remote_port: int
+    process: Process | None = None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How many connections to a port of ours an address has."""
+
+    port: Port
+    address: IpAddress
+    count: Count
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where a socket unit listens."""
+
+    port: Port
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A command that systemd runs ahead of a unit's main process, and that failed."""
+
+    command: str
+    status: Count
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A unit with which another one is tied; ``tie``: triggered_by, triggers, requires."""
+
+    unit: str
+    tie: str
+    active: str | None = None
+    result: str | None = None
+    status: Count | None = None
+    listens: tuple[Stream, ...] = ()
+    log: tuple[Prose, ...] = ()
+
+
+@dataclass(frozen=True)
 class Unit:
+    """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
+    end; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last reload."""
+
     port: Port
     unit: str
     how: str
@@ -137,6 +192,17 @@ class Unit:
     sub: str | None = None
     result: str | None = None
     log: tuple[Prose, ...] = ()
+    status: Count | None = None
+    code: str | None = None
+    ran_s: float | None = None
+    restarts: Count | None = None
+    once: bool = False
+    unmet: bool = False
+    outdated: bool = False
+    reload: str | None = None
+    prepared: Preparation | None = None
+    listens: tuple[Stream, ...] = ()
+    relatives: tuple[Relative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +214,20 @@ class ForeignListener:
     pid: Count | None = None
     name: str | None = None
     address: IpAddress | None = None
+    v6only: bool | None = None
+    device: str | None = None
+    recv_q: Count | None = None
+    send_q: Count | None = None
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace of the host that has addresses to which its firewall sends SYNs."""
+
+    netns: Count
+    addresses: tuple[IpAddress, ...]
+    pid: Count | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +287,9 @@ class Snapshot:
     ephemeral: tuple[Ephemeral, ...] | None = None
     units: tuple[Unit, ...] | None = None
     other_namespaces: tuple[ForeignListener, ...] | None = None
+    namespaces: tuple[Namespace, ...] | None = None
+    port_holders: tuple[PortHolder, ...] | None = None
+    peers: tuple[Peer, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
     @cached_property
@@ -237,12 +320,22 @@ class TcpInfo:
 
 
 @dataclass(frozen=True)
+class Query:
+    """One question to a nameserver; None: it was not answered in time."""
+
+    name: str
+    type: str
+    answer_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True)
 class Nameserver:
-    """A configured nameserver, and whether it answers; None: it did not in time, or ``error`` came at once."""
+    """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once."""
 
     address: str
     answer_ms: Milliseconds | None = None
     error: str | None = None
+    queries: tuple[Query, ...] = ()
 
     @property
     def silent(self) -> bool:
@@ -258,6 +351,7 @@ class Resolution:
     elapsed_ms: Milliseconds | None = None
     again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
+    hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
 
 
 @dataclass(frozen=True)
@@ -279,6 +373,7 @@ class Probe:
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
+    awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
 
     @property
@@ -333,6 +428,7 @@ class Host:
     hops: tuple[Hop, ...] = ()
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
+    drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
     rulings: Rulings = field(default_factory=Rulings)
     unreachable: Prose | None = None  # why Ansible could not reach it
     gap: Gap | None = None  # what is missing of its answers
@@ -513,6 +609,11 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         host.traced_probes += build(tuple[Probe, ...], answer.get("probes") or [], f"{phase}.probes")
         if answer.get("trace") is not None:
             host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
+        if answer.get("drops") is not None:
+            drops: Drops = build(Drops, answer["drops"], f"{phase}.drops")
+            host.drops += (drops,)
+            for each in drops.missing:
+                host.lacks("drops", each.why)
     except RecordError as error:
         host.lacks("trace", f"malformed answer: {error}")
     _read_absent(host, phase, answer)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 MAX_TIMEOUT = 300.0  # seconds
-KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service", "expect")
+KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service", "expect", "greeting")
 EXPECTATIONS = ("open", "blocked")
 AD_HOC = {"clients": "handshake_client", "servers": "handshake_server", "port": "handshake_port", "address": "handshake_address"}
 AD_HOC_LABEL = "The ad hoc flow"
@@ -54,6 +54,8 @@ class Flow:
     service: str | None
     expect: str = "open"
     """One of EXPECTATIONS: whether the handshake must be possible, or must not be."""
+    greeting: bool | None = None
+    """Whether the server speaks first; None: as is usual on the port."""
 
     def wrong(self, field: str, sentence: str) -> NoReturn:
         """Raise the PlanError for one of this flow's fields."""
@@ -172,6 +174,9 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         return None if raw.get(field) is None else _text(raw[field], field, wrong)
 
     _check_fields(raw, label)
+    greeting = raw.get("greeting")
+    if greeting is not None and not isinstance(greeting, bool):
+        wrong("greeting", f"{show(greeting)} is neither true nor false: say whether the server speaks first.")
     source = text("source")
     if source is not None:
         source = literal(source) or wrong("source", f"{show(source)} is not an IP address: give an address of the client.")
@@ -201,6 +206,7 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         source=source,
         service=service if service is None or "." in service else f"{service}.service",
         expect=expect,
+        greeting=greeting,
     )
 
 

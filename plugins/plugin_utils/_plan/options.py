@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 
 from .flows import MAX_TIMEOUT, PlanError, show
@@ -35,7 +35,10 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_patience": Whose.CLIENT,
         "diagnose_settle": Whose.CLIENT,
         "diagnose_hops": Whose.CLIENT,
+        "diagnose_connects": Whose.PLAY,
+        "diagnose_normal": Whose.PLAY,
         "diagnose_record": Whose.HOST,
+        "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,
         "diagnose_host_timeout": Whose.PLAY,
         "diagnose_history": Whose.PLAY,
@@ -88,6 +91,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "diagnose_timeout": (0.001, MAX_TIMEOUT),
     "diagnose_patience": (0, 60),
     "diagnose_settle": (0, 60),
+    "diagnose_connects": (1, 1_000_000),
     "diagnose_host_timeout": (0, 86_400),
     "diagnose_history_days": (0, 36_500),
     "diagnose_webhook_timeout": (0.1, 300),
@@ -101,6 +105,19 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 ALLOWED = ("connection", "conntrack", "firewall", "neighbour", "route", "service", "sysctl")
 KINDS = (*ALLOWED, "network")
 """The kinds of fixes that may have steps; the others are advice. The last resort has to be asked for by name."""
+
+ALTERATIONS: Mapping[str, str] = {
+    "mss_lowered": "MSS, to what an MTU of 1280 or more leaves room for, as gateways of tunnels and of PPPoE do",
+    "mss_changed": "MSS, to any other value",
+    "window_scale_changed": "window scale",
+    "sack_changed": "SACK",
+    "timestamps_changed": "timestamps",
+    "fast_open_changed": "Fast Open",
+    "sequence_rewritten": "initial sequence numbers, as firewalls do for the hosts behind them",
+}
+"""What may be altered on the way of a SYN and its SYN-ACK and called normal: the values of `diagnose_normal`. Keys are no authentication's:
+nothing on the way may take those out."""
+NORMAL = ("mss_lowered",)
 
 _DIRECTORIES = ("diagnose_report_dir", "remediate_report_dir", "drift_report_dir", "drift_baseline_dir")
 
@@ -131,6 +148,9 @@ class Options:
     settle: float = 0.25
     hops: bool = True
     record: bool = True
+    connects: int = 100
+    """To one listener at most, by all clients of the run together, as long as each of them makes one."""
+    normal: list[str] = field(default_factory=lambda: list(NORMAL))
     host_timeout: float = 60.0
     within: float = 0.0
     """What the diagnosis may take, where somebody waits for it; 0: as long as recorders can live."""

@@ -9,17 +9,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
 from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS
 from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
 
 from .deadlines import Deadlines, deadlines
 from .flows import Flow, PlanError, address, literal, show
-from .options import Options
+from .options import NORMAL, Options
+from .shares import Share, shares
 
 MAX_ENTRIES = 20_000
 ON_THE_WAY = "path"  # the host of a cause between managed hosts
 PHASES = ("open", "try", "close")
 HOPS = 2.0  # seconds that a client may take for asking how far SYNs get
+SPEAKS_FIRST = (21, 22, 25, 110, 119, 143, 587, 3306, 5900)
+"""Ports whose servers speak first, unencrypted: FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, RFB."""
+GREETING = 2.0  # seconds that a client waits for their first byte
 STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
@@ -59,6 +64,10 @@ class Plan:
     """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """host -> the addresses and networks that the inventory has for it: only for these are other hosts changed"""
+    normal: tuple[str, ...] = NORMAL
+    """What may be altered on the way without being wrong."""
+    lowered: tuple[str, ...] = ()
+    """Sentences about listeners to which fewer connections are made than the options ask for; they are not kept."""
     deadlines: Deadlines | None = None
     """How long hosts are waited for; it is kept apart from the plan, since every task needs it."""
 
@@ -73,6 +82,7 @@ class Plan:
             "entries": [asdict(entry) for entry in self.entries],
             "not_in_play": list(self.not_in_play),
             "addresses": {host: list(known) for host, known in self.addresses.items()},
+            "normal": list(self.normal),
         }
 
     @classmethod
@@ -80,7 +90,8 @@ class Plan:
         """The reverse of `to_json`."""
         entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
         addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
-        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses)
+        normal = tuple(raw.get("normal", NORMAL))
+        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses, normal)
 
 
 @dataclass
@@ -131,6 +142,7 @@ class _Builder:
         self.entries: dict[Entry, None] = {}
         self.addresses: dict[str, str] = {}
         self.literals: dict[str, str | None] = {}
+        self.shares: dict[tuple[str, int], Share] = {}
 
     def build(self, flows: list[Flow]) -> Plan:
         for flow in flows:
@@ -141,8 +153,11 @@ class _Builder:
             raise PlanError(f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit.")
         parts = {host: part for host, part in sorted(self.parts.items()) if host in self.play_hosts}
         times = self._deadlines(parts)
+        self.shares, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
         orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
-        return Plan(self.run, tuple(self.entries), orders, tuple(sorted(set(self.parts) - self.play_hosts)), deadlines=times)
+        normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
+        absent = tuple(sorted(set(self.parts) - self.play_hosts))
+        return Plan(self.run, tuple(self.entries), orders, absent, normal=normal, lowered=lowered, deadlines=times)
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
@@ -167,7 +182,8 @@ class _Builder:
             flow.wrong("source", f"{flow.source} and {server}'s address {dialled} are of different families: drop it, or correct one.")
         timeout = flow.timeout or self._options_of(client).timeout
         dials = self._part(client, "client").dials
-        dial = dials.setdefault((dialled, port, timeout, flow.source), len(dials))
+        greets = port in SPEAKS_FIRST if flow.greeting is None else flow.greeting
+        dial = dials.setdefault((dialled, port, timeout, flow.source, greets), len(dials))
         self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source, flow.expect)] = None
 
         near = flow.source or self._literal(client)
@@ -252,7 +268,9 @@ class _Builder:
         options = Options.slowest(map(self._options_of, clients))
         slowest = max(entry.timeout for entry in self.entries)
         resolving = MOST_SECONDS if any(literal(entry.address) is None for entry in self.entries) else 0.0
-        trying = options.attempts * options.interval + slowest + options.patience + options.settle
+        greeting = max((GREETING for part in parts.values() if any(dial[-1] for dial in part.dials)), default=0.0)
+        settling = max(options.settle, greeting)
+        trying = (options.attempts + FURTHER) * options.interval + 2 * (slowest + options.patience + settling)
         attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within)
@@ -287,10 +305,11 @@ class _Builder:
                     "port": port,
                     "timeout": timeout,
                     "source": source,
-                    "attempts": options.attempts,
                     "interval": options.interval,
+                    **self.shares[host, dial],
+                    **({"greeting": GREETING} if greets else {}),
                 }
-                for (dialled, port, timeout, source), dial in part.dials.items()
+                for (dialled, port, timeout, source, greets), dial in part.dials.items()
             ],
             "interest": None,
         }

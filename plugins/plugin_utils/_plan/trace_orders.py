@@ -1,11 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""From the evidence of a diagnosis to what its hosts must do so that their kernels trace the handshakes that broke. Pure."""
+"""From the evidence of a diagnosis to what its hosts must do to look deeper into the handshakes that broke. Pure.
+
+Two things are traced: what nf_tables does to their packets, and which of them the kernel drops, and why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,12 +16,15 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
 
 from .._decide.case import Case
-from .._decide.verdict import DEGRADING, examine
+from .._decide.verdict import DEGRADING, decide, examine
 from .._faults import contained
 from .._model.evidence import Host
 from .orders import TRACE_PHASES, Entry, Plan
 
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
+
+DEPTHS = ("quick", "normal", "full")
+"""What a host may be asked: nothing more, what its kernel drops of handshakes whose cause is not proven, or also what nf_tables does."""
 
 Orders = dict[str, dict[str, Any]]
 
@@ -29,6 +35,9 @@ class _Part:
 
     watches: bool = False
     flows: dict[Flow, None] = field(default_factory=dict)
+    """those whose way through nf_tables is traced"""
+    drops: dict[Flow, None] = field(default_factory=dict)
+    """those of which dropped packets are traced; `ack` is False"""
     dials: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
     left_out: int = 0
 
@@ -37,19 +46,21 @@ def trace_orders(
     plan: Plan,
     evidence: Mapping[str, Mapping[str, Mapping[str, Any]]],
     orders: Mapping[str, Mapping[str, Any]],
-    tracing: Set[str] | None = None,
+    depths: Mapping[str, str] | None = None,
 ) -> Orders:
     """host -> its order for the trace phases (docs/evidence.md), for the handshakes none of whose attempts completed.
 
-    `orders`: the work orders of the first three round trips. `tracing`: the hosts whose kernels may be asked, all by default; the others
-    try their handshakes once more, and nothing else. Empty when there is nothing to trace.
+    `orders`: the work orders of the first three round trips. `depths`: host -> one of DEPTHS, `full` by default. A host that is asked for
+    nothing more tries its handshakes once more, where another host wants that. Empty when there is nothing to trace.
     """
-    tracing = set(orders) if tracing is None else tracing
+    depths = dict.fromkeys(orders, "full") if depths is None else depths
     parts: dict[str, _Part] = {}
     _hosts, examined = examine(plan, evidence)
-    for entry, each in zip(plan.entries, examined, strict=True):
+    for entry, each, flow in zip(plan.entries, examined, decide(plan, evidence, "", "").report["flows"], strict=True):
+        proven = any(cause["certainty"] == "proven" for cause in flow["causes"])
+        asked = {host: depth for host, depth in depths.items() if depth == "full" or (depth == "normal" and not proven)}
         for case in each.cases:
-            contained(partial(_left_out, parts, case), _add, parts, entry, case, tracing)
+            contained(partial(_left_out, parts, case), _add, parts, entry, case, asked)
     found = {name: _order(plan.run, orders[name], part) for name, part in sorted(parts.items()) if name in orders}
     return {name: order for name, order in found.items() if order["phases"]}
 
@@ -65,11 +76,11 @@ def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
     parts.setdefault(case.client.name, _Part()).left_out += 1
 
 
-def _add(parts: dict[str, _Part], entry: Entry, case: Case, tracing: Set[str]) -> None:
+def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, str]) -> None:
     """Add a case that broke to the parts of its hosts, unless none of them may trace, or one has no room for it."""
     if not _broke(case):
         return
-    wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host) and host.name in tracing}
+    wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host) and host.name in asked}
     if not wanted:
         return
     for name, flows in wanted.items():
@@ -78,7 +89,9 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, tracing: Set[str]) -
             part.left_out += 1
             return
     for name, flows in wanted.items():
-        parts[name].flows.update(dict.fromkeys(flows))
+        if asked[name] == "full":
+            parts[name].flows.update(dict.fromkeys(flows))
+        parts[name].drops.update(dict.fromkeys(flow._replace(ack=False) for flow in flows))
         parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
     dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
     parts.setdefault(case.client.name, _Part()).dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
@@ -116,6 +129,7 @@ def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
         "patience": 0.0,
         "settle": order["settle"],
         "trace": [flow._asdict() for flow in part.flows],
+        "drops": [{"client": flow.client, "server": flow.server, "port": flow.port} for flow in part.drops],
         "left_out": part.left_out,
         "dials": list(part.dials.values()),
     }

@@ -83,6 +83,15 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was seen beside the causes."""
+
+    kind: str
+    host: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vantage:
     """A column of the ladder; ``why`` says why nothing was recorded there."""
 
@@ -144,6 +153,7 @@ class Flow:
     via: tuple[str, ...]
     last_seen: tuple[str, str] | None
     causes: tuple[Cause, ...]
+    remarks: tuple[str, ...]
     undecided: tuple[str, ...]
     not_observed: tuple[str, ...]
     vantages: tuple[Vantage, ...]
@@ -302,6 +312,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         via=_texts(entry.get("via"), NAME),
         last_seen=(clean(last_seen.get("host"), NAME), clean(last_seen.get("interface"), NAME)) if last_seen else None,
         causes=tuple(_cause(cause) for cause in _records(entry.get("causes"))),
+        remarks=_texts(entry.get("remarks")),
         undecided=_texts(entry.get("undecided")),
         not_observed=_texts(entry.get("not_observed")),
         vantages=tuple(_vantage(vantage, clock) for vantage in _records(entry.get("vantages"))),
@@ -315,6 +326,10 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         expect=clean(entry.get("expect"), NAME) or "open",
         blocked_by=tuple(_cause(cause) for cause in _records(entry.get("blocked_by"))),
     )
+
+
+def _notes(value: object) -> tuple[Note, ...]:
+    return tuple(Note(clean(item.get("kind"), NAME), clean(item.get("host"), NAME), clean(item.get("text"))) for item in _records(value))
 
 
 def _cause(entry: Mapping[str, object]) -> Cause:

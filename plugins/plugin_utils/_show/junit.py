@@ -64,6 +64,7 @@ def _told(flow: Flow) -> str:
         lines += [f"  {item.host} {item.source}: {item.observation}" for item in cause.evidence]
         lines += [f"  against: {sentence}" for sentence in cause.against]
         lines += [f"  fix: {cause.fix.summary}"] if cause.fix else []
+    lines += [f"remark: {remark}" for remark in flow.remarks]
     lines += [f"not observed: {sentence}" for sentence in flow.not_observed]
     lines += [f"would decide: {sentence}" for sentence in flow.undecided]
     return "\n".join(lines)

@@ -59,6 +59,7 @@ def _group(group: Group) -> Iterator[str]:
     if words.dialled(flow):
         yield f"- dialled: {markdown(words.dialled(flow))}"
     yield from (f"- also: {markdown(f'{cause.code} [{cause.certainty}] {cause.summary}')}" for cause in flow.causes[1:])
+    yield from (f"- remark: {markdown(remark)}" for remark in flow.remarks)
     yield from (f"- not observed: {markdown(sentence)}" for sentence in flow.not_observed)
     yield from (f"- would decide: {markdown(sentence)}" for sentence in flow.undecided)
     others = group.flows[1:]

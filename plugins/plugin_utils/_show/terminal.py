@@ -124,6 +124,8 @@ class _Terminal:
         yield from self.note("dialled", words.dialled(flow))
         for further in flow.causes[1:4]:
             yield from self.note("also", f"{further.code} [{further.certainty}] {further.summary}")
+        for remark in flow.remarks[:3]:
+            yield from self.note("remark", remark)
         for sentence in flow.not_observed[:3]:
             yield from self.note("not observed", sentence)
         for sentence in flow.undecided[:3]:
@@ -172,6 +174,8 @@ class _Terminal:
             if len(flows) == 1 or any(flow.expect == "blocked" for flow in flows):
                 for flow in flows:
                     yield from self.headline(flow)
+                    for remark in flow.remarks[:3]:
+                        yield from self.note("remark", remark)
             elif flows:
                 clients = ", ".join(dict.fromkeys(flow.client for flow in flows))
                 said = f"{clients} -> {place}   OK  {len(flows)} flows connect{_spread(flows)}"

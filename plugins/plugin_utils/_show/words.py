@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .._report.view import Change, Fix, Flow, Part, Report, Step
+from .._report.view import Change, Fix, Flow, Note, Part, Report, Step
 from .._values.times import moment
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
@@ -25,6 +25,11 @@ def destination(flow: Flow) -> str:
     """``db1 10.0.2.21:5432``, or the address alone where the server is not managed."""
     address = f"[{flow.address}]" if ":" in flow.address else flow.address or flow.dialled
     return f"{address}:{flow.port}" if flow.server in ("", flow.address) else f"{flow.server} {address}:{flow.port}"
+
+
+def noted(note: Note) -> str:
+    """``r1: it lowers the maximum segment size``"""
+    return note.text if note.host in ("", "path") else f"{note.host}: {note.text}"
 
 
 def verdict(flow: Flow) -> str:

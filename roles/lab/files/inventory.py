@@ -19,6 +19,8 @@ def inventory_text(hosts: list[Host], processes: Mapping[str, Mapping[str, int]]
         "ansible_python_interpreter": python,
         # Inside, everybody is root already; `ansible_user` makes a host be entered as somebody else.
         "ansible_become": False,
+        # Root of a user namespace may not load the programs that ask the kernel about dropped packets.
+        "diagnose_depth": "quick",
     }
     return grouped_inventory(
         hosts,

@@ -64,7 +64,9 @@ def both_answer_for_the_address(fleet: Machines) -> None:
     fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
 
 
-@fault("ip_conflict/answered", "connected", status="degraded", leg="syn", flow=ON_LAN, certainties=("likely",), **CONFLICT, **BRIEF)
+@fault(
+    "ip_conflict/answered", "connected", status="degraded", leg="syn", flow=ON_LAN, certainties=("likely",), slow=True, **CONFLICT, **BRIEF
+)
 def another_machine_answers(fleet: Machines) -> None:
     twice(fleet)
     fleet.listen("db2", "::", 5432)
@@ -84,7 +86,7 @@ def powered_off(fleet: Machines) -> None:
     fleet.power_off("db1")
 
 
-@fault("host_down/lan", "timeout EHOSTUNREACH", flow=Flow("10.0.1.12"), topology=lan, **DOWN)
+@fault("host_down/lan", "timeout EHOSTUNREACH", flow=Flow("10.0.1.12"), topology=lan, slow=True, **DOWN)
 def powered_off_next_door(fleet: Machines) -> None:
     assert isinstance(fleet, Fleet)
     fleet.power_off("db1")

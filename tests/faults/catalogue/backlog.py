@@ -54,7 +54,7 @@ def half_full(fleet: Machines) -> None:
     fleet.hold("web2", DB1, fleet.port, 30)
 
 
-@fault("syn_queue_full", "timeout", code="syn_queue_full", **BACKLOG)
+@fault("syn_queue_full", "timeout", code="syn_queue_full", clock="the timer by which the kernel forgets half-open connections", **BACKLOG)
 def half_open_everywhere(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
     flooded(fleet, backlog=16)

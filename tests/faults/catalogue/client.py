@@ -19,7 +19,7 @@ def healthy(fleet: Machines) -> None:
     service(fleet)
 
 
-@twin("healthy-ipv6", flow=Flow(DB1_V6))
+@twin("healthy-ipv6", flow=Flow(DB1_V6), slow=True)
 def healthy_ipv6(fleet: Machines) -> None:
     service(fleet)
 
@@ -233,7 +233,7 @@ def service_address(fleet: Machines) -> None:
     fleet.nft("web1", f"table ip nat {{ chain output {{ type nat hook output priority -100; {rule}; }}\n}}")
 
 
-@twin("client-translates", flow=Flow("10.96.0.1"))
+@twin("client-translates", flow=Flow("10.96.0.1"), slow=True)
 def translated_by_the_client(fleet: Machines) -> None:
     service(fleet)
     service_address(fleet)
@@ -247,6 +247,7 @@ def translated_by_the_client(fleet: Machines) -> None:
     leg="syn",
     segment="server.socket",
     flow=Flow("10.96.0.1"),
+    slow=True,
 )
 def translated_and_refused(fleet: Machines) -> None:
     service_address(fleet)

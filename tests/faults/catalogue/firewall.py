@@ -31,10 +31,20 @@ def forget_soon(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 1)
 
 
-def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str = "timeout", flow: Flow | None = None) -> None:
+def drop(
+    name: str,
+    host: str,
+    hook: str,
+    rule: str,
+    leg: str,
+    segment: str,
+    kernel: str = "timeout",
+    flow: Flow | None = None,
+    slow: bool = False,
+) -> None:
     certainties = ("proven", "likely") if (leg, host) == ("ack", "db1") else sure(rule)  # ACKs of the kernel's own try go on for long
     more: dict[str, Any] = {"certainties": certainties, "flow": flow or Flow(), "packed": "" if leg == "syn_ack" else "rules"}
-    more["slow"] = leg == "syn_ack" and "counter" not in rule
+    more["slow"] = slow or (leg == "syn_ack" and "counter" not in rule)
 
     @fault(f"firewall_drop/{name}", kernel, code="firewall_drop", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
@@ -43,8 +53,18 @@ def drop(name: str, host: str, hook: str, rule: str, leg: str, segment: str, ker
         firewalled(host, hook, rule, fleet)
 
 
-def reject(name: str, host: str, hook: str, rule: str, leg: str, segment: str, kernel: str, flow: Flow | None = None) -> None:
-    more: dict[str, Any] = {"certainties": sure(rule), "flow": flow or Flow(), "packed": "rules"}
+def reject(
+    name: str,
+    host: str,
+    hook: str,
+    rule: str,
+    leg: str,
+    segment: str,
+    kernel: str,
+    flow: Flow | None = None,
+    slow: bool = False,
+) -> None:
+    more: dict[str, Any] = {"certainties": sure(rule), "flow": flow or Flow(), "packed": "rules", "slow": slow}
 
     @fault(f"firewall_reject/{name}", kernel, code="firewall_reject", host=host, leg=leg, segment=segment, says=("chain " + hook,), **more)
     def make(fleet: Machines) -> None:
@@ -55,19 +75,21 @@ SYN = "tcp flags & (syn|ack) == syn"
 SYN_ACK = "tcp flags & (syn|ack) == syn|ack"
 PURE_ACK = "tcp flags & (syn|ack) == ack"
 drop("server-input", "db1", "input", "tcp dport $port counter drop", "syn", "server.firewall")
-drop("server-input-ipv6", "db1", "input", "tcp dport $port counter drop", "syn", "server.firewall", flow=Flow(DB1_V6))
+drop("server-input-ipv6", "db1", "input", "tcp dport $port counter drop", "syn", "server.firewall", flow=Flow(DB1_V6), slow=True)
 drop("server-prerouting", "db1", "prerouting", "tcp dport $port counter drop", "syn", "server.firewall")
 drop("server-output", "db1", "output", f"{SYN_ACK} counter drop", "syn_ack", "server.firewall")
 drop("server-postrouting", "db1", "postrouting", f"{SYN_ACK} drop", "syn_ack", "server.firewall")
 drop("server-ack", "db1", "input", f"tcp dport $port {PURE_ACK} counter drop", "ack", "server.firewall", kernel="connected")
 drop("client-output", "web1", "output", "tcp dport $port counter drop", "syn", "client.firewall")
-drop("client-output-ipv6", "web1", "output", "tcp dport $port drop", "syn", "client.firewall", flow=Flow(DB1_V6))
+drop("client-output-ipv6", "web1", "output", "tcp dport $port drop", "syn", "client.firewall", flow=Flow(DB1_V6), slow=True)
 drop("client-input", "web1", "input", "tcp sport $port counter drop", "syn_ack", "client.firewall")
 drop("client-ack", "web1", "output", f"tcp dport $port {PURE_ACK} counter drop", "ack", "client.firewall", kernel="connected")
 reject("server-reset", "db1", "input", "tcp dport $port counter reject with tcp reset", "syn", "server.firewall", "ECONNREFUSED")
-reject("server-icmp", "db1", "input", "tcp dport $port counter reject", "syn", "server.firewall", "ECONNREFUSED")
+reject("server-icmp", "db1", "input", "tcp dport $port counter reject", "syn", "server.firewall", "ECONNREFUSED", slow=True)
 reject("server-prohibited", "db1", "input", "tcp dport $port reject with icmpx admin-prohibited", "syn", "server.firewall", "EHOSTUNREACH")
-reject("server-ipv6", "db1", "input", "tcp dport $port reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6))
+reject(
+    "server-ipv6", "db1", "input", "tcp dport $port reject", "syn", "server.firewall", "ECONNREFUSED EACCES", flow=Flow(DB1_V6), slow=True
+)
 reject(
     "server-ack",
     "db1",
@@ -78,7 +100,9 @@ reject(
     "connected ECONNRESET",
 )
 reject("client-output", "web1", "output", "tcp dport $port counter reject", "syn", "client.firewall", "ECONNREFUSED")
-reject("client-output-reset", "web1", "output", "tcp dport $port reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED")
+reject(
+    "client-output-reset", "web1", "output", "tcp dport $port reject with tcp reset", "syn", "client.firewall", "ECONNREFUSED", slow=True
+)
 
 
 @fault(
@@ -98,7 +122,14 @@ def rejected_where_other_ports_are_translated(fleet: Machines) -> None:
 
 
 reject(
-    "client-output-host", "web1", "output", "tcp dport $port reject with icmpx host-unreachable", "syn", "client.firewall", "EHOSTUNREACH"
+    "client-output-host",
+    "web1",
+    "output",
+    "tcp dport $port reject with icmpx host-unreachable",
+    "syn",
+    "client.firewall",
+    "EHOSTUNREACH",
+    slow=True,
 )
 
 
@@ -111,6 +142,7 @@ reject(
     leg="syn",
     segment="server.firewall",
     certainties=LIKELY,
+    slow=True,
 )
 def rejected_port_without_listener(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "tcp dport $port reject with tcp reset"))
@@ -125,10 +157,20 @@ drop(
     "syn",
     "server.firewall",
     flow=Flow("127.0.0.1", client="db1", timeout=1.0),
+    slow=True,
 )
 
 
-@fault("no_listener/reset-dropped", "timeout", code="no_listener", host="db1", leg="syn", segment="server.socket", flow=Flow(timeout=1.0))
+@fault(
+    "no_listener/reset-dropped",
+    "timeout",
+    code="no_listener",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    flow=Flow(timeout=1.0),
+    slow=True,
+)
 def resets_do_not_leave(fleet: Machines) -> None:
     fleet.nft("db1", chain("output", "tcp sport $port tcp flags & rst == rst drop"))
 

@@ -80,6 +80,7 @@ pair(
     "concatenation",
     table(f"ip saddr . tcp dport {{ 10.0.1.11 . $port, 10.0.1.12 . 80 }} {DROP}"),
     table(f"ip saddr . tcp dport {{ 10.0.1.11 . 80, 10.0.1.12 . $port }} {DROP}"),
+    slow=True,
 )
 pair(
     "vmap",
@@ -88,22 +89,30 @@ pair(
     says=("chain closed",),
 )
 pair(
-    "vmap/verdict", table("tcp dport $port ip saddr vmap { 10.0.1.11 : drop }"), table("tcp dport $port ip saddr vmap { 10.0.1.12 : drop }")
+    "vmap/verdict",
+    table("tcp dport $port ip saddr vmap { 10.0.1.11 : drop }"),
+    table("tcp dport $port ip saddr vmap { 10.0.1.12 : drop }"),
+    slow=True,
 )
 pair(
     "jump-return",
     table("jump checks; tcp dport $port counter drop", chains="chain checks { ip saddr 10.0.1.12 accept; return; }"),
     table("jump checks; tcp dport $port counter drop", chains="chain checks { ip saddr 10.0.1.11 accept; return; }"),
+    slow=True,
 )
 pair("interface", chain("input", f'iifname "eth0" tcp dport $port {DROP}'), chain("input", f'iifname "eth1" tcp dport $port {DROP}'))
 pair(
-    "interface/wildcard", chain("input", f'iifname "eth*" tcp dport $port {DROP}'), chain("input", f'iifname "wg*" tcp dport $port {DROP}')
+    "interface/wildcard",
+    chain("input", f'iifname "eth*" tcp dport $port {DROP}'),
+    chain("input", f'iifname "wg*" tcp dport $port {DROP}'),
+    slow=True,
 )
 pair(
     "ipv6-only",
     f"table ip6 test$port {{ chain input {{ type filter hook input priority 0; tcp dport $port {DROP}; }}\n}}",
     f"table ip test$port {{ chain input {{ type filter hook input priority 0; tcp dport $port {DROP}; }}\n}}",
     flow=V6,
+    slow=True,
 )
 pair("user", chain("output", f"meta skuid 0 tcp dport $port {DROP}"), chain("output", f"meta skuid 1234 tcp dport $port {DROP}"), **CLIENT)
 pair(
@@ -130,6 +139,7 @@ pair(
     chain("input", f"tcp dport $port accept; ip saddr 10.0.0.0/8 {DROP}"),
     says=("comes too late",),
     packed="",
+    slow=True,
 )
 pair(
     "policy",
@@ -165,11 +175,16 @@ def gone_to_another_chain(fleet: Machines) -> None:
     fleet.nft("db1", f"table inet test$port {{ chain services {{ tcp dport 22 accept; }}\n {base}\n}}")
 
 
-pair("mark", chain("input", f"tcp dport $port meta mark set 7; meta mark 7 {DROP}"), chain("input", f"meta mark 7 {DROP}"))
-pair("tcp-option", chain("input", f"tcp option timestamp exists tcp dport $port {DROP}"), chain("input", f"tcp option 34 exists {DROP}"))
+pair("mark", chain("input", f"tcp dport $port meta mark set 7; meta mark 7 {DROP}"), chain("input", f"meta mark 7 {DROP}"), slow=True)
+pair(
+    "tcp-option",
+    chain("input", f"tcp option timestamp exists tcp dport $port {DROP}"),
+    chain("input", f"tcp option 34 exists {DROP}"),
+    slow=True,
+)
 
 
-@fault("firewall_drop/shared-by-flows", "", code="firewall_drop", flow=Flow(client="web1:web2", timeout=1.0), **SERVER, **BRIEF)
+@fault("firewall_drop/shared-by-flows", "", code="firewall_drop", flow=Flow(client="web1:web2", timeout=1.0), slow=True, **SERVER, **BRIEF)
 def two_clients_hit_one_rule(fleet: Machines) -> None:
     """The counter accounts for both flows of the run together."""
     fleet.listen("db1", "::", fleet.port)
@@ -187,7 +202,7 @@ def strangers_hit_the_same_rule(fleet: Machines) -> None:
     fleet.popen("web2", [fleet.python, "-c", f"{again} s.connect_ex(('10.0.2.21', {fleet.port})); s.close()\n"])
 
 
-@fault("firewall_drop/reloaded", "timeout", code="firewall_drop", certainties=LIKELY, says=("anew",), flow=V4, **SERVER, **BRIEF)
+@fault("firewall_drop/reloaded", "timeout", code="firewall_drop", certainties=LIKELY, says=("anew",), flow=V4, slow=True, **SERVER, **BRIEF)
 def rules_are_loaded_again_and_again(fleet: Machines) -> None:
     """A counter that starts anew with its rules says nothing against them."""
     fleet.listen("db1", "::", fleet.port)
@@ -209,8 +224,7 @@ def tables(
     place = place or SERVER
     certainties = ("proven",) if any("-j DROP" in command for command in guilty) else LIKELY  # a policy's counter is not read
     for tool in tools:
-        slow = name not in ("port", "policy") and ("legacy" in tool or not packed)
-        how: dict[str, Any] = {"flow": flow, "slow": slow, "packed": packed}
+        how: dict[str, Any] = {"flow": flow, "slow": name != "port", "packed": packed}
 
         @fault(f"firewall_drop/{tool}/{name}", "timeout", code="firewall_drop", certainties=certainties, **how, **place, **BRIEF)
         def make(fleet: Machines, tool: str = tool) -> None:
@@ -296,6 +310,6 @@ def legacy_drops_what_nft_accepts(fleet: Machines) -> None:
 for number, how in enumerate(("tcp-reset", "icmp-port-unreachable", "icmp-host-prohibited")):
     kernel = "EHOSTUNREACH" if number == 2 else "ECONNREFUSED"
 
-    @fault(f"firewall_reject/iptables/{how}", kernel, code="firewall_reject", packed="rules", **SERVER)
+    @fault(f"firewall_reject/iptables/{how}", kernel, code="firewall_reject", packed="rules", slow=number > 0, **SERVER)
     def rejected(fleet: Machines, how: str = how, tool: str = TABLES[number % 2]) -> None:
         load(fleet, "db1", tool, [f"-A INPUT -p tcp --dport $port -j REJECT --reject-with {how}"])

@@ -41,14 +41,22 @@ table inet jump$port {
 """
 
 
-@fault("nat_wrong_target/dead-port-jump", "ECONNREFUSED", code="nat_wrong_target", says=("redirect to :5999",), packed="rules", **SERVER)
+@fault(
+    "nat_wrong_target/dead-port-jump",
+    "ECONNREFUSED",
+    code="nat_wrong_target",
+    says=("redirect to :5999",),
+    packed="rules",
+    slow=True,
+    **SERVER,
+)
 def to_a_dead_port_that_a_jump_meets(fleet: Machines) -> None:
     """What the chain is called that takes the packet behind the translation does not make it the translation."""
     to_a_dead_port(fleet)
     fleet.nft("db1", JUMP)
 
 
-@fault("nat_wrong_target/dead-port-iptables", "ECONNREFUSED", code="nat_wrong_target", says=("5999",), packed="rules", **SERVER)
+@fault("nat_wrong_target/dead-port-iptables", "ECONNREFUSED", code="nat_wrong_target", says=("5999",), packed="rules", slow=True, **SERVER)
 def to_a_dead_port_by_iptables(fleet: Machines) -> None:
     load(fleet, "db1", "iptables-nft", [f"-t nat -A PREROUTING -p tcp --dport $port -j DNAT --to-destination {DB1}:5999"])
 
@@ -171,7 +179,7 @@ def only_one_direction_is_untracked(fleet: Machines) -> None:
     serve(fleet, "db1", f"table inet test$port {{ {UNTRACKED_SYN}\n {STRICT}\n}}")
 
 
-@twin("conntrack_invalid/notrack", flow=V4)
+@twin("conntrack_invalid/notrack", flow=V4, slow=True)
 def both_directions_are_untracked(fleet: Machines) -> None:
     serve(fleet, "db1", f"table inet test$port {{ {UNTRACKED_SYN}\n {UNTRACKED_ANSWER}\n {STRICT}\n}}")
 
@@ -198,7 +206,7 @@ def the_router_back_does_not_mind(fleet: Machines) -> None:
     serve(fleet, "r2", chain("forward", "ct state established accept; ct state invalid counter accept"))
 
 
-@fault("firewall_drop/untracked", "timeout", code="firewall_drop", flow=V4, says=("untracked",), **SERVER, **BRIEF)
+@fault("firewall_drop/untracked", "timeout", code="firewall_drop", flow=V4, says=("untracked",), slow=True, **SERVER, **BRIEF)
 def untracked_is_dropped(fleet: Machines) -> None:
     serve(
         fleet,
@@ -261,7 +269,7 @@ for tool in TABLES:
     def nobody_reads_the_queue(fleet: Machines, tool: str = tool) -> None:
         load(fleet, "db1", tool, ["-A INPUT -p tcp --dport $port -j NFQUEUE --queue-num 3"])
 
-    @twin(f"firewall_queue_unread/{tool}", packed="rules")
+    @twin(f"firewall_queue_unread/{tool}", packed="rules", slow="legacy" in tool)
     def bypassed_where_nobody_reads(fleet: Machines, tool: str = tool) -> None:
         load(fleet, "db1", tool, ["-A INPUT -p tcp --dport $port -j NFQUEUE --queue-num 3 --queue-bypass"])
 

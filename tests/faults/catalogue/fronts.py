@@ -57,13 +57,13 @@ def the_service_is_stopped(fleet: Machines) -> None:
     fleet.run("db1", ["kill", f"-{signal.SIGSTOP.name.removeprefix('SIG')}", str(server.answer)])
 
 
-@fault("load_balancer_no_backend/hung", certainties=("likely",), says=("wait there for accept()",), **UNSERVED)
+@fault("load_balancer_no_backend/hung", certainties=("likely",), says=("wait there for accept()",), slow=True, **UNSERVED)
 def the_service_accepts_nothing(fleet: Machines) -> None:
     haproxy(fleet)
     fleet.listen("db1", "10.0.2.21", 5432, behaviour="silent")
 
 
-@fault("load_balancer_no_backend/firewall", says=("db1 does not answer its SYNs",), **UNSERVED)
+@fault("load_balancer_no_backend/firewall", says=("db1 does not answer its SYNs",), slow=True, **UNSERVED)
 def the_server_drops_the_balancer(fleet: Machines) -> None:
     haproxy(fleet)
     fleet.listen("db1", "10.0.2.21", 5432)
@@ -77,7 +77,7 @@ def one_of_two_services_accepts_nothing(fleet: Machines) -> None:
     fleet.listen("db1", "10.0.2.21", 5432, behaviour="silent")
 
 
-@fault("load_balancer_no_backend/http", certainties=("possible",), says=("nothing listens on port 5432 of db1",), **UNSERVED)
+@fault("load_balancer_no_backend/http", certainties=("possible",), says=("nothing listens on port 5432 of db1",), slow=True, **UNSERVED)
 def nobody_is_there_when_asked(fleet: Machines) -> None:
     haproxy(fleet, mode="http")
 

@@ -50,7 +50,9 @@ def the_other_one_drops(fleet: Machines) -> None:
     fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
 
 
-@fault("ip_conflict/split-brain/answers", "connected", status="degraded", flow=BOTH, says=("answers with a SYN-ACK",), **CONFLICT)
+@fault(
+    "ip_conflict/split-brain/answers", "connected", status="degraded", flow=BOTH, says=("answers with a SYN-ACK",), slow=True, **CONFLICT
+)
 def the_other_one_serves(fleet: Machines) -> None:
     split_brain(fleet)
     fleet.listen("db2", "::", 5432)
@@ -61,6 +63,7 @@ def the_other_one_serves(fleet: Machines) -> None:
     "ECONNREFUSED",
     certainties=("likely",),
     flow=Flow(VIP, timeout=1.0),
+    slow=True,
     options={
         **BRIEF["options"],
         "handshake_flows": [Flow(VIP, timeout=1.0).declared(), {"clients": "web2", "servers": "db2", "port": 22, "timeout": 0.5}],
@@ -87,7 +90,7 @@ fault("neighbour_wrong/failover/other-order", flow=Flow(VIP, server="db2:db1", t
 fault("neighbour_wrong/failover/prefix", flow=BOTH, says=("db2", "db1"), slow=True, **STALE)(partial(failover, prefix=24))
 
 
-@twin("neighbour_wrong/failover", flow=BOTH, **BRIEF)
+@twin("neighbour_wrong/failover", flow=BOTH, slow=True, **BRIEF)
 def failed_over(fleet: Machines) -> None:
     """Entries for either server are the same handshakes, with the one that has the address."""
     failover(fleet)
@@ -115,7 +118,16 @@ def moved_to_a_host_without_the_service(fleet: Machines) -> None:
     has(fleet, "db2")
 
 
-@fault("path_reset/second-router", "ECONNREFUSED", code="path_reset", host="path", certainties=("likely",), topology=two_routers, **HERE)
+@fault(
+    "path_reset/second-router",
+    "ECONNREFUSED",
+    code="path_reset",
+    host="path",
+    certainties=("likely",),
+    topology=two_routers,
+    slow=True,
+    **HERE,
+)
 def the_second_router_rejects(fleet: Machines) -> None:
     """Its RST looks like one of another machine with the server's address: nothing tells the two apart."""
     fleet.listen("db1", "::", 5432)

@@ -41,7 +41,7 @@ def the_second_nameserver_is_dead(fleet: Machines) -> None:
     resolving(fleet, "10.0.2.22", "10.0.2.99")
 
 
-@fault("name_resolution_failed/dead", "", code="name_resolution_failed", host="web1", segment="client.resolve", flow=BY_NAME)
+@fault("name_resolution_failed/dead", "", code="name_resolution_failed", host="web1", segment="client.resolve", flow=BY_NAME, slow=True)
 def all_nameservers_are_dead(fleet: Machines) -> None:
     """The C library says so itself, after ten seconds."""
     resolving(fleet, "10.0.2.99")

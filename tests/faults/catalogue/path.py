@@ -166,20 +166,6 @@ def clamped_mss(fleet: Machines) -> None:
 
 
 @fault(
-    "option_altered/stripped",
-    "connected",
-    status="degraded",
-    code="option_altered",
-    host="path",
-    segment="path.forward",
-    says=("SACK",),
-    slow=True,
-)
-def stripped_of_selective_acknowledgements(fleet: Machines) -> None:
-    at_router("tcp flags syn reset tcp option sack-perm", fleet)
-
-
-@fault(
     "ecn_blackhole",
     "connected",
     status="degraded",
@@ -187,6 +173,7 @@ def stripped_of_selective_acknowledgements(fleet: Machines) -> None:
     host="path",
     leg="syn",
     segment="path.forward",
+    certainties=("likely",),
 )
 def ecn_dropped(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.tcp_ecn", 1)
@@ -207,7 +194,7 @@ def slower_than_the_first_retransmission(fleet: Machines) -> None:
     fleet.relay("web1", "eth0", outbound={"delay": 1.2})
 
 
-@twin("duplicates")
+@twin("duplicates", slow=True)
 def everything_twice(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
     fleet.relay("web1", "eth0", outbound={"duplicate": 1.0}, inbound={"duplicate": 1.0})
@@ -286,7 +273,7 @@ def sends_as_a_pod(fleet: Machines) -> None:
 BACK = {"leg": "syn_ack", "segment": "path.return"}
 
 
-@fault("path_no_route/back", "timeout", code="path_no_route", host="path", says=("192.168.50.11", "masquerading"), **BACK)
+@fault("path_no_route/back", "timeout", code="path_no_route", host="path", says=("192.168.50.11", "masquerading"), slow=True, **BACK)
 def source_not_masqueraded(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
 
@@ -296,6 +283,6 @@ def source_not_masqueraded_at_a_managed_router(fleet: Machines) -> None:
     sends_as_a_pod(fleet)
 
 
-@fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), **BACK)
+@fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), slow=True, **BACK)
 def answers_rejected(fleet: Machines) -> None:
     at_router(f"tcp sport $port {SYN_ACK} reject with icmpx admin-prohibited", fleet)

@@ -71,12 +71,21 @@ def other_namespace(fleet: Machines) -> None:
     fleet.popen("db1", ["unshare", "--net", "sh", "-c", f'ip link set lo up; exec {fleet.python} -c "{code}"']).await_answer()
 
 
-@fault("tcp_md5_mismatch", "timeout", code="tcp_md5_mismatch", host="db1", leg="syn", segment="server.socket", packed="sockets")
+@fault(
+    "tcp_md5_mismatch",
+    "timeout",
+    code="tcp_md5_mismatch",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    certainties=("likely",),
+    packed="sockets",
+)
 def signature_demanded(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", fleet.port, md5=("10.0.1.11", "secret"))
 
 
-@twin("tcp_md5_mismatch")
+@twin("tcp_md5_mismatch", slow=True)
 def signature_demanded_of_others(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", fleet.port, md5=("10.0.1.12", "secret"))
 

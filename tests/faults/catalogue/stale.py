@@ -45,7 +45,7 @@ def resets_are_dropped_on_the_way_ipv6(fleet: Machines) -> None:
     fleet.nft("r1", chain("forward", RST))
 
 
-@fault("stale_connection/recovered", "connected", status="degraded", says=("RST ended it",), **STALE)
+@fault("stale_connection/recovered", "connected", status="degraded", says=("RST ended it",), slow=True, **STALE)
 def first_resets_are_dropped_on_the_way(fleet: Machines) -> None:
     crash(fleet)
     fleet.nft("r1", FIRST_RST)
@@ -56,7 +56,7 @@ def resets_end_them_at_once(fleet: Machines) -> None:
     crash(fleet)
 
 
-@twin("stale_connection")
+@twin("stale_connection", slow=True)
 def other_ports_are_stale(fleet: Machines) -> None:
     crash(fleet)
     fleet.sysctl("web1", "net.ipv4.ip_local_port_range", "41000 41009")

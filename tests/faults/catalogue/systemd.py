@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from tests.faults import _fault
-from tests.faults._fault import DB1, DB1_V6, Flow
+from tests.faults._fault import DB1, DB1_V6, WEB1, Flow
 from tests.faults.catalogue.firewall import LIKELY, chain
+from tests.faults.catalogue.ipsec import guarded
 from tests.lab._machines import Machines
 from tests.lab.systemd_fleet import TOOLS, SystemdFleet
 
@@ -41,7 +42,7 @@ def stopped(fleet: Machines) -> None:
     fleet.run("db1", ["systemctl", "stop", "orders"])
 
 
-fault("systemd/service_stopped", code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
+fault("systemd/service_stopped", slow=True, code="service_stopped", flow=ORDERS, **REFUSED)(stopped)
 fault("systemd/service_stopped/text", slow=True, code="service_stopped", certainties=LIKELY, **REFUSED)(stopped)
 
 
@@ -59,6 +60,54 @@ def socket_unit_stopped(fleet: Machines) -> None:
     fleet.write("db1", "/etc/systemd/system/orders.service", "[Service]\nExecStart=/bin/sleep 60\n")
     fleet.run("db1", ["systemctl", "start", "orders.socket"])
     fleet.run("db1", ["systemctl", "stop", "orders.socket"])
+
+
+def confined(fleet: Machines, allowed: str) -> None:
+    """orders.service takes packets of these addresses alone: systemd attaches a BPF program to its control group."""
+    assert isinstance(fleet, SystemdFleet)
+    serve = f"{fleet.python} -B {TOOLS}/serve.py :: 5432"
+    fleet.service("db1", "orders", 5432, ExecStart=serve, IPAddressDeny="any", IPAddressAllow=allowed)
+
+
+@fault(
+    "systemd/cgroup_filter",
+    code="cgroup_filter",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    certainties=("proven", "likely"),  # containers often keep their own root from asking whether the listener has a filter, too
+    says=("orders.service", "IPAddressAllow", "SOCKET_FILTER"),
+    **SILENCE,
+)
+def only_localhost_is_allowed(fleet: Machines) -> None:
+    confined(fleet, "localhost")
+
+
+@fault("systemd/cgroup_filter/twin", "connected", slow=True, status="ok")
+def the_clients_are_allowed(fleet: Machines) -> None:
+    confined(fleet, "localhost 10.0.1.0/24")
+
+
+@fault(
+    "systemd/ipsec_policy",
+    code="ipsec_policy",
+    host="db1",
+    leg="syn",
+    segment="server.firewall",
+    says=("XFRM_POLICY", "XfrmInTmplMismatch"),
+    **SILENCE,
+)
+def plain_where_esp_is_required(fleet: Machines) -> None:
+    served(fleet)
+    guarded(fleet, WEB1)
+
+
+@fault("systemd/kernel_drop", code="kernel_drop", host="db1", leg="syn", segment="server.ingress", says=("TC_INGRESS",), **SILENCE)
+def a_filter_of_traffic_control_drops(fleet: Machines) -> None:
+    """A classifier of one instruction, which drops all that comes in."""
+    served(fleet)
+    for command in ("qdisc add dev eth0 clsact", "filter add dev eth0 ingress protocol ip bpf da bytecode"):
+        fleet.run("db1", ["tc", *command.split(), *(["1,6 0 0 2"] if command.endswith("bytecode") else [])])
 
 
 def activated(fleet: Machines, program: str) -> None:
@@ -88,7 +137,7 @@ def what_the_socket_starts_serves(fleet: Machines) -> None:
     activated(fleet, "/bin/cat")
 
 
-@fault("systemd/no_listener", code="no_listener", **REFUSED)
+@fault("systemd/no_listener", slow=True, code="no_listener", **REFUSED)
 def nothing_listens(_fleet: Machines) -> None:
     pass
 
@@ -110,7 +159,14 @@ def frozen(fleet: Machines) -> None:
     fleet.hold("r1", DB1, 5432, 3)
 
 
-@fault("systemd/firewall_drop", code="firewall_drop", says=("table inet test5432, chain input", "nft insert rule"), **FIREWALL, **SILENCE)
+@fault(
+    "systemd/firewall_drop",
+    slow=True,
+    code="firewall_drop",
+    says=("table inet test5432, chain input", "nft insert rule"),
+    **FIREWALL,
+    **SILENCE,
+)
 def dropped_by_nft(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("db1", chain("input", "tcp dport 5432 drop"))
@@ -129,7 +185,7 @@ fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=(
 )
 
 
-@fault("systemd/firewall_drop/ufw", code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop/ufw", slow=True, code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
 def ufw_denies(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
@@ -159,7 +215,7 @@ def firewalld_allows(fleet: Machines) -> None:
     fleet.run("db1", ["firewall-cmd", "--zone=public", "--add-port=5432/tcp"])
 
 
-@fault("systemd/path_drop", code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
+@fault("systemd/path_drop", slow=True, code="path_drop", host="path", leg="syn", segment="path.forward", **SILENCE)
 def dropped_by_the_router(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("r1", chain("forward", "tcp dport 5432 drop"))

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from ..case import Case, Finding
 from . import (
     addresses,
     altered,
+    application,
     backlog,
     checksum,
     client,
@@ -19,17 +23,20 @@ from . import (
     icmp_errors,
     impostors,
     ingress,
+    kernel_drops,
     limits,
     listener_options,
     misdelivered,
     neighbour,
     path,
+    patterns,
     resolve,
     routing,
     sockets,
     stale,
     timeouts,
     translations,
+    turned_away,
     unexpected,
 )
 from .catalogue import Cause
@@ -43,9 +50,12 @@ CATALOGUE: tuple[Cause, ...] = (
     *client_links.CAUSES,
     *timeouts.CAUSES,
     *routing.CAUSES,
+    *turned_away.CAUSES,
     *backlog.CAUSES,
+    *application.CAUSES,
     *fronts.CAUSES,
     *sockets.CAUSES,
+    *kernel_drops.CAUSES,
     *listener_options.CAUSES,
     *checksum.CAUSES,
     *stale.CAUSES,
@@ -53,6 +63,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *misdelivered.CAUSES,
     *neighbour.CAUSES,
     *ingress.CAUSES,
+    *patterns.CAUSES,
     *path.CAUSES,
     *icmp_errors.CAUSES,
     *impostors.CAUSES,
@@ -65,9 +76,22 @@ CATALOGUE: tuple[Cause, ...] = (
 _CERTAINTIES = ("proven", "likely", "possible")
 
 
-def explain(case: Case) -> list[tuple[Cause, Finding]]:
-    """The causes of a case's outcome, the decisive one first."""
-    findings = _ask(case, last_resort=False)
+@dataclass(frozen=True)
+class Explanation:
+    """What the catalogue says of a case: the causes of its outcome, the decisive one first, and what is only worth a word."""
+
+    causes: Sequence[tuple[Cause, Finding]] = ()
+    remarks: Sequence[tuple[Cause, Finding]] = ()
+
+
+def explain(case: Case) -> Explanation:
+    """Ask the catalogue about a case."""
+    told = _ask(case, last_resort=False)
+    remarks = [(cause, finding) for cause, finding in told if finding.remark]
+    return Explanation(_causes(case, [(cause, finding) for cause, finding in told if not finding.remark]), remarks)
+
+
+def _causes(case: Case, findings: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Finding]]:
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         told = {cause.code for cause, _finding in findings}
         findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in told]

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.tcp_options import TcpOptions
 
 from ..._model.evidence import Host
@@ -13,34 +16,74 @@ from .catalogue import Cause
 
 
 def _option_altered(case: Case) -> Finding | None:
+    """On either way, of the SYN and of the SYN-ACK: what is called normal is only remarked."""
+    found = [(kind, *altered) for kind in ("syn", "syn_ack") if (altered := _altered(case, kind))]
+    if not found or case.server is None:
+        return None
+    kind, number, changes = max(found, key=lambda each: bool(_wrong(case, each[2])))
+    wrong = _wrong(case, changes)
+    told = ", ".join(change.text for change in wrong or changes)
+    packet = "SYN" if kind == "syn" else "SYN-ACK"
+    ends = f"between {case.client.name} and {case.server.name}"
+    return Finding(
+        "proven",
+        "path",
+        "path.forward" if kind == "syn" else "path.return",
+        f"the {packet}'s options are altered {ends}: {told}" + ("" if wrong else ", as is normal on the way (diagnose_normal)"),
+        (Evidence("path", "captures", f"the same {packet} (ISN {number}): {', '.join(change.text for change in changes)}"),),
+        detail={"changes": [change.text for change in changes], "kinds": [change.kind for change in changes]},
+        remark=not wrong,
+    )
+
+
+def _wrong(case: Case, changes: Sequence[_Change]) -> list[_Change]:
+    return [change for change in changes if change.kind not in case.normal]
+
+
+class _Change(NamedTuple):
+    kind: str
+    """Of ALTERATIONS, or of what may never be altered."""
+    text: str
+
+
+def _altered(case: Case, kind: str) -> tuple[int, list[_Change]] | None:
+    """The number of the first packet of a kind that was altered on its way, and how: what is wrong stands before what is normal."""
     if case.server is None:
         return None
-    for row in case.rows("syn"):
-        sent, got = row.at(case.client.name, "out"), row.at(case.server.name, "in")
+    here, there = (case.client, case.server) if kind == "syn" else (case.server, case.client)
+    found = []
+    for row in case.rows(kind):
+        sent, got = row.at(here.name, "out"), row.at(there.name, "in")
         if not (sent and got and sent.packet.tcp and got.packet.tcp):
             continue
-        changes = _changes(sent.packet.tcp.options, got.packet.tcp.options)
-        if changes:
-            return Finding(
-                "proven",
-                "path",
-                "path.forward",
-                f"the SYN's options are altered between {case.client.name} and {case.server.name}: {', '.join(changes)}",
-                (Evidence("path", "captures", f"the same SYN (ISN {row.packet.tcp.seq if row.packet.tcp else 0}): {', '.join(changes)}"),),
-                detail={"changes": changes},
-            )
-    return None
+        if kind == "syn_ack" and sent.packet.tcp.seq != got.packet.tcp.seq:
+            continue  # of another sender, which answers in the server's place
+        if changes := _changes(sent.packet.tcp.options, got.packet.tcp.options, case.family):
+            found.append((sent.packet.tcp.seq, changes))
+    return max(found, key=lambda each: bool(_wrong(case, each[1])), default=None)
 
 
-def _changes(sent: TcpOptions, got: TcpOptions) -> list[str]:
-    names = {"mss": "MSS", "wscale": "window scale", "sack_permitted": "SACK", "md5": "MD5", "ao": "TCP-AO", "fast_open": "Fast Open"}
-    changes = [
-        f"{label} {getattr(sent, name)} -> {getattr(got, name)}"
-        for name, label in names.items()
-        if getattr(sent, name) != getattr(got, name)
-    ]
+_LEAST_MTU = 1280  # what IPv6 demands of every link (RFC 8200, 5), and tunnels fall back to
+_HEADERS = {4: 40, 6: 60}
+
+
+def _changes(sent: TcpOptions, got: TcpOptions, family: int) -> list[_Change]:
+    changes = []
+    if sent.mss != got.mss:
+        lowered = sent.mss is not None and got.mss is not None and _LEAST_MTU - _HEADERS[family] <= got.mss < sent.mss
+        changes.append(_Change("mss_lowered" if lowered else "mss_changed", f"MSS {sent.mss} -> {got.mss}"))
+    others = {
+        "wscale": ("window_scale_changed", "window scale"),
+        "sack_permitted": ("sack_changed", "SACK"),
+        "fast_open": ("fast_open_changed", "Fast Open"),
+        "md5": ("md5_changed", "MD5"),
+        "ao": ("ao_changed", "TCP-AO"),
+    }
+    for name, (kind, label) in others.items():
+        if getattr(sent, name) != getattr(got, name):
+            changes.append(_Change(kind, f"{label} {getattr(sent, name)} -> {getattr(got, name)}"))
     if (sent.timestamps is None) != (got.timestamps is None):
-        changes.append("timestamps " + ("added" if sent.timestamps is None else "removed"))
+        changes.append(_Change("timestamps_changed", "timestamps " + ("added" if sent.timestamps is None else "removed")))
     return changes
 
 
@@ -62,6 +105,7 @@ def _sequence_rewritten(case: Case) -> Finding | None:
                         f"the same SYN has ISN {sent.packet.tcp.seq} at {case.client.name} and {got.packet.tcp.seq} at {case.server.name}",
                     ),
                 ),
+                remark="sequence_rewritten" in case.normal,
             )
     return None
 
@@ -114,10 +158,11 @@ def _spans(case: Case, host: Host, way: str, back: str) -> list[float]:
 CAUSES = (
     Cause(
         "option_altered",
-        "The SYN's options are altered on the way",
-        ("path.forward",),
+        "The options of the handshake are altered on the way",
+        ("path.forward", "path.return"),
         ("completed",),
-        "The same SYN has other options at the server than at the client.",
+        "The same SYN, or SYN-ACK, has other options where it arrives than where it was sent. What diagnose_normal names is a remark only, "
+        "which by default is an MSS that was lowered to what an MTU of 1280 or more leaves room for.",
         "The options are the same.",
         _option_altered,
     ),

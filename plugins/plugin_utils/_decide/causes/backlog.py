@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
-from ..._model.evidence import Host, Listener, Process
+from ..._model.evidence import Host, Listener
 from ..case import Case, Finding, Fix, Leg, plural
+from . import inside
+from .accepting import accepting, connections, group, shared
 from .catalogue import Cause
 from .sockets import describe
 
 
 def _listener_then(case: Case) -> list[Listener]:
-    """The flow's listener as it was before and after the probes."""
+    """The flow's listener, and those that share its address, as they were after and before the probes."""
     now = case.listener()
     if now is None or case.server is None:
         return []
-    before = case.server.before.listeners if case.server.before else None
-    return [now, *(entry for entry in before or () if (entry.address, entry.port, entry.family) == (now.address, now.port, now.family))]
+    snapshots = (case.server.after, case.server.before)
+    return [now, *(each for snapshot in snapshots if snapshot for each in group(now, snapshot.listeners or ()) if each is not now)]
 
 
 def _accept_queue_full(case: Case) -> Finding | None:
@@ -29,47 +31,37 @@ def _accept_queue_full(case: Case) -> Finding | None:
     if server is None or not full or overflows == 0:
         return None
     listener = full[0]
-    process = (case.listener() or listener).processes
-    who, state = _who(process[0] if process else None)
+    who = accepting(listener if listener.processes else (case.listener() or listener))
+    among = shared(listener, (server.snapshot.listeners if server.snapshot else None) or ())
     at_ack = case.outcome.kind in ("ignored_ack", "reset_after")
     missed = case.swallowed_at(server) if case.outcome.kind == "unanswered" else len(case.subject)
-    limit = _limit(server, listener)
+    limit, held = _limit(server, listener), connections(server, listener.port)
     leg: Leg = "ack" if at_ack else "syn"
     return Finding(
         "proven" if overflows is not None and overflows >= missed and (case.arrived or at_ack) else "likely",
         server.name,
         "server.backlog",
-        f"the accept queue of {describe(listener)} on {server.name} is full ({listener.recv_q} waiting, limit {listener.send_q}): {who} "
-        f"does not accept{state}",
+        f"the accept queue of {describe(listener)} on {server.name} is full ({listener.recv_q} waiting, limit {listener.send_q}): "
+        f"{who.name} does not accept{who.state}{among}",
         (
             *case.passage(),
-            case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}"),
+            case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}{among}"),
             *([case.saw(server, "counter ListenOverflows", f"+{overflows}")] if overflows is not None else []),
-            *([case.saw(server, "/proc", f"{who}{state}")] if process else []),
+            *([case.saw(server, "/proc", f"{who.name}{who.state}")] if who.process else []),
+            *([case.saw(server, "inet_diag", f"to port {listener.port}: {held}")] if held else []),
         ),
         leg=leg,
         detail={
             "recv_q": listener.recv_q,
             "limit": listener.send_q,
             "limited_by": limit,
-            "process": process[0].name if process else None,
-            "unit": process[0].unit if process else None,
+            "process": who.process.name if who.process else None,
+            "pid": who.process.pid if who.process else None,
+            "unit": who.process.unit if who.process else None,
+            "why": who.kind or None,
         },
-        fix=unblocked(server, process[0] if process else None, listener, limit),
+        fix=unblocked(server, who, listener, limit, held),
     )
-
-
-def _who(process: Process | None) -> tuple[str, str]:
-    if process is None:
-        return "the application", ""
-    name = f"{process.name} (pid {process.pid})"
-    if process.state in ("T", "t"):
-        return name, "; it is stopped (SIGSTOP or a debugger)"
-    if process.fds is not None and process.fd_limit and process.fds >= process.fd_limit:
-        return name, f"; it has used up its file descriptors ({process.fds} of {process.fd_limit})"
-    if process.state == "D":
-        return name, "; it hangs in the kernel (state D)"
-    return name, ""
 
 
 def _limit(server: Host, listener: Listener) -> str:
@@ -175,7 +167,7 @@ def _queue_near_limit(case: Case) -> Finding | None:
         "SYNs will be dropped",
         (case.saw(case.server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit},
-        fix=unblocked(case.server, (listener.processes or (None,))[0], listener, limit),
+        fix=unblocked(case.server, accepting(listener), listener, limit, connections(case.server, listener.port)),
     )
 
 
@@ -203,9 +195,10 @@ CAUSES = (
         "The accept queue is full",
         ("server.backlog",),
         ("unanswered", "ignored_ack", "reset_after", "silent"),
-        "The listener's Recv-Q exceeds its Send-Q, and ListenOverflows rises by the SYNs (or ACKs) of the flow.",
+        "The listener's Recv-Q exceeds its Send-Q, and ListenOverflows rises by the SYNs (or ACKs) of the flow. That of a listener in "
+        "another network namespace of the server, to which its firewall translates the SYN: likely.",
         "ListenOverflows does not move, or the queue has room.",
-        _accept_queue_full,
+        lambda case: _accept_queue_full(case) or inside.accept_queue_full(case),
     ),
     Cause(
         "accept_queue_near_limit",

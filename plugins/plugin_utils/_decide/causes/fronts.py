@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._fix.make import advice, shell
-from ..._fix.service import started
 from ..._model.evidence import Host, Listener, Observation, Process, Unit
 from ..._model.prose import Wording, worded
 from ..case import Case, Certainty, Finding, Fix, plural
 from .catalogue import Cause
-from .sockets import stopped_unit
+from .units import mended, stopped_unit
 
 _STOPPED = ("T", "t")
 
@@ -78,7 +77,7 @@ def _no_backend(case: Case) -> Finding | None:
             **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
         },
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and the port that it uses would tell",),
-        fix=started(behind, unit) if unit else why.fix,
+        fix=mended(behind, unit, case.port) if unit else why.fix,
     )
 
 

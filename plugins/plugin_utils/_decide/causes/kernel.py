@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..._model.firewall_records import Rule
 from ..case import Case
+from ..kernel_word import ended_alike
 from ..traced import TracedRule, let_through, traced
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _HOOKS = {
 
 def stop(case: Case, place: Place) -> TracedRule | None:
     """The rule at which the kernel saw the packet end there."""
-    return traced(case, place.host, place.leg, _HOOKS[place.direction]) if _ended_alike(case) else None
+    return traced(case, place.host, place.leg, _HOOKS[place.direction]) if ended_alike(case) else None
 
 
 def cleared(case: Case, place: Place) -> bool:
@@ -31,14 +32,7 @@ def cleared(case: Case, place: Place) -> bool:
     hooks = place.host.snapshot.hooks if place.host.snapshot else None
     if hooks is None or hooks.iptables_legacy != () or place.host is case.client is case.server:
         return False
-    return _ended_alike(case) and let_through(case, place.host, place.leg) > 0
-
-
-def _ended_alike(case: Case) -> bool:
-    """Whether the handshake that was traced ended as those before it did: else something changed, or it takes more than one to see it."""
-    before = {(attempt.probe.outcome, attempt.probe.errno) for attempt in case.subject or case.attempts}
-    now = {(probe.outcome, probe.errno) for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
-    return bool(now) and now <= before
+    return ended_alike(case) and let_through(case, place.host, place.leg) > 0
 
 
 def is_rule(seen: TracedRule, rule: Rule) -> bool:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
+from ..._model.evidence import Host, Socket
 from ..case import Case, Finding, Fix, plural
+from ..kernel_word import dropped
 from .catalogue import Cause
 from .sockets import describe, process_of
+
+_AO = ("TCPAORequired", "TCPAOKeyNotFound", "TCPAOBad")
 
 
 def _tcp_md5_mismatch(case: Case) -> Finding | None:
@@ -20,6 +24,7 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
         return None
     signed = syn.tcp.options.md5 is not None
     keyed = None if listener.md5 is None else _covers(listener.md5, syn.src)
+    session = None if signed else _session(case)
     names = ("TCPMD5NotFound",) if not signed else ("TCPMD5Failure",) if keyed else ("TCPMD5Unexpected", "TCPMD5Failure")
     name, rise = max(((name, server.delta("TcpExt", name) or 0) for name in names), key=lambda item: item[1])
     if not rise or (keyed is False and not signed):
@@ -29,8 +34,10 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
         "TCPMD5Unexpected": "is signed, but the listener has no key",
         "TCPMD5Failure": "is signed with another key",
     }
+    if session:
+        return _up(case, server, session, name, rise)
     return Finding(
-        "proven" if rise >= case.swallowed_at(server) and keyed is not None else "likely",
+        "likely" if rise >= case.swallowed_at(server) and keyed is not None else "possible",
         server.name,
         "server.socket",
         f"the SYN {wrong[name]}: {server.name} drops it (TCP-MD5, RFC 2385)",
@@ -41,7 +48,46 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
             *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(listener.md5)}")] if listener.md5 else []),
         ),
         against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
+        undecided=() if signed else (f"a connection of the application itself would tell: no probe can sign for it ({_SESSIONS})",),
         fix=Fix("application", server.name, "configure the same TCP-MD5 password for this peer on both sides", "advice"),
+    )
+
+
+_SESSIONS = "ss -tn state established"
+
+
+def signed_session(case: Case) -> Socket | None:
+    """The connection that these two hosts have on the port, where the server turns away what is not signed: the probe cannot sign."""
+    server = case.server
+    refused = (
+        any(server.delta("TcpExt", name) for name in ("TCPMD5NotFound", *_AO)) if server and case.outcome.kind == "unanswered" else False
+    )
+    return _session(case) if refused else None
+
+
+def _session(case: Case) -> Socket | None:
+    """A connection between the two hosts on the flow's port that was established before the attempts, whoever of them dialled it."""
+    server, syn = case.server, case.syn_at_server
+    before = server.before if server else None
+    if before is None or syn is None:
+        return None
+    for each in before.sockets or ():
+        if each.state == "ESTABLISHED" and each.remote == syn.src and case.server_port in (each.local_port, each.remote_port):
+            return each
+    return None
+
+
+def _up(case: Case, server: Host, session: Socket, counter: str, rise: int) -> Finding:
+    """The peers' own connection is established: that the unsigned SYN of the probe is dropped is as it should be."""
+    return Finding(
+        "proven",
+        server.name,
+        "server.socket",
+        f"{server.name} takes signed connections only, and the probe cannot sign; these two hosts have one on port {case.port}: "
+        f"{session.remote}:{session.remote_port} and {session.local}:{session.local_port} are connected",
+        (case.saw(server, f"counter {counter}", f"+{rise}"),),
+        leg="syn",
+        remark=True,
     )
 
 
@@ -84,24 +130,28 @@ def _listener_filtered(case: Case) -> Finding | None:
     server, listener = case.server, case.listener()
     if server is None or listener is None or not listener.filtered:
         return None
+    # The programs of a control group drop for the same reason.
+    seen = next((each for each in dropped(case) if each.host is server and each.reason == "SOCKET_FILTER" and not each.programs), None)
+    filtered = case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")
     return Finding(
-        "likely",
+        "proven" if seen and seen.exact else "likely",
         server.name,
         "server.socket",
-        f"a socket filter is attached to the listener {describe(listener)} on {server.name}, which may drop the SYN",
-        (*case.passage(), case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")),
-        undecided=(f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
+        f"the socket filter of the listener {describe(listener)} on {server.name} {'drops' if seen else 'may drop'} the SYN",
+        (*([seen.evidence()] if seen else []), *case.passage(), filtered),
+        undecided=() if seen else (f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
         fix=Fix("application", server.name, f"look at the socket filter that {process_of(listener)} attached", "advice"),
     )
 
 
 def _tcp_ao_mismatch(case: Case) -> Finding | None:
     server = case.server
-    names = ("TCPAORequired", "TCPAOKeyNotFound", "TCPAOBad")
-    rises = {name: rise for name in names if server and (rise := server.delta("TcpExt", name))}
+    rises = {name: rise for name in _AO if server and (rise := server.delta("TcpExt", name))}
     if server is None or not rises or not case.arrived:
         return None
     name = max(rises, key=lambda each: rises[each])
+    if session := _session(case):
+        return _up(case, server, session, name, rises[name])
     return Finding(
         "likely" if rises[name] >= case.swallowed_at(server) else "possible",
         server.name,
@@ -118,9 +168,9 @@ CAUSES = (
         "One side signs segments (TCP-MD5), the other does not, or with another key",
         ("server.socket",),
         ("unanswered",),
-        "TCPMD5NotFound, TCPMD5Unexpected or TCPMD5Failure rises by the SYNs, in accord with the option in the captured SYN and the "
-        "listener's keys.",
-        "None of the counters moves.",
+        "Not provable, since the probe cannot sign as the application may: TCPMD5NotFound, TCPMD5Unexpected or TCPMD5Failure rises by the "
+        "SYNs, in accord with the option in the captured SYN and the listener's keys.",
+        "None of the counters moves, or the two hosts have an established connection on the port: that is a remark.",
         _tcp_md5_mismatch,
     ),
     Cause(
@@ -146,7 +196,8 @@ CAUSES = (
         "A socket filter on the listener may drop the SYN",
         ("server.socket",),
         ("unanswered",),
-        "Not provable from outside the filter: the SYN vanishes in the server, and a filter is attached to its listener.",
+        "The kernel drops SYNs of this flow with the reason SOCKET_FILTER, and a filter is attached to the listener. By the filter alone: "
+        "likely.",
         "No filter is attached to the listener.",
         _listener_filtered,
     ),

@@ -10,11 +10,14 @@ from ..._model.evidence import Observation
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from .catalogue import Cause
 from .icmp import meaning_of, quoting
+from .losses import beside_each_other, told, wilson
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, stretch, swallower
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
 _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
+_ENOUGH = 5  # packets, to tell the first from the others
+_BY_CHANCE = 0.01  # how often random loss looks like an outage
 _OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost or only late",)
 
 
@@ -56,43 +59,14 @@ def _ecn_blackhole(case: Case) -> Finding | None:
     if lost < 2 or not passed:
         return None
     return Finding(
-        "proven",
+        "likely",
         "path",
         "path.forward",
         f"something {stretch(case)} drops SYNs that ask for ECN; the plain retransmission passes",
         (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
         leg="syn",
+        undecided=("a first SYN without ECN (net.ipv4.tcp_ecn=2) would tell it from a device that drops the first SYN of each connection",),
         fix=without_ecn(case.client, stretch(case)),
-    )
-
-
-def _ecmp_member_bad(case: Case) -> Finding | None:
-    """Each attempt, that is each source port, either loses all its SYNs or none: one of several ways is bad."""
-    if case.server is None or not case.server.saw_everything:
-        return None
-    lost, passed = [], []
-    for attempt in case.attempts:
-        arrived = [row.at(case.server.name, "in") is not None for row in attempt.of("syn")]
-        if arrived and not any(arrived) and len(arrived) >= 3:
-            lost.append(attempt)
-        elif arrived and all(arrived):
-            passed.append(attempt)
-    if len(lost) < 2 or len(passed) < 2 or len(lost) + len(passed) < len(case.attempts):
-        return None
-    ports = [str(attempt.probe.local_port) for attempt in lost[:8]]
-    return Finding(
-        "likely",
-        "path",
-        "path.forward",
-        f"whether the SYN passes {stretch(case)} depends on the source port: one of several ways is bad",
-        (*case.passage(), case.saw(case.client, "captures", f"all SYNs from ports {', '.join(ports)} are lost, none of the others")),
-        leg="syn",
-        detail={
-            "lost_ports": [attempt.probe.local_port for attempt in lost],
-            "passed_ports": [attempt.probe.local_port for attempt in passed],
-        },
-        undecided=("more attempts (diagnose_attempts) would tell it from chance",),
-        fix=Fix("advice", "path", f"look at the members of equal-cost routes and bonds {stretch(case)}", "advice"),
     )
 
 
@@ -107,18 +81,49 @@ def _path_loss(case: Case) -> Finding | None:
     low, high = wilson(lost, sent)
     via = swallower(case)
     way = f"{case.client.name} to {case.server.name}" if forward else f"{case.server.name} to {case.client.name}"
-    late = _may_be_late(case)
+    late, pattern = _may_be_late(case), _pattern(case, forward)
     return Finding(
-        "likely" if late else "proven",
+        "likely" if late or pattern == "attempts" else "proven",
         via.name if via else "path",
         "path.forward" if forward else "path.return",
-        f"{lost} of {sent} packets from {way} are lost {stretch(case)} ({100 * lost / sent:.0f} %, 95 % interval {100 * low:.0f} to "
-        f"{100 * high:.0f} %)",
+        f"{lost} of {sent} packets from {way} are lost {stretch(case)} ({100 * lost / sent:.0f} %"
+        + (f", 95 % interval {100 * low:.0f} to {100 * high:.0f} %)" if pattern == "random" else f"), {_PATTERNS[pattern]}"),
         case.passage(),
-        detail={"direction": "forward" if forward else "return", "sent": sent, "lost": lost, "rate": lost / sent, "interval": [low, high]},
-        undecided=_OR_LATE if late else (),
+        detail={
+            "direction": "forward" if forward else "return",
+            "sent": sent,
+            "lost": lost,
+            "rate": lost / sent,
+            "interval": [low, high],
+            "pattern": pattern,
+        },
+        undecided=(*(_OR_LATE if late else ()), *_WOULD_TELL.get(pattern, ())),
         fix=Fix("advice", via.name if via else "path", f"look for errors, full queues and rate limits {stretch(case)}", "advice"),
     )
+
+
+_PATTERNS = {
+    "first": "the very first one and no other: as where a device learns who sends, or a router resolves a neighbour, not at random",
+    "while": "all of them in one stretch of time and none before or after it: an outage or a rate limit, not random loss",
+    "attempts": "of each attempt all or none: what decides may be the source port, not chance",
+}
+_WOULD_TELL = {
+    "first": ("the same once more after some minutes without traffic would tell whether it is the first packet each time",),
+    "attempts": ("more attempts (diagnose_attempts) would tell whether the source port decides",),
+}
+
+
+def _pattern(case: Case, forward: bool) -> str:
+    """How the losses lie: by attempt, in time, or at random, as far as so few packets tell."""
+    packets = told(case, forward)
+    ends = [[came for _sent, came in sent] for _attempt, sent in packets if sent]
+    in_time = [came for _sent, came in sorted(each for _attempt, sent in packets for each in sent)]
+    if in_time.count(False) == 1 and not in_time[0] and len(in_time) >= _ENOUGH:
+        return "first"
+    repeated = sum(len(arrived) - 1 for arrived in ends if not any(arrived))
+    if repeated >= 2 and all(len(set(arrived)) == 1 for arrived in ends):
+        return "attempts"
+    return "while" if beside_each_other(in_time) <= _BY_CHANCE else "random"
 
 
 def _may_be_late(case: Case) -> bool:
@@ -142,29 +147,8 @@ def _may_be_late(case: Case) -> bool:
 
 def _losses(case: Case, forward: bool) -> tuple[int, int]:
     """Packets of the lost kind in all attempts: how many one end sent, and how many of them the other end did not see."""
-    here, there = (case.client.name, case.server.name) if case.server else ("", "")
-    if not forward:
-        here, there = there, here
-    kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.outcome.kind]
-    rows = [
-        (attempt.when(seen), attempt.when(came) if (came := row.at(there, "in")) else None)
-        for attempt in case.attempts
-        for kind in kinds
-        for row in attempt.of(kind)
-        if (seen := row.at(here, "out"))
-    ]
-    # A server repeats its SYN-ACK long after the client's recorder has stopped, and one of before may still have been on its way.
-    until = case.client.recorded_until or 0.0
-    way = max((came - sent for sent, came in rows if came is not None), default=0.0)
-    told = [came for sent, came in rows if came is not None or sent + way < until]
-    return len(told), told.count(None)
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a rate (Wilson, 1927)."""
-    z, rate = 1.96, hits / trials
-    middle, spread = rate + z * z / (2 * trials), z * ((rate * (1 - rate) + z * z / (4 * trials)) / trials) ** 0.5
-    return max(0.0, (middle - spread) / (1 + z * z / trials)), min(1.0, (middle + spread) / (1 + z * z / trials))
+    arrived = [came for _attempt, packets in told(case, forward) for _sent, came in packets]
+    return len(arrived), arrived.count(False)
 
 
 def _path_drop(case: Case) -> Finding | None:
@@ -249,18 +233,10 @@ CAUSES = (
         "SYNs that ask for ECN are lost",
         ("path.forward",),
         ("lost_syn",),
-        "In every attempt the ECN-setup SYN is lost and the plain retransmission passes.",
+        "Not provable, since each SYN with ECN is a first one, and devices may drop those: in every attempt the ECN-setup SYN is lost and "
+        "the plain retransmission passes.",
         "A SYN without ECN is lost, or one with ECN passes.",
         _ecn_blackhole,
-    ),
-    Cause(
-        "ecmp_member_bad",
-        "One of several ways is bad",
-        ("path.forward",),
-        ("lost_syn",),
-        "Not provable: each source port either loses all its SYNs or none, in two attempts or more on either side.",
-        "Of one attempt's SYNs some arrive and some do not.",
-        _ecmp_member_bad,
         explains=("path_loss",),
     ),
     Cause(

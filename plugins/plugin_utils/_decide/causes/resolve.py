@@ -48,7 +48,7 @@ def _name_resolution_slow(case: Case) -> Finding | None:
     if slow is None or slow.error or (slow.again_ms is not None and slow.again_ms < SLOW_MS):
         return None  # slow once: what it did not know yet
     took = [value / 1000 for value in (slow.elapsed_ms, slow.again_ms) if value is not None]
-    dead, blamed = _to_blame(slow.nameservers or ())
+    dead, blamed = _to_blame(slow.nameservers or (), case.dialled.rstrip("."))
     return Finding(
         "proven" if len(took) > 1 else "likely",
         case.client.name,
@@ -57,15 +57,7 @@ def _name_resolution_slow(case: Case) -> Finding | None:
         f"begins{f': {blamed}' if blamed else ''}",
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled}: {', then '.join(f'{seconds:.3f} s' for seconds in took)}"),
-            *(
-                case.saw(
-                    case.client,
-                    "DNS query",
-                    f"nameserver {entry.address}: "
-                    + (f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"),
-                )
-                for entry in slow.nameservers or ()
-            ),
+            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_told(entry)}") for entry in slow.nameservers or ()),
         ),
         detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead]},
         fix=Fix(
@@ -79,7 +71,7 @@ def _name_resolution_slow(case: Case) -> Finding | None:
     )
 
 
-def _to_blame(nameservers: Sequence[Nameserver]) -> tuple[list[Nameserver], str]:
+def _to_blame(nameservers: Sequence[Nameserver], name: str) -> tuple[list[Nameserver], str]:
     """Those that the resolver waits for in vain, and half a sentence on them or on the one that takes long itself.
 
     It asks them in their order: who is silent behind one that answers is not waited for, nor is one that refuses at once.
@@ -87,15 +79,45 @@ def _to_blame(nameservers: Sequence[Nameserver]) -> tuple[list[Nameserver], str]
     dead: list[Nameserver] = []
     for entry in nameservers:
         if entry.answer_ms is not None:
-            slow = f"nameserver {entry.address} takes {entry.answer_ms / 1000:.1f} s" if entry.answer_ms >= SLOW_MS / 2 else ""
-            return dead, f"nameserver {', '.join(each.address for each in dead)} does not answer" if dead else slow
+            if dead:
+                return dead, f"nameserver {', '.join(each.address for each in dead)} does not answer"
+            return dead, _ill_answered(entry, name)
         if entry.silent:
             dead.append(entry)
     return [], ""
 
 
+def _ill_answered(entry: Nameserver, name: str) -> str:
+    """What a nameserver that answers is slow or silent about, of what the resolver must wait for before it has the name's addresses."""
+    silent = [query for query in entry.queries if query.answer_ms is None]
+    searched = list(dict.fromkeys(query.name for query in silent if query.name != name))
+    answered = {query.type for query in entry.queries if query.name == name and query.answer_ms is not None}
+    types = [query.type for query in silent if query.name == name]
+    if searched and entry.queries[0].name in searched:
+        return f"nameserver {entry.address} does not answer for {', '.join(searched)}, which the search list has it asked for first"
+    if types and answered:
+        return f"nameserver {entry.address} answers {' and '.join(sorted(answered))} queries for it and no {' or '.join(types)} queries"
+    slow = max((query.answer_ms or 0.0 for query in entry.queries), default=entry.answer_ms or 0.0)
+    return f"nameserver {entry.address} takes {slow / 1000:.1f} s" if slow >= SLOW_MS / 2 else ""
+
+
+def _told(entry: Nameserver) -> str:
+    """What came of the queries to a nameserver."""
+    if not entry.queries or entry.error:
+        return f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"
+    if entry.silent:
+        return "no answer"
+    parts = [
+        f"{query.type} {query.name}: " + (f"answers in {query.answer_ms:.0f} ms" if query.answer_ms is not None else "no answer")
+        for query in entry.queries
+    ]
+    return "; ".join(parts)
+
+
 def _name_resolves_elsewhere(case: Case) -> Finding | None:
     server = case.server
+    if server is None and case.dialled != case.address:
+        return _hosts_file_decides(case)
     if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
         return None
     loopback = case.client.owns(case.address) and case.client is not server
@@ -103,21 +125,49 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         return None  # whoever stands in front of the server may well own the address
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
         return None
+    written = _in_hosts_file(case)
     known = server.snapshot.addresses if server.snapshot else None
     owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
     return Finding(
         "proven" if case.client.owns(case.address) else "likely",  # elsewhere, an unknown translation may still lead to the server
         case.client.name,
         "client.resolve",
-        f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}",
+        f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}"
+        + (": that stands in its /etc/hosts, which wins over DNS" if written else ""),
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
+            *([case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}")] if written else []),
             case.saw(server, "rtnetlink addresses", f"{server.name} has {owned}"),
             *([Evidence(server.name, "capture", "no SYN of this flow arrived")] if server.saw_everything else []),
         ),
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
-        fix=resolvable(case, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}"),
+        fix=resolvable(
+            case,
+            f"correct the line of {case.dialled} in /etc/hosts of {case.client.name}, now {case.address}, or take it out"
+            if written
+            else f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}",
+        ),
+    )
+
+
+def _in_hosts_file(case: Case) -> bool:
+    """Whether the client has the address of the name from its hosts file."""
+    return any(each.name == case.dialled and case.address in each.hosts for each in case.client.resolutions)
+
+
+def _hosts_file_decides(case: Case) -> Finding | None:
+    """Nobody asks a nameserver for what stands in a hosts file: worth a word where there is no connection."""
+    if case.completed or not _in_hosts_file(case):
+        return None
+    return Finding(
+        "likely",
+        case.client.name,
+        "client.resolve",
+        f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which wins over DNS: getent -s dns ahosts "
+        f"{case.dialled} tells what DNS has",
+        (case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}"),),
+        remark=True,
     )
 
 

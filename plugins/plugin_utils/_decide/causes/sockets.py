@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..._fix.application import listening
-from ..._fix.service import started
-from ..._model.evidence import Host, Listener, Unit
+from ..._fix.make import advice
+from ..._fix.service import listening_on
+from ..._model.evidence import Host, Listener
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from . import inside, units
 from .catalogue import Cause
 
 _REFUSED = ("reset",)
@@ -41,35 +43,34 @@ def _service_stopped(case: Case) -> Finding | None:
     if refusal is None or case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
-    unit = stopped_unit(server, case.server_port)
+    port = case.server_port
+    unit = units.stopped_unit(server, port)
     if unit is None:
         return None
-    why = f", result {unit.result}" if unit.result and unit.result != "success" else ""
+    held = units.holders_of(server, unit, port)
     return Finding(
         certainty if unit.how in ("declared", "socket") else "likely",
         server.name,
         "server.socket",
-        f"nothing listens on port {case.server_port} of {server.name}: {unit.unit} is {unit.active}{why}",
+        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}" + (f"; {units.told(held[0])}" if held else ""),
         (
             *evidence,
-            case.saw(server, "inet_diag", f"no socket listens on port {case.server_port}"),
-            case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}{why}"),
-            *(case.saw(server, "journal", line) for line in unit.log[-3:]),
+            case.saw(server, "inet_diag", f"no socket listens on port {port}"),
+            *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
+            case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
+            *units.last_words(server, unit),
         ),
-        detail={"unit": unit.unit, "active": unit.active, "sub": unit.sub, "result": unit.result},
-        fix=started(server, unit),
+        detail={
+            "unit": unit.unit,
+            "active": unit.active,
+            "sub": unit.sub,
+            "result": unit.result,
+            "status": unit.status,
+            "restarts": unit.restarts,
+            "port_held_by": [each.process.name if each.process else None for each in held[:3]],
+        },
+        fix=units.mended(server, unit, port),
     )
-
-
-def stopped_unit(server: Host, port: int) -> Unit | None:
-    """The unit that should listen on a port and does not run; a declared one before one that was found."""
-    units = [
-        unit
-        for unit in (server.snapshot.units if server.snapshot else None) or ()
-        if unit.port == port and unit.active in ("inactive", "failed")
-    ]
-    order = ("declared", "socket", "text", "wellknown")
-    return min(units, key=lambda unit: (order.index(unit.how) if unit.how in order else 9, unit.active != "failed"), default=None)
 
 
 def _no_listener(case: Case) -> Finding | None:
@@ -78,29 +79,45 @@ def _no_listener(case: Case) -> Finding | None:
     if case.outcome.kind == "unanswered":
         return _refused_in_vain(case, case.server)
     refusal = _refusal(case)
-    if refusal is None or stopped_unit(refusal[0], case.server_port) or _elsewhere(refusal[0], case.server_port):
+    port = case.server_port
+    if refusal is None or units.stopped_unit(refusal[0], port) or _elsewhere(refusal[0], port):
         return None
     late = bool(case.listeners_on_port())
     if late and case.listened_before():
         return None
     server, certainty, evidence = refusal
+    instead = None if late else units.listening_elsewhere(server, port)
+    held = [] if late else units.holders_of(server, None, port)
     return Finding(
         "likely" if late else certainty,
         server.name,
         "server.socket",
-        f"nothing {'listened' if late else 'listens'} on port {case.server_port} of {server.name}"
-        + ("; now something does" if late else ""),
+        f"nothing {'listened' if late else 'listens'} on port {port} of {server.name}"
+        + ("; now something does" if late else f": {instead}, not on {port}" if instead else ""),
         (
             *evidence,
-            case.saw(server, "inet_diag", f"no socket listens on port {case.server_port}" + (" before the attempts" if late else "")),
+            case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
+            *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
+            *(_running(case, server, instead) if instead else ()),
         ),
-        fix=Fix(
-            "service",
-            server.name,
-            f"start the service that should listen on port {case.server_port} of {server.name}, or correct the port",
-            "advice",
-        ),
+        detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
+        fix=listening_on(server, instead.unit, instead.socket, instead.ports, port)
+        if instead and instead.unit.how in ("declared", "socket")
+        else _to_be_started(server, port),
     )
+
+
+def _running(case: Case, server: Host, instead: units.Elsewhere) -> Iterator[Evidence]:
+    unit = instead.unit
+    reload = f", its last reload: {unit.reload}" if unit.reload not in (None, "success") else ""
+    outdated = ", its files have changed since systemd read them" if unit.outdated else ""
+    yield case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}{reload}{outdated}")
+    yield case.saw(server, "systemd" if instead.socket or unit.listens else "inet_diag", str(instead))
+    yield from units.last_words(server, unit)
+
+
+def _to_be_started(server: Host, port: int) -> Fix:
+    return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
 
 
 def _refused_in_vain(case: Case, server: Host) -> Finding | None:
@@ -120,9 +137,7 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
         ),
         leg="syn",
-        fix=Fix(
-            "service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port", "advice"
-        ),
+        fix=_to_be_started(server, port),
     )
 
 
@@ -140,9 +155,7 @@ def not_listening(case: Case) -> Finding | None:
         f"nothing listens on port {port} of {server.name} either",
         (case.saw(server, "inet_diag", f"no socket listens on port {port}"),),
         leg="syn",
-        fix=Fix(
-            "service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port", "advice"
-        ),
+        fix=_to_be_started(server, port),
     )
 
 
@@ -196,18 +209,31 @@ def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callabl
         if not near or _nearest(case, listeners) != kind:
             return None
         server, certainty, evidence = refusal
-        owner = process_of(near[0])
+        owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
+        unit = units.stopped_unit(server, case.server_port)
+        displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit else None
         return Finding(
             certainty,
             server.name,
             "server.socket",
-            f"{owner} on {server.name} listens on port {case.server_port}, but {noun(case, near[0])}",
-            (*evidence, *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5])),
+            f"{owner} on {server.name} listens on port {case.server_port}, but {noun(case, near[0])}"
+            + (f"; {units.state_of(displaced)}" if displaced else ""),
+            (
+                *evidence,
+                *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
+                *(units.last_words(server, displaced) if displaced else ()),
+            ),
             detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-            fix=listening(server, owner, (near[0].processes or (None,))[0], case.server_address, case.server_port),
+            fix=_displaced(server, displaced.unit, owner, case.server_port)
+            if displaced
+            else listening(server, owner, process, case.server_address, case.server_port),
         )
 
     return rule
+
+
+def _displaced(server: Host, unit: str, owner: str, port: int) -> Fix:
+    return advice("service", server.name, f"if port {port} is {unit}'s, have {owner} leave it, then start {unit}")
 
 
 def _nearest(case: Case, listeners: list[Listener]) -> str | None:
@@ -227,14 +253,17 @@ def process_of(listener: Listener) -> str:
     return f"{process.name} (pid {process.pid})" if process else "a process"
 
 
+_listener_other_address = _listener_other("address", lambda case, listener: f"on {describe(listener)}, not on {case.server_address}")
+
 CAUSES = (
     Cause(
         "service_stopped",
         "The service does not run",
         ("server.socket",),
         _REFUSED,
-        "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed. A unit "
-        "found by its command line or by name makes it likely.",
+        "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed, or on its "
+        "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
+        "line or by name makes it likely.",
         "A socket listens on the port.",
         _service_stopped,
     ),
@@ -252,9 +281,11 @@ CAUSES = (
         "The service listens on another address",
         ("server.socket",),
         _REFUSED,
-        "The server's TCP answers with an RST, and the sockets on the port are bound to other addresses.",
+        "The server's TCP answers with an RST, and the sockets on the port are bound to other addresses. Or a rule of the server, "
+        "evaluated, translates the SYN to an address of another network namespace of it, where the sockets on that port are bound to other "
+        "addresses, and its counter rises by the connections; without the counter, likely.",
         "A socket is bound to the address, or to all.",
-        _listener_other("address", lambda case, listener: f"on {describe(listener)}, not on {case.server_address}"),
+        lambda case: inside.listener_other_address(case) or _listener_other_address(case),
     ),
     Cause(
         "listener_other_family",

@@ -62,7 +62,7 @@ def _first_answer_arrives(case: Case, attempt: Attempt) -> bool:
 
 def _connect_timeout_too_short(case: Case) -> Finding | None:
     late = [probe.late_ms for probe in case.probes if probe.late_ms is not None and probe.late_errno is None]
-    if case.outcome.kind != "late" or not late:
+    if case.outcome.kind not in ("late", "lost_syn") or not late:
         return None
     repeated = any((attempt.answered_transmission() or 1) > 1 for attempt in case.subject)
     why = "its first SYN was not answered" if repeated else "the way is that slow"
@@ -148,8 +148,8 @@ CAUSES = (
         "connect_timeout_too_short",
         "The application gives up before the handshake can complete",
         ("client.socket",),
-        ("late",),
-        "The SYN-ACK reaches the client after the flow's timeout.",
+        ("late", "lost_syn"),
+        "The SYN-ACK reaches the client after the flow's timeout, and no SYN was repeated. Where one was: likely.",
         "No SYN-ACK reaches the client.",
         _connect_timeout_too_short,
     ),

@@ -11,7 +11,10 @@ from ..case import Case, Evidence, Finding, Fix, plural
 from .catalogue import Cause
 from .hooks import droppers
 from .icmp import answer_of
+from .inside import Inside, inside
 from .rules import kept_by, told
+from .translated import connections as _connections
+from .translated import distinct as _distinct
 from .traversals import Place, judged
 
 _ANYWHERE = ("127.0.0.1", "::1")
@@ -66,16 +69,6 @@ def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewri
     if ruling is None or ruling.rewritten is None or (ruling.rewritten.destination, ruling.rewritten.port) == (address, port):
         return None, None
     return ruling.rewritten, ruling.last_to(*DESTINATION_NAT, "tproxy")
-
-
-def _connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:
-    """Whether a translating rule's counter rose by the connections: it sees the first packet of each alone."""
-    rise = host.rulings.counter_delta(rule) if rule else None
-    if rule is None or rise is None:
-        return None
-    fits = 0 < wanted == rise.by
-    said = f"{rule.name}: counter {rise.before} -> {rise.after}, {plural(wanted, 'connection')} of this run"
-    return fits, Evidence(host.name, "nftables" if rule.handle is not None else "iptables", said)
 
 
 def _socket(target: Rewritten) -> str:
@@ -199,6 +192,9 @@ def _translated_at_server(case: Case) -> Finding | None:
     target, rule = _translation(ruling, case.server_address, case.server_port)
     if ruling is not None and (ruling.stops or (ruling.verdict == "accept" and target is None)):
         return None  # its rules were evaluated, and send the SYN nowhere else, or stop it there
+    within = inside(case)
+    if within is not None:
+        return _translated_inside(case, server, within)
     counted = server.delta("Tcp", "OutRsts") or 0
     by_tcp = case.outcome.kind == "reset" and counted >= max(1, case.count("rst", server, "out", "server"))
     dead = (
@@ -235,6 +231,36 @@ def _translated_at_server(case: Case) -> Finding | None:
             "firewall",
             server.name,
             f"correct the translation of tcp/{case.port} on {server.name}, or start what it leads to",
+            "advice",
+        ),
+    )
+
+
+def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | None:
+    """The target is in another network namespace of the server, and nothing listens on the port there."""
+    if within.state != "none" or case.outcome.kind != "reset":
+        return None
+    rule = within.rule
+    connections = _connections(server, rule, _distinct(case, server, within.ruling))
+    return Finding(
+        "proven" if connections and connections[0] else "likely",
+        server.name,
+        "server.firewall",
+        f"{f'{rule.name} on ' if rule else ''}{server.name} translates the SYN for {case.target} to {within.target} in {within.where}, "
+        "where nothing listens",
+        (
+            *((connections[1],) if connections else ()),
+            *case.passage(),
+            case.saw(server, "inet_diag", f"nothing listens on port {within.port} in {within.where}"),
+            *(kept_by(server, rule) if rule else ()),
+        ),
+        leg="syn",
+        detail=told(within.ruling, None, rule),
+        fix=Fix(
+            "firewall",
+            server.name,
+            f"start what should listen on port {within.port} in {within.where}, or correct the translation of tcp/{case.port} on "
+            f"{server.name}",
             "advice",
         ),
     )
@@ -281,15 +307,6 @@ def _listens(host: Host, port: int | None) -> bool:
     return listeners is None or any(listener.port == port for listener in listeners)
 
 
-def _distinct(case: Case, host: Host, ruling: Verdict) -> int:
-    """The connections that the run asked for at this end, as the host saw them come in."""
-    arrivals = case.totals.arrivals.get(host.name)
-    if arrivals is None:
-        return 0
-    seen = arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0))
-    return len({(each.packet.tcp.sport, each.packet.tcp.seq) for each in seen if each.packet.tcp})
-
-
 CAUSES = (
     Cause(
         "nat_wrong_target",
@@ -299,7 +316,8 @@ CAUSES = (
         "A rule of the client or of a managed host on the way, evaluated, sends the SYN to another address than the server's, or to a port "
         "where nothing listens, and its counter rises by the connections. Or the SYN leaves a managed host on the way for an address that "
         "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "
-        "SYN to a port where nothing listens, its counter rises by the connections, and TCP refuses them; without a counter, or without "
+        "SYN to a port where nothing listens, there or in another network namespace of the server that has the address, its counter rises "
+        "by the connections, and TCP refuses them; without a counter, or without "
         "the rule's name, likely, and so where the address that was dialled is not the server's own, but a service's.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         _nat_wrong_target,

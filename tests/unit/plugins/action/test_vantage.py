@@ -146,7 +146,9 @@ def test_what_would_decide_follows_from_the_kind(play):
         assert "unreachable cannot be reached: make it reachable for Ansible" in would["unreachable"]
 
 
-@pytest.mark.parametrize(("fail_on", "fails"), [(None, True), ("never", False), ("broken", True)])
+@pytest.mark.parametrize(
+    ("fail_on", "fails"), [(None, True), *(pytest.param(*each, marks=pytest.mark.slow) for each in (("never", False), ("broken", True)))]
+)
 def test_a_run_that_could_try_nothing_fails(tmp_path, fail_on, fails):
     unreachable = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"web1": unreachable, "db1": unreachable}}}))

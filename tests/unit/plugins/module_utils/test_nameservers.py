@@ -24,6 +24,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._host.nameserve
             10.0,
         ),
         ("options timeout:99999 attempts:-1\n" + "nameserver 192.0.2.1\n" * 9, Resolver(("192.0.2.1",) * 3, 30, 2), MOST_SECONDS),
+        ("domain a.test\nsearch b.test. c.test\noptions ndots:2 ndots:99\n", Resolver((), 5, 2, ("b.test", "c.test"), 15), MOST_SECONDS),
         ("\0\xff options timeout:x", Resolver((), 5, 2), 12.0),
     ],
 )
@@ -40,14 +41,27 @@ def test_without_a_file_the_defaults_count(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_query_can_have_is_not_asked_for() -> None:
-    assert ask(("127.0.0.1",), "x" * 64) == []
-    assert ask((), "example.test") == []
+    assert ask(Resolver(("127.0.0.1",), 5, 2), "x" * 64) == []
+    assert ask(Resolver((), 5, 2), "example.test") == []
 
 
 def test_what_is_no_address_costs_its_own_line(tmp_path: Path) -> None:
-    told = ask(("nonsense",), "example.test", seconds=0.2)
+    told = ask(Resolver(("nonsense",), 5, 2), "example.test", seconds=0.2)
     assert [(each["address"], each["answer_ms"]) for each in told] == [("nonsense", None)] and told[0]["error"]
 
 
 def test_a_literal_is_told_without_nameservers() -> None:
     assert "nameservers" not in resolve([Dial(0, "127.0.0.1", 1)])[0].record()
+
+
+@pytest.mark.parametrize(
+    ("name", "ndots", "names"),
+    [
+        ("db", 1, ["db.a.test", "db.b.test", "db"]),
+        ("db.x", 1, ["db.x", "db.x.a.test", "db.x.b.test"]),
+        ("db.x", 5, ["db.x.a.test", "db.x.b.test", "db.x"]),
+        ("db.", 5, ["db"]),
+    ],
+)
+def test_the_search_list_is_asked_as_the_c_library_does(name: str, ndots: int, names: list[str]) -> None:
+    assert Resolver((), 5, 2, ("a.test", "b.test"), ndots).names(name) == names

@@ -113,6 +113,7 @@ def in_fleet(code: str):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.clock("the kernel's timers of a handshake")
 def test_every_outcome_is_what_the_kernel_says():
     answer = in_fleet("""
 show(probe(*[Dial(port, "10.0.3.2", port, 3.0, None, 1) for port in (80, 79, 81, 82, 83, 84, 86, 87)],
@@ -180,6 +181,7 @@ show(found)
     assert len(states) <= 6
 
 
+@pytest.mark.clock("the kernel's timers of a handshake")
 def test_attempts_start_an_interval_apart_and_a_late_answer_is_recorded():
     answer = in_fleet("""
 import subprocess, threading
@@ -199,6 +201,7 @@ show(probe(Dial(1, "10.0.3.2", 80, 1.2, None, 2, 0.3)))
     assert first["tcp_info"]["retransmits"] == 2
 
 
+@pytest.mark.clock("the kernel's timers of a handshake")
 def test_the_wire_is_watched_after_the_kernel_has_given_up():
     """So that an answer that comes too late is recorded."""
     answer = in_fleet("""
@@ -235,6 +238,7 @@ show(probe(*[Dial(n, "10.0.3.2", 80, 1.0, None, 1) for n in range(8)]))
     assert outcomes.count(("error", "connect", "EADDRNOTAVAIL", True)) == 4
 
 
+@pytest.mark.clock("the time that 3000 handshakes take")
 def test_thousands_of_sockets_keep_their_time():
     answer = in_fleet("""
 seen = []
@@ -250,6 +254,7 @@ show({"took": found["took"], "seen": len(seen), "slowest": max(p["elapsed_ms"] f
     assert answer["slowest"] < 500
 
 
+@pytest.mark.clock("the time that the search for hops takes")
 def test_hops_to_silent_destinations():
     answer = in_fleet("""
 from socket import AF_INET, AF_INET6

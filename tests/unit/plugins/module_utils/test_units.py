@@ -23,6 +23,13 @@ FILES = {
     "postgresql@.service": "[Service]\nExecStart=/bin/false\n",
     "running.service": "[Service]\nExecStart=/bin/sh -c 'echo 8084; exec /bin/sleep 1000'\n",
     "oomed.service": "[Service]\nExecStart=/bin/sh -c 'kill -KILL $$$$' 8085\n",
+    "again.service": "[Service]\nExecStart=/bin/sh -c 'exit 3' 8087\nRestart=always\n",
+    "lamp.socket": "[Socket]\nListenStream=0.0.0.0:8088\nListenStream=8089\n",
+    "each.socket": "[Socket]\nListenStream=8090\nAccept=yes\n",
+    "check.service": "[Service]\nExecStartPre=/bin/sh -c 'exit 2'\nExecStart=/bin/sleep 1000 8091\n",
+    "unless.service": "[Unit]\nConditionPathExists=/srv/volume\n[Service]\nExecStart=/bin/sleep 1000 8092\n",
+    "needs.service": "[Unit]\nRequires=check.service\n[Service]\nExecStart=/bin/sleep 1000 8093\n",
+    "nightly.service": "[Service]\nType=oneshot\nExecStart=/bin/true 8094\n",
     "other.service": "[Service]\n# 8081\nDescription=8081\nExecStart=/bin/true 18081 8081.5 10.8081 80810\n",
     "notes.txt": "ExecStart=8081\n",
 }
@@ -47,8 +54,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list
         (answer,) = (call for call in RECORDED if call["args"] == arguments)
         return answer["rc"], answer["out"], answer["err"]
 
-    def units_for_port(port: int, declared: str | None = None) -> list[dict[str, t.Any]]:
-        return units.units_for_port(port, declared, run)
+    def units_for_port(port: int, declared: str | None = None, silent: bool = True) -> list[dict[str, t.Any]]:
+        return units.units_for_port(port, declared, run, silent)
 
     return units_for_port
 
@@ -64,9 +71,64 @@ def test_a_failed_unit_is_told_with_its_result_and_last_words(ask: t.Callable[..
             "sub": "failed",
             "result": "exit-code",
             "status": 3,
+            "code": "exited",
+            "ran_s": 0.001,
+            "restarts": 0,
+            "once": False,
+            "unmet": False,
+            "reload": "success",
+            "outdated": False,
+            "prepared": None,
+            "listens": [],
+            "relatives": [],
             "log": ["cannot read /etc/shop.conf: Permission denied"],
         }
     ]
+
+
+def test_a_unit_that_is_started_again_and_again_is_told_between_two_starts(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    (unit,) = ask(8087)
+    assert (unit["active"], unit["sub"], unit["status"], unit["log"]) == ("activating", "auto-restart", 3, ["no such database"])
+
+
+def test_a_declared_service_comes_with_the_socket_that_listens_for_it(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    (lamp,) = (unit for unit in ask(8088, "lamp") if unit["how"] == "declared")
+    (socket,) = lamp["relatives"]
+    assert (socket["unit"], socket["tie"], socket["active"]) == ("lamp.socket", "triggered_by", "active")
+    assert socket["listens"] == [{"address": "0.0.0.0", "port": 8088}, {"address": "::", "port": 8089}]
+
+
+def test_of_a_socket_with_an_instance_for_each_connection_the_last_one_that_failed_is_told(
+    ask: t.Callable[..., list[dict[str, t.Any]]],
+) -> None:
+    (unit,) = ask(8090)
+    (instance,) = unit["relatives"]
+    assert (unit["result"], instance["unit"][:7], instance["tie"]) == ("trigger-limit-hit", "each@1-", "triggers")
+    assert (instance["active"], instance["status"], instance["log"]) == ("failed", 4, ["no module named each"])
+
+
+def test_what_fails_ahead_of_the_main_process_is_told_as_such(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    (unit,) = ask(8091)
+    assert (unit["prepared"], unit["ran_s"], unit["code"]) == ({"command": "/bin/sh", "status": 2}, None, None)
+
+
+def test_why_nothing_was_started_is_told(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    (unless,), (needs,), (nightly,) = ask(8092, "unless"), ask(8093), ask(8094)
+    assert unless["unmet"] and not needs["unmet"]
+    assert [(each["unit"], each["tie"], each["active"], each["log"][-1]) for each in needs["relatives"]] == [
+        ("check.service", "requires", "failed", "line 3: unknown directive")
+    ]
+    assert nightly["once"] and [(each["unit"], each["tie"], each["active"]) for each in nightly["relatives"]] == [
+        ("nightly.timer", "triggered_by", "active")
+    ]
+
+
+def test_a_file_that_changed_since_systemd_read_it_is_told(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    assert [unit["outdated"] for unit in ask(8084, "running.service")] == [True]
+
+
+def test_of_a_port_where_somebody_listens_no_more_is_asked(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    assert [(unit["log"], unit["relatives"]) for unit in ask(8084, "running.service", silent=False)] == [(None, [])]
 
 
 def test_of_a_unit_that_said_nothing_itself_systemd_has_the_last_word(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
@@ -86,13 +148,13 @@ def test_units_are_found_by_drop_ins_environment_files_and_sockets(ask: t.Callab
 
 def test_common_knowledge_finds_instances_and_masked_units_but_none_that_do_not_exist(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
     assert [(unit["unit"], unit["how"], unit["active"]) for unit in ask(5432)] == [("postgresql@15-main.service", "wellknown", "failed")]
-    assert [(unit["unit"], unit["how"], unit["load"]) for unit in ask(80, "nginx")] == [("nginx.service", "declared", "masked")]
+    assert [(unit["unit"], unit["how"], unit["load"]) for unit in ask(80, "nginx")][:1] == [("nginx.service", "declared", "masked")]
 
 
 def test_a_declared_unit_is_told_in_any_state_under_its_own_name(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
     assert [(unit["unit"], unit["how"]) for unit in ask(8082, "lazy")] == [("idle.service", "declared")]
     assert [(unit["unit"], unit["load"], unit["log"]) for unit in ask(81, "nosuch")] == [("nosuch.service", "not-found", None)]
-    assert [(unit["active"], unit["log"]) for unit in ask(8084, "running.service")] == [("active", None)]
+    assert [(unit["active"], unit["log"]) for unit in ask(8084, "running.service")] == [("active", ["8084"])]
 
 
 def test_an_active_unit_is_not_told_for_its_text_alone(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:

@@ -493,8 +493,8 @@ SCENES = {
     ),
     "an answer from as far as the server": Scene("ip_conflict.answered", "answered_by_middlebox", "likely", nothing),
     # listener options
-    "fewer unsigned SYNs than came": Scene("tcp_md5_mismatch", "tcp_md5_mismatch", "likely", rose(SERVER, "TcpExt", "TCPMD5NotFound", 1)),
-    "a listener that may have no key": Scene("tcp_md5_mismatch", "tcp_md5_mismatch", "likely", each(SERVER, "listeners", md5=None)),
+    "fewer unsigned SYNs than came": Scene("tcp_md5_mismatch", "tcp_md5_mismatch", "possible", rose(SERVER, "TcpExt", "TCPMD5NotFound", 1)),
+    "a listener that may have no key": Scene("tcp_md5_mismatch", "tcp_md5_mismatch", "possible", each(SERVER, "listeners", md5=None)),
     "fewer SYNs of a low TTL than came": Scene("min_ttl_drop", "min_ttl_drop", "likely", rose(SERVER, "TcpExt", "TCPMinTTLDrop", 1)),
     "a listener that may demand no TTL": Scene("min_ttl_drop", "min_ttl_drop", "likely", each(SERVER, "listeners", min_ttl=None)),
     # misdelivered

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Evidence, Finding, Fix
@@ -34,6 +34,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation
+from tests.unit.examples import examples
 from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded, whole
 
 TELLING = (
@@ -41,7 +42,7 @@ TELLING = (
     *("redirect to :1", "quota", "recent", "meter", "it depends on x: accept if not, drop if so", "masked", "random", "fib rpfilter", ""),
 )
 CHAINS = [name for name in TELLING if name.replace("-", "").isalpha()]
-few = settings(max_examples=3)
+few = examples(3, always=1)
 ROOMS = Path(__file__).parents[4] / "plugins"
 BUILT_IN = {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"}
 

@@ -98,7 +98,9 @@ def test_orders_of_a_flow_with_a_router():
         "pairs": [{"local": None, "remote": "10.0.2.21", "mark": 0}],
         "packets": [],
         "packets_left_out": 0,
-        "dials": [{"id": 0, "address": "10.0.2.21", "port": 5432, "timeout": 1.5, "source": None, "attempts": 2, "interval": 0.2}],
+        "dials": [
+            {"id": 0, "address": "10.0.2.21", "port": 5432, "timeout": 1.5, "source": None, "interval": 0.2, "attempts": 2, "further": 8}
+        ],
         "interest": None,
     }
     assert made.orders["db1"]["units"] == {"5432": "postgresql.service"}

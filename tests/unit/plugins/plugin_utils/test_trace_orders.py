@@ -49,6 +49,7 @@ def test_the_order_of_a_client_and_of_a_server() -> None:
         "patience": 0.0,
         "settle": 0.25,
         "trace": [{"client": "10.0.1.11", "server": "10.0.2.21", "port": 5432, "ack": False}],
+        "drops": [{"client": "10.0.1.11", "server": "10.0.2.21", "port": 5432}],
         "left_out": 0,
     }
     plan, _found = read("firewall_drop.server-output")
@@ -72,7 +73,19 @@ def test_what_works_is_not_traced_and_what_broke_is(path: Path) -> None:
         assert order["phases"]
         assert bool(order["dials"]) == ("trace_try" in order["phases"])
         assert ("trace_open" in order["phases"]) == ("trace_close" in order["phases"])
-        assert 0 < len(order["trace"]) <= MAX_FLOWS
+        assert 0 < len(order["trace"]) <= MAX_FLOWS and 0 < len(order["drops"]) <= MAX_FLOWS
+
+
+def test_a_host_is_asked_no_more_than_its_depth_allows() -> None:
+    """What nf_tables does only where all is asked for; what is dropped also else, where the cause is not proven."""
+    plan, evidence = read("firewall_drop.router-syn.uncounted")
+    made = {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in evidence}
+    found = trace_orders(plan, evidence, made, {"r1": "normal", "web1": "full", "db1": "quick"})
+    assert {host: (bool(order["trace"]), bool(order["drops"])) for host, order in found.items()} == {
+        "r1": (False, True),
+        "web1": (True, True),
+    }
+    assert trace_orders(*read("firewall_drop.server-input"), made, dict.fromkeys(made, "normal")) == {}  # proven
 
 
 def test_where_nothing_came_nothing_is_traced() -> None:

@@ -19,6 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import differences, load
+from tests.unit.examples import examples
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
 PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
@@ -38,7 +39,7 @@ SNAPSHOT_PARTS = (
 Phases = dict[str, dict[str, dict[str, Any]]]
 
 recorded = pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
-slow_data = settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow_data = settings(examples(4, always=2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @cache

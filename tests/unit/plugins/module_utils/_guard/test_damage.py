@@ -34,7 +34,8 @@ DAMAGES = {
     "a pipe": "rm {0}; mkfifo {0}",
     "a link": "rm {0}; ln -s /etc/passwd {0}",
 }
-QUICK = ("missing", "NULs", "other JSON", "an unknown state", "a line that ends early", "a directory", "a pipe")
+CUT = ("missing", "its first line alone", "a line that ends early")
+QUICK = ("missing", "other JSON", "a line that ends early")
 
 
 def damages(*without: str) -> list[Any]:
@@ -81,7 +82,9 @@ def test_a_damaged_journal_keeps_no_host_from_being_restored(host: Scene, damage
     usable(host)
 
 
-@pytest.mark.parametrize("damage", ["missing", "NULs", "other JSON", "a directory", "a pipe"])
+@pytest.mark.parametrize(
+    "damage", [*(pytest.param(each, marks=pytest.mark.slow) for each in ("missing", "NULs", "other JSON", "a directory")), "a pipe"]
+)
 def test_the_alarm_restores_a_host_whose_journal_is_damaged(host: Scene, damage: str) -> None:
     before = host.dump()
     host.arm(timeout=SOON)
@@ -125,7 +128,7 @@ def killed_before_it_tidies_up(host: Scene, step: str) -> None:
     host.sh(f"rm /run/killed.py; kill -KILL {' '.join(host.watchers())}")
 
 
-@pytest.mark.parametrize("damage", ["missing", "NULs", "its first line alone", "a line that ends early"])
+@pytest.mark.parametrize("damage", ["NULs", *(pytest.param(each, marks=pytest.mark.slow) for each in CUT)])
 def test_what_was_being_confirmed_stays_although_the_journal_is_damaged(host: Scene, damage: str) -> None:
     host.arm()
     host.sh(CHANGE)
@@ -138,7 +141,7 @@ def test_what_was_being_confirmed_stays_although_the_journal_is_damaged(host: Sc
     usable(host)
 
 
-@pytest.mark.parametrize("damage", ["missing", "NULs", "its first line alone", "a line that ends early"])
+@pytest.mark.parametrize("damage", ["NULs", *(pytest.param(each, marks=pytest.mark.slow) for each in CUT)])
 def test_what_was_restored_is_not_restored_again_although_the_journal_is_damaged(host: Scene, damage: str) -> None:
     before = host.dump()
     host.arm()
@@ -229,7 +232,7 @@ def trial(seed: int) -> None:
         usable(host)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 12))])
 def test_whichever_bytes_are_damaged(seed: int) -> None:
     trial(seed)
 
@@ -240,7 +243,7 @@ def test_two_hundred_more(seed: int) -> None:
     trial(seed)
 
 
-@pytest.mark.parametrize("damage", ["missing", "not text", "a directory"])
+@pytest.mark.parametrize("damage", ["missing", *(pytest.param(each, marks=pytest.mark.slow) for each in ("not text", "a directory"))])
 def test_a_damaged_restorer_is_written_anew_on_demand(host: Scene, damage: str) -> None:
     before = host.dump()
     host.arm()

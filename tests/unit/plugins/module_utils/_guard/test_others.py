@@ -137,7 +137,10 @@ def others_of(host: Scene) -> dict[str, Any]:
     return others
 
 
-@pytest.mark.parametrize("kind", CHANGES)
+QUICK = ("a rule more", "rules less", "legacy iptables and ipsets", "sysctls, routes, neighbours and files")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in QUICK)) for kind in CHANGES])
 def test_what_others_did_stays(kind: str) -> None:
     change = CHANGES[kind]
     with Scene() as alone:  # how it is with their changes and without ours

@@ -151,7 +151,7 @@ def test_a_directory_that_others_may_write_to_meanwhile_is_closed_before_anythin
     assert (snapshot(app), snapshot(victim)) == before
 
 
-@pytest.mark.parametrize("whose", ["the directory above", "the directory itself"])
+@pytest.mark.parametrize("whose", ["the directory above", pytest.param("the directory itself", marks=pytest.mark.slow)])
 def test_who_exchanges_directories_during_restores_reaches_nothing(place: Path, whose: str) -> None:
     """The user owns what is above the files, or what was saved, after it was saved."""
     above, victim = place / "above", place / "victim"

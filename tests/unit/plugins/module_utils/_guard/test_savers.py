@@ -119,7 +119,10 @@ def host() -> Iterator[Scene]:
         yield scene
 
 
-@pytest.mark.parametrize("kind", SCENES)
+SLOW = ("a ruleset of another kind", "a rule more", "an element less", "an empty table", "a file's mode and time alone")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in SCENES])
 def test_what_was_changed_is_as_before(host: Scene, kind: str) -> None:
     prepare, saves, change = SCENES[kind]
     host.sh(prepare)

@@ -218,6 +218,7 @@ def test_check_mode_leaves_nothing(host: Scene) -> None:
     assert host.steps() == ["planned", "armed"]
 
 
+@pytest.mark.slow
 def test_old_journals_go(host: Scene) -> None:
     for number in range(23):
         host.arm(f"t{number}", saves={"sysctls": ["net.ipv4.tcp_syncookies"]})

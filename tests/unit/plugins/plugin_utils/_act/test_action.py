@@ -100,7 +100,7 @@ def test_what_a_host_s_shell_says_does_not_control_the_terminal(tmp_path: Path, 
     assert not set(CONTROLS) & set(done.stdout + done.stderr)
 
 
-@pytest.mark.parametrize("phase", ["preview", "apply", "settle"])
+@pytest.mark.parametrize("phase", ["apply", *(pytest.param(phase, marks=pytest.mark.slow) for phase in ("preview", "settle"))])
 def test_a_host_that_lies_while_it_is_mended_does_not_control_the_terminal(tmp_path: Path, phase: str) -> None:
     files = RemediationFiles(str(tmp_path))
     files.begin()
@@ -122,7 +122,7 @@ def test_a_host_that_lies_while_it_is_mended_does_not_control_the_terminal(tmp_p
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("width", [80, 132])
+@pytest.mark.parametrize("width", [pytest.param(80, marks=pytest.mark.slow), 132])
 def test_what_people_read_is_as_wide_as_their_terminal(tmp_path: Path, width: int) -> None:
     (tmp_path / "inventory").write_text("web1 ansible_host=127.0.0.1 ansible_port=1\n")
     flow = ["handshake_client=web1", "handshake_server=web1", "handshake_port=5432"]

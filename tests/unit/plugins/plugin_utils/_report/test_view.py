@@ -28,7 +28,7 @@ RENDERERS: list[Callable[[Report], str | bytes]] = [
 FIELDS = (
     "id name client server address port dialled resolved status leg segment between via last_seen causes undecided probes timeline "
     "vantages clock not_observed code title host certainty summary evidence against fix attempt t_ms packet label from transmission "
-    "seen lost detail errors connect_ms"
+    "seen lost text kind remarks detail errors connect_ms"
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["broken", "ok", "client", "syn", "h"]),

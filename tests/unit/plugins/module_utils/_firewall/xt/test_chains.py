@@ -7,7 +7,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall import prose
@@ -17,6 +17,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall.xt im
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.xt.chains import BuiltIn
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.xt.index import Index
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.xt.matches import rate
+from tests.unit.examples import examples
 from tests.unit.plugins.module_utils._firewall.host import LINKS, Host
 
 
@@ -199,7 +200,7 @@ def _rules(draw: st.DrawFn) -> str:
     return f"-A INPUT{words}{protocol}{draw(st.sampled_from(later))}{match + several if protocol == ' -p tcp' else ''}"
 
 
-@settings(max_examples=150)
+@examples(150, always=50)
 @given(st.lists(_rules(), min_size=20, max_size=40), st.sampled_from([22, 80, 81]), st.sampled_from([40001, None]))
 def test_the_index_leaves_out_only_what_cannot_match(rules: list[str], port: int, source_port: int | None) -> None:
     packet = syn(port, source_port=source_port)

@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What the hosts file says of names: it usually wins over DNS, and nobody remembers its lines."""
+
+from __future__ import annotations
+
+import ipaddress
+
+HOSTS = "/etc/hosts"
+_MOST = 1 << 20  # bytes that are read
+
+
+def entries(path: str = HOSTS) -> dict[str, list[str]] | None:
+    """Addresses by name, in lower case and without a dot at the end; None where the file cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(_MOST).splitlines()
+    except OSError:
+        return None
+    found = {}  # type: dict[str, list[str]]
+    for line in lines:
+        words = line.partition("#")[0].split()
+        try:
+            address = str(ipaddress.ip_address(words[0].partition("%")[0])) if len(words) > 1 else ""
+        except ValueError:
+            continue
+        for name in words[1:]:
+            found.setdefault(canonical(name), []).append(address)
+    return found
+
+
+def canonical(name: str) -> str:
+    """As names are compared."""
+    return name.rstrip(".").lower()

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Who is to accept the connections of a listening socket, and why it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..._fix.backlog import Accepting
+from ..._model.evidence import Host, Listener, Process
+from ..case import plural
+
+_STOPPED = ("T", "t")
+
+
+def accepting(listener: Listener) -> Accepting:
+    """Whose task it is: those that wait on the socket, else all that hold it but the process that started these."""
+    processes = listener.processes or ()
+    pollers = [process for process in processes if process.pid in (listener.pollers or ())]
+    started = {process.parent for process in processes}
+    workers = pollers or [process for process in processes if process.pid not in started] or list(processes)
+    if not workers:
+        return Accepting(None, "the application")
+    stopped = [process for process in workers if process.state in _STOPPED]
+    used_up = [process for process in workers if process.fds is not None and process.fd_limit and process.fds >= process.fd_limit]
+    hung = [process for process in workers if process.state == "D"]
+    if len(stopped) == len(workers) or (stopped and not pollers):
+        which = "" if len(stopped) == len(workers) else f", one of {len(workers)} that may accept"
+        return Accepting(stopped[0], _named(stopped), f"; it is stopped (SIGSTOP or a debugger){which}", "stopped")
+    if used_up:
+        first = used_up[0]
+        return Accepting(first, _named(used_up), f"; it has used up its file descriptors ({first.fds} of {first.fd_limit})", "descriptors")
+    if len(hung) == len(workers):
+        return Accepting(hung[0], _named(hung), "; it hangs in the kernel (state D)", "hung")
+    if listener.pollers == ():
+        return Accepting(workers[0], _named(workers), "; it does not wait for connections at present (epoll)", "not_waiting")
+    return Accepting(workers[0], _named(workers))
+
+
+def _named(processes: list[Process]) -> str:
+    first = processes[0]
+    if len(processes) == 1:
+        return f"{first.name} (pid {first.pid})"
+    return f"{first.name} (pids {', '.join(str(process.pid) for process in processes[:4])}{', ...' if len(processes) > 4 else ''})"
+
+
+def connections(server: Host, port: int) -> str:
+    """Who has most connections to a port whose queue is full; empty where that was not asked."""
+    peers = [peer for peer in (server.snapshot.peers if server.snapshot else None) or () if peer.port == port]
+    return ", ".join(f"{plural(peer.count, 'connection')} of {peer.address}" for peer in peers[:3])
+
+
+def group(listener: Listener, listeners: Iterable[Listener]) -> list[Listener]:
+    """The sockets that share a listener's address, itself among them: the kernel spreads connections over them (SO_REUSEPORT)."""
+    same = (listener.family, listener.address, listener.port, listener.device)
+    return [each for each in listeners if (each.family, each.address, each.port, each.device) == same]
+
+
+def shared(listener: Listener, listeners: Iterable[Listener]) -> str:
+    """``; it is one of 2 sockets that share the address (SO_REUSEPORT), of which 1 has room``, in which the queues are told."""
+    sockets = group(listener, listeners)
+    if len(sockets) < 2:
+        return ""
+    room = sum(each.recv_q <= each.send_q for each in sockets)
+    return f"; it is one of {len(sockets)} sockets that share the address (SO_REUSEPORT), and {room} of them have room"

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Containers and other network namespaces of the server to which its firewall translates the SYN: who listens there, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..._fix.make import advice
+from ..._model.evidence import ForeignListener, Namespace
+from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
+from ..case import Case, Finding, is_any
+from .rules import kept_by, told
+from .translated import connections, distinct
+from .traversals import Place, judged
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Where the server's rules send the SYN: an address and port in another namespace of the server, and the listeners there."""
+
+    namespace: Namespace
+    address: str
+    port: int
+    listeners: tuple[ForeignListener, ...]
+    rule: Rule | None
+    ruling: Verdict
+
+    @property
+    def target(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def where(self) -> str:
+        name = f" (of {self.namespace.name}, pid {self.namespace.pid})" if self.namespace.name else ""
+        return f"network namespace {self.namespace.netns}{name}"
+
+    def takes(self, listener: ForeignListener) -> bool:
+        """Whether a listener gets what is sent there, as far as its address tells."""
+        if listener.device or listener.address is None:
+            return False
+        if is_any(listener.address):
+            return (":" in listener.address) == (":" in self.address) or (":" in listener.address and not listener.v6only)
+        return listener.address == self.address
+
+    @property
+    def state(self) -> Literal["none", "other", "full", "takes"]:
+        """Whether somebody listens at the target, only at others, or has a full accept queue."""
+        taking = [each for each in self.listeners if self.takes(each)]
+        if not taking:
+            return "other" if self.listeners else "none"
+        return "full" if all(full(each) for each in taking) else "takes"
+
+
+def full(listener: ForeignListener) -> bool:
+    return listener.recv_q is not None and listener.send_q is not None and listener.recv_q > listener.send_q
+
+
+def inside(case: Case) -> Inside | None:
+    """Where the SYN goes in the server's other namespaces, if its rules, evaluated, send it there."""
+    server = case.server
+    snapshot = server.snapshot if server else None
+    if server is None or snapshot is None or snapshot.namespaces is None or not case.arrived:
+        return None
+    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
+    target = ruling.rewritten if ruling else None
+    if ruling is None or ruling.stops or target is None or target.port is None:
+        return None
+    namespace = next((each for each in snapshot.namespaces if target.destination in each.addresses), None)
+    if namespace is None or snapshot.other_namespaces is None:
+        return None
+    listeners = tuple(each for each in snapshot.other_namespaces if (each.netns, each.port) == (namespace.netns, target.port))
+    return Inside(namespace, target.destination, target.port, listeners, ruling.last_to(*DESTINATION_NAT, "tproxy"), ruling)
+
+
+def listener_other_address(case: Case) -> Finding | None:
+    """Somebody listens on the translated port in there, at other addresses than the one to which the SYN is translated."""
+    found, server = inside(case), case.server
+    if found is None or server is None or found.state != "other" or case.outcome.kind != "reset":
+        return None
+    counted = connections(server, found.rule, distinct(case, server, found.ruling))
+    near = found.listeners[0]
+    owner = f"{near.name} (pid {near.pid})" if near.name else "a process"
+    at = ", ".join(_at(each) for each in found.listeners[:3])
+    return Finding(
+        "proven" if counted and counted[0] else "likely",
+        server.name,
+        "server.socket",
+        f"{owner} in {found.where} of {server.name} listens on {at}, not on {found.target}, to which "
+        f"{found.rule.name if found.rule else 'its firewall'} translates {case.target}",
+        (
+            *((counted[1],) if counted else ()),
+            *case.passage(),
+            case.saw(server, "inet_diag", f"LISTEN {at} in {found.where}; nothing listens on {found.target} there"),
+            *(kept_by(server, found.rule) if found.rule else ()),
+        ),
+        leg="syn",
+        detail={
+            **told(found.ruling, None, found.rule),
+            "target": found.address,
+            "port": found.port,
+            "netns": found.namespace.netns,
+            "listening": [_at(each) for each in found.listeners],
+        },
+        fix=advice(
+            "application",
+            server.name,
+            f"make {owner} listen on {found.address} (or on all addresses) inside its network namespace, port {found.port}: a published "
+            "port does not lead to its loopback address",
+        ),
+    )
+
+
+def accept_queue_full(case: Case) -> Finding | None:
+    """The SYN is translated to a listener in there that accepts nothing; its namespace's counters are not known."""
+    found, server = inside(case), case.server
+    if found is None or server is None or found.state != "full":
+        return None
+    listener = next(each for each in found.listeners if found.takes(each))
+    owner = f"{listener.name} (pid {listener.pid})" if listener.name else "the application"
+    return Finding(
+        "likely",
+        server.name,
+        "server.backlog",
+        f"the accept queue of {_at(listener)} in {found.where} of {server.name} is full ({listener.recv_q} waiting, limit "
+        f"{listener.send_q}): {owner} does not accept; {case.target} is translated to {found.target} there",
+        (*case.passage(), case.saw(server, "inet_diag", f"LISTEN {_at(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}")),
+        leg="syn",
+        detail={"recv_q": listener.recv_q, "limit": listener.send_q, "process": listener.name, "netns": found.namespace.netns},
+        fix=advice("application", server.name, f"find out why {owner} does not accept, or restart its container"),
+    )
+
+
+def _at(listener: ForeignListener) -> str:
+    address = listener.address or "?"
+    return (f"[{address}]" if ":" in address else address) + (f"%{listener.device}" if listener.device else "") + f":{listener.port}"

@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Losses on the way that are not random: the first SYN of each connection, or all packets of some source ports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..timeline import Attempt
+from .catalogue import Cause
+from .losses import beside_each_other, told
+from .stretch import PACKETS, stretch
+
+_CHANCE, _SURE = 0.05, 0.005  # how often random loss looks so: to say it at all, to prove it
+_REPEATED = 4  # packets behind the first one of an attempt that are lost as well
+_MANY_PORTS = 8
+
+
+@dataclass(frozen=True)
+class Passages:
+    """What became of the packets of one kind, in each attempt that sent one."""
+
+    attempts: tuple[tuple[Attempt, tuple[bool, ...]], ...]
+    """With whether each of its packets arrived, in the order in which they were sent."""
+
+    @property
+    def lost(self) -> list[Attempt]:
+        return [attempt for attempt, arrived in self.attempts if not any(arrived)]
+
+    @property
+    def passed(self) -> list[Attempt]:
+        return [attempt for attempt, arrived in self.attempts if all(arrived)]
+
+    @property
+    def all_or_none(self) -> bool:
+        """Whether each attempt lost all of its packets or none, and some attempts did either."""
+        return bool(self.lost and self.passed) and len(self.lost) + len(self.passed) == len(self.attempts)
+
+    @property
+    def repeated(self) -> int:
+        """How many packets of the attempts that lost theirs were lost behind the first one."""
+        return sum(len(arrived) - 1 for _attempt, arrived in self.attempts if not any(arrived))
+
+
+def passages(case: Case) -> Passages | None:
+    """Of the packets of the kind that was lost; ``None`` where they cannot be told."""
+    if case.outcome.kind not in ("lost_syn", "lost_syn_ack") or case.server is None:
+        return None
+    if not (case.client.saw_everything and case.server.saw_everything):
+        return None
+    if any(not outcome.completed and outcome.kind not in (case.outcome.kind, "late") for outcome in case.outcomes):
+        return None  # another fault besides, which may end attempts as well
+    packets = told(case, forward=case.outcome.kind == "lost_syn")
+    return Passages(tuple((attempt, tuple(came for _sent, came in sent)) for attempt, sent in packets if sent))
+
+
+def _first_syn_dropped(case: Case) -> Finding | None:
+    """The first SYNs of each connection are lost, as many each time, and all others pass: a device wants to see the sender repeat them."""
+    known = passages(case) if case.outcome.kind == "lost_syn" else None
+    if known is None or len(known.attempts) < 2:
+        return None
+    firsts = {arrived.index(True) if any(arrived) else len(arrived) for _attempt, arrived in known.attempts}
+    if len(firsts) != 1 or not all(all(arrived[min(firsts) :]) and any(arrived) for _attempt, arrived in known.attempts):
+        return None
+    dropped = min(firsts)
+    if not dropped or _asks_for_ecn(known):
+        return None
+    chance = 0.25 ** len(known.attempts)  # of random loss at its likeliest: half of the packets, and of each attempt one is lost, one not
+    what = "the first SYN" if dropped == 1 else f"the first {dropped} SYNs"
+    waits = _needed(known)
+    return Finding(
+        "proven" if chance <= _SURE else "likely",
+        "path",
+        "path.forward",
+        f"{what} of each connection {'is' if dropped == 1 else 'are'} dropped {stretch(case)}, and its repetition passes"
+        + (f" {waits:.1f} s later" if waits else "")
+        + ": that is no random loss, but a device that wants to see SYNs repeated, such as a scrubber against floods of SYNs",
+        (
+            *case.passage(),
+            Evidence(
+                "path",
+                "captures",
+                f"in each of {plural(len(known.attempts), 'attempt')} {what} is lost and no other, from another port each",
+            ),
+        ),
+        leg="syn",
+        detail={"dropped": dropped, "attempts": len(known.attempts), "needed_s": waits and round(waits, 3)},
+        undecided=() if chance <= _SURE else ("more attempts (diagnose_attempts) would tell it from chance",),
+        fix=Fix(
+            "advice",
+            "path",
+            f"look at protection against floods of SYNs {stretch(case)} (scrubber, SYN authentication), and exempt tcp/{case.port} or the "
+            "client from it; let applications wait for the repetition, a second later, until then",
+            "advice",
+        ),
+    )
+
+
+def _asks_for_ecn(known: Passages) -> bool:
+    """Whether those that were lost asked for ECN and those that passed did not: that tells the two apart as well."""
+    return all(
+        [bool(row.packet.tcp and row.packet.tcp.flags & 0xC0) for row in attempt.of("syn")] == [not came for came in arrived]
+        for attempt, arrived in known.attempts
+    )
+
+
+def _needed(known: Passages) -> float | None:
+    """How long after the first SYN the first one was sent that passed, in seconds, at most."""
+    waits = []
+    for attempt, arrived in known.attempts:
+        sent = [seen.time for row in attempt.of("syn") for seen in row.seen if seen.direction == "out"]
+        at = arrived.index(True)
+        if len(sent) > at:
+            waits.append(sorted(sent)[at] - min(sent))
+    return max(waits, default=None)
+
+
+def _source_ports(case: Case) -> tuple[Passages, float] | None:
+    """The passages that source ports decide, and how often chance has those that are lost beside each other."""
+    known = passages(case)
+    if known is None or not known.all_or_none or known.repeated < _REPEATED or min(len(known.lost), len(known.passed)) < 2:
+        return None
+    ports = sorted((attempt.probe.local_port or 0, not any(arrived)) for attempt, arrived in known.attempts)
+    return known, beside_each_other([lost for _port, lost in ports])
+
+
+def _port_range_dropped(case: Case) -> Finding | None:
+    """A filter that knows some of the ephemeral ports only: either all packets of a connection are lost or none, by ranges of its port."""
+    found = _source_ports(case)
+    if found is None or found[1] > _CHANCE:
+        return None
+    known, chance = found
+    lost, passed = _ranges(known)
+    packet = PACKETS[case.outcome.kind]
+    in_time = sorted((attempt.probe.started, not any(arrived)) for attempt, arrived in known.attempts)
+    at_once = beside_each_other([gone for _time, gone in in_time]) <= _CHANCE
+    certainty: Certainty = "proven" if chance <= _SURE and not at_once else "likely"
+    forward = case.outcome.kind == "lost_syn"
+    side = f"{'from' if forward else 'to'} the client's ports"
+    return Finding(
+        certainty,
+        "path",
+        "path.forward" if forward else "path.return",
+        f"whether the {packet} passes {stretch(case)} depends on the client's source port: it is lost for {lost}, and passes for {passed}",
+        (
+            *case.passage(),
+            case.saw(
+                case.client,
+                "captures",
+                f"all {packet}s {side} {_some(known.lost)} are lost, repetitions as well, and none {side} {_some(known.passed)}",
+            ),
+        ),
+        detail={"lost_ports": _ports(known.lost), "passed_ports": _ports(known.passed)},
+        undecided=() if certainty == "proven" else ("more attempts (diagnose_attempts) would tell it from chance",),
+        fix=Fix(
+            "advice",
+            "path",
+            f"look for a stateless filter {stretch(case)} (a network ACL, a router's access list) that lets a part of the ephemeral ports "
+            f"through only: the client uses {_ephemeral(case)}",
+            "advice",
+        ),
+    )
+
+
+def _ephemeral(case: Case) -> str:
+    snapshot = case.client.snapshot
+    words = ((snapshot.sysctls if snapshot else None) or {}).get("net.ipv4.ip_local_port_range", "").split()
+    return f"{' to '.join(words)} (net.ipv4.ip_local_port_range)" if len(words) == 2 else "those of net.ipv4.ip_local_port_range"
+
+
+def _ranges(known: Passages) -> tuple[str, str]:
+    """The blocks of ports that were lost, and those that passed, as far as they were tried."""
+    blocks: list[tuple[bool, list[int]]] = []
+    for port, gone in sorted((attempt.probe.local_port or 0, not any(arrived)) for attempt, arrived in known.attempts):
+        if not blocks or blocks[-1][0] != gone:
+            blocks.append((gone, []))
+        blocks[-1][1].append(port)
+
+    def text(wanted: bool) -> str:
+        return " and ".join(f"{ports[0]} to {ports[-1]}" if len(ports) > 1 else str(ports[0]) for gone, ports in blocks if gone == wanted)
+
+    return text(True), text(False)
+
+
+def _ports(attempts: Sequence[Attempt]) -> list[int | None]:
+    return [attempt.probe.local_port for attempt in attempts]
+
+
+def _some(attempts: Sequence[Attempt]) -> str:
+    ports = [str(port) for port in _ports(attempts)]
+    return ", ".join(ports[:_MANY_PORTS]) + (f" and {len(ports) - _MANY_PORTS} more" if len(ports) > _MANY_PORTS else "")
+
+
+def _ecmp_member_bad(case: Case) -> Finding | None:
+    """Each attempt, that is each source port, either loses all its packets or none, in no order: one of several ways is bad."""
+    found = _source_ports(case)
+    if found is None or found[1] <= _CHANCE:
+        return None
+    known, chance = found
+    ranges = ", or a filter drops a range of ports" if chance < 1.0 else ""
+    packet, forward = PACKETS[case.outcome.kind], case.outcome.kind == "lost_syn"
+    side = "from" if forward else "to"
+    return Finding(
+        "likely",
+        "path",
+        "path.forward" if forward else "path.return",
+        f"whether the {packet} passes {stretch(case)} depends on the source port: one of several ways is bad{ranges}",
+        (
+            *case.passage(),
+            case.saw(case.client, "captures", f"all {packet}s {side} ports {_some(known.lost)} are lost, none of the others"),
+        ),
+        detail={"lost_ports": _ports(known.lost), "passed_ports": _ports(known.passed)},
+        undecided=("more attempts (diagnose_attempts) would tell it from chance",),
+        fix=Fix("advice", "path", f"look at the members of equal-cost routes and bonds {stretch(case)}", "advice"),
+    )
+
+
+_LOST = ("lost_syn", "lost_syn_ack")
+CAUSES = (
+    Cause(
+        "first_syn_dropped",
+        "The first SYN of each connection is dropped",
+        ("path.forward",),
+        ("lost_syn",),
+        "Both recordings are complete; in each of four attempts or more the same number of first SYNs is lost, and every later one passes. "
+        "In two or three: likely.",
+        "A first SYN passes, or a repetition is lost.",
+        _first_syn_dropped,
+        explains=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
+    ),
+    Cause(
+        "port_range_dropped",
+        "Packets of a range of source ports are dropped",
+        ("path.forward", "path.return"),
+        _LOST,
+        "Both recordings are complete; each attempt loses all its packets or none, and the source ports of those that do lie beside each "
+        "other, as one time in 200 by chance, while their times do not. As one time in 20: likely.",
+        "Of one attempt's packets some arrive and some do not.",
+        _port_range_dropped,
+        explains=("path_loss",),
+    ),
+    Cause(
+        "ecmp_member_bad",
+        "One of several ways is bad",
+        ("path.forward", "path.return"),
+        _LOST,
+        "Not provable: each source port either loses all its packets or none, in two attempts or more on either side, whatever its number.",
+        "Of one attempt's packets some arrive and some do not.",
+        _ecmp_member_bad,
+        explains=("path_loss",),
+    ),
+)

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Whether a rule that translates addresses did so with the run's own connections."""
+
+from __future__ import annotations
+
+from ..._model.evidence import Host
+from ..._model.firewall_records import Rule, Verdict
+from ..case import Case, Evidence, plural
+
+
+def connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:
+    """Whether a translating rule's counter rose by the connections: it sees the first packet of each alone."""
+    rise = host.rulings.counter_delta(rule) if rule else None
+    if rule is None or rise is None:
+        return None
+    fits = 0 < wanted == rise.by
+    said = f"{rule.name}: counter {rise.before} -> {rise.after}, {plural(wanted, 'connection')} of this run"
+    return fits, Evidence(host.name, "nftables" if rule.handle is not None else "iptables", said)
+
+
+def distinct(case: Case, host: Host, ruling: Verdict) -> int:
+    """The connections that the run asked for at this end, as the host saw them come in."""
+    arrivals = case.totals.arrivals.get(host.name)
+    if arrivals is None:
+        return 0
+    seen = arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0))
+    return len({(each.packet.tcp.sport, each.packet.tcp.seq) for each in seen if each.packet.tcp})

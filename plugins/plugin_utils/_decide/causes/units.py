@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What systemd says of the unit that should listen on a port: why it does not run, or where it listens instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..._fix.service import started
+from ..._model.evidence import Host, PortHolder, Relative, Unit
+from ..case import Evidence, Fix, plural
+
+_SUREST = ("declared", "socket", "text", "wellknown")
+_MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
+
+
+def of_port(server: Host, port: int) -> list[Unit]:
+    """The units that belong to a port, the surest first."""
+    units = [unit for unit in (server.snapshot.units if server.snapshot else None) or () if unit.port == port]
+    return sorted(units, key=lambda unit: (_SUREST.index(unit.how) if unit.how in _SUREST else 9, unit.active != "failed"))
+
+
+def stopped_unit(server: Host, port: int) -> Unit | None:
+    """The unit that should listen on a port and does not run, or does not stay; a declared one before one that was found."""
+    units = [unit if unit.active in _MISSING else _between_ends(server, unit) for unit in of_port(server, port)]
+    return next((unit for unit in units if unit and not _listening_sockets(unit)), None)
+
+
+def _between_ends(server: Host, unit: Unit) -> Unit | None:
+    """A unit that runs now, as it was between two starts, if systemd started it again while we looked."""
+    before = (server.before.units if server.before else None) or ()
+    was = next((each for each in before if (each.unit, each.port) == (unit.unit, unit.port)), None)
+    if was is None or was.restarts is None or unit.restarts is None or unit.restarts <= was.restarts:
+        return None
+    return replace(unit if was.active == "active" else was, active="activating", sub="auto-restart", restarts=unit.restarts)
+
+
+def _listening_sockets(unit: Unit) -> list[Relative]:
+    """The socket units that listen for a service, which need not run for it."""
+    return [each for each in unit.relatives if each.tie == "triggered_by" and each.listens and each.active == "active"]
+
+
+def state_of(unit: Unit) -> str:
+    """``orders.service is failed, result exit-code: exited with status 3``."""
+    result = f", result {unit.result}" if unit.result and unit.result != "success" else ""
+    restarts = f", started again {unit.restarts} times" if unit.restarts else ""
+    again = " again and again (activating/auto-restart)" if unit.sub == "auto-restart" else ""
+    state = f"is started{again}" if again else f"is {unit.active}" + ("" if unit.active != "activating" else f" ({unit.sub})")
+    why = ended(unit)
+    return f"{unit.unit} {state}{result}{restarts}" + (f": {why}" if why else "")
+
+
+def ended(unit: Unit) -> str:
+    """What its processes came to, or why none was started; empty where that is not known."""
+    if unit.load == "masked":
+        return "it is masked"
+    if unit.prepared:
+        return f"{unit.prepared.command}, which runs ahead of it, exits with status {unit.prepared.status}"
+    if unit.unmet:
+        return "a condition in its section [Unit] is not met"
+    missing = next((each for each in unit.relatives if each.tie == "requires"), None)
+    if missing and unit.active != "active":
+        return f"{missing.unit}, which it requires, is {missing.active}{_status(missing)}"
+    if unit.result == "oom-kill":
+        return "it was killed for want of memory"
+    if unit.code == "exited" and (unit.status or unit.sub == "auto-restart"):
+        return f"its process exits with status {unit.status}{_soon(unit)}"
+    if unit.code in ("killed", "dumped") and unit.result != "success":
+        return f"its process was ended by signal {unit.status}{_soon(unit)}"
+    instance = next((each for each in unit.relatives if each.tie == "triggers" and each.active == "failed"), None)
+    if instance:
+        return f"{instance.unit}, which it starts, is failed{_status(instance)}"
+    trigger = trigger_of(unit)
+    return f"{trigger.unit} starts it, and is {trigger.active}" if trigger else ""
+
+
+def _status(unit: Relative) -> str:
+    return f" (exit status {unit.status})" if unit.status else f" ({unit.result})" if unit.result not in (None, "success") else ""
+
+
+def _soon(unit: Unit) -> str:
+    return f" after {unit.ran_s:.1f} s" if unit.ran_s is not None and unit.ran_s < 60 else ""
+
+
+def trigger_of(unit: Unit) -> Relative | None:
+    """The timer, path or socket that starts a unit."""
+    return next((each for each in unit.relatives if each.tie == "triggered_by"), None)
+
+
+def last_words(server: Host, unit: Unit) -> Iterator[Evidence]:
+    """The last lines of a unit's processes, and of those that keep it from running."""
+    for line in unit.log[-3:]:
+        yield Evidence(server.name, "journal", line)
+    for other in unit.relatives:
+        for line in other.log[-2:]:
+            yield Evidence(server.name, f"journal of {other.unit}", line)
+
+
+def holders_of(server: Host, unit: Unit | None, port: int) -> list[PortHolder]:
+    """Connections of others from the port, which keep a service from binding it."""
+    held = [each for each in (server.snapshot.port_holders if server.snapshot else None) or () if each.port == port]
+    return [each for each in held if unit is None or each.process is None or each.process.unit != unit.unit]
+
+
+def told(holder: PortHolder) -> str:
+    """Whose connection it is, and with whom."""
+    process = f"{holder.process.name} (pid {holder.process.pid})" if holder.process else "a process"
+    if not holder.remote_port:
+        return f"{process} has bound {_end(holder.local, holder.port)}"
+    return (
+        f"{process} has a connection from {_end(holder.local, holder.port)} to {_end(holder.remote, holder.remote_port)} ({holder.state})"
+    )
+
+
+def _end(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def mended(server: Host, unit: Unit, port: int) -> Fix:
+    """How to have a unit run that does not."""
+    held = next(iter(holders_of(server, unit, port)), None)
+    return started(server, unit, ended(unit), told(held) if held else "", held)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A unit that runs, and listens on other ports than the flow's, or on none."""
+
+    unit: Unit
+    ports: tuple[int, ...]
+    socket: str | None  # the socket unit by which it does
+
+    def __str__(self) -> str:
+        where = f"listens on {_listed(self.ports)}" if self.ports else "listens on no TCP port"
+        return f"{self.unit.unit} {where}" + (f" through {self.socket}" if self.socket else "")
+
+
+def listening_elsewhere(server: Host, port: int) -> Elsewhere | None:
+    """The unit that runs and should listen on the port, and does so on others. One that is only known to use the port must have others."""
+    for unit in of_port(server, port):
+        sockets = _listening_sockets(unit)
+        by_socket = sorted({stream.port for each in sockets for stream in each.listens})
+        own = _ports_of(server, unit) if unit.active == "active" else ()
+        if port in by_socket:
+            continue
+        if by_socket:
+            return Elsewhere(unit, tuple(by_socket), sockets[0].unit)
+        if unit.active == "active" and unit.listens:
+            return Elsewhere(unit, tuple(sorted({stream.port for stream in unit.listens})), None)
+        if own or (own is not None and unit.active == "active" and unit.how == "declared"):
+            return Elsewhere(unit, own, None)
+    return None
+
+
+def _ports_of(server: Host, unit: Unit) -> tuple[int, ...] | None:
+    """Where a unit's processes listen; None where the owners of some listeners are unknown and none of the others is its."""
+    listeners = (server.snapshot.listeners if server.snapshot else None) or ()
+    ports = {each.port for each in listeners for process in each.processes or () if process.unit == unit.unit}
+    told_all = all(each.processes is not None for each in listeners) and all(each.what != "listeners" for each in server.absent)
+    if not ports and not told_all:
+        return None
+    return tuple(sorted(ports))
+
+
+def _listed(ports: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, ports[:5]))
+    return shown + (f" and {plural(len(ports) - 5, 'other')}" if len(ports) > 5 else "")

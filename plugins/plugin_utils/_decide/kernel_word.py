@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What the kernels of the hosts say of a case's packets that they dropped, when its handshakes were tried once more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .._model.drop_records import KernelEvent, Program
+from .._model.evidence import Host
+from .case import Case, Evidence, Leg, plural
+
+SOURCE = "kernel trace (kfree_skb)"
+_NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Packets of one leg that a host's kernel dropped in one function for one reason; ``exact``: they are known to be of this very flow."""
+
+    host: Host
+    leg: Leg
+    reason: str
+    function: str | None
+    callers: tuple[str, ...]
+    packets: int
+    exact: bool
+    programs: tuple[Program, ...] = ()
+
+    def evidence(self) -> Evidence:
+        """For the report."""
+        where = f" in {self.function}" if self.function else ""
+        path = f" (from {', '.join(self.callers[:3])})" if self.callers else ""
+        return Evidence(self.host.name, SOURCE, f"{plural(self.packets, _NAMES[self.leg])} dropped{where}{path}: {self.reason}")
+
+
+def dropped(case: Case) -> list[Dropped]:
+    """All drops of the case's packets, most packets first; none where the handshake ended otherwise when it was tried once more."""
+    if not ended_alike(case):
+        return []
+    found: list[Dropped] = []
+    for host in {host.name: host for host in case.hosts}.values():
+        counted = Counter(_kinds(case, host))
+        programs = {(event.reason, event.function): event.programs for event in _events(host)}
+        for (leg, reason, function, callers, exact), count in counted.most_common():
+            found.append(Dropped(host, leg, reason, function, callers, count, exact, programs.get((reason, function), ())))
+    return sorted(found, key=lambda each: (not each.exact, -each.packets))
+
+
+def ended_alike(case: Case) -> bool:
+    """Whether the handshake that was tried once more ended as those before did: else something changed, or it takes several to see it."""
+    before = {(attempt.probe.outcome, attempt.probe.errno) for attempt in case.subject or case.attempts}
+    now = {(probe.outcome, probe.errno) for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
+    return bool(now) and now <= before
+
+
+def _events(host: Host) -> Iterator[KernelEvent]:
+    for drops in host.drops:
+        if drops.how == "bpf":
+            yield from (event for event in drops.events if event.kind == "drop")
+
+
+def _kinds(case: Case, host: Host) -> Iterator[tuple[Leg, str, str | None, tuple[str, ...], bool]]:
+    ports = {probe.local_port for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
+    for event in _events(host):
+        leg: Leg | None = next((each for each in _NAMES if each == event.leg), None)
+        if leg is None or event.reason is None:
+            continue
+        ends = ((event.source, event.source_port), (event.destination, event.destination_port))
+        (client, client_port), (_server, server_port) = ends if leg != "syn_ack" else ends[::-1]
+        if server_port not in (case.port, case.server_port):
+            continue
+        if client_port in ports or client in (case.client_address, *(probe.local_address for probe in case.probes)):
+            yield leg, event.reason, event.function, event.callers, client_port in ports

@@ -1,0 +1,336 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Units that do not listen where they should, and servers that do not accept: what is said of them, and that no fix is offered that cannot
+help. On recorded evidence, with what systemd and the kernel tell put in by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
+
+Snapshot = dict[str, Any]
+UNIT = {"port": 5432, "unit": "orders.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}
+EXITED = {**UNIT, "result": "exit-code", "code": "exited", "status": 3}
+SSH = {"unit": "orders.socket", "tie": "triggered_by", "active": "active", "sub": "listening", "listens": [{"address": "::", "port": 5433}]}
+PROCESS = {"pid": 7, "name": "curl", "state": "S", "unit": "batch.service"}
+HOLDER = {"port": 5432, "state": "ESTABLISHED", "local": "10.0.2.21", "remote": "10.0.2.1", "remote_port": 443, "process": PROCESS}
+
+
+def at_server(found: Phases, change: Callable[[Snapshot], Any], parts: tuple[str, ...] = ("snapshot", "after")) -> None:
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        if part in parts:
+            change(found["db1"][phase]["evidence"][part])
+
+
+def cause(name: str, change: Callable[[Snapshot], Any] | None = None, *more: Callable[[Phases], None]) -> dict[str, Any]:
+    """The first cause of a recording whose server tells otherwise."""
+    plan, found = named(name)
+    if change:
+        at_server(found, change)
+    for each in more:
+        each(found)
+    first: dict[str, Any] = flows(plan, found)[0]["causes"][0]
+    return first
+
+
+def with_unit(unit: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    return cause("no_listener", lambda snapshot: snapshot.update(units=[unit], **parts))
+
+
+def automatic(told: dict[str, Any]) -> bool:
+    return bool(told["fix"]["steps"])
+
+
+# -- why a unit does not run, and whether a start can help
+
+
+def test_a_unit_that_was_stopped_is_started() -> None:
+    told = with_unit({**UNIT, "active": "inactive", "sub": "dead", "result": "success"})
+    assert (told["code"], told["certainty"], automatic(told)) == ("service_stopped", "proven", True)
+
+
+def test_one_that_is_only_known_to_use_the_port_makes_it_likely() -> None:
+    for how, certainty in (("declared", "proven"), ("socket", "proven"), ("text", "likely"), ("wellknown", "likely")):
+        assert with_unit({**UNIT, "how": how})["certainty"] == certainty
+
+
+def test_one_that_served_and_was_killed_is_started() -> None:
+    told = with_unit({**UNIT, "result": "oom-kill", "code": "killed", "status": 9, "ran_s": 86400.0})
+    assert "orders.service is failed, result oom-kill: it was killed for want of memory" in told["summary"]
+    assert automatic(told)
+
+
+REQUIRED = {"unit": "srv.mount", "tie": "requires", "active": "failed", "sub": "failed", "result": "exit-code", "status": 32, "log": ["no"]}
+TIMER = {"unit": "orders.timer", "tie": "triggered_by", "active": "active", "sub": "waiting"}
+INSTANCE = {"unit": "orders@1.service", "tie": "triggers", "active": "failed", "sub": "failed", "result": "exit-code", "status": 1}
+
+
+@pytest.mark.parametrize(
+    ("unit", "said", "advised"),
+    [
+        ({**EXITED, "ran_s": 0.2}, "exits with status 3 after 0.2 s", "find out why orders.service fails to start"),
+        ({**EXITED, "active": "activating", "sub": "auto-restart", "restarts": 12}, "started again and again", "ends after each start"),
+        ({**UNIT, "result": "signal", "code": "dumped", "status": 11, "ran_s": 0.1}, "ended by signal 11", "fails to start"),
+        ({**UNIT, "result": "exit-code", "prepared": {"command": "/usr/sbin/nginx", "status": 1}}, "/usr/sbin/nginx, which", "mend what"),
+        ({**UNIT, "active": "inactive", "unmet": True}, "a condition in its section [Unit] is not met", "see which condition"),
+        (
+            {**UNIT, "active": "inactive", "relatives": [REQUIRED]},
+            "srv.mount, which it requires, is failed (exit status 32)",
+            "start srv.mount",
+        ),
+        ({**UNIT, "active": "activating", "sub": "start"}, "is activating (start)", "waits while it starts"),
+        ({**UNIT, "active": "deactivating", "sub": "stop-sigterm"}, "is deactivating", "does not end"),
+        ({**UNIT, "result": "resources"}, "result resources", "fails to start"),
+        ({**UNIT, "active": "inactive", "once": True}, "is inactive", "do its work and end"),
+        ({**UNIT, "active": "inactive", "relatives": [TIMER]}, "orders.timer starts it", "see whether orders.timer"),
+        ({**UNIT, "load": "masked", "active": "inactive"}, "it is masked", "unmask"),
+        ({**UNIT, "result": "start-limit-hit", "code": "exited", "status": 3}, "exits with status 3", "too many starts"),
+        (
+            {**UNIT, "result": "trigger-limit-hit", "relatives": [INSTANCE]},
+            "orders@1.service, which it starts, is failed",
+            "too many starts",
+        ),
+    ],
+)
+def test_what_would_end_again_is_not_just_started(unit: dict[str, Any], said: str, advised: str) -> None:
+    told = with_unit(unit)
+    assert told["code"] == "service_stopped"
+    assert said in told["summary"]
+    assert not automatic(told) and advised in told["fix"]["summary"]
+
+
+def test_the_words_of_what_keeps_it_from_running_are_told() -> None:
+    told = with_unit({**UNIT, "active": "inactive", "relatives": [REQUIRED]})
+    assert ("journal of srv.mount", "no") in [(seen["source"], seen["observation"]) for seen in told["evidence"]]
+
+
+def test_one_that_is_found_running_between_two_of_its_ends_is_told_as_ending() -> None:
+    plan, found = named("no_listener")
+    ends = {**EXITED, "active": "activating", "sub": "auto-restart", "restarts": 4}
+    at_server(found, lambda snapshot: snapshot.update(units=[ends]), ("snapshot",))
+    at_server(found, lambda snapshot: snapshot.update(units=[{**UNIT, "active": "active", "sub": "running", "restarts": 5}]), ("after",))
+    told = flows(plan, found)[0]["causes"][0]
+    assert told["code"] == "service_stopped"
+    assert "started again 5 times" in told["summary"] and "status 3" in told["summary"]
+    at_server(found, lambda snapshot: snapshot.update(units=[{**UNIT, "active": "active", "sub": "running", "restarts": 4}]), ("after",))
+    assert flows(plan, found)[0]["causes"][0]["code"] == "no_listener"
+
+
+# -- whose the port is
+
+
+def test_a_port_that_a_connection_of_others_has_is_no_reason_to_start() -> None:
+    told = with_unit({**EXITED, "ran_s": 0.1}, port_holders=[HOLDER])
+    assert "curl (pid 7) has a connection from 10.0.2.21:5432 to 10.0.2.1:443 (ESTABLISHED)" in told["summary"]
+    assert not automatic(told) and "restart batch.service" in told["fix"]["summary"]
+    assert told["fix"]["commands"][0] == "sysctl -w net.ipv4.ip_local_reserved_ports=5432"
+
+
+def test_what_is_reserved_already_stays_so() -> None:
+    def change(snapshot: Snapshot) -> None:
+        snapshot.update(units=[EXITED], port_holders=[{**HOLDER, "process": None, "remote": "0.0.0.0", "remote_port": 0}])
+        snapshot["sysctls"]["net.ipv4.ip_local_reserved_ports"] = "8000-8010"
+
+    told = cause("no_listener", change)
+    assert "a process has bound 10.0.2.21:5432" in told["summary"]
+    assert "net.ipv4.ip_local_reserved_ports=8000-8010,5432" in told["fix"]["commands"][0]
+
+
+def test_connections_that_the_unit_itself_left_do_not_keep_it_from_its_port() -> None:
+    stopped = {**UNIT, "active": "inactive", "result": "success"}
+    assert automatic(with_unit(stopped, port_holders=[{**HOLDER, "process": {**PROCESS, "unit": "orders.service"}}]))
+    assert not automatic(with_unit(stopped, port_holders=[HOLDER]))
+    assert automatic(with_unit(stopped, port_holders=[{**HOLDER, "port": 5433}]))
+
+
+def test_one_that_failed_because_another_listens_at_another_address_is_named() -> None:
+    told = cause("listener_other_address.loopback", lambda snapshot: snapshot.update(units=[EXITED]))
+    assert told["code"] == "listener_other_address" and "orders.service is failed" in told["summary"]
+    assert "if port 5432 is orders.service's" in told["fix"]["summary"]
+    told = cause("listener_other_address.loopback", lambda snapshot: snapshot.update(units=[{**EXITED, "how": "wellknown"}]))
+    assert "orders.service" not in told["summary"]
+
+
+# -- where a unit listens instead
+
+
+RUNS = {**UNIT, "active": "active", "sub": "running", "result": "success"}
+
+
+def test_a_service_whose_socket_unit_listens_elsewhere_is_not_stopped() -> None:
+    for active in ("active", "inactive"):
+        told = with_unit({**RUNS, "active": active, "relatives": [SSH]})
+        assert told["fix"]["commands"][-1] == "systemctl stop orders.service orders.socket && systemctl start orders.socket"
+        assert (told["code"], told["certainty"]) == ("no_listener", "proven")
+        assert "orders.service listens on 5433 through orders.socket, not on 5432" in told["summary"]
+        assert not automatic(told) and "ListenStream=5432" in told["fix"]["summary"]
+        assert told["detail"] == {"unit": "orders.service", "listens": [5433], "socket": "orders.socket"}
+
+
+def test_a_socket_unit_that_is_stopped_does_not_listen_for_its_service() -> None:
+    stopped = {**RUNS, "active": "inactive", "relatives": [{**SSH, "active": "inactive"}]}
+    assert with_unit(stopped)["code"] == "service_stopped"
+
+
+def test_a_socket_unit_that_listens_as_it_was_before_its_file_changed() -> None:
+    told = with_unit({**RUNS, "unit": "orders.socket", "how": "socket", "outdated": True, "listens": [{"address": "::", "port": 5433}]})
+    assert "orders.socket listens on 5433, not on 5432" in told["summary"]
+    assert told["fix"]["commands"][-1] == "systemctl stop orders.socket && systemctl start orders.socket"
+
+
+def listening(unit: str | None, port: int = 5433) -> list[dict[str, Any]]:
+    processes = None if unit is None else [{"pid": 9, "name": "orders", "unit": unit}]
+    return [{"family": "ipv4", "address": "0.0.0.0", "port": port, "recv_q": 0, "send_q": 128, "processes": processes}]
+
+
+@pytest.mark.parametrize(
+    ("listeners", "unit", "said"),
+    [
+        (listening("orders.service"), RUNS, "orders.service listens on 5433, not on 5432"),
+        (listening("other.service"), RUNS, "orders.service listens on no TCP port, not on 5432"),
+        (listening(None), RUNS, None),  # whose it is may not be seen
+        (listening("other.service"), {**RUNS, "how": "wellknown"}, None),
+        (listening("orders.service"), {**RUNS, "how": "wellknown"}, "orders.service listens on 5433"),
+    ],
+)
+def test_a_unit_that_runs_is_told_with_the_ports_of_its_processes(listeners: Any, unit: dict[str, Any], said: str | None) -> None:
+    told = with_unit(unit, listeners=listeners)
+    assert told["code"] == "no_listener"
+    assert (said in told["summary"]) if said else ("orders" not in told["summary"])
+
+
+def test_where_not_all_listeners_are_told_none_of_its_may_be_missing() -> None:
+    plan, found = named("no_listener")
+    at_server(found, lambda snapshot: snapshot.update(units=[RUNS], listeners=listening("other.service")))
+    found["db1"]["close"]["evidence"]["absent"].append({"what": "listeners", "why": "200 of 300 are told"})
+    assert "orders" not in flows(plan, found)[0]["causes"][0]["summary"]
+
+
+def test_a_unit_that_others_run_on_the_port_is_not_told_to_change() -> None:
+    told = with_unit({**RUNS, "how": "wellknown"}, listeners=listening("orders.service"))
+    assert "start the service that should listen" in told["fix"]["summary"]
+
+
+def test_why_it_still_listens_as_before_is_told() -> None:
+    reload = with_unit({**RUNS, "reload": "exit-code"}, listeners=listening("orders.service"))
+    assert "why the last reload of orders.service on db1 failed" in reload["fix"]["summary"]
+    outdated = with_unit({**RUNS, "outdated": True}, listeners=listening("orders.service"))
+    assert outdated["fix"]["commands"] == ["systemctl daemon-reload", "systemctl restart orders.service"]
+
+
+# -- who does not accept
+
+
+def full(*processes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    def change(snapshot: Snapshot) -> None:
+        for listener in snapshot["listeners"]:
+            listener.update(processes=list(processes), **more)
+
+    return cause("accept_queue_full", change)
+
+
+MASTER = {"pid": 10, "parent": 1, "name": "web", "state": "S", "unit": "web.service", "fds": 9, "fd_limit": 1024}
+ONE, TWO = {**MASTER, "pid": 11, "parent": 10}, {**MASTER, "pid": 12, "parent": 10}
+
+
+def stopped(process: dict[str, Any]) -> dict[str, Any]:
+    return {**process, "state": "T"}
+
+
+@pytest.mark.parametrize(
+    ("processes", "pollers", "why", "pid"),
+    [
+        ((MASTER,), None, None, 10),
+        ((MASTER, stopped(ONE), stopped(TWO)), None, "stopped", 11),
+        ((MASTER, ONE, stopped(TWO)), None, "stopped", 12),
+        ((MASTER, ONE, stopped(TWO)), [11], None, 11),  # who is stopped waits on another socket
+        ((MASTER, ONE, stopped(TWO)), [12], "stopped", 12),
+        ((stopped(MASTER), ONE), [11], None, 11),
+        ((MASTER, ONE, stopped(TWO)), [11, 12], None, 11),  # the other one would accept
+        ((MASTER, {**ONE, "state": "D"}), [11], "hung", 11),
+        ((MASTER, {**ONE, "fds": 1024}), None, "descriptors", 11),
+        ((MASTER, {**ONE, "fds": 1023}), None, None, 11),
+        ((MASTER, ONE), [], "not_waiting", 11),
+    ],
+)
+def test_who_is_to_accept_and_why_it_does_not(processes: Any, pollers: Any, why: str | None, pid: int) -> None:
+    told = full(*processes, pollers=pollers)
+    assert (told["code"], told["detail"]["why"], told["detail"]["pid"]) == ("accept_queue_full", why, pid)
+    assert automatic(told) is (why in (None, "stopped"))
+    assert ("longer queue would only" in told["fix"]["summary"]) is (why in ("descriptors", "not_waiting"))
+
+
+def test_the_limit_is_told_in_the_programs_own_words_and_who_has_the_connections() -> None:
+    def change(snapshot: Snapshot) -> None:
+        snapshot["peers"] = [{"port": 5432, "address": "10.0.1.12", "count": 23}, {"port": 5433, "address": "10.0.1.13", "count": 99}]
+        for listener in snapshot["listeners"]:
+            listener.update(processes=[{**MASTER, "name": "memcached", "fds": 24, "fd_limit": 24}])
+
+    fix = cause("accept_queue_full", change)["fix"]
+    assert "write -c 4096 into memcached.conf and of its open files (LimitNOFILE= of web.service)" in fix["summary"]
+    assert "23 connections of 10.0.1.12)" in fix["summary"] and "10.0.1.13" not in fix["summary"]
+
+
+def test_of_sockets_that_share_an_address_the_full_one_is_told_with_the_room_of_the_others() -> None:
+    told = cause("accept_queue_full.reuseport")
+    assert "it is one of 2 sockets that share the address (SO_REUSEPORT), and 1 of them have room" in told["summary"]
+    assert told["detail"]["why"] == "stopped" and "kill -CONT" in told["fix"]["summary"]
+
+
+# -- containers behind a published port
+
+
+def container(change: Callable[[dict[str, Any]], Any] | None = None, name: str = "listener_other_address.container") -> dict[str, Any]:
+    def of(snapshot: Snapshot) -> None:
+        for listener in snapshot["other_namespaces"] if change else ():
+            change(listener)  # type: ignore[misc]
+
+    return cause(name, of)
+
+
+def test_a_listener_at_the_containers_loopback_address_does_not_get_what_is_published() -> None:
+    told = container()
+    assert (told["code"], told["certainty"], told["detail"]["listening"]) == ("listener_other_address", "proven", ["127.0.0.1:80"])
+
+
+@pytest.mark.parametrize(
+    ("listener", "code"),
+    [
+        ({"address": "172.17.0.2"}, None),
+        ({"address": "0.0.0.0"}, None),
+        ({"address": "::", "v6only": False}, None),
+        ({"address": "::", "v6only": True}, "listener_other_address"),
+        ({"address": "172.17.0.3"}, "listener_other_address"),
+        ({"address": "0.0.0.0", "device": "lo"}, "listener_other_address"),
+        ({"netns": 1}, "nat_wrong_target"),  # another container's
+    ],
+)
+def test_who_gets_it_is_told_from_who_does_not(listener: dict[str, Any], code: str | None) -> None:
+    plan, found = named("listener_other_address.container")
+    at_server(found, lambda snapshot: [each.update(listener) for each in snapshot["other_namespaces"]])
+    causes = [each["code"] for each in flows(plan, found)[0]["causes"]]
+    assert (code in causes) if code else ({"listener_other_address", "nat_wrong_target"}.isdisjoint(causes))
+
+
+def uncounted(found: Phases) -> None:
+    """The rule's counter rose by more than the run's connections."""
+    for verdict in found["db1"]["close"]["evidence"]["after"]["firewall"]["verdicts"]:
+        for step in verdict["path"]:
+            step["rule"]["packets"] += 1
+
+
+@pytest.mark.parametrize("name", ["listener_other_address.container", "nat_wrong_target.container"])
+def test_without_the_rules_counter_it_is_likely(name: str) -> None:
+    assert cause(name)["certainty"] == "proven"
+    assert cause(name, None, uncounted)["certainty"] == "likely"
+
+
+def test_a_container_that_does_not_accept_is_only_likely() -> None:
+    told = cause("accept_queue_full.container")
+    assert (told["code"], told["certainty"], told["detail"]["limit"]) == ("accept_queue_full", "likely", 2)
+    assert "172.17.0.2:80" in told["summary"]
