@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of threeway.handshake.network_entry; its documentation stands in plugins/modules/network_entry.py."""
+"""Controller side of threeway.handshake.network_entry; see the documentation in plugins/modules/network_entry.py."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ name: netns
 short_description: Run tasks on a host of the embedded lab
 version_added: 0.1.0
 description:
-  - Runs commands and modules inside the namespaces of a process on this machine, as C(ansible.builtin.local) runs them on the controller.
+  - Runs commands and modules inside the namespaces of a process on this machine, like C(ansible.builtin.local) does on the controller.
   - It enters the user, mount, UTS, IPC, network, cgroup, and process namespaces of that process.
-    The process is the first process of a host that P(threeway.handshake.lab#role) made, and the inventory which that role writes
+    The process is the first process of a host that P(threeway.handshake.lab#role) created. The inventory that this role writes
     contains every option.
-  - It works for root, and for the ordinary user who made the lab.
+  - It works for root, and for the ordinary user who created the lab.
 author:
   - The threeway.handshake authors (@threeway)
 options:
@@ -27,7 +27,7 @@ options:
   started:
     description:
       - When that process was started, in clock ticks since the boot of the machine (field 22 of C(/proc/PID/stat)).
-      - A process with the same process id that was started at another time is not entered.
+      - The plugin does not enter a process with the same process id that was started at another time.
     type: int
     required: true
     vars:
@@ -35,8 +35,8 @@ options:
   remote_user:
     description:
       - The user to be inside the lab.
-      - Anybody but V(root) exists only in a lab that was made by root, or by a user whom C(/etc/subuid) gives further ids
-        and who has C(newuidmap) installed.
+      - Users other than V(root) exist only in a lab that was created by root, or by a user who has further ids in C(/etc/subuid)
+        and has C(newuidmap) installed.
     type: str
     default: root
     vars:
@@ -60,10 +60,10 @@ extends_documentation_fragment:
 notes:
   - Needs C(nsenter) and C(setpriv) of util-linux on the controller.
   - The user inside is root already, so the inventory of a lab sets C(ansible_become=false).
-    In a lab that was made by root, O(remote_user) with C(ansible_become=true) and V(ansible.builtin.sudo) become as they do elsewhere.
+    In a lab that was created by root, O(remote_user) with C(ansible_become=true) and V(ansible.builtin.sudo) work as elsewhere.
   - Hosts share the controller's file system, except for C(/etc), C(/run), C(/proc), C(/sys), and what is new in C(/var/lib).
-    The home directory of root is the host's own.
-    What root changes elsewhere on a host of the lab, it changes on the controller.
+    Root's home directory is the host's own.
+    Whatever else root changes on a host of the lab, it changes on the controller.
 seealso:
   - plugin: ansible.builtin.local
     plugin_type: connection

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The attributes of modules. A module adds what is its own: its support, and details."""
+"""Doc fragments with the attributes of modules. A module adds its own support and details."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ attributes:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
 """
 
-    # Of modules that read from a host.
+    # For modules that only read from a host.
     INFO_MODULE = r"""
 options: {}
 attributes:
@@ -28,26 +28,26 @@ attributes:
     support: N/A
 """
 
-    # Added to the first of those that change nothing and have no difference to show.
+    # In addition to the first one, for modules that change nothing and have no diff.
     UNCHANGING = r"""
 options: {}
 attributes:
   check_mode:
     support: full
     details:
-      - Runs the same in check mode, because it changes nothing.
+      - Check mode runs the same, because nothing changes.
   diff_mode:
     support: none
 """
 
-    # The same of those that leave something in the report directory.
+    # The same, for modules that write to the report directory.
     PLANNING = r"""
 options: {}
 attributes:
   check_mode:
     support: full
     details:
-      - Runs the same in check mode, because it changes nothing but the report directory.
+      - Check mode runs the same, because only the report directory changes.
   diff_mode:
     support: none
 """

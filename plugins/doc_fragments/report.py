@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of tasks that share a report directory and belong to a run."""
+"""Doc fragments with the options of tasks that share a report directory and belong to a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ options:
     required: true
 """
 
-    # Of tasks within a diagnosis.
+    # For tasks of a diagnosis.
     RUN = r"""
 options:
   run:
@@ -27,7 +27,7 @@ options:
     required: true
 """
 
-    # Of tasks within a remediation.
+    # For tasks of a remediation.
     REMEDIATION = r"""
 options:
   run:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The flows in the variables of another inventory than that of the play: the one that a scheduled job will have."""
+"""Look up the flows in the variables of another inventory than the play's: the one that a scheduled job will use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ name: inventory_flows
 short_description: The flows that the hosts of an inventory have in their variables
 version_added: 0.2.0
 description:
-  - Returns the different values of a variable that the hosts of an inventory have, evaluated for each of them. The role C(schedule) finds
-    the flows of a job with it.
-  - Files of the inventory that are encrypted are read with the passwords of C(ansible-vault) that the play was given.
-  - Fails where the inventory cannot be read or has no hosts, and where a host's value cannot be evaluated.
+  - Returns the different values of a variable on the hosts of an inventory, evaluated for each of them. The role C(schedule) uses it to
+    find the flows of a job.
+  - Encrypted files of the inventory are read with the C(ansible-vault) passwords of the play.
+  - Fails if the inventory cannot be read or has no hosts, or if a host's value cannot be evaluated.
 author:
   - The threeway.handshake authors (@threeway)
 options:
@@ -30,7 +30,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See which flows a job with this inventory takes together
+- name: Show the flows that a job with this inventory would combine
   ansible.builtin.debug:
     msg: "{{ query('threeway.handshake.inventory_flows', 'inventory.yml') }}"
 """

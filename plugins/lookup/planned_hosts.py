@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of the second play of a playbook, which its first play has planned; a playbook without a plan must not end well."""
+"""Look up the hosts of a playbook's second play, which its first play has planned; without a plan, the playbook must fail."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: planned_hosts
-short_description: The hosts that take part in a diagnosis that was planned
+short_description: The hosts that take part in a planned diagnosis
 version_added: 0.2.0
 description:
-  - Returns the hosts that M(threeway.handshake.plan) left in a variable, for C(hosts) of the play that goes on with the plan.
-  - Fails where nothing was planned, because the play before had no hosts, or its task was left out. C(hosts) would otherwise be empty, and
+  - Returns the hosts that M(threeway.handshake.plan) stored in a variable, for C(hosts) of the play that continues the plan.
+  - Fails if nothing was planned, because the previous play had no hosts or its task was skipped. C(hosts) would otherwise be empty, and
     the playbook would end as if all were well.
 author:
   - The threeway.handshake authors (@threeway)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Errors of the observe room: each is one sentence that says what failed, with the value."""
+"""Errors of the observe layer: each is one sentence that says what failed, with the value."""
 
 from __future__ import annotations
 

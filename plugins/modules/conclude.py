@@ -9,10 +9,10 @@ module: conclude
 short_description: Judge the evidence of a diagnosis and write its report
 version_added: 0.1.0
 description:
-  - Reads what M(threeway.handshake.plan) and M(threeway.handshake.vantage) left in the report directory, finds where each handshake
-    breaks and why, writes the report, and shows its summary.
+  - Reads the plan and the evidence that M(threeway.handshake.plan) and M(threeway.handshake.vantage) wrote to the report directory. Finds
+    where each handshake breaks and why, writes the report, and shows its summary.
     The role P(threeway.handshake.diagnose#role) calls it last.
-  - Runs on the controller, and once for a play.
+  - Runs on the controller, once for a play.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Judges and writes the report in check mode as well, but records nothing in a history and calls no webhook.
+      - Check mode also judges and writes the report, but records nothing in a history and calls no webhook.
   diff_mode:
     support: none
 options:
@@ -35,17 +35,17 @@ options:
     default: ""
   interrupted:
     description:
-      - Whether to conclude what a run has left in the report directory that was interrupted, whichever it was. Hosts that had not answered
-        are named, and changes that were on their way are told with the state of their guard.
+      - Whether to write the report of an interrupted run, from whatever it left in the report directory. The report names the hosts that
+        had not answered. For changes that were in progress, it gives the state of their guard.
     type: bool
     default: false
   evidence_dir:
     description:
-      - The report directory of the diagnosis whose evidence is judged, where that is another one than O(report_dir).
+      - The report directory of the diagnosis whose evidence is judged, if it is not O(report_dir).
     type: path
   changes:
     description:
-      - What was changed on hosts, which becomes C(changes) of the report. M(threeway.handshake.plan_fixes) returns it.
+      - What was changed on hosts. It becomes C(changes) of the report. M(threeway.handshake.plan_fixes) returns it.
     type: list
     elements: dict
     default: []
@@ -57,18 +57,18 @@ options:
   fail_on:
     description:
       - When to fail, after the report has been written.
-      - V(untried) fails when no handshake at all could be tried, for example because no client could be reached.
-      - V(broken) fails when some handshake breaks or could not be judged.
-      - V(degraded) fails also when one completes but something is wrong with it.
+      - V(untried) fails if no handshake at all could be tried, for example because no client could be reached.
+      - V(broken) also fails if a handshake breaks or could not be judged.
+      - V(degraded) also fails if something is wrong with a handshake that completes.
     type: str
     choices: [never, untried, broken, degraded]
     default: untried
   history:
     description:
-      - Where to record the report, which is the path of a file of SQLite, or the URL of a database of PostgreSQL such as
+      - Where to record the report. Give the path of an SQLite file, or the URL of a PostgreSQL database such as
         C(postgresql://user@db.example.org/handshakes). Empty for nowhere.
       - It needs SQLAlchemy on the controller, and psycopg for PostgreSQL.
-      - If the report cannot be recorded, there is a warning, and nothing fails.
+      - If the report cannot be recorded, there is a warning, but the task does not fail.
     type: str
     default: ""
   history_days:
@@ -78,8 +78,8 @@ options:
     default: 400
   webhook:
     description:
-      - The URL that a JSON document is posted to when the status of a flow is not the one that was told last. It needs O(history).
-      - If it does not answer with success in three tries, there is a warning, nothing fails, and the next run tells it what is still new.
+      - The URL that receives a JSON document if the status of a flow differs from the one last delivered. It needs O(history).
+      - If three tries fail, there is a warning, but the task does not fail. The next run delivers what is still news then.
     type: str
     default: ""
   webhook_timeout:
@@ -89,7 +89,7 @@ options:
     default: 5.0
   webhook_causes:
     description:
-      - Whether to tell also that the decisive cause of a flow has changed where its status has not.
+      - Whether to also deliver a change of a flow's decisive cause if its status has not changed.
     type: bool
     default: false
 seealso:
@@ -99,7 +99,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say what was found, and fail if a handshake breaks
+- name: Show the result, and fail if a handshake breaks
   threeway.handshake.conclude:
     report_dir: ./handshake-report
     run: "{{ hostvars.localhost.ansible_facts.handshake_run }}"
@@ -110,7 +110,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: Where the report is, or how many handshakes made it fail.
+  description: Where the report is, or how many handshakes made the task fail.
   returned: always
   type: str
   sample: The report is handshake-report/report.json.
@@ -131,18 +131,18 @@ files:
   elements: str
   sample: [handshake-report/report.json, handshake-report/captures/web-to-db.pcapng]
 unshown:
-  description: Sentences about what a fault of the collection keeps out of some form of the report.
+  description: Sentences about what is missing in some format of the report because of an error in the collection.
   returned: when the report could be written
   type: list
   elements: str
   sample: []
 changes_told:
-  description: How many changes the webhook was told.
+  description: How many changes were delivered to the webhook.
   returned: when the report was recorded
   type: int
   sample: 1
 history_failure:
-  description: Why the report could not be recorded, or the webhook not be told.
+  description: Why the report could not be recorded, or not be delivered to the webhook.
   returned: when that failed
   type: str
   sample: "The webhook at https://hooks.example.org answered 404: see whether its URL is right."

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: drift
-short_description: Keep what handshakes depend on as baselines, and compare hosts with them
+short_description: Save what handshakes depend on as baselines, and compare hosts with them
 version_added: 0.1.0
 description:
-  - The role P(threeway.handshake.drift#role) calls this on the controller, before and after every host has told its state, which is the
-    phase V(state) of M(threeway.handshake.vantage).
-  - A baseline is a YAML file for each host, made for reading and for git. While nobody changes a host, it is the same byte for byte.
+  - The role P(threeway.handshake.drift#role) calls this on the controller, before and after every host has returned its state (the
+    phase V(state) of M(threeway.handshake.vantage)).
+  - A baseline is a YAML file for each host, meant for reading and for git. While nobody changes a host, it stays the same byte for byte.
   - Runs once for a play, and changes no host.
 author:
   - The threeway.handshake authors (@threeway)
@@ -23,24 +23,24 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode no baseline is written. A drift report is.
+      - Check mode writes no baseline, but a drift report.
   diff_mode:
     support: full
     details:
-      - With V(compare) the differences of each host from its baseline are shown as a unified diff.
+      - With V(compare), the difference between each host and its baseline is shown as a unified diff.
 options:
   phase:
     description:
-      - V(prepare) checks what can be wrong before a host is touched, and has hosts tell of the services that their baselines have.
-      - V(write) writes the baselines of all hosts that could be observed. It fails when some could not, and leaves theirs as they are.
+      - V(prepare) checks the options before any host is touched, and makes hosts report the services that their baselines have.
+      - V(write) writes the baselines of all hosts that could be observed. It fails if some could not, and keeps their baselines unchanged.
       - V(compare) writes the drift report.
     type: str
     choices: [prepare, write, compare]
     required: true
   report_dir:
     description:
-      - The directory on the controller where M(threeway.handshake.plan) left the work orders and hosts their answers, and where the drift
-        report goes.
+      - The directory on the controller with the work orders of M(threeway.handshake.plan) and the answers of the hosts. It receives the
+        drift report.
   baseline_dir:
     description:
       - The directory on the controller with a baseline for each host.
@@ -48,43 +48,43 @@ options:
     required: true
   expect:
     description:
-      - What must hold, as a list of mappings. C(expect) is a JMESPath expression over a host's state, which holds when its result is
+      - What must hold, as a list of mappings. C(expect) is a JMESPath expression over a host's state, which holds if its result is
         neither false nor null nor empty. Optional are C(name), and C(hosts), a pattern of hosts.
-      - By default what the variable C(drift_expect) of each host expects of that host.
+      - By default, the variable C(drift_expect) of each host applies to that host.
       - It needs the Python library jmespath on the controller.
     type: raw
   compare:
     description:
-      - With O(phase=prepare), whether baselines are going to be needed.
+      - With O(phase=prepare), whether baselines will be needed.
     type: bool
     default: true
   fail_on:
     description:
-      - With O(phase=compare), whether to fail when no host at all could be compared (V(uncompared)), when a difference endangers a
-        handshake, an expectation does not hold, or a host could not be compared (V(endangering)), or also when anything differs at all
-        (V(any)).
+      - With O(phase=compare), when to fail. V(uncompared) means that no host at all could be compared. V(endangering) means that a
+        difference endangers a handshake, an expectation does not hold, or a host could not be compared. V(any) adds all other
+        differences.
     type: str
     choices: [never, uncompared, endangering, any]
     default: uncompared
   mends:
     description:
-      - With O(phase=compare), whether the drift is going to be mended on the hosts whose variable C(drift_remediate) is true.
-        Where there are such, O(fail_on) does not count yet.
+      - With O(phase=compare), whether the drift will be fixed on the hosts whose variable C(drift_remediate) is true.
+        If there are such hosts, O(fail_on) does not apply yet.
     type: bool
     default: false
   evidence_dir:
     description:
-      - With O(phase=compare), the report directory whose evidence is to be compared, if that is another one.
+      - With O(phase=compare), the report directory whose evidence is compared, if it is not O(report_dir).
     type: path
   changes:
     description:
-      - With O(phase=compare), what was changed since to go back to the baselines, which becomes the C(changes) of the report.
+      - With O(phase=compare), what was changed to go back to the baselines. It becomes C(changes) of the report.
     type: list
     elements: dict
     default: []
   show:
     description:
-      - With O(phase=compare), whether to show what was found.
+      - With O(phase=compare), whether to show the result.
     type: bool
     default: true
 seealso:
@@ -109,7 +109,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was found in a few words, or what is wrong.
+  description: A summary of the result, or the error.
   returned: always
   type: str
   sample: "3 hosts, 3 compared: no drift. The report is ./handshake-drift/drift.json."
@@ -124,12 +124,12 @@ report:
   type: str
   sample: handshake-drift/drift.json
 fixes:
-  description: How many fixes there are for what endangers a handshake, advice not counted.
+  description: How many fixes there are for drift that endangers a handshake, not counting advice.
   returned: O(phase=compare)
   type: int
   sample: 0
 mends:
-  description: Whether some host's C(drift_remediate) is true, with O(mends).
+  description: With O(mends), whether C(drift_remediate) is true on some host.
   returned: success
   type: bool
   sample: false

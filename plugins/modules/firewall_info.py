@@ -10,12 +10,12 @@ module: firewall_info
 short_description: What the firewall of a host does to the packets of a TCP handshake, and which rule does it
 version_added: 0.1.0
 description:
-  - Evaluates the rules of nftables, iptables and ip6tables (both of the latter in their legacy and their nft-backed variants), as they
-    are loaded in the kernel, for packets that are described, and tells what becomes of each packet, the rule that decides, who made
-    that rule, and every rule on the way with the condition that did not match.
-  - Nothing is guessed. Where the verdict depends on something that cannot be known, such as a rate limit, a random number, or a field of
-    the packet that was not told, it is V(undecided), and RV(verdicts[].undecided_because) says on what it depends. Where such a thing
-    makes no difference to the verdict, it is of no account.
+  - Evaluates the loaded rules of nftables, iptables and ip6tables (the latter two in their legacy and nft-backed variants) for packets that
+    you describe. Returns for each packet the verdict, the rule that decides, the program that made that rule, and every rule that the
+    packet meets, with the condition that did not match.
+  - Nothing is guessed. If the verdict depends on something that cannot be known, such as a rate limit, a random number, or a field of
+    the packet that was not given, it is V(undecided), and RV(verdicts[].undecided_because) says what it depends on. An unknown that makes
+    no difference to the verdict is ignored.
   - Sends no packet and changes nothing. Reading the rules needs root or C(CAP_NET_ADMIN).
   - BPF programs, traffic control, and what other hosts do are not evaluated.
 author:
@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - threeway.handshake.attributes.info_module
 options:
   packets:
-    description: The packets to ask for.
+    description: The packets to evaluate.
     type: list
     elements: dict
     required: true
@@ -37,47 +37,47 @@ options:
       direction:
         description:
           - Whether it comes in, goes out or is forwarded.
-          - By default it goes out when O(packets[].source) is an address of the host, comes in when O(packets[].destination) is one, and is
+          - By default, it goes out if O(packets[].source) is an address of the host, comes in if O(packets[].destination) is one, and is
             forwarded otherwise.
-          - A saved O(ruleset) may be that of another host. Where neither address is of this host, which forwards nothing, the packet
-            comes in there.
+          - A saved O(ruleset) may be that of another host. If neither address belongs to this host and this host forwards nothing, the
+            packet comes in.
         type: str
         choices: [in, out, forward]
       source:
-        description: The source address of this very packet, IPv4 or IPv6.
+        description: The source address of this packet, IPv4 or IPv6.
         type: str
         required: true
       source_port:
-        description: The source port of this very packet. Without it, rules that ask for the source port may leave the packet undecided.
+        description: The source port of this packet. Without it, rules that match the source port may leave the packet undecided.
         type: int
       destination:
-        description: The destination address of this very packet.
+        description: The destination address of this packet.
         type: str
         required: true
       port:
-        description: The destination port of this very packet.
+        description: The destination port of this packet.
         type: int
         required: true
       interface:
         description:
-          - The interface that it arrives on, or, for one that goes out, leaves by.
-          - By default that of the route to O(packets[].source), or for one that goes out to O(packets[].destination).
+          - The interface on which it arrives, or leaves if it goes out.
+          - By default, the interface of the route to O(packets[].source), or to O(packets[].destination) if it goes out.
         type: str
       out_interface:
-        description: The interface that it leaves by. By default that of the route to O(packets[].destination).
+        description: The interface on which it leaves. By default, the interface of the route to O(packets[].destination).
         type: str
       state:
         description:
-          - What connection tracking says of it.
+          - The connection tracking state.
           - By default V(new) for a SYN and V(established) for the others.
         type: str
         choices: [new, established, invalid, untracked]
       mark:
-        description: The mark that it carries when it comes in, or that its socket gave it.
+        description: The mark that it has when it comes in, or that its socket gave it.
         type: int
         default: 0
       uid:
-        description: The numeric user that owns the socket that sends it. Only for packets that go out.
+        description: The numeric id of the user that owns the sending socket. Only for packets that go out.
         type: int
       gid:
         description: That user's numeric group. Only for packets that go out.
@@ -85,18 +85,19 @@ options:
         version_added: 0.2.0
       header:
         description:
-          - Its headers as they are, in hexadecimal digits from the IP header on to the end of the TCP header, where they are known from a
-            capture. Without them, rules that ask for TTL, length, DSCP, TCP options and the like may leave the packet undecided.
-          - Addresses, ports and flags must be those of the other options.
+          - Its exact headers, if they are known from a capture, as hexadecimal digits from the IP header to the end of the TCP header.
+            Without them, rules that match TTL, length, DSCP, TCP options and the like may leave the packet undecided.
+          - Addresses, ports and flags must agree with the other options.
         type: str
   ruleset:
     description:
-      - Evaluates this saved ruleset instead of the one that is loaded.
+      - A saved ruleset to evaluate instead of the loaded one.
       - Either its text, or the path of a file on the host, which begins with V(/).
-      - What C(nft list ruleset), C(nft -j list ruleset), C(iptables-save) and C(ip6tables-save) print is understood. Rulesets of nftables
-        are loaded into a network namespace that exists for that purpose only, which needs root and the tool C(nft) on the host.
-      - Interfaces, addresses, routes and sets of C(ipset) are those of the host, and also what the ruleset and O(packets) say of the host
-        that it was saved on. The destination of a packet that comes in is its own address, and so is the source of one that goes out.
+      - The output of C(nft list ruleset), C(nft -j list ruleset), C(iptables-save) and C(ip6tables-save) is accepted. Rulesets of nftables
+        are loaded into a temporary network namespace, which needs root and the tool C(nft) on the host.
+      - Interfaces, addresses, routes and sets of C(ipset) are those of the host, and those that the ruleset and O(packets) imply for the
+        host on which the ruleset was saved. The destination of a packet that comes in counts as its own address, and so does the source
+        of a packet that goes out.
     type: str
 seealso:
   - module: threeway.handshake.path_info
@@ -104,7 +105,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask what becomes of a SYN from the web server
+- name: See what the firewall does to a SYN from the web server
   threeway.handshake.firewall_info:
     packets:
       - source: 192.0.2.11
@@ -117,7 +118,7 @@ EXAMPLES = r"""
     that: firewall.verdicts[0].verdict == 'accept'
     fail_msg: "{{ firewall.verdicts[0].rule.text | default(firewall.verdicts[0].undecided_because) }}"
 
-- name: Ask a saved ruleset before it is loaded
+- name: Evaluate a saved ruleset before it is loaded
   threeway.handshake.firewall_info:
     ruleset: "{{ lookup('ansible.builtin.file', 'nftables.conf') }}"
     packets:
@@ -138,28 +139,28 @@ verdicts:
   contains:
     packet:
       description:
-        - The question as it was understood. So are C(direction), C(source), C(source_port), C(destination), C(port), C(interface),
+        - The question, with defaults filled in. So are C(direction), C(source), C(source_port), C(destination), C(port), C(interface),
           C(out_interface), C(state), C(mark), C(uid) and C(gid).
       type: str
       returned: always
       sample: syn
     verdict:
       description:
-        - What becomes of the packet, V(accept), V(drop), V(reject), V(queue) (to a program, which decides), or V(undecided).
+        - What happens to the packet, one of V(accept), V(drop), V(reject), V(queue) (to a program, which decides), or V(undecided).
       type: str
       returned: always
       sample: drop
     reject_with:
-      description: What it is answered with, V(tcp-reset) or an ICMP error by the name that iptables gives it.
+      description: The answer to the packet, V(tcp-reset) or an ICMP error by its iptables name.
       type: str
       returned: when RV(verdicts[].verdict) is V(reject), else null
       sample: icmp-port-unreachable
     queue:
-      description: The number of the queue to which the packet goes, or by which it is dropped because no program reads it.
+      description: The number of the queue to which the packet goes, or which drops it because no program reads the queue.
       type: int
       returned: when RV(verdicts[].verdict) is V(queue), or V(drop) by a queue, else null
     undecided_because:
-      description: On what the verdict hangs.
+      description: What the verdict depends on.
       type: str
       returned: when RV(verdicts[].verdict) is V(undecided), else null
       sample: "it depends on limit rate 5/second: drop if not, accept if so"
@@ -171,24 +172,24 @@ verdicts:
       contains:
         kind:
           description:
-            - V(limit) for a rate, a quota, a count or a number drawn by lot; V(unknown) for anything else that cannot be known.
+            - V(limit) for a rate, a quota, a count or a random number; V(unknown) for anything else that cannot be known.
             - V(unsupported) for what is not modelled or could not be read; V(too_many) for more unknowns than can be tried.
           type: str
           returned: always
         what:
-          description: What is unknown, as people write it.
+          description: What is unknown, in words.
           type: str
           returned: always
         otherwise:
-          description: The verdict where it is not so. Null where the verdict does not depend on one thing.
+          description: The verdict if it is not so. Null if the verdict does not depend on a single unknown.
           type: str
           returned: always
         if_so:
-          description: The verdict where it is so. Null where the verdict does not depend on one thing.
+          description: The verdict if it is so. Null if the verdict does not depend on a single unknown.
           type: str
           returned: always
     rewritten:
-      description: The packet as it leaves the firewall, where rules changed it.
+      description: The packet as it leaves the firewall, if rules changed it.
       type: dict
       returned: when a rule changed it, else null
       contains:
@@ -213,15 +214,15 @@ verdicts:
           type: int
           returned: always
         changes:
-          description: What the rules did to it, in their order.
+          description: What the rules changed, in their order.
           type: list
           elements: str
           returned: always
     rule:
       description:
-        - The rule that decided. For V(accept) the last one that accepted the packet.
-        - Null where no rule decided, because all chains accept what no rule matches.
-        - The policy of a chain that drops the packet stands here as a rule without handle and number.
+        - The rule that decided. For V(accept), the last one that accepted the packet.
+        - Null if no rule decided, because all chains accept what no rule matches.
+        - If the policy of a chain drops the packet, a rule without handle and number stands for the policy.
       type: dict
       returned: always
       sample:
@@ -256,7 +257,7 @@ verdicts:
           type: int
           returned: always
         text:
-          description: The rule as people write it.
+          description: The rule in the syntax of its tool.
           type: str
           returned: always
         manager:
@@ -264,24 +265,24 @@ verdicts:
           type: str
           returned: always
         origin:
-          description: Where its manager keeps it. Null where that was not found.
+          description: Where its manager stores it. Null if that was not found.
           type: dict
           returned: always
         packets:
-          description: How many packets it counted. Null for a rule without a counter.
+          description: How many packets it has counted. Null for a rule without a counter.
           type: int
           returned: always
     change:
-      description: How to let the packet through, in the words of the program that made the rule.
+      description: How to let the packet through, with the program that made the rule.
       type: dict
-      returned: when the packet is dropped or rejected and that is known, else null
+      returned: when the packet is dropped or rejected and this is known, else null
     shadowed:
-      description: Rules that would accept the packet, but stand behind the one that decided. Like RV(verdicts[].rule).
+      description: Rules that would accept the packet, but come after the one that decided. Like RV(verdicts[].rule).
       type: list
       elements: dict
       returned: always
     path:
-      description: The rules on the packet's way. Of those that did not match, only the first 64 or so are told.
+      description: The rules that the packet meets. Of those that did not match, only the first 64 or so are listed.
       type: list
       elements: dict
       returned: always
@@ -295,23 +296,23 @@ verdicts:
           type: dict
           returned: always
         matched:
-          description: Whether it matched. Null where that could not be known.
+          description: Whether it matched. Null if that could not be known.
           type: bool
           returned: always
         parts:
           description:
-            - Its conditions, each with C(text), C(matched), and C(seen), what the packet has instead. C(matched) is null for those that
-              were not looked at, because one before did not match, or that could not be known.
+            - Its conditions, each with C(text), C(matched), and C(seen), which is what the packet has instead. C(matched) is null for
+              conditions that were not evaluated because an earlier one did not match, and for those that could not be known.
           type: list
           elements: dict
           returned: always
         effect:
-          description: What it did, in words. Null when the packet went on to the next rule.
+          description: What it did, in words. Null if the packet went on to the next rule.
           type: str
           returned: always
         effects:
           description:
-            - The same as data, for programs, its verdict last. Empty when the packet went on to the next rule.
+            - The same as data, for programs, with its verdict last. Empty if the packet went on to the next rule.
             - Each has a C(kind), such as V(accept), V(drop), V(reject), V(jump), V(dnat) or V(set), and a C(target), such as V(tcp-reset),
               the chain, V(10.0.2.22:5999) or V(mark 0x1), or null.
           type: list
@@ -319,7 +320,7 @@ verdicts:
           returned: always
           sample: [{kind: set, target: mark 0x1}, {kind: accept, target: null}]
     passed:
-      description: How many rules did not match and are not told in RV(verdicts[].path).
+      description: How many rules did not match and are not listed in RV(verdicts[].path).
       type: int
       returned: always
 absent:

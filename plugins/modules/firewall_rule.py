@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: firewall_rule
-short_description: Let one flow through a firewall of plain nftables or iptables, in front of the rule that stops it
+short_description: Let one flow through a plain nftables or iptables firewall, before the rule that stops it
 version_added: 0.1.0
 description:
-  - Accepts the packets from one address to another and one port, in front of a rule that stops them, or at the end of a chain whose
-    policy does. The rule is put into the running ruleset, and with O(file) into the file from which the ruleset is loaded at boot as well.
-    Both changes are prepared and checked before either is made.
-  - The rule that stops the packets is known by what it says, O(before), because handles and numbers of rules change. When the chain does
-    not have it any more, the task fails.
-  - Knows its own rule by its comment, so that a second run changes nothing.
-  - For firewalls with a manager, use the module of the manager, such as M(ansible.posix.firewalld) and M(community.general.ufw).
+  - Adds a rule that accepts packets from one address to one port of another. The rule goes before the rule that stops these packets, or at
+    the end of a chain whose policy stops them. It is added to the running ruleset and, with O(file), also to the file from which the
+    ruleset is loaded at boot. Both changes are prepared and checked before either is made.
+  - The rule that stops the packets is identified by a digest of its text, O(before), because handles and numbers of rules change. If the
+    chain no longer has it, the task fails.
+  - Its own rule is identified by its comment, so a second run changes nothing.
+  - For firewalls with a manager, use the module of that manager, such as M(ansible.posix.firewalld) and M(community.general.ufw).
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
@@ -31,13 +31,13 @@ attributes:
 options:
   state:
     description:
-      - V(present) for the rule in front of O(before). V(absent) for no such rule anywhere in the chain and in O(file).
+      - V(present) adds the rule before O(before). V(absent) removes it everywhere in the chain and in O(file).
     type: str
     choices: [present, absent]
     default: present
   variant:
     description:
-      - Whose rules are in the chain. Rules of V(iptables-legacy) are not in nf_tables, and C(iptables) may be the tool of either variant.
+      - The kind of rules in the chain. Rules of V(iptables-legacy) are not in nf_tables, and C(iptables) may be the tool of either variant.
     type: str
     choices: [nft, iptables-nft, iptables-legacy]
     default: nft
@@ -66,19 +66,19 @@ options:
     description: The destination port of the packets. Either this or O(source_port) is required.
     type: int
   source_port:
-    description: The source port of the packets, for the answers of a service.
+    description: The source port of the packets, for replies of a service.
     type: int
   established:
-    description: Whether to accept them only as part of a connection that connection tracking knows.
+    description: Whether to accept them only as part of a tracked connection.
     type: bool
     default: false
   before:
     description:
-      - The digest of the rule that stops the packets, as the report of a diagnosis has it. Without it, the rule is put at the chain's end.
+      - The digest of the rule that stops the packets, from the report of a diagnosis. Without it, the rule goes to the end of the chain.
     type: str
   file:
     description:
-      - The file that has the rule that stops the packets, such as V(/etc/nftables.conf) or V(/etc/iptables/rules.v4).
+      - The file that contains the rule that stops the packets, such as V(/etc/nftables.conf) or V(/etc/iptables/rules.v4).
     type: path
 seealso:
   - module: ansible.builtin.iptables
@@ -87,14 +87,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let the web server through to the database, whatever the end of the chain says
+- name: Let the web server through to the database, at the end of the chain
   threeway.handshake.firewall_rule:
     chain: input
     source: 192.0.2.11
     destination: 192.0.2.21
     port: 5432
 
-- name: The same in front of the rule that the report names, and in the file
+- name: Let it through before the rule that the report names, now and in the file
   threeway.handshake.firewall_rule:
     chain: input
     source: 192.0.2.11
@@ -103,7 +103,7 @@ EXAMPLES = r"""
     before: 5fa1c80e2bb1d1a4
     file: /etc/nftables.conf
 
-- name: No longer
+- name: Remove the rule
   threeway.handshake.firewall_rule:
     chain: input
     source: 192.0.2.11

@@ -10,16 +10,16 @@ module: guard
 short_description: Change a host so that it restores itself unless the change is confirmed
 version_added: 0.1.0
 description:
-  - Runs changes of a host as a transaction, as C(commit confirmed) of network equipment does. What is going to change is saved on the
-    host, and the host is told to restore it after O(timeout) seconds. That it would do so is tried out. Then other tasks make their
-    changes. When the host can still be reached and all is well, the transaction is confirmed and the changes stay.
-  - In every other case, such as a change that cuts off the connection or the end of the controller, the host restores itself. The restore
-    needs nothing but Python and the tools of the host.
-  - One transaction at a time can be open on a host.
-  - A reboot before the transaction is confirmed also restores the host, before its network comes up, when systemd is process 1 of the
-    host. What a reboot forgets anyway, such as firewall rules that are in no file, is not put back behind a reboot.
-  - The guard keeps its records below C(/var/lib/threeway-handshake), readable by root only. What was saved is removed when the
-    transaction ends. Its journal stays, until twenty more transactions have ended.
+  - Runs changes of a host as a transaction, like C(commit confirmed) on network equipment. The state that is about to change is saved on
+    the host, and a restore is armed that runs after O(timeout) seconds. The module tests that it would run. Then other tasks make their
+    changes. If the host can still be reached and all is well, the transaction is confirmed and the changes stay.
+  - In every other case, for example if a change cuts off the connection or the controller dies, the host restores itself. The restore
+    needs only Python and the tools of the host.
+  - Only one transaction can be open on a host.
+  - If systemd is process 1 of the host, a reboot before the transaction is confirmed also restores the host, before its network comes up.
+    What a reboot clears anyway, such as firewall rules that are in no file, is not restored after a reboot.
+  - The guard keeps its records below C(/var/lib/threeway-handshake), readable by root only. The saved state is removed when the
+    transaction ends. Its journal stays until twenty more transactions have ended.
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
@@ -30,67 +30,67 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode O(state=armed) reads what it would save, so that it fails when that cannot be saved.
+      - In check mode, O(state=armed) reads what it would save, and fails if that cannot be saved.
   diff_mode:
     support: full
     details:
-      - With O(state=armed) the difference is what is saved. With O(state=confirmed) it is what is kept, with O(state=restored) what is
+      - With O(state=armed), the diff shows what is saved. With O(state=confirmed), it shows what is kept; with O(state=restored), what is
         undone, as far as it was in O(saves).
 options:
   state:
     description:
-      - V(armed) saves what O(saves) names and has it restored in O(timeout) seconds. Nothing must be changed before this task has
-        succeeded. When it fails, nothing has been saved and nothing will be restored.
-      - V(confirmed) keeps what has been changed since then. It fails when the restore has begun already, and it changes nothing when the
-        transaction is confirmed already.
-      - V(made) notes that the changes are complete. What is changed from then on is somebody else's doing, such as a ban by fail2ban or a
-        table that Docker makes, and a restore keeps it. Call it again after further changes. Without it a restore undoes all that has
-        changed in what O(saves) names, whoever changed it, and says so in RV(others).
-      - V(restored) restores the host now and waits until that is done. It fails when the transaction has been confirmed, and when
-        something cannot be put back, which it names. What can be put back is put back even so.
+      - V(armed) saves what O(saves) names and arms a restore in O(timeout) seconds. Change nothing before this task has succeeded. If it
+        fails, nothing has been saved and nothing will be restored.
+      - V(confirmed) keeps what has been changed since then. It fails if the restore has already begun, and changes nothing if the
+        transaction is already confirmed.
+      - V(made) notes that the changes are complete. Later changes are attributed to others, such as a ban by fail2ban or a table that
+        Docker creates, and a restore keeps them. Call it again after further changes. Without it, a restore undoes everything that has
+        changed in what O(saves) names, whoever changed it, and reports this in RV(others).
+      - V(restored) restores the host now and waits until this is done. It fails if the transaction has been confirmed, or if something
+        cannot be restored, which it names. Everything else is restored even then.
       - V(absent) removes the record of a transaction that has ended, or of one whose restore has failed and is given up. The host stays
         as it is.
-      - V(queried) tells which transactions are open, without changing anything.
+      - V(queried) lists the open transactions, without changing anything.
     type: str
     choices: [armed, made, confirmed, restored, absent, queried]
     default: queried
   transaction:
     description:
-      - The name of the transaction, which no other transaction of this host has had, up to 64 letters, digits and dashes.
+      - The name of the transaction, which must be new on this host. Up to 64 letters, digits and dashes.
       - Required unless O(state=queried).
     type: str
   timeout:
     description:
-      - After how many seconds the host restores itself, from the moment when this task has succeeded. From V(1) to V(86400).
+      - The seconds until the host restores itself, counted from the moment when this task has succeeded. From V(1) to V(86400).
     type: float
     default: 60.0
   marked:
     description:
       - Whether the only changes of the firewall in this transaction are those that M(threeway.handshake.firewall_rule) makes. It marks its
-        rules, so that a restore undoes these and nothing else in the firewall, even when O(state=made) was never reached.
-      - The firewall is saved completely all the same, for the case that this is not possible.
+        rules, so that a restore undoes only these in the firewall, even if O(state=made) was never reached.
+      - The firewall is still saved completely, in case this is not possible.
     type: bool
     default: false
   saves:
     description:
       - What may be changed in this transaction. Only what is named here is saved and restored. Required with O(state=armed).
-      - Where it is empty, because nothing can bring back what is going to be changed, the transaction keeps others away and has a journal.
+      - If it is empty, because nothing can bring back what will be changed, the transaction still excludes others and has a journal.
     type: dict
     suboptions:
       sysctls:
         description:
           - Names of sysctls. Sysctls that the kernel changes along with them, such as those of each interface with
             C(net.ipv4.conf.all.rp_filter), are saved with them.
-          - In the name of a sysctl of an interface whose name has a dot, write slashes, as V(net/ipv4/conf/eth0.100/rp_filter).
+          - If the name of an interface has a dot, write the sysctl with slashes, as in V(net/ipv4/conf/eth0.100/rp_filter).
         type: list
         elements: str
         default: []
       files:
         description:
-          - Absolute paths of files and directories. Saved are content, mode, owner, time of modification and extended attributes. Of a
-            directory, all that is in it is saved, up to 64 MiB.
-          - A file that is not there when it is saved is removed by the restore. So is a file that is new in a directory.
-          - No directory of a path may belong to another user than root, or may be written to by others, because they could have the
+          - Absolute paths of files and directories. Content, mode, owner, modification time and extended attributes are saved. For a
+            directory, its whole content is saved, up to 64 MiB.
+          - A file that does not exist when it is saved is removed by the restore. So is a file that is new in a directory.
+          - Every directory of a path must belong to root and must not be writable by others, because they could make the
             restore write somewhere else. Symbolic links above a path are resolved when it is saved.
         type: list
         elements: str
@@ -99,25 +99,25 @@ options:
         description:
           - Whether to save the loaded rules of nftables (and with them those of iptables-nft), of iptables-legacy and the ipsets, with
             their counters. Rules of nftables are replaced at once, in one transaction of the kernel.
-          - Tables of nftables that belong to a running program alone are left to that program, see RV(not_saved).
+          - Tables of nftables that are owned by a running program are left to that program, see RV(not_saved).
         type: bool
         default: false
       routes:
         description:
-          - Whether to save the routes of all tables and the policy rules. Routes that came with an address or that a router
+          - Whether to save the routes of all tables and the policy rules. Routes that belong to an address or that a router
             announced are not saved.
         type: bool
         default: false
       neighbours:
         description:
-          - Whether to save the permanent entries of the neighbour tables. Other entries are not saved, because the kernel learns them anew.
+          - Whether to save the permanent entries of the neighbour tables. The kernel learns other entries again, so they are not saved.
         type: bool
         default: false
       units:
         description:
-          - Full names of systemd units. Saved are whether they run, and the links that enable or mask them.
-          - A unit that runs and has been started anew in the meantime is started anew by the restore. When files have been put back,
-            units that run read their configuration again, so name the services to which O(saves.files) belong, such as
+          - Full names of systemd units. It is saved whether they run, and which links enable or mask them.
+          - The restore also restarts a running unit that was restarted in the meantime. When files have been restored,
+            running units read their configuration again, so name the services to which O(saves.files) belong, such as
             V(firewalld.service).
         type: list
         elements: str
@@ -148,12 +148,12 @@ EXAMPLES = r"""
         immediate: true
         state: enabled
 
-    - name: Let whatever others change from now on stay
+    - name: Let a restore keep what others change from now on
       threeway.handshake.guard:
         state: made
         transaction: "{{ armed.transaction }}"
 
-    - name: Connect to the host anew
+    - name: Open a new connection to the host
       ansible.builtin.meta: reset_connection
 
     - name: Keep the change
@@ -182,7 +182,7 @@ transaction:
   sample: allow-db-20261121T040000Z
 state:
   description:
-    - The state of the transaction after this task, V(planned) for one that would be armed in check mode, V(armed), V(confirmed),
+    - The state of the transaction after this task, V(planned) in check mode, if it would be armed, V(armed), V(confirmed),
       V(restored), or V(absent).
   returned: unless O(state=queried)
   type: str
@@ -194,13 +194,13 @@ deadline:
   sample: 1795233660.0
 guard:
   description:
-    - What restores the host, V(systemd) for a timer, a unit for the next boot and a process beside them, V(process) for two processes
-      of the guard. Processes do not outlive a reboot.
+    - What restores the host. V(systemd) is a timer, a unit for the next boot and also a process; V(process) is two processes
+      of the guard. Processes do not survive a reboot.
   returned: for a transaction that has been armed
   type: str
   sample: systemd
 journal:
-  description: The steps of the transaction, the oldest first. Fields other than these two belong to single steps.
+  description: The steps of the transaction, oldest first. Other fields than these two occur only in certain steps.
   returned: for a transaction that has been armed
   type: list
   elements: dict
@@ -208,8 +208,8 @@ journal:
     step:
       description:
         - V(planned), V(armed), V(made), V(changed), V(confirmed), V(restoring), V(restored), V(failed) or V(damaged).
-        - The step V(changed) lists in C(what) the kinds of state that differed from what had been saved. The step V(restored) has
-          RV(others). The step V(damaged) says in C(why) what was wrong with the journal that this one replaces.
+        - In the step V(changed), C(what) lists the kinds of state that differed from the saved state. The step V(restored) has
+          RV(others). In the step V(damaged), C(why) says what was wrong with the journal that this one replaces.
       type: str
       sample: armed
     time:
@@ -218,31 +218,31 @@ journal:
       sample: 1795233600.0
 others:
   description:
-    - What became of changes that others made while the transaction was open. By kind of state, lines that begin with V(+) for what is
-      there now and with V(-) for what is not.
+    - What happened to changes that others made while the transaction was open. For each kind of state, lines that begin with V(+) for
+      what exists now and with V(-) for what does not.
   returned: for a transaction that has been restored, when others changed something or may have
   type: dict
   contains:
     kept:
-      description: Changes of others that are still there.
+      description: Changes of others that are still in place.
       type: dict
       sample: {"firewall": ["+ table inet f2b-table, set addr-set-sshd: 203.0.113.9"]}
     lost:
-      description: Changes of others that were undone, because they changed the same as this transaction.
+      description: Changes of others that were undone, because this transaction changed the same thing.
       type: dict
       sample: {}
     undone:
-      description: All that was undone of kinds of state where it is not known what this transaction changed and what others did.
+      description: Everything that was undone in kinds of state where it is unknown which changes were this transaction's.
       type: dict
       sample: {}
 differs:
-  description: What is not as it was saved, as names of suboptions of O(saves). With O(state=armed), what is saved.
+  description: What differs from the saved state, as names of suboptions of O(saves). With O(state=armed), what is saved.
   returned: unless O(state=queried)
   type: list
   elements: str
   sample: [files, firewall]
 not_saved:
-  description: Sentences about what cannot be saved on this host, so that it will not be restored.
+  description: Sentences about what cannot be saved on this host, and will therefore not be restored.
   returned: O(state=armed)
   type: list
   elements: str
@@ -274,15 +274,15 @@ transactions:
       type: str
       sample: systemd
     damage:
-      description: What is wrong with the journal, so that RV(transactions[].state) follows from what was saved, or null.
+      description: What is wrong with the journal, or null. RV(transactions[].state) is then derived from the saved state.
       type: str
       sample: null
     guarded:
-      description: Whether something on the host is still going to restore it by itself.
+      description: Whether the host will still restore itself.
       type: bool
       sample: true
     advice:
-      description: What to do about it, and since when it has been armed, for a transaction that another run has left behind.
+      description: For a transaction that another run left behind, what to do about it, and since when it has been armed.
       type: str
       sample: "nothing is left that would restore it by itself: restore it; it was armed at 2026-11-21T04:00:00Z"
     journal:

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: history_info
-short_description: What became of handshakes from run to run
+short_description: The status of handshakes from run to run
 version_added: 0.1.0
 description:
-  - Reads the history that diagnoses were recorded in, and tells for each flow its state, since when it has it, when it went down
-    and was mended, how often it did so, and the share of time in which it worked.
+  - Reads the history in which diagnoses were recorded. Returns for each flow its state and since when it has it, when it went down
+    and worked again, how often this happened, and the share of time in which it worked.
   - A flow works while it is V(ok) or V(degraded), because its handshakes complete then. It is down while it is V(broken).
-    Runs that found it V(undetermined) tell neither.
-    They begin no outage and end none.
-  - What a run found holds until the next run finds something else. The more often runs are made, the more precise all times are.
+    Runs that found it V(undetermined) show neither. They start no outage and end none.
+  - The result of a run holds until the next run finds something else. The more frequent the runs, the more precise all times are.
   - Runs on the controller.
 author:
   - The threeway.handshake authors (@threeway)
@@ -27,46 +26,46 @@ extends_documentation_fragment:
 options:
   history:
     description:
-      - The path of a file of SQLite, or the URL of a database of PostgreSQL, such as C(postgresql://user@db.example.org/handshakes).
-      - A password in it is not shown. It can also stand in C(~/.pgpass).
+      - The path of an SQLite file, or the URL of a PostgreSQL database, such as C(postgresql://user@db.example.org/handshakes).
+      - A password in it is not shown. You can also keep it in C(~/.pgpass).
     type: str
     required: true
   flow:
     description:
-      - A pattern as a shell has it, which the names of flows must match.
+      - A shell-style pattern that the name of a flow must match.
     type: str
     default: ""
   client:
     description:
-      - A pattern that the client of a flow must match.
+      - A shell-style pattern that the client of a flow must match.
     type: str
     default: ""
   server:
     description:
-      - A pattern that the server of a flow, or the address that its client dials, must match.
+      - A shell-style pattern that the server of a flow, or the address to which its client connects, must match.
     type: str
     default: ""
   since:
     description:
-      - From when on outages, flaps, time to mend, availability and changes are told.
-      - Either how long ago that is, such as V(90m), V(24h), V(7d), V(4w), or a time in ISO 8601, which is UTC if it does not say otherwise.
-      - The state and since when a flow has it do not depend on it.
+      - The start of the period for outages, flaps, time to mend, availability and changes.
+      - Either how long ago that is, such as V(90m), V(24h), V(7d), V(4w), or a time in ISO 8601, in UTC unless it says otherwise.
+      - The state of a flow, and since when it has it, do not depend on this option.
     type: str
     default: 30d
   flap_window:
     description:
-      - The time up to now in which a flow must have gone down or come back up O(flap_changes) times to be called flapping.
-        It is written as O(since) is.
+      - The time before now in which a flow must have gone down or come back up O(flap_changes) times to count as flapping.
+        It has the format of O(since).
     type: str
     default: 24h
   flap_changes:
     description:
-      - How often a flow must have gone down or come back up within O(flap_window) to be called flapping.
+      - How often a flow must have gone down or come back up within O(flap_window) to count as flapping.
     type: int
     default: 4
   show:
     description:
-      - Whether to show a table of the flows, those with trouble first.
+      - Whether to show a table of the flows, those with problems first.
     type: bool
     default: false
 seealso:
@@ -74,7 +73,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what became of the flows of the databases this week
+- name: See how the flows to the databases did this week
   threeway.handshake.history_info:
     history: /var/lib/handshake/history.db
     server: db*
@@ -84,14 +83,14 @@ EXAMPLES = r"""
   run_once: true
   register: history
 
-- name: Fail when one of them comes and goes
+- name: Fail if one of them is flapping
   ansible.builtin.assert:
     that: history.flows | selectattr('flapping') is none
 """
 
 RETURN = r"""
 since:
-  description: The time from which on things are counted, in ISO 8601.
+  description: The start of the period, in ISO 8601.
   returned: success
   type: str
   sample: "2026-10-22T04:00:00Z"
@@ -114,7 +113,7 @@ flows:
       type: str
       sample: db1
     address:
-      description: What the client dials.
+      description: The address or name to which the client connects.
       type: str
       sample: 192.0.2.21
     port:
@@ -126,7 +125,7 @@ flows:
       type: str
       sample: broken
     since:
-      description: The first run of those in a row that found this status.
+      description: The first of the consecutive runs that found this status.
       type: str
       sample: "2026-11-21T02:00:00Z"
     last_run:
@@ -138,7 +137,7 @@ flows:
       type: int
       sample: 2880
     last_good:
-      description: The last run before the latest outage that found the flow working. It went down after that.
+      description: The last run before the latest outage that found the flow working. The flow went down after this run.
       type: str
       sample: "2026-11-21T01:45:00Z"
     first_bad:
@@ -149,15 +148,15 @@ flows:
       description: The first run that found it working after that, null while it is down.
       type: str
     time_to_mend_seconds:
-      description: The time from C(first_bad) to C(mended) for the latest outage that was mended.
+      description: The time from C(first_bad) to C(mended) for the latest outage that has ended.
       type: int
       sample: 2700
     mean_time_to_mend_seconds:
-      description: The mean of these times over all outages that were mended.
+      description: The mean of these times over all outages that have ended.
       type: int
       sample: 1800
     outages:
-      description: All outages since O(since), the oldest first, with C(last_good), C(first_bad), C(mended), C(seconds) and C(cause).
+      description: All outages since O(since), oldest first, with C(last_good), C(first_bad), C(mended), C(seconds) and C(cause).
       type: list
       elements: dict
     flaps:
@@ -169,21 +168,21 @@ flows:
       type: bool
       sample: false
     availability:
-      description: The share of the time between runs for which the flow worked, null where no two runs tell.
+      description: The share of the time between runs in which the flow worked, null if fewer than two runs show it.
       type: float
       sample: 0.999306
     last_cause:
-      description: The decisive cause that was found last, with C(code), C(host), C(certainty) and C(summary), null without one.
+      description: The last decisive cause that was found, with C(code), C(host), C(certainty) and C(summary), null without one.
       type: dict
       sample: {"code": "no_listener", "host": "db1", "certainty": "proven", "summary": "nothing listens on 192.0.2.21:5432"}
 changes:
-  description: What was changed on hosts since O(since) for these flows, the oldest first, with C(run), C(finished), C(code), C(host),
+  description: What was changed on hosts since O(since) for these flows, oldest first, with C(run), C(finished), C(code), C(host),
     C(kind), C(outcome), C(summary) and C(flows).
   returned: success
   type: list
   elements: dict
 fixes_not_held:
-  description: How many C(times) a fix was kept, and then the flow was found broken again by the same cause on the same host, or was fixed
+  description: How many C(times) a fix was kept, but the flow was later broken again by the same cause on the same host, or was fixed
     again.
   returned: success
   type: list

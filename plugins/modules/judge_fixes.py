@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: judge_fixes
-short_description: Judge whether changes mended what they were made for
+short_description: Judge whether changes fixed what they were made for
 version_added: 0.1.0
 description:
-  - Compares the report of how handshakes were before a batch of changes with the evidence behind it. A host's changes are kept if the
-    handshakes that they were made for work, or come further than before, and if no handshake that worked is broken now.
+  - Compares the report from before a batch of changes with the evidence after it. A host's changes are kept if the handshakes that they
+    were made for work, or get further than before, and if no handshake that worked is broken now.
     The role P(threeway.handshake.remediate#role) calls it.
-  - Runs on the controller, and once for a play.
+  - Runs on the controller, once for a play.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -23,13 +23,13 @@ attributes:
   check_mode:
     support: full
     details:
-      - Judges in check mode as well, where there is nothing to judge.
+      - Check mode runs the same, but has nothing to judge.
   diff_mode:
     support: none
 options:
   phase:
     description:
-      - V(verdict) judges the changes, V(outcome) takes down what became of them.
+      - V(verdict) judges the changes, V(outcome) records their outcomes.
     type: str
     choices: [verdict, outcome]
     required: true
@@ -39,7 +39,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See whether it helped
+- name: Check whether the fixes helped
   threeway.handshake.judge_fixes:
     phase: verdict
     report_dir: ./handshake-report
@@ -55,12 +55,12 @@ msg:
   type: str
   sample: "db1: keep, web-to-db (web1 -> db1:5432) connects"
 again:
-  description: Whether something did not stay, so that another diagnosis has to tell how things are now.
+  description: Whether some change did not stay, so that another diagnosis must find the current state.
   returned: O(phase=outcome)
   type: bool
   sample: false
 again_dir:
-  description: Where that diagnosis is to be kept.
+  description: Where to keep that diagnosis.
   returned: O(phase=outcome)
   type: str
   sample: handshake-report/remediate/turn-1-undone

@@ -10,11 +10,11 @@ module: listener_info
 short_description: What listens for TCP connections, for whom, and how full its queue is
 version_added: 0.1.0
 description:
-  - Tells the listening TCP sockets of a host with the processes that hold them, and with what decides whether a handshake
+  - Lists the listening TCP sockets of a host with the processes that hold them, and with what decides whether a handshake
     with them can succeed, such as the address, the device, the accept queue and its limit.
-  - Asks the kernel directly (inet_diag) and needs no tool on the host. Looks through open files only until the owner of every
-    listener is found, so that it stays fast on hosts with very many sockets.
-  - What could not be observed is told in RV(absent).
+  - Asks the kernel directly (inet_diag) and needs no tool on the host. Searches open files only until the owner of every
+    listener is found, so it stays fast on hosts with very many sockets.
+  - RV(absent) lists what could not be observed.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -22,8 +22,8 @@ extends_documentation_fragment:
 options:
   ports:
     description:
-      - Tell only of these ports, given as numbers or as names of TCP services.
-      - Without this option, all listeners are told.
+      - List only these ports, given as numbers or as names of TCP services.
+      - Without this option, all listeners are listed.
     type: list
     elements: str
   owners:
@@ -34,25 +34,25 @@ options:
     default: true
   socket_options:
     description:
-      - Whether to read options of the listeners that can drop a SYN in silence, see RV(listeners[].filtered),
+      - Whether to read options of the listeners that can drop a SYN silently, see RV(listeners[].filtered),
         RV(listeners[].min_ttl) and RV(listeners[].defer_accept).
-      - They are read from a duplicate of the socket that is taken from its process and closed at once. This takes root, Linux 5.6,
+      - They are read from a duplicate of the socket, which is taken from its process and closed at once. This needs root, Linux 5.6,
         and O(owners=true). At most 32 listeners are read.
     type: bool
     default: false
   other_namespaces:
     description:
-      - Whether to look for listeners on O(ports) in the other network namespaces of the host, as containers have them, too.
+      - Whether to also look for listeners on O(ports) in the other network namespaces of the host, such as those of containers.
       - Needs root and O(ports).
     type: bool
     default: false
 seealso:
   - module: community.general.listen_ports_facts
-    description: Finds ports and processes by running netstat or ss, and knows UDP as well.
+    description: Finds ports and processes by running netstat or ss, and supports UDP as well.
 """
 
 EXAMPLES = r"""
-- name: See what listens
+- name: List all listeners
   threeway.handshake.listener_info:
   become: true
   register: listening
@@ -99,12 +99,12 @@ listeners:
       sample: eth0
     reach:
       description:
-        - From where the listener can be reached at all.
-        - V(loopback) from the host itself only, V(device) over one interface or VRF, V(address) at one address, V(any) at all addresses.
+        - From where the listener can be reached.
+        - V(loopback) only from the host itself, V(device) over one interface or VRF, V(address) at one address, V(any) at all addresses.
       type: str
       sample: any
     families:
-      description: The families of the clients that the listener accepts.
+      description: The address families of the clients that the listener accepts.
       type: list
       elements: str
       sample: [ipv4, ipv6]
@@ -113,22 +113,22 @@ listeners:
       type: int
       sample: 0
     send_q:
-      description: The limit of the accept queue. The kernel lets one connection more wait.
+      description: The limit of the accept queue. The kernel lets one more connection wait.
       type: int
       sample: 128
     fill:
-      description: The share of the accept queue that is taken; at V(1.0) the next handshake cannot complete.
+      description: The share of the accept queue that is in use; at V(1.0) the next handshake cannot complete.
       type: float
       sample: 0.0
     limited_by:
       description:
         - What sets the limit of the accept queue.
         - V(backlog) is what the program passed to C(listen); V(somaxconn) is the limit of the host, which caps it.
-        - V(null) when the limit is greater than RV(somaxconn), because that was lowered since.
+        - V(null) if the limit is greater than RV(somaxconn), because RV(somaxconn) was lowered since.
       type: str
       sample: backlog
     uid:
-      description: The user that made the socket.
+      description: The user that created the socket.
       type: int
       sample: 26
     inode:
@@ -136,7 +136,7 @@ listeners:
       type: int
       sample: 4711
     cgroup:
-      description: The identifier of the control group (version 2) that the socket was made in, or V(null).
+      description: The identifier of the control group (version 2) in which the socket was created, or V(null).
       type: int
       sample: 2318
     mark:
@@ -149,22 +149,22 @@ listeners:
       elements: str
       sample: [192.0.2.0/24]
     filtered:
-      description: Whether a socket filter is attached; V(null) when it was not read.
+      description: Whether a socket filter is attached; V(null) if it was not read.
       type: bool
     min_ttl:
-      description: The least TTL or hop limit of packets that the socket takes; V(0) takes all.
+      description: The minimum TTL or hop limit of packets that the socket accepts; V(0) accepts all.
       returned: O(socket_options=true)
       type: int
       sample: 0
     defer_accept:
-      description: For how many seconds a connection without data is kept from the program; V(0) not at all.
+      description: How many seconds a connection without data is withheld from the program; V(0) means not at all.
       returned: O(socket_options=true)
       type: int
       sample: 0
     processes:
       description:
         - The processes that hold the socket.
-        - V(null) when they were not asked for or may not be seen. An empty list when nobody holds it, as with sockets of the kernel's own.
+        - V(null) if they were not requested or may not be seen. An empty list if no process holds it, as with sockets of the kernel itself.
       type: list
       elements: dict
       contains:
@@ -185,7 +185,7 @@ listeners:
           type: str
           sample: S
         unit:
-          description: The systemd unit, or V(null). The unit of a user's manager stands behind that manager's unit and a slash.
+          description: The systemd unit, or V(null). For a unit of a user's manager, the manager's unit and a slash precede it.
           type: str
           sample: postgresql@15-main.service
         container:
@@ -197,7 +197,7 @@ listeners:
           type: int
           sample: 31
         fd_limit:
-          description: How many files it may have open, V(null) when not limited.
+          description: How many files it may have open, V(null) if not limited.
           type: int
           sample: 1024
         netns:
@@ -205,7 +205,7 @@ listeners:
           type: int
           sample: 4026531840
 somaxconn:
-  description: The limit of the host for accept queues (C(net.core.somaxconn)), V(null) when it cannot be read.
+  description: The limit of the host for accept queues (C(net.core.somaxconn)), V(null) if it cannot be read.
   returned: success
   type: int
   sample: 4096

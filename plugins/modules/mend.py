@@ -9,13 +9,13 @@ module: mend
 short_description: Make the changes of one host as a transaction
 version_added: 0.1.0
 description:
-  - Does on one host what M(threeway.handshake.plan_fixes) chose. The role P(threeway.handshake.remediate#role) calls it.
-  - O(phase=preview) runs the steps in check mode, to see what they would change.
-  - O(phase=apply) has M(threeway.handshake.guard) save what is going to change and arm its restore, runs the steps, each of which is
-    a module, and closes the connection.
+  - Makes the changes on one host that M(threeway.handshake.plan_fixes) chose. The role P(threeway.handshake.remediate#role) calls it.
+  - O(phase=preview) runs the steps in check mode to show what they would change.
+  - O(phase=apply) first lets M(threeway.handshake.guard) save what is about to change and arm its restore. It then runs the steps, each of
+    which is a module, and closes the connection.
   - O(phase=settle) confirms or restores, as M(threeway.handshake.judge_fixes) decided. If the host cannot be reached over a new
     connection, it waits for the host to restore itself.
-  - What goes wrong on the host is kept as the outcome of its changes, and the task succeeds.
+  - If something goes wrong on the host, this becomes the outcome of its changes, and the task succeeds.
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
@@ -28,11 +28,11 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode M(threeway.handshake.plan_fixes) chooses nothing that O(phase=apply) could do.
+      - In check mode, M(threeway.handshake.plan_fixes) chooses nothing, so O(phase=apply) does nothing.
   diff_mode:
     support: none
     details:
-      - The differences of O(phase=preview) are shown with the plan.
+      - The diff of O(phase=preview) is shown with the plan.
 options:
   phase:
     description:
@@ -50,7 +50,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what the fixes would change
+- name: Show what the fixes would change
   threeway.handshake.mend:
     phase: preview
     report_dir: ./handshake-report

@@ -10,9 +10,9 @@ module: network_entry
 short_description: Add or remove one entry of the kernel's tables of routes, neighbours, tracked connections or sockets
 version_added: 0.1.0
 description:
-  - Changes what is loaded in the kernel, and nothing else. No file is written, so that a reboot, or whoever manages the network, may bring
-    back what was there before.
-  - Entries of neighbours, tracked connections and sockets can only be removed. The kernel makes them anew when it needs them.
+  - Changes only what is loaded in the kernel. No file is written, so a reboot, or the program that manages the network, may bring
+    back the previous state.
+  - Neighbour entries, tracked connections and sockets can only be removed. The kernel creates them again when it needs them.
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
@@ -27,13 +27,13 @@ attributes:
 options:
   kind:
     description:
-      - V(route) for a route, V(neighbour) for an entry of the tables of ARP and neighbour discovery, V(conntrack) for a connection that
-        connection tracking knows, and V(socket) for a connection that TCP knows, which is then aborted with an RST to the peer.
+      - V(route) for a route, V(neighbour) for an entry of the ARP or neighbour discovery table, V(conntrack) for a tracked connection, and
+        V(socket) for a TCP connection, which is aborted with an RST to the peer.
     type: str
     choices: [route, neighbour, conntrack, socket]
     required: true
   state:
-    description: Whether the entry is to be there. V(present) is for O(kind=route) only.
+    description: Whether the entry should exist. V(present) is for O(kind=route) only.
     type: str
     choices: [present, absent]
     default: absent
@@ -59,11 +59,11 @@ options:
     description: The address of a neighbour.
     type: str
   mac:
-    description: The link address of a neighbour. An entry with another one stays.
+    description: The link address of a neighbour. An entry with another link address is kept.
     type: str
   source:
     description:
-      - One end of a connection. For V(conntrack) that is who opened it, for V(socket) the end on this host.
+      - One end of a connection. For V(conntrack), the end that opened it; for V(socket), the end on this host.
     type: str
   source_port:
     description: The port of O(source).
@@ -75,10 +75,10 @@ options:
     description: The port of O(destination).
     type: int
   reply_source:
-    description: The address that answers a tracked connection, where O(destination) is translated. An entry with another one stays.
+    description: The address that answers a tracked connection, if O(destination) is translated. An entry with another address is kept.
     type: str
   reply_source_port:
-    description: The port of O(reply_source). An entry with another one stays.
+    description: The port of O(reply_source). An entry with another port is kept.
     type: int
 seealso:
   - module: threeway.handshake.path_info
@@ -86,7 +86,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Reach the database by the router, until the next boot
+- name: Reach the database through the router, until the next boot
   threeway.handshake.network_entry:
     kind: route
     state: present
@@ -94,14 +94,14 @@ EXAMPLES = r"""
     gateway: 192.0.2.1
     interface: eth0
 
-- name: Have the kernel ask anew for the router's link address, unless it has done so already
+- name: Make the kernel ask again for the router's link address, unless it has done so already
   threeway.handshake.network_entry:
     kind: neighbour
     address: 192.0.2.1
     interface: eth0
     mac: 00:00:5e:00:53:01
 
-- name: Forget how a connection was translated
+- name: Delete the translation of a connection
   threeway.handshake.network_entry:
     kind: conntrack
     source: 192.0.2.11
@@ -112,7 +112,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 found:
-  description: The entries that were there, in the words of the tool.
+  description: The entries that existed, in the syntax of the tool.
   returned: success
   type: list
   elements: str

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: path_info
-short_description: The way that TCP packets to a destination take out of a host
+short_description: The path that TCP packets to a destination take out of a host
 version_added: 0.1.0
 description:
-  - Asks the kernel how it would route TCP packets to some destinations, and tells the route with the rule and the table that it
-    comes from, the next hop's entry in the neighbour table, and the error that an application would get.
+  - Asks the kernel how it would route TCP packets to some destinations. Returns the route with its rule and table,
+    the next hop's entry in the neighbour table, and the error that an application would get.
   - Can also ask how the kernel would treat packets that arrive on an interface, see O(destinations[].arrives_on).
   - Sends no packet, and needs no tool and no privileges on the host.
 author:
@@ -21,7 +21,7 @@ extends_documentation_fragment:
 options:
   destinations:
     description:
-      - The destinations, each an IP address, or a dictionary with the address and with what else decides about the route.
+      - The destinations, each an IP address, or a dictionary with the address and whatever else decides the route.
       - Names are not resolved.
     type: list
     elements: raw
@@ -33,7 +33,7 @@ options:
         required: true
       source:
         description:
-          - The address of this host that the packets carry.
+          - The source address of the packets, on this host.
           - Without it, the kernel chooses one, see RV(paths[].source).
         type: str
       mark:
@@ -41,20 +41,20 @@ options:
         type: int
         default: 0
       uid:
-        description: The user that the socket belongs to. Without it, the user that the module runs as.
+        description: The user that owns the socket. By default, the user that the module runs as.
         type: int
       port:
-        description: The other host's port, for policy routing rules that ask for ports.
+        description: The other host's port, for policy routing rules that match ports.
         type: int
       device:
         description: The interface or VRF that the socket is bound to (C(SO_BINDTODEVICE)).
         type: str
       arrives_on:
         description:
-          - Ask the other way round, what becomes of packets from O(destinations[].address) to O(destinations[].source) that
-            arrive on this interface.
+          - Ask about the opposite direction instead, that is, what happens to packets from O(destinations[].address) to
+            O(destinations[].source) that arrive on this interface.
           - Needs O(destinations[].source).
-          - When RV(paths[].error) is set, the kernel drops them, with V(EXDEV) or V(EINVAL) because of C(rp_filter) or an
+          - If RV(paths[].error) is set, the kernel drops them, with V(EXDEV) or V(EINVAL) because of C(rp_filter) or an
             impossible source address.
         type: str
 seealso:
@@ -62,14 +62,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See the way to the database
+- name: See the path to the database
   threeway.handshake.path_info:
     destinations:
       - 192.0.2.21
       - 2001:db8::21
   register: way
 
-- name: Require that the traffic of the backup goes through its own table
+- name: Require that the backup traffic uses its own table
   threeway.handshake.path_info:
     destinations:
       - address: 192.0.2.21
@@ -100,13 +100,13 @@ paths:
       type: str
       sample: 192.0.2.21
     asked:
-      description: The other options of the destination, V(null) where one was not given.
+      description: The other options of the destination, V(null) if one was not given.
       type: dict
       sample: {arrives_on: null, device: null, mark: 0, port: null, source: null, uid: null}
     error:
       description:
-        - The error that the kernel answers with, and that C(connect) would fail with at once, or V(null).
-        - All below is V(null) with an error, unless the route or rule that refuses is known.
+        - The error that the kernel returns, with which C(connect) would fail at once, or V(null).
+        - With an error, all fields below are V(null), unless the refusing route or rule is known.
       type: str
       sample: EHOSTUNREACH
     type:
@@ -124,7 +124,7 @@ paths:
       type: int
       sample: 254
     rule:
-      description: The policy routing rule that led to the table, as far as it can be told.
+      description: The policy routing rule that led to the table, if it can be determined.
       type: dict
       contains:
         priority:
@@ -132,7 +132,7 @@ paths:
           type: int
           sample: 32766
         text:
-          description: The rule in the words of C(ip rule), tables by number except C(local), C(main) and C(default).
+          description: The rule in the syntax of C(ip rule), with tables by number except C(local), C(main) and C(default).
           type: str
           sample: from all lookup main
     gateway:
@@ -140,20 +140,20 @@ paths:
       type: str
       sample: 192.0.2.1
     source:
-      description: The address of this host that the packets carry.
+      description: The source address of the packets, on this host.
       type: str
       sample: 192.0.2.11
     interface:
-      description: The interface by which they leave.
+      description: The interface on which they leave.
       type: str
       sample: eth0
     mtu:
-      description: The MTU of the route, or else that of the interface.
+      description: The MTU of the route, or else of the interface.
       type: int
       sample: 1500
     multipath:
       description:
-        - All next hops when the route has several, ordered by gateway and interface.
+        - All next hops if the route has several, ordered by gateway and interface.
         - RV(paths[].gateway) is the one that the kernel chose this time.
       type: list
       elements: dict
@@ -161,7 +161,7 @@ paths:
     neighbour:
       description:
         - The entry of the gateway, or of a destination on the link, in the neighbour table.
-        - V(null) when the kernel has no entry, as when it has sent nothing there of late, or needs none.
+        - V(null) if the kernel has no entry, because it has sent nothing there lately, or if it needs none.
       type: dict
       contains:
         address:
@@ -169,11 +169,11 @@ paths:
           type: str
           sample: 192.0.2.1
         interface:
-          description: The interface that it is reached by.
+          description: The interface through which it is reached.
           type: str
           sample: eth0
         mac:
-          description: Its link-layer address, or V(null) when that is unknown.
+          description: Its link-layer address, or V(null) if that is unknown.
           type: str
           sample: 00:00:5e:00:53:01
         state:

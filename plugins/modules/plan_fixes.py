@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_fixes
-short_description: Work out which broken handshakes are mended, and in which order
+short_description: Plan which broken handshakes are fixed, and in which order
 version_added: 0.1.0
 description:
-  - Reads the report of a diagnosis, takes the fixes of the decisive causes that the policy allows, each once for all flows that want it,
-    and chooses on which hosts they are made next, which is one host first. If C(drift.json) of the same run lies beside the report, the
-    fixes are those of what has drifted and endangers a handshake instead.
+  - Reads the report of a diagnosis and takes the fixes of the decisive causes that the policy allows. A fix that several flows need is
+    planned once. Chooses the hosts to change next, beginning with one host. If C(drift.json) of the same run is in the same directory as
+    the report, the fixes are those for the drift that endangers a handshake instead.
     The role P(threeway.handshake.remediate#role) calls it.
-  - What may be changed on a host is decided by that host's own variables, which are those of the role without exception.
+  - The variables of a host decide what may be changed on it. They are always those of the role.
   - O(phase=begin) begins a run. O(phase=next) chooses the next batch, and shows the plan the first time.
-  - Runs on the controller, and once for a play.
+  - Runs on the controller, once for a play.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -25,13 +25,13 @@ attributes:
   check_mode:
     support: full
     details:
-      - Plans the same in check mode, and chooses no batch.
+      - Check mode makes the same plan, but chooses no batch.
   diff_mode:
     support: none
 options:
   phase:
     description:
-      - V(begin) reads C(report.json) and plans. V(next) chooses what M(threeway.handshake.mend) makes next.
+      - V(begin) reads C(report.json) and plans. V(next) chooses the changes that M(threeway.handshake.mend) makes next.
     type: str
     choices: [begin, next]
     required: true
@@ -43,13 +43,13 @@ options:
     required: true
   earlier:
     description:
-      - Whether the report may be that of an earlier run, with O(phase=begin). The run is continued then, and the report directory belongs
-        to this C(ansible-playbook) from there on; one that is in use by another C(ansible-playbook) is refused.
+      - With O(phase=begin), whether the report may be that of an earlier run. That run is then continued, and the report directory belongs
+        to this C(ansible-playbook) from then on. A directory in use by another C(ansible-playbook) is refused.
     type: bool
     default: false
   history:
     description:
-      - The history of the runs, as O(threeway.handshake.conclude#module:history) has it. A fix for a cause that did not hold twice
+      - The history of the runs, as in O(threeway.handshake.conclude#module:history). A fix for a cause that did not hold twice
         is not made again.
     type: str
     default: ""
@@ -60,7 +60,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Work out what could be mended
+- name: Plan what could be fixed
   threeway.handshake.plan_fixes:
     phase: begin
     report_dir: ./handshake-report
@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The plan in a few words, or what is wrong.
+  description: A summary of the plan, or the error.
   returned: always
   type: str
   sample: 2 fixes on 1 hosts
@@ -92,38 +92,38 @@ ansible_facts:
       type: str
       sample: 20261121T040000-3f2a91
 drift:
-  description: Whether it is drift that is mended.
+  description: Whether the run fixes drift.
   returned: O(phase=begin)
   type: bool
   sample: false
 hosts:
-  description: With O(phase=begin) all hosts that the plan would change, with O(phase=next) those of the next batch.
+  description: With O(phase=begin), all hosts that the plan would change; with O(phase=next), those of the next batch.
   returned: success
   type: list
   elements: str
   sample: [db1]
 timeouts:
-  description: For each of the hosts, the seconds that it is waited for, other than while it is changed.
+  description: For each of the hosts, how many seconds to wait for it, except while it is changed.
   returned: success
   type: dict
   sample: {"db1": 60}
 patience:
-  description: The seconds that a host of the batch is waited for while it is changed, so that the others can be confirmed in time.
+  description: How many seconds to wait for a host of the batch while it is changed, so that the others can be confirmed in time.
   returned: O(phase=next)
   type: int
   sample: 60
 turn_dir:
-  description: Where the diagnosis behind this batch is to be kept.
+  description: Where to keep the diagnosis after this batch.
   returned: O(phase=next)
   type: str
   sample: handshake-report/remediate/turn-1
 current_dir:
-  description: The report directory of the diagnosis that tells how things are now.
+  description: The report directory of the diagnosis with the current state.
   returned: O(phase=next)
   type: str
   sample: handshake-report
 changes:
-  description: The report's C(changes), when nothing is left to be done.
+  description: The report's C(changes), if nothing is left to do.
   returned: O(phase=next)
   type: list
   elements: dict

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_trace
-short_description: Work out which broken handshakes the hosts' kernels are to trace
+short_description: Plan which broken handshakes the hosts' kernels trace
 version_added: 0.1.0
 description:
-  - Reads what M(threeway.handshake.plan) and M(threeway.handshake.vantage) left in the report directory, finds the handshakes that did not
-    complete, and writes a work order for the phases that trace them for each of their hosts into the report directory.
+  - Reads the plan and the evidence that M(threeway.handshake.plan) and M(threeway.handshake.vantage) wrote to the report directory. Finds
+    the handshakes that did not complete. For each of their hosts, writes a work order for the tracing phases into the report directory.
     The role P(threeway.handshake.diagnose#role) calls it when its option
     O(threeway.handshake.diagnose#role:main:diagnose_trace) asks for it.
   - Hosts whose variable C(diagnose_trace) is false are not asked to trace anything.
   - At most 32 pairs of addresses are traced on a host.
-  - Runs on the controller, and once for a play.
+  - Runs on the controller, once for a play.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -40,17 +40,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The plan in a few words, or what is wrong.
+  description: A summary of the plan, or the error.
   returned: always
   type: str
   sample: 2 broken handshakes to trace
 dials:
-  description: How many handshakes are to be tried once more.
+  description: How many handshakes will be tried once more.
   returned: success
   type: int
   sample: 2
 phases:
-  description: The phases in which each host takes part. Empty when there is nothing to trace.
+  description: The phases in which each host takes part. Empty if there is nothing to trace.
   returned: success
   type: dict
   sample: {"web1": ["trace_try"], "db1": ["trace_open", "trace_close"]}

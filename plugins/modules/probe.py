@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: probe
-short_description: Try TCP handshakes from a host and keep what its kernel says of each
+short_description: Try TCP handshakes from a host and return what its kernel says about each
 version_added: 0.1.0
 description:
-  - Connects from the managed host to destinations, all of them at once, as an application on that host would, and closes the
-    connections again. Nothing is sent, and nothing that a peer sends is read.
-  - Keeps what a single connection error hides, that is every resolved address of both families, the step at which an attempt ended,
-    the error by name, the time it took, an answer that comes after the timeout, the sender of an ICMP error, and what C(TCP_INFO) says.
+  - Connects from the managed host to all destinations at once, as an application on that host would, and closes the
+    connections again. It sends no data, and reads nothing that a peer sends.
+  - Returns what a single connection error hides. That is every resolved address of both families, the step at which an attempt ended,
+    the error by name, the time it took, an answer after the timeout, the sender of an ICMP error, and the content of C(TCP_INFO).
   - A handshake that fails is a result, not a failure of the module.
-  - Needs no privilege.
+  - Needs no privileges.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -34,7 +34,7 @@ options:
     type: int
   destinations:
     description:
-      - What to connect to, when it is more than one address and port.
+      - What to connect to, if it is more than one address and port.
     type: list
     elements: dict
     suboptions:
@@ -50,7 +50,7 @@ options:
         required: true
       source:
         description:
-          - The address of the host to connect from. Only addresses of the same family are tried then.
+          - The address of the host to connect from. Only destination addresses of the same family are then tried.
         type: str
       timeout:
         description:
@@ -73,12 +73,12 @@ options:
     default: 3.0
   patience:
     description:
-      - For how many seconds after the timeout to wait for a late answer. Such an attempt stays V(timeout).
+      - How many seconds to wait for a late answer after the timeout. The outcome of such an attempt is still V(timeout).
     type: float
     default: 2.0
   settle:
     description:
-      - For how many seconds to watch what the peer does with an accepted connection.
+      - How many seconds to watch what the peer does with an accepted connection.
     type: float
     default: 0.25
 seealso:
@@ -86,13 +86,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask whether a database accepts connections
+- name: Check whether a database accepts connections
   threeway.handshake.probe:
     address: 192.0.2.21
     port: 5432
   register: database
 
-- name: Say why it does not
+- name: Show why it does not
   ansible.builtin.debug:
     msg: "{{ database.probes | map(attribute='errno') }}"
   when: database.summary.connected == 0
@@ -110,13 +110,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resolutions:
-  description: What the host's resolver said, one entry for each destination.
+  description: The answers of the host's resolver, one entry for each destination.
   returned: success
   type: list
   elements: dict
   contains:
     dial:
-      description: The destination's place in the input, from 0.
+      description: The destination's position in the input, from 0.
       type: int
       sample: 0
     name:
@@ -129,7 +129,7 @@ resolutions:
       elements: str
       sample: [192.0.2.21, "2001:db8::21"]
     error:
-      description: The resolver's error by name, V(ETIMEDOUT) if it did not answer within what its configuration allows it, null if none.
+      description: The resolver's error by name, V(ETIMEDOUT) if it did not answer in the time that its configuration allows, null if none.
       type: str
       sample: EAI_NONAME
     message:
@@ -147,7 +147,7 @@ probes:
   elements: dict
   contains:
     dial:
-      description: The destination's place in the input, from 0.
+      description: The destination's position in the input, from 0.
       type: int
       sample: 0
     attempt:
@@ -155,11 +155,11 @@ probes:
       type: int
       sample: 0
     address:
-      description: The address that was dialled.
+      description: The address of the attempt.
       type: str
       sample: 192.0.2.21
     port:
-      description: The port that was dialled.
+      description: The port of the attempt.
       type: int
       sample: 5432
     family:
@@ -167,11 +167,11 @@ probes:
       type: str
       sample: ipv4
     local_address:
-      description: The address that the kernel connected from, null when it came to none.
+      description: The address that the kernel connected from, null if the attempt ended before.
       type: str
       sample: 192.0.2.11
     local_port:
-      description: The port that the kernel connected from, null when it came to none.
+      description: The port that the kernel connected from, null if the attempt ended before.
       type: int
       sample: 40001
     started:
@@ -179,7 +179,7 @@ probes:
       type: float
       sample: 1763697600.2
     stage:
-      description: How far it came, one of V(socket), V(bind), V(connect), V(wait), and V(done).
+      description: How far it got, one of V(socket), V(bind), V(connect), V(wait), and V(done).
       type: str
       sample: wait
     outcome:
@@ -195,11 +195,11 @@ probes:
       type: float
       sample: 0.4
     late_ms:
-      description: When an answer or error came that was too late for the application, in milliseconds since the start, null if none came.
+      description: When an answer or error arrived too late for the application, in milliseconds since the start, null if none arrived.
       type: float
       sample: 3080.1
     late_errno:
-      description: The error that came too late, null for a late connection or nothing.
+      description: The error that arrived too late, null for a late connection, or if nothing arrived.
       type: str
       sample: EHOSTUNREACH
     icmp:
@@ -209,13 +209,13 @@ probes:
     peer:
       description:
         - What the peer did while the connection was watched, one of V(open), V(closed), V(reset), and V(data).
-        - It is null without a connection.
+        - Null without a connection.
       type: str
       sample: open
     tcp_info:
       description:
-        - Round trip time in microseconds, retransmissions, the options agreed upon, and the segment size in bytes.
-        - It is null where no socket got that far.
+        - Round trip time in microseconds, retransmissions, the negotiated options, and the segment size in bytes.
+        - Null if the attempt ended before.
       type: dict
       sample: {"rtt_us": 210, "retransmits": 0, "options": ["sack", "timestamps", "wscale"], "mss": 1448}
 summary:
@@ -232,7 +232,7 @@ summary:
       type: int
       sample: 2
     timeout:
-      description: How many had no answer in time.
+      description: How many got no answer in time.
       type: int
       sample: 0
     errors:

@@ -10,12 +10,12 @@ module: recorder
 short_description: Record the packets of TCP handshakes for a limited time
 version_added: 0.1.0
 description:
-  - Starts a recorder that goes on while the play does other things, and later reads what it recorded.
-  - Recorded are TCP packets from or to O(ports), ICMP errors about such packets, ARP and IPv6 neighbour discovery.
-    Only headers are recorded, never what a connection carries.
+  - Starts a recorder that runs while the play does other things, and later reads what it recorded.
+  - It records TCP packets from or to O(ports), ICMP errors about such packets, ARP and IPv6 neighbour discovery.
+    It records only headers, never the payload of a connection.
   - The recorder keeps packets in memory and writes none of them to a file unless O(dest) is given. It ends by itself after O(seconds)
-    and leaves nothing behind, also when the controller has gone away in the meantime.
-  - Incoming packets are seen before the firewall of the host, outgoing packets behind it.
+    and leaves nothing behind, even if the controller has died in the meantime.
+  - Incoming packets are seen before the firewall of the host, outgoing packets after it.
   - A packet that passes several interfaces of the host, such as a bridge and its port, is seen at each of them. On the loopback
     interface each packet is seen once. A packet with two VLAN tags is seen at the VLAN interfaces of the host, not below them.
 author:
@@ -28,16 +28,16 @@ attributes:
   check_mode:
     support: partial
     details:
-      - In check mode O(state=started) starts nothing and returns an empty RV(handle). With an empty O(handle) there is nothing to read.
-      - In check mode O(state=stopped) reads the recording and leaves the recorder running. O(dest) is not written.
+      - In check mode, O(state=started) starts nothing and returns an empty RV(handle). With an empty O(handle), there is nothing to read.
+      - In check mode, O(state=stopped) reads the recording and leaves the recorder running. O(dest) is not written.
   diff_mode:
     support: none
     description: There is no state to compare.
 options:
   state:
     description:
-      - V(started) starts one more recorder and returns its RV(handle). When the task is over, packets are already being recorded.
-      - V(read) returns what the recorder O(handle) has recorded and lets it go on.
+      - V(started) starts one more recorder and returns its RV(handle). When the task ends, recording has already begun.
+      - V(read) returns what the recorder O(handle) has recorded and lets it continue.
       - V(stopped) returns the same and ends the recorder.
     type: str
     choices: [started, read, stopped]
@@ -50,26 +50,26 @@ options:
   addresses:
     description:
       - Addresses of the hosts that take part, in full.
-      - SYN and RST packets are recorded whatever their addresses are, because address translation changes those. Other packets are
-        recorded when they come from or go to one of the addresses. Without this option the port alone decides.
-      - ARP and neighbour discovery are recorded when this host takes part in them, and otherwise when they are about the addresses.
+      - SYN and RST packets are recorded whatever their addresses are, because address translation changes addresses. Other packets are
+        recorded if they come from or go to one of the addresses. Without this option, only the port decides.
+      - ARP and neighbour discovery are recorded if this host takes part in them, otherwise only if they are about one of the addresses.
     type: list
     elements: str
     default: []
   seconds:
     description:
-      - For how long to record. The recorder ends after this time, and what has not been read by then is lost.
+      - How long to record. The recorder ends after this time, and whatever has not been read by then is lost.
     type: float
     default: 60.0
   max_packets:
     description:
-      - How many packets to record. When they become more, packets of connections whose beginning has not been recorded are dropped
-        first; then the recording ends and RV(truncated) says so.
+      - How many packets to record. Beyond this number, the recorder first discards packets of connections whose beginning it has not
+        recorded. Then the recording ends, and RV(truncated) says so.
     type: int
     default: 20000
   handle:
     description:
-      - The recorder to read or stop, as RV(handle) of O(state=started) tells.
+      - The recorder to read or stop, from RV(handle) of O(state=started).
     type: str
   dest:
     description:
@@ -87,7 +87,7 @@ EXAMPLES = r"""
   become: true
   register: recorder
 
-- name: Try it
+- name: Try the handshake
   ansible.builtin.wait_for:
     host: 192.0.2.21
     port: 5432
@@ -109,7 +109,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 handle:
-  description: Names the recorder for later tasks. Empty in check mode.
+  description: Identifies the recorder for later tasks. Empty in check mode.
   returned: O(state=started)
   type: str
   sample: 5f0c7c1d2b9a4e38
@@ -146,7 +146,7 @@ packets:
       type: str
       sample: "192.0.2.11:40001 > 192.0.2.21:5432 SYN seq 1000"
     protocol:
-      description: V(tcp), V(icmp), V(neighbour), V(ip) for anything else over IP, V(unknown) when it cannot be decoded.
+      description: V(tcp), V(icmp), V(neighbour), V(ip) for anything else over IP, V(unknown) if it cannot be decoded.
       type: str
       sample: tcp
     source:
@@ -166,15 +166,15 @@ packets:
       type: int
       sample: 4660
     source_port:
-      description: Of a TCP packet.
+      description: The source port of a TCP packet.
       type: int
       sample: 40001
     destination_port:
-      description: Of a TCP packet.
+      description: The destination port of a TCP packet.
       type: int
       sample: 5432
     flags:
-      description: Of a TCP packet.
+      description: The flags of a TCP packet.
       type: list
       elements: str
       sample: [SYN]
@@ -183,15 +183,15 @@ packets:
       type: int
       sample: 1000
     ack:
-      description: The acknowledgement number; it means nothing without the flag V(ACK).
+      description: The acknowledgement number; only meaningful with the flag V(ACK).
       type: int
       sample: 0
     window:
-      description: The window as it stands in the header, not scaled.
+      description: The window as in the header, not scaled.
       type: int
       sample: 64240
     payload_length:
-      description: How many bytes the packet carried, or V(null) when its header does not tell.
+      description: How many bytes the packet carried, or V(null) if its header does not say.
       type: int
       sample: 0
     mss:
@@ -217,23 +217,23 @@ packets:
       elements: int
       sample: [2, 4, 8, 1, 3]
     type:
-      description: Of an ICMP error.
+      description: The type of an ICMP error.
       type: int
       sample: 3
     code:
-      description: Of an ICMP error.
+      description: The code of an ICMP error.
       type: int
       sample: 13
     mtu:
-      description: What an ICMP error tells about the size of packets, or V(null).
+      description: The MTU that an ICMP error reports, or V(null).
       type: int
       sample: null
     quoted:
-      description: The packet that an ICMP error is about, as far as it is quoted, or V(null).
+      description: The packet that an ICMP error is about, as far as the error quotes it, or V(null).
       type: dict
       sample: {source: 192.0.2.11, source_port: 40001, destination: 192.0.2.21, destination_port: 5432, seq: 1000}
     operation:
-      description: V(request) or V(reply), of ARP and neighbour discovery.
+      description: V(request) or V(reply), for ARP and neighbour discovery.
       type: str
       sample: request
 count:
@@ -242,12 +242,12 @@ count:
   type: int
   sample: 3
 dropped:
-  description: How many packets the kernel could not hand over for want of room. They are missing from RV(packets).
+  description: How many packets the kernel could not deliver for lack of buffer space. They are missing from RV(packets).
   returned: with RV(packets)
   type: int
   sample: 0
 truncated:
-  description: The bound that ended the recording early, V(packets) or V(bytes), or V(null).
+  description: The limit that ended the recording early, V(packets) or V(bytes), or V(null).
   returned: with RV(packets)
   type: str
   sample: null
@@ -257,7 +257,7 @@ started:
   type: float
   sample: 1763697600.1
 ended:
-  description: Up to when packets are in it, in seconds since the epoch.
+  description: When the recording ends, in seconds since the epoch.
   returned: with RV(packets)
   type: float
   sample: 1763697604.2

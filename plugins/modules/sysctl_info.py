@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sysctl_info
-short_description: The sysctls that shape TCP handshakes, what they mean, and how much time they give
+short_description: The sysctls that affect TCP handshakes, their meaning, and the time that they allow
 version_added: 0.1.0
 description:
-  - Tells the values of the sysctls that decide about TCP handshakes, each with its unit, its meaning, and the side of the
+  - Returns the values of the sysctls that affect TCP handshakes, each with its unit, its meaning, and the side of the
     connection where it matters.
-  - Works out when this host's kernel repeats a SYN and a SYN-ACK and when it gives up.
+  - Calculates when this host's kernel retransmits a SYN and a SYN-ACK, and when it gives up.
   - Reads C(/proc/sys) and needs no tool and no privileges on the host.
 author:
   - The threeway.handshake authors (@threeway)
@@ -21,15 +21,15 @@ extends_documentation_fragment:
 options:
   interfaces:
     description:
-      - Also tell the sysctls of these interfaces.
-      - Those for V(all) interfaces are always told.
+      - Also return the sysctls of these interfaces.
+      - Those for V(all) interfaces are always returned.
     type: list
     elements: str
     default: []
   timeout:
     description:
-      - For how many seconds an application waits for a connection.
-      - With it, RV(syn.within_timeout) and RV(syn_ack.within_timeout) tell how many packets are sent in that time.
+      - How many seconds an application waits for a connection.
+      - With it, RV(syn.within_timeout) and RV(syn_ack.within_timeout) say how many packets are sent in that time.
     type: float
 seealso:
   - module: ansible.posix.sysctl
@@ -37,7 +37,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what shapes handshakes
+- name: See what affects handshakes
   threeway.handshake.sysctl_info:
     interfaces: [eth0]
   register: tuning
@@ -57,12 +57,12 @@ RETURN = r"""
 sysctls:
   description:
     - The sysctls by name. One that this kernel does not have is missing.
-    - An interface stands in a name as the kernel calls it, dots included.
-    - C(value) is what C(/proc/sys) has, several numbers with a blank between them.
+    - An interface appears in a name exactly as the kernel calls it, dots included.
+    - C(value) is the content of C(/proc/sys), with a blank between several numbers.
     - C(unit) is the unit. V(switch) is V(0) or V(1), V(mode) and V(bits) are explained in the meaning.
     - C(side) says whose sysctl matters for a handshake, V(client), V(server), V(both) or V(router).
-    - C(since) is the version of Linux that brought it, V(null) when it is older than 3.0.
-    - C(meaning) is a sentence about what it does to a handshake.
+    - C(since) is the version of Linux that introduced it, V(null) if it is older than 3.0.
+    - C(meaning) is a sentence about its effect on a handshake.
   returned: success
   type: dict
   sample:
@@ -74,8 +74,8 @@ sysctls:
       value: "4096"
 syn:
   description:
-    - When a SYN is sent that nobody answers.
-    - V(null) when it cannot be told, see RV(absent).
+    - When a SYN without an answer is sent.
+    - V(null) if it cannot be determined, see RV(absent).
   returned: success
   type: dict
   contains:
@@ -94,9 +94,9 @@ syn:
       sample: 3
 syn_ack:
   description:
-    - When a SYN-ACK is sent that nobody answers, as long as the queue of half-open connections is not more than half full.
-    - Every further SYN of the client is answered as well.
-    - V(null) when it cannot be told, see RV(absent).
+    - When a SYN-ACK without an answer is sent, as long as the queue of half-open connections is at most half full.
+    - Every further SYN of the client is also answered.
+    - V(null) if it cannot be determined, see RV(absent).
   returned: success
   type: dict
   contains:
@@ -106,7 +106,7 @@ syn_ack:
       elements: float
       sample: [0, 1, 3, 7, 15, 31]
     gives_up:
-      description: The seconds after which the half-open connection is forgotten.
+      description: The seconds after which the half-open connection is dropped.
       type: float
       sample: 63
     within_timeout:

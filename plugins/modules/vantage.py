@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vantage
-short_description: Do one host's part in one phase of a diagnosis
+short_description: Run one phase of a diagnosis on a host
 version_added: 0.1.0
 description:
   - The role P(threeway.handshake.diagnose#role) calls this on every host that takes part, once for each of its phases, with the
-    work order that it made from the flows. It is of little use alone, see M(threeway.handshake.probe) for single handshakes.
-  - As a task it runs on the controller first, which reads the host's work order from the report directory and keeps the answer there,
-    as a file that only its owner can read. What it cannot get, because the host is unreachable, has no Python, or refuses to become
-    another user, is kept as that host's answer, and the task succeeds, so that one host never ends the diagnosis of the others.
-  - On the host it changes nothing. The recorder that it starts in the phase V(open) keeps headers of packets in memory, never payload,
-    and removes itself at a deadline even if nobody asks for the recording.
-  - The phases that trace are the exception, and only take place where M(threeway.handshake.plan_trace) asks for them. They add an
-    nf_tables table of their own to the host, C(handshake_trace_*), that drops nothing and has the kernel tell what its firewall does to
-    the packets of the handshakes that broke. The kernel removes it together with the process that made it, however that ends, and
-    at a deadline at the latest. Kernels before Linux 5.12 cannot do that, and are not made to trace.
+    work order that it made from the flows. It is of little use alone; see M(threeway.handshake.probe) for single handshakes.
+  - The task runs on the controller first. The controller reads the host's work order from the report directory and stores the answer
+    there, in a file that only its owner can read. If there is no answer, because the host is unreachable, has no Python, or refuses to
+    become another user, the reason is stored as the answer and the task succeeds. So one host never ends the diagnosis of the others.
+  - It changes nothing on the host. The recorder that it starts in the phase V(open) keeps packet headers in memory, never payload,
+    and removes itself at a deadline even if nobody fetches the recording.
+  - The tracing phases are the exception. They take place only if M(threeway.handshake.plan_trace) asks for them. They add a separate
+    nf_tables table to the host, C(handshake_trace_*), which drops nothing and makes the kernel report what its firewall does to
+    the packets of the broken handshakes. The kernel removes the table when the process that made it ends, for any reason, and
+    at a deadline at the latest. Kernels before Linux 5.12 cannot do this, and do not trace.
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
@@ -29,25 +29,25 @@ attributes:
   check_mode:
     support: full
     details:
-      - Runs the same in check mode, because it changes nothing, but for the phases that trace, which say that they were left out.
+      - Check mode runs the same, because it changes nothing, except the tracing phases, which report that they were skipped.
   diff_mode:
     support: none
 options:
   phase:
     description:
-      - V(open) starts a recorder and takes a snapshot, on servers and the hosts on the way.
+      - V(open) starts a recorder and takes a snapshot, on servers and via hosts.
       - V(try) tries the handshakes and records them, on clients.
-      - V(close) fetches the recording and takes another snapshot, on servers and the hosts on the way.
-      - V(trace_open) begins to trace, on servers and the hosts on the way.
+      - V(close) fetches the recording and takes another snapshot, on servers and via hosts.
+      - V(trace_open) starts tracing, on servers and via hosts.
       - V(trace_try) tries each broken handshake once more and traces it, on clients.
-      - V(trace_close) fetches what was traced, and ends it, on servers and the hosts on the way.
-      - V(state) reads what the handshakes depend on and what a reboot would change, on all hosts, and tries nothing.
+      - V(trace_close) fetches the trace and stops tracing, on servers and via hosts.
+      - V(state) reads what the handshakes depend on and what a reboot would change, on all hosts, and tries no handshake.
     type: str
     choices: [open, try, close, trace_open, trace_try, trace_close, state]
     required: true
   report_dir:
     description:
-      - The directory on the controller where M(threeway.handshake.plan) left the work orders and where the answers go.
+      - The directory on the controller with the work orders of M(threeway.handshake.plan). It receives the answers.
       - Required in a task. The controller does not pass it on.
     type: path
   run:
@@ -57,7 +57,7 @@ options:
     type: str
   host_timeout:
     description:
-      - The most seconds to wait for the host. V(0) for no more limit than the plan's. The controller does not pass it on.
+      - The maximum seconds to wait for the host. V(0) for no limit besides the plan's. The controller does not pass it on.
     type: float
     default: 0.0
   order:
@@ -66,7 +66,7 @@ options:
     type: dict
   handle:
     description:
-      - The recorder or tracer to ask for what it has, as the phase V(open) or V(trace_open) returned it. The controller fills it in.
+      - The recorder or tracer to read, as the phase V(open) or V(trace_open) returned it. The controller fills it in.
     type: str
 seealso:
   - module: threeway.handshake.plan
@@ -85,7 +85,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What became of this host's part.
+  description: The result of this host's part.
   returned: always
   type: str
   sample: 3 attempts, 0 connected

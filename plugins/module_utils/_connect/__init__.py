@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This package is private to threeway.handshake: its names may change without notice.
-"""Trying handshakes from this host."""
+"""TCP handshakes from this host: name resolution, connects, hop counts."""

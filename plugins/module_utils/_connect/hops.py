@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""How far SYNs get: connects with rising TTL whose ICMP errors come through the socket's error queue, so that no privilege is needed."""
+"""Find out how far SYNs get: connect with a rising TTL. ICMP errors arrive in the socket's error queue, so no privilege is needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Try TCP handshakes as applications do, all at once in one loop of non-blocking sockets, and keep what the kernel says of each."""
+"""Try TCP handshakes as applications do, all at once in one loop of non-blocking sockets, and keep what the kernel says about each."""
 
 from __future__ import annotations
 

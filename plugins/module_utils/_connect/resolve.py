@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a dial's address means on this host: getaddrinfo for all names at once, all addresses of both families kept."""
+"""Resolve the addresses of dials on this host: getaddrinfo for all names at once, keeping all addresses of both families."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""When a kernel repeats a SYN and a SYN-ACK, and when it gives up, from its sysctls: pure arithmetic, no clock.
+"""When a kernel retransmits a SYN and a SYN-ACK, and when it gives up, from its sysctls: pure arithmetic, no clock.
 
 Sources: RFC 6298 (first timeout 1 s, doubled each time), Linux net/ipv4/tcp_timer.c (tcp_retransmit_timer, tcp_write_timeout,
 tcp_model_timeout) and net/ipv4/inet_connection_sock.c (reqsk_timer_handler, syn_ack_recalc).

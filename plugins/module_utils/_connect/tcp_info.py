@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a TCP socket tells about itself without any privilege: its address, TCP_INFO, its error queue."""
+"""Read what a TCP socket reveals without privileges: its address, TCP_INFO, its error queue."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Why the kernel cannot be asked about drops here."""
+"""The reasons why the kernel cannot report drops on this host."""
 
 from __future__ import annotations
 

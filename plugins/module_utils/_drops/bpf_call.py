@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""bpf(2) and perf_event_open(2), for which the C library has no functions: by their numbers, which differ from machine to machine.
+"""Call bpf(2) and perf_event_open(2), for which the C library has no functions, by their numbers, which depend on the architecture.
 
 x86-64 runs in the tests of every change. The numbers of aarch64 were compared with the kernel's headers, and never run.
 """

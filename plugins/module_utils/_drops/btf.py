@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""How the running kernel lays out its structures, and how it calls its enumerators (Documentation/bpf/btf.rst).
+"""Read the running kernel's structure layouts and the names in its enumerations (Documentation/bpf/btf.rst).
 
 Types are named as C does: `struct sk_buff`, `enum skb_drop_reason`, and `typedef btf_trace_kfree_skb`. Of more than 100,000 types, those
 that were named at the start are found by their names, and those that they refer to by their numbers; nothing else is decoded.

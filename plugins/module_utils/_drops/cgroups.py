@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which control groups have BPF programs that see the packets of a socket, and whose they are.
+"""Find the control groups whose BPF programs see the packets of a socket, and the owners of these programs.
 
 A program sees the sockets of the group that it is attached to, and those of all groups within it. systemd attaches programs for
 IPAddressDeny= and IPAddressAllow= (systemd.resource-control(5)), whose names begin with `sd_fw_`.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What the programs need to know of the running kernel: offsets, the arguments of its tracepoints, and the names of its reasons."""
+"""What the programs need from the running kernel: offsets, the arguments of its tracepoints, and the names of its reasons."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The part of a program that finds out whose packet it is: it fills the key of the map of flows, but for its port, and the ports."""
+"""The part of a program that identifies a packet: it fills the key of the map of flows, except its port, and the ports."""
 
 from __future__ import annotations
 

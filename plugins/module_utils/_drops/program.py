@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The program that runs at each event of a tracepoint: it lets those of the flows pass, and writes a record of each (see `records`)."""
+"""The program that runs at each event of a tracepoint: it selects those of the flows, and writes a record of each (see `records`)."""
 
 from __future__ import annotations
 

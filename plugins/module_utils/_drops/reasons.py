@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Why packets were dropped, in the kernel's words (include/net/dropreason-core.h)."""
+"""The reasons for dropping packets, as the kernel names them (include/net/dropreason-core.h)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Flows as the program looks them up, and the records that it writes. Pure functions over bytes, all of them little-endian."""
+"""Flows in the form that the program looks up, and the records that it writes. Pure functions over bytes, all little-endian."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The reader of a BPF ring buffer (Documentation/bpf/ringbuf.rst), which the kernel writes and we read without asking it."""
+"""Read a BPF ring buffer (Documentation/bpf/ringbuf.rst), which the kernel writes and we read without system calls."""
 
 from __future__ import annotations
 

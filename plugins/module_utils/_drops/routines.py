@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What programs on tracepoints have in common: registers, their stack, and how they read the kernel's memory.
+"""Common parts of programs on tracepoints: registers, their stack, and how they read the kernel's memory.
 
 It is read with a function that answers zeros where there is nothing to read, so that pointers need no check.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Begin a trace of drops in the best way that this host has."""
+"""Begin a trace of drops in the best way that this host supports."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The names of the kernel's functions by addresses within them (/proc/kallsyms)."""
+"""Look up the names of kernel functions by addresses within them (/proc/kallsyms)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Where BPF is refused: the tracepoint skb:kfree_skb as it is, with the reason and the function of a drop, and not whose packet it was.
+"""If BPF is refused, use the tracepoint skb:kfree_skb as it is: it gives reason and function of a drop, but not whose packet it was.
 
 tracefs says what the event looks like, perf_event_open(2) delivers it. An instance of tracefs would stay behind a process that is killed;
 this is gone with its descriptors.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Ask the kernel about each packet of some handshakes that it drops: why, and in which of its functions.
+"""Ask the kernel about each packet of some handshakes that it drops: why, and in which function.
 
 BPF programs on raw tracepoints pass on what concerns the handshakes, and nothing else. They and all that they fill are gone when the last
 descriptor of this process is, however it ends. Nothing is changed on the host, and no packet fares differently.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Values of which some bits may be unknown: what a firewall loads from a packet that was described, but not seen."""
+"""Values in which some bits may be unknown: what a firewall loads from a packet that is described, but was not captured."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a rule does to the packet's way, and how rules of iptables-nft, which carry xtables matches, are evaluated by the xtables part."""
+"""Effects of a rule on a packet, and the interface by which the xtables part evaluates the xtables matches of iptables-nft rules."""
 
 from __future__ import annotations
 

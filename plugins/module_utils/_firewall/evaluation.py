@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Evaluating one packet, and what to do where the answer depends on something unknown.
+"""Evaluate one packet, and try both answers where the result depends on something unknown.
 
 An evaluation is straight-line code. Where a condition cannot be known (a rate limit, a random number, a field that nobody told), it asks
 `choose`. `explore` repeats the evaluation for every combination of such choices: when all end alike, the unknowns do not

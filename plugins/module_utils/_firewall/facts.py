@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What rules ask of this host: `Facts` of ruleset.py, from the running kernel."""
+"""Answer what rules ask of this host (`Facts` of ruleset.py), from the running kernel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The ruleset that is loaded in this network namespace, of all firewalls together."""
+"""The loaded ruleset of this network namespace, of all firewalls together."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""One packet on its way through one host, as netfilter sees it: headers, of which some bits may be unknown, metadata, and its connection.
+"""One packet on its way through a host, as netfilter sees it: headers with possibly unknown bits, metadata, and its connection.
 
 Header layouts: RFC 791, RFC 8200, RFC 9293. Where a question does not tell a field, its bits are unknown, and a rule that
 asks for them is undecided rather than guessed.

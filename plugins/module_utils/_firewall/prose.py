@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What an evaluation found, in words for people. It is made last, from data, and nothing reads it."""
+"""Describe the results of an evaluation in words for people. The words are rendered last, from data, and nothing reads them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What people ask of a firewall, made into the packet that it is about. Routes and addresses tell what the question leaves open."""
+"""Turn users' questions to a firewall into packets. Routes and addresses fill in what a question leaves open."""
 
 from __future__ import annotations
 

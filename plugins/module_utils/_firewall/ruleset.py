@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What the walk through a host asks of a ruleset, whatever firewall it was loaded by."""
+"""The interface between the walk through a host and a ruleset, whichever firewall loaded it."""
 
 from __future__ import annotations
 

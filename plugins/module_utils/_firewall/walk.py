@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A packet's way through the hooks of one host, in the kernel's order.
+"""A packet's traversal of the hooks of one host, in the kernel's order.
 
 Sources: net/netfilter/core.c and nf_nat_core.c, net/ipv4/{ip_input,ip_forward,ip_output}.c, net/bridge/br_{input,forward}.c.
 At each hook the chains of the packet's family run by priority. Conntrack has its place among them (-200), and all NAT chains run in one

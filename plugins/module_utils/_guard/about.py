@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A transaction for people and for remediate: its state and times, what to do about it when another run left it behind, and failures."""
+"""Describe a transaction, for people and for remediate: its state and times, what to do if another run left it behind, and failures."""
 
 from __future__ import annotations
 

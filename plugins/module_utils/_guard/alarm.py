@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What restores a host when nobody confirms: two ways that do not depend on each other, each tried before the host counts as armed.
+"""Restore a host when nobody confirms: two independent ways, each tested before the host counts as armed.
 
 With systemd these are its units, a timer and one for the next boot, and a process of our own beside them; without systemd two processes.
 All of them may ring: the lock of `_disk.locked` lets one restore, and the others then find nothing left to do.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What all parts of the guard share: its error, how tools run, and what a saver is."""
+"""What all parts of the guard share: its error, how tools run, and the interface of savers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Files of a transaction, written so that neither a crash nor the loss of power leaves half of one."""
+"""Write the files of a transaction so that neither a crash nor a power failure leaves half of one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a name in an open directory stands for: read, removed, and put back, without ever following a symbolic link."""
+"""Read, remove and restore an entry of an open directory, without ever following a symbolic link."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves files and directories: content, mode, owner, time of modification, extended attributes (ACLs and labels), absence."""
+"""Save files and directories: content, mode, owner, modification time, extended attributes (ACLs and labels), absence."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves what the host's firewall has in the kernel: nf_tables (iptables-nft's tables with it), legacy xtables, ipsets."""
+"""Save the host's firewall state in the kernel: nf_tables (including iptables-nft's tables), legacy xtables, ipsets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves ipsets, to which rules of xtables refer, and puts them back entry by entry."""
+"""Save ipsets, to which xtables rules refer, and restore them entry by entry."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A transaction's journal: one line of JSON for each step, on the disk before the step after it begins.
+"""A transaction's journal: one line of JSON for each step, on disk before the next step begins.
 
 States, each with the steps that may follow::
 

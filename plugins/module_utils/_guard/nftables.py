@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves the nf_tables ruleset as the kernel's own messages, and puts it back: what differs alone, or else all of it, at once.
+"""Save the nf_tables ruleset as the kernel's own messages, and restore it at once: only what differs, or else all of it.
 
 No text is in between: iptables-nft's matches, which nft prints and cannot read again, come back as they were, and so do counters, the
 elements of sets with what is left of their time, and objects.

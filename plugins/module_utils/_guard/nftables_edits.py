@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The least that makes one ruleset of nf_tables another: what both have keeps its handles, counters and remaining times."""
+"""The smallest edit from one nf_tables ruleset to another: whatever both have keeps its handles, counters and remaining times."""
 
 from __future__ import annotations
 

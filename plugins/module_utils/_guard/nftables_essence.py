@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What of an nf_tables message says what the ruleset does, and not what has passed it: without counters, handles and remaining times."""
+"""Reduce an nf_tables message to what the ruleset does: without counters, handles and remaining times."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Messages of nf_tables (linux/netfilter/nf_tables.h): reading all that make a ruleset, and sending batches of them."""
+"""Messages of nf_tables (linux/netfilter/nf_tables.h): read all messages of a ruleset, and send batches of them."""
 
 from __future__ import annotations
 

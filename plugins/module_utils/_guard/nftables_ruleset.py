@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A ruleset of nf_tables as objects by name, elements by key and rules in their order, so that rulesets can be compared and merged."""
+"""An nf_tables ruleset as objects by name, elements by key and rules in order, so that rulesets can be compared and merged."""
 
 from __future__ import annotations
 

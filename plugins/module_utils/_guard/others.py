@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a restore did to the changes that others made meanwhile, as lines for people."""
+"""Report what a restore did to changes that others made meanwhile, as lines for people."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Directories, opened so that no other user decides where a path leads.
+"""Open directories so that no other user decides where a path leads.
 
 Root follows a path that somebody else may change into whatever they put there. So each directory of a path is opened from the one above
 it, never through a symbolic link, and the open directory is checked, not its name: only root may own it or write to it. What is below it

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Where programs are looked for: the restorer, which has no session, must find those with which the state was saved."""
+"""Where to look for programs: the restorer, which has no session, must find those with which the state was saved."""
 
 from __future__ import annotations
 

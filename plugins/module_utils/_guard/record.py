@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What the files of a transaction say together: its state, also where one of them is damaged.
+"""Read the state of a transaction from its files together, even if one of them is damaged.
 
 The journal has the last word as long as it is intact. What was saved has a name that says whether the transaction was armed, and it is
 removed as soon as it is confirmed or restored. So a saved state without a readable journal belongs to a transaction that was armed and

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The restorer: a program on the host that needs Python and the host's own tools, and nothing of Ansible.
+"""The restorer: a program on the host that needs Python and the host's own tools, but not Ansible.
 
 It is this package and what it imports, in one archive that Python runs. Usage::
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Carrying a restore out, and what is left of a transaction at its end: its journal."""
+"""Carry out a restore, and clean up a transaction at its end, except for its journal."""
 
 from __future__ import annotations
 

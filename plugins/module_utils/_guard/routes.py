@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves routes, policy rules and permanent neighbours, as the kernel's own messages (linux/rtnetlink.h)."""
+"""Save routes, policy rules and permanent neighbours, as the kernel's own messages (linux/rtnetlink.h)."""
 
 from __future__ import annotations
 

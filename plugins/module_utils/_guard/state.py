@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""All that a transaction saves of a host, in one record; comparing it with the present, and putting it back."""
+"""Everything that a transaction saves of a host, in one record; compare it with the present, and restore it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves sysctls (Documentation/networking/ip-sysctl.rst), with those that the kernel changes along with them."""
+"""Save sysctls (Documentation/networking/ip-sysctl.rst), including those that the kernel changes along with them."""
 
 from __future__ import annotations
 

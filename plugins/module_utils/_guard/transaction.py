@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Transactions of a host: arm, confirm, restore, and what is open. docs/guard.md tells the protocol."""
+"""Transactions of a host: arm, confirm, restore, and list what is open. docs/guard.md describes the protocol."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves systemd units: whether they run, and the symbolic links that enable or mask them."""
+"""Save systemd units: whether they run, and the symbolic links that enable or mask them."""
 
 from __future__ import annotations
 

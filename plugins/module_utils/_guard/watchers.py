@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Processes of our own that wait for the deadline. They hold nothing of the session that started them."""
+"""Our own processes that wait for the deadline. They keep nothing open of the session that started them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Saves the tables of iptables-legacy and ip6tables-legacy, which nf_tables does not know of. Empty tables count."""
+"""Save the tables of iptables-legacy and ip6tables-legacy, which nf_tables does not show. Empty tables count."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Work in a network namespace of its own: rules can be loaded there and the kernel's defaults be seen, and nothing else changes."""
+"""Work in a separate network namespace: load rules there and read the kernel's defaults, without changing anything else."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""How full the connection tracking table of this network namespace is, and what it refused (/proc/sys/net/netfilter, /proc/net/stat)."""
+"""Read how full this network namespace's connection tracking table is, and its drops (/proc/sys/net/netfilter, /proc/net/stat)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Where this network namespace could drop packets: netfilter (nf_tables, legacy tables), traffic control, IPsec policies.
+"""List where this network namespace could drop packets: netfilter (nf_tables, legacy tables), traffic control, IPsec policies.
 
 Not seen: BPF programs that are attached to cgroups or through BPF links (tcx, netkit, netfilter), and what the hardware does.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which systemd unit gives an interface its addresses and routes, from what network managers keep in /run."""
+"""Find the systemd unit that gives an interface its addresses and routes, from what network managers keep in /run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Options of a listening socket that inet_diag does not tell: an attached filter, the least TTL, deferred accepting.
+"""Read options of a listening socket that inet_diag does not show: an attached filter, the minimum TTL, deferred accepting.
 
 They are read from a duplicate of the socket, taken from its process with pidfd_getfd(2) (Linux 5.6, CAP_SYS_PTRACE) and closed at once.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The nameservers that the C library asks, how long it may take over them, and which of them answer."""
+"""The nameservers that the C library asks, how long it may take, and which of them answer."""
 
 from __future__ import annotations
 

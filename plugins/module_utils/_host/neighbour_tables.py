@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""How full the neighbour tables are, from rtnetlink (linux/neighbour.h): of the whole kernel, and told in each network namespace."""
+"""Read how full the neighbour tables are (rtnetlink, linux/neighbour.h): those of the whole kernel, shown in each network namespace."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which processes hold a socket, from the links in /proc/PID/fd (proc_pid_fd(5)), and what is to be said of these processes.
+"""Find the processes that hold a socket, from the links in /proc/PID/fd (proc_pid_fd(5)), and describe them.
 
 The kernel keeps no way from a socket to its processes, so that all open files must be looked through; the walk ends when every
 socket is found. It begins with the processes that run as the sockets' users and with the files that they opened first, goes on

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Policy routing rules (linux/fib_rules.h): read, written as `ip rule` writes them, and held against a question."""
+"""Policy routing rules (linux/fib_rules.h): read them, write them in the syntax of `ip rule`, and match them against a question."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which of the processes that hold a listening socket wait for connections on it by epoll, from /proc/PID/fdinfo (proc(5), epoll(7)).
+"""Find the processes that wait for connections on a listening socket by epoll, from /proc/PID/fdinfo (proc(5), epoll(7)).
 
 A server's first process often only holds the socket that its workers accept from, and one that is at its own limit of connections
 holds it without waiting on it.

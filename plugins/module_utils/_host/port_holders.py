@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whose connections have a local port on which nobody listens: they may keep a service from binding it."""
+"""Find the connections that have a local port on which nobody listens: they may prevent a service from binding it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The kernel's own answer to "how would this packet be routed?" (RTM_GETROUTE, linux/rtnetlink.h), and the rule that led there."""
+"""Ask the kernel how it would route a packet (RTM_GETROUTE, linux/rtnetlink.h), and find the policy rule that led there."""
 
 from __future__ import annotations
 

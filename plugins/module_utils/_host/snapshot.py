@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""One host's state as far as handshakes depend on it, at one moment: `S` of docs/evidence.md."""
+"""One host's state that handshakes depend on, at one moment: `S` of docs/evidence.md."""
 
 from __future__ import annotations
 

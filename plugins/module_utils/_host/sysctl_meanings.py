@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What each sysctl of sysctls does to a TCP handshake, for people (sources: the kernel's ip-sysctl documentation and net/ipv4)."""
+"""The effect of each sysctl on a TCP handshake, for people (sources: the kernel's ip-sysctl documentation and net/ipv4)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The sysctls that shape a handshake, as /proc/sys has them; what they mean stands in sysctl_meanings, which a snapshot need not load."""
+"""Read the sysctls that affect a handshake from /proc/sys. Their meanings are in sysctl_meanings, which a snapshot need not import."""
 
 from __future__ import annotations
 

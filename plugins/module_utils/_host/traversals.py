@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The three packets of a handshake as they cross a host, as questions to its firewall (option `packets` of firewall_info).
+"""The three packets of a handshake as they traverse a host, as questions to its firewall (option `packets` of firewall_info).
 
 Pure functions over data, which the controller uses to write work orders and hosts to complete them.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What systemd tells of units: their states, how their processes ended, and the states of those with which they are tied."""
+"""Read units' states from systemd, how their processes ended, and the states of related units."""
 
 from __future__ import annotations
 

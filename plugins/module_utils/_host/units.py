@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The systemd units that should listen on a port where nobody does, and why they do not: state, result, last words, and of which other
-units they depend."""
+"""Find the systemd units that should listen on a port where nobody does, why they do not (state, result, log), and what they depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This package is private to threeway.handshake: its names may change without notice.
-"""Recording packets: ring, filter, and a recorder that outlives its starter."""
+"""Record packets: ring, filter, and a recorder that outlives the process that started it."""

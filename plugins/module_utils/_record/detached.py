@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A recorder (or a tracer, see `Worker`) that goes on when its starter has ended, and ends by itself.
+"""A recorder (or a tracer, see `Worker`) that continues after the process that started it has ended, and ends by itself.
 
 It is a process with a Unix socket in a directory of its own; the directory's name is the recorder's handle. No packet is ever written to
 a file: the recording leaves the process through the socket, once, when it is asked for. At its deadline, or on SIGTERM, the process

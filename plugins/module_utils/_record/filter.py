@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which packets are recorded: a filter for the kernel that also cuts them behind their headers, and the same choice in Python.
+"""Select the packets to record: a kernel filter that also cuts them after their headers, and the same selection in Python.
 
 The filter runs on a cooked packet socket (AF_PACKET, SOCK_DGRAM), where offset 0 is the network header on every kind of link. Whatever it
 accepts is a superset of what `Selection.wants` accepts; the difference is small and sorted out before anything is kept for good:

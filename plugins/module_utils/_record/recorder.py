@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Record the packets of handshakes: bounded in time, bytes and packets, headers only, in memory only."""
+"""Record the packets of handshakes: limited in time, bytes and packets, headers only, in memory only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A TPACKET_V3 ring (Documentation/networking/packet_mmap.rst): packets arrive in shared memory, by the block.
+"""A TPACKET_V3 ring (Documentation/networking/packet_mmap.rst): packets arrive in shared memory, block by block.
 
 A block is copied out at once and read later, because Python copies a block of thousands of packets in the time that it needs to read ten.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What the next boot would change: what runs now, compared with what is kept in files and enabled. `reboot` of docs/drift.md.
+"""What the next boot would change: compare what runs with what files and enabled units say. `reboot` of docs/drift.md.
 
 Nothing is guessed from the looks of a file: rules are loaded into a network namespace of their own by the very tools that load them at
 boot, and the flows' packets are put to both rulesets.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""firewalld's runtime configuration and its permanent one, as firewall-cmd(1) tells them: a boot, and a reload, forget the first."""
+"""Compare firewalld's runtime and permanent configuration (firewall-cmd(1)): a boot and a reload discard the former."""
 
 from __future__ import annotations
 

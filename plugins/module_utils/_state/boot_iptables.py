@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of plain iptables and ip6tables: those that are loaded, and those that a service loads at boot from files."""
+"""Compare loaded rules of plain iptables and ip6tables with those that a service loads at boot from files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Tables of nftables itself: those that are loaded, and those that nftables.service loads at boot from its file and what that includes."""
+"""Compare loaded tables of nftables itself with those that nftables.service loads at boot from its file and its includes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Sysctls that the next boot sets to something else: by a file of sysctl.d(5), or, where none names them, to the kernel's own value."""
+"""Find sysctls that the next boot sets differently: by a file of sysctl.d(5), or to the kernel's own value if no file names them."""
 
 from __future__ import annotations
 

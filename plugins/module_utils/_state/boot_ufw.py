@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of ufw: those in its chains now, and those that ufw.service loads at boot from its files (ufw-framework(8))."""
+"""Compare the rules in ufw's chains with those that ufw.service loads at boot from its files (ufw-framework(8))."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What of a snapshot is state that stays as it is while nobody changes it: no counters, handles, process ids, learned neighbours or queues.
+"""Reduce a snapshot to state that is stable while nobody changes it: no counters, handles, process ids, learned neighbours or queues.
 
 Pure functions over what docs/evidence.md calls S. Everything is sorted, and equal states are equal JSON.
 """

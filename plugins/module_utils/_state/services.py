@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether units run, and whether the next boot starts them, from systemd's own properties (systemctl(1), org.freedesktop.systemd1(5))."""
+"""Whether units run, and whether the next boot starts them, from systemd's properties (systemctl(1), org.freedesktop.systemd1(5))."""
 
 from __future__ import annotations
 

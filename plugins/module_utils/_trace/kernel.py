@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What nf_tables does to the packets of some handshakes, as the kernel itself tells it (NFT_MSG_TRACE, linux/netfilter/nf_tables.h).
+"""Trace the packets of some handshakes through nf_tables, with the kernel's own trace (NFT_MSG_TRACE, linux/netfilter/nf_tables.h).
 
 A packet is traced from the hook prerouting or output on, before all other chains of these hooks that people usually write. What stops it
 before (XDP, tc, chains of the families netdev and bridge), and the legacy tables of iptables, do not show.

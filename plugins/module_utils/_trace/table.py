@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A table of nf_tables that makes the kernel trace the packets of some handshakes, and that goes with the socket that made it.
+"""An nf_tables table that makes the kernel trace the packets of some handshakes. It disappears with the socket that made it.
 
 NFT_TABLE_F_OWNER (Linux 5.12, linux/netfilter/nf_tables.h) lets nobody else change a table, and removes it when its owner's socket is
 closed, however its process ends. A kernel that does not know the flag refuses the table, and nothing is traced there.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""An assembler for classic BPF (Documentation/networking/filter.rst): labels instead of offsets, however far they are."""
+"""An assembler for classic BPF (Documentation/networking/filter.rst): labels instead of offsets, at any distance."""
 
 from __future__ import annotations
 

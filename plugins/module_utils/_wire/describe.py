@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Recorded frames as dictionaries and lines that people read."""
+"""Describe recorded frames as dictionaries and readable lines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Recorded frames, and the text in which they travel from host to controller."""
+"""Recorded frames, and the text encoding in which they travel from host to controller."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Where the headers of a packet lie: as much as a host must know to keep headers and nothing else.
+"""Find where the headers of a packet end: just enough for a host to keep headers and nothing else.
 
-The recorder imports this at every call, so it stays small; `_packet` reads the fields.
+The recorder imports this at every call, so it stays small; `packet.py` reads the fields.
 """
 
 from __future__ import annotations

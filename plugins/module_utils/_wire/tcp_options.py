@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""TCP options: the ones that a handshake negotiates by name, all others as they are."""
+"""TCP options: those that a handshake negotiates by name, all others by kind."""
 
 from __future__ import annotations
 

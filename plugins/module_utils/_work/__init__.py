@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This package is private to threeway.handshake: its names may change without notice.
-"""What the modules do, apart from Ansible."""
+"""The work of the modules, separate from Ansible."""

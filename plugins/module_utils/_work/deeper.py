@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The two traces of handshakes that broke, as one: what nf_tables does to their packets, and which of them the kernel drops, and why."""
+"""Two traces of broken handshakes as one: what nf_tables does to their packets, and which of them the kernel drops, and why."""
 
 from __future__ import annotations
 

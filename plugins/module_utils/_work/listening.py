@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What listens on this host, for whom, and how full its queue is: the work of the module listener_info."""
+"""List who listens on this host, for whom, and how full the queues are: the work of the module listener_info."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Single entries of the kernel's tables: found, added and removed with ip(8), conntrack(8) and ss(8)."""
+"""Find, add and remove single entries of the kernel's tables with ip(8), conntrack(8) and ss(8)."""
 
 from __future__ import annotations
 

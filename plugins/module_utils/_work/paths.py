@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The way that packets to some destinations would take from this host: the work of the module path_info."""
+"""The path that packets to some destinations would take from this host: the work of the module path_info."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A host's part in a diagnosis, as its work order says: open and close a recording around the handshakes that other hosts try, or try them.
+"""Do a host's part in a diagnosis, by its work order: record around the handshakes that other hosts try, or try them.
 
 Every phase answers with what docs/evidence.md says. A part that fails is named in `absent`, and the others go on. Imports are made where
 they are needed, because Ansible compiles whatever a module imports at every call.

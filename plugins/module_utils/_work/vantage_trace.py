@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A host's part in looking deeper where handshakes broke: three more phases, which are left out when nothing broke, or nobody asked.
+"""Do a host's part in examining broken handshakes closely: three more phases, skipped if nothing broke or nobody asked for them.
 
-The only thing that they may change is a table of their own, which goes with the process that made it (see `_trace.table`).
+The only change that they may make is a separate nf_tables table, which disappears with the process that made it (see `_trace/table.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Letting a flow through in front of a rule, or no longer: in the running ruleset and in the file, or in neither."""
+"""Add or remove a rule that lets a flow through, before another rule: in the running ruleset and in the file, or in neither."""
 
 from __future__ import annotations
 

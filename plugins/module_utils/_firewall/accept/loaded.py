@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The rules of one chain as they are loaded, and changes of them with the tool of the variant that has them."""
+"""Read the loaded rules of one chain, and change them with the tool of their variant."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A rule that accepts one flow's packets, in the words of nft and iptables. Nothing is read or run here."""
+"""Write a rule that accepts one flow's packets, in the syntax of nft and iptables. Nothing is read or run here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The file that a rule is loaded from at boot: our rule in front of it, as a line of its own. Pure: text in, text out."""
+"""Insert our rule into the file that is loaded at boot, as a line before another rule. Pure: text in, text out."""
 
 from __future__ import annotations
 

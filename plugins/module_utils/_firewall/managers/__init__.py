@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which program made a rule, where that program keeps it, and how a flow is let through in that program's own words.
+"""Which program made a rule, where that program stores it, and how to let a flow through with that program.
 
 Names of tables and chains, and the text of rules, come from the host and may be hostile: they are bounded, and quoted for the shell.
 No tool is run: what programs keep is read from their files.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Files of managers, read with bounds: a host may have anything in them."""
+"""Read the files of managers, with bounds: a host may have anything in them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of firewalld: which zone or policy has them, by which of its services, ports, rich rules or its target, and for how long.
+"""Rules of firewalld: their zone or policy; their service, port, rich rule or target; and whether they are permanent.
 
 A rule that is loaded is part of firewalld's runtime configuration. Whether it is permanent, too, the files tell: see firewalld.zone(5),
 firewalld.policy(5) and firewalld.richlanguage(5). So firewall-cmd, which takes a third of a second and the bus, need not be asked.

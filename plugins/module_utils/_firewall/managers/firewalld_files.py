@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Zones, policies and services as firewalld's files have them: /etc/firewalld precedes what packages bring."""
+"""Zones, policies and services in firewalld's files: /etc/firewalld takes precedence over files from packages."""
 
 from __future__ import annotations
 

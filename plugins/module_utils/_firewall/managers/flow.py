@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The flow that is to be let through, in the words of iptables, nft and firewalld."""
+"""The flow to let through, in the syntax of iptables, nft and firewalld."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of plain iptables and ip6tables: where the files that are loaded at start have them, and how they are changed."""
+"""Rules of plain iptables and ip6tables: where they are in the files that are loaded at start, and how to change them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The program that made a rule, by the names that it gives to tables, chains and sets, and by the comments that it leaves."""
+"""Recognise the program that made a rule by its names of tables, chains and sets, and by its comments."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The rules in files of nft, with their lines: blocks of tables and chains, commands, includes and definitions. See nft(8).
+"""Rules in files of nft, with their lines: blocks of tables and chains, commands, includes and definitions. See nft(8).
 
 This finds the line of a rule that is known; it does not understand rules. What it does not understand it passes over.
 """

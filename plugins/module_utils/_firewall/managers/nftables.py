@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of nftables itself: where /etc/nftables.conf and what it includes have them, and how they are changed."""
+"""Rules of nftables itself: where they are in /etc/nftables.conf and its includes, and how to change them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of programs that manage firewalls for a purpose of their own: containers, clusters, bans, virtual machines, tunnels."""
+"""Rules of programs that manage firewalls for a special purpose: containers, clusters, bans, virtual machines, tunnels."""
 
 from __future__ import annotations
 

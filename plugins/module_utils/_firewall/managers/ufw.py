@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules of ufw: the number and line that `ufw status numbered` and people know them by, from the files in which ufw keeps them.
+"""Rules of ufw: their number in `ufw status numbered` and their line, from the files in which ufw stores them.
 
 See ufw(8) and ufw-framework(8): user.rules has a comment for each rule of `ufw`, and below it what iptables is given for it.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What rules do, and what else they ask for, in nft's words."""
+"""Render statements and remaining conditions of rules in nft's syntax."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Looking ahead in a rule before something unknown in it is chosen: often the rest of the rule makes the choice needless."""
+"""Look ahead in a rule before trying both answers for an unknown: often the rest of the rule makes this unnecessary."""
 
 from __future__ import annotations
 

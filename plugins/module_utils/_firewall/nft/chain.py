@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules and chains of nf_tables, and how a packet goes through them. Source: nft_do_chain in net/netfilter/nf_tables_core.c."""
+"""Walk a packet through rules and chains of nf_tables. Source: nft_do_chain in net/netfilter/nf_tables_core.c."""
 
 from __future__ import annotations
 

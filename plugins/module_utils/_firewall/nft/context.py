@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""One packet in one base chain of nf_tables: what expressions work on."""
+"""One packet in one base chain of nf_tables: the state on which expressions work."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What conntrack knows of the packet: ct, notrack, ct objects, flow offload. Sources: net/netfilter/nft_ct.c, nft_flow_offload.c."""
+"""Expressions on connection tracking: ct, notrack, ct objects, flow offload. Sources: net/netfilter/nft_ct.c, nft_flow_offload.c."""
 
 from __future__ import annotations
 

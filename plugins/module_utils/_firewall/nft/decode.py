@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Expressions from their bytes. Equal bytes give the same object, so that a thousand rules that begin alike are decoded once."""
+"""Decode expressions from bytes. Equal bytes give the same object, so a common beginning of a thousand rules is decoded once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Expressions that end a packet's way, or copy it: reject, queue, synproxy, fwd, dup; and those of xtables.
+"""Expressions that end a packet's traversal, or copy the packet: reject, queue, synproxy, fwd, dup; and those of xtables.
 
 Sources: net/netfilter/nft_{reject_inet,queue,synproxy,fwd_netdev,dup_netdev,compat}.c.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""How nft writes what expressions load: names of fields, and their values."""
+"""Names and values of the fields that expressions load, in nft's syntax."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Headers: payload loads and writes, IPv6 extension headers, IP and TCP options.
+"""Expressions on headers: payload loads and writes, IPv6 extension headers, IP and TCP options.
 
 Sources: net/netfilter/nft_payload.c, nft_exthdr.c. The packet is a TCP segment without data, neither a fragment nor with extension headers.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What rules ask of the host: fib (its routing table), rt (the packet's route), socket, osf.
+"""Expressions on the host: fib (its routing table), rt (the packet's route), socket, osf.
 
 Sources: net/ipv4/netfilter/nft_fib_ipv4.c, net/ipv6/netfilter/nft_fib_ipv6.c, net/netfilter/nft_{fib,rt,socket,osf}.c.
 """

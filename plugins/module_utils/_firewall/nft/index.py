@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A long chain's rules by what they test first, so that a packet asks a dictionary for its candidates instead of every rule.
+"""Index a long chain by what its rules test first, so that a packet looks up its candidates instead of testing every rule.
 
 Most long chains have rules that begin with comparisons for equality of things that do not change on the way: addresses, ports, interfaces.
 Rules that ask for the same things, in the same order, share a dictionary from the wanted values to the rules.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Limits, counts and random numbers: what cannot be known in advance is chosen.
+"""Expressions on limits, counts and random numbers: their results cannot be known in advance, so both are tried.
 
 Sources: net/netfilter/nft_{limit,quota,connlimit,counter,last,log,numgen,hash}.c.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Expressions that ask sets and objects: lookup, dynset, objref. Sources: net/netfilter/nft_{lookup,dynset,objref}.c."""
+"""Expressions that look up sets and objects: lookup, dynset, objref. Sources: net/netfilter/nft_{lookup,dynset,objref}.c."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What is known of the packet besides its bytes: meta. Source: net/netfilter/nft_meta.c, bridge/nft_meta_bridge.c."""
+"""Expressions on packet metadata: meta. Source: net/netfilter/nft_meta.c, bridge/nft_meta_bridge.c."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What rules do to a packet's addresses: snat, dnat, masquerade, redirect, and tproxy.
+"""Expressions that translate addresses: snat, dnat, masquerade, redirect, and tproxy.
 
 Sources: net/netfilter/nft_{nat,masq,redir,tproxy}.c, nf_nat_core.c, nf_nat_masquerade.c, nf_nat_redirect.c.
 """

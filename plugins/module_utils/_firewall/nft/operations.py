@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Expressions that work on registers alone: cmp, range, bitwise, byteorder, immediate.
+"""Expressions that work only on registers: cmp, range, bitwise, byteorder, immediate.
 
 Sources: net/netfilter/nft_{cmp,range,bitwise,byteorder,immediate}.c.
 """

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Reading nf_tables over nfnetlink. Tables and base chains are read at once, everything else when a packet meets it."""
+"""Read nf_tables over nfnetlink. Tables and base chains are read at once, everything else when a packet first meets it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The registers of nf_tables: 64 bytes, of which some bits may be unknown."""
+"""The registers of nf_tables: 64 bytes, in which some bits may be unknown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Sets and maps of nf_tables: their elements, and which of them a key meets.
+"""Sets and maps of nf_tables: their elements, and which of them match a key.
 
 Sources: net/netfilter/nft_set_{hash,rbtree,pipapo}.c, nf_tables_api.c. Keys are compared byte by byte. A set of intervals without
 concatenation says where they begin, and with a flag where they end; one with concatenation has the first and the last key of each

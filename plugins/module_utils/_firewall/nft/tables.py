@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Tables of nf_tables, and their base chains, into which packets come from the kernel's hooks."""
+"""Tables of nf_tables, and their base chains, which packets enter from the kernel's hooks."""
 
 from __future__ import annotations
 

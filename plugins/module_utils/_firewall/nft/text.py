@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Rules in words, near to what `nft list ruleset` writes, made from their expressions.
+"""Render rules from their expressions, close to the output of `nft list ruleset`.
 
 The registers are followed through the rule: what they were loaded with is named where it is tested. Conditions become parts, each of one or
 more expressions; a test that only makes sure of the protocol for the next one is told with that, as nft does.

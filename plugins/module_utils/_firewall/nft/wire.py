@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What nf_tables messages are made of (linux/netfilter/nf_tables.h): numbers in network order, names, register numbers, data."""
+"""The elements of nf_tables messages (linux/netfilter/nf_tables.h): numbers in network order, names, register numbers, data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Chains of a table: the rules on a packet's way, found without looking at those that cannot match."""
+"""Chains of a table: find the rules that a packet may match, without testing those that it cannot match."""
 
 from __future__ import annotations
 

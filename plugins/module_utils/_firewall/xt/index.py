@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which rules of a long chain a packet might match, by what they ask for first: an address, a port, an interface, another protocol.
+"""Index a long chain by what its rules match first: an address, a port, an interface, another protocol.
 
 A rule that asks for one exact thing is kept under that thing, so that a packet's cost grows with the rules that it might match.
 """

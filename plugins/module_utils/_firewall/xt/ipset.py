@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""ipsets: what `ipset save` writes, and whether a packet is in such a set (net/netfilter/ipset/ip_set_*.c).
+"""ipsets: parse the output of `ipset save`, and test whether a set contains a packet (net/netfilter/ipset/ip_set_*.c).
 
 Members are kept as they are written, one string each: a packet's own values are written in the same way and looked up, for sets with
 networks once for every prefix length that occurs, the longest first, as the kernel does.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""iptables and ip6tables of this host: what is loaded, read with iptables' own tools.
+"""Read the loaded rules of iptables and ip6tables on this host, with iptables' own tools.
 
 Legacy tables are read only where /proc/net/ip_tables_names names some: asking for a table would load it. iptables-nft-save writes what
 nf_tables holds and creates nothing. Both may be loaded at once, and both count.

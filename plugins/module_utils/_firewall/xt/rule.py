@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""One rule: its conditions and its target, made from its line when a packet first comes to it."""
+"""One rule: its conditions and its target, parsed from its line when a packet first meets it."""
 
 from __future__ import annotations
 

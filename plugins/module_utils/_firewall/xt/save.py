@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What `iptables-save -c` and `ip6tables-save -c` write, taken apart as far as chains; rules are read when a packet comes to them.
+"""Parse the output of `iptables-save -c` and `ip6tables-save -c` into chains; rules are parsed when a packet meets them.
 
 The format is that of iptables' own tools (iptables/iptables-save.c, xtables_save_string): `*table`,
 `:CHAIN POLICY [packets:bytes]`, `[packets:bytes] -A CHAIN ...`, `COMMIT`, and lines that begin with `#`.

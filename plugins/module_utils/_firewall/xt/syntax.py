@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The words of a rule, sorted into its conditions and its target, as iptables' own option parser would sort them."""
+"""Split the words of a rule into its conditions and its target, as iptables' own option parser does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The matches of xtables, by name. A file of matches is read when a rule first uses one of its matches."""
+"""The matches of xtables, by name. A file of matches is imported when a rule first uses one of its matches."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Matches on what conntrack knows (net/netfilter/xt_conntrack.c, xt_state.c, xt_connmark.c, xt_connlabel.c, xt_helper.c)."""
+"""Matches on connection tracking (net/netfilter/xt_conntrack.c, xt_state.c, xt_connmark.c, xt_connlabel.c, xt_helper.c)."""
 
 from __future__ import annotations
 

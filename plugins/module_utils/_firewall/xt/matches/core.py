@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""What every rule can ask for: addresses, interfaces, protocol, fragments (net/ipv4/netfilter/ip_tables.c: ip_packet_match)."""
+"""Matches that every rule can have: addresses, interfaces, protocol, fragments (net/ipv4/netfilter/ip_tables.c: ip_packet_match)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The match set (net/netfilter/xt_set.c): whether an ipset has what the packet has."""
+"""The match set (net/netfilter/xt_set.c): whether an ipset contains the packet's addresses and ports."""
 
 from __future__ import annotations
 

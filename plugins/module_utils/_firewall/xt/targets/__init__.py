@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The targets of xtables, by name: what each does to the packet, and where the packet goes on."""
+"""The targets of xtables, by name: what each does to the packet, and where the packet continues."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Targets that hand the packet to somebody else (net/netfilter/xt_NFQUEUE.c, xt_TPROXY.c, xt_set.c, ipt_SYNPROXY.c)."""
+"""Targets that hand the packet over (net/netfilter/xt_NFQUEUE.c, xt_TPROXY.c, xt_set.c, ipt_SYNPROXY.c)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Targets that set marks, or keep conntrack away (net/netfilter/xt_mark.c, xt_connmark.c, xt_HMARK.c, xt_CT.c)."""
+"""Targets that set marks, or bypass conntrack (net/netfilter/xt_mark.c, xt_connmark.c, xt_HMARK.c, xt_CT.c)."""
 
 from __future__ import annotations
 
