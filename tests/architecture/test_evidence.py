@@ -37,7 +37,6 @@ PROBE = "is what probe tells of an attempt"
 KEPT = {
     "Snapshot": {"kernel": PEOPLE, "rules": "have what `rule` of a route names", "firewall": "is read apart, as Firewall"},
     "Link": {**dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
-    "Address": {"flags": PEOPLE},
     "Route": {
         **dict.fromkeys(("mark", "uid", "oif", "local_port", "remote_port"), QUESTION),
         "multipath": ON_THE_HOST,
