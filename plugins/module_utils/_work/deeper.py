@@ -70,7 +70,7 @@ def _told(drops: DropTracer | TracepointTracer) -> Record:
 
 def _event(event: Event, missing: list[Unavailable]) -> Record:
     told = event._asdict()
-    told["time"] = told.pop("time_ns") / 1e9
+    told.update(time=told.pop("time_ns") / 1e9, drop_reason=told.pop("reason"))
     told["programs"] = []
     if event.reason in _BY_PROGRAM and event.cgroup is not None:
         try:

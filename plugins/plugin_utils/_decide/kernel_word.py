@@ -23,7 +23,7 @@ class Dropped:
 
     host: Host
     leg: Leg
-    reason: str
+    drop_reason: str
     function: str | None
     callers: tuple[str, ...]
     packets: int
@@ -34,7 +34,7 @@ class Dropped:
         """For the report."""
         where = f" in {self.function}" if self.function else ""
         path = f" (from {', '.join(self.callers[:3])})" if self.callers else ""
-        return Evidence(self.host.name, SOURCE, f"{plural(self.packets, _NAMES[self.leg])} dropped{where}{path}: {self.reason}")
+        return Evidence(self.host.name, SOURCE, f"{plural(self.packets, _NAMES[self.leg])} dropped{where}{path}: {self.drop_reason}")
 
 
 def dropped(case: Case) -> list[Dropped]:
@@ -44,7 +44,7 @@ def dropped(case: Case) -> list[Dropped]:
     found: list[Dropped] = []
     for host in {host.name: host for host in case.hosts}.values():
         counted = Counter(_kinds(case, host))
-        programs = {(event.reason, event.function): event.programs for event in _events(host)}
+        programs = {(event.drop_reason, event.function): event.programs for event in _events(host)}
         for (leg, reason, function, callers, exact), count in counted.most_common():
             found.append(Dropped(host, leg, reason, function, callers, count, exact, programs.get((reason, function), ())))
     return sorted(found, key=lambda each: (not each.exact, -each.packets))
@@ -67,11 +67,11 @@ def _kinds(case: Case, host: Host) -> Iterator[tuple[Leg, str, str | None, tuple
     ports = {probe.local_port for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
     for event in _events(host):
         leg: Leg | None = next((each for each in _NAMES if each == event.leg), None)
-        if leg is None or event.reason is None:
+        if leg is None or event.drop_reason is None:
             continue
         ends = ((event.source, event.source_port), (event.destination, event.destination_port))
         (client, client_port), (_server, server_port) = ends if leg != "syn_ack" else ends[::-1]
         if server_port not in (case.port, case.server_port):
             continue
         if client_port in ports or client in (case.client_address, *(probe.local_address for probe in case.probes)):
-            yield leg, event.reason, event.function, event.callers, client_port in ports
+            yield leg, event.drop_reason, event.function, event.callers, client_port in ports

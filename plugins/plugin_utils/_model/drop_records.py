@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .prose import Prose
 from .records import IpAddress, Port
 
 
@@ -31,7 +32,7 @@ class KernelEvent:
     destination: IpAddress | None = None
     destination_port: Port | None = None
     flags: tuple[str, ...] | None = None
-    reason: str | None = None
+    drop_reason: str | None = None
     function: str | None = None
     callers: tuple[str, ...] = ()
     programs: tuple[Program, ...] = ()
@@ -47,7 +48,7 @@ class KernelEvent:
 class Missing:
     """A way to ask the kernel that the host does not have."""
 
-    why: str
+    why: Prose
 
 
 @dataclass(frozen=True)

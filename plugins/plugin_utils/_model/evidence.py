@@ -625,7 +625,7 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
             drops: Drops = build(Drops, answer["drops"], f"{phase}.drops")
             host.drops += (drops,)
             for each in drops.missing:
-                host.lacks("drops", each.why)
+                host.absent.append(Absence("drops", each.why))
     except RecordError as error:
         host.lacks("trace", f"malformed answer: {error}")
     _read_absent(host, phase, answer)

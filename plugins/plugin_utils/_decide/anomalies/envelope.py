@@ -5,6 +5,7 @@
 
 HEALTHY = frozenset(
     (
+        "Arp.entries",
         "Icmp6.InMsgs",
         "Icmp6.InRouterSolicits",
         "Icmp6.InType133",
@@ -30,16 +31,20 @@ HEALTHY = frozenset(
         "IpExt.InNoECTPkts",
         "IpExt.InOctets",
         "IpExt.OutOctets",
+        "Ndisc.entries",
         "Softnet.processed",
         "Tcp.ActiveOpens",
         "Tcp.InSegs",
         "Tcp.OutRsts",
         "Tcp.OutSegs",
         "Tcp.PassiveOpens",
+        "Tcp.RetransSegs",
         "TcpExt.DelayedACKs",
         "TcpExt.TCPDelivered",
         "TcpExt.TCPOrigDataSent",
         "TcpExt.TCPPureAcks",
+        "TcpExt.TCPSynRetrans",
+        "TcpExt.TCPTimeouts",
         "TcpExt.TW",
     )
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.evidence import Probe
 from ..case import Case, Evidence, Finding, Fix, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
 
@@ -99,5 +99,6 @@ CAUSES = (
         "first, it is a remark.",
         "A byte comes, or the connection stays open.",
         _closes_unheard,
+        accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),
 )

@@ -9,7 +9,7 @@ from ..._fix.make import advice, shell
 from ..._model.evidence import Host, Observation, Route
 from ..case import Case, Evidence, Finding
 from .arrival import believed, came_by, hop_of, routed
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 _TABLE = 100  # any number that no other table has
 
@@ -180,6 +180,7 @@ CAUSES = (
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
         _asymmetric_route,
         explains=("path_drop",),
+        accounts_for=(Accounts("other_way_back", any_leg=True), Accounts("other_interface", any_leg=True)),
     ),
     Cause(
         "wrong_source_address",
@@ -191,5 +192,6 @@ CAUSES = (
         "The inventory has the source for the client, or a SYN-ACK arrives.",
         _wrong_source_address,
         explains=("path_drop",),
+        accounts_for=(Accounts("undeclared_source", anywhere=True, any_leg=True),),
     ),
 )

@@ -9,7 +9,7 @@ from ..._fix.make import advice
 from ..._model.evidence import Host
 from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
 from ..kernel_word import Dropped, dropped
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
@@ -31,7 +31,7 @@ def _arrives(case: Case, seen: Dropped) -> bool:
 
 
 def _first(case: Case, *reasons: str) -> Dropped | None:
-    return next((seen for seen in dropped(case) if seen.reason in reasons), None)
+    return next((seen for seen in dropped(case) if seen.drop_reason in reasons), None)
 
 
 def _cgroup_filter(case: Case) -> Finding | None:
@@ -40,7 +40,7 @@ def _cgroup_filter(case: Case) -> Finding | None:
     if seen is None or not seen.programs:
         return None
     listener = case.listener()
-    rivals = seen.host is case.server and listener is not None and listener.filtered is not False and seen.reason == "SOCKET_FILTER"
+    rivals = seen.host is case.server and listener is not None and listener.filtered is not False and seen.drop_reason == "SOCKET_FILTER"
     owner = next((program.unit or program.container for program in seen.programs if program.unit or program.container), None)
     whose = owner or seen.programs[-1].group
     arrives = _arrives(case, seen)
@@ -60,7 +60,12 @@ def _cgroup_filter(case: Case) -> Finding | None:
             *case.passage(),
         ),
         leg=seen.leg,
-        detail={"reason": seen.reason, "function": seen.function, "unit": owner, "groups": [program.group for program in seen.programs]},
+        detail={
+            "reason": seen.drop_reason,
+            "function": seen.function,
+            "unit": owner,
+            "groups": [program.group for program in seen.programs],
+        },
         fix=advice(
             "service",
             seen.host.name,
@@ -125,12 +130,14 @@ def _kernel_drop(case: Case) -> Finding | None:
         "proven",
         seen.host.name,
         _segment(case, seen, "ingress" if arrives else "egress"),
-        f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.reason}",
+        f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}",
         (seen.evidence(), *case.passage()),
         leg=seen.leg,
-        detail={"reason": seen.reason, "function": seen.function, "callers": list(seen.callers)},
-        undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.reason == _NETFILTER else (),
-        fix=advice("advice", seen.host.name, f"look up the reason {seen.reason} (include/net/dropreason-core.h), and what makes it here"),
+        detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers)},
+        undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
+        fix=advice(
+            "advice", seen.host.name, f"look up the reason {seen.drop_reason} (include/net/dropreason-core.h), and what makes it here"
+        ),
     )
 
 
@@ -145,6 +152,7 @@ CAUSES = (
         "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them: likely.",
         "No counter of /proc/net/xfrm_stat moves.",
         _ipsec_policy,
+        accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in _INBOUND), any_leg=True),),
     ),
     Cause(
         "cgroup_filter",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from ..timeline import Attempt
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .losses import beside_each_other, told
 from .stretch import PACKETS, stretch
 
@@ -230,6 +230,7 @@ CAUSES = (
         "A first SYN passes, or a repetition is lost.",
         _first_syn_dropped,
         explains=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
+        accounts_for=(Accounts("slow", anywhere=True, any_leg=True), Accounts("other_outcome", anywhere=True, any_leg=True)),
     ),
     Cause(
         "port_range_dropped",
@@ -241,6 +242,7 @@ CAUSES = (
         "Of one attempt's packets some arrive and some do not.",
         _port_range_dropped,
         explains=("path_loss",),
+        accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
     Cause(
         "ecmp_member_bad",
@@ -251,5 +253,6 @@ CAUSES = (
         "Of one attempt's packets some arrive and some do not.",
         _ecmp_member_bad,
         explains=("path_loss",),
+        accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
 )

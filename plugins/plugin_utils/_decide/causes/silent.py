@@ -14,7 +14,7 @@ from ..._fix.make import advice
 from ..._model.evidence import BaseChain, Host, Observation
 from ..._model.prose import Wording
 from ..case import Case, Evidence, Finding, Leg, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .icmp import answer_of
 
 _TAKES_IN, _SENDS = ("prerouting", "input", "ingress"), ("output", "postrouting", "egress")
@@ -298,6 +298,12 @@ CAUSES = (
             "path_loss",
             "address_not_local",
             "xdp_drop",
+        ),
+        accounts_for=(
+            Accounts("request_ignored", any_leg=True),
+            Accounts("request_unanswered", anywhere=True, any_leg=True),
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("counter", anywhere=True, any_leg=True),
         ),
     ),
 )

@@ -13,7 +13,7 @@ from ..._fix.service import listening_on
 from ..._model.evidence import Host, Listener
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from . import inside, units
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 
 _REFUSED = ("reset",)
 
@@ -275,6 +275,7 @@ CAUSES = (
         "As no_listener, and a process in another network namespace of the server listens on the port.",
         "A socket listens on the port in the server's own namespace.",
         _listener_other_namespace,
+        accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(
         "listener_other_address",
@@ -286,6 +287,7 @@ CAUSES = (
         "addresses, and its counter rises by the connections; without the counter, likely.",
         "A socket is bound to the address, or to all.",
         lambda case: inside.listener_other_address(case) or _listener_other_address(case),
+        accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(
         "listener_other_family",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..._fix.make import advice, shell
 from ..case import Case, Finding, plural
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .counted import Proof, proof
 from .rules import kept_by, told, unproven
 from .traversals import Place, judged
@@ -71,5 +71,13 @@ CAUSES = (
         f"{LOOSE} is 0, or the rule's counter does not move.",
         _synproxy_loose,
         explains=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
+        accounts_for=(
+            Accounts("closed_unused", anywhere=True, any_leg=True),
+            Accounts("uncounted_open", any_leg=True),
+            Accounts("stray_reset", anywhere=True, any_leg=True),
+            Accounts("firewall_verdict", any_leg=True),
+            Accounts("altered", anywhere=True, any_leg=True),
+            Accounts("counter", ("conntrack.invalid",), any_leg=True),
+        ),
     ),
 )

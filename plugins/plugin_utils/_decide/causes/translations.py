@@ -325,6 +325,9 @@ CAUSES = (
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         _nat_wrong_target,
         explains=(
+            "ecmp_member_bad",
+            "port_range_dropped",
+            "first_syn_dropped",
             "path_drop",
             "path_loss",
             "path_reset",

@@ -20,7 +20,7 @@ EVENT: dict[str, Any] = {
     "destination": "10.0.2.21",
     "destination_port": 5432,
     "flags": ["SYN"],
-    "reason": "SOCKET_FILTER",
+    "drop_reason": "SOCKET_FILTER",
     "function": "tcp_v4_rcv",
     "callers": ["ip_protocol_deliver_rcu", "ip_local_deliver_finish"],
     "programs": [],
@@ -53,11 +53,11 @@ def test_the_program_of_a_unit() -> None:
 
 
 def test_an_ipsec_policy() -> None:
-    assert first(flow({**EVENT, "reason": "XFRM_POLICY"})) == ("ipsec_policy", "db1", "proven", "server.firewall")
+    assert first(flow({**EVENT, "drop_reason": "XFRM_POLICY"})) == ("ipsec_policy", "db1", "proven", "server.firewall")
 
 
 def test_a_reason_that_no_rule_knows_is_told_in_the_kernels_words() -> None:
-    told = flow({**EVENT, "reason": "NEW_REASON", "function": "some_function"})
+    told = flow({**EVENT, "drop_reason": "NEW_REASON", "function": "some_function"})
     assert first(told) == ("kernel_drop", "db1", "proven", "server.ingress")
     assert "some_function" in told["causes"][0]["summary"] and "NEW_REASON" in told["causes"][0]["summary"]
 
@@ -66,7 +66,7 @@ def test_a_reason_that_no_rule_knows_is_told_in_the_kernels_words() -> None:
     "other",
     [
         {"kind": "freed"},
-        {"reason": None},
+        {"drop_reason": None},
         {"flags": ["RST"]},
         {"flags": None},
         {"destination_port": 443},
@@ -74,22 +74,27 @@ def test_a_reason_that_no_rule_knows_is_told_in_the_kernels_words() -> None:
     ],
 )
 def test_what_is_not_a_drop_of_this_flow_says_nothing(other: dict[str, Any]) -> None:
-    assert first(flow({**EVENT, "reason": "NEW_REASON", **other})) == first(flow())
+    assert first(flow({**EVENT, "drop_reason": "NEW_REASON", **other})) == first(flow())
 
 
 def test_another_connection_of_the_same_client_proves_nothing() -> None:
-    assert first(flow({**EVENT, "reason": "XFRM_POLICY", "source_port": PORT + 1})) == ("ipsec_policy", "db1", "likely", "server.firewall")
-    assert first(flow({**EVENT, "reason": "NEW_REASON", "source_port": PORT + 1})) == first(flow())
+    assert first(flow({**EVENT, "drop_reason": "XFRM_POLICY", "source_port": PORT + 1})) == (
+        "ipsec_policy",
+        "db1",
+        "likely",
+        "server.firewall",
+    )
+    assert first(flow({**EVENT, "drop_reason": "NEW_REASON", "source_port": PORT + 1})) == first(flow())
 
 
 def test_events_of_the_whole_machine_prove_nothing_and_what_is_missing_is_said() -> None:
-    told = flow({**EVENT, "reason": "XFRM_POLICY"}, how="tracepoint")
+    told = flow({**EVENT, "drop_reason": "XFRM_POLICY"}, how="tracepoint")
     assert first(told) == first(flow())
     assert "db1: drops: the kernel takes no BPF program: run with become" in told["not_observed"]
 
 
 def test_a_handshake_that_ends_otherwise_when_it_is_tried_once_more_proves_nothing() -> None:
-    plan, found = dropping({**EVENT, "reason": "XFRM_POLICY"})
+    plan, found = dropping({**EVENT, "drop_reason": "XFRM_POLICY"})
     probe = found["web1"]["trace_try"]["evidence"]["probes"][0]
     probe.update(outcome="connected", errno=None)
     told = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]

@@ -93,14 +93,14 @@ def test_where_no_other_address_would_do_the_source_is_not_wrong() -> None:
     assert first(causes(plan, found)) == ("wrong_source_address", "web1", "likely")
     for snapshot in snapshots(found, "web1"):
         snapshot["addresses"] = [each for each in snapshot["addresses"] if each["address"] != "10.0.1.11"]
-    assert first(causes(plan, found)) == ("path_drop", "path", "proven")
+    assert first(causes(plan, found)) == ("path_drop", "path", "likely")
 
 
 def test_a_source_that_is_not_the_clients_own_was_translated() -> None:
     plan, found = recorded("wrong_source_address")
     for snapshot in snapshots(found, "web1"):
         snapshot["addresses"] = [each for each in snapshot["addresses"] if each["address"] != "192.168.50.11"]
-    assert first(causes(plan, found)) == ("path_drop", "path", "proven")
+    assert first(causes(plan, found)) == ("path_drop", "path", "likely")
 
 
 def test_who_claims_the_address_and_sends_others_packets_may_be_a_proxy() -> None:

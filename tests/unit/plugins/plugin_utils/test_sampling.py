@@ -70,30 +70,31 @@ def test_a_while_without_answers_is_no_range_of_ports() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recording", "normal", "status", "kinds"),
+    ("recording", "normal", "status", "remarked"),
     [
-        ("option_altered.clamped.twin", ("mss_lowered",), "ok", ["option_altered"]),
-        ("option_altered.clamped.twin", (), "degraded", []),
-        ("option_altered", ("mss_lowered",), "degraded", []),
-        ("option_altered", ("mss_lowered", "mss_changed"), "ok", ["option_altered"]),
-        ("option_altered.stripped", ("mss_lowered",), "degraded", []),
-        ("option_altered.stripped", ("sack_changed",), "ok", ["option_altered"]),
-        ("option_altered.answer", ("mss_lowered", "mss_changed", "sack_changed", "timestamps_changed"), "degraded", []),
-        ("sequence_rewritten", ("mss_lowered",), "degraded", []),
-        ("sequence_rewritten", ("sequence_rewritten",), "ok", ["sequence_rewritten"]),
+        ("option_altered.clamped.twin", ("mss_lowered",), "ok", True),
+        ("option_altered.clamped.twin", (), "degraded", False),
+        ("option_altered", ("mss_lowered",), "degraded", False),
+        ("option_altered", ("mss_lowered", "mss_changed"), "ok", True),
+        ("option_altered.stripped", ("mss_lowered",), "degraded", False),
+        ("option_altered.stripped", ("sack_changed",), "ok", True),
+        ("option_altered.answer", ("mss_lowered", "mss_changed", "sack_changed", "timestamps_changed"), "degraded", False),
+        ("sequence_rewritten", ("mss_lowered",), "degraded", False),
+        ("sequence_rewritten", ("sequence_rewritten",), "ok", True),
     ],
 )
-def test_what_is_called_normal_is_remarked_only(recording: str, normal: tuple[str, ...], status: str, kinds: list[str]) -> None:
+def test_what_is_called_normal_is_remarked_only(recording: str, normal: tuple[str, ...], status: str, remarked: bool) -> None:
     plan, found = recorded(recording)
     raw = {**plan.to_json(), "normal": list(normal)}
     told = flow(Plan.from_json(raw), found)
-    assert (told["status"], [remark["kind"] for remark in told["remarks"]]) == (status, kinds)
+    assert (told["status"], len(told["remarks"]) == 1) == (status, remarked)
 
 
 def test_a_signed_session_is_told_and_nothing_is_wrong() -> None:
     told = flow(*recorded("tcp_md5_mismatch.session"))
     assert (told["status"], told["causes"]) == ("undetermined", [])
-    assert [remark["kind"] for remark in told["remarks"]] == ["tcp_md5_mismatch"]
+    (remark,) = told["remarks"]
+    assert "signed connections" in remark
     assert "cannot sign" in told["undecided"][0]
 
 
@@ -143,7 +144,7 @@ def test_a_server_that_hangs_up_and_need_not_speak_first_is_remarked() -> None:
     for probe in tried(found):
         probe["awaited_ms"] = None
     told = flow(plan, found)
-    assert (told["status"], [remark["kind"] for remark in told["remarks"]]) == ("ok", ["application_hangs_up"])
+    assert (told["status"], len(told["remarks"])) == ("ok", 1)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,8 @@ def test_of_an_unmanaged_server_the_hosts_file_is_a_remark() -> None:
     raw = plan.to_json()
     raw["entries"] = [{**entry, "server": None} for entry in raw["entries"]]
     told = flow(Plan.from_json(raw), found)
-    assert [remark["kind"] for remark in told["remarks"]] == ["name_resolves_elsewhere"]
+    (remark,) = told["remarks"]
+    assert "/etc/hosts" in remark
 
 
 @pytest.mark.parametrize(
