@@ -95,6 +95,6 @@ def judge(fault: Fault, flow: dict[str, Any]) -> None:
     assert causes, flow["undecided"]
     assert (causes[0]["code"], causes[0]["host"]) == (fault.code, fault.host), told
     shown = {name: causes[0][name] for name in ("summary", "evidence", "against", "fix")}
-    assert causes[0]["certainty"] in fault.certainties, (causes[0]["certainty"], shown)
+    assert causes[0]["certainty"] in fault.certainties, (causes[0]["certainty"], flow["unexplained"], shown)
     assert (flow["leg"], flow["segment"]) == (fault.leg, fault.segment), told
     assert [words for words in fault.says if words not in json.dumps(shown)] == [], shown

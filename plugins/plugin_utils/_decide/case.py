@@ -167,12 +167,17 @@ OUTCOMES = {
 }
 
 
+SWALLOWING = ("unanswered", "ignored_syn_ack")
+"""Outcomes whose packets count as `Totals.swallowed`."""
+
+
 @dataclass(frozen=True)
 class Totals:
     """What all flows of the run together did to the hosts, whose counters they share."""
 
     swallowed: Mapping[str, int]  # host: SYNs (SYN-ACKs, at a client) that went in and were not answered
     resets: Mapping[str, int]  # host: RSTs that left it
+    failing: Mapping[str, int] = field(default_factory=dict)  # host: cases with a part of it in which not all attempts complete
     arrivals: Mapping[str, Arrivals] = field(default_factory=dict)  # host: all packets that came in
 
 

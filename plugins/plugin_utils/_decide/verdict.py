@@ -257,6 +257,9 @@ def _stop_at_front(case: Case) -> None:
 def _totals(cases: Sequence[Case]) -> Totals:
     """What counters of each host have to account for; attempts that several flows share count once."""
     swallowed, resets, known = Counter[str](), Counter[str](), set[tuple[str, int, int, str]]()
+    failing = Counter(
+        host.name for case in cases if case.outcome.kind != "completed" for host in {each.name: each for each in case.hosts}.values()
+    )
     for case in cases:
         for attempt, outcome in zip(case.attempts, case.outcomes, strict=True):
             key = (case.client.name, attempt.probe.dial, attempt.probe.attempt, attempt.probe.address)
@@ -268,7 +271,7 @@ def _totals(cases: Sequence[Case]) -> Totals:
             elif outcome.kind == "ignored_syn_ack":
                 swallowed[case.client.name] += attempt.count("syn_ack", case.client.name, "in")
             resets[case.server.name] += attempt.count("rst", case.server.name, "out", "server")
-    return Totals(swallowed, resets)
+    return Totals(swallowed, resets, failing=failing)
 
 
 def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str, Host], totals: Totals) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Counters of losses that rose by exactly as many as packets of the flow vanished, and of handshakes that did not rise.
 
-A host has other traffic, and its counters rise. What rises by another number, or counts nothing that is lost, is context.
+A host has other traffic, and its counters rise. What rises by another number, or counts nothing that is lost, is context. Where other flows
+of the run fail at the host, too, a counter may be theirs: only what counts the packets of all of them together is about this one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ..._model.evidence import Host, Snapshot
-from ..case import Case
+from ..case import SWALLOWING, Case
 from .anomaly import Anomaly
 from .envelope import HEALTHY
 from .seen import each_host
@@ -25,7 +26,7 @@ _OF_LOSS = re.compile(
     re.IGNORECASE,
 )
 _OF_HOPS = frozenset(("Ip.InHdrErrors", "Ip6.InHdrErrors"))  # where SYNs were sent that ask for hops
-_OF_ERRORS = frozenset(("TcpExt.LockDroppedIcmps", "TcpExt.OutOfWindowIcmps"))  # where ICMP errors came, which are told themselves
+_OF_ERRORS = frozenset(("TcpExt.LockDroppedIcmps", "TcpExt.OutOfWindowIcmps"))  # of ICMP errors, which are told themselves
 _OF_ATTEMPTS = frozenset(("Tcp.AttemptFails", "Tcp.EstabResets", "TcpExt.TCPAbortOnTimeout", "TcpExt.TCPTimeouts"))  # not of packets
 
 
@@ -49,9 +50,7 @@ def _all(snapshot: Snapshot) -> dict[str, int]:
 
 def counters(case: Case) -> Iterator[Anomaly]:
     """Of each host where packets of the flow may have vanished."""
-    known = HEALTHY | _OF_ATTEMPTS | (_OF_HOPS if case.client.hops else frozenset())
-    if any(attempt.of("icmp") or attempt.probe.icmp for attempt in case.attempts):
-        known |= _OF_ERRORS
+    known = HEALTHY | _OF_ATTEMPTS | _OF_ERRORS | (_OF_HOPS if case.client.hops else frozenset())
     for host, numbers in _vanished(case):
         for name, by in case.fleet.once(("risen", host.name), partial(risen, host)).items():
             if by in numbers and generic(name) not in known and _OF_LOSS.search(name):
@@ -74,7 +73,12 @@ def _vanished(case: Case) -> Iterator[tuple[Host, set[int]]]:
     for host in each_host(case):
         if near and host.name not in near:
             continue
-        numbers = {case.totals.swallowed.get(host.name, 0)}
+        swallowed = case.totals.swallowed.get(host.name, 0)
+        if case.totals.failing.get(host.name, 0) > 1:
+            if outcome.kind in SWALLOWING and swallowed:
+                yield host, {swallowed}
+            continue
+        numbers = {swallowed}
         for kind in ("syn", "syn_ack", "ack"):
             came = sum(row.at(host.name, "in") is not None for row in rows if row.kind == kind)
             left = sum(row.at(host.name, "out") is not None for row in rows if row.kind == kind)

@@ -72,7 +72,11 @@ def stray_resets(case: Case) -> Iterator[Anomaly]:
             keys = frozenset(key(attempt) for attempt, _row in own)
             text = f"{plural(len(own), 'RST')} left {end.name}, and its TCP counted {counted}"
             yield Anomaly("stray_reset", end.name, text, "uncounted", count=len(own) - counted, attempts=keys)
-        foreign = [(attempt, row) for attempt, row in rows if other and row.at(other.name, "in") and not row.at(end.name, "out")]
+        foreign = [
+            (attempt, row)
+            for attempt, row in rows
+            if other and (seen := row.at(other.name, "in")) and _between_snapshots(end, seen.time) and not row.at(end.name, "out")
+        ]
         if foreign and end.saw_everything and other:
             keys = frozenset(key(attempt) for attempt, _row in foreign)
             text = f"{plural(len(foreign), 'RST')} came to {other.name} in the name of {end.name}, which did not send them"

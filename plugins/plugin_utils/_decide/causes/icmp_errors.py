@@ -174,7 +174,9 @@ CAUSES = (
             accounts_for=(
                 Accounts("icmp_error"),
                 Accounts("undeclared_source", anywhere=True, any_leg=True),
-                Accounts("other_outcome", ("lost_syn",), anywhere=True),  # routers limit how many errors they send
+                Accounts(
+                    "other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True
+                ),  # routers limit how many errors they send
             ),
         )
         for code, meaning, title, noun, what in _ICMP_CAUSES
