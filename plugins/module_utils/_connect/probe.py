@@ -299,6 +299,8 @@ def _unlike(records: list[dict[str, Any]]) -> bool:
     answered = [
         record for record in records if record["outcome"] == "connected" or (record["late_ms"] is not None and not record["late_errno"])
     ]
+    if not answered and any(record["icmp"] for record in records):  # routers limit how many errors they send: silence is no other end
+        return False
     return len(ends) > 1 or any((record["tcp_info"] or {}).get("retransmits") for record in answered)
 
 

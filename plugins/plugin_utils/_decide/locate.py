@@ -21,14 +21,22 @@ _ANSWERS = ("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")
 Vantage = tuple[Host, str]  # a host and a direction there
 
 
+_WITHOUT_A_WORD = ("lost_syn", "silent")
+
+
 def locate(case: Case) -> None:
-    """Find the outcome of each attempt, and the one that the rules are to explain first: the most frequent failure."""
+    """Find the outcome of each attempt, and the one that the rules are to explain first: the most frequent failure.
+
+    Where an ICMP error answers some attempts, it speaks for those that vanished without a word.
+    """
     case.outcomes = [outcome_of(case, attempt) for attempt in case.attempts]
     failures = [outcome for outcome in case.outcomes if outcome.kind != "completed"]
     if not failures:
         case.outcome = case.outcomes[0] if case.outcomes else Outcome("silent")
         return
     frequency = Counter(outcome.kind for outcome in failures)
+    if frequency.keys() <= {"icmp", *_WITHOUT_A_WORD}:  # routers limit how many errors they send (RFC 1812, 4.3.2.8)
+        failures = [outcome for outcome in failures if outcome.kind == "icmp"] or failures
     order = list(OUTCOMES)
     case.outcome = max(failures, key=lambda outcome: (frequency[outcome.kind], order.index(outcome.kind)))
 

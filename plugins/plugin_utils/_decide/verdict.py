@@ -326,7 +326,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
         "remarks": _remarks(explanations, closed.remarks if closed else ()),
-        "unexplained": [] if closed else _unexplained(explanations),
+        "unexplained": [] if closed and status == "ok" else _unexplained(explanations),
         "probes": _probes([probe for case in cases for probe in case.probes]),
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],

@@ -93,6 +93,8 @@ def uncounted_opens(case: Case) -> Iterator[Anomaly]:
     opened = server.delta("Tcp", "PassiveOpens") if server else None
     if server is None or opened is None or not case.outcomes or case.server_owns(case.address) is False:
         return
+    if server.rulings.elsewhere(case.address, case.port):  # as to a container, whose TCP counts by itself
+        return
     came = sum(
         outcome.kind == "completed" and attempt.count("syn", server.name, "in") > 0
         for attempt, outcome in zip(case.attempts, case.outcomes, strict=True)

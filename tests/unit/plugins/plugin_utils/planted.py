@@ -302,7 +302,7 @@ def slow(ground: Ground) -> bool:
 
 def counter(ground: Ground) -> bool:
     """A counter that no kernel has yet rises by as many as SYNs came to the server, or left the client."""
-    if ground.case is None or not ground.case.subject or ground.case.outcome.kind == "completed":
+    if ground.case is None or not ground.case.subject or ground.case.outcome.kind == "completed" or len(ground.plan.entries) > 1:
         return False
     outcome = ground.case.outcome
     near = set(outcome.between or ()) if outcome.host == "path" else {outcome.host}
