@@ -32,6 +32,8 @@ def test_attempts_come_from_all_of_the_range() -> None:
 import subprocess
 subprocess.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=30000 45999", "net.ipv4.ip_local_reserved_ports=30000-33999"], check=True)
 ends = (("10.0.3.2", None), ("10.0.3.2", "10.0.1.2"), ("fd00::3:2", None))
+for address, source in ends:
+    probe(Dial(1, address, 80, 9.0, source, 1))  # so that neighbours are known
 show([probe(Dial(1, address, 80, 1.0, source, 8, 0.0)) for address, source in ends])
 """)
     for part in answer:
