@@ -70,6 +70,7 @@ def test_the_inventory_is_yaml_with_everything_on_each_host() -> None:
     assert inventory["all"]["hosts"]["web1"] == {
         "ansible_connection": "threeway.handshake.netns",
         "ansible_pipelining": True,
+        "diagnose_depth": "quick",
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_become": False,
         "ansible_netns_pid": 7,
