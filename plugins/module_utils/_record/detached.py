@@ -79,7 +79,7 @@ def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:
     """
     try:
         directory, listener = _publish()
-    except OSError as error:
+    except (OSError, RecorderError) as error:
         worker.close()
         raise RecorderError(f"the recorder has no place for its socket: {error}") from error
     try:

@@ -59,24 +59,29 @@ class Tracers:
 
 def _told(drops: DropTracer | TracepointTracer) -> Record:
     missing = list(drops.missing)
+    known: dict[tuple[str, int], list[Record]] = {}
     return {
         "how": drops.how,
-        "events": [_event(event, missing) for event in drops.events()],
+        "events": [_event(event, missing, known) for event in drops.events()],
         "lost": drops.lost,
         "truncated": drops.truncated,
         "missing": [{"kind": each.kind, "value": each.value, "why": str(each)} for each in missing],
     }
 
 
-def _event(event: Event, missing: list[Unavailable]) -> Record:
+def _event(event: Event, missing: list[Unavailable], known: dict[tuple[str, int], list[Record]]) -> Record:
     told = event._asdict()
     told.update(time=told.pop("time_ns") / 1e9, drop_reason=told.pop("reason"))
     told["programs"] = []
     if event.reason in _BY_PROGRAM and event.cgroup is not None:
-        try:
-            told["programs"] = _programs(event.cgroup, "egress" if event.reason == "BPF_CGROUP_EGRESS" else "ingress")
-        except Unavailable as error:
-            missing.append(error)
+        group = ("egress" if event.reason == "BPF_CGROUP_EGRESS" else "ingress", event.cgroup)
+        if group not in known:  # to find a group may take a walk through all of them
+            known[group] = []
+            try:
+                known[group] = _programs(event.cgroup, group[0])
+            except Unavailable as error:
+                missing.append(error)
+        told["programs"] = known[group]
     return told
 
 

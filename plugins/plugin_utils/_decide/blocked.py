@@ -20,6 +20,7 @@ _AT_HOME = ("refused_locally", "unsent")
 _CLIENT_BLOCKS = ("client.firewall", "client.route")
 _FORBIDDEN = "connect_forbidden"
 _RULES = ("client.firewall", "server.firewall")
+_FOR_A_WHILE = ("firewall_rate_limited", "conntrack_full", "nat_ports_exhausted")  # others get through, or the same later
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ def _remarks(answers: Answers) -> list[Wording]:
 def _is_tested(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> bool:
     if case.outcome.kind == "unresolved" or not case.attempts:
         return False
+    if explained and explained[0][0].code in _FOR_A_WHILE:
+        return False
     if case.outcome.kind not in _AT_HOME:
-        return True
+        answered = case.count("syn_ack", case.client, "in") > 0  # it is open, and only the client did not wait or take it
+        return not answered or bool(explained and explained[0][1].segment in _RULES)
     return bool(explained) and (explained[0][1].segment in _CLIENT_BLOCKS or explained[0][0].code == _FORBIDDEN)
 
 

@@ -44,9 +44,8 @@ def dropped(case: Case) -> list[Dropped]:
     found: list[Dropped] = []
     for host in {host.name: host for host in case.hosts}.values():
         counted = Counter(_kinds(case, host))
-        programs = {(event.drop_reason, event.function): event.programs for event in _events(host)}
-        for (leg, reason, function, callers, exact), count in counted.most_common():
-            found.append(Dropped(host, leg, reason, function, callers, count, exact, programs.get((reason, function), ())))
+        for (leg, reason, function, callers, exact, programs), count in counted.most_common():
+            found.append(Dropped(host, leg, reason, function, callers, count, exact, programs))
     return sorted(found, key=lambda each: (not each.exact, -each.packets))
 
 
@@ -63,15 +62,18 @@ def _events(host: Host) -> Iterator[KernelEvent]:
             yield from (event for event in drops.events if event.kind == "drop")
 
 
-def _kinds(case: Case, host: Host) -> Iterator[tuple[Leg, str, str | None, tuple[str, ...], bool]]:
+def _kinds(case: Case, host: Host) -> Iterator[tuple[Leg, str, str | None, tuple[str, ...], bool, tuple[Program, ...]]]:
     ports = {probe.local_port for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
+    own = {case.client_address, *(probe.local_address for probe in case.probes)}
+    ends_of_case = {case.address, case.server_address}
     for event in _events(host):
         leg: Leg | None = next((each for each in _NAMES if each == event.leg), None)
         if leg is None or event.drop_reason is None:
             continue
         ends = ((event.source, event.source_port), (event.destination, event.destination_port))
-        (client, client_port), (_server, server_port) = ends if leg != "syn_ack" else ends[::-1]
+        (client, client_port), (server, server_port) = ends if leg != "syn_ack" else ends[::-1]
         if server_port not in (case.port, case.server_port):
             continue
-        if client_port in ports or client in (case.client_address, *(probe.local_address for probe in case.probes)):
-            yield leg, event.drop_reason, event.function, event.callers, client_port in ports
+        if client_port in ports or client in own:
+            exact = client_port in ports and client in own and server in ends_of_case
+            yield leg, event.drop_reason, event.function, event.callers, exact, event.programs

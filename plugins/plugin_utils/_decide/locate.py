@@ -35,7 +35,8 @@ def locate(case: Case) -> None:
         case.outcome = case.outcomes[0] if case.outcomes else Outcome("silent")
         return
     frequency = Counter(outcome.kind for outcome in failures)
-    if frequency.keys() <= {"icmp", *_WITHOUT_A_WORD}:  # routers limit how many errors they send (RFC 1812, 4.3.2.8)
+    lost_inside = any(outcome.kind in _WITHOUT_A_WORD and outcome.host != "path" for outcome in failures)
+    if frequency.keys() <= {"icmp", *_WITHOUT_A_WORD} and not lost_inside:  # routers limit how many errors they send (RFC 1812, 4.3.2.8)
         failures = [outcome for outcome in failures if outcome.kind == "icmp"] or failures
     order = list(OUTCOMES)
     case.outcome = max(failures, key=lambda outcome: (frequency[outcome.kind], order.index(outcome.kind)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .._decide.case import Fix, Saves, Step
 from .._model.evidence import Host, PortHolder, Unit
+from .._model.records import whole
 from . import fit
 from .make import advice, mending, shell
 from .ports import reserved
@@ -94,12 +95,22 @@ def _cannot_start(unit: Unit) -> str:
     return ""
 
 
+def _is_ephemeral(host: Host, port: int) -> bool:
+    """Whether a kernel with this host's setting may have chosen the port for a connection that it opened."""
+    known = (host.snapshot.sysctls if host.snapshot else None) or {}
+    ends = [whole(word) for word in known.get("net.ipv4.ip_local_port_range", "").split()]
+    low, high = ends if len(ends) == 2 else (None, None)
+    return low is not None and high is not None and low <= port <= high
+
+
 def _freed(host: Host, unit: Unit, held: str, holder: PortHolder) -> Fix:
     """The port is somebody else's: to start the unit would fail until they leave it."""
     process, keep = holder.process, reserved(host, unit.port)
     whose, end = "find out whose it is", ""
     gone = f"while ss -Htan {shell(f'sport = :{unit.port}')} | grep -q .; do sleep 1; done"
-    if process and fit.unit(process.unit):
+    if not _is_ephemeral(host, unit.port) and _is_ephemeral(host, holder.remote_port):
+        pass  # it may be a session that the service accepted, even the one of who reads this
+    elif process and fit.unit(process.unit):
         whose, end = f"restart {process.unit}", shell("systemctl", "restart", process.unit)
     elif process:
         whose, end = "end that process if it may be ended", shell("kill", process.pid)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .prose import Prose
-from .records import IpAddress, Port
+from .records import IpAddress, Port, RecordError
+from .trace_records import MAX_EVENTS
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,7 @@ class Drops:
     how: str
     events: tuple[KernelEvent, ...] = ()
     missing: tuple[Missing, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.events) > MAX_EVENTS:  # as the tracer's own bound; each flow of the host looks through all of them
+            raise RecordError(f"drops have {len(self.events)} events, more than {MAX_EVENTS}")

@@ -28,7 +28,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
         return Finding(
-            "proven" if ends_known and not lowered else "likely",
+            "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,
             "path.forward",
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
@@ -42,6 +42,15 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         )
 
     return rule
+
+
+def _speaks_for_all(case: Case, offender: str) -> bool:
+    """Whether it answered every attempt that failed, or is surely a router on the way: one error may be anybody's, or forged."""
+    if all(outcome.kind == "icmp" for outcome in case.outcomes if not outcome.completed):
+        return True
+    route = case.client.route(case.address, case.source or case.client_address)
+    routers = {hop.offender for hop in case.hops()} | {route.gateway if route else None}
+    return offender in routers or any(via.owns(offender) for via in case.vias)
 
 
 def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:

@@ -68,9 +68,10 @@ def inside(case: Case) -> Inside | None:
     target = ruling.rewritten if ruling else None
     if ruling is None or ruling.stops or target is None or target.port is None:
         return None
-    namespace = next((each for each in snapshot.namespaces if target.destination in each.addresses), None)
-    if namespace is None or snapshot.other_namespaces is None:
-        return None
+    having = [each for each in snapshot.namespaces if target.destination in each.addresses]
+    if len(having) != 1 or snapshot.other_namespaces is None:
+        return None  # of several with the same address, the route's interface decides, and that is not known
+    namespace = having[0]
     listeners = tuple(each for each in snapshot.other_namespaces if (each.netns, each.port) == (namespace.netns, target.port))
     return Inside(namespace, target.destination, target.port, listeners, ruling.last_to(*DESTINATION_NAT, "tproxy"), ruling)
 
@@ -83,9 +84,10 @@ def listener_other_address(case: Case) -> Finding | None:
     counted = connections(server, found.rule, distinct(case, server, found.ruling))
     near = found.listeners[0]
     owner = f"{near.name} (pid {near.pid})" if near.name else "a process"
+    incomplete = any(absence.what == "other network namespaces" for absence in server.absent)
     at = ", ".join(_at(each) for each in found.listeners[:3])
     return Finding(
-        "proven" if counted and counted[0] else "likely",
+        "proven" if counted and counted[0] and not incomplete else "likely",
         server.name,
         "server.socket",
         f"{owner} in {found.where} of {server.name} listens on {at}, not on {found.target}, to which "

@@ -11,6 +11,7 @@ from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
 from ..kernel_word import Dropped, dropped
 from .catalogue import Accounts, Cause
 
+MOST_CALLERS = 16  # that a report has, whatever a host tells
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
 _INBOUND = ("InTmplMismatch", "InNoPols", "InPolBlock", "InNoStates", "FwdHdrError")  # /proc/net/xfrm_stat
@@ -40,7 +41,7 @@ def _cgroup_filter(case: Case) -> Finding | None:
     if seen is None or not seen.programs:
         return None
     listener = case.listener()
-    rivals = seen.host is case.server and listener is not None and listener.filtered is not False and seen.drop_reason == "SOCKET_FILTER"
+    rivals = seen.host is case.server and seen.drop_reason == "SOCKET_FILTER" and (listener is None or listener.filtered is not False)
     owner = next((program.unit or program.container for program in seen.programs if program.unit or program.container), None)
     whose = owner or seen.programs[-1].group
     arrives = _arrives(case, seen)
@@ -119,21 +120,27 @@ def _end(case: Case) -> Host | None:
     return case.client if _ENDS[case.outcome.kind][1] else case.server
 
 
+def _ends_there(case: Case, seen: Dropped) -> bool:
+    """Whether it is where the outcome has the packet end: others may be dropped once, and sent again."""
+    legs = ("syn", "syn_ack") if case.outcome.kind == "unanswered" else (case.outcome.leg,)
+    return case.outcome.host == seen.host.name and seen.leg in legs
+
+
 def _kernel_drop(case: Case) -> Finding | None:
     """What no rule of the catalogue explains, in the kernel's own words."""
-    seen = next((each for each in dropped(case) if each.exact), None)
+    seen = min((each for each in dropped(case) if each.exact), key=lambda each: not _ends_there(case, each), default=None)
     if seen is None:
         return None
     arrives = _arrives(case, seen)
     where = f" in {seen.function}" if seen.function else ""
     return Finding(
-        "proven",
+        "proven" if _ends_there(case, seen) else "likely",
         seen.host.name,
         _segment(case, seen, "ingress" if arrives else "egress"),
         f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}",
         (seen.evidence(), *case.passage()),
         leg=seen.leg,
-        detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers)},
+        detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers[:MOST_CALLERS])},
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
         fix=advice(
             "advice", seen.host.name, f"look up the reason {seen.drop_reason} (include/net/dropreason-core.h), and what makes it here"

@@ -68,6 +68,9 @@ def _first_syn_dropped(case: Case) -> Finding | None:
     dropped = min(firsts)
     if not dropped or _asks_for_ecn(known):
         return None
+    in_time = sorted(sent for _attempt, packets in told(case, forward=True) for sent in packets)
+    if beside_each_other([not came for _time, came in in_time]) <= _CHANCE:
+        return None  # an outage that began before the first of them and ended before the first repetition
     chance = 0.25 ** len(known.attempts)  # of random loss at its likeliest: half of the packets, and of each attempt one is lost, one not
     what = "the first SYN" if dropped == 1 else f"the first {dropped} SYNs"
     waits = _needed(known)

@@ -107,7 +107,7 @@ def _told(case: Case, asked: _Asked, leg: Leg) -> Finding:
     kind = "ARP request" if ":" not in asked.address else "neighbour solicitation"
     segment = "client.ingress" if owner is case.client else "server.ingress" if owner is case.server else f"path.{_way(leg)}"
     return Finding(
-        "proven" if owner.saw_everything and (asked.repeated or gave_up or waits) else "likely",
+        "proven" if owner.saw_everything and not owner.claims(asked.address) and (asked.repeated or gave_up or waits) else "likely",
         owner.name,
         segment,
         f"{owner.name} does not answer {kind}s for its own address {asked.address} on {asked.interface}, so that "

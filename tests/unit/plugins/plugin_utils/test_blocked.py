@@ -48,6 +48,12 @@ def test_a_port_without_a_listener_is_closed_but_not_by_a_rule() -> None:
     assert flow["remarks"] == ["10.0.2.21:5432 is not reached because of no_listener: no rule was seen to block it"]
 
 
+@pytest.mark.parametrize("name", ["firewall_rate_limited", "conntrack_full", "nat_ports_exhausted", "syn_retries_too_low"])
+def test_what_is_stopped_for_a_while_or_answered_is_not_closed(name: str) -> None:
+    (flow, *_others) = judged(name)["flows"]
+    assert flow["status"] == "undetermined" and "was not tested" in flow["undecided"][0]
+
+
 @pytest.mark.parametrize("name", ["link_down", "ephemeral_ports_exhausted", "name_resolution_failed"])
 def test_a_client_that_cannot_try_tests_nothing(name: str) -> None:
     (flow,) = judged(name)["flows"]

@@ -87,6 +87,29 @@ def test_another_connection_of_the_same_client_proves_nothing() -> None:
     assert first(flow({**EVENT, "drop_reason": "NEW_REASON", "source_port": PORT + 1})) == first(flow())
 
 
+@pytest.mark.parametrize("other", [{"source": "203.0.113.9"}, {"destination": "10.0.2.99"}])
+def test_a_port_alone_does_not_make_a_packet_this_flows(other: dict[str, Any]) -> None:
+    told = flow({**EVENT, "drop_reason": "XFRM_POLICY", **other})
+    assert ("ipsec_policy", "proven") not in [(cause["code"], cause["certainty"]) for cause in told["causes"]]
+
+
+def test_programs_are_those_of_this_flows_own_packets() -> None:
+    others = {**EVENT, "source": "10.0.1.12", "source_port": 1, "programs": [{**PROGRAM, "unit": "innocent.service"}]}
+    told = flow({**EVENT, "programs": [PROGRAM]}, others)
+    assert told["causes"][0]["detail"]["unit"] == "x.service"
+    assert "cgroup_filter" not in [cause["code"] for cause in flow(EVENT, others)["causes"]]
+
+
+def test_a_drop_elsewhere_than_where_the_packets_end_proves_nothing() -> None:
+    told = flow({**EVENT, "drop_reason": "NEW_REASON", "flags": ["ACK"]})
+    assert ("kernel_drop", "proven") not in [(cause["code"], cause["certainty"]) for cause in told["causes"]]
+
+
+def test_more_events_than_a_tracer_may_tell_are_refused() -> None:
+    told = flow(*[EVENT] * 5001)
+    assert any("5001 events, more than 5000" in sentence for sentence in told["not_observed"])
+
+
 def test_events_of_the_whole_machine_prove_nothing_and_what_is_missing_is_said() -> None:
     told = flow({**EVENT, "drop_reason": "XFRM_POLICY"}, how="tracepoint")
     assert first(told) == first(flow())

@@ -131,6 +131,8 @@ def test_a_port_that_a_connection_of_others_has_is_no_reason_to_start() -> None:
     assert told["fix"]["commands"][:2] == ["sysctl -w net.ipv4.ip_local_reserved_ports=5432", "systemctl restart batch.service"]
     session = {**HOLDER, "process": {**PROCESS, "unit": "session-4.scope"}}
     assert with_unit({**EXITED, "ran_s": 0.1}, port_holders=[session])["fix"]["commands"][1] == "kill 7"
+    accepted = {**session, "remote_port": 50123}  # by the service when it ran: perhaps the session of who reads the advice
+    assert not with_unit({**EXITED, "ran_s": 0.1}, port_holders=[accepted])["fix"]["commands"]
 
 
 def test_what_is_reserved_already_stays_so() -> None:
