@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=128)
     parser.add_argument("--shared", action="store_true")
     told = parser.parse_args()
-    listeners = [make_listener(told.address, told.port, told.backlog) for _ in range(1 if told.shared else told.workers)]
+    listeners = [make_listener(told.address, told.port, told.backlog) for _listener in range(1 if told.shared else told.workers)]
     workers = []
     for number in range(told.workers):
         if not (pid := os.fork()):

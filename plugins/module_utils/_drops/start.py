@@ -20,11 +20,16 @@ def start(flows: t.Iterable[Flow], namespace: int | None = None, seconds: float 
     """
     try:
         return Tracer(flows, namespace, seconds)
-    except Unavailable as error:
-        refused = error
+    except Unavailable as refused:
+        return _bare(refused, seconds)
+
+
+def _bare(refused: Unavailable, seconds: float) -> TracepointTracer:
+    """A trace by the bare tracepoint, which says why it is no better one. Unavailable."""
     try:
-        bare = TracepointTracer(seconds)
+        tracer = TracepointTracer(seconds)
     except Unavailable as error:
-        raise Unavailable(refused.kind, refused.value, f"{refused}; {error}") from error
-    bare.missing.append(refused)
-    return bare
+        refused.args = (f"{refused}; {error}",)
+        raise refused from error
+    tracer.missing.append(refused)
+    return tracer

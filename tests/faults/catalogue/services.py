@@ -97,7 +97,7 @@ def below_its_own_limit(fleet: Machines) -> None:
 )
 def no_descriptor_left(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", 5432, backlog=2, descriptors=16)
-    for _ in range(6):
+    for _client in range(6):
         fleet.hold("web2", DB1, 5432, 4, 0.4)
 
 

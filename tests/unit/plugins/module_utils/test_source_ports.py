@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.source_ports import ephemeral, spread
-from tests.unit.plugins.module_utils.test_probe import in_fleet, pytestmark  # noqa: F401
+from tests.unit.plugins.module_utils import test_probe
+from tests.unit.plugins.module_utils.test_probe import in_fleet
+
+pytestmark = test_probe.pytestmark
 
 
 @pytest.mark.parametrize("count", [1, 3, 16])
