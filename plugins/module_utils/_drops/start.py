@@ -29,7 +29,8 @@ def _bare(refused: Unavailable, seconds: float) -> TracepointTracer:
     try:
         tracer = TracepointTracer(seconds)
     except Unavailable as error:
-        refused.args = (f"{refused}; {error}",)
-        raise refused from error
-    tracer.missing.append(refused)
-    return tracer
+        why = f"{refused}; {error}"
+    else:
+        tracer.missing.append(refused)
+        return tracer
+    raise Unavailable(refused.kind, refused.value, why)
