@@ -52,7 +52,7 @@ def twice(fleet: Machines, address: str = "10.0.1.12/24") -> None:
     fleet.run("web1", ["ip", "neighbour", "flush", "dev", "eth0"])
 
 
-@fault("ip_conflict", "ECONNREFUSED", leg="syn", flow=ON_LAN, certainties=("likely",), **CONFLICT, **BRIEF)
+@fault("ip_conflict", "ECONNREFUSED", leg="syn", flow=ON_LAN, certainties=("proven", "likely"), **CONFLICT, **BRIEF)
 def another_machine_refuses(fleet: Machines) -> None:
     twice(fleet)
 

@@ -215,7 +215,7 @@ def untracked_is_dropped(fleet: Machines) -> None:
     )
 
 
-@twin("synproxy")
+@twin("synproxy", clock="how soon SYNPROXY has shaken hands with the server, too")
 def answered_by_netfilter_first(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.netfilter.nf_conntrack_tcp_loose", 0)
     raw = "chain raw { type filter hook prerouting priority raw; tcp dport $port tcp flags syn notrack; }"

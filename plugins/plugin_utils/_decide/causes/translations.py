@@ -339,6 +339,7 @@ CAUSES = (
             "answered_by_middlebox",
         ),
         accounts_for=(
+            Accounts("other_outcome", anywhere=True, any_leg=True),
             Accounts("stray_reset", anywhere=True),
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),
