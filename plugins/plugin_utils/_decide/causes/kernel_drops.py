@@ -19,11 +19,11 @@ _ENDS: dict[str, tuple[Leg, bool]] = {"unanswered": ("syn", False), "ignored_syn
 """By outcome: the packet that came in at an end and was not answered, and whether that end is the client."""
 
 
-def _segment(case: Case, seen: Dropped, stage: str) -> str:
+def _segment(case: Case, host: Host, leg: Leg, stage: str) -> str:
     """``stage``: the part of a host, such as ``firewall``."""
-    if seen.host is not case.client and seen.host is not case.server:
-        return "path.return" if seen.leg == "syn_ack" else "path.forward"
-    return f"{'client' if seen.host is case.client else 'server'}.{stage}"
+    if host is not case.client and host is not case.server:
+        return "path.return" if leg == "syn_ack" else "path.forward"
+    return f"{'client' if host is case.client else 'server'}.{stage}"
 
 
 def _arrives(case: Case, seen: Dropped) -> bool:
@@ -48,7 +48,7 @@ def _cgroup_filter(case: Case) -> Finding | None:
     return Finding(
         "proven" if seen.exact and not rivals else "likely",
         seen.host.name,
-        _segment(case, seen, "socket" if arrives == (seen.host is case.server) else "egress"),
+        _segment(case, seen.host, seen.leg, "socket" if arrives == (seen.host is case.server) else "egress"),
         f"{seen.host.name} drops the packet by a BPF program of the control group of {whose}, such as IPAddressDeny= makes",
         (
             seen.evidence(),
@@ -88,12 +88,10 @@ def _ipsec_policy(case: Case) -> Finding | None:
     if seen is None and sum(counted.values()) < case.swallowed_at(host):
         return None
     leg = seen.leg if seen else _ENDS[case.outcome.kind][0]
-    end = "client" if host is case.client else "server"
-    between = ("path.return" if leg == "syn_ack" else "path.forward") if host not in (case.client, case.server) else f"{end}.firewall"
     return Finding(
         "proven" if seen and seen.exact else "likely",
         host.name,
-        between,
+        _segment(case, host, leg, "firewall"),
         f"an IPsec policy of {host.name} demands that the packet comes protected, and it does not",
         (
             *((seen.evidence(),) if seen else ()),
@@ -136,7 +134,7 @@ def _kernel_drop(case: Case) -> Finding | None:
     return Finding(
         "proven" if _ends_there(case, seen) else "likely",
         seen.host.name,
-        _segment(case, seen, "ingress" if arrives else "egress"),
+        _segment(case, seen.host, seen.leg, "ingress" if arrives else "egress"),
         f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}",
         (seen.evidence(), *case.passage()),
         leg=seen.leg,
