@@ -19,6 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES, STANDING
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.render import rendered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import (
     EvidenceError,
@@ -26,7 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence
     controller_faults,
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Wanted, keep
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import write
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import publish, write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
@@ -57,8 +58,10 @@ class ActionModule(HandshakeAction):
                 "history": {"type": "str", "default": "", "no_log": True},
                 "history_days": {"type": "int", "default": 400},
                 "webhook": {"type": "str", "default": "", "no_log": True},
+                "webhook_format": {"type": "str", "choices": list(MESSAGES), "default": "own"},
                 "webhook_timeout": {"type": "float", "default": 5.0},
                 "webhook_causes": {"type": "bool", "default": False},
+                "metrics_file": {"type": "str", "default": ""},
             }
         )
         arguments = plain(arguments)
@@ -90,7 +93,7 @@ class ActionModule(HandshakeAction):
         summary = report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written, unshown=unshown)
         if not self._task.check_mode:
-            result.update(_keep(report, arguments))
+            result.update(_keep(report, arguments), **_published(arguments["metrics_file"], told.files["metrics.prom"]))
         faults = controller_faults(answer for phases in answers.values() for answer in phases.values())
         counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
         if faults:
@@ -120,7 +123,15 @@ def _unobserved(report: dict[str, Any]) -> str:
 
 def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """Record and tell, as far as that is wanted. Whatever goes wrong with it, the diagnosis stands."""
-    wanted = Wanted(*(arguments[name] for name in ("history", "history_days", "webhook", "webhook_timeout", "webhook_causes")))
+    wanted = Wanted(
+        history=arguments["history"],
+        days=arguments["history_days"],
+        webhook=arguments["webhook"],
+        timeout=arguments["webhook_timeout"],
+        causes=arguments["webhook_causes"],
+        message=MESSAGES[arguments["webhook_format"]],
+        standing=arguments["webhook_format"] in STANDING,
+    )
     if not wanted.history and not wanted.webhook:
         return {}
     try:
@@ -131,3 +142,16 @@ def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
         why = f"The history failed unexpectedly ({type(error).__name__}): this is a fault of the collection, please report it."
     display.warning(why)
     return {"history_failure": why}
+
+
+def _published(file: str, metrics: bytes | None) -> dict[str, Any]:
+    """Put the metrics where node_exporter reads them, if that is wanted. Where it cannot be done, the diagnosis stands."""
+    if not file or metrics is None:
+        return {}
+    try:
+        publish(file, metrics)
+    except OSError as error:
+        why = unusable(f"The metrics file {file}", error)
+        display.warning(clean(why))
+        return {"metrics_failure": why}
+    return {}

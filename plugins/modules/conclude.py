@@ -82,6 +82,12 @@ options:
       - If three tries fail, there is a warning, but the task does not fail. The next run delivers what is still news then.
     type: str
     default: ""
+  webhook_format:
+    description:
+      - The format of the document, V(own), a message for V(slack) or V(teams), or alerts for V(alertmanager).
+    type: str
+    choices: [own, slack, teams, alertmanager]
+    default: own
   webhook_timeout:
     description:
       - The seconds to wait for an answer, for each try.
@@ -92,6 +98,12 @@ options:
       - Whether to also deliver a change of a flow's decisive cause if its status has not changed.
     type: bool
     default: false
+  metrics_file:
+    description:
+      - A file that also receives C(metrics.prom), readable by everybody, for the textfile collector of node_exporter. Empty for none.
+      - If it cannot be written, there is a warning, but the task does not fail.
+    type: str
+    default: ""
 seealso:
   - module: threeway.handshake.plan
   - module: threeway.handshake.vantage
@@ -141,6 +153,11 @@ changes_told:
   returned: when the report was recorded
   type: int
   sample: 1
+metrics_failure:
+  description: Why the metrics file could not be written.
+  returned: when that failed
+  type: str
+  sample: "The metrics file /var/lib/node_exporter/handshake.prom cannot be used: No such file or directory."
 history_failure:
   description: Why the report could not be recorded, or not be delivered to the webhook.
   returned: when that failed

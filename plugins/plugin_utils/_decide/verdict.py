@@ -20,6 +20,7 @@ from .._plan.declared import Declared
 from .._plan.gaps import gap
 from .._plan.orders import ON_THE_WAY, PHASES, Entry, Plan
 from .._report.captures import captures
+from .._report.document import SCHEMA
 from . import blocked
 from .anomalies import Anomaly
 from .arrivals import Arrivals
@@ -35,7 +36,6 @@ from .story import timeline
 from .timeline import Packets
 from .undecided import undecided
 
-SCHEMA = "threeway.handshake/report/1"
 MOST_ADDRESSES, MOST_ATTEMPTS = 64, 1000
 """What is judged of one entry, whatever its client says: addresses of a name, and attempts for each (the most that can be asked for)."""
 STATUSES = ("ok", "degraded", "broken", "undetermined")

@@ -44,8 +44,11 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_history": Whose.PLAY,
         "diagnose_history_days": Whose.PLAY,
         "diagnose_webhook": Whose.PLAY,
+        "diagnose_webhook_format": Whose.PLAY,
         "diagnose_webhook_timeout": Whose.PLAY,
         "diagnose_webhook_causes": Whose.PLAY,
+        "diagnose_metrics_file": Whose.PLAY,
+        "diagnose_set_stats": Whose.PLAY,
     },
     "remediate": {
         "remediate_apply": Whose.HOST,
@@ -134,6 +137,8 @@ def complaint(option: str, value: object) -> str | None:
                 return f"has {show(kind)}, which is no kind of fix: give some of {', '.join(KINDS)}"
     if option in _DIRECTORIES and (not isinstance(value, str) or not value.strip()):
         return f"is {show(value)}: give a directory on the controller"
+    if option == "diagnose_metrics_file" and isinstance(value, str) and value and not (value.startswith("/") and value.endswith(".prom")):
+        return f"is {show(value)}: give an absolute path that ends in .prom, as node_exporter reads no other files"
     return None
 
 

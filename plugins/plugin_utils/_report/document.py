@@ -9,6 +9,8 @@ import json
 import math
 from collections.abc import Mapping
 
+SCHEMA = "threeway.handshake/report/1"
+
 _READING_ORDER = """
 schema run started finished summary unobserved flows groups changes
 name id client server address port dialled resolved source via expect status leg segment between last_seen causes

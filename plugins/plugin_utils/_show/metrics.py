@@ -3,7 +3,8 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """``metrics.prom``: for node_exporter's textfile collector.
 
-Labels are what names a flow in the inventory, and words of the catalogue: their number grows with neither time nor failures.
+Labels are what names a flow in the inventory, hosts of the inventory, and words of the catalogue. A flow that is ok has two series, any
+other at most five; what a flow is not has none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from .._report.view import STATUSES, Flow, Report, view
+from .._report.view import Flow, Report, view
 from .._values.text import label
 from .._values.times import moment
 from . import words
@@ -31,21 +32,29 @@ def _families(report: Report) -> Iterator[str]:
     flows = list(distinct.values())
     finished, took = moment(report.finished), words.took(report)
     codes = Counter(group.code or "none" for group in report.groups for _flow in group.flows)
+    failing = [flow for flow in flows if flow.status != "ok"]
     yield _family(
-        "handshake_flow_status",
-        "1 for the status that the flow has, 0 for the others.",
-        [(_labels(flow) | {"status": status}, flow.status == status) for flow in flows for status in STATUSES],
+        "handshake_flow_status", "1 for the status that the flow has.", [(_labels(flow) | {"status": flow.status}, 1) for flow in flows]
+    )
+    yield _family(
+        "handshake_flow_info",
+        "1 for a flow that is not ok, with the code, host and certainty of its decisive cause, empty where it is not determined.",
+        [(_labels(flow) | _cause(flow), 1) for flow in failing],
     )
     yield _family(
         "handshake_flow_connect_seconds",
         "Time that connect() took; absent where no attempt connected.",
         [(_labels(flow), flow.connect_ms / 1000) for flow in flows if flow.connect_ms is not None],
     )
-    yield _family("handshake_flow_attempts", "Handshakes that were tried.", [(_labels(flow), flow.attempts) for flow in flows])
+    yield _family(
+        "handshake_flow_attempts",
+        "Handshakes that were tried, of flows that are not ok.",
+        [(_labels(flow), flow.attempts) for flow in failing],
+    )
     yield _family(
         "handshake_flow_attempts_connected",
-        "Tried handshakes that completed.",
-        [(_labels(flow), flow.connected) for flow in flows],
+        "Tried handshakes that completed, of flows that are not ok.",
+        [(_labels(flow), flow.connected) for flow in failing],
     )
     yield _family("handshake_flows", "Flows by status.", [({"status": status}, number) for status, number in report.counts.items()])
     yield _family(
@@ -61,6 +70,15 @@ def _families(report: Report) -> Iterator[str]:
 
 def _labels(flow: Flow) -> dict[str, str]:
     return {"flow": flow.name, "client": flow.client, "server": flow.server, "address": flow.address, "port": str(flow.port)}
+
+
+def _cause(flow: Flow) -> dict[str, str]:
+    cause = flow.cause
+    return (
+        {"code": cause.code, "host": cause.host, "certainty": cause.certainty}
+        if cause
+        else dict.fromkeys(("code", "host", "certainty"), "")
+    )
 
 
 def _family(name: str, told: str, samples: list[Sample]) -> str:

@@ -44,7 +44,7 @@ def any_owner(path: Path | str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def replace(directory: int, name: str, content: bytes, *, durable: bool = False) -> None:
+def replace(directory: int, name: str, content: bytes, *, durable: bool = False, mode: int = 0o600) -> None:
     """Replace a file in one step: a reader sees the old one or the new one, also after a power cut if it is `durable`. OSError."""
     draft = f".{name[:40]}.{secrets.token_hex(4)}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
@@ -52,6 +52,7 @@ def replace(directory: int, name: str, content: bytes, *, durable: bool = False)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             if durable:
                 os.fsync(file.fileno())
         os.replace(draft, name, src_dir_fd=directory, dst_dir_fd=directory)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Puts a report into its directory: every file whole or not at all, readable by its owner only."""
+"""Reads a report, and puts one into its directory: every file whole or not at all, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,24 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from .._report.document import SCHEMA
 from .._report.view import view
 from .._values.text import file_name
 from . import directories
+from .json_files import EvidenceError, JsonFiles
+
+
+def read(path: Path | str) -> tuple[Path, dict[str, Any]]:
+    """The path and the document of a report, given the file or its directory. EvidenceError, OSError."""
+    told = Path(path)
+    file = told / "report.json" if told.is_dir() else told
+    real = file.resolve()
+    report = JsonFiles(real.parent, shared=True).read(real.name)
+    if report.get("schema") != SCHEMA:
+        raise EvidenceError(f"its schema is {str(report.get('schema'))[:80]!r}, where a report of this collection has {SCHEMA}")
+    return file, report
 
 
 def write(report_dir: Path | str, files: Mapping[str, bytes | None], captures: Mapping[str, bytes]) -> list[Path]:
@@ -42,6 +56,13 @@ def write(report_dir: Path | str, files: Mapping[str, bytes | None], captures: M
             for name in outdated:
                 _remove(directory, name)
     return written
+
+
+def publish(path: Path | str, content: bytes) -> None:
+    """Replace a file that everybody may read, in a directory of any owner, in one step. OSError."""
+    file = Path(path)
+    with directories.any_owner(file.parent) as directory:
+        directories.replace(directory, file.name, content, mode=0o644)
 
 
 def _remove(directory: int, name: str) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..._history.errors import HistoryError
 from . import news as _news
@@ -22,7 +23,8 @@ _DAY = 86400
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """``history``: a path or a URL of a database. ``days``: how long to keep runs, 0 for ever. ``webhook``: its URL, empty for none.
-    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told.
+    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told. ``message`` makes what is
+    posted of the document of changes; with ``standing`` that has in every run whatever is not ok.
     """
 
     history: str
@@ -30,6 +32,8 @@ class Wanted:
     webhook: str
     timeout: float
     causes: bool
+    message: Callable[[Mapping[str, Any]], object] = dict
+    standing: bool = False
 
 
 def keep(report: Mapping[str, object], wanted: Wanted) -> int:
@@ -49,11 +53,11 @@ def keep(report: Mapping[str, object], wanted: Wanted) -> int:
         if not wanted.webhook:
             return 0
         states = _news.states(connection, wanted.webhook, run)
-        news = [state for state in states if state.is_news(wanted.causes)]
+        news = [state for state in states if state.is_news(wanted.causes) or (wanted.standing and state.status != "ok")]
         _news.told(connection, wanted.webhook, [state for state in states if state not in news])
         document = _news.document(connection, run, str(report.get("finished")), controller, news)
     if news:
-        _webhook.post(wanted.webhook, document, wanted.timeout)
+        _webhook.post(wanted.webhook, wanted.message(document), wanted.timeout)
         with database.writing() as connection:
             _news.told(connection, wanted.webhook, news)
     return len(news)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ _PAUSE = 1.0
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-def post(url: str, document: Mapping[str, object], timeout: float, pause: Callable[[float], None] = time.sleep) -> None:
+def post(url: str, document: object, timeout: float, pause: Callable[[float], None] = time.sleep) -> None:
     """POST it as JSON; any 2xx will do. Certificates are verified, redirects not followed. HistoryError, which names host and port only:
     the rest of the URL is often a secret.
     """

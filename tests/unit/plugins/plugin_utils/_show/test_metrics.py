@@ -49,7 +49,8 @@ def value(series: Series, name: str, **labels: str) -> float:
 def test_states_times_and_totals(demo: Callable[[], Report]) -> None:
     series = parsed(render(demo()))
     assert value(series, "handshake_flow_status", flow="web-to-db", status="broken", server="db1", port="5432") == 1
-    assert value(series, "handshake_flow_status", flow="web-to-db", status="ok") == 0
+    assert not [key for key in series if key[0] == "handshake_flow_status" and {("flow", "web-to-db"), ("status", "ok")} <= key[1]]
+    assert value(series, "handshake_flow_info", flow="web-to-db", code="firewall_drop", host="db1", certainty="proven") == 1
     assert value(series, "handshake_flow_connect_seconds", flow="web-to-app") == 0.00026
     assert not [key for key in series if key[0] == "handshake_flow_connect_seconds" and ("flow", "web-to-db") in key[1]]
     assert value(series, "handshake_flow_attempts", client="web1", flow="web-to-db") == 3
@@ -60,8 +61,14 @@ def test_states_times_and_totals(demo: Callable[[], Report]) -> None:
     assert value(series, "handshake_last_run_duration_seconds") == 7.4
 
 
-def test_a_fleet_keeps_one_series_a_flow_and_status(fleet: Callable[..., Report]) -> None:
-    assert sum(name == "handshake_flow_status" for name, _labels in parsed(render(fleet()))) == 2000
+def test_a_fleet_has_few_series_for_flows_that_are_ok(fleet: Callable[..., Report]) -> None:
+    report = fleet()
+    flows = {flow["name"] for flow in report["flows"] if flow["status"] == "ok"}
+    names = [name for name, labels in parsed(render(report)) if dict(labels).get("flow") in flows and ("status", "ok") in labels]
+    counted = [name for name, labels in parsed(render(report)) if name.startswith("handshake_flow_")]
+    assert names.count("handshake_flow_status") == report["summary"]["ok"]
+    assert counted.count("handshake_flow_status") == report["summary"]["flows"] == 500
+    assert counted.count("handshake_flow_info") == counted.count("handshake_flow_attempts") == 500 - report["summary"]["ok"]
 
 
 @settings(max_examples=30)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import webhook as _webhook
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Wanted, keep
 
@@ -68,6 +69,18 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 def told(where: str, webhook: Webhook, document: dict[str, Any], causes: bool = False, days: int = 0) -> int:
     return keep(document, Wanted(where, days, webhook.url, 5.0, causes))
+
+
+def test_alerts_stand_until_they_are_told_to_end(where: str, webhook: Webhook) -> None:
+    """Alertmanager forgets what it is not reminded of; another alert begins where the status becomes another that is not ok."""
+    wanted = Wanted(where, 0, webhook.url, 5.0, False, MESSAGES["alertmanager"], standing=True)
+    for number, status in enumerate(["broken", "broken", "degraded", "ok", "ok"]):
+        keep(report(number, flow(status)), wanted)
+    sent = [[(alert["labels"]["alertname"], "startsAt" in alert) for alert in alerts] for alerts in webhook.posted]
+    broken, degraded = "HandshakeBroken", "HandshakeDegraded"
+    assert sent == [[(broken, True)], [(broken, True)], [(broken, False), (degraded, True)], [(degraded, False)]]
+    identities = {tuple(alert["labels"].items()) for alerts in webhook.posted for alert in alerts}
+    assert len(identities) == 2
 
 
 def test_only_changes_are_told(where: str, webhook: Webhook) -> None:
