@@ -20,7 +20,7 @@ def test_a_flow_with_its_decisive_cause(demo: Callable[[], Report]) -> None:
     found = digest(report, "report.json")
     flow = next(flow for flow in found["flows"] if flow["name"] == "web-to-db")
     cause = next(flow for flow in report["flows"] if flow["name"] == "web-to-db")["causes"][0]
-    assert (flow["status"], flow["code"], flow["host"], flow["certainty"]) == ("broken", "firewall_drop", "db1", "proven")
+    assert (flow["status"], flow["code"], flow["host"], flow["certainty"]) == ("broken", "firewall_drop", "db1", "likely")
     assert (flow["summary"], flow["fix"]) == (cause["summary"], cause["fix"]["summary"])
     assert found["summary"] == report["summary"]
     assert found["groups"] == report["groups"]

@@ -50,7 +50,7 @@ def test_states_times_and_totals(demo: Callable[[], Report]) -> None:
     series = parsed(render(demo()))
     assert value(series, "handshake_flow_status", flow="web-to-db", status="broken", server="db1", port="5432") == 1
     assert not [key for key in series if key[0] == "handshake_flow_status" and {("flow", "web-to-db"), ("status", "ok")} <= key[1]]
-    assert value(series, "handshake_flow_info", flow="web-to-db", code="firewall_drop", host="db1", certainty="proven") == 1
+    assert value(series, "handshake_flow_info", flow="web-to-db", code="firewall_drop", host="db1", certainty="likely") == 1
     assert value(series, "handshake_flow_connect_seconds", flow="web-to-app") == 0.00026
     assert not [key for key in series if key[0] == "handshake_flow_connect_seconds" and ("flow", "web-to-db") in key[1]]
     assert value(series, "handshake_flow_attempts", client="web1", flow="web-to-db") == 3
