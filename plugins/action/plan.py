@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -102,6 +102,7 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
+        plan = replace(plan, groups=inventory.groups(plan.parties()))
         for sentence in plan.lowered:
             self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
@@ -184,6 +185,11 @@ class _Inventory:
             return [str(host.name) for host in self.manager.get_hosts(pattern)]
         except AnsibleError as error:
             raise LookupError(f"{show(pattern)} is not a pattern of hosts ({error.message})") from error
+
+    def groups(self, hosts: set[str]) -> dict[str, tuple[str, ...]]:
+        """The groups that some of these hosts are in, and not all of them."""
+        members = {name: tuple(sorted(hosts & {host.name for host in group.get_hosts()})) for name, group in self.manager.groups.items()}
+        return {name: found for name, found in members.items() if 0 < len(found) < len(hosts)}
 
     def patterns(self, hosts: list[str]) -> list[str]:
         """What C(hosts) of a play must say to reach these hosts: their names, or all if a name means something else there."""

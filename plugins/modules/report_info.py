@@ -29,7 +29,7 @@ options:
       - The status of the flows to return. All flows if empty.
     type: list
     elements: str
-    choices: [ok, degraded, broken, undetermined]
+    choices: [broken, undetermined, degraded, ok]
     default: []
   flow:
     description:

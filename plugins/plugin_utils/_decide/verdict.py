@@ -28,9 +28,10 @@ from .case import Case, Finding, Outcome, Totals
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
+from .common import common
 from .explain import Explanation, explain
 from .fleet import Fleet
-from .groups import groups
+from .groups import groups, isolated
 from .locate import locate
 from .story import timeline
 from .timeline import Packets
@@ -66,6 +67,7 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
             else:
                 flows[-1]["not_observed"].append(f"the packets cannot be written to a capture: {capture}")
     counted = Counter(flow["status"] for flow in flows)
+    shared = common(hosts, plan.groups)
     report = {
         "schema": SCHEMA,
         "run": plan.run,
@@ -74,7 +76,8 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
         "summary": {"flows": len(flows), **{status: counted[status] for status in STATUSES}},
         "unobserved": _unobserved(plan, hosts),
         "flows": flows,
-        "groups": groups(flows),
+        "groups": groups(flows, shared),
+        "isolated": isolated(flows, shared),
         "changes": [],
     }
     return Conclusion(report, pcaps)

@@ -66,10 +66,16 @@ class Plan:
     """host -> the addresses and networks that the inventory has for it: only for these are other hosts changed"""
     normal: tuple[str, ...] = NORMAL
     """What may be altered on the way without being wrong."""
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """group of the inventory -> its hosts that have a part in some flow: what failures may have in common"""
     lowered: tuple[str, ...] = ()
     """Sentences about listeners to which fewer connections are made than the options ask for; they are not kept."""
     deadlines: Deadlines | None = None
     """How long hosts are waited for; it is kept apart from the plan, since every task needs it."""
+
+    def parties(self) -> set[str]:
+        """The hosts that have a part in some flow."""
+        return {name for entry in self.entries for name in (entry.client, *entry.via, entry.server) if name}
 
     def phases(self) -> dict[str, list[str]]:
         """host -> the round trips that it takes part in."""
@@ -83,6 +89,7 @@ class Plan:
             "not_in_play": list(self.not_in_play),
             "addresses": {host: list(known) for host, known in self.addresses.items()},
             "normal": list(self.normal),
+            "groups": {group: list(hosts) for group, hosts in self.groups.items()},
         }
 
     @classmethod
@@ -91,7 +98,8 @@ class Plan:
         entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
         addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
         normal = tuple(raw.get("normal", NORMAL))
-        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses, normal)
+        groups = {group: tuple(hosts) for group, hosts in raw.get("groups", {}).items()}
+        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses, normal, groups)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 
 import jmespath
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.groups import isolated
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import load
@@ -44,6 +45,7 @@ def test_the_page_names_all_fields_and_no_others() -> None:
         "Probes": flow["probes"],
         "A row of the timeline": flow["timeline"][0],
         "A group": report["groups"][0],
+        "What failures have in common": isolated([flow, {**flow, "client": "web2", "status": "ok"}], {})[0],
     }
     for heading, document in documents.items():
         assert fields(heading) == set(document), heading
