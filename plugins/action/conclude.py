@@ -53,6 +53,7 @@ class ActionModule(HandshakeAction):
                 "interrupted": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "path"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
+                "keep": {"type": "str", "choices": ["failing", "all"], "default": "failing"},
                 "show": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "untried"},
                 "history": {"type": "str", "default": "", "no_log": True},
@@ -73,7 +74,7 @@ class ActionModule(HandshakeAction):
             plan, started = files.plan()
             finished = iso(time.time())
             answers = files.answers(plan)
-            conclusion = decide(plan, answers, started, finished)
+            conclusion = decide(plan, answers, started, finished, keep_all=arguments["keep"] == "all")
             report = {**conclusion.report, "changes": arguments["changes"]}
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)

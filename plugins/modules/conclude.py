@@ -49,6 +49,12 @@ options:
     type: list
     elements: dict
     default: []
+  keep:
+    description:
+      - Whose packets the report has. V(failing) leaves out those of flows that are C(ok). V(all) also has theirs.
+    type: str
+    choices: [failing, all]
+    default: failing
   show:
     description:
       - Whether to show the summary.

@@ -36,6 +36,7 @@ PASSED_TO = {
 
 NOT_PASSED = {
     ("remediate_settle", "plan"): "between a change and its handshakes, not after a handshake",
+    ("schedule_keep", "conclude"): "how many reports, not whose packets",
     ("schedule_interval", "plan"): "between runs, not between attempts",
     ("schedule_timeout", "plan"): "of a run, not of an application",
     ("drift_host_timeout", "plan"): "for the one round trip of a drift, not for each of a diagnosis",

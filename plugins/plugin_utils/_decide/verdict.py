@@ -53,13 +53,20 @@ class Conclusion:
     captures: dict[str, bytes]
 
 
-def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], started: str, finished: str) -> Conclusion:
-    """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text."""
+def decide(
+    plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], started: str, finished: str, *, keep_all: bool = True
+) -> Conclusion:
+    """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text.
+
+    Without ``keep_all`` the entries of flows that are ok are compact, and have no capture.
+    """
     hosts, examined = examine(plan, evidence)
     flows, pcaps, taken = [], {}, set[str]()
     totals = replace(_totals([case for each in examined for case in each.cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
     for entry, each in zip(plan.entries, examined, strict=True):
-        flows.append(_decided(entry, _identity(entry, taken), each, hosts, totals))
+        flows.append(_decided(entry, _identity(entry, taken), each, hosts, totals, keep_all))
+        if flows[-1]["status"] == "ok" and not keep_all:
+            continue
         if any(attempt.rows for case in each.cases for attempt in case.attempts):
             capture = contained(str, captures, each.cases, flows[-1]["causes"])
             if isinstance(capture, bytes):
@@ -277,21 +284,21 @@ def _totals(cases: Sequence[Case]) -> Totals:
     return Totals(swallowed, resets, failing=failing)
 
 
-def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str, Host], totals: Totals) -> dict[str, Any]:
+def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str, Host], totals: Totals, keep_all: bool) -> dict[str, Any]:
     """One entry of the report; one that cannot be decided for a fault of ours is undetermined, and says so."""
     for case in examined.cases:
         case.totals = totals
 
     def undetermined(why: Wording) -> dict[str, Any]:
-        return {**_flow(entry, identity, [], hosts), "undecided": [f"this entry cannot be decided: {why}"]}
+        return {**_flow(entry, identity, [], hosts, keep_all), "undecided": [f"this entry cannot be decided: {why}"]}
 
     if examined.fault:
         return undetermined(examined.fault)
-    return contained(undetermined, _flow, entry, identity, examined.cases, hosts)
+    return contained(undetermined, _flow, entry, identity, examined.cases, hosts, keep_all)
 
 
-def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:
-    """One entry of the report."""
+def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
+    """One entry of the report, with its packets unless it is ok."""
     explanations = [(case, explain(case)) for case in cases]
     judged = [(case, explanation.causes) for case, explanation in explanations]
     answers: blocked.Answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
@@ -306,6 +313,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]
+    whole = keep_all or status != "ok"
     return {
         "name": entry.flow,
         "id": identity,
@@ -330,10 +338,10 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
         "remarks": _remarks(explanations, closed.remarks if closed else ()),
         "unexplained": [] if closed and status == "ok" else _unexplained(explanations),
-        "probes": _probes([probe for case in cases for probe in case.probes]),
-        "timeline": timeline(cases),
-        "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
-        "clock": _clocks(cases),
+        "probes": _probes([probe for case in cases for probe in case.probes], whole),
+        "timeline": timeline(cases) if whole else [],
+        "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)] if whole else [],
+        "clock": _clocks(cases) if whole else {},
         "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)], judged),
     }
 
@@ -408,7 +416,7 @@ def _left_over(explanations: Sequence[tuple[Case, Explanation]], settled: bool) 
     ]
 
 
-def _probes(probes: Sequence[Probe]) -> dict[str, Any]:
+def _probes(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
     times = [probe.elapsed_ms for probe in probes if probe.connected and probe.elapsed_ms is not None]
     errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected)
     return {
@@ -426,7 +434,7 @@ def _probes(probes: Sequence[Probe]) -> dict[str, Any]:
                 "late_ms": probe.late_ms,
                 "local_port": probe.local_port,
             }
-            for probe in probes[:100]
+            for probe in (probes[:100] if whole else ())
         ],
     }
 

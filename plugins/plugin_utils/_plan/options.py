@@ -29,6 +29,7 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_port": Whose.PLAY,
         "diagnose_report_dir": Whose.PLAY,
         "diagnose_fail_on": Whose.PLAY,
+        "diagnose_keep": Whose.PLAY,
         "diagnose_attempts": Whose.CLIENT,
         "diagnose_interval": Whose.CLIENT,
         "diagnose_timeout": Whose.CLIENT,

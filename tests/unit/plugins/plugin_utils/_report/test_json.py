@@ -31,3 +31,10 @@ def test_the_order_of_keys_does_not_depend_on_who_built_them(demo: Callable[[], 
 
 def test_json_has_no_number_that_json_lacks() -> None:
     assert json.loads(document.render({"a": float("nan"), "b": [float("inf")], "c": "\ud800"})) == {"a": None, "b": [None], "c": "\ud800"}
+
+
+def test_a_flow_that_is_ok_takes_one_line(demo: Callable[[], Report]) -> None:
+    lines = document.render(demo()).splitlines()
+    statuses = {flow["id"]: flow["status"] for flow in demo()["flows"]}
+    whole = [json.loads(line.rstrip(",")) for line in lines if line.startswith('    {"')]
+    assert [flow["id"] for flow in whole] == [identity for identity, status in statuses.items() if status == "ok"]
