@@ -13,8 +13,10 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
-from .._model.evidence import Hop, Host, Listener, Observation, Probe
+from .._model.host import Host, Observation
+from .._model.probe_records import Hop, Probe
 from .._model.prose import NOTHING, Wording, worded
+from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .arrivals import Arrivals
 from .fleet import Fleet

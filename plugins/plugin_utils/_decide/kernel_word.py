@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._model.drop_records import KernelEvent, Program
-from .._model.evidence import Host
+from .._model.host import Host
 from .case import Case, Evidence, Leg, plural
 
 SOURCE = "kernel trace (kfree_skb)"

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import TcpFlags
 
-from .._model.evidence import LOOPBACK, Host, Observation
+from .._model.host import Host, Observation
+from .._model.network_records import LOOPBACK
 from .case import OUTCOMES, Case, Leg, Outcome
 from .rows import Row
 from .timeline import Attempt

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
-from .._model.evidence import Observation
+from .._model.host import Observation
 
 SAME_PACKET_S = 0.5  # observations of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once

@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, Tcp, TcpFlags
 
-from .._model.evidence import Host, Observation, Probe
+from .._model.host import Host, Observation
+from .._model.probe_records import Probe
 from .rows import Clock, Endpoint, Row, attach, clocks_of, number_transmissions, rows_of
 
 _MODULUS = 1 << 32

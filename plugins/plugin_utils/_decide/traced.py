@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .._model.evidence import BaseChain, Host, Probe
+from .._model.hook_records import BaseChain
+from .._model.host import Host
+from .._model.probe_records import Probe
 from .._model.prose import Prose
 from .._model.trace_records import Trace, TraceStep
 from .case import Case, Evidence, Leg, plural

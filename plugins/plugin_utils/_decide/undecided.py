@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.evidence import Host
+from .._model.host import Host
 from .._model.prose import Prose, Wording
 from .case import OUTCOMES, Case, Finding
 from .causes.catalogue import Cause

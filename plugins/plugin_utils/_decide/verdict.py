@@ -14,7 +14,9 @@ from statistics import median
 from typing import Any
 
 from .._faults import contained
-from .._model.evidence import Host, Probe, read_host
+from .._model.evidence import read_host
+from .._model.host import Host
+from .._model.probe_records import Probe
 from .._model.prose import Prose, Wording, unwrapped
 from .._plan.declared import Declared
 from .._plan.gaps import gap

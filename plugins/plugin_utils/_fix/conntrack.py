@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._decide.case import Fix
-from .._model.evidence import Host
+from .._model.host import Host
 from .sysctl import sysctls
 
 _LEAST, _ENTRY = 65_536, 320  # bytes: about the size of struct nf_conn with its extensions

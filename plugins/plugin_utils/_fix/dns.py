@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 
 from .._decide.case import Case, Fix
-from .._model.evidence import LOOPBACK, Host
+from .._model.host import Host
+from .._model.network_records import LOOPBACK
 from .make import advice, shell
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._decide.case import Fix
-from .._model.evidence import Host
+from .._model.host import Host
 from .make import advice
 from .sysctl import sysctls
 

@@ -11,7 +11,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedu
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
 from .._decide.case import Case, Fix
-from .._model.evidence import Host
+from .._model.host import Host
 from .make import advice
 from .sysctl import sysctls
 

@@ -18,7 +18,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._trace.table im
 from .._decide.case import Case
 from .._decide.verdict import DEGRADING, decide, examine
 from .._faults import contained
-from .._model.evidence import Host
+from .._model.host import Host
 from .orders import TRACE_PHASES, Entry, Plan
 
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN

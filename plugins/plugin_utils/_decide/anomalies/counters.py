@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from ..._model.evidence import Host, Snapshot
+from ..._model.host import Host
+from ..._model.snapshot import Snapshot
 from ..case import SWALLOWING, Case
 from .anomaly import Anomaly
 from .envelope import HEALTHY

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, Leg, plural
 from ..rows import Row
 from ..timeline import Attempt

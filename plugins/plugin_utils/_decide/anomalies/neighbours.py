@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, plural
 from .anomaly import Anomaly
 from .seen import each_host, owner

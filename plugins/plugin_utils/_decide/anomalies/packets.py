@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ..._model.evidence import Host, Observation
+from ..._model.host import Host, Observation
 from ..case import Case, Leg
 from ..rows import Row
 from ..story import LABELS

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from ..._model.evidence import LOOPBACK, Host, Observation
+from ..._model.host import Host, Observation
+from ..._model.network_records import LOOPBACK
 from ..case import Case, Leg, plural
 from ..story import LABELS
 from .anomaly import Anomaly

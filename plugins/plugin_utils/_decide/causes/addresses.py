@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, Finding, plural
 from .arrival import sender_mac
 from .catalogue import Accounts, Cause

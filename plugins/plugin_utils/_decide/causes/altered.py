@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.tcp_options import TcpOptions
 
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, Evidence, Finding, plural
 from .catalogue import Accounts, Cause
 

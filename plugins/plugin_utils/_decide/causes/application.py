@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Probe
+from ..._model.probe_records import Probe
 from ..case import Case, Evidence, Finding, Fix, plural
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of

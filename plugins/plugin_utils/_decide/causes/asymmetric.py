@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import Host, Observation, Route
+from ..._model.host import Host, Observation
+from ..._model.network_records import Route
 from ..case import Case, Evidence, Finding
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
-from ..._model.evidence import Host, Listener
+from ..._model.host import Host
+from ..._model.socket_records import Listener
 from ..case import Case, Finding, Fix, Leg, plural
 from . import inside
 from .accepting import accepting, connections, group, shared

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP, TCP, outline
 
-from ..._model.evidence import Host, Observation
+from ..._model.host import Host, Observation
 from ..case import Case, Certainty, Finding, Fix, plural
 from .catalogue import Accounts, Cause
 

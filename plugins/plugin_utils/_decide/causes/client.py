@@ -11,7 +11,7 @@ from ..._fix.make import advice
 from ..._fix.network import or_restarted
 from ..._fix.ports import more_ports
 from ..._fix.routes import towards, without
-from ..._model.evidence import Route
+from ..._model.network_records import Route
 from ..._model.records import whole
 from ..case import Case, Evidence, Finding, Fix, plural
 from .catalogue import Accounts, Cause

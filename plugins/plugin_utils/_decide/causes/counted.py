@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..._model.evidence import Host, Observation
 from ..._model.firewall_records import Rule, Verdict
+from ..._model.host import Host, Observation
 from ..case import Case, Certainty, Evidence, plural
 from ..firewall_verdicts import CounterDelta
 from .kernel import is_rule, stop

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._model.evidence import LOOPBACK, Host
 from ..._model.firewall_records import Verdict
+from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
 from ..case import Case, Evidence, Finding, Fix, Outcome, plural
 from ..timeline import Attempt
 from .icmp import answer_of

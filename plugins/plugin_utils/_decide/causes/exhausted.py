@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ..._fix.conntrack import more_room
 from ..._fix.make import advice
 from ..._fix.neighbour import larger_table
-from ..._model.evidence import Host
 from ..._model.firewall_records import SOURCE_NAT, Verdict
+from ..._model.host import Host
 from ..case import Case, Finding, Leg, plural
 from .catalogue import Accounts, Cause
 from .rules import kept_by, told

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._fix.firewall import opening
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, Certainty, Finding, Leg, plural
 from .by_trace import by_trace
 from .catalogue import Accounts, Cause

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import Host, Listener, Observation, Process, Unit
+from ..._model.host import Host, Observation
 from ..._model.prose import Wording, worded
+from ..._model.socket_records import Listener, Process
+from ..._model.unit_records import Unit
 from ..case import Case, Certainty, Finding, Fix, plural
 from .catalogue import Accounts, Cause
 from .units import mended, stopped_unit

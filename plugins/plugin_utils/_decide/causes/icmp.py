@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..._model.evidence import Observation
+from ..._model.host import Observation
 from ..._model.prose import Prose
 from ..case import Case
 from ..rows import Row

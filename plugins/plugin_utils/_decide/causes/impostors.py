@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, Finding, Fix
 from ..rows import Row
 from .arrival import INITIAL_TTLS

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._fix.make import advice
-from ..._model.evidence import ForeignListener, Namespace
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
+from ..._model.socket_records import ForeignListener, Namespace
 from ..case import Case, Finding, is_any
 from .rules import kept_by, told
 from .translated import connections, distinct

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..._fix.make import advice
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
 from ..kernel_word import Dropped, dropped
 from .catalogue import Accounts, Cause

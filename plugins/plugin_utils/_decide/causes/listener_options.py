@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
-from ..._model.evidence import Host, Socket
+from ..._model.host import Host
+from ..._model.socket_records import Socket
 from ..case import Case, Finding, Fix, plural
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause

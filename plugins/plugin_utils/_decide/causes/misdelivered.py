@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import LOOPBACK, Host, Observation
+from ..._model.host import Host, Observation
+from ..._model.network_records import LOOPBACK
 from ..case import Case, Evidence, Finding
 from ..fleet import Owner
 from .catalogue import Accounts, Cause

@@ -10,7 +10,8 @@ import ipaddress
 from ..._fix.make import advice, shell
 from ..._fix.neighbour import forgotten
 from ..._fix.trusted import for_owner
-from ..._model.evidence import Host, Neighbour
+from ..._model.host import Host
+from ..._model.network_records import Neighbour
 from ..case import Case, Finding, plural
 from .arrival import sender_mac
 from .catalogue import Accounts, Cause

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..._fix.stack import forwarding, without_ecn
-from ..._model.evidence import Observation
+from ..._model.host import Observation
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting

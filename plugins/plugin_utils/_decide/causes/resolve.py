@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
 from ..._fix.dns import resolvable
-from ..._model.evidence import Nameserver
+from ..._model.probe_records import Nameserver
 from ..case import OUTCOMES, Case, Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 

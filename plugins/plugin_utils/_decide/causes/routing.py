@@ -9,7 +9,8 @@ from ..._fix.make import advice, shell
 from ..._fix.routes import REFUSING, towards, without
 from ..._fix.stack import loose
 from ..._fix.trusted import for_client
-from ..._model.evidence import Host, Observation, Route
+from ..._model.host import Host, Observation
+from ..._model.network_records import Route
 from ..case import Case, Finding, Fix, Leg, plural
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause

@@ -10,8 +10,8 @@ from dataclasses import asdict, replace
 
 from ..._fix.firewall import opening
 from ..._fix.way_back import rerouted, served
-from ..._model.evidence import Host
 from ..._model.firewall_records import Rule, Step, Verdict
+from ..._model.host import Host
 from ..case import Case, Certainty, Evidence, Finding
 from .counted import Proof, proof
 from .traversals import Place, bridge_setting, bridged, judged, suspects, verdict, way

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..._fix.make import advice
-from ..._model.evidence import BaseChain, Host, Observation
+from ..._model.hook_records import BaseChain
+from ..._model.host import Host, Observation
 from ..._model.prose import Wording
 from ..case import Case, Evidence, Finding, Leg, plural
 from .catalogue import Accounts, Cause

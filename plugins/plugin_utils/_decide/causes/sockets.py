@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from ..._fix.application import listening
 from ..._fix.make import advice
 from ..._fix.service import listening_on
-from ..._model.evidence import Host, Listener
+from ..._model.host import Host
+from ..._model.socket_records import Listener
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from . import inside, units
 from .catalogue import Accounts, Cause

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ..._fix.stale import ended, retranslated
 from ..._fix.trusted import for_client
-from ..._model.evidence import Host, Observation, Socket
 from ..._model.firewall_records import DESTINATION_NAT
+from ..._model.host import Host, Observation
+from ..._model.socket_records import Socket
 from ..case import Case, Finding, plural
 from ..rows import Row
 from ..timeline import Attempt

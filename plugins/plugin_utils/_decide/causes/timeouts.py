@@ -10,7 +10,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Tcp, TcpFlags
 
 from ..._fix.timeouts import more_answers, more_patience, more_retries
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case, Finding, plural
 from ..rows import Row
 from ..timeline import Attempt

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Host
 from ..._model.firewall_records import Rule, Verdict
+from ..._model.host import Host
 from ..case import Case, Evidence, plural
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..._model.evidence import Host, Observation
 from ..._model.firewall_records import Verdict
+from ..._model.host import Host, Observation
 from ..case import Case, Leg
 from ..firewall_verdicts import When
 from .kernel import cleared

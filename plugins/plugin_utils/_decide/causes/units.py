@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..._fix.service import started
-from ..._model.evidence import Host, PortHolder, Relative, Unit
+from ..._model.host import Host
+from ..._model.socket_records import PortHolder
+from ..._model.unit_records import Relative, Unit
 from ..case import Evidence, Fix, plural
 
 _SUREST = ("declared", "socket", "text", "wellknown")

@@ -18,7 +18,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import Answer
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Absence, Host, Resolution, Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
     Change,
     Effect,
@@ -29,7 +28,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall
     Undecided,
     Verdict,
 )
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Absence, Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Resolution
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending

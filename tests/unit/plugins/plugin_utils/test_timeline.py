@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.timeline import Attempt, Packets
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host, Observation, Probe
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host, Observation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Probe
 
 C, S = "10.0.1.11", "10.0.2.21"
 SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10

@@ -10,8 +10,9 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, Case, Outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.undecided import undecided
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host, Snapshot
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 
 WHERE = {"unsent": "web1", "ignored_syn_ack": "web1", "unanswered": "db1", "ignored_ack": "db1"}

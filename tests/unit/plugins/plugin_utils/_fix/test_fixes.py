@@ -20,7 +20,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.service import started
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host, Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 from tests.faults._recorded import load
 from tests.lab._machines import collections_root

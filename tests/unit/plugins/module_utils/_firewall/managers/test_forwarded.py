@@ -7,8 +7,8 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers import Managers
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import _where
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from tests.unit.plugins.module_utils._firewall.managers.test_managers import QUESTION, rule
 from tests.unit.plugins.module_utils._firewall.test_walk import FORWARD, walk
