@@ -25,7 +25,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence
     EvidenceFiles,
     controller_faults,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Keeping, keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
@@ -120,7 +120,7 @@ def _unobserved(report: dict[str, Any]) -> str:
 
 def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """Record and tell, as far as that is wanted. Whatever goes wrong with it, the diagnosis stands."""
-    wanted = Wanted(*(arguments[name] for name in ("history", "history_days", "webhook", "webhook_timeout", "webhook_causes")))
+    wanted = Keeping(*(arguments[name] for name in ("history", "history_days", "webhook", "webhook_timeout", "webhook_causes")))
     if not wanted.history and not wanted.webhook:
         return {}
     try:

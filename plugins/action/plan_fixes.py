@@ -163,7 +163,7 @@ class ActionModule(HandshakeAction):
         left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
         style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
-        plan = fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
+        plan = fixes.FixPlan(allowed, left, steps, planned, remediation.stopped, left_open)
         show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from . import outages as _outages
-from .outages import Cause, Outage, Span
+from .outages import DecisiveCause, Outage, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class History:
         return self.spans[-1].status
 
     @property
-    def cause(self) -> Cause | None:
+    def cause(self) -> DecisiveCause | None:
         """The decisive cause that was found last."""
         return next((span.cause for span in reversed(self.spans) if span.cause), None)
 
@@ -68,7 +68,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PastChange:
     """What was changed on a host, in which run."""
 
     run: str

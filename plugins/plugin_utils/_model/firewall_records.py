@@ -64,7 +64,7 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Part:
+class Condition:
     """A condition of a rule; ``matched`` None: not examined, or not to be known."""
 
     text: Prose
@@ -93,11 +93,11 @@ class Undecided:
 
 
 @dataclass(frozen=True)
-class Step:
+class RuleStep:
     chain: Chain
     rule: Rule | None = None
     matched: bool | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Condition, ...] = ()
     effect: Prose | None = None
     effects: tuple[Effect, ...] = ()
 
@@ -153,7 +153,7 @@ class WayBack:
 
 
 @dataclass(frozen=True)
-class Change:
+class RuleChange:
     """How to let the packet through, in the words of whoever keeps the rule."""
 
     summary: Prose = NOTHING
@@ -184,9 +184,9 @@ class Verdict:
     zones: Zones | None = None
     way_back: WayBack | None = None
     rule: Rule | None = None
-    change: Change | None = None
+    change: RuleChange | None = None
     shadowed: tuple[Rule, ...] = ()
-    path: tuple[Step, ...] = ()
+    path: tuple[RuleStep, ...] = ()
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:

@@ -4,6 +4,10 @@
 """A report as the writers see it: typed, its strings cleaned, its lists bounded, nothing judged.
 
 The report is data that hosts had a part in. Reading it never fails: a value of the wrong kind reads as absent.
+
+Classes here are called as what they show: ``Cause``, ``Fix``, ``Flow`` ... They are not the classes of the same names that decide and plan
+work with. Those are refused where they do not fit, and hold what is acted on (the steps of a fix, the packets of an attempt) and texts that
+cannot be searched. These have what is in report.json, made safe to show, of whatever version wrote it.
 """
 
 from __future__ import annotations

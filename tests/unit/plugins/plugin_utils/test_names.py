@@ -17,14 +17,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import Answer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
-    Change,
+    Condition,
     Effect,
-    Part,
     Rewritten,
     Rule,
-    Step,
+    RuleChange,
+    RuleStep,
     Undecided,
     Verdict,
 )
@@ -207,15 +207,15 @@ def test_no_code_reads_sentences() -> None:
 def test_texts_of_records_are_no_strings() -> None:
     """So that mypy refuses to search, split or match them."""
     kinds = {
-        **{Rule: ("text",), Part: ("text", "seen"), Step: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)},
-        **{Change: ("summary",), Absence: ("why",), Host: ("incomplete", "unreachable"), Resolution: ("message",), Gap: ("why",)},
-        **{IcmpAnswer: ("text",), Answer: ("now", "then"), Observed: ("failure",), Remediation: ("stopped",)},
+        **{Rule: ("text",), Condition: ("text", "seen"), RuleStep: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)},
+        **{RuleChange: ("summary",), Absence: ("why",), Host: ("incomplete", "unreachable"), Resolution: ("message",), Gap: ("why",)},
+        **{IcmpAnswer: ("text",), PacketChange: ("now", "then"), Observed: ("failure",), Remediation: ("stopped",)},
     }
     for record, names in kinds.items():
         assert {name: record.__annotations__[name].removesuffix(" | None") for name in names} == dict.fromkeys(names, Prose.__name__)
     assert Rewritten.__annotations__["changes"] == Unit.__annotations__["log"] == f"tuple[{Prose.__name__}, ...]"
     assert not isinstance(Prose("x"), str) and not hasattr(Prose("x"), "__contains__")
-    assert Step.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"
+    assert RuleStep.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"
 
 
 WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
