@@ -108,7 +108,7 @@ class ActionModule(HandshakeAction):
         return plan, inventory.patterns(list(plan.orders)), asked.traces
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Asked:
     """What is to be diagnosed, and how: the same from arguments of the task and from variables."""
 
@@ -124,7 +124,13 @@ class _Asked:
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
     options = Options(**common, **{name: arguments[name] for name in HOW})
-    return _Asked(arguments["client"], arguments["server"], arguments["port"], lambda: [Held(arguments["flows"])], lambda _host: options)
+    return _Asked(
+        client=arguments["client"],
+        server=arguments["server"],
+        port=arguments["port"],
+        flows=lambda: [Held(arguments["flows"])],
+        options=lambda _host: options,
+    )
 
 
 def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -144,7 +150,7 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
         return Options(**common, **{name: options.of(host, f"diagnose_{name}") for name in HOW})
 
     client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
-    return _Asked(client, server, port, lambda: _held(variables, "diagnose_flows"), of_host, traces)
+    return _Asked(client=client, server=server, port=port, flows=lambda: _held(variables, "diagnose_flows"), options=of_host, traces=traces)
 
 
 def _held(variables: HostVariables, name: str) -> list[Held]:

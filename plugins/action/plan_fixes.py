@@ -163,7 +163,9 @@ class ActionModule(HandshakeAction):
         left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
         style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
-        plan = fixes.FixPlan(allowed, left, steps, planned, remediation.stopped, left_open)
+        plan = fixes.FixPlan(
+            wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open
+        )
         show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
@@ -92,6 +92,7 @@ class Fix:
     summary: Wording
     risk: str = "low"
     commands: tuple[str, ...] = ()
+    _: KW_ONLY
     why: Wording = NOTHING
     steps: tuple[Step, ...] = ()
     saves: Saves | None = None
@@ -112,6 +113,7 @@ class Finding:
     segment: str
     summary: Wording
     evidence: tuple[Evidence, ...]
+    _: KW_ONLY
     against: tuple[Evidence, ...] = ()
     leg: Leg | None = None  # None: the leg of the outcome
     detail: dict[str, object] = field(default_factory=dict)
@@ -136,6 +138,7 @@ class Outcome:
     leg: Leg | None = None
     segment: str | None = None
     host: str = "path"
+    _: KW_ONLY
     between: tuple[str, str] | None = None
     last_seen: Observation | None = None
     row: Row | None = None
@@ -183,7 +186,7 @@ class Totals:
     arrivals: Mapping[str, Arrivals] = field(default_factory=dict)  # host: all packets that came in
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Case:
     """One client, one server (or none that we manage), one dialled address and port."""
 

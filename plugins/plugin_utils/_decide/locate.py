@@ -263,7 +263,7 @@ def _lost(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Va
         return Outcome("silent", None, None, "path", last_seen=last)
     swallowed = here is beyond
     row = next((row for row in rows if row.at(here.name, way[place][1])), None)
-    return Outcome(kind, leg, segment, here.name if swallowed else "path", (here.name, beyond.name), last, row)
+    return Outcome(kind, leg, segment, here.name if swallowed else "path", between=(here.name, beyond.name), last_seen=last, row=row)
 
 
 def _seen_at(rows: Sequence[Row], vantage: Vantage) -> Observation | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
@@ -30,6 +30,7 @@ class Row:
     sender: str  # client, server, or the address that an ICMP error came from
     packet: Packet
     seen: list[Observation] = field(default_factory=list)
+    _: KW_ONLY
     transmission: int = 1
     strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
 

@@ -21,7 +21,7 @@ _LEGS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _STOPPING = ("drop", "queue")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TracedRule:
     """The rule, or the policy, at which the kernel saw packets of one leg of a handshake end."""
 
@@ -71,7 +71,19 @@ def traced(case: Case, host: Host | None, leg: Leg, hooks: Collection[str] = ())
     for (step, hook, entered), count in ends.most_common(1):
         handle = step.handle if step.type == "rule" else None
         passed = sum(trace.verdict == "accept" and trace.hook == entered for trace in traces)
-        return TracedRule(host.name, leg, step.family, step.table, step.chain, handle, step.number, hook, str(step.verdict), count, passed)
+        return TracedRule(
+            host=host.name,
+            leg=leg,
+            family=step.family,
+            table=step.table,
+            chain=step.chain,
+            handle=handle,
+            number=step.number,
+            hook=hook,
+            verdict=str(step.verdict),
+            packets=count,
+            passed=passed,
+        )
     return None
 
 

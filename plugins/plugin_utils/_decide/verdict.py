@@ -196,16 +196,16 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
             hosts[name].incomplete = hosts[name].incomplete or Prose("it has more packets of one attempt than any handshake")
         cases.append(
             Case(
-                entry.flow,
-                client,
-                hosts[entry.server] if entry.server else None,
-                [hosts[via] for via in entry.via],
-                address,
-                entry.address,
-                entry.port,
-                entry.timeout,
-                entry.source,
-                attempts,
+                flow=entry.flow,
+                client=client,
+                server=hosts[entry.server] if entry.server else None,
+                vias=[hosts[via] for via in entry.via],
+                address=address,
+                dialled=entry.address,
+                port=entry.port,
+                timeout=entry.timeout,
+                source=entry.source,
+                attempts=attempts,
                 expect=entry.expect,
             )
         )

@@ -24,7 +24,7 @@ MOST_RECORDS = 20_000
 """That one host's state may have: a hundred handshakes have a few hundred."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListenerState:
     """A listener without queues and process ids. ``process``, ``unit`` and ``container`` are missing where the owner could not be seen."""
 
@@ -44,7 +44,7 @@ class ListenerState:
     defer_accept: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VerdictState:
     """What the firewall does to one packet of a handshake. ``rules``: those that it meets and that match, in their order."""
 
@@ -66,7 +66,7 @@ class VerdictState:
     rules: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RouteState:
     """The kernel's answer about a way. ``source_asked``: the source address that was asked about, if one was."""
 
@@ -101,7 +101,7 @@ class ServiceState:
     ports: tuple[Port, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PacketChange:
     """A packet that would fare otherwise behind a reboot."""
 
@@ -115,7 +115,7 @@ class PacketChange:
     port: Port | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RebootChange:
     """What a reboot would change. ``answers`` None, for rules: what becomes of the flows' packets is not known.
 
@@ -134,7 +134,7 @@ class RebootChange:
     answers: tuple[PacketChange, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
     """A part that is None was not observed; an empty one has nothing in it."""
 

@@ -12,7 +12,7 @@ from . import outages as _outages
 from .outages import DecisiveCause, Outage, Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """A flow, and its key in the database."""
 
@@ -67,7 +67,7 @@ class History:
         return _outages.outages(self.spans)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastChange:
     """What was changed on a host, in which run."""
 

@@ -137,7 +137,16 @@ def _read_recording(host: Host, data: object) -> None:
         directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
         bridged = directions == ("other",) and host.is_port(interface)
         observations += [
-            Observation(host.name, interface, direction, frame.ts_ns / 1e9, packet, frame, bridged) for direction in directions
+            Observation(
+                host=host.name,
+                interface=interface,
+                direction=direction,
+                time=frame.ts_ns / 1e9,
+                packet=packet,
+                frame=frame,
+                bridged=bridged,
+            )
+            for direction in directions
         ]
     host.observations = sorted(observations, key=lambda observation: observation.time)
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)

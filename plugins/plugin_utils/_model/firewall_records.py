@@ -18,7 +18,7 @@ Identity = tuple[object, ...]
 HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """A rule or, without handle and number, a chain's policy; `packets` is its counter."""
 
@@ -92,7 +92,7 @@ class Undecided:
     if_so: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RuleStep:
     chain: Chain
     rule: Rule | None = None
@@ -107,7 +107,7 @@ class RuleStep:
         return self.effects[-1] if self.effects else Effect("continue")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rewritten:
     source: IpAddress
     destination: IpAddress
@@ -161,7 +161,7 @@ class RuleChange:
     simple: str | None = None  # what people would write, which opens more than the flow needs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     packet: str
     direction: str

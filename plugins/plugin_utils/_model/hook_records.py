@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .records import Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseChain:
     family: str
     table: str

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
@@ -31,7 +31,7 @@ class Absence:
     why: Prose
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One packet at one vantage point; ``time`` by that host's clock."""
 
@@ -49,6 +49,7 @@ class Host:
     """All that one host returned in the three round trips."""
 
     name: str
+    _: KW_ONLY
     before: Snapshot | None = None
     after: Snapshot | None = None
     observations: list[Observation] | None = None  # None: nothing was recorded here

@@ -12,7 +12,7 @@ from .records import Count, IpAddress, Network, Prefix
 LOOPBACK = "lo"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Link:
     name: str
     mac: str | None = None
@@ -36,7 +36,7 @@ class Address:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """The kernel's answer to one question put to its routing table."""
 

@@ -50,7 +50,7 @@ class Nameserver:
         return self.answer_ms is None and self.error is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Resolution:
     dial: int
     name: str
@@ -62,7 +62,7 @@ class Resolution:
     hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """One connect(), as the application would have seen it."""
 

@@ -15,7 +15,7 @@ from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Pee
 from .unit_records import Unit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     time: Time
     root: bool | None = None

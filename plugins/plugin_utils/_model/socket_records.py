@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .records import Count, IpAddress, Port
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Process:
     pid: Count
     name: str
@@ -21,7 +21,7 @@ class Process:
     parent: Count | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Listener:
     family: str
     address: IpAddress
@@ -55,7 +55,7 @@ class Ephemeral:
     time_wait: Count = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PortHolder:
     """Somebody's connection from a local port on which nobody listens."""
 
@@ -76,7 +76,7 @@ class Peer:
     count: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ForeignListener:
     """A listener on a wanted port in another network namespace of the host."""
 

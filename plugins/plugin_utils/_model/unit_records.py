@@ -26,7 +26,7 @@ class Preparation:
     status: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Relative:
     """A unit with which another one is tied; ``tie``: triggered_by, triggers, requires."""
 
@@ -39,7 +39,7 @@ class Relative:
     log: tuple[Prose, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unit:
     """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
     end; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last reload."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
@@ -34,7 +34,7 @@ AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
 DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One line of the report: a client, a server (None: only its address is known), an address and a port."""
 
@@ -60,6 +60,7 @@ class Plan:
     entries: tuple[Entry, ...]
     orders: dict[str, dict[str, Any]]
     """host -> work order, see docs/evidence.md"""
+    _: KW_ONLY
     not_in_play: tuple[str, ...] = ()
     """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -91,10 +92,11 @@ class Plan:
         entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
         addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
         normal = tuple(raw.get("normal", NORMAL))
-        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses, normal)
+        absent = tuple(raw["not_in_play"])
+        return cls(raw["run"], entries, dict(orders or {}), not_in_play=absent, addresses=addresses, normal=normal)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Part:
     """What one host has to do, gathered over all flows."""
 
@@ -157,7 +159,7 @@ class _Builder:
         orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
         normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
         absent = tuple(sorted(set(self.parts) - self.play_hosts))
-        return Plan(self.run, tuple(self.entries), orders, absent, normal=normal, lowered=lowered, deadlines=times)
+        return Plan(self.run, tuple(self.entries), orders, not_in_play=absent, normal=normal, lowered=lowered, deadlines=times)
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
@@ -184,7 +186,20 @@ class _Builder:
         dials = self._part(client, "client").dials
         greets = port in SPEAKS_FIRST if flow.greeting is None else flow.greeting
         dial = dials.setdefault((dialled, port, timeout, flow.source, greets), len(dials))
-        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source, flow.expect)] = None
+        self.entries[
+            Entry(
+                flow=name,
+                client=client,
+                server=server,
+                address=dialled,
+                port=port,
+                dial=dial,
+                via=via,
+                timeout=timeout,
+                source=flow.source,
+                expect=flow.expect,
+            )
+        ] = None
 
         near = flow.source or self._literal(client)
         own = self._literal(server) if server else None

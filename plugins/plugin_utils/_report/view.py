@@ -36,7 +36,7 @@ class Evidence:
     observation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
     kind: str
     host: str
@@ -58,7 +58,7 @@ class Part:
     seen: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A firewall rule on a packet's way."""
 
@@ -72,7 +72,7 @@ class Step:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     code: str
     title: str
@@ -86,7 +86,7 @@ class Cause:
     """The firewall rules that the packet matched, up to the one that decided."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
     """A column of the ladder; ``why`` says why nothing was recorded there."""
 
@@ -106,7 +106,7 @@ class Observation:
     t_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
     attempt: int
     t_ms: float
@@ -119,7 +119,7 @@ class Packet:
     lost: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     number: int
     address: str
@@ -130,7 +130,7 @@ class Attempt:
     local_port: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     id: str
     """Raw, for comparing and for file names: the one string that is never shown."""
@@ -194,7 +194,7 @@ class Tried:
     connected: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What was changed on a host, would be, or was not, and why."""
 
@@ -220,7 +220,7 @@ class Unobserved:
     roles: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     started: str
     finished: str
@@ -257,7 +257,18 @@ def _change(entry: Mapping[str, object]) -> Change:
     code, host, kind, outcome, where = (clean(entry.get(key), NAME) for key in ("code", "host", "kind", "outcome", "where"))
     before, after = (tuple(_tried(item) for item in _records(entry.get(key))) for key in ("before", "after"))
     summary, why = clean(entry.get("summary")), clean(entry.get("why"))
-    return Change(code, host, kind, outcome, where or host, summary, why, _texts(entry.get("steps")), before, after)
+    return Change(
+        code=code,
+        host=host,
+        kind=kind,
+        outcome=outcome,
+        where=where or host,
+        summary=summary,
+        why=why,
+        steps=_texts(entry.get("steps")),
+        before=before,
+        after=after,
+    )
 
 
 def _tried(entry: Mapping[str, object]) -> Tried:

@@ -27,7 +27,7 @@ _INDENT = "    "
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FixPlan:
     """``wanted`` are made, the canary's first, but on the hosts ``only_planned``; ``left`` with outcome and reason.
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from ..._model.prose import Wording, worded
 from ..case import Leg
@@ -50,6 +50,7 @@ class Anomaly:
     host: str
     text: Wording
     name: str = ""
+    _: KW_ONLY
     leg: Leg | None = None
     interface: str | None = None
     count: int = 1

@@ -56,7 +56,7 @@ def counters(case: Case) -> Iterator[Anomaly]:
         for name, by in case.fleet.once(("risen", host.name), partial(risen, host)).items():
             if by in numbers and generic(name) not in known and _OF_LOSS.search(name):
                 text = f"{name} of {host.name} rose by {by}, as many as packets of this flow vanished there"
-                yield Anomaly("counter", host.name, text, generic(name), case.outcome.leg, count=by)
+                yield Anomaly("counter", host.name, text, generic(name), leg=case.outcome.leg, count=by)
 
 
 def generic(name: str) -> str:

@@ -37,7 +37,7 @@ def icmp_errors(case: Case) -> Iterator[Anomaly]:
             owner(case, sender),
             f"{plural(len(keys), 'ICMP error')} from {sender} about the {_LEGS[leg]}: type {kind} code {code}",
             f"{kind}/{code}",
-            leg,
+            leg=leg,
             count=len(keys),
             attempts=frozenset(keys),
             detail={"sender": sender},

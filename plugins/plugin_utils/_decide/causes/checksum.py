@@ -106,7 +106,7 @@ CAUSES = (
         "the segment, that of IP for the one of the header. Where the recording does not tell, because the checksum was left to a device: "
         "likely.",
         "The counter does not move, or the checksums are right.",
-        _bad_checksum,
+        rule=_bad_checksum,
         accounts_for=(Accounts("counter", ("Tcp.InCsumErrors", "Tcp.InErrs", "IpExt.InCsumErrors")),),
     ),
 )

@@ -237,7 +237,7 @@ CAUSES = (
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Some of the latter alone, or "
         "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
-        _no_backend,
+        rule=_no_backend,
         explains=("application_closes",),
         accounts_for=(
             Accounts("closed_unused", anywhere=True),

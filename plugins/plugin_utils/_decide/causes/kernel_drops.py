@@ -156,7 +156,7 @@ CAUSES = (
         _AT_ENDS,
         "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them: likely.",
         "No counter of /proc/net/xfrm_stat moves.",
-        _ipsec_policy,
+        rule=_ipsec_policy,
         accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in _INBOUND), any_leg=True),),
     ),
     Cause(
@@ -167,7 +167,7 @@ CAUSES = (
         "The kernel drops packets of this flow with the reason SOCKET_FILTER or BPF_CGROUP_EGRESS, and the control group of the socket has "
         "a program for that direction.",
         "No program is attached there.",
-        _cgroup_filter,
+        rule=_cgroup_filter,
     ),
     Cause(
         "kernel_drop",

@@ -207,7 +207,7 @@ CAUSES = (
         "Another managed host has the address that was dialled, and the server has not; the other one's recording shows that it got the "
         "SYN or answered it. Where it did not record the flow: likely.",
         "The SYN arrives at the server.",
-        address_elsewhere,
+        rule=address_elsewhere,
         explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
         accounts_for=(
             Accounts("claimed_address", anywhere=True),

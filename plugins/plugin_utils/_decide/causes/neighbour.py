@@ -128,7 +128,7 @@ CAUSES = (
         "managed host on the server's network shows that it got the SYN, which it did not forward, and it has not the address, while the "
         "server has it and did not get the SYN.",
         "The link addresses agree.",
-        _neighbour_wrong,
+        rule=_neighbour_wrong,
         explains=("path_drop", "path_loss", "address_not_local"),
         accounts_for=(
             Accounts("shared_address", anywhere=True),

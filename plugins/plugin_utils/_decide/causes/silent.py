@@ -290,7 +290,7 @@ CAUSES = (
         "any, and the packet does not come to it; somebody asked again, gave up with an ICMP error or has the entry FAILED or INCOMPLETE. "
         "Asked once: likely.",
         "It replies.",
-        _neighbour_silent,
+        rule=_neighbour_silent,
         explains=(
             "path_icmp_unreachable",
             "neighbour_unresolved",

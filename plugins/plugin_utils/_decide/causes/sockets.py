@@ -266,7 +266,7 @@ CAUSES = (
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
         "line or by name makes it likely.",
         "A socket listens on the port.",
-        _service_stopped,
+        rule=_service_stopped,
     ),
     Cause(
         "listener_other_namespace",
@@ -275,7 +275,7 @@ CAUSES = (
         _REFUSED,
         "As no_listener, and a process in another network namespace of the server listens on the port.",
         "A socket listens on the port in the server's own namespace.",
-        _listener_other_namespace,
+        rule=_listener_other_namespace,
         accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(
@@ -287,7 +287,7 @@ CAUSES = (
         "evaluated, translates the SYN to an address of another network namespace of it, where the sockets on that port are bound to other "
         "addresses, and its counter rises by the connections; without the counter, likely.",
         "A socket is bound to the address, or to all.",
-        lambda case: inside.listener_other_address(case) or _listener_other_address(case),
+        rule=lambda case: inside.listener_other_address(case) or _listener_other_address(case),
         accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(
@@ -297,7 +297,7 @@ CAUSES = (
         _REFUSED,
         "The server's TCP answers with an RST, and the sockets on the port are of the other family only.",
         "A socket of the family, or a dual-stack one, listens.",
-        _listener_other(
+        rule=_listener_other(
             "family",
             lambda case, listener: (
                 f"for {'IPv6' if listener.family == 'ipv6' else 'IPv4'} only ({describe(listener)}), and {case.address} is IPv{case.family}"
@@ -311,7 +311,7 @@ CAUSES = (
         _REFUSED,
         "The server's TCP answers with an RST, and the socket on the port is bound to another interface or VRF (SO_BINDTODEVICE).",
         "The socket is bound to the interface on which the SYN came in, or to none.",
-        _listener_other("device", lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere"),
+        rule=_listener_other("device", lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere"),
     ),
     Cause(
         "no_listener",
@@ -321,6 +321,6 @@ CAUSES = (
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
         "the SYNs nevertheless.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
-        _no_listener,
+        rule=_no_listener,
     ),
 )

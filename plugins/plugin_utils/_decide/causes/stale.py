@@ -175,7 +175,7 @@ CAUSES = (
         "A bare ACK that does not acknowledge the SYN leaves the server in answer to it, and before the attempts the server had a socket "
         "between these very ends.",
         "A SYN-ACK answers the SYN.",
-        _stale_connection,
+        rule=_stale_connection,
         accounts_for=(
             Accounts("counter", ("TcpExt.TCPACKSkippedChallenge", "TcpExt.TCPSYNChallenge", "TcpExt.TCPChallengeACK", "Tcp.InErrs")),
         ),
@@ -188,7 +188,7 @@ CAUSES = (
         "A managed host on the way lets the SYN out for another end than the rule, evaluated, sends it to that translates new connections, "
         "and the rule's counter does not move. Without a counter: likely.",
         "The rule sends it to where it went, or its counter moves.",
-        _stale_translation,
+        rule=_stale_translation,
         explains=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
         accounts_for=(
             Accounts("stray_reset", anywhere=True),

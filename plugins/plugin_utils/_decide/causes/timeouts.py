@@ -151,7 +151,7 @@ CAUSES = (
         ("late", "lost_syn"),
         "The SYN-ACK reaches the client after the flow's timeout, and no SYN was repeated. Where one was: likely.",
         "No SYN-ACK reaches the client.",
-        _connect_timeout_too_short,
+        rule=_connect_timeout_too_short,
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
     Cause(
@@ -161,7 +161,7 @@ CAUSES = (
         ("ignored_syn_ack", "lost_syn", "silent"),
         "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
         "No SYN-ACK ever reaches the client.",
-        _syn_retries_too_low,
+        rule=_syn_retries_too_low,
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
     Cause(
@@ -172,7 +172,7 @@ CAUSES = (
         "The final ACK reaches the server later after the SYN-ACK than tcp_synack_retries has it wait, and the server answers it with an "
         "RST, as one that belongs to no connection. Later than its last wait alone makes it likely.",
         "The ACK comes in time.",
-        _synack_retries_too_low,
+        rule=_synack_retries_too_low,
         explains=("application_closes",),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),

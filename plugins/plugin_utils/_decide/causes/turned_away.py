@@ -51,6 +51,6 @@ CAUSES = (
         "Not provable: the first attempts complete, and none of the later ones does. Likely where they are refused, and chance has it so "
         "one time in ten at most.",
         "An attempt completes behind one that does not.",
-        _turned_away,
+        rule=_turned_away,
     ),
 )

@@ -86,6 +86,6 @@ CAUSES = (
         tuple(OUTCOMES),
         "The flow has expect: blocked, and connect() succeeded.",
         "No attempt connected.",
-        _unexpectedly_open,
+        rule=_unexpectedly_open,
     ),
 )

@@ -68,8 +68,8 @@ def named(connection: Connection, wanted: Wanted | None = None) -> list[Named]:
     """The flows that are wanted; all of them by default."""
     from sqlalchemy import text
 
-    rows = connection.execute(text("SELECT flow, name, client, server, address, port FROM handshake_flows ORDER BY name, flow"))
-    flows = [Named(*row) for row in rows]
+    rows = connection.execute(text("SELECT flow AS key, name, client, server, address, port FROM handshake_flows ORDER BY name, flow"))
+    flows = [Named(**row) for row in rows.mappings()]
     return [flow for flow in flows if wanted is None or wanted.matches(flow)]
 
 
@@ -100,7 +100,18 @@ def changes(connection: Connection, flows: Sequence[Named], since: float) -> lis
         concerned = tuple(wanted[row.flow] for row in rows if row.flow in wanted)
         if concerned or rows[0].flow is None:
             first = rows[0]
-            found.append(PastChange(run, first.finished, first.code, first.host, first.kind, first.outcome, first.summary, concerned))
+            found.append(
+                PastChange(
+                    run=run,
+                    finished=first.finished,
+                    code=first.code,
+                    host=first.host,
+                    kind=first.kind,
+                    outcome=first.outcome,
+                    summary=first.summary,
+                    flows=concerned,
+                )
+            )
     return found
 
 

@@ -144,8 +144,15 @@ def _verdicts(connection: Connection, runs: Sequence[str]) -> Iterator[tuple[str
 
 
 def _state(key: str, seen: Seen, before: Seen | None) -> news.FlowState:
-    told = (before.status, before.code, before.host) if before else (None, None, None)
-    return news.FlowState(key, seen.status, seen.code, seen.host, *told)
+    return news.FlowState(
+        flow=key,
+        status=seen.status,
+        code=seen.code,
+        host=seen.host,
+        status_told=before.status if before else None,
+        code_told=before.code if before else None,
+        host_told=before.host if before else None,
+    )
 
 
 def _document(history: History, state: news.FlowState, seen: Seen) -> dict[str, Any]:

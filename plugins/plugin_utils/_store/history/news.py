@@ -40,7 +40,7 @@ ON CONFLICT (webhook, flow) DO UPDATE SET status = excluded.status, code = exclu
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowState:
     """How a flow is, and how the webhook was told that it was; it was told nothing where ``status_told`` is None."""
 
@@ -63,7 +63,7 @@ def states(connection: Connection, webhook: str, run: str) -> list[FlowState]:
     """The flows of a run, as far as no later run is recorded for them."""
     from sqlalchemy import text
 
-    return [FlowState(*row) for row in connection.execute(text(_LATEST), {"webhook": _key(webhook), "run": run})]
+    return [FlowState(**row) for row in connection.execute(text(_LATEST), {"webhook": _key(webhook), "run": run}).mappings()]
 
 
 def told(connection: Connection, webhook: str, states: Sequence[FlowState]) -> None:

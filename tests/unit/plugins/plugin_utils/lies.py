@@ -201,5 +201,5 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
     remediation.begin_turn(conclusion.report)
     orders(remediation, remediation.batch)
     Remediation.from_json(remediation.to_json()).finished(conclusion.report)
-    fixes.render(fixes.FixPlan(allowed, left, {}, (), None), conclusion.report, width=100)
+    fixes.render(fixes.FixPlan(wanted=allowed, left=left, previews={}, only_planned=(), stopped=None), conclusion.report, width=100)
     return conclusion

@@ -65,14 +65,14 @@ class Ground:
     def add(self, host: str, like: Observation, pkttype: int, data: bytes, ethertype: int | None = None) -> bool:
         """Let a host have recorded one more frame, a moment after another one of its own."""
         frame = Frame(
-            like.frame.ts_ns + LATER_NS,
-            like.frame.ifindex,
-            ethertype or ETHERTYPES[like.packet.version],
-            0,
-            pkttype,
-            MAC,
-            len(data),
-            data,
+            ts_ns=like.frame.ts_ns + LATER_NS,
+            ifindex=like.frame.ifindex,
+            ethertype=ethertype or ETHERTYPES[like.packet.version],
+            vlan=0,
+            pkttype=pkttype,
+            lladdr=MAC,
+            wire_length=len(data),
+            data=data,
         )
         return self.change(host, lambda frames: [*frames, frame])
 

@@ -55,7 +55,7 @@ def _said(code: str, certainty: Certainty, accounts: tuple[Accounts, ...] = (), 
     def rule(case: Case) -> Finding:
         return Finding(certainty, "path", "path.forward", code, (), remark=remark)
 
-    return Cause(code, code, ("path.forward",), tuple(OUTCOMES), "-", "-", rule, accounts_for=accounts)
+    return Cause(code, code, ("path.forward",), tuple(OUTCOMES), "-", "-", rule=rule, accounts_for=accounts)
 
 
 def test_the_one_that_accounts_for_more_stands_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def test_an_address_with_a_zone_is_none() -> None:
 def twice(plan: Plan, found: Phases) -> Plan:
     """The same flow under another name."""
     entry = plan.entries[0]
-    return Plan(plan.run, (entry, type(entry)(**{**vars(entry), "flow": "other"})), plan.orders, plan.not_in_play)
+    return Plan(plan.run, (entry, type(entry)(**{**vars(entry), "flow": "other"})), plan.orders, not_in_play=plan.not_in_play)
 
 
 def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:

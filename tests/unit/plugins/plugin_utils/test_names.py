@@ -222,7 +222,10 @@ WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
     (Evidence("db1", "capture", "seen"), ("observation",)),
     (Fix("service", "db1", "start it", why="it is down", check="it runs"), ("summary", "why", "check")),
     (Finding("proven", "db1", "server.socket", "it is down", ()), ("summary",)),
-    (Mending("no_listener", "db1", "proven", "service", "db1", "start it", "low", ()), ("summary", "why", "check")),
+    (
+        Mending(code="no_listener", host="db1", certainty="proven", kind="service", where="db1", summary="start it", risk="low", flows=()),
+        ("summary", "why", "check"),
+    ),
     (Judgement(True, "it connects"), ("why",)),
     (Why("proven", "it is stopped", Fix("service", "db1", "start it"), "db1"), ("reason",)),
 ]

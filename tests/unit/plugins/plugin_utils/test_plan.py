@@ -112,7 +112,9 @@ def test_orders_of_a_flow_with_a_router():
     told = [[each[name] for name in ("packet", "direction", "source", "port")] for each in made.orders["db1"]["packets"]]
     assert told == [["syn", "in", "10.0.1.11", 5432], ["syn_ack", "out", "10.0.2.21", None], ["ack", "in", "10.0.1.11", 5432]]
     assert [packet["direction"] for packet in made.orders["r1"]["packets"]] == ["forward"] * 3
-    assert made.entries == (orders.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
+    assert made.entries == (
+        orders.Entry(flow="f", client="web1", server="db1", address="10.0.2.21", port=5432, dial=0, via=("r1",), timeout=1.5, source=None),
+    )
     again = orders.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
     assert again == replace(made, deadlines=None)
 

@@ -25,7 +25,7 @@ def _lowered(case: Case) -> Finding | None:
 
 @pytest.fixture
 def clamped(monkeypatch: pytest.MonkeyPatch) -> None:
-    cause = Cause("mss_clamped", "The MSS is lowered", ("path.forward",), tuple(OUTCOMES), "-", "-", _lowered)
+    cause = Cause("mss_clamped", "The MSS is lowered", ("path.forward",), tuple(OUTCOMES), "-", "-", rule=_lowered)
     monkeypatch.setattr(causes, "CATALOGUE", (cause, *causes.CATALOGUE))
 
 

@@ -21,7 +21,11 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mend
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
 
 FLOW = "f-web1-db1-10.0.2.21-5432"
-PLAN = Plan("run", (Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None),), {"web1": {}, "r1": {}, "db1": {}})
+PLAN = Plan(
+    "run",
+    (Entry(flow="f", client="web1", server="db1", address="10.0.2.21", port=5432, dial=0, via=("r1",), timeout=3.0, source=None),),
+    {"web1": {}, "r1": {}, "db1": {}},
+)
 STATES: dict[str, dict[str, Any]] = {
     "web1": {
         "names": {},

@@ -113,7 +113,7 @@ def test_nothing_hostile_gets_into_a_step(path: Path) -> None:
 
 @pytest.mark.parametrize("result", ["start-limit-hit", "trigger-limit-hit", "exit-code"])
 def test_what_systemd_gave_up_is_not_just_started(result: str) -> None:
-    fix = started(Host("db1"), Unit(7001, "orders.socket", "socket", active="failed", result=result))
+    fix = started(Host("db1"), Unit(port=7001, unit="orders.socket", how="socket", active="failed", result=result))
     assert bool(fix.steps) is (result == "exit-code")
     assert (f"too many starts ({result})" in str(fix.summary)) is (not fix.steps)
 
