@@ -23,7 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import took
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .._report.view import view
+from .._report.read import view
 from .._values.text import file_name
 from . import directories
 
