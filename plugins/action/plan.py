@@ -25,7 +25,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_optio
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain

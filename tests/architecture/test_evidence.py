@@ -27,7 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
     trace_records,
     unit_records,
 )
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
 from tests.unit.plugins.plugin_utils.test_kernel_drops import EVENT, PROGRAM, dropping

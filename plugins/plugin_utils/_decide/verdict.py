@@ -20,7 +20,7 @@ from .._model.probe_records import Probe
 from .._model.prose import Prose, Wording, unwrapped
 from .._plan.declared import Declared
 from .._plan.gaps import gap
-from .._plan.orders import ON_THE_WAY, PHASES, Entry, Plan
+from .._plan.plan import ON_THE_WAY, PHASES, Entry, Plan
 from .._report.captures import captures
 from . import blocked
 from .anomalies import Anomaly

@@ -11,7 +11,8 @@ from typing import Any
 
 from .._decide.verdict import _identity
 from .._plan.flows import literal
-from .._plan.orders import STAND_INS, Entry, Plan
+from .._plan.orders import STAND_INS
+from .._plan.plan import Entry, Plan
 from .state import State
 
 

@@ -14,7 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames im
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 
 from .._decide.firewall_verdicts import read as read_rulings
-from .._plan.orders import TRACE_PHASES
+from .._plan.plan import TRACE_PHASES
 from .drop_records import Drops
 from .host import Absence, Host, Observation
 from .network_records import LOOPBACK
@@ -25,7 +25,6 @@ from .snapshot import Snapshot
 from .trace_records import Tracing
 
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
-
 _SNAPSHOT_PARTS = frozenset(each.name for each in fields(Snapshot)) - {"time"}
 
 

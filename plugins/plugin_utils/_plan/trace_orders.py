@@ -19,7 +19,7 @@ from .._decide.case import Case
 from .._decide.verdict import DEGRADING, decide, examine
 from .._faults import contained
 from .._model.host import Host
-from .orders import TRACE_PHASES, Entry, Plan
+from .plan import TRACE_PHASES, Entry, Plan
 
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
 

@@ -30,7 +30,6 @@ from .view import (
 
 PACKETS = 400
 """Rows of a timeline that are shown at most; report.json has them all."""
-
 CHANGES = 500
 """Changes that are shown at most."""
 

@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import examine
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Observation
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import Phases, recorded
 
 STRANGER = {4: "192.0.2.77", 6: "2001:db8:ffff::77"}

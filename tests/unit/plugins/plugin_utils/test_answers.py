@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 
 
 def syn(sport: int, dport: int, isn: int) -> Frame:

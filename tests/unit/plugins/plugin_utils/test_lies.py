@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_WIRE_LENGTH, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import verdict as _verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import words
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used

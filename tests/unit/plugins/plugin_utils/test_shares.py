@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import Options
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.shares import shares
 
 

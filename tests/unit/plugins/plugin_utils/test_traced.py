@@ -17,7 +17,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.traced 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, examine
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import read_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.trace_records import MAX_EVENTS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 
 Phases = dict[str, dict[str, dict[str, Any]]]

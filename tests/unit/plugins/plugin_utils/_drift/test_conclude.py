@@ -16,7 +16,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.doubts i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import State, read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
 

@@ -22,7 +22,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.service import started
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 from tests.lab._machines import collections_root
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import evidence_files
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
 
