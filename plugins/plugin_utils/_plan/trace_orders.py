@@ -16,7 +16,9 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
 
 from .._decide.case import Case
-from .._decide.verdict import DEGRADING, decide, examine
+from .._decide.examine import examine
+from .._decide.status import DEGRADING
+from .._decide.verdict import decide
 from .._faults import contained
 from .._model.host import Host
 from .plan import TRACE_PHASES, Entry, Plan

@@ -133,7 +133,15 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 # Where texts for people become plain strings: what shows them, or carries them on unread.
 UNWRAPPING = {
-    *("_model/prose.py", "_decide/verdict.py", "_drift/conclude.py", "_drift/state.py", "_fix/before_rule.py"),
+    *(
+        "_model/prose.py",
+        "_decide/verdict.py",
+        "_decide/entry.py",
+        "_decide/observed.py",
+        "_drift/conclude.py",
+        "_drift/state.py",
+        "_fix/before_rule.py",
+    ),
     *(f"_remediate/{name}.py" for name in ("changes", "judgement", "mending", "run")),
 }
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import SEGMENTS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.status import STATUSES
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import differences, load
 from tests.unit.examples import examples
