@@ -11,9 +11,10 @@ from .._model.host import Host
 from .._model.probe_records import Probe
 from .._model.prose import Prose
 from .._plan.plan import Entry
-from .case import Case, Outcome
+from .case import Case
 from .fleet import Fleet
 from .locate import locate
+from .outcome import Outcome
 from .timeline import Packets
 
 MOST_ADDRESSES, MOST_ATTEMPTS = 64, 1000

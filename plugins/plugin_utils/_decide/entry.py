@@ -15,10 +15,12 @@ from .._model.prose import Wording, unwrapped
 from .._plan.plan import ON_THE_WAY, Entry
 from . import blocked
 from .anomalies import Anomaly
-from .case import Case, Finding, Outcome
+from .case import Case
 from .causes.catalogue import Cause
 from .explain import Explanation, explain
+from .finding import Finding
 from .observed import attempts_document, clocks_document, not_observed, parties, vantage_document
+from .outcome import Outcome
 from .status import BY_SEVERITY, case_status, flow_status
 from .story import timeline
 from .undecided import undecided

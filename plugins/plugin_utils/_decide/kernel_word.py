@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from .._model.drop_records import KernelEvent, Program
 from .._model.host import Host
-from .case import Case, Evidence, Leg, plural
+from .._values.words import plural
+from .case import Case
+from .finding import Evidence
+from .outcome import Leg
 
 SOURCE = "kernel trace (kfree_skb)"
 _NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}

@@ -13,7 +13,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from .._model.host import Host, Observation
 from .._model.network_records import LOOPBACK
-from .case import OUTCOMES, Case, Leg, Outcome
+from .case import Case
+from .outcome import OUTCOMES, Leg, Outcome
 from .rows import Row
 from .timeline import Attempt
 

@@ -14,10 +14,11 @@ from .._model.host import Host
 from .._model.probe_records import Probe
 from .._model.prose import unwrapped
 from .._plan.plan import PHASES, Entry
-from .case import Case, Finding
+from .case import Case
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
+from .finding import Finding
 
 
 def attempts_document(probes: Sequence[Probe]) -> dict[str, Any]:

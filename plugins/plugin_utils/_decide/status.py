@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .case import Case, Finding
+from .case import Case
 from .causes.catalogue import Cause
+from .finding import Finding
 
 STATUSES = ("ok", "degraded", "broken", "undetermined")
 BY_SEVERITY = ("ok", "degraded", "undetermined", "broken")

@@ -14,7 +14,10 @@ from .._model.host import Host
 from .._model.probe_records import Probe
 from .._model.prose import Prose
 from .._model.trace_records import Trace, TraceStep
-from .case import Case, Evidence, Leg, plural
+from .._values.words import plural
+from .case import Case
+from .finding import Evidence
+from .outcome import Leg
 
 SOURCE = "kernel trace (nf_tables)"
 _LEGS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}

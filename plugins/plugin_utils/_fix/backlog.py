@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._decide.case import Fix
+from .._decide.finding import Fix
 from .._model.host import Host
 from .._model.socket_records import Listener, Process
 from .application import longer_backlog, more_connections

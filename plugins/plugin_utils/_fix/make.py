@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from .._decide.case import Fix, Saves, Step
+from .._decide.finding import Fix, Saves, Step
 from .._model.prose import Wording
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix, Saves, Step
+from .._decide.finding import Fix, Saves, Step
 from .._model.host import Host
 from . import fit
 from .make import mending, shell

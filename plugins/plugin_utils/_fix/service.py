@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix, Saves, Step
+from .._decide.finding import Fix, Saves, Step
 from .._model.host import Host
 from .._model.records import whole
 from .._model.socket_records import PortHolder

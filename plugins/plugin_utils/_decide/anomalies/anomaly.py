@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 
 from ..._model.prose import Wording, worded
-from ..case import Leg
+from ..outcome import Leg
 
 # kind: what it is, for the documentation
 KINDS = {

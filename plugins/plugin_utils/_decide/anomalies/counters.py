@@ -15,7 +15,8 @@ from functools import partial
 
 from ..._model.host import Host
 from ..._model.snapshot import Snapshot
-from ..case import SWALLOWING, Case
+from ..case import Case
+from ..outcome import SWALLOWING
 from .anomaly import Anomaly
 from .envelope import HEALTHY
 from .seen import each_host

@@ -9,7 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ..._model.host import Host
-from ..case import Case, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..outcome import Leg
 from ..rows import Row
 from ..timeline import Attempt
 from .anomaly import Anomaly

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..._model.host import Host
-from ..case import Case, plural
+from ..._values.words import plural
+from ..case import Case
 from .anomaly import Anomaly
 from .seen import each_host, owner
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ..._model.host import Host, Observation
-from ..case import Case, Leg
+from ..case import Case
+from ..outcome import Leg
 from ..rows import Row
 from ..story import LABELS
 from ..timeline import Attempt

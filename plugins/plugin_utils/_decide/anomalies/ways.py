@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 from ..._model.host import Host, Observation
 from ..._model.network_records import LOOPBACK
-from ..case import Case, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..outcome import Leg
 from ..story import LABELS
 from .anomaly import Anomaly
 from .seen import Key, at, key, outermost, pairs

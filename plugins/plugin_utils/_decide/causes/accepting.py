@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ..._fix.backlog import Accepting
 from ..._model.host import Host
 from ..._model.socket_records import Listener, Process
-from ..case import plural
+from ..._values.words import plural
 
 _STOPPED = ("T", "t")
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from ..._fix.make import advice, shell
 from ..._model.host import Host
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .arrival import sender_mac
 from .catalogue import Accounts, Cause
 from .icmp import answer_of

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.tcp_options import TcpOptions
 
 from ..._model.host import Host
-from ..case import Case, Evidence, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ..._model.probe_records import Probe
-from ..case import Case, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 

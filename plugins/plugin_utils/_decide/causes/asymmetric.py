@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..._fix.make import advice, shell
 from ..._model.host import Host, Observation
 from ..._model.network_records import Route
-from ..case import Case, Evidence, Finding
+from ..case import Case
+from ..finding import Evidence, Finding
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 

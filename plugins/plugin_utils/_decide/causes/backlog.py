@@ -8,7 +8,10 @@ from __future__ import annotations
 from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..case import Case, Finding, Fix, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
+from ..outcome import Leg
 from . import inside
 from .accepting import accepting, connections, group, shared
 from .catalogue import Accounts, Cause

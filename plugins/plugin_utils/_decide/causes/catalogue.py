@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
-from ..case import Case, Finding
+from ..case import Case
+from ..finding import Finding
 
 
 @dataclass(frozen=True)

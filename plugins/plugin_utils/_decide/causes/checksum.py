@@ -12,7 +12,9 @@ from typing import Literal
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP, TCP, outline
 
 from ..._model.host import Host, Observation
-from ..case import Case, Certainty, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Finding, Fix
 from .catalogue import Accounts, Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]

@@ -13,7 +13,9 @@ from ..._fix.ports import more_ports
 from ..._fix.routes import towards, without
 from ..._model.network_records import Route
 from ..._model.records import whole
-from ..case import Case, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 
 _LOCAL = ("refused_locally",)

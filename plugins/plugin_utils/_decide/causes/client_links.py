@@ -9,7 +9,8 @@ from ..._fix.make import advice
 from ..._fix.network import or_restarted
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK, Link
-from ..case import Case, Evidence, Finding, Fix
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .client import errno_evidence, nothing_sent
 

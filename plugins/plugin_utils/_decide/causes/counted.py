@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from ..._model.firewall_records import Rule, Verdict
 from ..._model.host import Host, Observation
-from ..case import Case, Certainty, Evidence, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence
 from ..firewall_verdicts import CounterDelta
 from .kernel import is_rule, stop
 from .traversals import Place

@@ -12,7 +12,10 @@ from ..._fix.make import advice
 from ..._fix.neighbour import larger_table
 from ..._model.firewall_records import SOURCE_NAT, Verdict
 from ..._model.host import Host
-from ..case import Case, Finding, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
+from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .rules import kept_by, told
 from .traversals import Place, judged, suspects

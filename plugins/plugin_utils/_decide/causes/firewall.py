@@ -9,7 +9,10 @@ from dataclasses import replace
 
 from ..._fix.firewall import opening
 from ..._model.host import Host
-from ..case import Case, Certainty, Finding, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Finding
+from ..outcome import Leg
 from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers

@@ -14,7 +14,9 @@ from ..._model.host import Host, Observation
 from ..._model.prose import Wording, worded
 from ..._model.socket_records import Listener, Process
 from ..._model.unit_records import Unit
-from ..case import Case, Certainty, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Finding, Fix
 from .catalogue import Accounts, Cause
 from .units import mended, stopped_unit
 

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from ..._fix.stack import higher_ttl
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Accounts, Cause
 from .icmp import Answer, answer_of, meaning_of, quoting
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._model.host import Host
-from ..case import Case, Finding, Fix
+from ..case import Case
+from ..finding import Finding, Fix
 from ..rows import Row
 from .arrival import INITIAL_TTLS
 from .catalogue import Accounts, Cause

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ..._fix.stack import longer_queue
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Accounts, Cause
 
 

@@ -11,7 +11,8 @@ from typing import Literal
 from ..._fix.make import advice
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.socket_records import ForeignListener, Namespace
-from ..case import Case, Finding, is_any
+from ..case import Case, is_any
+from ..finding import Finding
 from .rules import kept_by, told
 from .translated import connections, distinct
 from .traversals import Place, judged

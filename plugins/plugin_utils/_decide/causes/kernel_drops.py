@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from ..._fix.make import advice
 from ..._model.host import Host
-from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
 from ..kernel_word import Dropped, dropped
+from ..outcome import OUTCOMES, Leg
 from .catalogue import Accounts, Cause
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells

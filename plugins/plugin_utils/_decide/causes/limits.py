@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Accounts, Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven

@@ -10,7 +10,9 @@ import ipaddress
 
 from ..._model.host import Host
 from ..._model.socket_records import Socket
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ..._fix.make import advice, shell
 from ..._model.host import Host, Observation
 from ..._model.network_records import LOOPBACK
-from ..case import Case, Evidence, Finding
+from ..case import Case
+from ..finding import Evidence, Finding
 from ..fleet import Owner
 from .catalogue import Accounts, Cause
 from .stretch import swallower

@@ -12,7 +12,9 @@ from ..._fix.neighbour import forgotten
 from ..._fix.trusted import for_owner
 from ..._model.host import Host
 from ..._model.network_records import Neighbour
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .arrival import sender_mac
 from .catalogue import Accounts, Cause
 from .misdelivered import OUTCOMES as MISDELIVERED

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from ..._fix.stack import forwarding, without_ecn
 from ..._model.host import Observation
-from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .losses import beside_each_other, told, wilson

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding, Fix
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
 from .losses import beside_each_other, told

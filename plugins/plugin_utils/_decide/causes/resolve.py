@@ -11,7 +11,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolv
 
 from ..._fix.dns import resolvable
 from ..._model.probe_records import Nameserver
-from ..case import OUTCOMES, Case, Evidence, Finding, Fix
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
+from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
 
 

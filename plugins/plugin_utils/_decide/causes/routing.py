@@ -11,7 +11,10 @@ from ..._fix.stack import loose
 from ..._fix.trusted import for_client
 from ..._model.host import Host, Observation
 from ..._model.network_records import Route
-from ..case import Case, Finding, Fix, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
+from ..outcome import Leg
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 from .icmp import answer_of

@@ -12,7 +12,8 @@ from ..._fix.firewall import opening
 from ..._fix.way_back import rerouted, served
 from ..._model.firewall_records import Rule, RuleStep, Verdict
 from ..._model.host import Host
-from ..case import Case, Certainty, Evidence, Finding
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding
 from .counted import Proof, proof
 from .traversals import Place, bridge_setting, bridged, judged, suspects, verdict, way
 

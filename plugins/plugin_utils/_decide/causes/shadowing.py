@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._fix.make import advice
-from ..case import Case, Finding
+from ..case import Case
+from ..finding import Finding
 from .arrival import believed
 from .catalogue import Cause
 from .neighbour import on_link

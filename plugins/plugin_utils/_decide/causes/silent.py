@@ -14,7 +14,10 @@ from ..._fix.make import advice
 from ..._model.hook_records import BaseChain
 from ..._model.host import Host, Observation
 from ..._model.prose import Wording
-from ..case import Case, Evidence, Finding, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
+from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 

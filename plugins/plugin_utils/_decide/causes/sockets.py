@@ -12,7 +12,9 @@ from ..._fix.make import advice
 from ..._fix.service import listening_on
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding, Fix
 from . import inside, units
 from .catalogue import Accounts, Cause
 

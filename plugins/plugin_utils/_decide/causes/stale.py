@@ -10,7 +10,9 @@ from ..._fix.trusted import for_client
 from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.host import Host, Observation
 from ..._model.socket_records import Socket
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from ..rows import Row
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._fix.make import advice, shell
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import Proof, proof
 from .rules import kept_by, told, unproven

@@ -11,7 +11,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from ..._fix.timeouts import more_answers, more_patience, more_retries
 from ..._model.host import Host
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from ..rows import Row
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause

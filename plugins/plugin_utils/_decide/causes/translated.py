@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
 from ..._model.host import Host
-from ..case import Case, Evidence, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence
 
 
 def connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:

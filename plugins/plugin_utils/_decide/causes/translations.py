@@ -8,7 +8,9 @@ from __future__ import annotations
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
 from ..._model.host import Host
 from ..._model.probe_records import Probe
-from ..case import Case, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Cause
 from .losses import beside_each_other
 

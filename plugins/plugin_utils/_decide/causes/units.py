@@ -12,7 +12,8 @@ from ..._fix.service import started
 from ..._model.host import Host
 from ..._model.socket_records import PortHolder
 from ..._model.unit_records import Relative, Unit
-from ..case import Evidence, Fix, plural
+from ..._values.words import plural
+from ..finding import Evidence, Fix
 
 _SUREST = ("declared", "socket", "text", "wellknown")
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (

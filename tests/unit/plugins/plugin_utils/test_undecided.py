@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, Case, Outcome
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, Outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.undecided import undecided
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
