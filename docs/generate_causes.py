@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, SEGMENTS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.catalogue import Accounts, Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, SEGMENTS
 
 HEAD = """\
 # The catalogue of causes

@@ -21,12 +21,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._show import te
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES, STANDING
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.render import rendered
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import (
-    EvidenceError,
-    EvidenceFiles,
-    controller_faults,
-)
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles, controller_faults
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Keeping, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import publish, write
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest, take_over
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
@@ -124,7 +121,7 @@ def _unobserved(report: dict[str, Any]) -> str:
 
 def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """Record and tell, as far as that is wanted. Whatever goes wrong with it, the diagnosis stands."""
-    wanted = Wanted(
+    wanted = Keeping(
         history=arguments["history"],
         days=arguments["history_days"],
         webhook=arguments["webhook"],

@@ -24,16 +24,12 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.doubts i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import drift_files
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import (
-    EvidenceError,
-    EvidenceFiles,
-    controller_faults,
-)
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import host_file
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles, controller_faults
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError, host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean

@@ -25,8 +25,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_optio
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan, build
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
@@ -109,7 +111,7 @@ class ActionModule(HandshakeAction):
         return plan, inventory.patterns(list(plan.orders)), asked.traces
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Asked:
     """What is to be diagnosed, and how: the same from arguments of the task and from variables."""
 
@@ -125,7 +127,13 @@ class _Asked:
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
     options = Options(**common, **{name: arguments[name] for name in HOW})
-    return _Asked(arguments["client"], arguments["server"], arguments["port"], lambda: [Held(arguments["flows"])], lambda _host: options)
+    return _Asked(
+        client=arguments["client"],
+        server=arguments["server"],
+        port=arguments["port"],
+        flows=lambda: [Held(arguments["flows"])],
+        options=lambda _host: options,
+    )
 
 
 def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -145,7 +153,7 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
         return Options(**common, **{name: options.of(host, f"diagnose_{name}") for name in HOW})
 
     client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
-    return _Asked(client, server, port, lambda: _held(variables, "diagnose_flows"), of_host, traces)
+    return _Asked(client=client, server=server, port=port, flows=lambda: _held(variables, "diagnose_flows"), options=of_host, traces=traces)
 
 
 def _held(variables: HostVariables, name: str) -> list[Held]:

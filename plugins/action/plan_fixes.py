@@ -23,7 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import took
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
@@ -163,7 +163,9 @@ class ActionModule(HandshakeAction):
         left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
         style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
-        plan = fixes.Plan(allowed, left, steps, planned, remediation.stopped, left_open)
+        plan = fixes.FixPlan(
+            wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open
+        )
         show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 
 

@@ -12,7 +12,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 
 
 class ActionModule(HandshakeAction):

@@ -16,7 +16,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interprete
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import bounds_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean

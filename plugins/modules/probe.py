@@ -322,7 +322,17 @@ def dials_of(params: dict[str, Any]) -> list[Dial]:
                 source = canonical(source)
             except ValueError as error:
                 raise ObserveError(f"source is {source!r}: give an IP address of this host") from error
-        dials.append(Dial(index, each["address"], each["port"], timeout, source, params["attempts"], params["interval"]))
+        dials.append(
+            Dial(
+                id=index,
+                address=each["address"],
+                port=each["port"],
+                timeout=timeout,
+                source=source,
+                attempts=params["attempts"],
+                interval=params["interval"],
+            )
+        )
     return dials
 
 

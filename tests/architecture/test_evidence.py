@@ -14,17 +14,33 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model import drop_records, evidence, firewall_records, trace_records
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
+    drop_records,
+    evidence,
+    firewall_records,
+    hook_records,
+    host,
+    network_records,
+    probe_records,
+    snapshot,
+    socket_records,
+    trace_records,
+    unit_records,
+)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
 from tests.unit.plugins.plugin_utils.test_kernel_drops import EVENT, PROGRAM, dropping
 from tests.unit.plugins.plugin_utils.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils.test_traced import evidence as traced
 
+MODULES = (
+    *(drop_records, evidence, firewall_records, hook_records, host, network_records, probe_records, snapshot, socket_records),
+    *(trace_records, unit_records),
+)
 RECORDS = [
     record
-    for module in (drop_records, evidence, firewall_records, trace_records)
+    for module in MODULES
     for record in vars(module).values()
     if dataclasses.is_dataclass(record) and isinstance(record, type) and record.__module__ == module.__name__
 ]
@@ -63,12 +79,12 @@ KEPT = {
 """What is told and no record has, by record, and why."""
 
 ROOTS = {
-    "A": evidence.Absence,
-    "S": evidence.Snapshot,
+    "A": host.Absence,
+    "S": snapshot.Snapshot,
     "F": evidence._Recording,
-    "R": evidence.Resolution,
-    "P": evidence.Probe,
-    "H": evidence.Hop,
+    "R": probe_records.Resolution,
+    "P": probe_records.Probe,
+    "H": probe_records.Hop,
     "TR": trace_records.Tracing,
     "T": trace_records.Trace,
     "D": drop_records.Drops,

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import PHASES
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import PHASES
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._fault import CATALOGUE, Fault, evidence
 from tests.lab import topologies

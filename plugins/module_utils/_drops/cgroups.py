@@ -107,6 +107,13 @@ def _attached_to(path: str, top: str) -> t.Iterator[Attached]:
         for direction, hook in _HOOKS.items():
             for number in bpf_call.attached(descriptor, hook):
                 with contextlib.suppress(FileNotFoundError):  # it was taken away meanwhile
-                    yield Attached(direction, number, bpf_call.program_name(number), group, unit, container)
+                    yield Attached(
+                        direction=direction,
+                        identifier=number,
+                        name=bpf_call.program_name(number),
+                        group=group,
+                        unit=unit,
+                        container=container,
+                    )
     finally:
         os.close(descriptor)

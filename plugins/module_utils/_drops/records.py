@@ -112,7 +112,17 @@ def decode(record: bytes) -> Raw | None:
     if segment is None:
         return None
     frames = _FRAMES.unpack(stack)[: max(0, min(stacked // 8, FRAMES))]
-    return Raw(kind, time_ns, reason, location, frames, namespace, interface, cgroup, segment)
+    return Raw(
+        kind=kind,
+        time_ns=time_ns,
+        reason=reason,
+        location=location,
+        stack=frames,
+        namespace=namespace,
+        interface=interface,
+        cgroup=cgroup,
+        segment=segment,
+    )
 
 
 def _of_socket(source: bytes, destination: bytes, source_port: bytes, destination_port: bytes) -> Segment:
@@ -134,7 +144,14 @@ def _of_packet(data: bytes, ethertype: int) -> Segment | None:
     flags = data[tcp + _TCP_FLAGS] if len(data) > tcp + _TCP_FLAGS else None
     if flags is not None and flags & (FIN | SYN) == FIN:  # the program does not see those behind extension headers
         return None
-    return Segment(_text(source), source_port, _text(destination), destination_port, flags, sequence)
+    return Segment(
+        source=_text(source),
+        source_port=source_port,
+        destination=_text(destination),
+        destination_port=destination_port,
+        flags=flags,
+        sequence=sequence,
+    )
 
 
 def belongs(segment: Segment, flows: t.AbstractSet[Flow]) -> bool:

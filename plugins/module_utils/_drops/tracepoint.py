@@ -175,8 +175,22 @@ class TracepointTracer:
         stack = [names.get(address) for address in sample.stack]
         callers = stack[stack.index(function) + 1 :] if function in stack else stack
         kind = "freed" if reasons.is_freed(reason, function) else "drop"
-        unknown = (None,) * 6
-        return Event(kind, sample.time_ns, *unknown, reason, function, symbols.callers(callers), None, None, None)
+        return Event(
+            kind=kind,
+            time_ns=sample.time_ns,
+            source=None,
+            source_port=None,
+            destination=None,
+            destination_port=None,
+            flags=None,
+            sequence=None,
+            reason=reason,
+            function=function,
+            callers=symbols.callers(callers),
+            namespace=None,
+            interface=None,
+            cgroup=None,
+        )
 
 
 def _read_format() -> _Format:

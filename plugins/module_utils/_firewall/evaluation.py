@@ -173,10 +173,25 @@ def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, f
         if same_rule:
             return Explored(outcome, None, (outcome,), first, left)
         ends = {(id(each.rule), str(each.chain)): each for each in outcomes}
-        return Explored(outcome._replace(rule=None, chain=None), None, (outcome,), first, left, (), tuple(ends.values()))
+        return Explored(
+            outcome=outcome._replace(rule=None, chain=None),
+            undecided=None,
+            possible=(outcome,),
+            first=first,
+            packet=left,
+            ways=(),
+            ends=tuple(ends.values()),
+        )
     ways = {mine.ends: (evaluation, mine) for evaluation, mine, _outcome in reversed(tries)}
     possible = tuple({_end(each): each for each in outcomes}.values())
-    return Explored(None, _deciding(tries), possible, first, left, tuple(ways.values()) if len(possible) == 1 else ())
+    return Explored(
+        outcome=None,
+        undecided=_deciding(tries),
+        possible=possible,
+        first=first,
+        packet=left,
+        ways=tuple(ways.values()) if len(possible) == 1 else (),
+    )
 
 
 def _next(choices: t.Sequence[bool]) -> list[bool] | None:

@@ -153,8 +153,16 @@ def _gateway(family: int, about: t.Mapping[int, bytes]) -> str | None:
 def _packet(question: Question) -> Packet:
     source, destination, source_port, destination_port = question.ends
     uid = os.getuid() if question.uid is None else question.uid
-    devices = (question.iif or "lo", question.oif or "")
-    return Packet(source, destination, question.mark, uid, *devices, source_port or 0, destination_port or 0)
+    return Packet(
+        source=source,
+        destination=destination,
+        mark=question.mark,
+        uid=uid,
+        iif=question.iif or "lo",
+        oif=question.oif or "",
+        source_port=source_port or 0,
+        destination_port=destination_port or 0,
+    )
 
 
 def _leading_rule(question: Question, result: Answer, rules: t.Sequence[Rule]) -> int | None:

@@ -173,5 +173,14 @@ def frames_in(block: bytes) -> Iterator[Frame]:
         if ethertype in ETH_P_VLAN:  # outgoing, before Linux 6.11: the tag has been left out, what it announced must be guessed
             ethertype = _BY_VERSION.get(data[0] >> 4, ETH_P_ARP)
         vlan = tci & 0xFFF if status & _TP_STATUS_VLAN_VALID else 0
-        yield Frame(sec * 1_000_000_000 + nsec, ifindex, ethertype, vlan, pkttype, address[:halen], length, data)
+        yield Frame(
+            ts_ns=sec * 1_000_000_000 + nsec,
+            ifindex=ifindex,
+            ethertype=ethertype,
+            vlan=vlan,
+            pkttype=pkttype,
+            lladdr=address[:halen],
+            wire_length=length,
+            data=data,
+        )
         at += step

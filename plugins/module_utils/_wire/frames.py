@@ -64,7 +64,18 @@ def unpack(packed: str) -> list[Frame]:
                 raise DecodeError(f"a frame of this recording claims to be of a packet of {wire_length} bytes")
             if len(frames) == MAX_PACKETS:
                 raise DecodeError(f"this recording has more than {MAX_PACKETS} packets")
-            frames.append(Frame(ts_ns, ifindex, ethertype, vlan, pkttype, raw[lladdr:data], wire_length, raw[data:at]))
+            frames.append(
+                Frame(
+                    ts_ns=ts_ns,
+                    ifindex=ifindex,
+                    ethertype=ethertype,
+                    vlan=vlan,
+                    pkttype=pkttype,
+                    lladdr=raw[lladdr:data],
+                    wire_length=wire_length,
+                    data=raw[data:at],
+                )
+            )
     except struct.error as error:
         raise DecodeError(f"the last frame of this recording is cut off: {error}") from error
     if at != len(raw):

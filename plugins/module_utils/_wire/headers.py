@@ -43,7 +43,7 @@ def outline(data: bytes, ethertype: int) -> Outline:
     if ethertype == ETH_P_ARP:
         if len(data) < ARP_LENGTH:
             raise DecodeError(f"an ARP message for IPv4 has {ARP_LENGTH} bytes, this one has {len(data)}")
-        return Outline(0, 0, 0, 0, 0, ARP_LENGTH, None)
+        return Outline(version=0, start=0, protocol=0, transport=0, fragment=0, end=ARP_LENGTH, quote=None)
     raise DecodeError(f"ethertype 0x{ethertype:04x} is neither IPv4, IPv6 nor ARP")
 
 
@@ -111,4 +111,6 @@ def _transport(data: bytes, version: int, start: int, protocol: int, offset: int
                 end = quote.end
         elif protocol == ICMPV6 and kind in ICMPV6_NEIGHBOUR:
             end = len(data)
-    return Outline(version, start, protocol, offset, fragment, min(end, len(data)), quote)
+    return Outline(
+        version=version, start=start, protocol=protocol, transport=offset, fragment=fragment, end=min(end, len(data)), quote=quote
+    )

@@ -234,17 +234,17 @@ def _ip(data: bytes, where: Outline) -> Packet:
     if where.version == 4:
         ip4 = _IPV4.read(data, where.start)
         return Packet(
-            4,
-            _address(ip4.src),
-            _address(ip4.dst),
-            ip4.ttl,
-            ip4.tos,
-            ip4.ip_id,
-            bool(ip4.flags_offset & 0x4000),
-            bool(ip4.flags_offset & 0x2000),
-            where.fragment,
-            ip4.protocol,
-            ip4.total_length or None,
+            version=4,
+            src=_address(ip4.src),
+            dst=_address(ip4.dst),
+            ttl=ip4.ttl,
+            tos=ip4.tos,
+            ip_id=ip4.ip_id,
+            df=bool(ip4.flags_offset & 0x4000),
+            more_fragments=bool(ip4.flags_offset & 0x2000),
+            fragment_offset=where.fragment,
+            protocol=ip4.protocol,
+            length=ip4.total_length or None,
         )
     ip6 = _IPV6.read(data, where.start)
     ip_id, more = None, False
@@ -252,17 +252,17 @@ def _ip(data: bytes, where: Outline) -> Packet:
         if number == IPV6_FRAGMENT:
             ip_id, more = int.from_bytes(data[at + 4 : at + 8], "big"), bool(data[at + 3] & 1)
     return Packet(
-        6,
-        _address(ip6.src),
-        _address(ip6.dst),
-        ip6.hop_limit,
-        ip6.version_class_flow >> 20 & 0xFF,
-        ip_id,
-        True,
-        more,
-        where.fragment,
-        where.protocol,
-        ip6.payload_length + 40 if ip6.payload_length else None,
+        version=6,
+        src=_address(ip6.src),
+        dst=_address(ip6.dst),
+        ttl=ip6.hop_limit,
+        tos=ip6.version_class_flow >> 20 & 0xFF,
+        ip_id=ip_id,
+        df=True,
+        more_fragments=more,
+        fragment_offset=where.fragment,
+        protocol=where.protocol,
+        length=ip6.payload_length + 40 if ip6.payload_length else None,
     )
 
 
@@ -278,7 +278,16 @@ def _tcp(data: bytes, offset: int, length: int | None) -> Tcp:
         raise DecodeError(f"a TCP header has at least 20 bytes, this one claims {header}")
     options = decode_options(data[offset + 20 : offset + header], header - 20) if header > 20 else NO_OPTIONS
     payload = None if length is None else max(0, length - header)
-    return Tcp(tcp.sport, tcp.dport, tcp.seq, tcp.ack, tcp.offset_flags & 0x1FF, tcp.window, options, payload)
+    return Tcp(
+        sport=tcp.sport,
+        dport=tcp.dport,
+        seq=tcp.seq,
+        ack=tcp.ack,
+        flags=tcp.offset_flags & 0x1FF,
+        window=tcp.window,
+        options=options,
+        payload_length=payload,
+    )
 
 
 def _icmp(data: bytes, where: Outline) -> Icmp:
@@ -303,7 +312,19 @@ def _quote(data: bytes, where: Outline) -> Quote:
             pass  # routers may quote as little as 8 bytes (RFC 792)
         else:
             tcp = None if whole.options.malformed else whole
-    return Quote(ip.version, ip.src, ip.dst, ip.ttl, ip.ip_id, ip.df, ip.protocol, sport, dport, seq, tcp)
+    return Quote(
+        version=ip.version,
+        src=ip.src,
+        dst=ip.dst,
+        ttl=ip.ttl,
+        ip_id=ip.ip_id,
+        df=ip.df,
+        protocol=ip.protocol,
+        sport=sport,
+        dport=dport,
+        seq=seq,
+        tcp=tcp,
+    )
 
 
 def _arp(data: bytes) -> Packet:
@@ -314,7 +335,20 @@ def _arp(data: bytes) -> Packet:
         raise DecodeError(f"ARP operation {arp.operation} is neither request (1) nor reply (2)")
     sender, target = _address(arp.sender), _address(arp.target)
     neighbour = Neighbour(_ARP_OPERATIONS[arp.operation], sender, mac(arp.sender_mac), target, 0)
-    return Packet(0, sender, target, 0, 0, None, False, False, 0, 0, None, neighbour=neighbour)
+    return Packet(
+        version=0,
+        src=sender,
+        dst=target,
+        ttl=0,
+        tos=0,
+        ip_id=None,
+        df=False,
+        more_fragments=False,
+        fragment_offset=0,
+        protocol=0,
+        length=None,
+        neighbour=neighbour,
+    )
 
 
 def _discovery(data: bytes, offset: int, packet: Packet) -> Neighbour:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._model.prose import Prose, Wording
-from .case import Case, Finding
+from .case import Case
 from .causes.catalogue import Cause
 from .causes.unexpected import CAUSES
+from .finding import Finding
 
 Answers = Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]
 

@@ -13,162 +13,18 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
-from .._model.evidence import Hop, Host, Listener, Observation, Probe
-from .._model.prose import NOTHING, Wording, worded
+from .._model.host import Host, Observation
+from .._model.probe_records import Hop, Probe
+from .._model.prose import Wording
+from .._model.socket_records import Listener
 from .._plan.declared import Declared
+from .._values.words import plural
 from .arrivals import Arrivals
+from .finding import Evidence
 from .fleet import Fleet
+from .outcome import SILENT, Outcome
 from .rows import Row
 from .timeline import Attempt
-
-Leg = Literal["syn", "syn_ack", "ack"]
-Certainty = Literal["proven", "likely", "possible"]
-
-SEGMENTS = (
-    "client.resolve",
-    "client.socket",
-    "client.route",
-    "client.neighbour",
-    "client.firewall",
-    "client.egress",
-    "path.forward",
-    "server.ingress",
-    "server.firewall",
-    "server.route",
-    "server.socket",
-    "server.backlog",
-    "server.egress",
-    "path.return",
-    "client.ingress",
-    "server.application",
-)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One thing that was seen: where, by what means, and what."""
-
-    host: str
-    source: str
-    observation: Wording
-
-    def __post_init__(self) -> None:
-        worded(self, "observation")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One idempotent change on a host: a module by its full name with its arguments, and the same for a shell of that host."""
-
-    module: str
-    arguments: dict[str, object]
-    command: str
-
-
-@dataclass(frozen=True)
-class Saves:
-    """What the guard must save before the steps of a fix are taken, as option ``saves`` of module guard has it."""
-
-    sysctls: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    firewall: bool = False
-    routes: bool = False
-    neighbours: bool = False
-
-
-@dataclass(frozen=True)
-class Fix:
-    """A way to mend a cause. Without ``steps`` it is for people only.
-
-    ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known; ``undo`` takes them back.
-    ``check`` says how to see that it worked. ``simple`` is what people would type, which opens more than the flow needs.
-    """
-
-    kind: str
-    host: str
-    summary: Wording
-    risk: str = "low"
-    commands: tuple[str, ...] = ()
-    why: Wording = NOTHING
-    steps: tuple[Step, ...] = ()
-    saves: Saves | None = None
-    undo: tuple[str, ...] = ()
-    check: Wording = NOTHING
-    simple: str = ""
-
-    def __post_init__(self) -> None:
-        worded(self, "summary", "why", "check")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A cause that a rule found in a case."""
-
-    certainty: Certainty
-    host: str
-    segment: str
-    summary: Wording
-    evidence: tuple[Evidence, ...]
-    against: tuple[Evidence, ...] = ()
-    leg: Leg | None = None  # None: the leg of the outcome
-    detail: dict[str, object] = field(default_factory=dict)
-    fix: Fix | None = None
-    undecided: tuple[Wording, ...] = ()
-    remark: bool = False  # it is normal, and only worth a word: it is no cause, and does not make a flow worse
-
-    def __post_init__(self) -> None:
-        worded(self, "summary", "undecided")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How far an attempt came, by its packets and its errno alone.
-
-    ``kind`` is one of :data:`OUTCOMES`; ``segment`` is set where packets alone decide it; ``between`` are the neighbouring
-    vantage points around a loss; ``row`` is the packet that was lost or that ended the attempt; ``recovered`` says that a
-    retransmission completed the handshake after all.
-    """
-
-    kind: str
-    leg: Leg | None = None
-    segment: str | None = None
-    host: str = "path"
-    between: tuple[str, str] | None = None
-    last_seen: Observation | None = None
-    row: Row | None = None
-    offender: str | None = None
-    recovered: bool = False
-
-    @property
-    def completed(self) -> bool:
-        """Whether the handshake completed at both ends in time."""
-        return self.kind == "completed" or self.recovered
-
-
-OUTCOMES = {
-    "completed": "the handshake completed at both ends, as far as both were seen",
-    "diverted": "connected, but the SYN left the client on no wire",
-    "answered_elsewhere": "connected, but the server never saw the SYN",
-    "late": "completed after the application's timeout",
-    "unresolved": "no address to dial",
-    "refused_locally": "the client's own kernel refused; nothing left the client",
-    "unsent": "the client's kernel accepted the connect, but no SYN left the client",
-    "reset": "an RST answered",
-    "icmp": "an ICMP error answered",
-    "lost_syn": "the SYN left the client and did not arrive at the server",
-    "unanswered": "the SYN arrived at the server, and no answer left it",
-    "lost_syn_ack": "the SYN-ACK left the server and did not arrive at the client",
-    "ignored_syn_ack": "the SYN-ACK arrived at the client, which did not take it",
-    "lost_ack": "the client is connected; its ACK did not arrive at the server",
-    "ignored_ack": "the client is connected; its ACK arrived at the server, which did not take it",
-    "reset_after": "connected, then reset at once",
-    "silent": "no answer, and too little was recorded to tell how far the SYN came",
-}
-
-
-SWALLOWING = ("unanswered", "ignored_syn_ack")
-"""Outcomes whose packets count as `Totals.swallowed`."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +37,7 @@ class Totals:
     arrivals: Mapping[str, Arrivals] = field(default_factory=dict)  # host: all packets that came in
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Case:
     """One client, one server (or none that we manage), one dialled address and port."""
 
@@ -196,7 +52,7 @@ class Case:
     source: str | None
     attempts: list[Attempt]
     outcomes: list[Outcome] = field(default_factory=list)  # of the attempts, in their order
-    outcome: Outcome = Outcome("silent")  # what the rules are to explain
+    outcome: Outcome = SILENT  # what the rules are to explain
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
     partners: Sequence[Host] = ()  # the other servers of the flow for which the client dials the same
     behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
@@ -432,8 +288,3 @@ def literal_is_loopback(address: str) -> bool:
 
 def is_any(address: str) -> bool:
     return address in ("0.0.0.0", "::", "*")
-
-
-def plural(count: int, noun: str) -> str:
-    """``3 SYNs``, ``1 SYN``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -9,7 +9,8 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from .._model.evidence import LOOPBACK, Host
+from .._model.host import Host
+from .._model.network_records import LOOPBACK
 
 MOST = 32
 """Networks of one host that count: one with more is a router of them all."""

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from . import causes
-from .anomalies import Anomaly, anomalies
-from .case import Case, Finding
+from .anomalies import anomalies
+from .anomalies.anomaly import Anomaly
+from .case import Case
 from .causes.catalogue import Accounts, Cause
 from .causes.further import further, only_evaluated
+from .finding import Finding
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from .._model.evidence import LOOPBACK, Address, Host
+from .._model.host import Host
+from .._model.network_records import LOOPBACK, Address
 
 T = TypeVar("T")
 # Where an address may be on several hosts by design (anycast, direct server return): nobody answers ARP for it there.

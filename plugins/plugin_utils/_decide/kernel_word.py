@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._model.drop_records import KernelEvent, Program
-from .._model.evidence import Host
-from .case import Case, Evidence, Leg, plural
+from .._model.host import Host
+from .._values.words import plural
+from .case import Case
+from .finding import Evidence
+from .outcome import Leg
 
 SOURCE = "kernel trace (kfree_skb)"
 _NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dropped:
     """Packets of one leg that a host's kernel dropped in one function for one reason; ``exact``: they are known to be of this very flow."""
 
@@ -45,7 +48,18 @@ def dropped(case: Case) -> list[Dropped]:
     for host in {host.name: host for host in case.hosts}.values():
         counted = Counter(_kinds(case, host))
         for (leg, reason, function, callers, exact, programs), count in counted.most_common():
-            found.append(Dropped(host, leg, reason, function, callers, count, exact, programs))
+            found.append(
+                Dropped(
+                    host=host,
+                    leg=leg,
+                    drop_reason=reason,
+                    function=function,
+                    callers=callers,
+                    packets=count,
+                    exact=exact,
+                    programs=programs,
+                )
+            )
     return sorted(found, key=lambda each: (not each.exact, -each.packets))
 
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import TcpFlags
 
-from .._model.evidence import LOOPBACK, Host, Observation
-from .case import OUTCOMES, Case, Leg, Outcome
+from .._model.host import Host, Observation
+from .._model.network_records import LOOPBACK
+from .case import Case
+from .outcome import OUTCOMES, Leg, Outcome
 from .rows import Row
 from .timeline import Attempt
 
@@ -262,7 +264,7 @@ def _lost(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Va
         return Outcome("silent", None, None, "path", last_seen=last)
     swallowed = here is beyond
     row = next((row for row in rows if row.at(here.name, way[place][1])), None)
-    return Outcome(kind, leg, segment, here.name if swallowed else "path", (here.name, beyond.name), last, row)
+    return Outcome(kind, leg, segment, here.name if swallowed else "path", between=(here.name, beyond.name), last_seen=last, row=row)
 
 
 def _seen_at(rows: Sequence[Row], vantage: Vantage) -> Observation | None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
-from .._model.evidence import Observation
+from .._model.host import Observation
 
 SAME_PACKET_S = 0.5  # observations of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
@@ -30,6 +30,7 @@ class Row:
     sender: str  # client, server, or the address that an ICMP error came from
     packet: Packet
     seen: list[Observation] = field(default_factory=list)
+    _: KW_ONLY
     transmission: int = 1
     strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
 

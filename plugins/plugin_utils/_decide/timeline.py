@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, Tcp, TcpFlags
 
-from .._model.evidence import Host, Observation, Probe
+from .._model.host import Host, Observation
+from .._model.probe_records import Probe
 from .rows import Clock, Endpoint, Row, attach, clocks_of, number_transmissions, rows_of
 
 _MODULUS = 1 << 32
@@ -37,6 +38,7 @@ class Attempt:
     isn: int | None
     rows: list[Row]
     clocks: dict[str, Clock]
+    _: KW_ONLY
     cut: frozenset[str] = frozenset()
     """Hosts with more packets of it than are looked at."""
     strays: list[Row] = field(default_factory=list)
@@ -109,7 +111,7 @@ class Packets:
         local: Endpoint = (probe.local_address, probe.local_port)
         flow = frozenset((local, (probe.address, probe.port)))
         if self._shared(client, flow, probe):
-            return Attempt(probe, None, [], {}, frozenset((client,)))
+            return Attempt(probe, None, [], {}, cut=frozenset((client,)))
 
         def of_probe(observations: Iterable[Observation]) -> list[Observation]:
             return [seen for seen in observations if seen.host != client or _within(probe, seen)]
@@ -119,7 +121,7 @@ class Packets:
         if isn is None:  # the client may translate addresses on its own way out, and keep the port
             isn = _isn(of_probe(self._syns_by_port.get((client, probe.local_port), ())), client)
         if isn is not None and self._shared(client, isn, probe):
-            return Attempt(probe, None, [], {}, frozenset((client,)))
+            return Attempt(probe, None, [], {}, cut=frozenset((client,)))
         by_isn = self._by_isn.get(isn, []) if isn is not None else []
         found = {id(observation): observation for observation in (*by_flow, *by_isn)}
         cut = {name for key in (flow, isn) for name in self._cut.get(key, ())}
@@ -135,7 +137,7 @@ class Packets:
         apart = attach(strays, rows, clients, clocks)
         number_transmissions(rows)
         number_transmissions(apart)
-        return Attempt(probe, isn, rows, clocks, frozenset(cut.union(more, most).intersection(parties)), apart)
+        return Attempt(probe, isn, rows, clocks, cut=frozenset(cut.union(more, most).intersection(parties)), strays=apart)
 
     def _shared(self, client: str, key: object, probe: Probe) -> bool:
         """Whether more attempts claim the same packets than where ports are used again; several flows may ask for the same attempt."""

@@ -9,17 +9,22 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .._model.evidence import BaseChain, Host, Probe
+from .._model.hook_records import BaseChain
+from .._model.host import Host
+from .._model.probe_records import Probe
 from .._model.prose import Prose
 from .._model.trace_records import Trace, TraceStep
-from .case import Case, Evidence, Leg, plural
+from .._values.words import plural
+from .case import Case
+from .finding import Evidence
+from .outcome import Leg
 
 SOURCE = "kernel trace (nf_tables)"
 _LEGS = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 _STOPPING = ("drop", "queue")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TracedRule:
     """The rule, or the policy, at which the kernel saw packets of one leg of a handshake end."""
 
@@ -69,7 +74,19 @@ def traced(case: Case, host: Host | None, leg: Leg, hooks: Collection[str] = ())
     for (step, hook, entered), count in ends.most_common(1):
         handle = step.handle if step.type == "rule" else None
         passed = sum(trace.verdict == "accept" and trace.hook == entered for trace in traces)
-        return TracedRule(host.name, leg, step.family, step.table, step.chain, handle, step.number, hook, str(step.verdict), count, passed)
+        return TracedRule(
+            host=host.name,
+            leg=leg,
+            family=step.family,
+            table=step.table,
+            chain=step.chain,
+            handle=handle,
+            number=step.number,
+            hook=hook,
+            verdict=str(step.verdict),
+            packets=count,
+            passed=passed,
+        )
     return None
 
 

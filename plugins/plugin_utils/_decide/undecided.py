@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.evidence import Host
+from .._model.host import Host
 from .._model.prose import Prose, Wording
-from .case import OUTCOMES, Case, Finding
+from .case import Case
 from .causes.catalogue import Cause
 from .causes.listener_options import signed_session
+from .finding import Finding
+from .outcome import OUTCOMES
 
 # Outcomes whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
 _VANISHED = {

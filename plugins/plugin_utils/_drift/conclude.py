@@ -13,7 +13,7 @@ from typing import Any
 
 from .._faults import contained
 from .._model.prose import Prose, unwrapped
-from .._plan.orders import Plan
+from .._plan.plan import Plan
 from . import words
 from .back import back
 from .baseline import Baseline, render

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._decide.verdict import _identity
+from .._decide.entry import identify
 from .._plan.flows import literal
-from .._plan.orders import STAND_INS, Entry, Plan
+from .._plan.orders import STAND_INS
+from .._plan.plan import Entry, Plan
 from .state import State
 
 
@@ -60,7 +61,7 @@ def parts(plan: Plan, *states: Mapping[str, State]) -> dict[str, list[Part]]:
     found: dict[str, list[Part]] = {}
     taken: set[str] = set()
     for entry in plan.entries:
-        identity = _identity(entry, taken)
+        identity = identify(entry, taken)
         client = [each[entry.client] for each in states if entry.client in each]
         server = frozenset(address for each in client or [State()] for address in _server(entry, each))
         source = frozenset([entry.source] if entry.source else [address for each in client for address in _sources(each, server)])

@@ -1,7 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""A host's state, typed: whatever a host told, or a baseline has, fits these records or is refused. See docs/drift.md."""
+"""A host's state, typed: whatever a host told, or a baseline has, fits these records or is refused. See docs/drift.md.
+
+They are no records of evidence (_model/): a state is what stays the same while nobody changes the host, reduced there
+(module_utils/_state/distil.py), and its fields and their order are those of baselines, which people keep under version control.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ MOST_RECORDS = 20_000
 """That one host's state may have: a hundred handshakes have a few hundred."""
 
 
-@dataclass(frozen=True)
-class Listener:
-    """``process``, ``unit`` and ``container`` are missing where the owner could not be seen."""
+@dataclass(frozen=True, kw_only=True)
+class ListenerState:
+    """A listener without queues and process ids. ``process``, ``unit`` and ``container`` are missing where the owner could not be seen."""
 
     port: Port
     family: str
@@ -40,8 +44,8 @@ class Listener:
     defer_accept: int | None = None
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True)
+class VerdictState:
     """What the firewall does to one packet of a handshake. ``rules``: those that it meets and that match, in their order."""
 
     packet: str
@@ -62,8 +66,8 @@ class Verdict:
     rules: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Route:
+@dataclass(frozen=True, kw_only=True)
+class RouteState:
     """The kernel's answer about a way. ``source_asked``: the source address that was asked about, if one was."""
 
     to: IpAddress
@@ -80,7 +84,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class NeighbourState:
     """The next hop of a way. ``permanent_mac``: of an entry that somebody made; what the kernel learns comes and goes."""
 
     address: IpAddress
@@ -89,7 +93,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Service:
+class ServiceState:
     """A unit. ``ports``: those of flows that it serves; none for a firewall's."""
 
     active: str
@@ -97,8 +101,8 @@ class Service:
     ports: tuple[Port, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+@dataclass(frozen=True, kw_only=True)
+class PacketChange:
     """A packet that would fare otherwise behind a reboot."""
 
     packet: str
@@ -111,8 +115,8 @@ class Answer:
     port: Port | None = None
 
 
-@dataclass(frozen=True)
-class Change:
+@dataclass(frozen=True, kw_only=True)
+class RebootChange:
     """What a reboot would change. ``answers`` None, for rules: what becomes of the flows' packets is not known.
 
     ``file`` and ``line``: what sets a sysctl then. ``enabled``: a unit's state, as systemctl is-enabled prints it.
@@ -127,21 +131,21 @@ class Change:
     line: int | None = None
     enabled: str | None = None
     diff: tuple[str, ...] | None = None
-    answers: tuple[Answer, ...] | None = None
+    answers: tuple[PacketChange, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
     """A part that is None was not observed; an empty one has nothing in it."""
 
     names: dict[str, tuple[str, ...]] | None = None
-    listeners: tuple[Listener, ...] | None = None
-    services: dict[str, Service] | None = None
-    firewall: tuple[Verdict, ...] | None = None
-    routes: tuple[Route, ...] | None = None
-    neighbours: tuple[Neighbour, ...] | None = None
+    listeners: tuple[ListenerState, ...] | None = None
+    services: dict[str, ServiceState] | None = None
+    firewall: tuple[VerdictState, ...] | None = None
+    routes: tuple[RouteState, ...] | None = None
+    neighbours: tuple[NeighbourState, ...] | None = None
     sysctls: dict[str, str] | None = None
-    reboot: tuple[Change, ...] | None = None
+    reboot: tuple[RebootChange, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, without what is None."""

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix
-from .._model.evidence import Host, Process
+from .._decide.finding import Fix
+from .._model.host import Host
+from .._model.socket_records import Process
 from .make import advice
 
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._decide.case import Fix
-from .._model.evidence import Host, Listener, Process
+from .._decide.finding import Fix
+from .._model.host import Host
+from .._model.socket_records import Listener, Process
 from .application import longer_backlog, more_connections
 from .make import advice, shell
 from .service import restarted

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from .._decide.case import Case, Fix
-from .._model.evidence import LOOPBACK, Host
+from .._decide.case import Case
+from .._decide.finding import Fix
+from .._model.host import Host
+from .._model.network_records import LOOPBACK
 from .make import advice, shell
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .._decide.case import Case, Fix, Saves
-from .._model.evidence import Host
+from .._decide.case import Case
+from .._decide.finding import Fix, Saves
 from .._model.firewall_records import Rule, Verdict
+from .._model.host import Host
 from .._model.prose import Prose
 from . import fit
 from .before_rule import before_rule

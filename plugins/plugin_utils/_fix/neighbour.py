@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix, Saves, Step
-from .._model.evidence import Host, Neighbour
+from .._decide.finding import Fix, Saves, Step
+from .._model.host import Host
+from .._model.network_records import Neighbour
 from . import fit
 from .make import advice, mending, shell
 from .sysctl import sysctls

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix, Saves, Step
-from .._model.evidence import Host
+from .._decide.finding import Fix, Saves, Step
+from .._model.host import Host
 from . import fit
 from .make import mending, shell
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix
-from .._model.evidence import Host
+from .._decide.finding import Fix
+from .._model.host import Host
 from .make import advice
 from .sysctl import sysctls
 

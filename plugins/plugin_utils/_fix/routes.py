@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from .._decide.case import Case, Fix, Saves, Step
-from .._model.evidence import Host, Route
+from .._decide.case import Case
+from .._decide.finding import Fix, Saves, Step
+from .._model.host import Host
+from .._model.network_records import Route
 from . import fit
 from .make import advice, mending, shell
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix, Saves, Step
-from .._model.evidence import Host, PortHolder, Unit
+from .._decide.finding import Fix, Saves, Step
+from .._model.host import Host
 from .._model.records import whole
+from .._model.socket_records import PortHolder
+from .._model.unit_records import Unit
 from . import fit
 from .make import advice, mending, shell
 from .ports import reserved

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .._decide.case import Case, Fix, Saves, Step, plural
-from .._model.evidence import Host, Observation, Snapshot, Socket
+from .._decide.case import Case
+from .._decide.finding import Fix, Saves, Step
+from .._model.host import Host, Observation
+from .._model.snapshot import Snapshot
+from .._model.socket_records import Socket
+from .._values.words import plural
 from . import fit as _fit
 from .make import advice, mending, shell
 

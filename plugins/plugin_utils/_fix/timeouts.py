@@ -10,8 +10,9 @@ import math
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
-from .._decide.case import Case, Fix
-from .._model.evidence import Host
+from .._decide.case import Case
+from .._decide.finding import Fix
+from .._model.host import Host
 from .make import advice
 from .sysctl import sysctls
 

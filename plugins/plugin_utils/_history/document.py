@@ -12,8 +12,8 @@ from typing import Any
 from .._values import times as _times
 from .._values.text import clean
 from .errors import HistoryError
-from .histories import Change, History, Named
-from .outages import Cause, Outage, availability, flaps, since
+from .histories import History, Named, PastChange
+from .outages import DecisiveCause, Outage, availability, flaps, since
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -57,11 +57,11 @@ def name_document(flow: Named) -> dict[str, Any]:
     return {"name": flow.name, "client": flow.client, "server": flow.server or None, "address": flow.address, "port": flow.port}
 
 
-def cause_document(cause: Cause | None) -> dict[str, Any] | None:
+def cause_document(cause: DecisiveCause | None) -> dict[str, Any] | None:
     return asdict(cause) if cause else None
 
 
-def change_document(change: Change) -> dict[str, Any]:
+def change_document(change: PastChange) -> dict[str, Any]:
     flows = [name_document(flow) for flow in change.flows]
     return {**asdict(change), "finished": iso(change.finished), "flows": flows}
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from . import outages as _outages
-from .outages import Cause, Outage, Span
+from .outages import DecisiveCause, Outage, Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """A flow, and its key in the database."""
 
@@ -58,7 +58,7 @@ class History:
         return self.spans[-1].status
 
     @property
-    def cause(self) -> Cause | None:
+    def cause(self) -> DecisiveCause | None:
         """The decisive cause that was found last."""
         return next((span.cause for span in reversed(self.spans) if span.cause), None)
 
@@ -67,8 +67,8 @@ class History:
         return _outages.outages(self.spans)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastChange:
     """What was changed on a host, in which run."""
 
     run: str

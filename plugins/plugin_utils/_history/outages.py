@@ -16,7 +16,7 @@ _WORKS = {"ok": True, "degraded": True, "broken": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class DecisiveCause:
     """The decisive cause of a verdict."""
 
     code: str
@@ -36,7 +36,7 @@ class Span:
     end: int
     """The run after that, which found something else; the same as ``last`` where there is none yet."""
     status: str
-    cause: Cause | None
+    cause: DecisiveCause | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Outage:
     last_good: int | None
     first_bad: int
     mended: int | None
-    cause: Cause | None
+    cause: DecisiveCause | None
     """The last one that was found while it was down."""
 
     @property

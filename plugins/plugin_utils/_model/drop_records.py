@@ -23,7 +23,7 @@ class Program:
     container: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KernelEvent:
     """What the kernel did with a packet; kinds, reasons and functions are those of docs/drops.md."""
 

@@ -18,7 +18,7 @@ Identity = tuple[object, ...]
 HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """A rule or, without handle and number, a chain's policy; `packets` is its counter."""
 
@@ -64,7 +64,7 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Part:
+class Condition:
     """A condition of a rule; ``matched`` None: not examined, or not to be known."""
 
     text: Prose
@@ -92,12 +92,12 @@ class Undecided:
     if_so: str | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass(frozen=True, kw_only=True)
+class RuleStep:
     chain: Chain
     rule: Rule | None = None
     matched: bool | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Condition, ...] = ()
     effect: Prose | None = None
     effects: tuple[Effect, ...] = ()
 
@@ -107,7 +107,7 @@ class Step:
         return self.effects[-1] if self.effects else Effect("continue")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rewritten:
     source: IpAddress
     destination: IpAddress
@@ -153,7 +153,7 @@ class WayBack:
 
 
 @dataclass(frozen=True)
-class Change:
+class RuleChange:
     """How to let the packet through, in the words of whoever keeps the rule."""
 
     summary: Prose = NOTHING
@@ -161,7 +161,7 @@ class Change:
     simple: str | None = None  # what people would write, which opens more than the flow needs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     packet: str
     direction: str
@@ -184,9 +184,9 @@ class Verdict:
     zones: Zones | None = None
     way_back: WayBack | None = None
     rule: Rule | None = None
-    change: Change | None = None
+    change: RuleChange | None = None
     shadowed: tuple[Rule, ...] = ()
-    path: tuple[Step, ...] = ()
+    path: tuple[RuleStep, ...] = ()
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:

@@ -12,7 +12,7 @@ from .records import Count, IpAddress, Port, RecordError
 MAX_EVENTS = 5000  # as the tracer's own bound
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TracedPacket:
     """The header of a packet when it came to nf_tables: before any translation of addresses that this host makes."""
 
@@ -31,7 +31,7 @@ class TracedPacket:
         return {frozenset({"SYN"}): "syn", frozenset({"SYN", "ACK"}): "syn_ack", frozenset({"ACK"}): "ack"}.get(frozenset(flags))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TraceStep:
     """A rule that matched, the end of a user chain, or a policy that applied."""
 

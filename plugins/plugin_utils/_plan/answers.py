@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from .declared import Declared
 from .flows import literal
-from .orders import Plan
+from .plan import Plan
 
 # What one dial may cause on other hosts, whatever its client says: routes to look up, ports to look for.
 MAX_LOCAL, MAX_PORTS = 64, 4096

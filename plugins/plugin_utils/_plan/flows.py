@@ -38,7 +38,7 @@ class Port:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Flow:
     """One flow, read but not yet resolved against the inventory. `label` is how error messages call it."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.prose import NOTHING, Prose
-from .orders import PHASES
+from .plan import PHASES
 
 NOT_IN_PLAY = "not_in_play"
 SILENT = "silent"

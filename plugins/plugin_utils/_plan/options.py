@@ -143,7 +143,7 @@ def complaint(option: str, value: object) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How hard a client tries; times in seconds. The names are those of the role `diagnose`, without its prefix."""
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
@@ -15,18 +15,16 @@ from ansible_collections.threeway.handshake.plugins.module_utils._host.traversal
 
 from .deadlines import Deadlines, deadlines
 from .flows import Flow, PlanError, address, literal, show
-from .options import NORMAL, Options
+from .options import Options
+from .plan import ON_THE_WAY, PHASES, Entry, Plan
 from .shares import Share, shares
 
 MAX_ENTRIES = 20_000
-ON_THE_WAY = "path"  # the host of a cause between managed hosts
-PHASES = ("open", "try", "close")
 HOPS = 2.0  # seconds that a client may take for asking how far SYNs get
 SPEAKS_FIRST = (21, 22, 25, 110, 119, 143, 587, 3306, 5900)
 """Ports whose servers speak first, unencrypted: FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, RFB."""
 GREETING = 2.0  # seconds that a client waits for their first byte
 STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
-TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
 OptionsOf = Callable[[str], Options]  # host of the play -> its options
@@ -34,75 +32,7 @@ AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
 DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One line of the report: a client, a server (None: only its address is known), an address and a port."""
-
-    flow: str
-    client: str
-    server: str | None
-    address: str
-    port: int
-    dial: int
-    """The id of the dial in the client's order."""
-    via: tuple[str, ...]
-    timeout: float
-    source: str | None
-    expect: str = "open"
-    """What the flow demands of the handshake, see `flows.EXPECTATIONS`."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that the three round trips are to do."""
-
-    run: str
-    entries: tuple[Entry, ...]
-    orders: dict[str, dict[str, Any]]
-    """host -> work order, see docs/evidence.md"""
-    not_in_play: tuple[str, ...] = ()
-    """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
-    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """host -> the addresses and networks that the inventory has for it: only for these are other hosts changed"""
-    normal: tuple[str, ...] = NORMAL
-    """What may be altered on the way without being wrong."""
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """group of the inventory -> its hosts that have a part in some flow: what failures may have in common"""
-    lowered: tuple[str, ...] = ()
-    """Sentences about listeners to which fewer connections are made than the options ask for; they are not kept."""
-    deadlines: Deadlines | None = None
-    """How long hosts are waited for; it is kept apart from the plan, since every task needs it."""
-
-    def parties(self) -> set[str]:
-        """The hosts that have a part in some flow."""
-        return {name for entry in self.entries for name in (entry.client, *entry.via, entry.server) if name}
-
-    def phases(self) -> dict[str, list[str]]:
-        """host -> the round trips that it takes part in."""
-        return {host: order["phases"] for host, order in self.orders.items()}
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as JSON, without the orders: each host's is kept in a file of its own."""
-        return {
-            "run": self.run,
-            "entries": [asdict(entry) for entry in self.entries],
-            "not_in_play": list(self.not_in_play),
-            "addresses": {host: list(known) for host, known in self.addresses.items()},
-            "normal": list(self.normal),
-            "groups": {group: list(hosts) for group, hosts in self.groups.items()},
-        }
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any], orders: Mapping[str, dict[str, Any]] | None = None) -> Plan:
-        """The reverse of `to_json`."""
-        entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
-        addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
-        normal = tuple(raw.get("normal", NORMAL))
-        groups = {group: tuple(hosts) for group, hosts in raw.get("groups", {}).items()}
-        return cls(raw["run"], entries, dict(orders or {}), tuple(raw["not_in_play"]), addresses, normal, groups)
-
-
-@dataclass
+@dataclass(kw_only=True)
 class _Part:
     """What one host has to do, gathered over all flows."""
 
@@ -165,7 +95,7 @@ class _Builder:
         orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
         normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
         absent = tuple(sorted(set(self.parts) - self.play_hosts))
-        return Plan(self.run, tuple(self.entries), orders, absent, normal=normal, lowered=lowered, deadlines=times)
+        return Plan(self.run, tuple(self.entries), orders, not_in_play=absent, normal=normal, lowered=lowered, deadlines=times)
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
@@ -192,7 +122,20 @@ class _Builder:
         dials = self._part(client, "client").dials
         greets = port in SPEAKS_FIRST if flow.greeting is None else flow.greeting
         dial = dials.setdefault((dialled, port, timeout, flow.source, greets), len(dials))
-        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source, flow.expect)] = None
+        self.entries[
+            Entry(
+                flow=name,
+                client=client,
+                server=server,
+                address=dialled,
+                port=port,
+                dial=dial,
+                via=via,
+                timeout=timeout,
+                source=flow.source,
+                expect=flow.expect,
+            )
+        ] = None
 
         near = flow.source or self._literal(client)
         own = self._literal(server) if server else None

@@ -14,7 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe 
 from .options import Options
 
 if TYPE_CHECKING:
-    from .orders import Entry
+    from .plan import Entry
 
 Listener = tuple[str, int]  # the server, or the address that is dialled where no server is named, and the port
 

@@ -16,10 +16,12 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
 
 from .._decide.case import Case
-from .._decide.verdict import DEGRADING, decide, examine
+from .._decide.examine import examine
+from .._decide.status import DEGRADING
+from .._decide.verdict import decide
 from .._faults import contained
-from .._model.evidence import Host
-from .orders import TRACE_PHASES, Entry, Plan
+from .._model.host import Host
+from .plan import TRACE_PHASES, Entry, Plan
 
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
 

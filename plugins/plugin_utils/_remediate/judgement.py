@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._decide.case import SEGMENTS
+from .._decide.outcome import SEGMENTS
 from .._drift.mended import remains, worse
 from .._model.prose import Prose, Wording, unwrapped, worded
 from .._model.records import RecordError, build

@@ -20,7 +20,7 @@ MENDED = ("broken", "degraded")
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mending:
     """A fix, the cause that it is for, and the ids of the report's flows that want it. Without ``steps`` it is for people only."""
 

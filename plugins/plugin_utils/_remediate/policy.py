@@ -42,7 +42,7 @@ class Limits:
         _check(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """What may be changed on one host, by its own variables: options of the role `remediate`, without its prefix. Times in seconds."""
 

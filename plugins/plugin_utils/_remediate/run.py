@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
 
 from .._model.prose import Prose, Wording, unwrapped
@@ -34,6 +34,7 @@ class Remediation:
     policies: dict[str, Policy]
     """Of each host that this run reaches."""
     limits: Limits
+    _: KW_ONLY
     not_held: list[tuple[str, str, str, int]] = field(default_factory=list)
     """Id of a flow, code and host of its cause, and how often a fix for it did not hold."""
     turn: int = 0

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .view import Cause, Flow, Report, view
+from .read import view
+from .view import Cause, Flow, Report
 
 
 def digest(report: Mapping[str, object], path: str, statuses: Collection[str] = (), name: str = "") -> dict[str, Any]:

@@ -27,8 +27,8 @@ _INDENT = "    "
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class FixPlan:
     """``wanted`` are made, the canary's first, but on the hosts ``only_planned``; ``left`` with outcome and reason.
 
     ``previews``: per host, what each step would do.
@@ -43,13 +43,13 @@ class Plan:
     """Per host, the transactions of other runs that keep it from being changed, as sentences."""
 
 
-def render(plan: Plan, report: Json, *, width: int, style: Style = plain) -> str:
+def render(plan: FixPlan, report: Json, *, width: int, style: Style = plain) -> str:
     """The plan in lines; ``report`` has the flows that it is for."""
     width = max(width, 40)
     return "\n".join(_lines(plan, {flow["id"]: clean(named(flow)) for flow in report["flows"]}, width, style)) + "\n"
 
 
-def _lines(plan: Plan, flows: Mapping[str, str], width: int, style: Style) -> Iterator[str]:
+def _lines(plan: FixPlan, flows: Mapping[str, str], width: int, style: Style) -> Iterator[str]:
     yield style(_title(plan), "strong")
     if plan.stopped:
         yield from wrap(clean(plan.stopped), width, _INDENT)
@@ -73,7 +73,7 @@ def _lines(plan: Plan, flows: Mapping[str, str], width: int, style: Style) -> It
         yield f"  ... and {len(plan.left) - LEFT} more, see report.json"
 
 
-def _title(plan: Plan) -> str:
+def _title(plan: FixPlan) -> str:
     if not plan.wanted:
         return "nothing to mend" + (" that the policy allows" if plan.left else "")
     made = [mending for mending in plan.wanted if mending.where not in plan.only_planned]

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from .._report.view import Flow, view
+from .._report.read import view
+from .._report.view import Flow
 from .._values.times import moment
 from . import words
 

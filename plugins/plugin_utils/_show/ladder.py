@@ -32,7 +32,7 @@ _PAUSE_MS = 100.0
 """From this long on, a pause is marked as such."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
     """A packet's way in columns; a fraction is a place between two. Seen points come in the order of travel, with their times."""
 
@@ -96,7 +96,10 @@ def _columns(flow: Flow) -> tuple[Vantage, ...]:
     """The vantage points, and a last column for a server that is none."""
     if any(vantage.role == "server" for vantage in flow.vantages):
         return flow.vantages
-    return (*flow.vantages, Vantage(flow.address, "server", False, "no vantage point of its own", None, None))
+    return (
+        *flow.vantages,
+        Vantage(host=flow.address, role="server", recorded=False, why="no vantage point of its own", offset_ms=None, error_ms=None),
+    )
 
 
 def _vanished(packet: Packet, packets: list[Packet], flow: Flow) -> bool:
@@ -131,7 +134,7 @@ def _line(packet: Packet, vantages: tuple[Vantage, ...], *, lost: bool) -> _Line
         points.append((columns[observation.host], latest))
     origin = points[0][0] - 0.5 * onward if sender is None else sender
     end, doubt = _end(packet, seen[-1], points[-1][0], onward, vantages, lost=lost)
-    return _Line(packet, onward, origin, tuple(points), end, doubt, sender is None, lost)
+    return _Line(packet=packet, onward=onward, origin=origin, seen=tuple(points), end=end, doubt=doubt, stranger=sender is None, lost=lost)
 
 
 def _sender(packet: Packet, vantages: tuple[Vantage, ...], columns: dict[str, int]) -> int | None:

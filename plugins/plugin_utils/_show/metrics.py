@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from .._report.view import Flow, Report, view
+from .._report.read import view
+from .._report.view import Flow, Report
 from .._values.text import label
 from .._values.times import moment
 from . import words

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from .._report.view import STATUSES, Flow, view
+from .._report.read import view
+from .._report.view import STATUSES, Flow
 from .._values.text import file_name
 from . import words
 from .ladder import ROWS, at, ladder, observations, retransmission

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from .._report.view import STATUSES, Cause, Flow, Group, Report, view
+from .._report.read import view
+from .._report.view import STATUSES, Cause, Flow, Group, Report
 from .._values.text import cells, clip, wrap
 from . import words
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._plan.deadlines import Deadlines
-from .._plan.orders import PHASES, TRACE_PHASES, Plan
+from .._plan.plan import PHASES, TRACE_PHASES, Plan
 from . import directories, runs
 from .json_files import EvidenceError, JsonFiles
 from .json_files import host_file as _name

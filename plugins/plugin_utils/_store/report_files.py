@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._report.document import SCHEMA
-from .._report.view import view
+from .._report.read import view
 from .._values.text import file_name
 from . import directories
 from .json_files import EvidenceError, JsonFiles

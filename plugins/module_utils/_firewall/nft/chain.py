@@ -194,11 +194,28 @@ class Chain:
                 result, at.position, at.seen = BREAK, settled.position, settled.seen
         if result == BREAK:
             if len(at.evaluation.path) < MOST_STEPS:
-                at.evaluation.step(Step(reference, rule, None if at.guessed else False, at.stopped(), (), rule.parts_at(at.unsure)))
+                at.evaluation.step(
+                    Step(
+                        chain=reference,
+                        rule=rule,
+                        matched=None if at.guessed else False,
+                        stopped=at.stopped(),
+                        effects=(),
+                        unsure=rule.parts_at(at.unsure),
+                    )
+                )
             else:
                 at.evaluation.passed += 1
             return None
-        at.evaluation.step(Step(reference, rule, None if at.guessed else True, None, actions(at.done, result), rule.parts_at(at.unsure)))
+        at.evaluation.step(
+            Step(
+                chain=reference,
+                rule=rule,
+                matched=None if at.guessed else True,
+                effects=actions(at.done, result),
+                unsure=rule.parts_at(at.unsure),
+            )
+        )
         return result
 
 
@@ -220,5 +237,14 @@ def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -
     found = other.evaluate(at.packet, at.evaluation, at.hook)
     matched = found.stopped is None and found.matched is not False
     effect = None if found.effect == "continue" else found.effect
-    at.evaluation.step(Step(reference, rule, found.matched, found.stopped, actions(found.done, effect) if matched else (), found.unsure))
+    at.evaluation.step(
+        Step(
+            chain=reference,
+            rule=rule,
+            matched=found.matched,
+            stopped=found.stopped,
+            effects=actions(found.done, effect) if matched else (),
+            unsure=found.unsure,
+        )
+    )
     return effect if matched else None

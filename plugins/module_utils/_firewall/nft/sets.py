@@ -70,9 +70,17 @@ def about(body: bytes) -> About:
     described = attributes(found.get(9, b""))
     fields = tuple(number(attributes(each), 1) for _kind, each in attribute_list(described.get(2, b"")))
     return About(
-        name(found, 2), number(found, 3, 0), number(found, 4, 0), number(found, 5, 0), number(found, 6, 0), number(found, 7, 0),
-        number(described, 1, 0), fields, found.get(13, b""), number(found, 15, 0),
-    )  # fmt: skip
+        name=name(found, 2),
+        flags=number(found, 3, 0),
+        key_type=number(found, 4, 0),
+        key_length=number(found, 5, 0),
+        data_type=number(found, 6, 0),
+        data_length=number(found, 7, 0),
+        size=number(described, 1, 0),
+        fields=fields,
+        userdata=found.get(13, b""),
+        object_type=number(found, 15, 0),
+    )
 
 
 class Set:

@@ -181,5 +181,14 @@ class _Run:
             self._evaluation.passed += 1
             return evaluated
         done = actions(evaluated.done, evaluated.effect)
-        self._evaluation.step(Step(self._base.reference_of(rules.name), rule, evaluated.matched, evaluated.stopped, done, evaluated.unsure))
+        self._evaluation.step(
+            Step(
+                chain=self._base.reference_of(rules.name),
+                rule=rule,
+                matched=evaluated.matched,
+                stopped=evaluated.stopped,
+                effects=done,
+                unsure=evaluated.unsure,
+            )
+        )
         return evaluated

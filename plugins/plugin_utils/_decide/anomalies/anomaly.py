@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from ..._model.prose import Wording, worded
-from ..case import Leg
+from ..outcome import Leg
 
 # kind: what it is, for the documentation
 KINDS = {
@@ -50,6 +50,7 @@ class Anomaly:
     host: str
     text: Wording
     name: str = ""
+    _: KW_ONLY
     leg: Leg | None = None
     interface: str | None = None
     count: int = 1

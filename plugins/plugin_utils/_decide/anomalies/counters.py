@@ -13,8 +13,10 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from ..._model.evidence import Host, Snapshot
-from ..case import SWALLOWING, Case
+from ..._model.host import Host
+from ..._model.snapshot import Snapshot
+from ..case import Case
+from ..outcome import SWALLOWING
 from .anomaly import Anomaly
 from .envelope import HEALTHY
 from .seen import each_host
@@ -55,7 +57,7 @@ def counters(case: Case) -> Iterator[Anomaly]:
         for name, by in case.fleet.once(("risen", host.name), partial(risen, host)).items():
             if by in numbers and generic(name) not in known and _OF_LOSS.search(name):
                 text = f"{name} of {host.name} rose by {by}, as many as packets of this flow vanished there"
-                yield Anomaly("counter", host.name, text, generic(name), case.outcome.leg, count=by)
+                yield Anomaly("counter", host.name, text, generic(name), leg=case.outcome.leg, count=by)
 
 
 def generic(name: str) -> str:

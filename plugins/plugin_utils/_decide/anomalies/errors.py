@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..._model.evidence import Host
-from ..case import Case, Leg, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..outcome import Leg
 from ..rows import Row
 from ..timeline import Attempt
 from .anomaly import Anomaly
@@ -37,7 +39,7 @@ def icmp_errors(case: Case) -> Iterator[Anomaly]:
             owner(case, sender),
             f"{plural(len(keys), 'ICMP error')} from {sender} about the {_LEGS[leg]}: type {kind} code {code}",
             f"{kind}/{code}",
-            leg,
+            leg=leg,
             count=len(keys),
             attempts=frozenset(keys),
             detail={"sender": sender},

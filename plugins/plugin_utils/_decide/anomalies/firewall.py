@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._model.evidence import Host
 from ..._model.firewall_records import Verdict
+from ..._model.host import Host
 from ..case import Case
 from ..causes.traversals import judged, passed, way
 from .anomaly import Anomaly

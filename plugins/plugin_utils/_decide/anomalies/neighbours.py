@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from ..._model.evidence import Host
-from ..case import Case, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
 from .anomaly import Anomaly
 from .seen import each_host, owner
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..case import OUTCOMES, Case, plural
+from ..._values.words import plural
+from ..case import Case
+from ..outcome import OUTCOMES
 from .anomaly import Anomaly
 from .seen import Key, key
 

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ..._model.evidence import Host, Observation
-from ..case import Case, Leg
+from ..._model.host import Host, Observation
+from ..case import Case
+from ..outcome import Leg
 from ..rows import Row
 from ..story import LABELS
 from ..timeline import Attempt
@@ -38,7 +39,7 @@ def altered(case: Case) -> Iterator[Anomaly]:
         was, is_ = what[sent_by, got_by, name, leg]
         text = f"the {LABELS[leg]} has {name} {was} at {sent_by} and {is_} at {got_by}"
         detail: dict[str, object] = {"between": [sent_by, got_by]}
-        yield Anomaly("altered", "path", text, name, leg, None, len(keys), frozenset(keys), detail)
+        yield Anomaly("altered", "path", text, name, leg=leg, count=len(keys), attempts=frozenset(keys), detail=detail)
     yield from _times_to_live(case)
 
 
@@ -74,7 +75,7 @@ def _times_to_live(case: Case) -> Iterator[Anomaly]:
         if len(found) > 1:
             keys = min(found.values(), key=len)
             text = f"packets came to {host.name} in the name of the {sender} with TTLs {', '.join(map(str, sorted(found)))}"
-            yield Anomaly("altered", "path", text, "ttl", None, None, len(keys), frozenset(keys))
+            yield Anomaly("altered", "path", text, "ttl", count=len(keys), attempts=frozenset(keys))
 
 
 def slow(case: Case) -> Iterator[Anomaly]:
@@ -91,10 +92,10 @@ def slow(case: Case) -> Iterator[Anomaly]:
             ways[key(attempt)] = at_client - (at_server or 0.0)
     if answers:
         text = f"{case.server.name} answers SYNs after {max(answers.values()):.2f} s"
-        yield Anomaly("slow", case.server.name, text, "answer", "syn_ack", None, len(answers), frozenset(answers))
+        yield Anomaly("slow", case.server.name, text, "answer", leg="syn_ack", count=len(answers), attempts=frozenset(answers))
     if ways:
         text = f"SYN and SYN-ACK are {max(ways.values()):.2f} s on the way"
-        yield Anomaly("slow", "path", text, "way", None, None, len(ways), frozenset(ways))
+        yield Anomaly("slow", "path", text, "way", count=len(ways), attempts=frozenset(ways))
 
 
 def _span(attempt: Attempt, host: Host, way: str, back: str) -> float | None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from ..._model.evidence import LOOPBACK, Host, Observation
-from ..case import Case, Leg, plural
+from ..._model.host import Host, Observation
+from ..._model.network_records import LOOPBACK
+from ..._values.words import plural
+from ..case import Case
+from ..outcome import Leg
 from ..story import LABELS
 from .anomaly import Anomaly
 from .seen import Key, at, key, outermost, pairs
@@ -26,7 +29,9 @@ def other_receivers(case: Case) -> Iterator[Anomaly]:
                 found[seen.host, seen.interface, row.kind].append(key(attempt))
     for (host, interface, kind), keys in found.items():
         text = f"{plural(len(keys), LABELS[kind])} seen on {interface} of {host}, for the link address of another machine"
-        yield Anomaly("other_receiver", host, text, kind, _LEG.get(kind), interface, len(keys), frozenset(keys))
+        yield Anomaly(
+            "other_receiver", host, text, kind, leg=_LEG.get(kind), interface=interface, count=len(keys), attempts=frozenset(keys)
+        )
 
 
 def _also(observations: list[Observation], seen: Observation) -> bool:
@@ -48,7 +53,7 @@ def other_interfaces(case: Case) -> Iterator[Anomaly]:
                     found[left[0]].append(key(attempt))
         for interface, keys in found.items():
             text = f"{plural(len(keys), LABELS[leg])} left {host.name} by {interface}; its route to {remote} names {route.interface}"
-            yield Anomaly("other_interface", host.name, text, leg, leg, interface, len(keys), frozenset(keys))
+            yield Anomaly("other_interface", host.name, text, leg, leg=leg, interface=interface, count=len(keys), attempts=frozenset(keys))
 
 
 def _senders(case: Case) -> Iterator[tuple[Host, Leg, str]]:
@@ -68,7 +73,9 @@ def other_ways_back(case: Case) -> Iterator[Anomaly]:
                 found[min(came), min(left)].append(key(attempt))
         for (came_by, left_by), keys in found.items():
             text = f"SYNs came to {host.name} by {came_by}, and the SYN-ACKs left it by {left_by}"
-            yield Anomaly("other_way_back", host.name, text, "", "syn_ack", left_by, len(keys), frozenset(keys))
+            yield Anomaly(
+                "other_way_back", host.name, text, "", leg="syn_ack", interface=left_by, count=len(keys), attempts=frozenset(keys)
+            )
 
 
 def other_sources(case: Case) -> Iterator[Anomaly]:
@@ -87,7 +94,7 @@ def other_sources(case: Case) -> Iterator[Anomaly]:
                     found[seen.packet.src, min(dialled)].append(key(attempt))
     for (source, wanted), keys in found.items():
         text = f"{plural(len(keys), 'SYN-ACK')} left {server.name} from {source}, which were to come from {wanted}"
-        yield Anomaly("other_source", server.name, text, "syn_ack", "syn_ack", None, len(keys), frozenset(keys))
+        yield Anomaly("other_source", server.name, text, "syn_ack", leg="syn_ack", count=len(keys), attempts=frozenset(keys))
 
 
 def _sources_of_syns(case: Case) -> Iterator[Anomaly]:
@@ -105,10 +112,10 @@ def _sources_of_syns(case: Case) -> Iterator[Anomaly]:
         of = frozenset(keys[source])
         if client.owns(source) is False:
             text = f"{plural(count, 'SYN')} left {client.name} from {source}, which is not its own"
-            yield Anomaly("other_source", client.name, text, "syn", "syn", None, count, of)
+            yield Anomaly("other_source", client.name, text, "syn", leg="syn", count=count, attempts=of)
         elif better := _declared_beside(case, source):
             text = f"{plural(count, 'SYN')} left {client.name} from {source}; the inventory gives it {better} on the same interface"
-            yield Anomaly("undeclared_source", client.name, text, "syn", "syn", None, count, of)
+            yield Anomaly("undeclared_source", client.name, text, "syn", leg="syn", count=count, attempts=of)
 
 
 def _lost_to_nobody(case: Case) -> Iterator[Anomaly]:
@@ -118,7 +125,7 @@ def _lost_to_nobody(case: Case) -> Iterator[Anomaly]:
         return
     if not any(case.declared.has(host, client) for host in case.declared.hosts):
         text = f"the SYN-ACKs go to {client}, an address that the inventory gives no host"
-        yield Anomaly("undeclared_source", case.client.name, text, "lost", "syn_ack", None, len(case.subject))
+        yield Anomaly("undeclared_source", case.client.name, text, "lost", leg="syn_ack", count=len(case.subject))
 
 
 def _declared_beside(case: Case, source: str) -> str | None:
@@ -144,4 +151,4 @@ def third_hosts(case: Case) -> Iterator[Anomaly]:
                     found[host, several[0].interface, row.kind].append(key(attempt))
     for (host, interface, kind), keys in found.items():
         text = f"{plural(len(keys), LABELS[kind])} came to {host}, which has no part in the flow, and did not go on"
-        yield Anomaly("third_host", host, text, kind, _LEG.get(kind), interface, len(keys), frozenset(keys))
+        yield Anomaly("third_host", host, text, kind, leg=_LEG.get(kind), interface=interface, count=len(keys), attempts=frozenset(keys))

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import Host
-from ..case import Case, Finding, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .arrival import sender_mac
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
@@ -221,7 +223,7 @@ CAUSES = (
         ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
         "The packet enters the host on a wire from one of the host's own addresses, and accept_local is off there (IPv4).",
         "The source is another machine's.",
-        _martian_source,
+        rule=_martian_source,
     ),
     Cause(
         "ip_conflict",
@@ -235,7 +237,7 @@ CAUSES = (
         "that is no router's claims its address to it, as in answer to an ARP probe. Where the real one is not seen to claim it, or the "
         "other one did not record the flow: likely.",
         "All claims come from the managed host.",
-        _ip_conflict,
+        rule=_ip_conflict,
         explains=(
             "neighbour_wrong",
             "neighbour_unresolved",
@@ -265,7 +267,7 @@ CAUSES = (
         "Not provable from outside: Ansible cannot reach the server, and nobody answers for its address on the last network: its "
         "neighbour's entry is FAILED or INCOMPLETE, or a router says that it is unreachable.",
         "Somebody answers for the address, or Ansible reaches the server.",
-        _host_down,
+        rule=_host_down,
         explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),

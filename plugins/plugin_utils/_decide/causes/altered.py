@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.tcp_options import TcpOptions
 
-from ..._model.evidence import Host
-from ..case import Case, Evidence, Finding, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 
 
@@ -164,7 +166,7 @@ CAUSES = (
         "The same SYN, or SYN-ACK, has other options where it arrives than where it was sent. What diagnose_normal names is a remark only, "
         "which by default is an MSS that was lowered to what an MTU of 1280 or more leaves room for.",
         "The options are the same.",
-        _option_altered,
+        rule=_option_altered,
         accounts_for=(Accounts("altered", ("mss", "wscale", "sack_permitted", "md5", "ao", "fast_open", "timestamps"), any_leg=True),),
     ),
     Cause(
@@ -174,7 +176,7 @@ CAUSES = (
         ("completed",),
         "The same SYN has another ISN at the server than at the client.",
         "The ISN is the same.",
-        _sequence_rewritten,
+        rule=_sequence_rewritten,
         accounts_for=(Accounts("altered", ("sequence number",), any_leg=True),),
     ),
     Cause(
@@ -185,7 +187,7 @@ CAUSES = (
         "The median handshake takes half of the flow's timeout, or a second, on the client's wire, the first SYN is the one that is "
         "answered, and the server answers at once.",
         "The time comes from retransmissions.",
-        _path_slow,
+        rule=_path_slow,
         accounts_for=(Accounts("slow", ("way",)),),
     ),
 )

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Probe
-from ..case import Case, Evidence, Finding, Fix, plural
+from ..._model.probe_records import Probe
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
@@ -88,7 +90,7 @@ CAUSES = (
         "Not provable from outside the application: the handshake completes, and the first byte does not come within two seconds, on a "
         "port whose servers speak first, or where the flow says so.",
         "A byte comes.",
-        _application_silent,
+        rule=_application_silent,
     ),
     Cause(
         "application_hangs_up",
@@ -98,7 +100,7 @@ CAUSES = (
         "Not provable from outside the application: the handshake completes, and a FIN follows at once. Where the server does not speak "
         "first, it is a remark.",
         "A byte comes, or the connection stays open.",
-        _closes_unheard,
+        rule=_closes_unheard,
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),
 )

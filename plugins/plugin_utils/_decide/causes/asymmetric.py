@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import Host, Observation, Route
-from ..case import Case, Evidence, Finding
+from ..._model.host import Host, Observation
+from ..._model.network_records import Route
+from ..case import Case
+from ..finding import Evidence, Finding
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 
@@ -178,7 +180,7 @@ CAUSES = (
         "Not provable at the server: all SYN-ACKs leave it by another interface than the SYNs came in by, or straight to a client whose "
         "SYNs came through a router, and none arrives.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
-        _asymmetric_route,
+        rule=_asymmetric_route,
         explains=("path_drop",),
         accounts_for=(Accounts("other_way_back", any_leg=True), Accounts("other_interface", any_leg=True)),
     ),
@@ -190,7 +192,7 @@ CAUSES = (
         "Not provable at the ends: the SYN's source is the client's own but not one that the inventory has for it, while the interface by "
         "which it leaves has one, and no SYN-ACK arrives.",
         "The inventory has the source for the client, or a SYN-ACK arrives.",
-        _wrong_source_address,
+        rule=_wrong_source_address,
         explains=("path_drop",),
         accounts_for=(Accounts("undeclared_source", anywhere=True, any_leg=True),),
     ),

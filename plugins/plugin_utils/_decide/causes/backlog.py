@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
-from ..._model.evidence import Host, Listener
-from ..case import Case, Finding, Fix, Leg, plural
+from ..._model.host import Host
+from ..._model.socket_records import Listener
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
+from ..outcome import Leg
 from . import inside
 from .accepting import accepting, connections, group, shared
 from .catalogue import Accounts, Cause
@@ -198,7 +202,7 @@ CAUSES = (
         "The listener's Recv-Q exceeds its Send-Q, and ListenOverflows rises by the SYNs (or ACKs) of the flow. That of a listener in "
         "another network namespace of the server, to which its firewall translates the SYN: likely.",
         "ListenOverflows does not move, or the queue has room.",
-        lambda case: _accept_queue_full(case) or inside.accept_queue_full(case),
+        rule=lambda case: _accept_queue_full(case) or inside.accept_queue_full(case),
         accounts_for=(Accounts("counter", ("TcpExt.ListenOverflows", "TcpExt.ListenDrops"), any_leg=True),),
     ),
     Cause(
@@ -208,7 +212,7 @@ CAUSES = (
         ("completed",),
         "Not provable: a threshold. The listener's Recv-Q is at 90 % of its Send-Q or above.",
         "The queue has room.",
-        _queue_near_limit,
+        rule=_queue_near_limit,
     ),
     Cause(
         "syn_queue_full",
@@ -217,7 +221,7 @@ CAUSES = (
         ("unanswered", "silent"),
         "TCPReqQFullDrop rises by the SYNs, SYN cookies are off, and as many sockets are half-open as the listener's backlog.",
         "The counter does not move.",
-        _syn_queue_full,
+        rule=_syn_queue_full,
         accounts_for=(Accounts("counter", ("TcpExt.ListenDrops", "TcpExt.TCPReqQFullDrop")),),
     ),
     Cause(
@@ -227,7 +231,7 @@ CAUSES = (
         ("unanswered",),
         "SYN cookies are off, more than three quarters of tcp_max_syn_backlog are half-open, and ListenDrops alone rises by the SYNs.",
         "ListenOverflows or TCPReqQFullDrop rises as well.",
-        _syn_backlog_reserved,
+        rule=_syn_backlog_reserved,
         accounts_for=(Accounts("counter", ("TcpExt.ListenDrops",)),),
     ),
     Cause(
@@ -237,7 +241,7 @@ CAUSES = (
         ("ignored_ack",),
         "TCPDeferAcceptDrop rises by the attempts while the server holds them in SYN-RECV.",
         "The counter does not move.",
-        _defer_accept,
+        rule=_defer_accept,
         accounts_for=(Accounts("counter", ("TcpExt.TCPDeferAcceptDrop",), any_leg=True),),
     ),
     Cause(
@@ -247,7 +251,7 @@ CAUSES = (
         ("reset_after",),
         "Not proven yet: the handshake completes at both ends, and an RST follows at once.",
         "The connection stays open.",
-        _application_closes,
+        rule=_application_closes,
         accounts_for=(Accounts("closed_unused"),),
     ),
 )

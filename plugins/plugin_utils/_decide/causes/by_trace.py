@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..._fix.firewall import opening
 from ..._model.firewall_records import Rule, Verdict
 from ..._model.prose import Prose
-from ..case import Case, Evidence, Finding
+from ..case import Case
+from ..finding import Evidence, Finding
 from ..traced import TracedRule
 from .kernel import is_rule, stop
 from .limits import hangs_on_a_limit

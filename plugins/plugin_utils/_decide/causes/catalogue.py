@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
-from ..case import Case, Finding
+from ..case import Case
+from ..finding import Finding
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Cause:
     outcomes: tuple[str, ...]
     proof: str
     contradicted_by: str
+    _: KW_ONLY
     rule: Callable[[Case], Finding | None] | None = None
     last_resort: Callable[[Case], Finding | None] | None = None
     explains: tuple[str, ...] = ()

@@ -11,8 +11,10 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP, TCP, outline
 
-from ..._model.evidence import Host, Observation
-from ..case import Case, Certainty, Finding, Fix, plural
+from ..._model.host import Host, Observation
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Finding, Fix
 from .catalogue import Accounts, Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]
@@ -106,7 +108,7 @@ CAUSES = (
         "the segment, that of IP for the one of the header. Where the recording does not tell, because the checksum was left to a device: "
         "likely.",
         "The counter does not move, or the checksums are right.",
-        _bad_checksum,
+        rule=_bad_checksum,
         accounts_for=(Accounts("counter", ("Tcp.InCsumErrors", "Tcp.InErrs", "IpExt.InCsumErrors")),),
     ),
 )

@@ -11,9 +11,11 @@ from ..._fix.make import advice
 from ..._fix.network import or_restarted
 from ..._fix.ports import more_ports
 from ..._fix.routes import towards, without
-from ..._model.evidence import Route
+from ..._model.network_records import Route
 from ..._model.records import whole
-from ..case import Case, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 
 _LOCAL = ("refused_locally",)
@@ -216,7 +218,7 @@ CAUSES = (
         _LOCAL,
         "bind() to the wanted source fails with EADDRNOTAVAIL, and no interface of the client has that address.",
         "The address is on an interface.",
-        _source_address_unavailable,
+        rule=_source_address_unavailable,
     ),
     Cause(
         "ephemeral_ports_exhausted",
@@ -226,7 +228,7 @@ CAUSES = (
         "connect() fails with EADDRNOTAVAIL at once, no packet is sent, and as many ports are in use towards the destination as the "
         "range has.",
         "Fewer ports are in use than the range has.",
-        _ephemeral_ports_exhausted,
+        rule=_ephemeral_ports_exhausted,
     ),
     Cause(
         "descriptor_limit",
@@ -236,7 +238,7 @@ CAUSES = (
         "Not provable from outside the application: socket() fails with ENFILE, which is the whole host's limit. EMFILE is that of the "
         "probe's own process: possible.",
         "A SYN was sent.",
-        _descriptor_limit,
+        rule=_descriptor_limit,
     ),
     Cause(
         "no_route",
@@ -245,7 +247,7 @@ CAUSES = (
         _LOCAL,
         "connect() fails with ENETUNREACH at once, and the kernel's route lookup for the same source and destination fails alike.",
         "The route lookup succeeds.",
-        _no_route,
+        rule=_no_route,
         accounts_for=(Accounts("counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")),),
     ),
     *(
@@ -256,7 +258,7 @@ CAUSES = (
             _LOCAL,
             f"connect() fails with {errno} at once, and the kernel's route lookup for the same source and destination fails alike.",
             "The route lookup succeeds.",
-            _route_type(kind, errno),
+            rule=_route_type(kind, errno),
             accounts_for=(Accounts("counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")), Accounts("icmp_error")),
         )
         for kind, errno in (("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES"))
@@ -269,6 +271,6 @@ CAUSES = (
         "Not provable from outside the policy: connect() fails with EPERM or EACCES, no packet is sent, and the routing table allows the "
         "destination.",
         "A route of type prohibit covers the destination.",
-        _connect_forbidden,
+        rule=_connect_forbidden,
     ),
 )

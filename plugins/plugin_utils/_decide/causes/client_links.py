@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from ..._fix.make import advice
 from ..._fix.network import or_restarted
-from ..._model.evidence import LOOPBACK, Host, Link
-from ..case import Case, Evidence, Finding, Fix
+from ..._model.host import Host
+from ..._model.network_records import LOOPBACK, Link
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .client import errno_evidence, nothing_sent
 
@@ -104,7 +106,7 @@ CAUSES = (
         "The interface of the route is administratively down or has no carrier, and no SYN leaves. Or the kernel has no route, and all "
         "interfaces with addresses are administratively down. Where others are up, or only the carrier is missing: possible.",
         "A SYN left through the interface.",
-        _link_down,
+        rule=_link_down,
         explains=("no_route",),
         accounts_for=(
             Accounts("icmp_error"),
@@ -120,7 +122,7 @@ CAUSES = (
         "The client's requests for the next hop stay unanswered in its recording, and the next hop is FAILED or INCOMPLETE in its "
         "neighbour table. One of the two alone: likely.",
         "The next hop is resolved.",
-        _neighbour_unresolved,
+        rule=_neighbour_unresolved,
         accounts_for=(
             Accounts("icmp_error"),
             Accounts("request_unanswered"),

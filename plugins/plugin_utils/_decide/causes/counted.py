@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..._model.evidence import Host, Observation
 from ..._model.firewall_records import Rule, Verdict
-from ..case import Case, Certainty, Evidence, plural
+from ..._model.host import Host, Observation
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence
 from ..firewall_verdicts import CounterDelta
 from .kernel import is_rule, stop
 from .traversals import Place

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._model.evidence import LOOPBACK, Host
 from ..._model.firewall_records import Verdict
-from ..case import Case, Evidence, Finding, Fix, Outcome, plural
+from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
+from ..outcome import Outcome
 from ..timeline import Attempt
 from .icmp import answer_of
 from .rules import kept_by, told

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from ..._fix.conntrack import more_room
 from ..._fix.make import advice
 from ..._fix.neighbour import larger_table
-from ..._model.evidence import Host
 from ..._model.firewall_records import SOURCE_NAT, Verdict
-from ..case import Case, Finding, Leg, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
+from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .rules import kept_by, told
 from .traversals import Place, judged, suspects
@@ -189,7 +192,7 @@ CAUSES = (
         "evicted meanwhile, and drop of its connection tracking rises by exactly these SYNs. By more, without an evaluation, full at one "
         "of the two times, or nearly so while drop rises: likely.",
         "drop of connection tracking does not rise, or there is room in the table.",
-        _conntrack_full,
+        rule=_conntrack_full,
         explains=("path_drop",),
         accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.early_drop")),),
     ),
@@ -201,7 +204,7 @@ CAUSES = (
         "The SYN ends inside a host whose rules, evaluated, let it through and translate its source, and insert_failed of its connection "
         "tracking rises by exactly these SYNs.",
         "insert_failed does not rise.",
-        _nat_ports_exhausted,
+        rule=_nat_ports_exhausted,
         explains=("path_drop", "firewall_drop"),
         accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.insert_failed")),),
     ),
@@ -213,7 +216,7 @@ CAUSES = (
         "Not provable for one flow: table_fulls of the neighbour tables, which the whole kernel shares, rises, the next hop has no entry, "
         "and no request for it leaves the host.",
         "The next hop has an entry.",
-        _neighbour_table_full,
+        rule=_neighbour_table_full,
         explains=("path_drop",),
         accounts_for=(
             Accounts("icmp_error"),

@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._fix.firewall import opening
-from ..._model.evidence import Host
-from ..case import Case, Certainty, Finding, Leg, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Finding
+from ..outcome import Leg
 from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
@@ -222,7 +225,7 @@ CAUSES = (
         "and nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the "
         "server's own address.",
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
-        _firewall_reject,
+        rule=_firewall_reject,
         explains=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
@@ -243,7 +246,7 @@ CAUSES = (
         "explains it.",
         "The rule's counter does not move; its rules, evaluated, let the packet through; no chain on the packet's hooks can drop "
         "anything; a counter of the TCP stack accounts for the packets.",
-        _firewall_drop,
+        rule=_firewall_drop,
         last_resort=_dropped_somehow,
         explains=("path_drop",),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),

@@ -10,9 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import Host, Listener, Observation, Process, Unit
+from ..._model.host import Host, Observation
 from ..._model.prose import Wording, worded
-from ..case import Case, Certainty, Finding, Fix, plural
+from ..._model.socket_records import Listener, Process
+from ..._model.unit_records import Unit
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Finding, Fix
 from .catalogue import Accounts, Cause
 from .units import mended, stopped_unit
 
@@ -235,7 +239,7 @@ CAUSES = (
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Some of the latter alone, or "
         "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
-        _no_backend,
+        rule=_no_backend,
         explains=("application_closes",),
         accounts_for=(
             Accounts("closed_unused", anywhere=True),

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from ..._fix.firewall import opening
 from ..._model.firewall_records import Verdict
-from ..case import Case, Finding
+from ..case import Case
+from ..finding import Finding
 from .rules import kept_by, told, with_what
 from .sockets import not_listening
 from .traversals import Place, judged, passed, suspects, way

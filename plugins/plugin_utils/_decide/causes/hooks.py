@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import TABLE_PREFIX
 
-from ..._model.evidence import BaseChain, Host
+from ..._model.hook_records import BaseChain
+from ..._model.host import Host
 
 RECEIVING = ("ingress", "prerouting", "input")
 SENDING = ("output", "postrouting", "egress")

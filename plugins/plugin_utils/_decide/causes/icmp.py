@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..._model.evidence import Observation
+from ..._model.host import Observation
 from ..._model.prose import Prose
 from ..case import Case
 from ..rows import Row
@@ -41,7 +41,7 @@ _V6 = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """The ICMP error that ended an attempt."""
 
@@ -89,4 +89,5 @@ def answer_of(case: Case) -> Answer | None:
         kind, code, source, count = errors[0].type, errors[0].code, "socket error queue", len(errors)
     else:
         return None
-    return Answer(offender, kind, code, *_meant(case, kind, code), source, count)
+    meaning, words = _meant(case, kind, code)
+    return Answer(offender=offender, type=kind, code=code, meaning=meaning, text=words, source=source, count=count)

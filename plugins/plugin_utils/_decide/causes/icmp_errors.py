@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from ..._fix.stack import higher_ttl
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Accounts, Cause
 from .icmp import Answer, answer_of, meaning_of, quoting
 
@@ -163,7 +165,7 @@ CAUSES = (
         ("icmp",),
         "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
         "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
-        _ttl_too_low,
+        rule=_ttl_too_low,
         explains=("routing_loop",),
         accounts_for=(
             Accounts("icmp_error", ("11/0", "3/0"), anywhere=True),
@@ -179,7 +181,7 @@ CAUSES = (
             f"{what[0].upper()}{what[1:]} that quotes the SYN reaches the client, or one that quotes the SYN-ACK the server, from an "
             "address of neither end.",
             "The error comes from the server's or the client's own address.",
-            _icmp(meaning, noun),
+            rule=_icmp(meaning, noun),
             accounts_for=(
                 Accounts("icmp_error"),
                 Accounts("undeclared_source", anywhere=True, any_leg=True),

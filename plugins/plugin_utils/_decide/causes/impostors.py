@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Host
-from ..case import Case, Finding, Fix
+from ..._model.host import Host
+from ..case import Case
+from ..finding import Finding, Fix
 from ..rows import Row
 from .arrival import INITIAL_TTLS
 from .catalogue import Accounts, Cause
@@ -134,7 +135,7 @@ CAUSES = (
         "Otherwise another machine may have the address: likely. Likely, too, where TCP counted some: they may answer a SYN for another "
         "port, to which something on the way translates.",
         "The RST leaves the server; another managed host sent it, or has the address.",
-        _path_reset,
+        rule=_path_reset,
         accounts_for=(
             Accounts("stray_reset", ("foreign",), anywhere=True),
             Accounts("altered", ("ttl",)),
@@ -147,7 +148,7 @@ CAUSES = (
         ("ignored_syn_ack", "silent", "lost_syn_ack", "reset"),
         "A SYN-ACK for the client's SYN reaches it from another address than it dialled.",
         "The SYN-ACK comes from the address dialled.",
-        _nat_not_undone,
+        rule=_nat_not_undone,
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("stray_reset", anywhere=True),
@@ -164,7 +165,7 @@ CAUSES = (
         "one. Otherwise another machine may have the address: likely. Likely, too, where TCP accepted some: they may be on another port, "
         "to which something on the way translates.",
         "The SYN arrives at the server; another managed host sent the SYN-ACK, or has the address.",
-        _answered_by_middlebox,
+        rule=_answered_by_middlebox,
         accounts_for=(
             Accounts("stray_reset", anywhere=True),
             Accounts("uncounted_open", anywhere=True),

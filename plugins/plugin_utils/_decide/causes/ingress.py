@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ..._fix.stack import longer_queue
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Accounts, Cause
 
 
@@ -57,7 +59,7 @@ CAUSES = (
         ("lost_syn", "lost_ack"),
         "Not provable from outside the program: the packet does not reach the server's taps, and an XDP program is attached there.",
         "No XDP program is attached to the interface.",
-        _xdp_drop,
+        rule=_xdp_drop,
     ),
     Cause(
         "softirq_drop",
@@ -67,7 +69,7 @@ CAUSES = (
         "Not provable for one flow: dropped of /proc/net/softnet_stat, which the whole host shares, rises by the SYNs that do not reach "
         "the taps. By less: possible.",
         "The column does not move.",
-        _softirq_drop,
+        rule=_softirq_drop,
         accounts_for=(Accounts("counter", ("Softnet.dropped",)),),
     ),
 )

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._fix.make import advice
-from ..._model.evidence import ForeignListener, Namespace
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
-from ..case import Case, Finding, is_any
+from ..._model.socket_records import ForeignListener, Namespace
+from ..case import Case, is_any
+from ..finding import Finding
 from .rules import kept_by, told
 from .translated import connections, distinct
 from .traversals import Place, judged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inside:
     """Where the server's rules send the SYN: an address and port in another namespace of the server, and the listeners there."""
 
@@ -73,7 +74,14 @@ def inside(case: Case) -> Inside | None:
         return None  # of several with the same address, the route's interface decides, and that is not known
     namespace = having[0]
     listeners = tuple(each for each in snapshot.other_namespaces if (each.netns, each.port) == (namespace.netns, target.port))
-    return Inside(namespace, target.destination, target.port, listeners, ruling.last_to(*DESTINATION_NAT, "tproxy"), ruling)
+    return Inside(
+        namespace=namespace,
+        address=target.destination,
+        port=target.port,
+        listeners=listeners,
+        rule=ruling.last_to(*DESTINATION_NAT, "tproxy"),
+        ruling=ruling,
+    )
 
 
 def listener_other_address(case: Case) -> Finding | None:

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from ..._fix.make import advice
-from ..._model.evidence import Host
-from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
 from ..kernel_word import Dropped, dropped
+from ..outcome import OUTCOMES, Leg
 from .catalogue import Accounts, Cause
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells
@@ -156,7 +159,7 @@ CAUSES = (
         _AT_ENDS,
         "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them: likely.",
         "No counter of /proc/net/xfrm_stat moves.",
-        _ipsec_policy,
+        rule=_ipsec_policy,
         accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in _INBOUND), any_leg=True),),
     ),
     Cause(
@@ -167,7 +170,7 @@ CAUSES = (
         "The kernel drops packets of this flow with the reason SOCKET_FILTER or BPF_CGROUP_EGRESS, and the control group of the socket has "
         "a program for that direction.",
         "No program is attached there.",
-        _cgroup_filter,
+        rule=_cgroup_filter,
     ),
     Cause(
         "kernel_drop",

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Accounts, Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven
@@ -140,7 +142,7 @@ CAUSES = (
         _VANISHED,
         "Evaluated, a rule hands the packet to an NFQUEUE that no program reads, and its counter rises by our packets. Without: likely.",
         "A program reads the queue, or the counter does not move.",
-        _queue_unread,
+        rule=_queue_unread,
         explains=("path_drop",),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
@@ -153,7 +155,7 @@ CAUSES = (
         "the packets of the flow. Or rules give the packet another connection tracking zone than its SYN, so that its connection is not "
         "found, and a rule with such a counter stops it.",
         "The rule's counter does not move.",
-        _conntrack_invalid,
+        rule=_conntrack_invalid,
         explains=("path_drop", "firewall_drop", "firewall_reject"),
         accounts_for=(
             Accounts("firewall_verdict", any_leg=True),
@@ -169,7 +171,7 @@ CAUSES = (
         "Not provable from outside: evaluated, what becomes of the packet depends on a limit, a count or a random number, and packets end "
         "there.",
         "No packet ends inside that host.",
-        _rate_limited,
+        rule=_rate_limited,
         explains=("path_loss", "path_drop", "ecmp_member_bad"),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),

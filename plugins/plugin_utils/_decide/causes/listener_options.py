@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
-from ..._model.evidence import Host, Socket
-from ..case import Case, Finding, Fix, plural
+from ..._model.host import Host
+from ..._model.socket_records import Socket
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
@@ -171,7 +174,7 @@ CAUSES = (
         "Not provable, since the probe cannot sign as the application may: TCPMD5NotFound, TCPMD5Unexpected or TCPMD5Failure rises by the "
         "SYNs, in accord with the option in the captured SYN and the listener's keys.",
         "None of the counters moves, or the two hosts have an established connection on the port: that is a remark.",
-        _tcp_md5_mismatch,
+        rule=_tcp_md5_mismatch,
         accounts_for=(Accounts("counter", ("TcpExt.TCPMD5NotFound", "TcpExt.TCPMD5Unexpected", "TcpExt.TCPMD5Failure")),),
     ),
     Cause(
@@ -181,7 +184,7 @@ CAUSES = (
         ("unanswered",),
         "Not provable by a counter of the whole host: TCPAORequired, TCPAOKeyNotFound or TCPAOBad rises by the SYNs.",
         "None of the counters moves.",
-        _tcp_ao_mismatch,
+        rule=_tcp_ao_mismatch,
         accounts_for=(Accounts("counter", ("TcpExt.TCPAORequired", "TcpExt.TCPAOBad", "TcpExt.TCPAOKeyNotFound")),),
     ),
     Cause(
@@ -191,7 +194,7 @@ CAUSES = (
         ("unanswered",),
         "TCPMinTTLDrop rises by the SYNs, and their TTL is below what the listener is known to demand.",
         "The counter does not move.",
-        _min_ttl_drop,
+        rule=_min_ttl_drop,
         accounts_for=(Accounts("counter", ("TcpExt.TCPMinTTLDrop",)),),
     ),
     Cause(
@@ -202,6 +205,6 @@ CAUSES = (
         "The kernel drops SYNs of this flow with the reason SOCKET_FILTER, and a filter is attached to the listener. By the filter alone: "
         "likely.",
         "No filter is attached to the listener.",
-        _listener_filtered,
+        rule=_listener_filtered,
     ),
 )

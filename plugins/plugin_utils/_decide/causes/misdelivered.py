@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..._fix.make import advice, shell
-from ..._model.evidence import LOOPBACK, Host, Observation
-from ..case import Case, Evidence, Finding
+from ..._model.host import Host, Observation
+from ..._model.network_records import LOOPBACK
+from ..case import Case
+from ..finding import Evidence, Finding
 from ..fleet import Owner
 from .catalogue import Accounts, Cause
 from .stretch import swallower
@@ -206,7 +208,7 @@ CAUSES = (
         "Another managed host has the address that was dialled, and the server has not; the other one's recording shows that it got the "
         "SYN or answered it. Where it did not record the flow: likely.",
         "The SYN arrives at the server.",
-        address_elsewhere,
+        rule=address_elsewhere,
         explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
         accounts_for=(
             Accounts("claimed_address", anywhere=True),

@@ -10,8 +10,11 @@ import ipaddress
 from ..._fix.make import advice, shell
 from ..._fix.neighbour import forgotten
 from ..._fix.trusted import for_owner
-from ..._model.evidence import Host, Neighbour
-from ..case import Case, Finding, plural
+from ..._model.host import Host
+from ..._model.network_records import Neighbour
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .arrival import sender_mac
 from .catalogue import Accounts, Cause
 from .misdelivered import OUTCOMES as MISDELIVERED
@@ -127,7 +130,7 @@ CAUSES = (
         "managed host on the server's network shows that it got the SYN, which it did not forward, and it has not the address, while the "
         "server has it and did not get the SYN.",
         "The link addresses agree.",
-        _neighbour_wrong,
+        rule=_neighbour_wrong,
         explains=("path_drop", "path_loss", "address_not_local"),
         accounts_for=(
             Accounts("shared_address", anywhere=True),

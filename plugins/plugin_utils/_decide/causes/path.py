@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from ..._fix.stack import forwarding, without_ecn
-from ..._model.evidence import Observation
-from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..._model.host import Observation
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .losses import beside_each_other, told, wilson
@@ -229,7 +231,7 @@ CAUSES = (
         LOSSES,
         "The packet enters a managed host on the way and does not leave it, and forwarding is off there.",
         "Forwarding is on.",
-        _router_not_forwarding,
+        rule=_router_not_forwarding,
         accounts_for=(
             Accounts("icmp_error"),
             Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes")),
@@ -243,7 +245,7 @@ CAUSES = (
         "Not provable, since each SYN with ECN is a first one, and devices may drop those: in every attempt the ECN-setup SYN is lost and "
         "the plain retransmission passes.",
         "A SYN without ECN is lost, or one with ECN passes.",
-        _ecn_blackhole,
+        rule=_ecn_blackhole,
         explains=("path_loss",),
     ),
     Cause(
@@ -253,7 +255,7 @@ CAUSES = (
         LOSSES,
         "Both recordings are complete; of the packets that one end sent, some arrived at the other and some did not.",
         "All arrive, or none does.",
-        _path_loss,
+        rule=_path_loss,
     ),
     Cause(
         "path_drop",

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding, Fix
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
 from .losses import beside_each_other, told
@@ -231,7 +233,7 @@ CAUSES = (
         "Both recordings are complete; in each of four attempts or more the same number of first SYNs is lost, and every later one passes. "
         "In two or three: likely.",
         "A first SYN passes, or a repetition is lost.",
-        _first_syn_dropped,
+        rule=_first_syn_dropped,
         explains=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True), Accounts("other_outcome", anywhere=True, any_leg=True)),
     ),
@@ -243,7 +245,7 @@ CAUSES = (
         "Both recordings are complete; each attempt loses all its packets or none, and the source ports of those that do lie beside each "
         "other, as one time in 200 by chance, while their times do not. As one time in 20: likely.",
         "Of one attempt's packets some arrive and some do not.",
-        _port_range_dropped,
+        rule=_port_range_dropped,
         explains=("path_loss",),
         accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
@@ -254,7 +256,7 @@ CAUSES = (
         _LOST,
         "Not provable: each source port either loses all its packets or none, in two attempts or more on either side, whatever its number.",
         "Of one attempt's packets some arrive and some do not.",
-        _ecmp_member_bad,
+        rule=_ecmp_member_bad,
         explains=("path_loss",),
         accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._model.firewall_records import Rule, Verdict
-from ..case import Case, Finding
+from ..case import Case
+from ..finding import Finding
 from .counted import proof
 from .limits import hangs_on_a_limit
 from .rules import answered_so, stopped

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
 from ..._fix.dns import resolvable
-from ..._model.evidence import Nameserver
-from ..case import OUTCOMES, Case, Evidence, Finding, Fix
+from ..._model.probe_records import Nameserver
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
+from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
 
 
@@ -211,7 +213,7 @@ CAUSES = (
         "getaddrinfo() on the client takes a second or more, twice in a row; a nameserver that does not answer a query of its own while "
         "one behind it does is named. Where there was no time to ask twice: likely.",
         "The second time it is fast.",
-        _name_resolution_slow,
+        rule=_name_resolution_slow,
     ),
     Cause(
         "dead_address_family",
@@ -220,7 +222,7 @@ CAUSES = (
         _FAILURES,
         "Every address of one family fails, and every address of the other connects, in the same run.",
         "An address of the family connects.",
-        _dead_address_family,
+        rule=_dead_address_family,
     ),
     Cause(
         "name_resolution_failed",
@@ -229,7 +231,7 @@ CAUSES = (
         ("unresolved",),
         "getaddrinfo() on the client fails, and no SYN is sent. Where it only had not answered when we stopped waiting: likely.",
         "A SYN was sent.",
-        _name_resolution_failed,
+        rule=_name_resolution_failed,
     ),
     Cause(
         "name_resolves_elsewhere",
@@ -239,7 +241,7 @@ CAUSES = (
         "The address that the name resolves to belongs to no interface of the server and to no host on the way, and no SYN arrives at "
         "the server.",
         "The SYN arrives at the server after all (address translation).",
-        _name_resolves_elsewhere,
+        rule=_name_resolves_elsewhere,
         explains=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
         accounts_for=(
             Accounts("claimed_address", anywhere=True),

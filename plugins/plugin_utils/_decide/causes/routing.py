@@ -9,8 +9,12 @@ from ..._fix.make import advice, shell
 from ..._fix.routes import REFUSING, towards, without
 from ..._fix.stack import loose
 from ..._fix.trusted import for_client
-from ..._model.evidence import Host, Observation, Route
-from ..case import Case, Finding, Fix, Leg, plural
+from ..._model.host import Host, Observation
+from ..._model.network_records import Route
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
+from ..outcome import Leg
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
@@ -261,7 +265,7 @@ CAUSES = (
         "IPReversePathFilter rises by the packets that came in, the filter is on for that interface, and the kernel's way back to the "
         "source is another one.",
         "The way back uses the interface on which the packet came in.",
-        _rp_filter_drop,
+        rule=_rp_filter_drop,
         accounts_for=(
             Accounts("counter", ("TcpExt.IPReversePathFilter",)),
             Accounts("other_interface", anywhere=True, any_leg=True),
@@ -276,7 +280,7 @@ CAUSES = (
         "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
         "forwards it and says with an ICMP error that it cannot. When its neighbours only ask for the address in vain: likely.",
         "An interface has the address.",
-        _address_not_local,
+        rule=_address_not_local,
         explains=("path_icmp_unreachable", "neighbour_unresolved"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
@@ -291,7 +295,7 @@ CAUSES = (
         ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
         "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives.",
         "A SYN arrives at the server.",
-        _server_link_down,
+        rule=_server_link_down,
         explains=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
@@ -307,7 +311,7 @@ CAUSES = (
         "The SYN enters the server, the kernel's route lookup back to the client fails, and ListenDrops (without ListenOverflows) or "
         "OutNoRoutes rises.",
         "The route lookup succeeds.",
-        _no_return_route,
+        rule=_no_return_route,
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes", "TcpExt.ListenDrops"), any_leg=True),
@@ -321,7 +325,7 @@ CAUSES = (
         "The SYN enters the server and no SYN-ACK leaves it, its next hop back is FAILED or INCOMPLETE, and its requests for the next "
         "hop stay unanswered or its SYN-ACK timers run out.",
         "The next hop is resolved.",
-        _return_neighbour_unresolved,
+        rule=_return_neighbour_unresolved,
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("request_unanswered"),

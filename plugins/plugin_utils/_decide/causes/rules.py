@@ -10,9 +10,10 @@ from dataclasses import asdict, replace
 
 from ..._fix.firewall import opening
 from ..._fix.way_back import rerouted, served
-from ..._model.evidence import Host
-from ..._model.firewall_records import Rule, Step, Verdict
-from ..case import Case, Certainty, Evidence, Finding
+from ..._model.firewall_records import Rule, RuleStep, Verdict
+from ..._model.host import Host
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding
 from .counted import Proof, proof
 from .traversals import Place, bridge_setting, bridged, judged, suspects, verdict, way
 
@@ -179,7 +180,7 @@ def told(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> di
     }
 
 
-def _step(step: Step) -> dict[str, object]:
+def _step(step: RuleStep) -> dict[str, object]:
     return {
         "chain": f"{step.chain.family} {step.chain.table} {step.chain.chain}",
         "hook": step.chain.hook,

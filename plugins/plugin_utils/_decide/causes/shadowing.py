@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._fix.make import advice
-from ..case import Case, Finding
+from ..case import Case
+from ..finding import Finding
 from .arrival import believed
 from .catalogue import Cause
 from .neighbour import on_link
@@ -69,7 +70,7 @@ CAUSES = (
         "Not provable from the ends: the client's route has the server's address on its own link, by a network that is not the one of the "
         "server's interface, and nobody there answers for it. Where nobody is asked for link addresses: possible.",
         "The server is on that network, or answers for its address there.",
-        _shadowing_route,
+        rule=_shadowing_route,
         explains=("neighbour_unresolved",),
     ),
 )

@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..._fix.make import advice
-from ..._model.evidence import BaseChain, Host, Observation
+from ..._model.hook_records import BaseChain
+from ..._model.host import Host, Observation
 from ..._model.prose import Wording
-from ..case import Case, Evidence, Finding, Leg, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
+from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 
@@ -289,7 +293,7 @@ CAUSES = (
         "any, and the packet does not come to it; somebody asked again, gave up with an ICMP error or has the entry FAILED or INCOMPLETE. "
         "Asked once: likely.",
         "It replies.",
-        _neighbour_silent,
+        rule=_neighbour_silent,
         explains=(
             "path_icmp_unreachable",
             "neighbour_unresolved",

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from ..._fix.application import listening
 from ..._fix.make import advice
 from ..._fix.service import listening_on
-from ..._model.evidence import Host, Listener
-from ..case import Case, Certainty, Evidence, Finding, Fix, plural
+from ..._model.host import Host
+from ..._model.socket_records import Listener
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Certainty, Evidence, Finding, Fix
 from . import inside, units
 from .catalogue import Accounts, Cause
 
@@ -265,7 +268,7 @@ CAUSES = (
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
         "line or by name makes it likely.",
         "A socket listens on the port.",
-        _service_stopped,
+        rule=_service_stopped,
     ),
     Cause(
         "listener_other_namespace",
@@ -274,7 +277,7 @@ CAUSES = (
         _REFUSED,
         "As no_listener, and a process in another network namespace of the server listens on the port.",
         "A socket listens on the port in the server's own namespace.",
-        _listener_other_namespace,
+        rule=_listener_other_namespace,
         accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(
@@ -286,7 +289,7 @@ CAUSES = (
         "evaluated, translates the SYN to an address of another network namespace of it, where the sockets on that port are bound to other "
         "addresses, and its counter rises by the connections; without the counter, likely.",
         "A socket is bound to the address, or to all.",
-        lambda case: inside.listener_other_address(case) or _listener_other_address(case),
+        rule=lambda case: inside.listener_other_address(case) or _listener_other_address(case),
         accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(
@@ -296,7 +299,7 @@ CAUSES = (
         _REFUSED,
         "The server's TCP answers with an RST, and the sockets on the port are of the other family only.",
         "A socket of the family, or a dual-stack one, listens.",
-        _listener_other(
+        rule=_listener_other(
             "family",
             lambda case, listener: (
                 f"for {'IPv6' if listener.family == 'ipv6' else 'IPv4'} only ({describe(listener)}), and {case.address} is IPv{case.family}"
@@ -310,7 +313,7 @@ CAUSES = (
         _REFUSED,
         "The server's TCP answers with an RST, and the socket on the port is bound to another interface or VRF (SO_BINDTODEVICE).",
         "The socket is bound to the interface on which the SYN came in, or to none.",
-        _listener_other("device", lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere"),
+        rule=_listener_other("device", lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere"),
     ),
     Cause(
         "no_listener",
@@ -320,6 +323,6 @@ CAUSES = (
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
         "the SYNs nevertheless.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
-        _no_listener,
+        rule=_no_listener,
     ),
 )

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from ..._fix.stale import ended, retranslated
 from ..._fix.trusted import for_client
-from ..._model.evidence import Host, Observation, Socket
 from ..._model.firewall_records import DESTINATION_NAT
-from ..case import Case, Finding, plural
+from ..._model.host import Host, Observation
+from ..._model.socket_records import Socket
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from ..rows import Row
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
@@ -174,7 +177,7 @@ CAUSES = (
         "A bare ACK that does not acknowledge the SYN leaves the server in answer to it, and before the attempts the server had a socket "
         "between these very ends.",
         "A SYN-ACK answers the SYN.",
-        _stale_connection,
+        rule=_stale_connection,
         accounts_for=(
             Accounts("counter", ("TcpExt.TCPACKSkippedChallenge", "TcpExt.TCPSYNChallenge", "TcpExt.TCPChallengeACK", "Tcp.InErrs")),
         ),
@@ -187,7 +190,7 @@ CAUSES = (
         "A managed host on the way lets the SYN out for another end than the rule, evaluated, sends it to that translates new connections, "
         "and the rule's counter does not move. Without a counter: likely.",
         "The rule sends it to where it went, or its counter moves.",
-        _stale_translation,
+        rule=_stale_translation,
         explains=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
         accounts_for=(
             Accounts("stray_reset", anywhere=True),

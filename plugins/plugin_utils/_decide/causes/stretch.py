@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Host
+from ..._model.host import Host
 from ..case import Case
 
 LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._fix.make import advice, shell
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import Proof, proof
 from .rules import kept_by, told, unproven
@@ -69,7 +71,7 @@ CAUSES = (
         f"Evaluated, a rule hands the SYN to SYNPROXY, its counter rises by the SYNs, {LOOSE} is 1, the server's TCP resets the ACKs "
         "(OutRsts), and no connection came to a listener (PassiveOpens). Where other connections came meanwhile: likely.",
         f"{LOOSE} is 0, or the rule's counter does not move.",
-        _synproxy_loose,
+        rule=_synproxy_loose,
         explains=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
         accounts_for=(
             Accounts("closed_unused", anywhere=True, any_leg=True),

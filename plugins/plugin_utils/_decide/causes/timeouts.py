@@ -10,8 +10,10 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Tcp, TcpFlags
 
 from ..._fix.timeouts import more_answers, more_patience, more_retries
-from ..._model.evidence import Host
-from ..case import Case, Finding, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from ..rows import Row
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
@@ -151,7 +153,7 @@ CAUSES = (
         ("late", "lost_syn"),
         "The SYN-ACK reaches the client after the flow's timeout, and no SYN was repeated. Where one was: likely.",
         "No SYN-ACK reaches the client.",
-        _connect_timeout_too_short,
+        rule=_connect_timeout_too_short,
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
     Cause(
@@ -161,7 +163,7 @@ CAUSES = (
         ("ignored_syn_ack", "lost_syn", "silent"),
         "connect() fails with ETIMEDOUT before the flow's timeout, and a SYN-ACK reaches the client later.",
         "No SYN-ACK ever reaches the client.",
-        _syn_retries_too_low,
+        rule=_syn_retries_too_low,
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
     Cause(
@@ -172,7 +174,7 @@ CAUSES = (
         "The final ACK reaches the server later after the SYN-ACK than tcp_synack_retries has it wait, and the server answers it with an "
         "RST, as one that belongs to no connection. Later than its last wait alone makes it likely.",
         "The ACK comes in time.",
-        _synack_retries_too_low,
+        rule=_synack_retries_too_low,
         explains=("application_closes",),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Host
 from ..._model.firewall_records import Rule, Verdict
-from ..case import Case, Evidence, plural
+from ..._model.host import Host
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence
 
 
 def connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:

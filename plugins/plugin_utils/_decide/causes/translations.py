@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from ..._model.evidence import Host, Probe
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
-from ..case import Case, Evidence, Finding, Fix, plural
+from ..._model.host import Host
+from ..._model.probe_records import Probe
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding, Fix
 from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
@@ -323,7 +326,7 @@ CAUSES = (
         "translates shows that every attempt that failed left for another end than those that completed, and that end refuses, or is "
         "unreachable.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
-        _nat_wrong_target,
+        rule=_nat_wrong_target,
         explains=(
             "ecmp_member_bad",
             "port_range_dropped",
@@ -356,7 +359,7 @@ CAUSES = (
         "arrives with it, and the server's ARP requests or neighbour solicitations for it stay unanswered. Without those: likely, when "
         "the SYN-ACK does not come back to that host.",
         "The SYN arrives with another source, or the SYN-ACK comes back to the host that translates.",
-        _nat_wrong_source,
+        rule=_nat_wrong_source,
         explains=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
@@ -372,7 +375,7 @@ CAUSES = (
         "connect() succeeds while the client's complete recording shows no SYN on any interface, a rule, evaluated, redirects the SYN, and "
         "its counter rises by the connections. Without a counter, or by elimination where output chains could redirect: likely.",
         "The SYN leaves through an interface; the rules, evaluated, send it nowhere else.",
-        _redirected_to_proxy,
+        rule=_redirected_to_proxy,
         accounts_for=(
             Accounts("stray_reset", anywhere=True),
             Accounts("uncounted_open", anywhere=True),

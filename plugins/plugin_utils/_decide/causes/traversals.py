@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..._model.evidence import Host, Observation
 from ..._model.firewall_records import Verdict
-from ..case import Case, Leg
+from ..._model.host import Host, Observation
+from ..case import Case
 from ..firewall_verdicts import When
+from ..outcome import Leg
 from .kernel import cleared
 
 PACKETS: dict[Leg, str] = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "ack": "the final ACK"}

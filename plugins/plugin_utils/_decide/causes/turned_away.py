@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ..case import Case, Finding, Fix, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding, Fix
 from .catalogue import Cause
 from .losses import beside_each_other
 
@@ -51,6 +53,6 @@ CAUSES = (
         "Not provable: the first attempts complete, and none of the later ones does. Likely where they are refused, and chance has it so "
         "one time in ten at most.",
         "An attempt completes behind one that does not.",
-        _turned_away,
+        rule=_turned_away,
     ),
 )

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from ..._fix.make import advice
 from ..._model.firewall_records import Rule, Verdict
-from ..case import OUTCOMES, Case, Evidence, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Finding
+from ..outcome import OUTCOMES
 from .catalogue import Cause
 from .sockets import describe
 
@@ -86,6 +89,6 @@ CAUSES = (
         tuple(OUTCOMES),
         "The flow has expect: blocked, and connect() succeeded.",
         "No attempt connected.",
-        _unexpectedly_open,
+        rule=_unexpectedly_open,
     ),
 )

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..._fix.service import started
-from ..._model.evidence import Host, PortHolder, Relative, Unit
-from ..case import Evidence, Fix, plural
+from ..._model.host import Host
+from ..._model.socket_records import PortHolder
+from ..._model.unit_records import Relative, Unit
+from ..._values.words import plural
+from ..finding import Evidence, Fix
 
 _SUREST = ("declared", "socket", "text", "wellknown")
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Users
-from ..case import Case, Finding, plural
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
 from .rules import kept_by, told
 from .traversals import Place, judged
 

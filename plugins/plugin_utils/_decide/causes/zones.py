@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ..case import Case, Finding, Fix
+from ..case import Case
+from ..finding import Finding, Fix
 from .counted import Proof, proof
 from .rules import capped, kept_by, told, unproven, with_what
 from .traversals import judged, suspects, way

@@ -10,8 +10,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..._history.histories import Change, History, Named, Wanted
-from ..._history.outages import Cause, Span
+from ..._history.histories import History, Named, PastChange, Wanted
+from ..._history.outages import DecisiveCause, Span
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -68,8 +68,8 @@ def named(connection: Connection, wanted: Wanted | None = None) -> list[Named]:
     """The flows that are wanted; all of them by default."""
     from sqlalchemy import text
 
-    rows = connection.execute(text("SELECT flow, name, client, server, address, port FROM handshake_flows ORDER BY name, flow"))
-    flows = [Named(*row) for row in rows]
+    rows = connection.execute(text("SELECT flow AS key, name, client, server, address, port FROM handshake_flows ORDER BY name, flow"))
+    flows = [Named(**row) for row in rows.mappings()]
     return [flow for flow in flows if wanted is None or wanted.matches(flow)]
 
 
@@ -82,7 +82,7 @@ def histories(connection: Connection, flows: Sequence[Named]) -> list[History]:
     return [found[flow.key] for flow in flows if flow.key in found]
 
 
-def changes(connection: Connection, flows: Sequence[Named], since: float) -> list[Change]:
+def changes(connection: Connection, flows: Sequence[Named], since: float) -> list[PastChange]:
     """Changes that were made for one of these flows, and such that name no flow, the oldest first."""
     from sqlalchemy import text
 
@@ -100,7 +100,18 @@ def changes(connection: Connection, flows: Sequence[Named], since: float) -> lis
         concerned = tuple(wanted[row.flow] for row in rows if row.flow in wanted)
         if concerned or rows[0].flow is None:
             first = rows[0]
-            found.append(Change(run, first.finished, first.code, first.host, first.kind, first.outcome, first.summary, concerned))
+            found.append(
+                PastChange(
+                    run=run,
+                    finished=first.finished,
+                    code=first.code,
+                    host=first.host,
+                    kind=first.kind,
+                    outcome=first.outcome,
+                    summary=first.summary,
+                    flows=concerned,
+                )
+            )
     return found
 
 
@@ -130,7 +141,7 @@ def _histories(connection: Connection, flows: Mapping[str, Named]) -> Iterator[H
         spans: list[Span] = []
         rows = list(group)
         for row in rows:
-            cause = Cause(row.code, row.host, row.certainty, row.summary) if row.code is not None else None
+            cause = DecisiveCause(row.code, row.host, row.certainty, row.summary) if row.code is not None else None
             if spans and spans[-1].status == row.status and _same(spans[-1].cause, cause):  # the last run, which found nothing new
                 spans[-1] = replace(spans[-1], last=row.finished, end=row.finished, cause=cause)
                 continue
@@ -140,5 +151,5 @@ def _histories(connection: Connection, flows: Mapping[str, Named]) -> Iterator[H
         yield History(flows[key], tuple(spans), rows[-1].number)
 
 
-def _same(one: Cause | None, other: Cause | None) -> bool:
+def _same(one: DecisiveCause | None, other: DecisiveCause | None) -> bool:
     return (one and (one.code, one.host)) == (other and (other.code, other.host))

@@ -143,12 +143,19 @@ def _verdicts(connection: Connection, runs: Sequence[str]) -> Iterator[tuple[str
         yield row.flow, Seen(row.finished, row.run, row.status, row.code, row.host)
 
 
-def _state(key: str, seen: Seen, before: Seen | None) -> news.State:
-    told = (before.status, before.code, before.host) if before else (None, None, None)
-    return news.State(key, seen.status, seen.code, seen.host, *told)
+def _state(key: str, seen: Seen, before: Seen | None) -> news.FlowState:
+    return news.FlowState(
+        flow=key,
+        status=seen.status,
+        code=seen.code,
+        host=seen.host,
+        status_told=before.status if before else None,
+        code_told=before.code if before else None,
+        host_told=before.host if before else None,
+    )
 
 
-def _document(history: History, state: news.State, seen: Seen) -> dict[str, Any]:
+def _document(history: History, state: news.FlowState, seen: Seen) -> dict[str, Any]:
     """What a webhook is told of a change, as it was when that run had found it, and what kind of change it is."""
     then = replace(history, spans=tuple(span for span in history.spans if span.begin <= seen.finished))
     outage = then.outages[-1] if then.outages else None

@@ -21,7 +21,7 @@ _DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Keeping:
     """``history``: a path or a URL of a database. ``days``: how long to keep runs, 0 for ever. ``webhook``: its URL, empty for none.
     ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told. ``message`` makes what is
     posted of the document of changes; with ``standing`` that has in every run whatever is not ok.
@@ -36,7 +36,7 @@ class Wanted:
     standing: bool = False
 
 
-def keep(report: Mapping[str, object], wanted: Wanted) -> int:
+def keep(report: Mapping[str, object], wanted: Keeping) -> int:
     """Keep the report, then tell the webhook; return how many changes it was told. HistoryError.
 
     The webhook is called between two transactions: nobody waits for it. What it was told is kept only then, so that it may hear the same

@@ -40,8 +40,8 @@ ON CONFLICT (webhook, flow) DO UPDATE SET status = excluded.status, code = exclu
 """
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowState:
     """How a flow is, and how the webhook was told that it was; it was told nothing where ``status_told`` is None."""
 
     flow: str
@@ -59,14 +59,14 @@ class State:
         return self.status != self.status_told or (causes and (self.code, self.host) != (self.code_told, self.host_told))
 
 
-def states(connection: Connection, webhook: str, run: str) -> list[State]:
+def states(connection: Connection, webhook: str, run: str) -> list[FlowState]:
     """The flows of a run, as far as no later run is recorded for them."""
     from sqlalchemy import text
 
-    return [State(*row) for row in connection.execute(text(_LATEST), {"webhook": _key(webhook), "run": run})]
+    return [FlowState(**row) for row in connection.execute(text(_LATEST), {"webhook": _key(webhook), "run": run}).mappings()]
 
 
-def told(connection: Connection, webhook: str, states: Sequence[State]) -> None:
+def told(connection: Connection, webhook: str, states: Sequence[FlowState]) -> None:
     """Keep that the webhook knows these states."""
     from sqlalchemy import text
 
@@ -75,7 +75,7 @@ def told(connection: Connection, webhook: str, states: Sequence[State]) -> None:
         connection.execute(text(_TELL), [{"webhook": _key(webhook), **row} for row in rows])
 
 
-def document(connection: Connection, run: str, finished: str, controller: str, news: Sequence[State]) -> dict[str, Any]:
+def document(connection: Connection, run: str, finished: str, controller: str, news: Sequence[FlowState]) -> dict[str, Any]:
     """What is posted."""
     states = {state.flow: state for state in news}
     flows = [flow for flow in ask.named(connection) if flow.key in states]
@@ -83,7 +83,7 @@ def document(connection: Connection, run: str, finished: str, controller: str, n
     return {"schema": SCHEMA, "run": run, "finished": finished, "controller": controller, "changes": changes}
 
 
-def change(history: History, state: State) -> dict[str, Any]:
+def change(history: History, state: FlowState) -> dict[str, Any]:
     """How a flow has changed from what was told to what is."""
     outage = history.outages[-1] if history.outages else None
     before = {"code": state.code_told, "host": state.host_told} if state.code_told else None

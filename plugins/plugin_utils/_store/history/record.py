@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..._history.errors import HistoryError
 from ..._report import document
-from ..._report.view import STATUSES, Flow, view
+from ..._report.read import view
+from ..._report.view import STATUSES, Flow
 from ..._values.text import NAME, clean
 from ..._values.times import moment
 

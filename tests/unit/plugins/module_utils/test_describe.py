@@ -21,7 +21,16 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.pack
 
 
 def frame(data: bytes, ethertype: int, pkttype: int = 0) -> Frame:
-    return Frame(1763697600_500000000, 2, ethertype, 0, pkttype, bytes.fromhex("02005e100011"), len(data), data)
+    return Frame(
+        ts_ns=1763697600_500000000,
+        ifindex=2,
+        ethertype=ethertype,
+        vlan=0,
+        pkttype=pkttype,
+        lladdr=bytes.fromhex("02005e100011"),
+        wire_length=len(data),
+        data=data,
+    )
 
 
 @pytest.mark.parametrize(

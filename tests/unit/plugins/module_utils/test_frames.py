@@ -63,7 +63,7 @@ def test_a_bomb_does_not_go_off(monkeypatch: pytest.MonkeyPatch) -> None:
         unpack(deflated(bytes(1 << 22)))
 
 
-FRAME = Frame(1, 2, 0x0800, 0, 0, b"", 40, b"x")
+FRAME = Frame(ts_ns=1, ifindex=2, ethertype=0x0800, vlan=0, pkttype=0, lladdr=b"", wire_length=40, data=b"x")
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,38 @@ pytestmark = pytest.mark.skipif(not (shutil.which("tshark") and shutil.which("ca
 MAC = bytes.fromhex("02005e100011")
 NS = 1763697600_123456789
 PACKETS = [
-    CapturedPacket(0, Frame(NS, 2, IPV4, 0, 4, MAC, 60, ipv4(tcp())), "SYN leaves <web1> & is 1 of 3 — attempt ①"),
-    CapturedPacket(1, Frame(NS + 1, 3, IPV4, 100, 0, MAC, 60, ipv4(tcp())), None),
-    CapturedPacket(1, Frame(NS + 2, 3, ARP, 0, 1, MAC, 28, arp(1)), "x" * 70_000),
-    CapturedPacket(2, Frame(NS + 3, 9, IPV6, 0, 0, b"", 580, ipv6(tcp(0x18, b"", bytes(520)))[:60]), ""),
-    CapturedPacket(0, Frame(NS + 4, 2, IPV4, 0, 3, MAC, 88, ipv4(icmp(3, 13, ipv4(tcp())), 1)), "prohibited"),
+    CapturedPacket(
+        0,
+        Frame(ts_ns=NS, ifindex=2, ethertype=IPV4, vlan=0, pkttype=4, lladdr=MAC, wire_length=60, data=ipv4(tcp())),
+        "SYN leaves <web1> & is 1 of 3 — attempt ①",
+    ),
+    CapturedPacket(
+        1, Frame(ts_ns=NS + 1, ifindex=3, ethertype=IPV4, vlan=100, pkttype=0, lladdr=MAC, wire_length=60, data=ipv4(tcp())), None
+    ),
+    CapturedPacket(
+        1, Frame(ts_ns=NS + 2, ifindex=3, ethertype=ARP, vlan=0, pkttype=1, lladdr=MAC, wire_length=28, data=arp(1)), "x" * 70_000
+    ),
+    CapturedPacket(
+        2,
+        Frame(
+            ts_ns=NS + 3,
+            ifindex=9,
+            ethertype=IPV6,
+            vlan=0,
+            pkttype=0,
+            lladdr=b"",
+            wire_length=580,
+            data=ipv6(tcp(0x18, b"", bytes(520)))[:60],
+        ),
+        "",
+    ),
+    CapturedPacket(
+        0,
+        Frame(
+            ts_ns=NS + 4, ifindex=2, ethertype=IPV4, vlan=0, pkttype=3, lladdr=MAC, wire_length=88, data=ipv4(icmp(3, 13, ipv4(tcp())), 1)
+        ),
+        "prohibited",
+    ),
 ]
 
 

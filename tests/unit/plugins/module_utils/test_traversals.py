@@ -21,7 +21,7 @@ def frame(source: tuple[str, int], destination: tuple[str, int], flags: int, ifi
     ends = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
     ip = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0x4000, 61, 6, 0) + ends
     tcp = struct.pack("!HHIIBBHHH", source[1], destination[1], 7, 0, 0x50, flags, 64240, 0, 0)
-    return Frame(1, ifindex, 0x0800, vlan, pkttype, b"", 40, ip + tcp)
+    return Frame(ts_ns=1, ifindex=ifindex, ethertype=0x0800, vlan=vlan, pkttype=pkttype, lladdr=b"", wire_length=40, data=ip + tcp)
 
 
 def recording(*frames: Frame) -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
@@ -201,5 +201,5 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
     remediation.begin_turn(conclusion.report)
     orders(remediation, remediation.batch)
     Remediation.from_json(remediation.to_json()).finished(conclusion.report)
-    fixes.render(fixes.Plan(allowed, left, {}, (), None), conclusion.report, width=100)
+    fixes.render(fixes.FixPlan(wanted=allowed, left=left, previews={}, only_planned=(), stopped=None), conclusion.report, width=100)
     return conclusion

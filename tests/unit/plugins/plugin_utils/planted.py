@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import examine
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Observation
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Observation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import Phases, recorded
 
 STRANGER = {4: "192.0.2.77", 6: "2001:db8:ffff::77"}
@@ -65,14 +65,14 @@ class Ground:
     def add(self, host: str, like: Observation, pkttype: int, data: bytes, ethertype: int | None = None) -> bool:
         """Let a host have recorded one more frame, a moment after another one of its own."""
         frame = Frame(
-            like.frame.ts_ns + LATER_NS,
-            like.frame.ifindex,
-            ethertype or ETHERTYPES[like.packet.version],
-            0,
-            pkttype,
-            MAC,
-            len(data),
-            data,
+            ts_ns=like.frame.ts_ns + LATER_NS,
+            ifindex=like.frame.ifindex,
+            ethertype=ethertype or ETHERTYPES[like.packet.version],
+            vlan=0,
+            pkttype=pkttype,
+            lladdr=MAC,
+            wire_length=len(data),
+            data=data,
         )
         return self.change(host, lambda frames: [*frames, frame])
 

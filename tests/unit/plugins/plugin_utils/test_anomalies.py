@@ -13,8 +13,9 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.anomalies import DETECTORS, KINDS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.explain import explain
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import RECORDED, recorded
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.planted import PLANTS, Ground
 from tests.faults._recorded import load

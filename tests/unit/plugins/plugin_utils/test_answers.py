@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 
 
 def syn(sport: int, dport: int, isn: int) -> Frame:
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 1, 0x4000, 64, 6, 0, socket.inet_aton("10.0.1.11"), socket.inet_aton("10.0.2.21"))
     tcp = struct.pack("!HHIIBBHHH", sport, dport, isn, 0, 0x50, 2, 64240, 0, 0)
-    return Frame(1, 2, 0x0800, 0, 4, b"", 40, ip + tcp)
+    return Frame(ts_ns=1, ifindex=2, ethertype=0x0800, vlan=0, pkttype=4, lladdr=b"", wire_length=40, data=ip + tcp)
 
 
 def probe(**fields: Any) -> dict[str, Any]:
@@ -37,7 +37,12 @@ FIRST.update({"isns": [7, 9], "connected": False})
 SECOND = {"dial": 1, "address": "10.0.2.21", "port": 80, "local": [], "local_ports": [], "isns": [], "connected": False}
 
 PLAN = Plan(
-    "r", (Entry("a", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None), Entry("b", "web1", "db2", "x", 80, 1, (), 3.0, None)), {}
+    "r",
+    (
+        Entry(flow="a", client="web1", server="db1", address="10.0.2.21", port=5432, dial=0, via=("r1",), timeout=3.0, source=None),
+        Entry(flow="b", client="web1", server="db2", address="x", port=80, dial=1, via=(), timeout=3.0, source=None),
+    ),
+    {},
 )
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_PACKETS, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import Bounds, bounds_of
 from tests.faults._recorded import load
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
 

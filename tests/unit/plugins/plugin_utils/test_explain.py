@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import causes
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, Case, Certainty, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.catalogue import Accounts, Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Certainty, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import junit, markdown, page, terminal
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.planted import PLANTS, Ground
@@ -55,7 +57,7 @@ def _said(code: str, certainty: Certainty, accounts: tuple[Accounts, ...] = (), 
     def rule(case: Case) -> Finding:
         return Finding(certainty, "path", "path.forward", code, (), remark=remark)
 
-    return Cause(code, code, ("path.forward",), tuple(OUTCOMES), "-", "-", rule, accounts_for=accounts)
+    return Cause(code, code, ("path.forward",), tuple(OUTCOMES), "-", "-", rule=rule, accounts_for=accounts)
 
 
 def test_the_one_that_accounts_for_more_stands_first(monkeypatch: pytest.MonkeyPatch) -> None:

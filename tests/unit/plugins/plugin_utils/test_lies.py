@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_WIRE_LENGTH, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import entry as _entry
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import verdict as _verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.status import STATUSES
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import words
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
@@ -106,22 +108,22 @@ def test_an_address_with_a_zone_is_none() -> None:
 def twice(plan: Plan, found: Phases) -> Plan:
     """The same flow under another name."""
     entry = plan.entries[0]
-    return Plan(plan.run, (entry, type(entry)(**{**vars(entry), "flow": "other"})), plan.orders, plan.not_in_play)
+    return Plan(plan.run, (entry, type(entry)(**{**vars(entry), "flow": "other"})), plan.orders, not_in_play=plan.not_in_play)
 
 
 def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, found = named("firewall_drop.goto")
-    explain = _verdict.explain
+    explain = _entry.explain
 
     def failing(case: Any) -> Any:
         return {}[case.flow] if case.flow == "other" else explain(case)
 
-    monkeypatch.setattr(_verdict, "explain", failing)
+    monkeypatch.setattr(_entry, "explain", failing)
     whole, broken = flows(twice(plan, found), found)
     assert (whole["status"], whole["causes"][0]["code"]) == ("broken", "firewall_drop")
     assert (broken["status"], broken["causes"]) == ("undetermined", [])
     (why,) = broken["undecided"]
-    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at verdict.py:")
+    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at entry.py:")
 
 
 def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch) -> None:

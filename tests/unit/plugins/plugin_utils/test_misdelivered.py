@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.misdelivered import others
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, examine
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -13,23 +13,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding, Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
-from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import Answer
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Absence, Host, Resolution, Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
-    Change,
+    Condition,
     Effect,
-    Part,
     Rewritten,
     Rule,
-    Step,
+    RuleChange,
+    RuleStep,
     Undecided,
     Verdict,
 )
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Absence, Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Resolution
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
@@ -131,7 +133,15 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 # Where texts for people become plain strings: what shows them, or carries them on unread.
 UNWRAPPING = {
-    *("_model/prose.py", "_decide/verdict.py", "_drift/conclude.py", "_drift/state.py", "_fix/before_rule.py"),
+    *(
+        "_model/prose.py",
+        "_decide/verdict.py",
+        "_decide/entry.py",
+        "_decide/observed.py",
+        "_drift/conclude.py",
+        "_drift/state.py",
+        "_fix/before_rule.py",
+    ),
     *(f"_remediate/{name}.py" for name in ("changes", "judgement", "mending", "run")),
 }
 
@@ -205,22 +215,25 @@ def test_no_code_reads_sentences() -> None:
 def test_texts_of_records_are_no_strings() -> None:
     """So that mypy refuses to search, split or match them."""
     kinds = {
-        **{Rule: ("text",), Part: ("text", "seen"), Step: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)},
-        **{Change: ("summary",), Absence: ("why",), Host: ("incomplete", "unreachable"), Resolution: ("message",), Gap: ("why",)},
-        **{IcmpAnswer: ("text",), Answer: ("now", "then"), Observed: ("failure",), Remediation: ("stopped",)},
+        **{Rule: ("text",), Condition: ("text", "seen"), RuleStep: ("effect",), Undecided: ("what",), Verdict: ("undecided_because",)},
+        **{RuleChange: ("summary",), Absence: ("why",), Host: ("incomplete", "unreachable"), Resolution: ("message",), Gap: ("why",)},
+        **{IcmpAnswer: ("text",), PacketChange: ("now", "then"), Observed: ("failure",), Remediation: ("stopped",)},
     }
     for record, names in kinds.items():
         assert {name: record.__annotations__[name].removesuffix(" | None") for name in names} == dict.fromkeys(names, Prose.__name__)
     assert Rewritten.__annotations__["changes"] == Unit.__annotations__["log"] == f"tuple[{Prose.__name__}, ...]"
     assert not isinstance(Prose("x"), str) and not hasattr(Prose("x"), "__contains__")
-    assert Step.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"
+    assert RuleStep.__annotations__["effects"] == f"tuple[{Effect.__name__}, ...]"
 
 
 WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
     (Evidence("db1", "capture", "seen"), ("observation",)),
     (Fix("service", "db1", "start it", why="it is down", check="it runs"), ("summary", "why", "check")),
     (Finding("proven", "db1", "server.socket", "it is down", ()), ("summary",)),
-    (Mending("no_listener", "db1", "proven", "service", "db1", "start it", "low", ()), ("summary", "why", "check")),
+    (
+        Mending(code="no_listener", host="db1", certainty="proven", kind="service", where="db1", summary="start it", risk="low", flows=()),
+        ("summary", "why", "check"),
+    ),
     (Judgement(True, "it connects"), ("why",)),
     (Why("proven", "it is stopped", Fix("service", "db1", "start it"), "db1"), ("reason",)),
 ]

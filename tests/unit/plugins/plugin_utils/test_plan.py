@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import flows as _flows
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import options as _options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan import orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 
 INVENTORY = {
     "web1": "10.0.1.11",
@@ -48,7 +49,7 @@ def read(flows: object) -> list[_flows.Flow]:
     return _flows.read(flows, service_port)
 
 
-def plan(*flows: object, play_hosts: Any = None, address_of: Any = INVENTORY.__getitem__, **options: Any) -> orders.Plan:
+def plan(*flows: object, play_hosts: Any = None, address_of: Any = INVENTORY.__getitem__, **options: Any) -> Plan:
     return orders.build(
         read(list(flows)),
         run="20261121T040000-3f2a91",
@@ -112,8 +113,10 @@ def test_orders_of_a_flow_with_a_router():
     told = [[each[name] for name in ("packet", "direction", "source", "port")] for each in made.orders["db1"]["packets"]]
     assert told == [["syn", "in", "10.0.1.11", 5432], ["syn_ack", "out", "10.0.2.21", None], ["ack", "in", "10.0.1.11", 5432]]
     assert [packet["direction"] for packet in made.orders["r1"]["packets"]] == ["forward"] * 3
-    assert made.entries == (orders.Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 1.5, None),)
-    again = orders.Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
+    assert made.entries == (
+        Entry(flow="f", client="web1", server="db1", address="10.0.2.21", port=5432, dial=0, via=("r1",), timeout=1.5, source=None),
+    )
+    again = Plan.from_json(json.loads(json.dumps(made.to_json())), made.orders)
     assert again == replace(made, deadlines=None)
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Probe, Snapshot
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Probe
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import MAX_TEXT, RecordError, build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import causes
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, Case, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.catalogue import Cause
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import junit, markdown, page, terminal
 
@@ -25,7 +27,7 @@ def _lowered(case: Case) -> Finding | None:
 
 @pytest.fixture
 def clamped(monkeypatch: pytest.MonkeyPatch) -> None:
-    cause = Cause("mss_clamped", "The MSS is lowered", ("path.forward",), tuple(OUTCOMES), "-", "-", _lowered)
+    cause = Cause("mss_clamped", "The MSS is lowered", ("path.forward",), tuple(OUTCOMES), "-", "-", rule=_lowered)
     monkeypatch.setattr(causes, "CATALOGUE", (cause, *causes.CATALOGUE))
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import Options
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.shares import shares
 
 
 def entry(client: str, server: str | None = "db1", address: str = "10.0.2.21", port: int = 22, dial: int = 0) -> Entry:
-    return Entry("flow", client, server, address, port, dial, (), 3.0, None)
+    return Entry(flow="flow", client=client, server=server, address=address, port=port, dial=dial, via=(), timeout=3.0, source=None)
 
 
 @pytest.mark.parametrize(

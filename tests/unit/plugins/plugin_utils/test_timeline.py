@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.timeline import Attempt, Packets
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host, Observation, Probe
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host, Observation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Probe
 
 C, S = "10.0.1.11", "10.0.2.21"
 SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
@@ -40,13 +41,33 @@ def ack(isn: int = ISN) -> bytes:
 
 
 def seen(host: str, direction: str, time: float, data: bytes, interface: str = "eth0") -> Observation:
-    frame = Frame(int(time * 1e9), 2, 0x0800, 0, 4 if direction == "out" else 0, b"", len(data), data)
-    return Observation(host, interface, direction, time, decode(data, 0x0800), frame)
+    frame = Frame(
+        ts_ns=int(time * 1e9),
+        ifindex=2,
+        ethertype=0x0800,
+        vlan=0,
+        pkttype=4 if direction == "out" else 0,
+        lladdr=b"",
+        wire_length=len(data),
+        data=data,
+    )
+    return Observation(host=host, interface=interface, direction=direction, time=time, packet=decode(data, 0x0800), frame=frame)
 
 
 def attempt(*observations: Observation, client: str = "web1", strangers: frozenset[str] = frozenset()) -> Attempt:
     hosts = {name: Host(name, observations=[s for s in observations if s.host == name]) for name in {s.host for s in observations}}
-    probe = Probe(0, 0, S, 5432, 100.0, "done", "connected", local_address=C, local_port=40000, elapsed_ms=5000.0)
+    probe = Probe(
+        dial=0,
+        attempt=0,
+        address=S,
+        port=5432,
+        started=100.0,
+        stage="done",
+        outcome="connected",
+        local_address=C,
+        local_port=40000,
+        elapsed_ms=5000.0,
+    )
     return Packets(hosts.values()).attempt(probe, client, set(hosts) - strangers)
 
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.hooks import droppers
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.traced import let_through, traced
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import read_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.trace_records import MAX_EVENTS
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 
 Phases = dict[str, dict[str, dict[str, Any]]]

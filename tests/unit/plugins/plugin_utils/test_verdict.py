@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import SEGMENTS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import STATUSES, decide
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.status import STATUSES
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import differences, load
 from tests.unit.examples import examples
 

@@ -50,13 +50,13 @@ class _Times(t.NamedTuple):
 
 def build(clause: Clause, place: Place) -> list[Condition]:
     times = _Times(
-        _clock(clause.get("timestart"), 0),
-        _clock(clause.get("timestop"), _DAY - 1),
-        _date(clause.get("datestart"), 0),
-        _date(clause.get("datestop"), 0xFFFFFFFF),
-        _days(clause.get("weekdays"), _weekday, frozenset(range(7))),
-        _days(clause.get("monthdays"), _monthday, frozenset(range(1, 32))),
-        clause.get("contiguous") is not None,
+        first=_clock(clause.get("timestart"), 0),
+        last=_clock(clause.get("timestop"), _DAY - 1),
+        begins=_date(clause.get("datestart"), 0),
+        ends=_date(clause.get("datestop"), 0xFFFFFFFF),
+        weekdays=_days(clause.get("weekdays"), _weekday, frozenset(range(7))),
+        monthdays=_days(clause.get("monthdays"), _monthday, frozenset(range(1, 32))),
+        contiguous=clause.get("contiguous") is not None,
     )
     text = condition.whole(clause)
     local = clause.get("kerneltz") is not None or clause.get("localtz") is not None

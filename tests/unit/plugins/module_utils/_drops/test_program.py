@@ -156,7 +156,7 @@ def test_headers_are_found_wherever_the_packet_says_they_are(machine: Machine, p
     raw = machine.run(packet, protocol, **where)  # type: ignore[arg-type]
     ends = (CLIENT, SERVER) if protocol == IPV4 else (CLIENT6, SERVER6)
     assert raw is not None
-    assert raw.segment == Segment(ends[0], 40001, ends[1], PORT, 2, 1000)
+    assert raw.segment == Segment(source=ends[0], source_port=40001, destination=ends[1], destination_port=PORT, flags=2, sequence=1000)
     assert (raw.reason, raw.namespace, raw.cgroup) == (DROPPED, 0, 0)
 
 
@@ -181,7 +181,7 @@ def test_a_packet_without_headers_is_told_by_its_socket(machine: Machine, family
     struct.pack_into("!H", sock, at["sk_remote_port"], PORT)
     raw = machine.run(b"\0" * 40, 0, sock=bytes(sock))
     assert raw is not None
-    assert raw.segment == Segment(ends[0], 40001, ends[1], PORT, None, None)
+    assert raw.segment == Segment(source=ends[0], source_port=40001, destination=ends[1], destination_port=PORT, sequence=None)
 
 
 ADDRESSES4 = st.sampled_from([CLIENT, SERVER, "192.0.2.77"]).map(lambda text: ipaddress.ip_address(text).packed)

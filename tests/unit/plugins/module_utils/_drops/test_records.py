@@ -55,7 +55,7 @@ def record(
 def test_a_packet_is_read(packet: bytes, ethertype: int, ends: tuple[str, str]) -> None:
     raw = records.decode(record(packet[: records.PACKET], ethertype))
     assert raw is not None
-    assert raw.segment == Segment(ends[0], 40001, ends[1], PORT, 2, 1000)
+    assert raw.segment == Segment(source=ends[0], source_port=40001, destination=ends[1], destination_port=PORT, flags=2, sequence=1000)
     assert (raw.time_ns, raw.reason, raw.kind) == (42, 12, records.DROP)
     assert (raw.stack, raw.code()) == ((1, 2, 3), (2, 3))
 
@@ -79,7 +79,9 @@ def test_what_has_no_ports_or_is_no_handshakes_is_left_out(packet: bytes, ethert
 def test_a_packet_without_headers_is_known_by_its_socket() -> None:
     mapped = b"".join(ipaddress.ip_address(f"::ffff:{address}").packed for address in (SERVER, CLIENT))
     raw = records.decode(record(b"", NONE, records.SYN_ACK_AGAIN, 0, mapped, struct.pack("!HH", PORT, 40001)))
-    assert raw is not None and raw.segment == Segment(SERVER, PORT, CLIENT, 40001, None, None)
+    assert raw is not None and raw.segment == Segment(
+        source=SERVER, source_port=PORT, destination=CLIENT, destination_port=40001, sequence=None
+    )
 
 
 @given(st.binary(max_size=records.SIZE + 8))

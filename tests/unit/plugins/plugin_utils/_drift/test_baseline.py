@@ -22,7 +22,7 @@ addresses = st.sampled_from(["192.0.2.1", "198.51.100.7", "2001:db8::1", "::"])
 
 
 listeners = st.builds(
-    state.Listener,
+    state.ListenerState,
     port=ports,
     family=texts,
     address=addresses,
@@ -31,7 +31,7 @@ listeners = st.builds(
     process=st.none() | texts,
 )
 verdicts = st.builds(
-    state.Verdict,
+    state.VerdictState,
     packet=st.sampled_from(["syn", "syn_ack", "ack"]),
     direction=texts,
     source=addresses,
@@ -39,10 +39,10 @@ verdicts = st.builds(
     verdict=texts,
     rules=st.none() | st.lists(texts, min_size=1, max_size=3).map(tuple),
 )
-routes = st.builds(state.Route, to=addresses, gateway=st.none() | addresses, table=st.none() | ports)
-neighbours = st.builds(state.Neighbour, address=addresses, interface=texts, permanent_mac=st.none() | texts)
-services = st.builds(state.Service, active=texts, enabled=texts, ports=st.none() | st.lists(ports, min_size=1).map(tuple))
-changes = st.builds(state.Change, kind=texts, name=texts, now=texts, then=texts, because=st.builds(Prose, texts))
+routes = st.builds(state.RouteState, to=addresses, gateway=st.none() | addresses, table=st.none() | ports)
+neighbours = st.builds(state.NeighbourState, address=addresses, interface=texts, permanent_mac=st.none() | texts)
+services = st.builds(state.ServiceState, active=texts, enabled=texts, ports=st.none() | st.lists(ports, min_size=1).map(tuple))
+changes = st.builds(state.RebootChange, kind=texts, name=texts, now=texts, then=texts, because=st.builds(Prose, texts))
 
 
 def several(each: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -16,12 +16,16 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.doubts i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.parts import parts
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import State, read_state
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
 
 FLOW = "f-web1-db1-10.0.2.21-5432"
-PLAN = Plan("run", (Entry("f", "web1", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None),), {"web1": {}, "r1": {}, "db1": {}})
+PLAN = Plan(
+    "run",
+    (Entry(flow="f", client="web1", server="db1", address="10.0.2.21", port=5432, dial=0, via=("r1",), timeout=3.0, source=None),),
+    {"web1": {}, "r1": {}, "db1": {}},
+)
 STATES: dict[str, dict[str, Any]] = {
     "web1": {
         "names": {},

@@ -20,8 +20,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.service import started
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host, Unit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 from tests.lab._machines import collections_root
 
@@ -112,7 +113,7 @@ def test_nothing_hostile_gets_into_a_step(path: Path) -> None:
 
 @pytest.mark.parametrize("result", ["start-limit-hit", "trigger-limit-hit", "exit-code"])
 def test_what_systemd_gave_up_is_not_just_started(result: str) -> None:
-    fix = started(Host("db1"), Unit(7001, "orders.socket", "socket", active="failed", result=result))
+    fix = started(Host("db1"), Unit(port=7001, unit="orders.socket", how="socket", active="failed", result=result))
     assert bool(fix.steps) is (result == "exit-code")
     assert (f"too many starts ({result})" in str(fix.summary)) is (not fix.steps)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import document
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import PACKETS, view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import PACKETS, view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import junit, markdown, metrics, page, terminal
 
 Report = dict[str, Any]

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._report.view import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.ladder import ROWS, ladder
 
 Report = dict[str, Any]

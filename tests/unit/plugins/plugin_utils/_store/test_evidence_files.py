@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import evidence_files
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceError, EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 
-ENTRY = Entry("f", "../web", "db1", "10.0.2.21", 5432, 0, ("r1",), 3.0, None)
+ENTRY = Entry(flow="f", client="../web", server="db1", address="10.0.2.21", port=5432, dial=0, via=("r1",), timeout=3.0, source=None)
 ORDER = {"run": "run", "host": "../web", "phases": ["try"]}
-PLAN = Plan("run", (ENTRY,), {"../web": ORDER}, ("db1",))
+PLAN = Plan("run", (ENTRY,), {"../web": ORDER}, not_in_play=("db1",))
 STARTED = "2026-11-21T04:00:00Z"
 
 
@@ -26,7 +27,7 @@ def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
     files.keep("../web", "try", {"probes": []}, 1.234)
     files.keep_failure("db1", "open", "unreachable", "no route", 10.0)
     (files.directory / "notes.txt").write_text("mine")
-    assert files.plan() == (Plan("run", (ENTRY,), {}, ("db1",)), STARTED)
+    assert files.plan() == (Plan("run", (ENTRY,), {}, not_in_play=("db1",)), STARTED)
     assert files.order("../web") == ORDER
     assert files.order("db1") is None
     assert files.answers(PLAN) == {

@@ -7,8 +7,8 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers import Managers
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import _where
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from tests.unit.plugins.module_utils._firewall.managers.test_managers import QUESTION, rule
 from tests.unit.plugins.module_utils._firewall.test_walk import FORWARD, walk
@@ -28,9 +28,15 @@ def test_ufw_docker_is_not_ufw() -> None:
 
 def test_ufw_routes_to_where_it_is_translated() -> None:
     ruling = Verdict(
-        "syn", "in", "10.0.1.11", "10.0.2.21", "drop", port=8080, rewritten=Rewritten("10.0.1.11", "172.17.0.2", 40000, 80, "forward")
+        packet="syn",
+        direction="in",
+        source="10.0.1.11",
+        destination="10.0.2.21",
+        verdict="drop",
+        port=8080,
+        rewritten=Rewritten(source="10.0.1.11", destination="172.17.0.2", source_port=40000, port=80, direction="forward"),
     )
-    fix = with_ufw(Host("db1"), ruling, Rule("ip", "filter", "ufw-user-forward"), Prose("allow it"))
+    fix = with_ufw(Host("db1"), ruling, Rule(family="ip", table="filter", chain="ufw-user-forward"), Prose("allow it"))
     assert fix and fix.steps[0].command == "ufw route allow proto tcp from 10.0.1.11 to 172.17.0.2 port 80 comment threeway.handshake"
     assert fix.steps[0].arguments["route"] is True
 

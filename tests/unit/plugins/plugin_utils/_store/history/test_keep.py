@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import webhook as _webhook
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Wanted, keep
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.keep import Keeping, keep
 
 from .reports import flow, iso, report, rows
 
@@ -68,12 +68,12 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 
 def told(where: str, webhook: Webhook, document: dict[str, Any], causes: bool = False, days: int = 0) -> int:
-    return keep(document, Wanted(where, days, webhook.url, 5.0, causes))
+    return keep(document, Keeping(where, days, webhook.url, 5.0, causes))
 
 
 def test_alerts_stand_until_they_are_told_to_end(where: str, webhook: Webhook) -> None:
     """Alertmanager forgets what it is not reminded of; another alert begins where the status becomes another that is not ok."""
-    wanted = Wanted(where, 0, webhook.url, 5.0, False, MESSAGES["alertmanager"], standing=True)
+    wanted = Keeping(where, 0, webhook.url, 5.0, False, MESSAGES["alertmanager"], standing=True)
     for number, status in enumerate(["broken", "broken", "degraded", "ok", "ok"]):
         keep(report(number, flow(status)), wanted)
     sent = [[(alert["labels"]["alertname"], "startsAt" in alert) for alert in alerts] for alerts in webhook.posted]
@@ -218,12 +218,12 @@ def test_a_certificate_that_nobody_vouches_for(webhook: Webhook, tmp_path: Path)
 
 def test_a_webhook_alone_knows_no_changes() -> None:
     with pytest.raises(HistoryError, match=r"^The webhook is not told anything: set diagnose_history, because only a history knows"):
-        keep(report(0, flow("broken")), Wanted("", 0, "http://127.0.0.1:9/", 1.0, False))
+        keep(report(0, flow("broken")), Keeping("", 0, "http://127.0.0.1:9/", 1.0, False))
 
 
 def test_runs_that_are_too_old_are_forgotten(where: str, webhook: Webhook) -> None:
     now = time.time()
     recent, old = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - days * 86400)) for days in (1, 20))
     for number, finished in enumerate((old, recent)):
-        keep({**report(number, flow("ok")), "finished": finished}, Wanted(where, 10, "", 1.0, False))
+        keep({**report(number, flow("ok")), "finished": finished}, Keeping(where, 10, "", 1.0, False))
     assert rows(where, "SELECT run FROM handshake_runs") == [("run-00001.00",)]

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""One entry of the report: what its cases say, and what explains them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from .._model.host import Host
+from .._model.prose import Wording, unwrapped
+from .._plan.plan import ON_THE_WAY, Entry
+from . import blocked
+from .anomalies.anomaly import Anomaly
+from .case import Case
+from .causes.catalogue import Cause
+from .explain import Explanation, explain
+from .finding import Finding
+from .observed import attempts_document, clocks_document, not_observed, parties, vantage_document
+from .outcome import Outcome
+from .status import BY_SEVERITY, case_status, flow_status
+from .story import timeline
+from .undecided import undecided
+
+
+def entry_document(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
+    """One entry of the report, with its packets unless it is ok."""
+    explanations = [(case, explain(case)) for case in cases]
+    judged = [(case, explanation.causes) for case, explanation in explanations]
+    answers: blocked.Answers = sorted(judged, key=lambda pair: -BY_SEVERITY.index(case_status(*pair)))
+    status = flow_status(answers)
+    would_decide = undecided(answers, status, hosts[entry.client])
+    closed = blocked.judge(answers) if entry.expect == "blocked" and answers else None
+    if closed:
+        status, answers, would_decide = closed.status, closed.answers, [*closed.untested]
+    told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    for cause, finding in (found for _case, explained in answers for found in explained):
+        told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
+    leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
+    outcome = answers[0][0].outcome if answers else Outcome("silent")
+    addresses = [case.address for case in cases if case.address]
+    whole = keep_all or status != "ok"
+    return {
+        "name": entry.flow,
+        "id": identity,
+        "client": entry.client,
+        "server": entry.server,
+        "address": entry.address,
+        "port": entry.port,
+        "dialled": entry.address,
+        "resolved": addresses,
+        "source": entry.source,
+        "via": list(entry.via),
+        "status": status,
+        "leg": leg,
+        "segment": segment,
+        "between": list(outcome.between) if outcome.between and status != "ok" else None,
+        "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
+        if outcome.last_seen and status != "ok"
+        else None,
+        "causes": [_cause(cause, finding) for cause, finding in told.values()],
+        "undecided": unwrapped(would_decide),
+        "expect": entry.expect,
+        "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
+        "remarks": _remarks(explanations, closed.remarks if closed else ()),
+        "unexplained": [] if closed and status == "ok" else _unexplained(explanations),
+        "probes": attempts_document([probe for case in cases for probe in case.probes], whole),
+        "timeline": timeline(cases) if whole else [],
+        "vantages": [vantage_document(hosts[name], role) for name, role in parties(entry)] if whole else [],
+        "clock": clocks_document(cases) if whole else {},
+        "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], judged),
+    }
+
+
+def _place(outcome: Outcome, findings: Sequence[tuple[Cause, Finding]]) -> tuple[str | None, str | None]:
+    if not findings:
+        return outcome.leg, outcome.segment
+    first = findings[0][1]
+    early = first.segment in ("client.resolve", "client.socket") and first.leg is None
+    return (None if early else first.leg or outcome.leg), first.segment
+
+
+def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
+    return {
+        "code": cause.code,
+        "title": cause.title,
+        "host": finding.host,
+        "certainty": finding.certainty,
+        "segment": finding.segment,
+        "summary": unwrapped(finding.summary),
+        "evidence": unwrapped([asdict(seen) for seen in finding.evidence]),
+        "against": unwrapped([asdict(seen) for seen in finding.against]),
+        "detail": unwrapped(finding.detail),
+        "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
+    }
+
+
+def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wording]) -> list[str]:
+    """What is only worth a word, and what was seen beside handshakes that are well, or whose cause is proven."""
+    found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
+    found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
+    told = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
+    return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
+
+
+def _unexplained(explanations: Sequence[tuple[Case, Explanation]]) -> list[dict[str, Any]]:
+    return [
+        {"kind": each.kind, "host": each.host, "source": each.source, "observation": unwrapped(each.text)}
+        for each in dict.fromkeys(_left_over(explanations, settled=False))
+    ]
+
+
+def _left_over(explanations: Sequence[tuple[Case, Explanation]], settled: bool) -> list[Anomaly]:
+    """What no cause accounts for, in cases that are well or in the others; in none of the others where a cause is proven."""
+    proven = any(finding.certainty == "proven" for _case, each in explanations for _cause, finding in each.causes)
+    return [
+        anomaly
+        for case, each in explanations
+        if (proven or case_status(case, each.causes) == "ok") is settled
+        for anomaly in each.unexplained
+    ]
+
+
+def identify(entry: Entry, taken: set[str]) -> str:
+    """A file-name-safe name for an entry, unique in the report."""
+    text = f"{entry.flow}-{entry.client}-{entry.server or 'unmanaged'}-{entry.address}-{entry.port}"
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:100] or "flow"
+    identity, number = slug, 1
+    while identity in taken:
+        number += 1
+        identity = f"{slug}-{number}"
+    taken.add(identity)
+    return identity

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""From evidence to cases: the hosts as they answered, and what is known of each entry of the plan before causes are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .._faults import contained
+from .._model.evidence import read_host
+from .._model.host import Host
+from .._model.prose import Prose
+from .._plan.declared import Declared
+from .._plan.gaps import gap
+from .._plan.plan import Entry, Plan
+from .case import Case
+from .cases import cases_of
+from .fleet import Fleet
+from .timeline import Packets
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How far the handshakes of one of the plan's entries came; ``fault``: why that could not be worked out."""
+
+    cases: list[Case]
+    fault: Prose | None = None
+
+
+def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[Examined]]:
+    """The hosts by name, and what is known of each of the plan's entries before causes are asked for."""
+    hosts = {
+        name: contained(partial(_unreadable, name), _host, name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)
+    }
+    packets = Packets()
+    for host in hosts.values():
+        contained(partial(_without_packets, host), packets.add, host)
+    declared = Declared(plan.addresses)
+    fleet = Fleet(hosts)
+    partners: dict[object, list[str]] = {}
+    for entry in plan.entries:
+        partners.setdefault(_endeavour(entry), []).extend(filter(None, [entry.server]))
+    examined = [contained(_unexamined, _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
+    for each in examined:
+        for case in each.cases:
+            case.declared, case.fleet, case.normal = declared, fleet, frozenset(plan.normal)
+    return hosts, examined
+
+
+def _unreadable(name: str, why: str) -> Host:
+    host = Host(name)
+    host.lacks("this host", f"what it returned cannot be read: {why}")
+    return host
+
+
+def _without_packets(host: Host, why: str) -> None:
+    host.observations = None
+    host.lacks("recording", f"it cannot be used: {why}")
+
+
+def _examined(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fleet, partners: Sequence[str]) -> Examined:
+    return Examined(cases_of(entry, hosts, packets, fleet, partners))
+
+
+def _unexamined(why: str) -> Examined:
+    return Examined([], Prose(why))
+
+
+def _names(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
+
+
+def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool) -> Host:
+    failures = {phase: str(answer["failure"].get("message", "failed")) for phase, answer in phases.items() if answer.get("failure")}
+    host = read_host(name, {phase: answer.get("evidence") for phase, answer in phases.items()}, failures)
+    unreachable = [
+        Prose(str(answer["failure"].get("message", "unreachable"))) for answer in phases.values() if _kind(answer) == "unreachable"
+    ]
+    host.unreachable = next(iter(unreachable), None)
+    host.gap = gap(phases, not_in_play)
+    if host.gap and not host.gap.phase:
+        host.lacks("this host", f"it {host.gap.told}")
+    return host
+
+
+def _kind(answer: Mapping[str, Any]) -> object:
+    """What kind of failure an answer is, if it is one."""
+    return (answer.get("failure") or {}).get("kind")
+
+
+def _endeavour(entry: Entry) -> tuple[object, ...]:
+    """What the entries of one flow with several servers share, where the client dials the same for each."""
+    return entry.flow, entry.client, entry.address, entry.port

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What an entry of the report says of its evidence: attempts, vantage points, clocks, and what could not be seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from .._model.host import Host
+from .._model.probe_records import Probe
+from .._model.prose import unwrapped
+from .._plan.plan import PHASES, Entry
+from .case import Case
+from .causes.catalogue import Cause
+from .causes.fronts import told_of
+from .causes.further import contradictions
+from .finding import Finding
+
+
+def attempts_document(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
+    """What the client experienced; with ``whole`` of each attempt."""
+    times = [probe.elapsed_ms for probe in probes if probe.connected and probe.elapsed_ms is not None]
+    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected)
+    return {
+        "attempts": len(probes),
+        "connected": sum(probe.connected for probe in probes),
+        "errors": dict(sorted(errors.items())),
+        "connect_ms": round(median(times), 3) if times else None,
+        "detail": [
+            {
+                "attempt": probe.attempt,
+                "address": probe.address,
+                "outcome": probe.outcome,
+                "errno": probe.final_errno,
+                "elapsed_ms": probe.elapsed_ms,
+                "late_ms": probe.late_ms,
+                "local_port": probe.local_port,
+            }
+            for probe in (probes[:100] if whole else ())
+        ],
+    }
+
+
+def parties(entry: Entry) -> list[tuple[str, str]]:
+    ends = [(entry.server, "server")] if entry.server and entry.server != entry.client else []
+    return [(entry.client, "client"), *((via, "via") for via in entry.via), *ends]
+
+
+_UNRECORDED = ("recording", "this host", *(f"phase {phase}" for phase in PHASES))  # absent parts without which there is no recording
+
+
+def vantage_document(host: Host, role: str) -> dict[str, Any]:
+    why = next((absence.why for absence in host.absent if absence.what in _UNRECORDED), None)
+    return {"host": host.name, "role": role, "recorded": host.observations is not None, "why": unwrapped(host.incomplete or why)}
+
+
+def clocks_document(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:
+    """The tightest estimate of each host's clock against the client's."""
+    clocks = [item for case in cases for attempt in case.attempts for item in attempt.clocks.items()]
+    best = sorted(clocks, key=lambda item: float("inf") if item[1].error is None else item[1].error, reverse=True)
+    return {
+        host: {"offset_ms": round(clock.offset * 1000, 3), "error_ms": None if clock.error is None else round(clock.error * 1000, 3)}
+        for host, clock in best
+    }
+
+
+def not_observed(hosts: Sequence[Host], judged: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> list[str]:
+    """What could not be seen, and where what was seen contradicts what was evaluated."""
+    absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
+    told = [sentence for case, found in judged for sentence in contradictions(case, [finding for _cause, finding in found])]
+    ends = [sentence for case, _found in judged if (sentence := told_of(case))]
+    return list(dict.fromkeys([*absent, *ends, *told]))

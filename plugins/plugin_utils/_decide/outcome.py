@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""How far an attempt came, by its packets and its errno alone."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+from .._model.host import Observation
+from .rows import Row
+
+Leg = Literal["syn", "syn_ack", "ack"]
+
+SEGMENTS = (
+    "client.resolve",
+    "client.socket",
+    "client.route",
+    "client.neighbour",
+    "client.firewall",
+    "client.egress",
+    "path.forward",
+    "server.ingress",
+    "server.firewall",
+    "server.route",
+    "server.socket",
+    "server.backlog",
+    "server.egress",
+    "path.return",
+    "client.ingress",
+    "server.application",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far an attempt came, by its packets and its errno alone.
+
+    ``kind`` is one of :data:`OUTCOMES`; ``segment`` is set where packets alone decide it; ``between`` are the neighbouring
+    vantage points around a loss; ``row`` is the packet that was lost or that ended the attempt; ``recovered`` says that a
+    retransmission completed the handshake after all.
+    """
+
+    kind: str
+    leg: Leg | None = None
+    segment: str | None = None
+    host: str = "path"
+    _: KW_ONLY
+    between: tuple[str, str] | None = None
+    last_seen: Observation | None = None
+    row: Row | None = None
+    offender: str | None = None
+    recovered: bool = False
+
+    @property
+    def completed(self) -> bool:
+        """Whether the handshake completed at both ends in time."""
+        return self.kind == "completed" or self.recovered
+
+
+SILENT = Outcome("silent")
+
+
+OUTCOMES = {
+    "completed": "the handshake completed at both ends, as far as both were seen",
+    "diverted": "connected, but the SYN left the client on no wire",
+    "answered_elsewhere": "connected, but the server never saw the SYN",
+    "late": "completed after the application's timeout",
+    "unresolved": "no address to dial",
+    "refused_locally": "the client's own kernel refused; nothing left the client",
+    "unsent": "the client's kernel accepted the connect, but no SYN left the client",
+    "reset": "an RST answered",
+    "icmp": "an ICMP error answered",
+    "lost_syn": "the SYN left the client and did not arrive at the server",
+    "unanswered": "the SYN arrived at the server, and no answer left it",
+    "lost_syn_ack": "the SYN-ACK left the server and did not arrive at the client",
+    "ignored_syn_ack": "the SYN-ACK arrived at the client, which did not take it",
+    "lost_ack": "the client is connected; its ACK did not arrive at the server",
+    "ignored_ack": "the client is connected; its ACK arrived at the server, which did not take it",
+    "reset_after": "connected, then reset at once",
+    "silent": "no answer, and too little was recorded to tell how far the SYN came",
+}
+
+SWALLOWING = ("unanswered", "ignored_syn_ack")
+"""Outcomes whose packets count as `Totals.swallowed`."""

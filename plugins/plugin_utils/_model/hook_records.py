@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Where a host could drop a packet, as typed records (docs/evidence.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .records import Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseChain:
+    family: str
+    table: str
+    chain: str
+    hook: str
+    policy: str | None = None
+    rules: Count | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True)
+class TrafficControl:
+    interface: str
+    direction: str = "egress"
+    filters: tuple[str, ...] = ()
+    drops: Count = 0
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Where the host could drop a packet; ``None``: that kind could not be read."""
+
+    netfilter: tuple[BaseChain, ...] | None = None
+    iptables_legacy: tuple[str, ...] | None = None
+    tc: tuple[TrafficControl, ...] | None = None
+
+    def filtered(self, interface: str) -> bool | None:
+        """Whether traffic control has filters there, which may rewrite packets ahead of the firewall; None where that is not known."""
+        return None if self.tc is None else any(each.filters for each in self.tc if each.interface == interface)
+
+
+@dataclass(frozen=True)
+class Conntrack:
+    count: Count | None = None
+    max: Count | None = None
+    stats: dict[str, Count] | None = None

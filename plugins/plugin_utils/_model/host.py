@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""All that one host returned, and small questions that the rules ask of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import KW_ONLY, dataclass, field
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
+
+from .._decide.firewall_verdicts import Rulings
+from .._plan.gaps import Gap
+from .drop_records import Drops
+from .firewall_records import Rule
+from .network_records import Address, Link, Neighbour, Route
+from .probe_records import Hop, Probe, Resolution
+from .prose import Prose
+from .records import whole
+from .snapshot import Snapshot
+from .trace_records import Tracing
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Something that could not be observed on a host, and why."""
+
+    what: str
+    why: Prose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One packet at one vantage point; ``time`` by that host's clock."""
+
+    host: str
+    interface: str
+    direction: str
+    time: float
+    packet: Packet
+    frame: Frame
+    bridged: bool = False  # it came in on a port of a bridge, for a machine behind another port
+
+
+@dataclass
+class Host:
+    """All that one host returned in the three round trips."""
+
+    name: str
+    _: KW_ONLY
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    observations: list[Observation] | None = None  # None: nothing was recorded here
+    incomplete: Prose | None = None  # why the recording may lack packets
+    recorded_until: float | None = None  # by this host's clock
+    resolutions: tuple[Resolution, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    hops: tuple[Hop, ...] = ()
+    traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
+    tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
+    drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
+    rulings: Rulings = field(default_factory=Rulings)
+    unreachable: Prose | None = None  # why Ansible could not reach it
+    gap: Gap | None = None  # what is missing of its answers
+    absent: list[Absence] = field(default_factory=list)
+
+    @property
+    def saw_everything(self) -> bool:
+        """Whether a packet that is not in the recording did not pass the taps of this host."""
+        return self.observations is not None and self.incomplete is None
+
+    def lacks(self, what: str, why: str) -> None:
+        """Note that something could not be observed here."""
+        self.absent.append(Absence(what, Prose(why)))
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        return self.after or self.before
+
+    def delta(self, group: str, name: str) -> int | None:
+        """How far a counter of ``group`` rose between the two snapshots.
+
+        ``None`` when that was not observed, or when this kernel counts no such thing (docs/evidence.md).
+        """
+        if self.before is None or self.after is None or self.before.counters is None or self.after.counters is None:
+            return None
+        was, now = self.before.counters.get(group, {}), self.after.counters.get(group, {})
+        return now[name] - was.get(name, 0) if name in now else None
+
+    def sysctl(self, name: str) -> int | None:
+        """A whole-number sysctl, or ``None`` when it is unknown here."""
+        values = self.snapshot.sysctls if self.snapshot else None
+        words = (values or {}).get(name, "").split()
+        return whole(words[0]) if words else None
+
+    def owns(self, address: str) -> bool | None:
+        """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
+        return None if self.snapshot is None or self.snapshot.addresses is None else address in self.snapshot.own
+
+    def route(self, remote: str, local: str | None = None) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, where that was asked)."""
+        candidates = [
+            route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif
+        ]
+        exact = [route for route in candidates if route.local == local]
+        usable = [
+            route for route in candidates if route.local is None or self.owns(route.local)
+        ]  # from others' addresses it fails by design
+        return next(iter(exact or usable), None)
+
+    def neighbour(self, address: str, interface: str | None) -> Neighbour | None:
+        for entry in (self.snapshot.neighbours if self.snapshot else None) or ():
+            if entry.address == address and interface in (None, entry.interface):
+                return entry
+        return None
+
+    def answers_for(self, address: str) -> bool:
+        """Whether the recording has an ARP reply or a neighbour advertisement for an address."""
+        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "in"]
+        return any(message and message.operation == "reply" and message.sender == address for message in messages)
+
+    def claims(self, address: str) -> dict[str, int]:
+        """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often."""
+        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction != "out"]
+        macs = [said.sender_mac.lower() for said in messages if said and said.sender == address and said.sender_mac]
+        return dict(Counter(macs))
+
+    def unanswered_requests(self, address: str) -> int:
+        """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""
+        if self.answers_for(address):
+            return 0
+        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "out"]
+        return sum(bool(message and message.operation == "request" and message.target == address) for message in messages)
+
+    def interface_of(self, address: str) -> Address | None:
+        """The interface address entry that has an address."""
+        return next((entry for entry in (self.snapshot.addresses if self.snapshot else None) or () if entry.address == address), None)
+
+    def translates(self, *hooks: str) -> bool | None:
+        """Whether address translation is set up on one of the hooks; ``None`` when that could not be read."""
+        known = self.snapshot.hooks if self.snapshot else None
+        if known is None or known.netfilter is None:
+            return None
+        legacy = any(table.endswith(":nat") for table in known.iptables_legacy or ())
+        return legacy or any(chain.type == "nat" and chain.hook in hooks and chain.rules != 0 for chain in known.netfilter)
+
+    @property
+    def legacy_ip6_rules(self) -> bool:
+        """Whether ip6tables of the legacy variant has tables here."""
+        hooks = self.snapshot.hooks if self.snapshot else None
+        return any(table.startswith("ip6:") for table in (hooks.iptables_legacy if hooks else None) or ())
+
+    def is_port(self, interface: str) -> bool:
+        """Whether an interface is a port of a bridge."""
+        link = self.link(interface)
+        master = self.link(link.master) if link and link.master else None
+        return master is not None and master.kind == "bridge"
+
+    def rules_changed(self, rule: Rule) -> bool | None:
+        """Whether the firewall's rules were changed between the snapshots, as far as that concerns a rule; None: it cannot be told."""
+        hooks = self.snapshot.hooks if self.snapshot else None
+        legacy = hooks is None or hooks.iptables_legacy is None or bool(hooks.iptables_legacy)
+        return self.rulings.changed(rule, legacy)
+
+    def is_same_machine(self, other: Host) -> bool:
+        """Whether both are one, or names of one: the same kernel, since the same boot, and the same network namespace of it.
+
+        A virtual machine that was copied as it ran has all that as well, and network cards of its own.
+        """
+        if self.name == other.name:
+            return True
+        here, there = self.snapshot, other.snapshot
+        if here is None or there is None or not (here.boot and here.netns) or (here.boot, here.netns) != (there.boot, there.netns):
+            return False
+        mine, theirs = ({link.mac.lower() for link in snapshot.links or () if link.mac} - {_NO_MAC} for snapshot in (here, there))
+        return not (mine and theirs) or not mine.isdisjoint(theirs)
+
+    def link(self, name: str | None) -> Link | None:
+        return self.snapshot.link_by_name.get(name) if self.snapshot and name else None
+
+
+_NO_MAC = "00:00:00:00:00:00"  # of the loopback interface

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Interfaces, addresses, routes and neighbours of a host, as typed records (docs/evidence.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .records import Count, IpAddress, Network, Prefix
+
+LOOPBACK = "lo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    name: str
+    mac: str | None = None
+    up: bool | None = None
+    carrier: bool | None = None
+    operstate: str | None = None
+    xdp: bool = False
+    vrf: bool = False
+    kind: str | None = None
+    master: str | None = None
+    manager: str | None = None  # the unit that manages it
+    arp: bool | None = None  # False: NOARP
+    drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
+
+
+@dataclass(frozen=True)
+class Address:
+    interface: str
+    address: IpAddress
+    prefix: Prefix
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The kernel's answer to one question put to its routing table."""
+
+    local: IpAddress | None
+    remote: IpAddress
+    iif: str | None = None
+    error: str | None = None
+    type: str | None = None
+    interface: str | None = None
+    gateway: IpAddress | None = None
+    source: IpAddress | None = None  # that the kernel chooses, or the question names
+    table: int | None = None
+    prefix: Network | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    address: IpAddress
+    interface: str
+    mac: str | None
+    state: str
+
+    @property
+    def unresolved(self) -> bool:
+        return self.state in ("FAILED", "INCOMPLETE")

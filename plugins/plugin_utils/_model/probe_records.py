@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What a client tried: names, connects and hops, as typed records (docs/evidence.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .prose import Prose
+from .records import Count, IpAddress, Milliseconds, Port, Time
+
+
+@dataclass(frozen=True)
+class IcmpError:
+    """An ICMP error as the socket's error queue told it."""
+
+    offender: IpAddress | None
+    type: Count
+    code: Count
+
+
+@dataclass(frozen=True)
+class TcpInfo:
+    """Of a socket's TCP_INFO; ``retransmits`` counts those that netfilter stopped, too (__tcp_retransmit_skb())."""
+
+    retransmits: Count
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to a nameserver; None: it was not answered in time."""
+
+    name: str
+    type: str
+    answer_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True)
+class Nameserver:
+    """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once."""
+
+    address: str
+    answer_ms: Milliseconds | None = None
+    error: str | None = None
+    queries: tuple[Query, ...] = ()
+
+    @property
+    def silent(self) -> bool:
+        return self.answer_ms is None and self.error is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    dial: int
+    name: str
+    error: str | None = None
+    message: Prose | None = None
+    elapsed_ms: Milliseconds | None = None
+    again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
+    nameservers: tuple[Nameserver, ...] | None = None
+    hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One connect(), as the application would have seen it."""
+
+    dial: int
+    attempt: Count
+    address: IpAddress
+    port: Port
+    started: Time
+    stage: str
+    outcome: str
+    local_address: IpAddress | None = None
+    local_port: Port | None = None
+    errno: str | None = None
+    elapsed_ms: Milliseconds | None = None
+    late_ms: Milliseconds | None = None
+    late_errno: str | None = None
+    icmp: IcmpError | None = None
+    peer: str | None = None
+    awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
+    tcp_info: TcpInfo | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self.outcome == "connected"
+
+    @property
+    def syns(self) -> int | None:
+        """How many SYNs its TCP handed down, whatever became of them; None where TCP_INFO was not read."""
+        return None if self.tcp_info is None else 1 + self.tcp_info.retransmits
+
+    @property
+    def final_errno(self) -> str | None:
+        """What the kernel said in the end, even after the application had given up."""
+        return self.errno or self.late_errno
+
+
+@dataclass(frozen=True)
+class Hop:
+    address: IpAddress
+    port: Port
+    ttl: Count
+    answer: str
+    offender: IpAddress | None = None

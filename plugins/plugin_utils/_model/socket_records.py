@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Sockets of a host, who holds them, and listeners in its other network namespaces, as typed records (docs/evidence.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .records import Count, IpAddress, Port
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    pid: Count
+    name: str
+    state: str | None = None
+    unit: str | None = None
+    fds: Count | None = None
+    fd_limit: Count | None = None
+    parent: Count | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    family: str
+    address: IpAddress
+    port: Port
+    recv_q: Count
+    send_q: Count
+    v6only: bool = False
+    device: str | None = None
+    md5: tuple[str, ...] | None = None
+    filtered: bool | None = None
+    min_ttl: Count | None = None
+    defer_accept: Count | None = None
+    processes: tuple[Process, ...] | None = None
+    pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and can be told
+
+
+@dataclass(frozen=True)
+class Socket:
+    state: str
+    local: IpAddress
+    local_port: Port
+    remote: IpAddress
+    remote_port: Port
+
+
+@dataclass(frozen=True)
+class Ephemeral:
+    remote: IpAddress
+    port: Port
+    used: Count
+    time_wait: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortHolder:
+    """Somebody's connection from a local port on which nobody listens."""
+
+    port: Port
+    state: str
+    local: IpAddress
+    remote: IpAddress
+    remote_port: int
+    process: Process | None = None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How many connections to a port of ours an address has."""
+
+    port: Port
+    address: IpAddress
+    count: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignListener:
+    """A listener on a wanted port in another network namespace of the host."""
+
+    port: Port
+    netns: Count
+    pid: Count | None = None
+    name: str | None = None
+    address: IpAddress | None = None
+    v6only: bool | None = None
+    device: str | None = None
+    recv_q: Count | None = None
+    send_q: Count | None = None
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace of the host that has addresses to which its firewall sends SYNs."""
+
+    netns: Count
+    addresses: tuple[IpAddress, ...]
+    pid: Count | None = None
+    name: str | None = None

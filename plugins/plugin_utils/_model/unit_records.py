@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The systemd units that belong to a port, as typed records (docs/evidence.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .prose import Prose
+from .records import Count, Port
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where a socket unit listens."""
+
+    port: Port
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A command that systemd runs ahead of a unit's main process, and that failed."""
+
+    command: str
+    status: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relative:
+    """A unit with which another one is tied; ``tie``: triggered_by, triggers, requires."""
+
+    unit: str
+    tie: str
+    active: str | None = None
+    result: str | None = None
+    status: Count | None = None
+    listens: tuple[Stream, ...] = ()
+    log: tuple[Prose, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
+    end; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last reload."""
+
+    port: Port
+    unit: str
+    how: str
+    load: str | None = None
+    active: str | None = None
+    sub: str | None = None
+    result: str | None = None
+    log: tuple[Prose, ...] = ()
+    status: Count | None = None
+    code: str | None = None
+    ran_s: float | None = None
+    restarts: Count | None = None
+    once: bool = False
+    unmet: bool = False
+    outdated: bool = False
+    reload: str | None = None
+    prepared: Preparation | None = None
+    listens: tuple[Stream, ...] = ()
+    relatives: tuple[Relative, ...] = ()
