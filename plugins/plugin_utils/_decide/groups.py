@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .isolate import DIMENSIONS, HOST, Cell, Condition, Pattern, isolate
+from .isolate import DIMENSIONS, HOST, Cell, Trait, Pattern, isolate
 
 Flow = Mapping[str, Any]
 """An entry of the report."""
@@ -31,7 +31,7 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
         if flow["status"] != "ok" and flow["causes"]:
             first = flow["causes"][0]
             found.setdefault((first["code"], first["host"]), []).append(flow)
-    matrix = Matrix.of(flows)
+    matrix = Grid.of(flows)
     passed = {matrix.cell(flow): True for flow in flows if flow["status"] in _CONNECTS} if len(found) * len(flows) <= MOST_WORK else {}
     listed = []
     for (code, host), members in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
@@ -53,7 +53,7 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
 def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     """The fewest patterns that account for every handshake that fails and contradict none that succeeds; none where there are too many."""
     tried = [flow for flow in flows if flow["probes"]["attempts"] or flow["status"] in ("broken", "degraded")]
-    matrix = Matrix.of(tried)
+    matrix = Grid.of(tried)
     results: dict[Cell, bool] = {}
     for flow in tried:
         cell = matrix.cell(flow)
@@ -64,7 +64,7 @@ def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     return [_isolated(pattern, [flow for flow in tried if matrix.cell(flow) in set(pattern.cells)], matrix, common) for pattern in patterns]
 
 
-def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Matrix, common: Common) -> dict[str, Any]:
+def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: Common) -> dict[str, Any]:
     failing = [flow for flow in members if flow["status"] not in _CONNECTS]
     firsts = [flow["causes"][0] for flow in failing if flow["causes"]]
     succeed = matrix.connecting
@@ -80,7 +80,7 @@ def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Matrix, common:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Grid:
     """The clients, servers, ports and IP versions that flows have."""
 
     values: Mapping[str, Sequence[Any]]
@@ -88,7 +88,7 @@ class Matrix:
     """Handshakes that connect."""
 
     @classmethod
-    def of(cls, flows: Sequence[Flow]) -> Matrix:
+    def of(cls, flows: Sequence[Flow]) -> Grid:
         cells = {cls.cell(flow) for flow in flows}
         values: dict[str, Sequence[Any]] = {
             dimension: sorted({cell[index] for cell in cells}, key=str) for index, dimension in enumerate(DIMENSIONS)
@@ -116,7 +116,7 @@ class Matrix:
             for dimension in DIMENSIONS
         }
 
-    def _members(self, conditions: Sequence[Condition], dimension: str, common: Common) -> Any:
+    def _members(self, conditions: Sequence[Trait], dimension: str, common: Common) -> Any:
         condition = next((each for each in conditions if each.dimension == dimension), None)
         if condition is None:
             return "all"
@@ -124,14 +124,14 @@ class Matrix:
             return [condition.value]
         return [value for value in self.values[dimension] if (condition.kind, condition.value) in common.get(value, ())]
 
-    def words(self, conditions: Sequence[Condition], common: Common) -> str:
+    def words(self, conditions: Sequence[Trait], common: Common) -> str:
         """``port 7001, every client to every server``"""
         of = {condition.dimension: condition for condition in conditions}
         port = f"port {of['port'].value}" if "port" in of else self._all("port", "every port")
         family = f", IPv{of['family'].value}" if "family" in of else ""
         return f"{port}, {self._hosts(of.get('client'), 'client')} to {self._hosts(of.get('server'), 'server')}{family}"
 
-    def _hosts(self, condition: Condition | None, dimension: str) -> str:
+    def _hosts(self, condition: Trait | None, dimension: str) -> str:
         if condition is None:
             return self._all(dimension, f"every {dimension}")
         if condition.kind == HOST:

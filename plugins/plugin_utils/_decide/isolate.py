@@ -31,7 +31,7 @@ class Cell(NamedTuple):
     family: int
 
 
-class Condition(NamedTuple):
+class Trait(NamedTuple):
     """``kind`` is host, port or family, or what hosts have in common, such as group or network."""
 
     dimension: Dimension
@@ -39,7 +39,7 @@ class Condition(NamedTuple):
     value: str | int
 
 
-Box = tuple[Condition | None, ...]
+Box = tuple[Trait | None, ...]
 """A condition or None for each of the dimensions."""
 
 
@@ -50,21 +50,21 @@ class Pattern:
     ``next_probe`` is a place that has not been tried, which is in the pattern and not in all of its rivals.
     """
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Trait, ...]
     cells: tuple[Cell, ...]
-    rivals: tuple[tuple[Condition, ...], ...] = ()
+    rivals: tuple[tuple[Trait, ...], ...] = ()
     next_probe: Cell | None = None
 
 
 @dataclass
-class _Matrix:
+class _Results:
     failed: list[Cell]
     passed: list[Cell]
-    kinds: Mapping[tuple[Dimension, str | int], tuple[Condition, ...]]
+    kinds: Mapping[tuple[Dimension, str | int], tuple[Trait, ...]]
     """The conditions that a value of a dimension meets, those of a host itself first."""
     values: Mapping[Dimension, list[str | int]]
 
-    def options(self, cell: Cell, index: int) -> tuple[Condition, ...]:
+    def options(self, cell: Cell, index: int) -> tuple[Trait, ...]:
         return self.kinds[DIMENSIONS[index], cell[index]]
 
     def meets(self, cell: Cell, box: Box) -> bool:
@@ -85,33 +85,33 @@ def isolate(results: Mapping[Cell, bool], common: Mapping[str, Collection[tuple[
     return sorted(patterns, key=lambda pattern: (-len(pattern.cells), pattern.conditions))
 
 
-def _matrix(results: Mapping[Cell, bool], common: Mapping[str, Collection[tuple[str, str]]]) -> _Matrix:
+def _matrix(results: Mapping[Cell, bool], common: Mapping[str, Collection[tuple[str, str]]]) -> _Results:
     """Conditions that all values of a dimension meet say nothing; of those that the same values meet, one will do."""
-    kinds: dict[tuple[Dimension, str | int], tuple[Condition, ...]] = {}
+    kinds: dict[tuple[Dimension, str | int], tuple[Trait, ...]] = {}
     values: dict[Dimension, list[str | int]] = {}
     for index, dimension in enumerate(DIMENSIONS):
         present = sorted({cell[index] for cell in results}, key=str)
         values[dimension] = present
-        members: dict[Condition, set[str | int]] = defaultdict(set)
+        members: dict[Trait, set[str | int]] = defaultdict(set)
         for value in present:
-            members[Condition(dimension, HOST if index < 2 else dimension, value)].add(value)
+            members[Trait(dimension, HOST if index < 2 else dimension, value)].add(value)
             for kind, name in common.get(str(value), ()) if index < 2 else ():
-                members[Condition(dimension, kind, name)].add(value)
-        met: dict[frozenset[str | int], Condition] = {}
+                members[Trait(dimension, kind, name)].add(value)
+        met: dict[frozenset[str | int], Trait] = {}
         for condition in sorted(members, key=lambda each: (each.kind != HOST, each.kind, str(each.value))):
             if len(members[condition]) < len(present):
                 met.setdefault(frozenset(members[condition]), condition)
         for value in present:
             kinds[dimension, value] = tuple(condition for those, condition in met.items() if value in those)
     failed = [cell for cell, passed in results.items() if not passed]
-    return _Matrix(failed, [cell for cell, passed in results.items() if passed], kinds, values)
+    return _Results(failed, [cell for cell, passed in results.items() if passed], kinds, values)
 
 
 @dataclass
 class _Holding:
     """The boxes that hold and are in no larger one that holds, and which of them each failure is in."""
 
-    matrix: _Matrix
+    matrix: _Results
     by_cell: dict[Cell, list[Box]] = field(default_factory=dict)
     by_box: dict[Box, list[Cell]] = field(default_factory=dict)
 
@@ -199,11 +199,11 @@ def _cost(boxes: Sequence[Box]) -> tuple[int, int, str]:
     return len(boxes), sum(len(_conditions(box)) for box in boxes), str(sorted(map(str, boxes)))
 
 
-def _conditions(box: Box) -> tuple[Condition, ...]:
+def _conditions(box: Box) -> tuple[Trait, ...]:
     return tuple(condition for condition in box if condition is not None)
 
 
-def _pattern(matrix: _Matrix, box: Box, holding: _Holding, results: Mapping[Cell, bool]) -> Pattern:
+def _pattern(matrix: _Results, box: Box, holding: _Holding, results: Mapping[Cell, bool]) -> Pattern:
     cells = holding.by_box[box]
     have = set(cells)
     others = [other for other, theirs in holding.by_box.items() if other != box and len(theirs) == len(have) and set(theirs) == have]
@@ -212,9 +212,9 @@ def _pattern(matrix: _Matrix, box: Box, holding: _Holding, results: Mapping[Cell
     return Pattern(_conditions(box), tuple(cells), tuple(map(_conditions, others)), _telling(matrix, box, rivals, results))
 
 
-def _narrowest(matrix: _Matrix, box: Box, cells: Iterable[Cell]) -> Box:
+def _narrowest(matrix: _Results, box: Box, cells: Iterable[Cell]) -> Box:
     """The box with one more condition wherever all of the cells meet one that the box does not have."""
-    shared: list[Condition | None] = []
+    shared: list[Trait | None] = []
     for index, condition in enumerate(box):
         met = [set(matrix.options(cell, index)) for cell in cells]
         common = sorted(set.intersection(*met), key=lambda each: (each.kind != HOST, each.kind, str(each.value)))
@@ -225,7 +225,7 @@ def _narrowest(matrix: _Matrix, box: Box, cells: Iterable[Cell]) -> Box:
 _LOOKS = 10_000
 
 
-def _telling(matrix: _Matrix, box: Box, rivals: Sequence[Box], results: Mapping[Cell, bool]) -> Cell | None:
+def _telling(matrix: _Results, box: Box, rivals: Sequence[Box], results: Mapping[Cell, bool]) -> Cell | None:
     """A place that was not tried, in the box and in as few of its rivals as possible."""
     if not rivals:
         return None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.isolate import Cell, Condition, Pattern, isolate
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.isolate import Cell, Trait, Pattern, isolate
 
 Common = dict[str, list[tuple[str, str]]]
 
@@ -66,10 +66,10 @@ SMALL = matrix(3, 3, 2)
 GROUPS: Common = {"c0": [("group", "a")], "c1": [("group", "a"), ("group", "b")], "c2": [("group", "b")], "s0": [("group", "a")]}
 
 
-def options(cell: Cell, dimension: int) -> set[Condition | None]:
+def options(cell: Cell, dimension: int) -> set[Trait | None]:
     name = ("client", "server", "port", "family")[dimension]
-    found: set[Condition | None] = {None, Condition(name, "host" if dimension < 2 else name, cell[dimension])}  # type: ignore[arg-type]
-    return found | {Condition(name, kind, value) for kind, value in GROUPS.get(str(cell[dimension]), ()) if dimension < 2}  # type: ignore[arg-type]
+    found: set[Trait | None] = {None, Trait(name, "host" if dimension < 2 else name, cell[dimension])}  # type: ignore[arg-type]
+    return found | {Trait(name, kind, value) for kind, value in GROUPS.get(str(cell[dimension]), ()) if dimension < 2}  # type: ignore[arg-type]
 
 
 @settings(max_examples=60, deadline=None)
