@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .isolate import DIMENSIONS, HOST, Cell, Trait, Pattern, isolate
+from .isolate import DIMENSIONS, HOST, Cell, Pattern, Trait, isolate
 
 Flow = Mapping[str, Any]
 """An entry of the report."""

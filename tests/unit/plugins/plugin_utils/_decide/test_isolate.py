@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.isolate import Cell, Trait, Pattern, isolate
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.isolate import Cell, Pattern, Trait, isolate
 
 Common = dict[str, list[tuple[str, str]]]
 
