@@ -29,10 +29,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
 )
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
+from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, PROGRAM, dropping
+from tests.unit.plugins.plugin_utils._decide.test_traced import DROP, SYN, SYN_ACK, trace, tracing
+from tests.unit.plugins.plugin_utils._decide.test_traced import evidence as traced
 from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
-from tests.unit.plugins.plugin_utils.test_kernel_drops import EVENT, PROGRAM, dropping
-from tests.unit.plugins.plugin_utils.test_traced import DROP, SYN, SYN_ACK, trace, tracing
-from tests.unit.plugins.plugin_utils.test_traced import evidence as traced
 
 MODULES = (
     *(drop_records, evidence, firewall_records, hook_records, host, network_records, probe_records, snapshot, socket_records),

@@ -112,7 +112,7 @@ class Machines(ABC):
 
     def playbook(self, *arguments: str, check: bool = True, timeout: float = 300.0, forks: int | None = None) -> Done:
         """`ansible-playbook -i INVENTORY arguments...` in the fleet's directory; with `check`, FleetError when it fails."""
-        argv = [f"--inventory={self.inventory}", f"--forks={forks or len(self.hosts)}", *arguments]
+        argv = self._of_the_fleet(f"--forks={forks or len(self.hosts)}", *arguments)
         done = self.playbooks().run(argv, self.directory, self.environment(), timeout)
         if check and done.returncode != 0:
             raise FleetError(f"ansible-playbook {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -120,7 +120,10 @@ class Machines(ABC):
 
     def start_playbook(self, log: IO[str], *arguments: str) -> Run:
         """Start the same in the background, with what it says in a file."""
-        return self.playbooks().start([f"--inventory={self.inventory}", *arguments], self.directory, self.environment(), log, log)
+        return self.playbooks().start(self._of_the_fleet(*arguments), self.directory, self.environment(), log, log)
+
+    def _of_the_fleet(self, *arguments: str) -> list[str]:
+        return [f"--inventory={self.inventory}", *arguments]
 
     def playbooks(self) -> Playbooks:
         """What runs them, where the hosts can be reached."""

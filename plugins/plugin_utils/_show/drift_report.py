@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._values.text import clean, markdown, wrap
+from .terminal import Style
 
 Report = Mapping[str, Any]
-Style = Callable[[str, str], str]
 
 MOST_DRIFTS, MOST_ENDANGERED = 100, 3
 MOST_LINES = 400

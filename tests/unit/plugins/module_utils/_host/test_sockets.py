@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._host import owners, sockets
+from ansible_collections.threeway.handshake.plugins.module_utils._host import inet_diag, owners, sockets
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 SCENE = Path(__file__).with_name("listening_scene.py")
@@ -124,7 +124,7 @@ def test_local_ports_in_use_are_counted_per_destination(network: Rootless) -> No
 
 @given(st.binary(max_size=200), st.sampled_from([socket.AF_INET, socket.AF_INET6, 0]))
 def test_an_answer_of_arbitrary_bytes_is_decoded_or_refused(data: bytes, family: int) -> None:
-    for decode in (sockets._listener, sockets._ends, sockets._md5_peers):
+    for decode in (sockets._listener, inet_diag.ends_of, sockets._md5_peers):
         with contextlib.suppress(DecodeError):
             decode(bytes([family]) + data)  # type: ignore[operator]
 

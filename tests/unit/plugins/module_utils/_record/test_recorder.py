@@ -20,7 +20,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 HERE = Path(__file__).parent
-COLLECTIONS = HERE.parents[3] / "build" / "collections"
+COLLECTIONS = HERE.parents[4] / "build" / "collections"
 FIELDS = (
     "ip.src",
     "ip.dst",

@@ -37,7 +37,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judg
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation
 from tests.unit.examples import examples
-from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence, recorded, whole
+from tests.unit.plugins.plugin_utils._decide.test_verdict import Phases, conclude, evidence, recorded, whole
 
 TELLING = (
     *("after-dnat", "cali-fip-dnat", "limit", "reject-log", "drop", "accept", "policy drop", "goto x", "jump", "snat", "masquerade"),
@@ -45,7 +45,7 @@ TELLING = (
 )
 CHAINS = [name for name in TELLING if name.replace("-", "").isalpha()]
 few = examples(3, always=1)
-ROOMS = Path(__file__).parents[4] / "plugins"
+ROOMS = Path(__file__).parents[5] / "plugins"
 BUILT_IN = {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"}
 
 

@@ -22,7 +22,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan impo
 from tests.faults._recorded import differences, load
 from tests.unit.examples import examples
 
-RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
 PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
 SNAPSHOT_PARTS = (
     "counters",

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
 
 FRONT, BEHIND, PORT = bytes((10, 0, 2, 22)), bytes((10, 0, 2, 21)), 5432
 

@@ -20,7 +20,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._trace import k
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.netlink import attribute
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
-COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
+COLLECTIONS = Path(__file__).parents[5] / "build" / "collections"
 PRELUDE = """
 import json, os, signal, socket, subprocess, time
 from ansible_collections.threeway.handshake.plugins.module_utils._trace import kernel, table

@@ -17,7 +17,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parents[1] / "recorded"
 CLIENT, SERVER, PORT = "10.0.1.11", "10.0.2.21", 5432
 KEYS = {"open": "snapshot", "try": "before", "close": "after"}
 RULE: dict[str, Any] = {

@@ -27,7 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms imp
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
 from tests.faults._recorded import load
 
-RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
 lying = settings(
     max_examples=60,
     phases=[Phase.generate],  # a seed that fails is no better for being smaller, and each try takes its time

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
-PREFORK = Path(__file__).parents[3] / "lab" / "prefork.py"
+PREFORK = Path(__file__).parents[4] / "lab" / "prefork.py"
 BOUND = "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 7103)); s.connect(('127.0.0.1', 7101)); time.sleep(60)"
 PREPARE = f"""
 ip link set lo up; ip addr add 127.0.0.9 dev lo

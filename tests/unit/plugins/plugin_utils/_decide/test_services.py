@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
 
 Snapshot = dict[str, Any]
 UNIT = {"port": 5432, "unit": "orders.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}

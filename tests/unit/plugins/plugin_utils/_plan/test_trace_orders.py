@@ -16,13 +16,13 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
 from tests.faults._recorded import load
 
-RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
 OPENS, TRIES = ["trace_open", "trace_close"], ["trace_try"]
 Phases = dict[str, dict[str, dict[str, Any]]]
 
 
 def read(name: str) -> tuple[Plan, Phases]:
-    kept = load(Path(__file__).parent / "recorded" / f"{name}.json.gz")
+    kept = load(Path(__file__).parents[1] / "recorded" / f"{name}.json.gz")
     found: Phases = {}
     for answer in kept["evidence"]:
         found.setdefault(answer["host"], {})[answer["phase"]] = answer

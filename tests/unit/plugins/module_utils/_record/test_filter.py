@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._record.filter 
 )
 from ansible_collections.threeway.handshake.plugins.module_utils._wire import bpf
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import header_length, outline
-from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.bpf_machine import run
+from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._record.bpf_machine import run
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import (
     ARP,
     IPV4,

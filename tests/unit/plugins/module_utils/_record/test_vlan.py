@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
-COLLECTIONS = Path(__file__).parents[4] / "build" / "collections"
+COLLECTIONS = Path(__file__).parents[5] / "build" / "collections"
 # Frames with tags of their own are what a device without the offload gets to send.
 SCRIPT = """
 import json, socket, sys

@@ -10,9 +10,9 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.losses import beside_each_other
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
+from tests.unit.plugins.plugin_utils._decide.test_lies import flows
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, evidence
 from tests.unit.plugins.plugin_utils.patched import Phases, recorded
-from tests.unit.plugins.plugin_utils.test_lies import flows
-from tests.unit.plugins.plugin_utils.test_not_proven import causes, evidence
 
 
 def tried(found: Phases) -> list[dict[str, Any]]:

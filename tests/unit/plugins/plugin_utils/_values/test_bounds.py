@@ -21,7 +21,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import Bounds, bounds_of
 from tests.faults._recorded import load
 
-RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
 MEMORY = 300 << 20
 
 json_values = st.recursive(

@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
 
 EARLIER_NS = 40_000_000
 FLAGS, SOURCE = 33, slice(12, 16)  # of IPv4 without options

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.test_lies import flows, named
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
 
 FAST, SLOW, SILENT, REFUSES = (12.0, None), (1500.0, None), (None, None), (None, "ECONNREFUSED")
 

@@ -25,7 +25,7 @@ FAULTS = [name for name in NAMES if load(RECORDED / f"{name}.json.gz")["expected
 ACCOUNTS = {cause.code: {each.kind for each in cause.accounts_for} for cause in CATALOGUE}
 TOLD_ALONE = ("third_host", "claimed_address")  # hosts without a part in the flow may lie
 LEAST = 5  # recordings in which a kind must take `proven` away
-PAGE = (Path(__file__).parents[4] / "docs/anomalies.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[5] / "docs/anomalies.md").read_text(encoding="utf-8")
 
 
 def flow_of(plan: Any, found: Any) -> dict[str, Any]:

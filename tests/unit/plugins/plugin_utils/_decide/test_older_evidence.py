@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.plugin_utils.test_verdict import Phases, conclude, evidence
+from tests.unit.plugins.plugin_utils._decide.test_verdict import Phases, conclude, evidence
 
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 def older(found: Phases) -> Phases:

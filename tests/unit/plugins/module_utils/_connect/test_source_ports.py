@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.source_ports import ephemeral, spread
-from tests.unit.plugins.module_utils import test_probe
-from tests.unit.plugins.module_utils.test_probe import in_fleet
+from tests.unit.plugins.module_utils._connect import test_probe
+from tests.unit.plugins.module_utils._connect.test_probe import in_fleet
 
 pytestmark = test_probe.pytestmark
 

@@ -50,7 +50,7 @@ def tracing(*traces: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def evidence(client: Any, server: Any, name: str = "firewall_drop.server-input") -> tuple[Plan, Phases]:
     """Recorded evidence, as if it had been traced, and no firewall evaluated."""
-    kept = load(Path(__file__).parent / "recorded" / f"{name}.json.gz")
+    kept = load(Path(__file__).parents[1] / "recorded" / f"{name}.json.gz")
     found: Phases = {}
     for answer in kept["evidence"]:
         found.setdefault(answer["host"], {})[answer["phase"]] = answer

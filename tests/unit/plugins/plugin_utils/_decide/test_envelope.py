@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.anomalies import envelope
 
-GENERATOR = Path(__file__).parents[4] / "dev/envelope"
+GENERATOR = Path(__file__).parents[5] / "dev/envelope"
 
 
 def test_the_envelope_is_that_of_the_recordings() -> None:

@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
-from tests.unit.plugins.plugin_utils.test_not_proven import flags, frames
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import flags, frames
 
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parents[1] / "recorded"
 Change = Callable[[dict[str, Any]], object]
 
 

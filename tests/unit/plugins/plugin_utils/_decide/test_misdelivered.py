@@ -16,7 +16,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
 
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 def decided(name: str, silent: str | None = None, apart: bool = False) -> dict[str, Any]:
