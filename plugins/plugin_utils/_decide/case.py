@@ -9,18 +9,19 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
 from .._model.evidence import Hop, Host, Listener, Observation, Probe
-from .._model.prose import NOTHING, Wording, worded
+from .._model.prose import Wording, worded
 from .._plan.declared import Declared
 from .arrivals import Arrivals
 from .fleet import Fleet
 from .rows import Row
 from .timeline import Attempt
 
+T = TypeVar("T")
 Leg = Literal["syn", "syn_ack", "ack"]
 Certainty = Literal["proven", "likely", "possible"]
 
@@ -57,51 +58,6 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One idempotent change on a host: a module by its full name with its arguments, and the same for a shell of that host."""
-
-    module: str
-    arguments: dict[str, object]
-    command: str
-
-
-@dataclass(frozen=True)
-class Saves:
-    """What the guard must save before the steps of a fix are taken, as option ``saves`` of module guard has it."""
-
-    sysctls: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    firewall: bool = False
-    routes: bool = False
-    neighbours: bool = False
-
-
-@dataclass(frozen=True)
-class Fix:
-    """A way to mend a cause. Without ``steps`` it is for people only.
-
-    ``risk``: low, disruptive or advice. ``commands``: the same for a shell on the host, where that is known; ``undo`` takes them back.
-    ``check`` says how to see that it worked. ``simple`` is what people would type, which opens more than the flow needs.
-    """
-
-    kind: str
-    host: str
-    summary: Wording
-    risk: str = "low"
-    commands: tuple[str, ...] = ()
-    why: Wording = NOTHING
-    steps: tuple[Step, ...] = ()
-    saves: Saves | None = None
-    undo: tuple[str, ...] = ()
-    check: Wording = NOTHING
-    simple: str = ""
-
-    def __post_init__(self) -> None:
-        worded(self, "summary", "why", "check")
-
-
-@dataclass(frozen=True)
 class Finding:
     """A cause that a rule found in a case."""
 
@@ -113,12 +69,16 @@ class Finding:
     against: tuple[Evidence, ...] = ()
     leg: Leg | None = None  # None: the leg of the outcome
     detail: dict[str, object] = field(default_factory=dict)
-    fix: Fix | None = None
+    subject: object = None  # what it is about, for its fix: a record of the evidence, or one of _model/subjects.py
     undecided: tuple[Wording, ...] = ()
     remark: bool = False  # it is normal, and only worth a word: it is no cause, and does not make a flow worse
 
     def __post_init__(self) -> None:
         worded(self, "summary", "undecided")
+
+    def about(self, kind: type[T]) -> T | None:
+        """The subject, if it is of that kind."""
+        return self.subject if isinstance(self.subject, kind) else None
 
 
 @dataclass(frozen=True)
@@ -139,6 +99,13 @@ class Outcome:
     row: Row | None = None
     offender: str | None = None
     recovered: bool = False
+
+    @property
+    def stretch(self) -> str:
+        """The two vantage points between which the packet was lost, or the host that it did not leave."""
+        if self.between and self.between[0] == self.between[1]:
+            return f"inside {self.between[0]}"
+        return f"between {self.between[0]} and {self.between[1]}" if self.between else "on the way"
 
     @property
     def completed(self) -> bool:
@@ -399,6 +366,10 @@ class Case:
     def hosts(self) -> list[Host]:
         """The managed hosts in the order in which the SYN passes them."""
         return [host for host in (self.client, *self.vias, self.server) if host is not None]
+
+    def named(self, name: str) -> Host | None:
+        """The managed host of that name; None for the way between hosts."""
+        return next((host for host in self.hosts if host.name == name), self.fleet.hosts.get(name))
 
     def hops(self) -> list[Hop]:
         """The routers that answered SYNs with rising TTL on this way."""

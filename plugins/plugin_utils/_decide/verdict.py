@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from .._faults import contained
+from .._fix.catalogue import fix
 from .._model.evidence import Host, Probe, read_host
 from .._model.prose import Prose, Wording, unwrapped
 from .._plan.declared import Declared
@@ -297,9 +298,9 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     closed = blocked.judge(answers) if entry.expect == "blocked" and answers else None
     if closed:
         status, answers, would_decide = closed.status, closed.answers, [*closed.untested]
-    told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
-    for cause, finding in (found for _case, explained in answers for found in explained):
-        told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
+    told: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    for case, cause, finding in ((case, *found) for case, explained in answers for found in explained):
+        told.setdefault((cause.code, finding.host, finding.summary), (case, cause, finding))
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]
@@ -321,7 +322,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
         if outcome.last_seen and status != "ok"
         else None,
-        "causes": [_cause(cause, finding) for cause, finding in told.values()],
+        "causes": [_mended(*found) for found in told.values()],
         "undecided": unwrapped(would_decide),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
@@ -375,8 +376,13 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "evidence": unwrapped([asdict(seen) for seen in finding.evidence]),
         "against": unwrapped([asdict(seen) for seen in finding.against]),
         "detail": unwrapped(finding.detail),
-        "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
     }
+
+
+def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
+    """A cause with its fix, if it has one."""
+    found = fix(cause.code, case, finding)
+    return {**_cause(cause, finding), "fix": unwrapped(asdict(found)) if found else None}
 
 
 def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wording]) -> list[str]:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix, Saves, Step
 from .._model.evidence import Host
 from .._model.firewall_records import Rule, Verdict
+from .._model.fixes import Fix, Saves, Step
 from .._model.prose import Prose
 from . import fit
 from .make import mending, shell

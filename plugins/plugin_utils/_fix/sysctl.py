@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .._decide.case import Fix, Saves, Step
 from .._model.evidence import Host
+from .._model.fixes import Fix, Saves, Step
 from . import fit
 from .make import advice, mending, shell
 

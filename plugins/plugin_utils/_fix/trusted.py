@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .._decide.case import Case, Fix
+from .._decide.case import Case
 from .._model.evidence import Host
 from .._model.firewall_records import Verdict
+from .._model.fixes import Fix
 from .._plan.flows import literal
 
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from .._decide.case import Fix
 from .._model.evidence import Host
 from .._model.firewall_records import Verdict
+from .._model.fixes import Fix
 from . import fit
 from .make import advice, shell
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..._fix.backlog import Accepting
 from ..._model.evidence import Host, Listener, Process
+from ..._model.subjects import Accepting
 from ..case import plural
 
 _STOPPED = ("T", "t")

@@ -12,7 +12,7 @@ from typing import Literal
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP, TCP, outline
 
 from ..._model.evidence import Host, Observation
-from ..case import Case, Certainty, Finding, Fix, plural
+from ..case import Case, Certainty, Finding, plural
 from .catalogue import Accounts, Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]
@@ -86,12 +86,6 @@ def _wrong(case: Case, server: Host, counted_by: str, rise: int, found: set[Chec
             *case.passage(),
             case.saw(server, f"counter InCsumErrors of {counted_by}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
             *(case.saw(server, "capture", text) for state, text in said.items() if found == {state}),
-        ),
-        fix=Fix(
-            "advice",
-            server.name,
-            "look for broken checksum offload on the way (ethtool -K IF tx off rx off), tunnels and virtual switches",
-            "advice",
         ),
     )
 

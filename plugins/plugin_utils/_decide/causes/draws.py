@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from ..._model.evidence import LOOPBACK, Host
 from ..._model.firewall_records import Verdict
-from ..case import Case, Evidence, Finding, Fix, Outcome, plural
+from ..._model.subjects import DeadTargets
+from ..case import Case, Evidence, Finding, Outcome, plural
 from ..timeline import Attempt
 from .icmp import answer_of
 from .rules import kept_by, told
@@ -84,7 +85,7 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
         ),
         leg="syn",
         detail={**told(ruling, None, rules[0] if rules else None), "target": dead[0][0], "port": dead[0][1]},
-        fix=Fix("firewall", host.name, f"bring {ends} back, or take it out of what {host.name} translates {case.target} to", "advice"),
+        subject=DeadTargets(tuple(dead)),
     )
 
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice
 from ..._model.evidence import Host
+from ..._model.subjects import ControlGroup, DropReason
 from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
 from ..kernel_word import Dropped, dropped
 from .catalogue import Accounts, Cause
@@ -67,14 +67,7 @@ def _cgroup_filter(case: Case) -> Finding | None:
             "unit": owner,
             "groups": [program.group for program in seen.programs],
         },
-        fix=advice(
-            "service",
-            seen.host.name,
-            f"look at IPAddressDeny= and IPAddressAllow= of {whose} and of the slices above it (systemctl show), and allow "
-            f"{case.client_address if seen.host is case.server else case.address} there",
-            why="the kernel names the control group whose program drops the packet",
-            check="the flow is ok",
-        ),
+        subject=ControlGroup(whose),
     )
 
 
@@ -101,13 +94,6 @@ def _ipsec_policy(case: Case) -> Finding | None:
         leg=leg,
         detail={"counters": counted},
         undecided=() if seen else (f"the kernel's reason for dropping the packet on {host.name} (XFRM_POLICY) would decide",),
-        fix=advice(
-            "ipsec",
-            host.name,
-            f"bring up the security associations of both ends, or take the policy away (ip xfrm policy, ip xfrm state on {host.name})",
-            why="a policy demands ESP or AH for these addresses",
-            check="the flow is ok",
-        ),
     )
 
 
@@ -140,9 +126,7 @@ def _kernel_drop(case: Case) -> Finding | None:
         leg=seen.leg,
         detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers[:MOST_CALLERS])},
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
-        fix=advice(
-            "advice", seen.host.name, f"look up the reason {seen.drop_reason} (include/net/dropreason-core.h), and what makes it here"
-        ),
+        subject=DropReason(seen.drop_reason),
     )
 
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
-from ..case import Case, Finding, Fix, plural
+from ..._model.subjects import Stop
+from ..case import Case, Finding, plural
 from .catalogue import Accounts, Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven
@@ -41,7 +42,7 @@ def _rate_limited(case: Case) -> Finding | None:
             leg=place.leg,
             detail=told(ruling, None, rule),
             undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would tell whether it is the limit",),
-            fix=Fix("firewall", host.name, f"raise the limit in {rule.name if rule else 'the firewall'} on {host.name}", "advice"),
+            subject=rule,
         )
     return None
 
@@ -82,12 +83,7 @@ def _queue_unread(case: Case) -> Finding | None:
             leg=place.leg,
             detail={**told(ruling, weighed), "queue": ruling.queue},
             undecided=unproven(host, rule, weighed),
-            fix=Fix(
-                "service",
-                host.name,
-                f"start the program that should read queue {ruling.queue} on {host.name}, or let the rule bypass the queue",
-                "advice",
-            ),
+            subject=Stop(ruling),
         )
     return None
 
@@ -123,12 +119,7 @@ def _conntrack_invalid(case: Case) -> Finding | None:
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, rule, weighed),
-        fix=Fix(
-            "firewall",
-            host.name,
-            f"let {host.name} see and track both directions of the flow (routes, notrack), or exempt the flow from {rule.name}",
-            "advice",
-        ),
+        subject=rule,
     )
 
 

@@ -9,7 +9,8 @@ import contextlib
 import ipaddress
 
 from ..._model.evidence import Host, Socket
-from ..case import Case, Finding, Fix, plural
+from ..._model.subjects import SocketOwner
+from ..case import Case, Finding, plural
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
@@ -49,7 +50,6 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
         ),
         against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
         undecided=() if signed else (f"a connection of the application itself would tell: no probe can sign for it ({_SESSIONS})",),
-        fix=Fix("application", server.name, "configure the same TCP-MD5 password for this peer on both sides", "advice"),
     )
 
 
@@ -122,7 +122,6 @@ def _min_ttl_drop(case: Case) -> Finding | None:
             *([case.saw(server, "listener", f"minimum TTL {listener.min_ttl}")] if listener.min_ttl else []),
         ),
         detail={"ttl": syn.ttl, "min_ttl": listener.min_ttl},
-        fix=Fix("application", server.name, "raise the client's TTL, or lower what the listener demands (GTSM)", "advice"),
     )
 
 
@@ -140,7 +139,7 @@ def _listener_filtered(case: Case) -> Finding | None:
         f"the socket filter of the listener {describe(listener)} on {server.name} {'drops' if seen else 'may drop'} the SYN",
         (*([seen.evidence()] if seen else []), *case.passage(), filtered),
         undecided=() if seen else (f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
-        fix=Fix("application", server.name, f"look at the socket filter that {process_of(listener)} attached", "advice"),
+        subject=SocketOwner(process_of(listener)),
     )
 
 
@@ -158,7 +157,6 @@ def _tcp_ao_mismatch(case: Case) -> Finding | None:
         "server.socket",
         f"{server.name} drops the SYN: TCP-AO keys of the two ends differ, or one end has none",
         (*case.passage(), case.saw(server, f"counter {name}", f"+{rises[name]}, {plural(case.arrived, 'SYN')} of this flow came in")),
-        fix=Fix("application", server.name, "configure the same TCP-AO keys on both sides", "advice"),
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..case import Case, Finding, Fix
+from ..case import Case, Finding
 from .counted import Proof, proof
 from .rules import capped, kept_by, told, unproven, with_what
 from .traversals import judged, suspects, way
@@ -40,6 +40,6 @@ def other_zone(case: Case) -> Finding | None:
             leg=place.leg,
             detail={**told(ruling, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
             undecided=unproven(host, stopper, weighed) if stopper else (),
-            fix=Fix("firewall", host.name, f"put both directions of the flow into one connection tracking zone on {host.name}", "advice"),
+            subject=ruling.zones,
         )
     return None

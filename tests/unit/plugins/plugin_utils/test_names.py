@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Evidence, Finding, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
@@ -29,7 +29,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall
     Undecided,
     Verdict,
 )
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.fixes import Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.subjects import (
+    Accepting,
+    Backend,
+    StoppedUnit,
+    TranslatedInside,
+)
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
@@ -222,7 +229,10 @@ WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
     (Finding("proven", "db1", "server.socket", "it is down", ()), ("summary",)),
     (Mending("no_listener", "db1", "proven", "service", "db1", "start it", "low", ()), ("summary", "why", "check")),
     (Judgement(True, "it connects"), ("why",)),
-    (Why("proven", "it is stopped", Fix("service", "db1", "start it"), "db1"), ("reason",)),
+    (Why("proven", "it is stopped", Backend("closed", 5432), "db1"), ("reason",)),
+    (Accepting(None, "the application", "; it is stopped"), ("state",)),
+    (StoppedUnit(Unit(5432, "a.service", "declared"), "it exits with status 1", "a has the port"), ("ended", "held")),
+    (TranslatedInside(5432, "network namespace 4026531840"), ("namespace",)),
 ]
 
 
