@@ -9,7 +9,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
@@ -20,6 +20,9 @@ from .arrivals import Arrivals
 from .fleet import Fleet
 from .rows import Row
 from .timeline import Attempt
+
+if TYPE_CHECKING:
+    from .kernel_word import Dropped
 
 T = TypeVar("T")
 Leg = Literal["syn", "syn_ack", "ack"]
@@ -177,6 +180,7 @@ class Case:
     def completed(self) -> int:
         """How many attempts completed in time, at both ends as far as both were seen."""
         return sum(outcome.completed for outcome in self.outcomes)
+    dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
 
     @property
     def family(self) -> int:

@@ -31,6 +31,7 @@ from .causes.further import contradictions
 from .explain import Explanation, explain
 from .fleet import Fleet
 from .groups import groups
+from .kernel_word import dropped
 from .locate import locate
 from .story import timeline
 from .timeline import Packets
@@ -263,6 +264,7 @@ def _totals(cases: Sequence[Case]) -> Totals:
     )
     for case in cases:
         for attempt, outcome in zip(case.attempts, case.outcomes, strict=True):
+        case.dropped = dropped(case)
             key = (case.client.name, attempt.probe.dial, attempt.probe.attempt, attempt.probe.address)
             if key in known or case.server is None:
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..._model.evidence import Host
 from ..._model.subjects import ControlGroup, DropReason
 from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
-from ..kernel_word import Dropped, dropped
+from ..kernel_word import Dropped
 from .catalogue import Accounts, Cause
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells
@@ -32,7 +32,7 @@ def _arrives(case: Case, seen: Dropped) -> bool:
 
 
 def _first(case: Case, *reasons: str) -> Dropped | None:
-    return next((seen for seen in dropped(case) if seen.drop_reason in reasons), None)
+    return next((seen for seen in case.dropped if seen.drop_reason in reasons), None)
 
 
 def _cgroup_filter(case: Case) -> Finding | None:
@@ -112,7 +112,7 @@ def _ends_there(case: Case, seen: Dropped) -> bool:
 
 def _kernel_drop(case: Case) -> Finding | None:
     """What no rule of the catalogue explains, in the kernel's own words."""
-    seen = min((each for each in dropped(case) if each.exact), key=lambda each: not _ends_there(case, each), default=None)
+    seen = min((each for each in case.dropped if each.exact), key=lambda each: not _ends_there(case, each), default=None)
     if seen is None:
         return None
     arrives = _arrives(case, seen)

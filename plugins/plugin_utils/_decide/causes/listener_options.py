@@ -11,7 +11,6 @@ import ipaddress
 from ..._model.evidence import Host, Socket
 from ..._model.subjects import SocketOwner
 from ..case import Case, Finding, plural
-from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
@@ -130,7 +129,7 @@ def _listener_filtered(case: Case) -> Finding | None:
     if server is None or listener is None or not listener.filtered:
         return None
     # The programs of a control group drop for the same reason.
-    seen = next((each for each in dropped(case) if each.host is server and each.drop_reason == "SOCKET_FILTER" and not each.programs), None)
+    seen = next((each for each in case.dropped if each.host is server and each.drop_reason == "SOCKET_FILTER" and not each.programs), None)
     filtered = case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")
     return Finding(
         "proven" if seen and seen.exact else "likely",
