@@ -62,7 +62,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause that a rule found in a case."""
+    """A cause that a rule found in a case, and nothing of how it is mended: `_fix/catalogue.py` knows that."""
 
     certainty: Certainty
     host: str
@@ -102,6 +102,11 @@ class Outcome:
     row: Row | None = None
     offender: str | None = None
     recovered: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether it ended in the client's own kernel, before a SYN left."""
+        return self.kind in ("refused_locally", "unsent")
 
     @property
     def stretch(self) -> str:
@@ -175,12 +180,12 @@ class Case:
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
+    dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
 
     @property
     def completed(self) -> int:
         """How many attempts completed in time, at both ends as far as both were seen."""
         return sum(outcome.completed for outcome in self.outcomes)
-    dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
 
     @property
     def family(self) -> int:

@@ -28,7 +28,7 @@ from .case import Case, Finding, Outcome, Totals
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
-from .explain import Explanation, explain
+from .explain import Explanation, Found, explain
 from .fleet import Fleet
 from .groups import groups
 from .kernel_word import dropped
@@ -58,9 +58,8 @@ def decide(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], 
     """Conclude from ``evidence[host][phase]`` (docs/evidence.md). Pure: times are given as ISO 8601 text."""
     hosts, examined = examine(plan, evidence)
     flows, pcaps, taken = [], {}, set[str]()
-    totals = replace(_totals([case for each in examined for case in each.cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
-    for entry, each in zip(plan.entries, examined, strict=True):
-        flows.append(_decided(entry, _identity(entry, taken), each, hosts, totals))
+    for entry, each, answer in zip(plan.entries, examined, answer_all(plan, hosts, examined), strict=True):
+        flows.append(_decided(entry, _identity(entry, taken), answer, hosts))
         if any(attempt.rows for case in each.cases for attempt in case.attempts):
             capture = contained(str, captures, each.cases, flows[-1]["causes"])
             if isinstance(capture, bytes):
@@ -108,6 +107,52 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
         for case in each.cases:
             case.declared, case.fleet, case.normal = declared, fleet, frozenset(plan.normal)
     return hosts, examined
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the catalogue says of one of the plan's entries; ``fault``: why that could not be worked out.
+
+    ``explained``: of each address. ``standing``: of those that the status is about, the worst first, which is all but for a flow that must
+    be closed.
+    """
+
+    status: str
+    explained: blocked.Answers = ()
+    standing: blocked.Answers = ()
+    would_decide: Sequence[Wording] = ()
+    closed: blocked.Blocked | None = None
+    fault: Prose | None = None
+
+    @property
+    def decisive(self) -> Found | None:
+        """The first cause of the entry's flow in the report."""
+        return next((found for _case, each in self.standing if (found := each.decisive)), None)
+
+
+def answer_all(plan: Plan, hosts: Mapping[str, Host], examined: Sequence[Examined]) -> list[Answer]:
+    """What the catalogue says of each of the plan's entries."""
+    totals = replace(_totals([case for each in examined for case in each.cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
+    for case in (case for each in examined for case in each.cases):
+        case.totals = totals
+    return [
+        contained(_unanswered, _answer, entry, each.cases, hosts) if each.fault is None else _unanswered(each.fault)
+        for entry, each in zip(plan.entries, examined, strict=True)
+    ]
+
+
+def _unanswered(why: Wording) -> Answer:
+    return Answer("undetermined", fault=Prose(f"{why}"))
+
+
+def _answer(entry: Entry, cases: Sequence[Case], hosts: Mapping[str, Host]) -> Answer:
+    explained = [(case, explain(case)) for case in cases]
+    standing: blocked.Answers = sorted(explained, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
+    status = _status(standing)
+    closed = blocked.judge(standing) if entry.expect == "blocked" and standing else None
+    if closed:
+        return Answer(closed.status, explained, closed.answers, closed.untested, closed)
+    return Answer(status, explained, standing, undecided(standing, status, hosts[entry.client]))
 
 
 def _unreadable(name: str, why: str) -> Host:
@@ -219,6 +264,7 @@ def _cases(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: Fle
             case.outcome = Outcome("unresolved", None, "client.resolve", client.name)
     for case in cases:
         case.siblings = [other for other in cases if other is not case]
+        case.dropped = dropped(case)
     return cases
 
 
@@ -264,7 +310,6 @@ def _totals(cases: Sequence[Case]) -> Totals:
     )
     for case in cases:
         for attempt, outcome in zip(case.attempts, case.outcomes, strict=True):
-        case.dropped = dropped(case)
             key = (case.client.name, attempt.probe.dial, attempt.probe.attempt, attempt.probe.address)
             if key in known or case.server is None:
                 continue
@@ -277,31 +322,23 @@ def _totals(cases: Sequence[Case]) -> Totals:
     return Totals(swallowed, resets, failing=failing)
 
 
-def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str, Host], totals: Totals) -> dict[str, Any]:
+def _decided(entry: Entry, identity: str, answer: Answer, hosts: Mapping[str, Host]) -> dict[str, Any]:
     """One entry of the report; one that cannot be decided for a fault of ours is undetermined, and says so."""
-    for case in examined.cases:
-        case.totals = totals
 
     def undetermined(why: Wording) -> dict[str, Any]:
-        return {**_flow(entry, identity, [], hosts), "undecided": [f"this entry cannot be decided: {why}"]}
+        return {**_flow(entry, identity, Answer("undetermined"), hosts), "undecided": [f"this entry cannot be decided: {why}"]}
 
-    if examined.fault:
-        return undetermined(examined.fault)
-    return contained(undetermined, _flow, entry, identity, examined.cases, hosts)
+    if answer.fault:
+        return undetermined(answer.fault)
+    return contained(undetermined, _flow, entry, identity, answer, hosts)
 
 
-def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host]) -> dict[str, Any]:
+def _flow(entry: Entry, identity: str, answer: Answer, hosts: Mapping[str, Host]) -> dict[str, Any]:
     """One entry of the report."""
-    explanations = [(case, explain(case)) for case in cases]
-    judged = [(case, explanation.causes) for case, explanation in explanations]
-    answers: blocked.Answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
-    status = _status(answers)
-    would_decide = undecided(answers, status, hosts[entry.client])
-    closed = blocked.judge(answers) if entry.expect == "blocked" and answers else None
-    if closed:
-        status, answers, would_decide = closed.status, closed.answers, [*closed.untested]
+    explanations, answers, status, closed = answer.explained, answer.standing, answer.status, answer.closed
+    cases = [case for case, _explained in explanations]
     told: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
-    for case, cause, finding in ((case, *found) for case, explained in answers for found in explained):
+    for case, cause, finding in ((case, *found) for case, explained in answers for found in explained.causes):
         told.setdefault((cause.code, finding.host, finding.summary), (case, cause, finding))
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
@@ -325,7 +362,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         if outcome.last_seen and status != "ok"
         else None,
         "causes": [_mended(*found) for found in told.values()],
-        "undecided": unwrapped(would_decide),
+        "undecided": unwrapped([*answer.would_decide]),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
         "remarks": _remarks(explanations, closed.remarks if closed else ()),
@@ -334,11 +371,12 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "timeline": timeline(cases),
         "vantages": [_vantage(hosts[name], role) for name, role in _parties(entry)],
         "clock": _clocks(cases),
-        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)], judged),
+        "not_observed": _not_observed([hosts[name] for name, _role in _parties(entry)], explanations),
     }
 
 
-def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
+def _case_status(case: Case, explanation: Explanation) -> str:
+    explained = explanation.causes
     outcomes = case.outcomes or [case.outcome]
     completed = sum(outcome.completed for outcome in outcomes)
     if completed == len(outcomes):
@@ -349,7 +387,7 @@ def _case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
     return "broken" if explained else "undetermined"
 
 
-def _status(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> str:
+def _status(answers: blocked.Answers) -> str:
     """Several addresses behind a name: while one of them connects, the flow is degraded, not broken."""
     statuses = [_case_status(case, explained) for case, explained in answers]
     if not statuses:
@@ -359,10 +397,10 @@ def _status(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> 
     return max(statuses, key=_BY_SEVERITY.index)
 
 
-def _place(outcome: Outcome, findings: Sequence[tuple[Cause, Finding]]) -> tuple[str | None, str | None]:
-    if not findings:
+def _place(outcome: Outcome, explained: Explanation) -> tuple[str | None, str | None]:
+    if explained.decisive is None:
         return outcome.leg, outcome.segment
-    first = findings[0][1]
+    first = explained.decisive[1]
     early = first.segment in ("client.resolve", "client.socket") and first.leg is None
     return (None if early else first.leg or outcome.leg), first.segment
 
@@ -387,7 +425,7 @@ def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
     return {**_cause(cause, finding), "fix": unwrapped(asdict(found)) if found else None}
 
 
-def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wording]) -> list[str]:
+def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str]:
     """What is only worth a word, and what was seen beside handshakes that are well, or whose cause is proven."""
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
@@ -395,21 +433,18 @@ def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wo
     return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
 
 
-def _unexplained(explanations: Sequence[tuple[Case, Explanation]]) -> list[dict[str, Any]]:
+def _unexplained(explanations: blocked.Answers) -> list[dict[str, Any]]:
     return [
         {"kind": each.kind, "host": each.host, "source": each.source, "observation": unwrapped(each.text)}
         for each in dict.fromkeys(_left_over(explanations, settled=False))
     ]
 
 
-def _left_over(explanations: Sequence[tuple[Case, Explanation]], settled: bool) -> list[Anomaly]:
+def _left_over(explanations: blocked.Answers, settled: bool) -> list[Anomaly]:
     """What no cause accounts for, in cases that are well or in the others; in none of the others where a cause is proven."""
     proven = any(finding.certainty == "proven" for _case, each in explanations for _cause, finding in each.causes)
     return [
-        anomaly
-        for case, each in explanations
-        if (proven or _case_status(case, each.causes) == "ok") is settled
-        for anomaly in each.unexplained
+        anomaly for case, each in explanations if (proven or _case_status(case, each) == "ok") is settled for anomaly in each.unexplained
     ]
 
 
@@ -459,11 +494,11 @@ def _clocks(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _not_observed(hosts: Sequence[Host], judged: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> list[str]:
+def _not_observed(hosts: Sequence[Host], explained: blocked.Answers) -> list[str]:
     """What could not be seen, and where what was seen contradicts what was evaluated."""
     absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
-    told = [sentence for case, found in judged for sentence in contradictions(case, [finding for _cause, finding in found])]
-    ends = [sentence for case, _found in judged if (sentence := told_of(case))]
+    told = [sentence for case, each in explained for sentence in contradictions(case, [finding for _cause, finding in each.causes])]
+    ends = [sentence for case, _each in explained if (sentence := told_of(case))]
     return list(dict.fromkeys([*absent, *ends, *told]))
 
 

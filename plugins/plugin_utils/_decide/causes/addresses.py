@@ -68,7 +68,7 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
     """The next hop has the sender's address as well: to ARP requests that come from its own address it does not answer (arp_process())."""
     own, asked = case.client_address, sender.unanswered_requests(address)
     mine, twin = (host.interface_of(own) if own else None for host in (sender, owner))
-    if mine is None or twin is None or not asked or case.family != 4 or case.outcome.kind not in ("refused_locally", "unsent"):
+    if mine is None or twin is None or not asked or case.family != 4 or not case.outcome.local:
         return None
     return Finding(
         "proven",

@@ -242,5 +242,6 @@ CAUSES = (
         "destination.",
         "A route of type prohibit covers the destination.",
         _connect_forbidden,
+        forbids=True,
     ),
 )

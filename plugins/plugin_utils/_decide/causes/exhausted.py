@@ -183,6 +183,7 @@ CAUSES = (
         _conntrack_full,
         explains=("path_drop",),
         accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.early_drop")),),
+        passing=True,
     ),
     Cause(
         "nat_ports_exhausted",
@@ -195,6 +196,7 @@ CAUSES = (
         _nat_ports_exhausted,
         explains=("path_drop", "firewall_drop"),
         accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.insert_failed")),),
+        passing=True,
     ),
     Cause(
         "neighbour_table_full",

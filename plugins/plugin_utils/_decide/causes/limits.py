@@ -163,5 +163,6 @@ CAUSES = (
         _rate_limited,
         explains=("path_loss", "path_drop", "ecmp_member_bad"),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+        passing=True,
     ),
 )

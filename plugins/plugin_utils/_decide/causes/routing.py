@@ -127,7 +127,7 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
     """Nobody answers for the address, and the server, which should have it, has not."""
     answer = answer_of(case)
     unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
-    on_link = case.outcome.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
+    on_link = case.outcome.local and case.gateway[0] == case.address
     if case.dialled != case.address or not (unreachable or on_link):
         return None
     return Finding(

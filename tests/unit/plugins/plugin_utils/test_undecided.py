@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import OUTCOMES, Case, Outcome
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.explain import Explanation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.undecided import undecided
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.evidence import Host, Snapshot
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
@@ -26,7 +27,7 @@ def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
     """An RST that reached the client, say, did not vanish there."""
     web1, db1 = Host("web1", observations=[]), Host("db1", observations=[])
     case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], outcome=Outcome(kind))
-    told = sentences([(case, [])], "undetermined", web1)
+    told = sentences([(case, Explanation())], "undetermined", web1)
     if kind == "completed":
         assert told == []
     elif kind in WHERE:
@@ -50,7 +51,7 @@ def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
     """Whatever the sentence says that came with it."""
     web1, db1 = Host("web1", observations=[]), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
     case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], outcome=Outcome("silent"))
-    (told,) = sentences([(case, [])], "undetermined", web1)
+    (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert GAPS[kind] in told and "run with become" not in told
     (told,) = sentences([], "undetermined", db1)
     assert told.startswith(f"no handshake was tried, because {GAPS[kind]}")
@@ -60,5 +61,5 @@ def test_a_host_without_root_or_with_part_of_a_recording() -> None:
     web1 = Host("web1", after=Snapshot(0.0, root=False))
     db1 = Host("db1", observations=[], incomplete=Prose("the kernel dropped 3 packets"))
     case = Case("flow", web1, db1, [], "192.0.2.21", "192.0.2.21", 5432, 3.0, None, [], outcome=Outcome("silent"))
-    (told,) = sentences([(case, [])], "undetermined", web1)
+    (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")
