@@ -39,6 +39,6 @@ def shell(*words: object) -> str:
     return shlex.join(str(word) for word in words)
 
 
-def socket(address: str, port: int) -> str:
+def endpoint(address: str, port: int) -> str:
     """``10.0.2.21:5432`` or ``[2001:db8::21]:5432``."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -12,8 +12,7 @@ from .._model.evidence import Host, Observation, Snapshot, Socket
 from .._model.fixes import Fix, Saves, Step
 from .._model.subjects import HeldSockets, Strays
 from . import fit as _fit
-from .make import advice, mending, shell
-from .make import socket as end
+from .make import advice, endpoint, mending, shell
 from .trusted import for_client
 
 _MOST = 50  # steps; a range of ports that is all stale may have more
@@ -40,7 +39,7 @@ def _ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
     fit = [ends for ends in stale if _fit.address(ends[0]) and _fit.address(ends[2]) and _fit.port(ends[1]) and _fit.port(ends[3])]
     if not fit or len(fit) > _MOST:
         return advice("connection", server.name, f"{_KEEPALIVE} ({server.name}, port {case.server_port})")
-    commands = [shell("ss", "-K", "-tn", "src", end(*ends[:2]), "dst", end(*ends[2:])) for ends in fit]
+    commands = [shell("ss", "-K", "-tn", "src", endpoint(*ends[:2]), "dst", endpoint(*ends[2:])) for ends in fit]
     return mending(
         "connection",
         server.name,

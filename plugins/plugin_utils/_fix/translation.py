@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case, Finding
 from .._model.fixes import Fix
 from .._model.subjects import DeadTargets, Source, Translated, TranslatedInside
-from .make import advice, socket
+from .make import advice, endpoint
 
 
 def nat_wrong_target(case: Case, finding: Finding) -> Fix:
@@ -16,7 +16,7 @@ def nat_wrong_target(case: Case, finding: Finding) -> Fix:
     host = finding.host
     dead, inside, translated = finding.about(DeadTargets), finding.about(TranslatedInside), finding.about(Translated)
     if dead:
-        ends = " and ".join(socket(*end) for end in dead.ends)
+        ends = " and ".join(endpoint(*end) for end in dead.ends)
         return advice("firewall", host, f"bring {ends} back, or take it out of what {host} translates {case.target} to")
     if inside:
         start = f"start what should listen on port {inside.port} in {inside.namespace}"
