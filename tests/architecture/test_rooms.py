@@ -67,6 +67,22 @@ def test_every_arrow_is_one_of_the_table(module: str) -> None:
     assert wrong == set()
 
 
+def within(module: str, *packages: str) -> bool:
+    return module.startswith(tuple(f"{PLUGIN_UTILS}{package}/" for package in packages))
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if within(name, "_decide", "_fix", "_model")])
+def test_rules_find_causes_and_the_engine_attaches_fixes(module: str) -> None:
+    """A fix may look at a case and a finding, but not at the rules; of what decides, only the engine knows of fixes, by the table of
+    them."""
+    ours = {name for name, is_ours in imports(module) if is_ours}
+    if within(module, "_fix"):
+        assert {name for name in ours if within(name, "_decide")} <= {f"{PLUGIN_UTILS}_decide/case"}
+    else:
+        engine = within(module, "_decide") and not within(module, "_decide/causes", "_decide/anomalies")
+        assert {name for name in ours if within(name, "_fix")} <= ({f"{PLUGIN_UTILS}_fix/catalogue"} if engine else set())
+
+
 @pytest.mark.parametrize("module", [name for name in FILES if room(name) in MAY_NOT_USE])
 def test_what_computes_or_shows_opens_no_file(module: str) -> None:
     tree = ast.parse(FILES[module].read_text(encoding="utf-8"))

@@ -6,22 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._model.prose import Prose, Wording
 from .case import Case
-from .causes.catalogue import Cause
 from .causes.unexpected import CAUSES
-from .finding import Finding
+from .explain import Explanation, Found
 
-Answers = Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]
+Answers = Sequence[tuple[Case, Explanation]]
 
 _OPEN = {cause.code for cause in CAUSES}
-_AT_HOME = ("refused_locally", "unsent")
 _CLIENT_BLOCKS = ("client.firewall", "client.route")
-_FORBIDDEN = "connect_forbidden"
 _RULES = ("client.firewall", "server.firewall")
-_FOR_A_WHILE = ("firewall_rate_limited", "conntrack_full", "nat_ports_exhausted")  # others get through, or the same later
 
 
 @dataclass(frozen=True)
@@ -32,15 +28,17 @@ class Blocked:
 
     status: str
     answers: Answers
-    by: Sequence[tuple[Cause, Finding]] = ()
+    by: Sequence[Found] = ()
     untested: Sequence[Wording] = ()
     remarks: Sequence[Wording] = ()
 
 
 def judge(answers: Answers) -> Blocked:
     """The verdict on a flow that must be closed, from what `explain` says of each of its addresses."""
-    opened = [(case, [found for found in explained if found[0].code in _OPEN]) for case, explained in answers]
-    contrary = [(case, explained) for case, explained in opened if explained]
+    opened = [
+        (case, replace(explained, causes=[found for found in explained.causes if found[0].code in _OPEN])) for case, explained in answers
+    ]
+    contrary = [(case, explained) for case, explained in opened if explained.causes]
     if contrary:
         return Blocked("broken", contrary)
     untested = [
@@ -50,29 +48,32 @@ def judge(answers: Answers) -> Blocked:
     ]
     if untested:
         return Blocked("undetermined", (), untested=untested)
-    return Blocked("ok", (), [explained[0] for _case, explained in answers if explained], remarks=_remarks(answers))
+    return Blocked("ok", (), [found for _case, explained in answers if (found := explained.decisive)], remarks=_remarks(answers))
 
 
 def _remarks(answers: Answers) -> list[Wording]:
     told: list[Wording] = []
     for case, explained in answers:
-        if not explained:
+        if explained.decisive is None:
             told.append(Prose(f"{case.target} cannot be reached, and what blocks it was not found"))
-        elif explained[0][1].segment not in _RULES and explained[0][0].code != _FORBIDDEN:
-            told.append(Prose(f"{case.target} is not reached because of {explained[0][0].code}: no rule was seen to block it"))
+            continue
+        cause, finding = explained.decisive
+        if finding.segment not in _RULES and not cause.forbids:
+            told.append(Prose(f"{case.target} is not reached because of {cause.code}: no rule was seen to block it"))
     return told
 
 
-def _is_tested(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> bool:
+def _is_tested(case: Case, explained: Explanation) -> bool:
     if case.outcome.kind == "unresolved" or not case.attempts:
         return False
-    if explained and explained[0][0].code in _FOR_A_WHILE:
+    cause, finding = explained.decisive or (None, None)
+    if cause and cause.passing:
         return False
-    if case.outcome.kind not in _AT_HOME:
+    if not case.outcome.local:
         answered = case.count("syn_ack", case.client, "in") > 0  # it is open, and only the client did not wait or take it
-        return not answered or bool(explained and explained[0][1].segment in _RULES)
-    return bool(explained) and (explained[0][1].segment in _CLIENT_BLOCKS or explained[0][0].code == _FORBIDDEN)
+        return not answered or (finding is not None and finding.segment in _RULES)
+    return cause is not None and finding is not None and (finding.segment in _CLIENT_BLOCKS or cause.forbids)
 
 
-def _why(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> Wording:
-    return explained[0][1].summary if explained else f"no SYN left {case.client.name}"
+def _why(case: Case, explained: Explanation) -> Wording:
+    return explained.decisive[1].summary if explained.decisive else f"no SYN left {case.client.name}"

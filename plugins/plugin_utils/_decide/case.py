@@ -9,7 +9,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
@@ -25,6 +25,9 @@ from .fleet import Fleet
 from .outcome import SILENT, Outcome
 from .rows import Row
 from .timeline import Attempt
+
+if TYPE_CHECKING:
+    from .kernel_word import Dropped
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Case:
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
+    dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
 
     @property
     def completed(self) -> int:
@@ -255,6 +259,10 @@ class Case:
     def hosts(self) -> list[Host]:
         """The managed hosts in the order in which the SYN passes them."""
         return [host for host in (self.client, *self.vias, self.server) if host is not None]
+
+    def named(self, name: str) -> Host | None:
+        """The managed host of that name; None for the way between hosts."""
+        return next((host for host in self.hosts if host.name == name), self.fleet.hosts.get(name))
 
     def hops(self) -> list[Hop]:
         """The routers that answered SYNs with rising TTL on this way."""

@@ -13,6 +13,7 @@ from .._model.prose import Prose
 from .._plan.plan import Entry
 from .case import Case
 from .fleet import Fleet
+from .kernel_word import dropped
 from .locate import locate
 from .outcome import Outcome
 from .timeline import Packets
@@ -65,6 +66,7 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
             case.outcome = Outcome("unresolved", None, "client.resolve", client.name)
     for case in cases:
         case.siblings = [other for other in cases if other is not case]
+        case.dropped = dropped(case)
     return cases
 
 

@@ -10,35 +10,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from .._fix.catalogue import fix
 from .._model.host import Host
 from .._model.prose import Wording, unwrapped
 from .._plan.plan import ON_THE_WAY, Entry
 from . import blocked
 from .anomalies.anomaly import Anomaly
+from .answer import Answer
 from .case import Case
 from .causes.catalogue import Cause
-from .explain import Explanation, explain
+from .explain import Explanation
 from .finding import Finding
 from .observed import attempts_document, clocks_document, not_observed, parties, vantage_document
 from .outcome import Outcome
-from .status import BY_SEVERITY, case_status, flow_status
+from .status import case_status
 from .story import timeline
-from .undecided import undecided
 
 
-def entry_document(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
+def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
     """One entry of the report, with its packets unless it is ok."""
-    explanations = [(case, explain(case)) for case in cases]
-    judged = [(case, explanation.causes) for case, explanation in explanations]
-    answers: blocked.Answers = sorted(judged, key=lambda pair: -BY_SEVERITY.index(case_status(*pair)))
-    status = flow_status(answers)
-    would_decide = undecided(answers, status, hosts[entry.client])
-    closed = blocked.judge(answers) if entry.expect == "blocked" and answers else None
-    if closed:
-        status, answers, would_decide = closed.status, closed.answers, [*closed.untested]
-    told: dict[tuple[str, str, Wording], tuple[Cause, Finding]] = {}  # once, where several addresses of a name have the same
-    for cause, finding in (found for _case, explained in answers for found in explained):
-        told.setdefault((cause.code, finding.host, finding.summary), (cause, finding))
+    explanations, answers, status, closed = answer.explained, answer.standing, answer.status, answer.closed
+    cases = [case for case, _explained in explanations]
+    told: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    for case, cause, finding in ((case, *found) for case, explained in answers for found in explained.causes):
+        told.setdefault((cause.code, finding.host, finding.summary), (case, cause, finding))
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]
@@ -61,8 +56,8 @@ def entry_document(entry: Entry, identity: str, cases: list[Case], hosts: Mappin
         "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
         if outcome.last_seen and status != "ok"
         else None,
-        "causes": [_cause(cause, finding) for cause, finding in told.values()],
-        "undecided": unwrapped(would_decide),
+        "causes": [_mended(*found) for found in told.values()],
+        "undecided": unwrapped([*answer.would_decide]),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
         "remarks": _remarks(explanations, closed.remarks if closed else ()),
@@ -71,14 +66,14 @@ def entry_document(entry: Entry, identity: str, cases: list[Case], hosts: Mappin
         "timeline": timeline(cases) if whole else [],
         "vantages": [vantage_document(hosts[name], role) for name, role in parties(entry)] if whole else [],
         "clock": clocks_document(cases) if whole else {},
-        "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], judged),
+        "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], explanations),
     }
 
 
-def _place(outcome: Outcome, findings: Sequence[tuple[Cause, Finding]]) -> tuple[str | None, str | None]:
-    if not findings:
+def _place(outcome: Outcome, explained: Explanation) -> tuple[str | None, str | None]:
+    if explained.decisive is None:
         return outcome.leg, outcome.segment
-    first = findings[0][1]
+    first = explained.decisive[1]
     early = first.segment in ("client.resolve", "client.socket") and first.leg is None
     return (None if early else first.leg or outcome.leg), first.segment
 
@@ -94,11 +89,16 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "evidence": unwrapped([asdict(seen) for seen in finding.evidence]),
         "against": unwrapped([asdict(seen) for seen in finding.against]),
         "detail": unwrapped(finding.detail),
-        "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
     }
 
 
-def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wording]) -> list[str]:
+def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
+    """A cause with its fix, if it has one."""
+    found = fix(cause.code, case, finding)
+    return {**_cause(cause, finding), "fix": unwrapped(asdict(found)) if found else None}
+
+
+def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str]:
     """What is only worth a word, and what was seen beside handshakes that are well, or whose cause is proven."""
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
@@ -106,21 +106,18 @@ def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wo
     return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
 
 
-def _unexplained(explanations: Sequence[tuple[Case, Explanation]]) -> list[dict[str, Any]]:
+def _unexplained(explanations: blocked.Answers) -> list[dict[str, Any]]:
     return [
         {"kind": each.kind, "host": each.host, "source": each.source, "observation": unwrapped(each.text)}
         for each in dict.fromkeys(_left_over(explanations, settled=False))
     ]
 
 
-def _left_over(explanations: Sequence[tuple[Case, Explanation]], settled: bool) -> list[Anomaly]:
+def _left_over(explanations: blocked.Answers, settled: bool) -> list[Anomaly]:
     """What no cause accounts for, in cases that are well or in the others; in none of the others where a cause is proven."""
     proven = any(finding.certainty == "proven" for _case, each in explanations for _cause, finding in each.causes)
     return [
-        anomaly
-        for case, each in explanations
-        if (proven or case_status(case, each.causes) == "ok") is settled
-        for anomaly in each.unexplained
+        anomaly for case, each in explanations if (proven or case_status(case, each) == "ok") is settled for anomaly in each.unexplained
     ]
 
 

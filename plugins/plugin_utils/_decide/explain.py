@@ -34,6 +34,11 @@ class Explanation:
     remarks: Sequence[Found] = ()
     unexplained: Sequence[Anomaly] = ()
 
+    @property
+    def decisive(self) -> Found | None:
+        """The cause that stands for the case."""
+        return self.causes[0] if self.causes else None
+
 
 def explain(case: Case) -> Explanation:
     """The causes of a case's outcome, and what they leave over."""

@@ -14,11 +14,10 @@ from .._model.host import Host
 from .._model.probe_records import Probe
 from .._model.prose import unwrapped
 from .._plan.plan import PHASES, Entry
+from . import blocked
 from .case import Case
-from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
-from .finding import Finding
 
 
 def attempts_document(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
@@ -68,9 +67,9 @@ def clocks_document(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]
     }
 
 
-def not_observed(hosts: Sequence[Host], judged: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> list[str]:
+def not_observed(hosts: Sequence[Host], explained: blocked.Answers) -> list[str]:
     """What could not be seen, and where what was seen contradicts what was evaluated."""
     absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
-    told = [sentence for case, found in judged for sentence in contradictions(case, [finding for _cause, finding in found])]
-    ends = [sentence for case, _found in judged if (sentence := told_of(case))]
+    told = [sentence for case, each in explained for sentence in contradictions(case, [finding for _cause, finding in each.causes])]
+    ends = [sentence for case, _each in explained if (sentence := told_of(case))]
     return list(dict.fromkeys([*absent, *ends, *told]))

@@ -54,6 +54,18 @@ class Outcome:
     recovered: bool = False
 
     @property
+    def local(self) -> bool:
+        """Whether it ended in the client's own kernel, before a SYN left."""
+        return self.kind in ("refused_locally", "unsent")
+
+    @property
+    def stretch(self) -> str:
+        """The two vantage points between which the packet was lost, or the host that it did not leave."""
+        if self.between and self.between[0] == self.between[1]:
+            return f"inside {self.between[0]}"
+        return f"between {self.between[0]} and {self.between[1]}" if self.between else "on the way"
+
+    @property
     def completed(self) -> bool:
         """Whether the handshake completed at both ends in time."""
         return self.kind == "completed" or self.recovered

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .case import Case
-from .causes.catalogue import Cause
-from .finding import Finding
+from .explain import Explanation
 
 STATUSES = ("ok", "degraded", "broken", "undetermined")
 BY_SEVERITY = ("ok", "degraded", "undetermined", "broken")
@@ -17,7 +16,8 @@ BY_SEVERITY = ("ok", "degraded", "undetermined", "broken")
 DEGRADING = ("diverted", "answered_elsewhere", "reset_after")
 
 
-def case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
+def case_status(case: Case, explanation: Explanation) -> str:
+    explained = explanation.causes
     outcomes = case.outcomes or [case.outcome]
     completed = sum(outcome.completed for outcome in outcomes)
     if completed == len(outcomes):
@@ -28,7 +28,7 @@ def case_status(case: Case, explained: Sequence[tuple[Cause, Finding]]) -> str:
     return "broken" if explained else "undetermined"
 
 
-def flow_status(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]]) -> str:
+def flow_status(answers: Sequence[tuple[Case, Explanation]]) -> str:
     """Several addresses behind a name: while one of them connects, the flow is degraded, not broken."""
     statuses = [case_status(case, explained) for case, explained in answers]
     if not statuses:

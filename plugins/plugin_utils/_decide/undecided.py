@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from .._model.host import Host
 from .._model.prose import Prose, Wording
 from .case import Case
-from .causes.catalogue import Cause
 from .causes.listener_options import signed_session
-from .finding import Finding
+from .explain import Explanation
 from .outcome import OUTCOMES
 
 # Outcomes whose packet came into a host, or was handed down by its TCP, and did not come out: the packet, and whether that is the client.
@@ -32,15 +31,15 @@ _NEXT = {
 }
 
 
-def undecided(answers: Sequence[tuple[Case, Sequence[tuple[Cause, Finding]]]], status: str, client: Host) -> list[Wording]:
+def undecided(answers: Sequence[tuple[Case, Explanation]], status: str, client: Host) -> list[Wording]:
     """What would decide, where the evidence did not."""
     if status == "ok":
         return []
     sentences: list[Wording] = []
     for case, explained in answers:
-        if explained and explained[0][1].certainty != "proven":
-            sentences += [sentence for _cause, finding in explained for sentence in finding.undecided]
-        elif not explained and case.outcome.kind != "completed":
+        if explained.decisive and explained.decisive[1].certainty != "proven":
+            sentences += [sentence for _cause, finding in explained.causes for sentence in finding.undecided]
+        elif not explained.causes and case.outcome.kind != "completed":
             sentences.append(Prose(_would_decide(case)))
     if not answers:
         sentences.append(Prose(_untried(client)))

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .._faults import contained
@@ -16,11 +16,10 @@ from .._model.prose import Wording, unwrapped
 from .._plan.plan import Entry, Plan
 from .._report.captures import captures
 from .._report.document import SCHEMA
-from .arrivals import Arrivals
-from .case import Case, Totals
+from .answer import Answer, answer_all
 from .common import common
 from .entry import entry_document, identify
-from .examine import Examined, examine
+from .examine import examine
 from .groups import groups, isolated
 from .observed import parties
 from .status import STATUSES
@@ -43,9 +42,8 @@ def decide(
     """
     hosts, examined = examine(plan, evidence)
     flows, pcaps, taken = [], {}, set[str]()
-    totals = replace(_totals([case for each in examined for case in each.cases]), arrivals={name: Arrivals(hosts[name]) for name in hosts})
-    for entry, each in zip(plan.entries, examined, strict=True):
-        flows.append(_decided(entry, identify(entry, taken), each, hosts, totals, keep_all))
+    for entry, each, answer in zip(plan.entries, examined, answer_all(plan, hosts, examined), strict=True):
+        flows.append(_decided(entry, identify(entry, taken), answer, hosts, keep_all))
         if flows[-1]["status"] == "ok" and not keep_all:
             continue
         if any(attempt.rows for case in each.cases for attempt in case.attempts):
@@ -90,34 +88,13 @@ def _unobserved(plan: Plan, hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
     ]
 
 
-def _totals(cases: Sequence[Case]) -> Totals:
-    """What counters of each host have to account for; attempts that several flows share count once."""
-    swallowed, resets, known = Counter[str](), Counter[str](), set[tuple[str, int, int, str]]()
-    failing = Counter(
-        host.name for case in cases if case.outcome.kind != "completed" for host in {each.name: each for each in case.hosts}.values()
-    )
-    for case in cases:
-        for attempt, outcome in zip(case.attempts, case.outcomes, strict=True):
-            key = (case.client.name, attempt.probe.dial, attempt.probe.attempt, attempt.probe.address)
-            if key in known or case.server is None:
-                continue
-            known.add(key)
-            if outcome.kind == "unanswered":
-                swallowed[case.server.name] += attempt.count("syn", case.server.name, "in")
-            elif outcome.kind == "ignored_syn_ack":
-                swallowed[case.client.name] += attempt.count("syn_ack", case.client.name, "in")
-            resets[case.server.name] += attempt.count("rst", case.server.name, "out", "server")
-    return Totals(swallowed, resets, failing=failing)
-
-
-def _decided(entry: Entry, identity: str, examined: Examined, hosts: Mapping[str, Host], totals: Totals, keep_all: bool) -> dict[str, Any]:
+def _decided(entry: Entry, identity: str, answer: Answer, hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
     """One entry of the report; one that cannot be decided for a fault of ours is undetermined, and says so."""
-    for case in examined.cases:
-        case.totals = totals
 
     def undetermined(why: Wording) -> dict[str, Any]:
-        return {**entry_document(entry, identity, [], hosts, keep_all), "undecided": [f"this entry cannot be decided: {why}"]}
+        document = entry_document(entry, identity, Answer("undetermined"), hosts, keep_all)
+        return {**document, "undecided": [f"this entry cannot be decided: {why}"]}
 
-    if examined.fault:
-        return undetermined(examined.fault)
-    return contained(undetermined, entry_document, entry, identity, examined.cases, hosts, keep_all)
+    if answer.fault:
+        return undetermined(answer.fault)
+    return contained(undetermined, entry_document, entry, identity, answer, hosts, keep_all)

@@ -13,9 +13,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._host.sysctl_me
 from ansible_collections.threeway.handshake.plugins.module_utils._host.sysctls import pattern
 from ansible_collections.threeway.handshake.plugins.module_utils._state.services import RUNNING
 
-from .._decide.finding import Fix, Saves, Step
 from .._fix import fit, sysctl
 from .._fix.make import advice, mending, shell
+from .._model.fixes import Fix, Saves, Step
 from .compare import Difference
 from .state import State
 

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.socket_records import Process
+from .._model.subjects import Published, SocketOwner
 from .make import advice
+from .service import displaced
 
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
 _LISTEN = {
@@ -52,6 +56,76 @@ def listening(server: Host, owner: str, process: Process | None, address: str, p
     line = _line(_LISTEN, process, address=address, socket=where, port=port)
     summary = f"make {owner} listen on {address} (or on all addresses), port {port}{line}"
     return advice("application", server.name, summary, check=f"ss -ltn shows {where}, or the port on all addresses")
+
+
+def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
+    """Have it listen where the SYN comes, in the server itself or in another network namespace."""
+    published, owner = finding.about(Published), finding.about(SocketOwner)
+    if published:
+        summary = (
+            f"make {published.owner} listen on {published.address} (or on all addresses) inside its network namespace, port "
+            f"{published.port}: a published port does not lead to its loopback address"
+        )
+        return advice("application", finding.host, summary)
+    if owner is None or case.server is None:
+        return None
+    if owner.displaced:
+        return displaced(case.server, owner.displaced, owner.name, case.server_port)
+    return listening(case.server, owner.name, owner.process, case.server_address, case.server_port)
+
+
+def listener_other_namespace(case: Case, finding: Finding) -> Fix:
+    return advice("application", finding.host, f"publish port {case.server_port} from the container or namespace to the host")
+
+
+def listener_filtered(_case: Case, finding: Finding) -> Fix | None:
+    owner = finding.about(SocketOwner)
+    return advice("application", finding.host, f"look at the socket filter that {owner.name} attached") if owner else None
+
+
+def tcp_md5_mismatch(_case: Case, finding: Finding) -> Fix:
+    return advice("application", finding.host, "configure the same TCP-MD5 password for this peer on both sides")
+
+
+def tcp_ao_mismatch(_case: Case, finding: Finding) -> Fix:
+    return advice("application", finding.host, "configure the same TCP-AO keys on both sides")
+
+
+def min_ttl_drop(_case: Case, finding: Finding) -> Fix:
+    return advice("application", finding.host, "raise the client's TTL, or lower what the listener demands (GTSM)")
+
+
+def defer_accept(_case: Case, finding: Finding) -> Fix:
+    return advice("application", finding.host, "harmless where the client speaks first; otherwise switch deferred accept off")
+
+
+def application_closes(_case: Case, finding: Finding) -> Fix:
+    return _refusing(finding, "access list, TLS, limit of connections")
+
+
+def application_hangs_up(_case: Case, finding: Finding) -> Fix:
+    return _refusing(finding, "access list, limit of connections, a dead backend")
+
+
+def _refusing(finding: Finding, reasons: str) -> Fix:
+    return advice("application", finding.host, f"look in the application's log for why it refuses this client ({reasons})")
+
+
+def application_silent(_case: Case, finding: Finding) -> Fix:
+    return advice(
+        "application",
+        finding.host,
+        "look whether the application is stuck, has no worker left, or looks the client's name up in vain before it greets",
+    )
+
+
+def turned_away(case: Case, finding: Finding) -> Fix:
+    return advice(
+        "advice",
+        finding.host,
+        f"look whether {case.target} limits connections of one source or locks it out, and exempt {case.client.name} from it, or lower "
+        "diagnose_attempts and diagnose_connects (docs/attempts.md)",
+    )
 
 
 def longer_backlog(process: Process | None, port: int) -> str:

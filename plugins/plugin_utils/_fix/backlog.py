@@ -5,34 +5,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from .._decide.finding import Fix
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.socket_records import Listener, Process
+from .._model.prose import NOTHING, Wording
+from .._model.socket_records import ForeignListener, Listener
+from .._model.subjects import SOMAXCONN, Accepting, AcceptQueue, HalfOpen
 from .application import longer_backlog, more_connections
 from .make import advice, shell
 from .service import restarted
 from .sysctl import saved, setting, sysctls
 
-SOMAXCONN = "net.core.somaxconn"
 _ENOUGH = 4096  # the kernel's own default since 5.4
 
 
-@dataclass(frozen=True)
-class Accepting:
-    """Who is to accept connections (None: not known), by name, and what keeps it from that, in words that go on a sentence.
-
-    ``kind``: stopped, descriptors, hung, not_waiting (it holds the socket, and does not watch it), or empty where nothing was seen.
-    """
-
-    process: Process | None
-    name: str
-    state: str = ""
-    kind: str = ""
+def accept_queue(case: Case, finding: Finding) -> Fix | None:
+    """Of a listener of the server's own, or of one in another network namespace of it."""
+    queue, foreign = finding.about(AcceptQueue), finding.about(ForeignListener)
+    if foreign:
+        owner = f"{foreign.name} (pid {foreign.pid})" if foreign.name else "the application"
+        return advice("application", finding.host, f"find out why {owner} does not accept, or restart its container")
+    if queue is None or case.server is None:
+        return None
+    return unblocked(case.server, queue.accepting, queue.listener, queue.limit, queue.connections)
 
 
-def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held: str = "") -> Fix:
+def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held: Wording = NOTHING) -> Fix:
     """Restart who does not accept, with room for more where it is the kernel that cuts the backlog; a listener asks for it only once.
 
     One that has no descriptor left, or has stopped asking for connections, is at a limit of its own: no queue is long enough then.
@@ -60,7 +59,7 @@ def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held
     return advice("application", server.name, f"find out why the application does not accept; {slow}", why=why)
 
 
-def _own_limit(server: Host, who: Accepting, why: str, held: str) -> Fix:
+def _own_limit(server: Host, who: Accepting, why: str, held: Wording) -> Fix:
     """Fewer connections, or a higher limit of the application's; a longer queue only lets them wait."""
     line, whose = more_connections(who.process), f" ({held})" if held else ""
     unit = who.process.unit if who.process else None
@@ -73,6 +72,28 @@ def _own_limit(server: Host, who: Accepting, why: str, held: str) -> Fix:
     return advice("application", server.name, rest, why=why)
 
 
-def with_cookies(server: Host, summary: str, why: str) -> Fix:
+def syn_queue_full(case: Case, finding: Finding) -> Fix | None:
     """SYN cookies do without a queue while it is full."""
+    queue = finding.about(HalfOpen)
+    if queue is None or case.server is None:
+        return None
+    return _with_cookies(
+        case.server,
+        "set net.ipv4.tcp_syncookies=1; raise the application's backlog and net.core.somaxconn; look for a SYN flood",
+        f"{queue.count} connections are half-open, and the queue has room for {queue.limit}",
+    )
+
+
+def syn_backlog_reserved(case: Case, finding: Finding) -> Fix | None:
+    queue = finding.about(HalfOpen)
+    if queue is None or case.server is None:
+        return None
+    return _with_cookies(
+        case.server,
+        "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog",
+        f"{queue.count} connections are half-open, and net.ipv4.tcp_max_syn_backlog is {queue.limit}",
+    )
+
+
+def _with_cookies(server: Host, summary: str, why: str) -> Fix:
     return sysctls(server, {"net.ipv4.tcp_syncookies": 1}, summary, why=why)

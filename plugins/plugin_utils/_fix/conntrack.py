@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix
-from .._model.host import Host
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .._model.subjects import Table
 from .sysctl import sysctls
 
 _LEAST, _ENTRY = 65_536, 320  # bytes: about the size of struct nf_conn with its extensions
 _MOST = 1 << 24
 
 
-def more_room(host: Host, count: int, limit: int) -> Fix:
+def conntrack_full(case: Case, finding: Finding) -> Fix | None:
     """Twice the limit. Beyond eight entries to a bucket of the hash table, which the kernel sizes when it loads, lookups become slow."""
-    wanted = min(_MOST, max(_LEAST, 2 * limit))
+    table, host = finding.about(Table), case.named(finding.host)
+    if table is None or host is None:
+        return None
+    wanted = min(_MOST, max(_LEAST, 2 * table.limit))
     return sysctls(
         host,
         {"net.netfilter.nf_conntrack_max": wanted},
-        f"raise net.netfilter.nf_conntrack_max on {host.name} from {limit} to {wanted} (up to {wanted * _ENTRY >> 20} MiB), and see to "
-        f"net.netfilter.nf_conntrack_buckets, best {wanted // 4}; or shorten the timeouts of what fills the table",
-        why=f"{count} connections are tracked, and there is room for {limit}",
+        f"raise net.netfilter.nf_conntrack_max on {host.name} from {table.limit} to {wanted} (up to {wanted * _ENTRY >> 20} MiB), and see "
+        f"to net.netfilter.nf_conntrack_buckets, best {wanted // 4}; or shorten the timeouts of what fills the table",
+        why=f"{table.count} connections are tracked, and there is room for {table.limit}",
     )

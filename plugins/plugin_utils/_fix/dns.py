@@ -8,13 +8,53 @@ from __future__ import annotations
 import ipaddress
 
 from .._decide.case import Case
-from .._decide.finding import Fix
+from .._decide.finding import Finding
+from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import LOOPBACK
+from .._model.subjects import Resolved, SlowNames, Unresolved
 from .make import advice, shell
 
 
-def resolvable(case: Case, summary: str) -> Fix:
+def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
+    name = finding.about(Unresolved)
+    if name is None:
+        return None
+    if name.waiting:
+        return _resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)")
+    return _resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)")
+
+
+def name_resolves_elsewhere(case: Case, finding: Finding) -> Fix | None:
+    name = finding.about(Resolved)
+    if name is None:
+        return None
+    if name.by_hosts_file:
+        return _resolvable(
+            case, f"correct the line of {case.dialled} in /etc/hosts of {case.client.name}, now {case.address}, or take it out"
+        )
+    return _resolvable(case, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}")
+
+
+def name_resolution_slow(case: Case, finding: Finding) -> Fix | None:
+    names, client = finding.about(SlowNames), case.client.name
+    if names is None:
+        return None
+    if names.dead:
+        return advice("dns", client, f"take {', '.join(names.dead)} out of {client}'s resolver configuration, or let it answer")
+    look = f"find out why {client}'s resolver is slow: its nameservers (/etc/resolv.conf), its search list, IPv6"
+    return advice("dns", client, look)
+
+
+def dead_address_family(case: Case, _finding: Finding) -> Fix:
+    return advice(
+        "dns",
+        case.client.name,
+        f"mend IPv{case.family} to {case.dialled}, or take its IPv{case.family} addresses out of DNS until it works",
+    )
+
+
+def _resolvable(case: Case, summary: str) -> Fix:
     """The server's address on the data network, where it is managed."""
     addresses = _data_addresses(case, case.server) if case.server else []
     lines = "; ".join(f"{address} {case.dialled}" for address in addresses)

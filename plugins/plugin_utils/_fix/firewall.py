@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .._decide.case import Case
-from .._decide.finding import Fix, Saves
-from .._model.firewall_records import Rule, Verdict
+from .._decide.finding import Finding
+from .._model.firewall_records import Rule, Verdict, Zones
+from .._model.fixes import Fix, Saves
 from .._model.host import Host
 from .._model.prose import Prose
+from .._model.subjects import Stop
 from . import fit
 from .before_rule import before_rule
 from .firewalld import in_zone
 from .make import advice
 from .trusted import for_packet
 from .ufw import with_ufw
+from .way_back import rerouted, served
 
 Maker = Callable[[Host, Verdict, Rule, Prose], Fix | None]
 _MAKERS: dict[str, Maker] = {
@@ -28,6 +31,50 @@ _MAKERS: dict[str, Maker] = {
     "nftables": before_rule,
     "iptables": before_rule,
 }
+
+
+def stopped(case: Case, finding: Finding) -> Fix | None:
+    """Of a packet that a firewall stops, by a rule that is known or by none that is."""
+    host, stop = case.named(finding.host), finding.about(Stop)
+    if host is None:
+        return None
+    if stop is None or stop.verdict.rule is None:
+        return opening(case, host, stop.verdict if stop else None)
+    return rerouted(host, stop.verdict) or served(host, stop.verdict) or opening(case, host, stop.verdict, stop.later)
+
+
+def rate_limited(_case: Case, finding: Finding) -> Fix:
+    rule = finding.about(Rule)
+    return advice("firewall", finding.host, f"raise the limit in {rule.name if rule else 'the firewall'} on {finding.host}")
+
+
+def queue_unread(_case: Case, finding: Finding) -> Fix | None:
+    stop = finding.about(Stop)
+    if stop is None:
+        return None
+    summary = f"start the program that should read queue {stop.verdict.queue} on {finding.host}, or let the rule bypass the queue"
+    return advice("service", finding.host, summary)
+
+
+def conntrack_invalid(_case: Case, finding: Finding) -> Fix | None:
+    host, rule = finding.host, finding.about(Rule)
+    if finding.about(Zones):
+        return advice("firewall", host, f"put both directions of the flow into one connection tracking zone on {host}")
+    if rule is None:
+        return None
+    summary = f"let {host} see and track both directions of the flow (routes, notrack), or exempt the flow from {rule.name}"
+    return advice("firewall", host, summary)
+
+
+def unexpectedly_open(case: Case, _finding: Finding) -> Fix:
+    """The other way round: the flow must not be possible."""
+    return advice(
+        "firewall",
+        case.server.name if case.server is not None else case.client.name,
+        f"stop {case.client_address or case.client.name} -> {case.target} with a rule at the server or on the way, or stop the service",
+        why="the flow is declared with expect: blocked",
+        check="the flow is ok",
+    )
 
 
 def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequence[Verdict] = ()) -> Fix:

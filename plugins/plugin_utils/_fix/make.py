@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from .._decide.finding import Fix, Saves, Step
+from .._model.fixes import Fix, Saves, Step
 from .._model.prose import Wording
 
 
@@ -37,3 +37,8 @@ def advice(kind: str, host: str, summary: Wording, commands: Sequence[str] = (),
 def shell(*words: object) -> str:
     """A command line for a shell."""
     return shlex.join(str(word) for word in words)
+
+
+def endpoint(address: str, port: int) -> str:
+    """``10.0.2.21:5432`` or ``[2001:db8::21]:5432``."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

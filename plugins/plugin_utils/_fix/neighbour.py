@@ -5,14 +5,103 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix, Saves, Step
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour
+from .._model.subjects import FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from . import fit
 from .make import advice, mending, shell
+from .routes import not_next_door
 from .sysctl import sysctls
+from .trusted import for_owner
 
 _LEAST = 4096  # entries; about 400 bytes each
+_DISCOVERY = {135: "neighbour solicitations", 136: "neighbour advertisements"}
+
+
+def neighbour_wrong(case: Case, finding: Finding) -> Fix | None:
+    """Of a host that sends to the wrong one, or of what somebody pinned there."""
+    delivered, wrong, pinned = finding.about(Misdelivered), finding.about(WrongEntry), finding.about(Neighbour)
+    if delivered:
+        return _delivered_to_another(case, delivered)
+    sender = case.named(finding.host)
+    if wrong and sender:
+        return for_owner(case, wrong.owner, wrong.next_hop, forgotten(sender, wrong.entry, wrong.mac))
+    if pinned is None:
+        return None
+    return advice(
+        "neighbour",
+        finding.host,
+        f"remove the entry for {pinned.address} that somebody pinned on {finding.host}, where it is set (a script, a unit, an "
+        "interface's configuration) and now, so that it is learned",
+        [shell("ip", "neigh", "delete", pinned.address, "dev", pinned.interface)],
+    )
+
+
+def _delivered_to_another(case: Case, delivered: Misdelivered) -> Fix | None:
+    if case.server is None:
+        return None
+    hop = delivered.hop or f"the last hop (link address {delivered.mac})"
+    delete = shell("ip", "neigh", "delete", case.address, "dev", "INTERFACE")
+    return advice(
+        "neighbour",
+        delivered.hop or "path",
+        f"have {hop} forget its neighbour entry for {case.address}, and look for what pins it there; {case.server.name} can announce the "
+        "address once more (arping -U)",
+        [delete, f"arping -U -c 3 -I {delivered.interface} {case.address}  # on {case.server.name}"],
+    )
+
+
+def neighbour_unresolved(case: Case, finding: Finding) -> Fix:
+    next_hop, _interface = case.gateway
+    return advice("neighbour", finding.host, f"bring {next_hop} back, or correct the route that makes it the next hop")
+
+
+def return_neighbour_unresolved(_case: Case, finding: Finding) -> Fix | None:
+    """It is silent, or none: the client is not next door."""
+    next_hop, false = finding.about(NextHop), finding.about(FalseNeighbour)
+    if false:
+        return not_next_door(finding.host, false)
+    if next_hop is None:
+        return None
+    return advice("neighbour", finding.host, f"find out why {next_hop.address} does not answer {finding.host}, or correct the route back")
+
+
+def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
+    silent, host = finding.about(Unanswering), case.named(finding.host)
+    return advice("neighbour", host.name, _to_answer(host, silent)) if silent and host else None
+
+
+def _to_answer(host: Host, silent: Unanswering) -> str:
+    """What has a host answer requests for its address again, by what keeps it from that."""
+    address, interface = silent.address, silent.interface
+    entry = host.interface_of(address)
+    match silent.kind:
+        case "duplicate" | "tentative" if entry:
+            return f"find the other machine that has {address} and give one of them another, then add it to {entry.interface} again"
+        case "noarp":
+            return f"ip link set dev {interface} arp on, unless the network is meant to know its link address otherwise"
+        case "arp_ignore":
+            return (
+                f"set net.ipv4.conf.{interface}.arp_ignore and net.ipv4.conf.all.arp_ignore so that the higher one lets {host.name} answer "
+                f"(0), or add {address} to {interface}; a real server behind a director is meant to be silent"
+            )
+        case "arp_filter":
+            return f"correct the route to {silent.askers[0]} on {host.name}, or switch arp_filter off on {interface}"
+        case "firewall" if silent.stopped:
+            what = f"{_DISCOVERY[silent.stopped]} (type {silent.stopped})"
+            return (
+                f"let neighbour discovery pass the firewall of {host.name}: accept ICMPv6 types 133 to 136, {what} among them, "
+                "which IPv6 needs as IPv4 needs ARP"
+            )
+        case "firewall":
+            what = "ICMPv6 types 135 and 136" if ":" in address else "ARP"
+            return f"let {what} pass {' and '.join(f'{chain}' for chain in silent.chains)} on {host.name}"
+        case "tc":
+            return f"look at the filters there (tc filter show dev {interface} ingress, egress)"
+    return f"find out what keeps {host.name} from answering on {interface}: arptables, ebtables, tc, its bridge"
 
 
 def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
@@ -42,9 +131,12 @@ def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
     )
 
 
-def larger_table(host: Host, family: int) -> Fix:
+def neighbour_table_full(case: Case, finding: Finding) -> Fix | None:
     """Twice the limit, and the two below it in the kernel's own proportions; they are settings of the whole host."""
-    stem = f"net.ipv{family}.neigh.default.gc_thresh"
+    host = case.named(finding.host)
+    if host is None:
+        return None
+    stem = f"net.ipv{case.family}.neigh.default.gc_thresh"
     limit = host.sysctl(f"{stem}3")
     if limit is None:
         return advice(

@@ -1,14 +1,44 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The last resort: restart who manages a client's network, so that it makes addresses and routes anew from its configuration."""
+"""Interfaces and their addresses. The last resort is to restart who manages a client's network, so that it makes them, and routes, anew."""
 
 from __future__ import annotations
 
-from .._decide.finding import Fix, Saves, Step
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
+from .._model.network_records import Link
 from . import fit
-from .make import mending, shell
+from .make import advice, mending, shell
+
+
+def source_address_unavailable(case: Case, _finding: Finding) -> Fix:
+    client = case.client
+    summary = f"add {case.source} to an interface of {client.name}, or let the application bind another source"
+    return or_restarted(advice("address", client.name, summary), client, f"{client.name} lacks the address {case.source}")
+
+
+def link_down(case: Case, finding: Finding) -> Fix | None:
+    link = finding.about(Link)
+    if link is None:
+        return None
+    fix = _brought_up(link, finding.host)
+    return or_restarted(fix, case.client, f"{link.name} is administratively down", link.name) if link.up is False else fix
+
+
+def server_link_down(_case: Case, finding: Finding) -> Fix | None:
+    link = finding.about(Link)
+    return _brought_up(link, finding.host) if link else None
+
+
+def _brought_up(link: Link, host: str) -> Fix:
+    return advice("link", host, f"bring {link.name} up on {host} (cable, switch port, bond, peer)")
+
+
+def host_down(_case: Case, finding: Finding) -> Fix:
+    return advice("link", finding.host, f"start {finding.host}, or connect it again (power, cable, switch port, hypervisor)")
 
 
 def or_restarted(otherwise: Fix, client: Host, missing: str, interface: str | None = None) -> Fix:

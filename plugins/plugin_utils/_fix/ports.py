@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.firewall_records import Rule
+from .._model.fixes import Fix
 from .._model.host import Host
+from .._model.subjects import PortRange
 from .make import advice
 from .sysctl import sysctls
 
 _RANGES = ((32768, 60999), (10240, 65535))  # the kernel's default, and what is above the ports of most services
 
 
-def more_ports(host: Host, low: int, high: int, reserved: int, time_wait: int) -> Fix:
+def ephemeral_ports_exhausted(case: Case, finding: Finding) -> Fix | None:
     """The smallest of the ranges that has twice the present one's ports; reuse of ports where some are in TIME_WAIT."""
+    ports, host = finding.about(PortRange), case.client
+    if ports is None:
+        return None
+    low, high, time_wait = ports.low, ports.high, ports.time_wait
     values: dict[str, object] = {}
     wider = next((each for each in _RANGES if each[1] - each[0] >= 2 * (high - low + 1) or _contains(each, low, high)), None)
     if wider is not None:
@@ -22,7 +30,7 @@ def more_ports(host: Host, low: int, high: int, reserved: int, time_wait: int) -
     if time_wait and host.sysctl("net.ipv4.tcp_tw_reuse") != 1:
         values["net.ipv4.tcp_tw_reuse"] = 1
     told = [f"{name}={value}" for name, value in values.items()]
-    free = f"; {reserved} ports of the range are in net.ipv4.ip_local_reserved_ports" if reserved else ""
+    free = f"; {ports.reserved} ports of the range are in net.ipv4.ip_local_reserved_ports" if ports.reserved else ""
     if not values:
         return advice("ports", host.name, f"reuse connections in the application, or use more source or destination addresses{free}")
     return sysctls(
@@ -30,6 +38,19 @@ def more_ports(host: Host, low: int, high: int, reserved: int, time_wait: int) -
         values,
         f"set {' and '.join(told)} on {host.name}; reuse connections in the application{free}",
         why=f"no port of {low}-{high} is free towards the server" + (f", {time_wait} are in TIME_WAIT" if time_wait else ""),
+    )
+
+
+def nat_ports_exhausted(_case: Case, finding: Finding) -> Fix | None:
+    rule = finding.about(Rule)
+    if rule is None:
+        return None
+    return advice(
+        "ports",
+        finding.host,
+        f"let {rule.tag} on {finding.host} use more ports or more addresses, or reuse connections in the applications behind it",
+        why="each connection to one destination needs a source port of its own",
+        check="insert_failed of conntrack -S does not rise any more",
     )
 
 

@@ -8,20 +8,131 @@ from __future__ import annotations
 import ipaddress
 
 from .._decide.case import Case
-from .._decide.finding import Fix, Saves, Step
+from .._decide.finding import Finding
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Route
+from .._model.subjects import REFUSING, FalseNeighbour, RefusingRoute, RouterError, Source, TwoWays
 from . import fit
 from .make import advice, mending, shell
+from .network import or_restarted
+from .trusted import for_client
 
 _TO_KEEP = "to keep it, tell who manages the network of {}: NetworkManager, systemd-networkd, netplan or ifupdown"
-REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 _TABLES = 1 << 32
+_OWN_TABLE = 100  # any number that no other table has
 
 
-def towards(case: Case, host: Host, remote: str) -> Fix:
+def no_route(case: Case, _finding: Finding) -> Fix:
+    client = case.client
+    return or_restarted(_towards(case, client, case.address), client, f"{client.name} lacks a route to {case.address}")
+
+
+def refusing(case: Case, finding: Finding) -> Fix | None:
+    found = finding.about(RefusingRoute)
+    if found is None:
+        return None
+    summary = f"remove the {found.kind} route that covers {case.address} (ip route show table all type {found.kind})"
+    return _without(case.client, found.route, summary)
+
+
+def no_return_route(case: Case, finding: Finding) -> Fix | None:
+    route, server, client = finding.about(Route), case.server, case.client_address
+    if route is None or server is None or client is None:
+        return None
+    if route.type in REFUSING:
+        fix = _without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
+    else:
+        fix = _towards(case, server, client)
+    return for_client(case, server, client, fix)
+
+
+def shadowing_route(case: Case, finding: Finding) -> Fix | None:
+    route = finding.about(Route)
+    if route is None:
+        return None
+    return advice(
+        "route",
+        finding.host,
+        f"give {route.interface} of {finding.host} another network than {route.prefix} (that of a bridge of containers can be chosen, "
+        f"a VPN's routes, too), or add a more specific route to {case.address} by its router",
+    )
+
+
+def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
+    """The subject is the two ways, or the route by which the server takes the client for a neighbour."""
+    ways, route, server = finding.about(TwoWays), finding.about(Route), finding.host
+    if route:
+        client = case.client_address or ""
+        summary = f"correct the prefix on {route.interface} of {server}, or give it a route to {client} by the router"
+        return advice("route", server, summary)
+    if ways is None:
+        return None
+    source = case.server_address
+    return advice(
+        "route",
+        server,
+        f"have {server} answer from {source} by {ways.comes_in} (a table of its own for that source), or have the way behind "
+        f"{ways.leaves} let its answers pass",
+        [
+            shell("ip", "route", "add", "default", "via", ways.router or "GATEWAY", "dev", ways.comes_in, "table", _OWN_TABLE),
+            shell("ip", "rule", "add", "from", source, "table", _OWN_TABLE),
+        ],
+    )
+
+
+def wrong_source_address(case: Case, finding: Finding) -> Fix | None:
+    source = finding.about(Source)
+    if source is None:
+        return None
+    return advice(
+        "route",
+        finding.host,
+        f"have {finding.host} send from {source.instead} (the src of its route to {case.address}, or masquerading there), or give the "
+        f"routers a way back to {source.address}",
+    )
+
+
+def not_next_door(server: str, false: FalseNeighbour) -> Fix:
+    """The prefix is wrong, or the network is somebody else's as well: a route to the client by the router wins over the prefix."""
+    client, route, hop = false.client, false.route, false.router
+    length = 128 if ":" in client else 32
+    return advice(
+        "route",
+        server,
+        f"correct the prefix that puts {client} on the link of {server} "
+        f"({f'{route.prefix} dev {route.interface}' if route else 'unknown'}), or give it a route to {client} by the router"
+        f"{f' {hop}' if hop else ''} on {false.interface}",
+        [shell("ip", "route", "add", f"{client}/{length}", "via", hop, "dev", false.interface)] if hop else [],
+    )
+
+
+def router_error(case: Case, finding: Finding) -> Fix | None:
+    """What a router on the way says that it cannot do, or will not: with the SYN, or with the answer to it."""
+    error = finding.about(RouterError)
+    if error is None:
+        return None
+    offender = error.offender
+    if error.remote:
+        remedies = {
+            "no_route": f"add a route back to {error.remote} on {offender}",
+            "unreachable": f"find out why {offender} cannot reach {error.remote}",
+            "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {error.remote} on {offender}",
+        }
+        other = f", or have {case.client.name} send from {error.instead} (the src of its route, or masquerading)" if error.instead else ""
+        return advice("route" if error.meaning == "no_route" else "advice", finding.host, f"{remedies[error.meaning]}{other}")
+    remedies = {
+        "rejected": f"allow tcp/{case.port} to {case.address} on {offender}",
+        "no_route": f"add a route to {case.address} on {offender}",
+        "unreachable": f"find out why {offender} cannot reach {case.address} (host down, wrong VLAN, wrong address)",
+        "loop": f"correct the routes that send packets for {case.address} in a circle",
+    }
+    return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, remedies[error.meaning])
+
+
+def _towards(case: Case, host: Host, remote: str) -> Fix:
     """A route to one address, by a host of the flow's way that is on one network with ``host``; other next hops would be guessed."""
-    found = next_hop(case, host, remote)
+    found = _next_hop(case, host, remote)
     if found is None or not fit.address(remote):
         summary = f"add a route to {remote} on {host.name}"
         family = "-6 " if ":" in remote else ""
@@ -48,7 +159,7 @@ def towards(case: Case, host: Host, remote: str) -> Fix:
     )
 
 
-def next_hop(case: Case, host: Host, remote: str) -> tuple[str, str, str] | None:
+def _next_hop(case: Case, host: Host, remote: str) -> tuple[str, str, str] | None:
     """(name, address, interface) of the closest host on the way that has an address on a network of ``host``."""
     ways = list(case.vias) if host is case.client else list(reversed(case.vias))
     version = 6 if ":" in remote else 4
@@ -68,7 +179,7 @@ def _on_link(ours: str, prefix: int, theirs: str, version: int) -> bool:
     return address.version == version and address in network and ours != theirs and not (address.is_link_local or address.is_loopback)
 
 
-def without(host: Host, route: Route, summary: str) -> Fix:
+def _without(host: Host, route: Route, summary: str) -> Fix:
     """Remove a route that refuses packets, where the kernel told which it is."""
     kind, prefix, table = route.type, _prefix(route), route.table
     if kind not in REFUSING or prefix is None or table is None or not 0 < table < _TABLES:

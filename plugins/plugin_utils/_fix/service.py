@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix, Saves, Step
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
+from .._model.prose import NOTHING, Wording
 from .._model.records import whole
-from .._model.socket_records import PortHolder
+from .._model.socket_records import PortHolder, Process
+from .._model.subjects import Backend, RunningUnit, StoppedUnit
 from .._model.unit_records import Unit
 from . import fit
 from .make import advice, mending, shell
@@ -30,7 +34,60 @@ _GIVEN_UP = ("start-limit-hit", "trigger-limit-hit", "service-start-limit-hit")
 _SOON = 10.0  # seconds: what ended so soon has not served, and would end so again
 
 
-def started(host: Host, unit: Unit, ended: str = "", held: str = "", holder: PortHolder | None = None) -> Fix:
+def service_stopped(case: Case, finding: Finding) -> Fix | None:
+    stopped = finding.about(StoppedUnit)
+    return _of_stopped(case.server, stopped) if stopped and case.server else None
+
+
+def _of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
+    return started(host, stopped.unit, stopped.ended, stopped.held, stopped.holder)
+
+
+def no_listener(case: Case, finding: Finding) -> Fix:
+    """Have the unit that should listen on the port do so, where it is known for sure; of a server that is not managed, look at it."""
+    running, server, port = finding.about(RunningUnit), case.server, case.server_port
+    if server is None:
+        look = f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?"
+        return advice("advice", finding.host, look)
+    if running and running.unit.how in ("declared", "socket"):
+        return listening_on(server, running.unit, running.socket, running.ports, port)
+    return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
+
+
+def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
+    """Have the server behind a host in front serve it."""
+    stopped, frozen, backend = finding.about(StoppedUnit), finding.about(Process), finding.about(Backend)
+    if case.server is None or case.behind is None:
+        return None
+    front, behind = case.server.name, case.behind.name
+    if stopped:
+        return _of_stopped(case.behind, stopped)
+    if frozen:
+        summary = f"let {frozen.name} (pid {frozen.pid}) on {behind} go on, or restart it"
+        return advice("application", behind, summary, [shell("kill", "-CONT", frozen.pid)])
+    if backend is None:
+        return None
+    port = backend.port
+    match backend.kind:
+        case "not_accepting":
+            look = f"find out why the service that listens on port {port} of {behind} accepts no connection, or restart it"
+            return advice("application", behind, look)
+        case "closed":
+            return advice("service", behind, f"start the service on port {port} of {behind}, to which {front} connects")
+        case "unserved":
+            return advice("advice", behind, f"diagnose the flow from {front} to {behind}, port {port}: it tells what becomes of it")
+        case "nobody":
+            return advice("service", behind, f"start the service on {behind} to which {front} connects")
+        case "untried":
+            return advice("advice", front, f"look at what {front} logs of its connections to {behind}")
+
+
+def displaced(host: Host, unit: str, owner: str, port: int) -> Fix:
+    """Give a unit its port back."""
+    return advice("service", host.name, f"if port {port} is {unit}'s, have {owner} leave it, then start {unit}")
+
+
+def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NOTHING, holder: PortHolder | None = None) -> Fix:
     """Start a unit, and enable it, so that a reboot keeps it; advice where that cannot help, or is not ours to decide.
 
     ``ended``: what became of its processes; ``held``, ``holder``: whose connection has the port. One that somebody has masked is theirs to
@@ -105,7 +162,7 @@ def _is_ephemeral(host: Host, port: int) -> bool:
     return low is not None and high is not None and low <= port <= high
 
 
-def _freed(host: Host, unit: Unit, held: str, holder: PortHolder) -> Fix:
+def _freed(host: Host, unit: Unit, held: Wording, holder: PortHolder) -> Fix:
     """The port is somebody else's: to start the unit would fail until they leave it."""
     process, keep = holder.process, reserved(host, unit.port)
     whose, end = "find out whose it is", ""

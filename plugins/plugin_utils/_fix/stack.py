@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
 from .._model.host import Host
-from .make import advice
+from .._model.subjects import ReversePath, Setting
+from .make import advice, shell
 from .sysctl import not_settable, of_interface, sysctls
+from .trusted import for_client
 
 _TTL, _QUEUE, _MOST_QUEUE = 64, 1000, 1 << 18
 
 
-def forwarding(host: Host, family: int, interface: str) -> Fix:
+def router_not_forwarding(case: Case, finding: Finding) -> Fix | None:
     """Of the whole host, or of the one interface that is off where the others are on. IPv6 forwards by the whole host's setting alone."""
+    host, seen, family = case.named(finding.host), case.outcome.last_seen, case.family
+    if host is None or seen is None:
+        return None
     name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
     if family == 4 and host.sysctl("net.ipv4.conf.all.forwarding") == 1:
-        alone = of_interface(4, interface, "forwarding")
+        alone = of_interface(4, seen.interface, "forwarding")
         if alone is None:
             return not_settable(host, f"let {host.name} forward packets of that interface")
         name = alone
@@ -27,10 +34,20 @@ def forwarding(host: Host, family: int, interface: str) -> Fix:
     )
 
 
-def loose(host: Host, interface: str, source: str, mode: int, no_way_back: bool) -> Fix:
+def rp_filter_drop(case: Case, finding: Finding) -> Fix | None:
+    """The filter is what refuses sources that are made up: it is loosened for those of the flow alone."""
+    filtered, host = finding.about(ReversePath), case.named(finding.host)
+    if filtered is None or host is None:
+        return None
+    fix = _loose(host, filtered)
+    return fix if case.outcome.kind == "ignored_syn_ack" else for_client(case, host, filtered.source, fix)
+
+
+def _loose(host: Host, filtered: ReversePath) -> Fix:
     """Loose, not off: the filter still drops sources to which no way leads. The kernel takes the higher value of the interface and all."""
+    interface, source = filtered.interface, filtered.source
     name = of_interface(4, interface, "rp_filter")
-    if no_way_back or mode == 2:
+    if filtered.no_way_back or filtered.mode == 2:
         return advice("route", host.name, f"add a route to {source} on {host.name}: the loose filter (rp_filter=2) demands one, too")
     if name is None:
         return not_settable(host, f"set rp_filter=2 (loose) for that interface of {host.name}, or make the way symmetric")
@@ -42,9 +59,12 @@ def loose(host: Host, interface: str, source: str, mode: int, no_way_back: bool)
     )
 
 
-def higher_ttl(host: Host, family: int, interface: str) -> Fix:
+def ttl_too_low(case: Case, _finding: Finding) -> Fix | None:
     """What systems start with. IPv6 has it by interface, and routers may announce it."""
-    name = "net.ipv4.ip_default_ttl" if family == 4 else of_interface(6, interface, "hop_limit")
+    host, sent = case.client, case.observation("syn", case.client, "out")
+    if sent is None:
+        return None
+    name = "net.ipv4.ip_default_ttl" if case.family == 4 else of_interface(6, sent.interface, "hop_limit")
     if name is None:
         return not_settable(host, f"set the hop limit of that interface of {host.name} to {_TTL}")
     return sysctls(
@@ -55,8 +75,9 @@ def higher_ttl(host: Host, family: int, interface: str) -> Fix:
     )
 
 
-def without_ecn(host: Host, where: str) -> Fix:
+def ecn_blackhole(case: Case, _finding: Finding) -> Fix:
     """2: take part when the other side asks, and do not ask."""
+    host, where = case.client, case.outcome.stretch
     return sysctls(
         host,
         {"net.ipv4.tcp_ecn": 2},
@@ -65,8 +86,25 @@ def without_ecn(host: Host, where: str) -> Fix:
     )
 
 
-def longer_queue(host: Host, dropped: int) -> Fix:
+def synproxy_loose(_case: Case, finding: Finding) -> Fix | None:
+    setting = finding.about(Setting)
+    if setting is None:
+        return None
+    return advice(
+        "sysctl",
+        finding.host,
+        f"set {setting.name} to 0 on {finding.host}, as SYNPROXY needs it (iptables-extensions(8)), now and in /etc/sysctl.d",
+        [shell("sysctl", "-w", f"{setting.name}=0")],
+        why="connections that a restart of the firewall forgets are dropped then, and not picked up",
+    )
+
+
+def softirq_drop(case: Case, finding: Finding) -> Fix | None:
     """Twice the receive queue that overflowed, and room for what was dropped."""
+    host = case.named(finding.host)
+    dropped = host.delta("Softnet", "dropped") if host else None
+    if host is None or dropped is None:
+        return None
     name = "net.core.netdev_max_backlog"
     wanted = min(_MOST_QUEUE, max(2 * (host.sysctl(name) or _QUEUE), _QUEUE + dropped))
     return sysctls(

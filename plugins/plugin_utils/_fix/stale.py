@@ -8,20 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .._decide.case import Case
-from .._decide.finding import Fix, Saves, Step
+from .._decide.finding import Finding
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host, Observation
 from .._model.snapshot import Snapshot
 from .._model.socket_records import Socket
+from .._model.subjects import HeldSockets, Strays
 from .._values.words import plural
 from . import fit as _fit
-from .make import advice, mending, shell
+from .make import advice, endpoint, mending, shell
+from .trusted import for_client
 
 _MOST = 50  # steps; a range of ports that is all stale may have more
 _KEEPALIVE = "have the application switch TCP keepalive on, so that connections whose client is gone end by themselves"
 Ends = tuple[str, int, str, int]
 
 
-def ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
+def stale_connection(case: Case, finding: Finding) -> Fix | None:
+    held, server = finding.about(HeldSockets), case.server
+    return for_client(case, server, case.client_address, _ended(case, server, held.sockets)) if held and server else None
+
+
+def stale_translation(case: Case, finding: Finding) -> Fix | None:
+    strays, via = finding.about(Strays), case.named(finding.host)
+    return for_client(case, via, strays.seen[0][0].packet.src, _retranslated(via, strays.seen)) if strays and via else None
+
+
+def _ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
     """Abort the server's connections with the client that the client does not have, or, where that is not known, those that were met."""
     alone = _alone(case)
     present = _present(server.after)
@@ -30,7 +43,7 @@ def ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
     fit = [ends for ends in stale if _fit.address(ends[0]) and _fit.address(ends[2]) and _fit.port(ends[1]) and _fit.port(ends[3])]
     if not fit or len(fit) > _MOST:
         return advice("connection", server.name, f"{_KEEPALIVE} ({server.name}, port {case.server_port})")
-    commands = [shell("ss", "-K", "-tn", "src", _end(*ends[:2]), "dst", _end(*ends[2:])) for ends in fit]
+    commands = [shell("ss", "-K", "-tn", "src", endpoint(*ends[:2]), "dst", endpoint(*ends[2:])) for ends in fit]
     return mending(
         "connection",
         server.name,
@@ -81,7 +94,7 @@ def _ends(entry: Socket) -> Ends:
     return entry.local, entry.local_port, entry.remote, entry.remote_port
 
 
-def retranslated(host: Host, strays: Sequence[tuple[Observation, Observation]]) -> Fix:
+def _retranslated(host: Host, strays: Sequence[tuple[Observation, Observation]]) -> Fix:
     """Have connection tracking forget connections, by their SYNs as they came in and went out: the next one is translated by the rules."""
     stale = list(dict.fromkeys(found for came, went in strays if (found := _tracked(came, went))))[:_MOST]
     commands = [
@@ -140,7 +153,3 @@ def _step(kind: str, ends: Ends, command: str, more: Mapping[str, object] | None
         **(more or {}),
     }
     return Step("threeway.handshake.network_entry", arguments, command)
-
-
-def _end(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

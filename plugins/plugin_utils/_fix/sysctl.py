@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .._decide.finding import Fix, Saves, Step
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from . import fit
 from .make import advice, mending, shell

@@ -11,8 +11,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedu
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
 from .._decide.case import Case
-from .._decide.finding import Fix
-from .._model.host import Host
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .._model.subjects import Late
 from .make import advice
 from .sysctl import sysctls
 
@@ -21,9 +22,12 @@ _NAME = "net.ipv4.tcp_syn_retries"
 _ANSWERS = "net.ipv4.tcp_synack_retries"
 
 
-def more_retries(case: Case, seconds: float) -> Fix:
-    """As many repetitions of the SYN as it takes to be there when the answer comes, `seconds` after the first one, with some margin."""
-    client = case.client
+def syn_retries_too_low(case: Case, finding: Finding) -> Fix | None:
+    """As many repetitions of the SYN as it takes to be there when the answer comes, with some margin."""
+    answer, client = finding.about(Late), case.client
+    if answer is None:
+        return None
+    seconds = answer.seconds
     known = dict((client.snapshot.sysctls if client.snapshot else None) or {})
     needed = next((count for count in range(1, _MOST_RETRIES) if _schedule(known, count).gives_up > _MARGIN * seconds), _MOST_RETRIES)
     now = client.sysctl(_NAME)
@@ -37,8 +41,12 @@ def more_retries(case: Case, seconds: float) -> Fix:
     )
 
 
-def more_answers(server: Host, seconds: float) -> Fix:
-    """As many repetitions of the SYN-ACK as it takes to be there when the ACK comes, `seconds` after the first one, with some margin."""
+def synack_retries_too_low(case: Case, finding: Finding) -> Fix | None:
+    """As many repetitions of the SYN-ACK as it takes to be there when the ACK comes, with some margin."""
+    ack, server = finding.about(Late), case.server
+    if ack is None or server is None:
+        return None
+    seconds = ack.seconds
     needed = next((count for count in range(1, _MOST_RETRIES) if syn_ack({}, count).gives_up > _MARGIN * seconds), _MOST_RETRIES)
     return sysctls(
         server,
@@ -48,16 +56,19 @@ def more_answers(server: Host, seconds: float) -> Fix:
     )
 
 
-def more_patience(case: Case, needed_ms: float) -> Fix:
+def connect_timeout_too_short(case: Case, finding: Finding) -> Fix | None:
     """The application's own timeout is the application's to change."""
-    seconds = math.ceil(_MARGIN * needed_ms / 100) / 10
+    end = finding.about(Late)
+    if end is None:
+        return None
+    seconds = math.ceil(_MARGIN * 10 * end.seconds) / 10
     client = case.client.name
     return advice(
         "timeout",
         client,
-        f"let the application on {client} wait longer than {needed_ms / 1000:.1f} s for connect(), best {seconds:g} s (its connect timeout "
+        f"let the application on {client} wait longer than {end.seconds:.1f} s for connect(), best {seconds:g} s (its connect timeout "
         f"is {case.timeout:g} s)",
-        why=f"the handshake takes {needed_ms / 1000:.2f} s",
+        why=f"the handshake takes {end.seconds:.2f} s",
         check=f"the flow with timeout: {seconds:g} is ok",
     )
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._decide.case import Case
-from .._decide.finding import Fix
 from .._model.firewall_records import Verdict
+from .._model.fixes import Fix
 from .._model.host import Host
 from .._plan.flows import literal
 

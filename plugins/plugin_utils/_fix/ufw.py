@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from .._decide.finding import Fix, Saves, Step
 from .._model.firewall_records import Rule, Verdict
+from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import Prose
 from .make import mending, shell

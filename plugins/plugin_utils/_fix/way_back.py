@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .._decide.finding import Fix
 from .._model.firewall_records import Verdict
+from .._model.fixes import Fix
 from .._model.host import Host
 from . import fit
 from .make import advice, shell

@@ -15,10 +15,10 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
 
+from .._decide.answer import answer_all
 from .._decide.case import Case
 from .._decide.examine import examine
 from .._decide.status import DEGRADING
-from .._decide.verdict import decide
 from .._faults import contained
 from .._model.host import Host
 from .plan import TRACE_PHASES, Entry, Plan
@@ -57,9 +57,9 @@ def trace_orders(
     """
     depths = dict.fromkeys(orders, "full") if depths is None else depths
     parts: dict[str, _Part] = {}
-    _hosts, examined = examine(plan, evidence)
-    for entry, each, flow in zip(plan.entries, examined, decide(plan, evidence, "", "").report["flows"], strict=True):
-        proven = any(cause["certainty"] == "proven" for cause in flow["causes"])
+    hosts, examined = examine(plan, evidence)
+    for entry, each, answer in zip(plan.entries, examined, answer_all(plan, hosts, examined), strict=True):
+        proven = answer.decisive is not None and answer.decisive[1].certainty == "proven"
         asked = {host: depth for host, depth in depths.items() if depth == "full" or (depth == "normal" and not proven)}
         for case in each.cases:
             contained(partial(_left_out, parts, case), _add, parts, entry, case, asked)

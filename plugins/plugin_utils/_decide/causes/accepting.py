@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..._fix.backlog import Accepting
 from ..._model.host import Host
 from ..._model.socket_records import Listener, Process
+from ..._model.subjects import Accepting
 from ..._values.words import plural
 
 _STOPPED = ("T", "t")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._fix.make import advice, shell
 from ..._model.host import Host
+from ..._model.subjects import ClaimedAddress, TwinAddress
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -49,7 +49,7 @@ def _martian_source(case: Case) -> Finding | None:
         ),
         leg=leg,
         detail={"source": own.address, "interface": seen.interface, "own_interface": own.interface},
-        fix=advice("address", host.name, f"remove {own.address} from {own.interface} of {host.name}, or give the sender another address"),
+        subject=own,
     )
 
 
@@ -70,7 +70,7 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
     """The next hop has the sender's address as well: to ARP requests that come from its own address it does not answer (arp_process())."""
     own, asked = case.client_address, sender.unanswered_requests(address)
     mine, twin = (host.interface_of(own) if own else None for host in (sender, owner))
-    if mine is None or twin is None or not asked or case.family != 4 or case.outcome.kind not in ("refused_locally", "unsent"):
+    if mine is None or twin is None or not asked or case.family != 4 or not case.outcome.local:
         return None
     return Finding(
         "proven",
@@ -86,9 +86,7 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
         ),
         leg="syn",
         detail={"address": twin.address, "interface": twin.interface},
-        fix=advice(
-            "address", owner.name, f"remove {twin.address} from {twin.interface} of {owner.name}, or give {sender.name} another one"
-        ),
+        subject=TwinAddress(twin, sender.name),
     )
 
 
@@ -121,13 +119,7 @@ def _own_claimed(case: Case) -> Finding | None:
         leg="syn",
         detail={"address": case.address, "mac": mac, "real_macs": sorted(own)},
         undecided=(f"whether {hops[0]} answers for others' addresses (proxy ARP) would tell",) if hops else (),
-        fix=advice(
-            "address",
-            holder.name if holder else "path",
-            f"find the machine with the link address {mac} (in the switches' tables), and take {case.address} from it; with VRRP, find out "
-            "why more than one is master: each must get the others' advertisements (IP protocol 112)",
-            [shell("arping", "-D", "-c", "3", "-I", mine.interface, case.address) + f"  # on {server.name}: who answers has it"],
-        ),
+        subject=ClaimedAddress(case.address, mac, mine.interface),
     )
 
 
@@ -166,9 +158,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         ),
         detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
         undecided=() if both else (f"an ARP probe for {address} (arping -D) would tell whether two machines answer",),
-        fix=advice(
-            "address", "path", f"find the machine with the link address {foreign} (in the switches' tables), and take {address} from it"
-        ),
+        subject=ClaimedAddress(address, foreign),
     )
 
 
@@ -211,7 +201,6 @@ def _host_down(case: Case) -> Finding | None:
         ),
         leg="syn",
         undecided=(f"{server.name}'s console, or its hypervisor, would tell whether it runs",),
-        fix=advice("link", server.name, f"start {server.name}, or connect it again (power, cable, switch port, hypervisor)"),
     )
 
 

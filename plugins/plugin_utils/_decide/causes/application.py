@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..._model.probe_records import Probe
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Evidence, Finding, Fix
+from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
@@ -36,12 +36,6 @@ def _application_silent(case: Case) -> Finding | None:
         ),
         detail={"waited_s": round(waited, 3), "silent": len(silent), "awaited": len(awaited)},
         undecided=("the application's log, and a longer wait by hand, would tell whether it is stuck or greets late on purpose",),
-        fix=Fix(
-            "application",
-            host,
-            "look whether the application is stuck, has no worker left, or looks the client's name up in vain before it greets",
-            "advice",
-        ),
     )
 
 
@@ -67,12 +61,6 @@ def _closes_unheard(case: Case) -> Finding | None:
         + (", although it speaks first there" if greets else ""),
         (case.saw(case.client, "probe", f"closed without a byte, {plural(len(closed), 'attempt')}"), *case.passage()),
         undecided=("the application's log would tell why",),
-        fix=Fix(
-            "application",
-            host,
-            "look in the application's log for why it refuses this client (access list, limit of connections, a dead backend)",
-            "advice",
-        ),
         remark=not greets,
     )
 

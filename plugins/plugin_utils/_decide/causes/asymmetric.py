@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice, shell
 from ..._model.host import Host, Observation
 from ..._model.network_records import Route
+from ..._model.subjects import Source, TwoWays
 from ..case import Case
 from ..finding import Evidence, Finding
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
-
-_TABLE = 100  # any number that no other table has
 
 
 def _asymmetric_route(case: Case) -> Finding | None:
@@ -32,7 +30,6 @@ def _asymmetric_route(case: Case) -> Finding | None:
         return None
     hop = hop_of(server, came)
     address = server.interface_of(case.server_address)
-    via = hop or "GATEWAY"
     return Finding(
         "likely",  # that it is lost there because the ways differ is what routers and firewalls do who look at sources or at connections
         server.name,
@@ -56,16 +53,7 @@ def _asymmetric_route(case: Case) -> Finding | None:
             "source": case.server_address,
         },
         undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would tell who drops it",),
-        fix=advice(
-            "route",
-            server.name,
-            f"have {server.name} answer from {case.server_address} by {came.interface} (a table of its own for that source), or have the "
-            f"way behind {left.interface} let its answers pass",
-            [
-                f"{shell('ip', 'route', 'add', 'default', 'via', via, 'dev', came.interface, 'table', _TABLE)}",
-                f"{shell('ip', 'rule', 'add', 'from', case.server_address, 'table', _TABLE)}",
-            ],
-        ),
+        subject=TwoWays(came.interface, left.interface, hop),
     )
 
 
@@ -104,9 +92,7 @@ def _next_door(case: Case, server: Host, route: Route, came: Observation) -> Fin
             "prefix": route.prefix,
             "source": None,
         },
-        fix=advice(
-            "route", server.name, f"correct the prefix on {route.interface} of {server.name}, or give it a route to {client} by the router"
-        ),
+        subject=route,
     )
 
 
@@ -162,12 +148,7 @@ def _wrong_source_address(case: Case) -> Finding | None:
         leg="syn_ack",
         detail={"source": source, "interface": holder.interface, "out": sent.interface, "fitting": fitting, "by": chosen},
         undecided=(f"the routers' routes to {source} would tell: whether a way leads back to it",),
-        fix=advice(
-            "route",
-            case.client.name,
-            f"have {case.client.name} send from {fitting[0]} (the src of its route to {case.address}, or masquerading there), "
-            f"or give the routers a way back to {source}",
-        ),
+        subject=Source(source, fitting[0]),
     )
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ..._fix.backlog import SOMAXCONN, unblocked, with_cookies
 from ..._model.host import Host
 from ..._model.socket_records import Listener
+from ..._model.subjects import SOMAXCONN, AcceptQueue, HalfOpen
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from ..outcome import Leg
 from . import inside
 from .accepting import accepting, connections, group, shared
@@ -64,7 +64,7 @@ def _accept_queue_full(case: Case) -> Finding | None:
             "unit": who.process.unit if who.process else None,
             "why": who.kind or None,
         },
-        fix=unblocked(server, who, listener, limit, held),
+        subject=AcceptQueue(listener, who, limit, held),
     )
 
 
@@ -95,11 +95,7 @@ def _syn_queue_full(case: Case) -> Finding | None:
             *([case.saw(server, "sysctl net.ipv4.tcp_syncookies", "0")] if cookies == 0 else []),
         ),
         detail={"half_open": half_open, "limit": listener.send_q},
-        fix=with_cookies(
-            server,
-            "set net.ipv4.tcp_syncookies=1; raise the application's backlog and net.core.somaxconn; look for a SYN flood",
-            f"{half_open} connections are half-open, and the queue has room for {listener.send_q}",
-        ),
+        subject=HalfOpen(half_open, listener.send_q),
     )
 
 
@@ -128,11 +124,7 @@ def _syn_backlog_reserved(case: Case) -> Finding | None:
             case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +0"),
             case.saw(server, "sysctl net.ipv4.tcp_max_syn_backlog", str(backlog)),
         ),
-        fix=with_cookies(
-            server,
-            "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog",
-            f"{half_open} connections are half-open, and net.ipv4.tcp_max_syn_backlog is {backlog}",
-        ),
+        subject=HalfOpen(half_open, backlog),
     )
 
 
@@ -149,12 +141,6 @@ def _defer_accept(case: Case) -> Finding | None:
         f"the listener on {server.name} uses TCP_DEFER_ACCEPT: it takes a connection only when the client sends data",
         (*case.passage(), case.saw(server, "counter TCPDeferAcceptDrop", f"+{dropped}")),
         leg="ack",
-        fix=Fix(
-            "application",
-            server.name,
-            "harmless where the client speaks first; otherwise switch deferred accept off",
-            "advice",
-        ),
     )
 
 
@@ -171,7 +157,7 @@ def _queue_near_limit(case: Case) -> Finding | None:
         "SYNs will be dropped",
         (case.saw(case.server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit},
-        fix=unblocked(case.server, accepting(listener), listener, limit, connections(case.server, listener.port)),
+        subject=AcceptQueue(listener, accepting(listener), limit, connections(case.server, listener.port)),
     )
 
 
@@ -184,12 +170,6 @@ def _application_closes(case: Case) -> Finding | None:
         "server.application",
         f"the handshake with {case.target} completes, then {case.server.name} resets the connection at once",
         (case.saw(case.client, "probe", f"reset within moments, {plural(len(case.subject), 'attempt')}"), *case.passage()),
-        fix=Fix(
-            "application",
-            case.server.name,
-            "look in the application's log for why it refuses this client (access list, TLS, limit of connections)",
-            "advice",
-        ),
     )
 
 

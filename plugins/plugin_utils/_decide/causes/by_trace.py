@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ..._fix.firewall import opening
 from ..._model.firewall_records import Rule, Verdict
 from ..._model.prose import Prose
 from ..case import Case
@@ -65,7 +64,6 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         leg=place.leg,
         detail={**(told(ruling, None) if ruling else {}), "rule": _told(rule or seen, name)},
         undecided=(f"an evaluation of the rules of {host.name} would tell whether it always does",) if ruling is None else (),
-        fix=opening(case, host),
     )
 
 

@@ -32,6 +32,9 @@ class Cause:
     ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
     only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one,
     ``accounts_for`` the anomalies that would be there because of it: any other one keeps it from being proven.
+
+    Of a flow that must be closed: a ``passing`` cause lets others through, or the same later, and so does not show that it is; one that
+    ``forbids`` is as good as a rule of a firewall.
     """
 
     code: str
@@ -45,3 +48,5 @@ class Cause:
     last_resort: Callable[[Case], Finding | None] | None = None
     explains: tuple[str, ...] = ()
     accounts_for: tuple[Accounts, ...] = ()
+    passing: bool = False
+    forbids: bool = False

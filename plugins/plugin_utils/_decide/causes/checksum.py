@@ -14,7 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers i
 from ..._model.host import Host, Observation
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Finding, Fix
+from ..finding import Certainty, Finding
 from .catalogue import Accounts, Cause
 
 Checksum = Literal["right", "unfinished", "wrong"]
@@ -88,12 +88,6 @@ def _wrong(case: Case, server: Host, counted_by: str, rise: int, found: set[Chec
             *case.passage(),
             case.saw(server, f"counter InCsumErrors of {counted_by}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
             *(case.saw(server, "capture", text) for state, text in said.items() if found == {state}),
-        ),
-        fix=Fix(
-            "advice",
-            server.name,
-            "look for broken checksum offload on the way (ethtool -K IF tx off rx off), tunnels and virtual switches",
-            "advice",
         ),
     )
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._fix.make import advice
-from ..._fix.network import or_restarted
-from ..._fix.ports import more_ports
-from ..._fix.routes import towards, without
 from ..._model.network_records import Route
 from ..._model.records import whole
+from ..._model.subjects import PortRange, RefusingRoute
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Evidence, Finding, Fix
+from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 
 _LOCAL = ("refused_locally",)
@@ -41,15 +38,6 @@ def _source_address_unavailable(case: Case) -> Finding | None:
         f"{case.client.name} cannot send from {case.source}: the address is on none of its interfaces",
         (case.saw(case.client, "bind()", f"EADDRNOTAVAIL for {case.source}"), *nothing_sent(case)),
         detail={"source": case.source},
-        fix=or_restarted(
-            advice(
-                "address",
-                case.client.name,
-                f"add {case.source} to an interface of {case.client.name}, or let the application bind another source",
-            ),
-            case.client,
-            f"{case.client.name} lacks the address {case.source}",
-        ),
     )
 
 
@@ -65,7 +53,8 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
     )
     if len(bounds) != 2 or bounds[0] > bounds[1]:
         return None
-    size = bounds[1] - bounds[0] + 1 - _reserved_within(reserved, bounds[0], bounds[1])
+    taken = _reserved_within(reserved, bounds[0], bounds[1])
+    size = bounds[1] - bounds[0] + 1 - taken
     evidence = [
         errno_evidence(case),
         case.saw(case.client, "sysctl net.ipv4.ip_local_port_range", f"{bounds[0]}-{bounds[1]}: {size} usable ports"),
@@ -92,9 +81,7 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
             "used": entry.used if entry else None,
             "time_wait": entry.time_wait if entry else None,
         },
-        fix=more_ports(
-            case.client, bounds[0], bounds[1], _reserved_within(reserved, bounds[0], bounds[1]), entry.time_wait if entry else 0
-        ),
+        subject=PortRange(bounds[0], bounds[1], taken, entry.time_wait if entry else 0),
     )
 
 
@@ -128,14 +115,6 @@ def _descriptor_limit(case: Case) -> Finding | None:
             if whole_host
             else "the limit is that of Ansible's own session: an application's may be another",
         ),
-        fix=Fix(
-            "limit",
-            name,
-            "raise fs.file-max"
-            if whole_host
-            else f"raise the limit of open files of the user as whom Ansible logs in on {name} (ulimit -Hn), and look at the application's",
-            "advice",
-        ),
     )
 
 
@@ -161,7 +140,6 @@ def _no_route(case: Case) -> Finding | None:
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
             *nothing_sent(case),
         ),
-        fix=or_restarted(towards(case, case.client, case.address), case.client, f"{case.client.name} lacks a route to {case.address}"),
     )
 
 
@@ -183,7 +161,7 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
                 *nothing_sent(case),
             ),
             detail={"table": route.table},
-            fix=without(case.client, route, f"remove the {kind} route that covers {case.address} (ip route show table all type {kind})"),
+            subject=RefusingRoute(kind, route),
         )
 
     return rule
@@ -201,12 +179,6 @@ def _connect_forbidden(case: Case) -> Finding | None:
         "routing table",
         (errno_evidence(case), *nothing_sent(case)),
         undecided=(f"the audit log of {case.client.name} (AVC name_connect) and its cgroup BPF programs would name what forbids it",),
-        fix=Fix(
-            "advice",
-            case.client.name,
-            "look for AVC records in the audit log and for BPF programs on the service's cgroup (bpftool cgroup tree)",
-            "advice",
-        ),
     )
 
 
@@ -272,5 +244,6 @@ CAUSES = (
         "destination.",
         "A route of type prohibit covers the destination.",
         rule=_connect_forbidden,
+        forbids=True,
     ),
 )

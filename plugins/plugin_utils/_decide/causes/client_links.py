@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice
-from ..._fix.network import or_restarted
-from ..._model.host import Host
 from ..._model.network_records import LOOPBACK, Link
 from ..case import Case
-from ..finding import Evidence, Finding, Fix
+from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 from .client import errno_evidence, nothing_sent
 
@@ -28,7 +25,7 @@ def _link_down(case: Case) -> Finding | None:
         "client.egress",
         f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {_state(link)}",
         (_seen(case, link), *nothing_sent(case)),
-        fix=_brought_up(case.client, link),
+        subject=link,
     )
 
 
@@ -50,7 +47,7 @@ def _no_link_up(case: Case) -> Finding | None:
         "client.egress",
         f"no interface of {case.client.name} is up: {states}" if none_up else f"the route may have gone with its interface: {states}",
         (errno_evidence(case), *(_seen(case, link) for link in used[:3]), *nothing_sent(case)),
-        fix=_brought_up(case.client, used[0]),
+        subject=used[0],
     )
 
 
@@ -64,11 +61,6 @@ def _state(link: Link) -> str:
 
 def _seen(case: Case, link: Link) -> Evidence:
     return case.saw(case.client, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}")
-
-
-def _brought_up(client: Host, link: Link) -> Fix:
-    fix = advice("link", client.name, f"bring {link.name} up on {client.name} (cable, switch port, bond, peer)")
-    return or_restarted(fix, client, f"{link.name} is administratively down", link.name) if link.up is False else fix
 
 
 def _neighbour_unresolved(case: Case) -> Finding | None:
@@ -93,7 +85,6 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
             *nothing_sent(case),
         ),
         detail={"next_hop": gateway, "interface": interface},
-        fix=Fix("neighbour", case.client.name, f"bring {gateway} back, or correct the route that makes it the next hop", "advice"),
     )
 
 

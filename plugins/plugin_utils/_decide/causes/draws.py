@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from ..._model.firewall_records import Verdict
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
+from ..._model.subjects import DeadTargets
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Evidence, Finding, Fix
+from ..finding import Evidence, Finding
 from ..outcome import Outcome
 from ..timeline import Attempt
 from .icmp import answer_of
@@ -88,7 +89,7 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
         ),
         leg="syn",
         detail={**told(ruling, None, rules[0] if rules else None), "target": dead[0][0], "port": dead[0][1]},
-        fix=Fix("firewall", host.name, f"bring {ends} back, or take it out of what {host.name} translates {case.target} to", "advice"),
+        subject=DeadTargets(tuple(dead)),
     )
 
 

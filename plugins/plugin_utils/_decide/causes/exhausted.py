@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._fix.conntrack import more_room
-from ..._fix.make import advice
-from ..._fix.neighbour import larger_table
 from ..._model.firewall_records import SOURCE_NAT, Verdict
 from ..._model.host import Host
+from ..._model.subjects import Table
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -47,13 +45,7 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**told(ruling, None, rule), "insert_failed": failed},
-            fix=advice(
-                "ports",
-                host.name,
-                f"let {rule.tag} on {host.name} use more ports or more addresses, or reuse connections in the applications behind it",
-                why="each connection to one destination needs a source port of its own",
-                check="insert_failed of conntrack -S does not rise any more",
-            ),
+            subject=rule,
         )
     return None
 
@@ -104,7 +96,7 @@ def _conntrack_full(case: Case) -> Finding | None:
                 *case.passage(),
             ),
             detail={"count": count, "limit": limit, "drop": refused, "early_drop": evicted},
-            fix=more_room(host, count, limit),
+            subject=Table(count, limit),
         )
     return None
 
@@ -163,7 +155,6 @@ def _neighbour_table_full(case: Case) -> Finding | None:
             leg=leg,
             detail={"next_hop": next_hop, "entries": entries},
             undecided=(f"the kernel log of {host.name} (neighbor table overflow) would tell",),
-            fix=larger_table(host, case.family),
         )
     return None
 
@@ -195,6 +186,7 @@ CAUSES = (
         rule=_conntrack_full,
         explains=("path_drop",),
         accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.early_drop")),),
+        passing=True,
     ),
     Cause(
         "nat_ports_exhausted",
@@ -207,6 +199,7 @@ CAUSES = (
         rule=_nat_ports_exhausted,
         explains=("path_drop", "firewall_drop"),
         accounts_for=(Accounts("counter", ("conntrack.drop", "conntrack.insert_failed")),),
+        passing=True,
     ),
     Cause(
         "neighbour_table_full",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..._fix.firewall import opening
 from ..._model.host import Host
 from ..._values.words import plural
 from ..case import Case
@@ -74,7 +73,6 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
         leg=leg,
         detail={"direction": towards, "chains": chains or []},
         undecided=(*unclear, f"a kernel trace (diagnose_trace) on {host.name} would name the rule"),
-        fix=opening(case, host),
     )
 
 
@@ -128,7 +126,6 @@ def _rejected_by_client(case: Case) -> Finding | None:
         ),
         leg="syn",
         undecided=(f"a kernel trace (diagnose_trace) on {case.client.name} would name the rule",),
-        fix=opening(case, case.client),
     )
 
 
@@ -154,7 +151,6 @@ def _rejected_by_icmp(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"type": answer.type, "code": answer.code},
-        fix=opening(case, server) if server else None,
     )
 
 
@@ -184,7 +180,6 @@ def _rejected_by_reset(case: Case) -> Finding | None:
             *([case.saw(server, "inet_diag", f"a socket listens on port {case.server_port}")] if listening else []),
         ),
         leg="syn",
-        fix=opening(case, server),
     )
 
 
@@ -204,7 +199,6 @@ def _rejected_way_back(case: Case) -> Finding | None:
                         f"the firewall of {host.name} rejects the SYN-ACK with an ICMP error",
                         (case.saw(host, "capture", f"an ICMP error that quotes the SYN-ACK left {row.packet.src}"),),
                         leg="syn_ack",
-                        fix=opening(case, host),
                     )
     return None
 

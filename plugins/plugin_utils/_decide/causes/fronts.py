@@ -9,16 +9,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..._fix.make import advice, shell
 from ..._model.host import Host, Observation
 from ..._model.prose import Wording, worded
 from ..._model.socket_records import Listener, Process
+from ..._model.subjects import Backend
 from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Finding, Fix
+from ..finding import Certainty, Finding
 from .catalogue import Accounts, Cause
-from .units import mended, stopped_unit
+from .units import not_running, stopped_unit
 
 _STOPPED = ("T", "t")
 
@@ -35,11 +35,11 @@ class Tried:
 
 @dataclass(frozen=True)
 class Why:
-    """What keeps the server from serving, how sure that is, and what helps."""
+    """What keeps the server from serving, how sure that is, and where."""
 
     certainty: Certainty
     reason: Wording
-    fix: Fix
+    subject: Process | Backend
     host: str
 
     def __post_init__(self) -> None:
@@ -81,7 +81,7 @@ def _no_backend(case: Case) -> Finding | None:
             **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
         },
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and the port that it uses would tell",),
-        fix=mended(behind, unit, case.port) if unit else why.fix,
+        subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
 
 
@@ -95,12 +95,7 @@ def _stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Se
     return Why(
         "proven" if tried else unseen,
         f"{process.name} (pid {process.pid}), which listens on port {listener.port} of {behind.name}, is stopped",
-        advice(
-            "application",
-            behind.name,
-            f"let {process.name} (pid {process.pid}) on {behind.name} go on, or restart it",
-            [shell("kill", "-CONT", process.pid)],
-        ),
+        process,
         behind.name,
     )
 
@@ -113,9 +108,8 @@ def _unserved(
         waiting = _waiting(behind, case.port)
         if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
             return None
-        why = f"find out why the service that listens on port {case.port} of {behind.name} accepts no connection, or restart it"
         reason = f"{plural(waiting, 'connection')} more than before wait there for accept()"
-        return Why("likely", reason, advice("application", behind.name, why), behind.name)
+        return Why("likely", reason, Backend("not_accepting", case.port), behind.name)
     taken = any(each.taken for each in tried.values())
     if taken and case.port not in tried:
         return None
@@ -123,29 +117,26 @@ def _unserved(
     port = case.port if case.port in tried else next(iter(tried))
     sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
     told = tried[port]
-    look = advice("advice", behind.name, f"diagnose the flow from {front.name} to {behind.name}, port {port}: it tells what becomes of it")
+    unserved = Backend("unserved", port)
     if told.refused and listening == [] and port == case.port:
-        start = advice("service", behind.name, f"start the service on port {port} of {behind.name}, to which {front.name} connects")
-        return Why(sure, f"nothing listens on port {port} of {behind.name}", start, behind.name)
+        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
     if told.refused:
-        return Why(sure, f"{behind.name} refuses its connections to port {port}", look, behind.name)
+        return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
     if told.arrived and behind.saw_everything:
-        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", look, behind.name)
+        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
     if behind.saw_everything:
-        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", look, "path")
+        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
     return None
 
 
 def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Sequence[Listener] | None, unit: Unit | None) -> Why | None:
     """No connection of the host in front with the server was seen: in HTTP it makes one for a request only."""
     nobody = f"nothing listens on port {case.port} of {behind.name}"
-    start = advice("service", behind.name, f"start the service on {behind.name} to which {front.name} connects")
     if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
         certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
-        return Why(certainty, f"{nobody}, and it accepted no connection on any other", start, behind.name)
+        return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", case.port), behind.name)
     if closed and behind.saw_everything:
-        look = advice("advice", front.name, f"look at what {front.name} logs of its connections to {behind.name}")
-        return Why("likely", f"{behind.name} got no connection from it", look, behind.name)
+        return Why("likely", f"{behind.name} got no connection from it", Backend("untried", case.port), behind.name)
     return None
 
 

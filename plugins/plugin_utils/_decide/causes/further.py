@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..._fix.firewall import opening
 from ..._model.firewall_records import Verdict
+from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Finding
 from .rules import kept_by, told, with_what
@@ -49,7 +49,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
             ),
             leg=place.leg,
             detail=told(ruling, None),
-            fix=opening(case, place.host, ruling),
+            subject=Stop(ruling),
         )
         more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))
     return list(more.values())[:MOST] + ([("no_listener", ending)] if ending else [])

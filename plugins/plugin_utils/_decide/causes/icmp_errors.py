@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from ..._fix.stack import higher_ttl
+from ..._model.subjects import RouterError
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from .catalogue import Accounts, Cause
-from .icmp import Answer, answer_of, meaning_of, quoting
+from .icmp import answer_of, meaning_of, quoting
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 
@@ -40,7 +40,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
             ),
             leg="syn",
             detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
-            fix=_icmp_fix(case, wanted, host, answer),
+            subject=RouterError(answer.offender, wanted),
         )
 
     return rule
@@ -74,12 +74,6 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
         if foreign
         else ""
     )
-    remedies = {
-        "no_route": f"add a route back to {source} on {offender}",
-        "unreachable": f"find out why {offender} cannot reach {source}",
-        "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {source} on {offender}",
-    }
-    other = f", or have {case.client.name} send from {own[0]} (the src of its route, or masquerading)" if foreign else ""
     return Finding(
         "proven",
         host,
@@ -91,7 +85,7 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"offender": offender, "remote": source},
-        fix=Fix("route" if wanted == "no_route" else "advice", host, f"{remedies[wanted]}{other}", "advice"),
+        subject=RouterError(offender, wanted, source, own[0] if foreign else None),
     )
 
 
@@ -116,19 +110,7 @@ def _ttl_too_low(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"ttl": sent.packet.ttl, "offender": answer.offender},
-        fix=higher_ttl(case.client, case.family, sent.interface),
     )
-
-
-def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
-    where = f"on {answer.offender}"
-    advice = {
-        "rejected": f"allow tcp/{case.port} to {case.address} {where}",
-        "no_route": f"add a route to {case.address} {where}",
-        "unreachable": f"find out why {answer.offender} cannot reach {case.address} (host down, wrong VLAN, wrong address)",
-        "loop": f"correct the routes that send packets for {case.address} in a circle",
-    }
-    return Fix("route" if meaning in ("no_route", "loop") else "advice", host, advice[meaning], "advice")
 
 
 _ICMP_CAUSES = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.host import Host
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from ..rows import Row
 from .arrival import INITIAL_TTLS
 from .catalogue import Accounts, Cause
@@ -47,7 +47,6 @@ def _path_reset(case: Case) -> Finding | None:
         leg="syn" if not case.arrived else "syn_ack",
         detail={"ttl": row.packet.ttl, "window": row.packet.tcp.window if row.packet.tcp else None},
         undecided=() if on_the_way else (_second_machine(case),),
-        fix=Fix("advice", host, f"look for a firewall, proxy or load balancer on the way that resets tcp/{case.port}", "advice"),
     )
 
 
@@ -68,9 +67,6 @@ def _nat_not_undone(case: Case) -> Finding | None:
         (*case.passage(), case.saw(case.client, "capture", f"SYN-ACK from {source}{reset}")),
         leg="syn_ack",
         detail={"source": source},
-        fix=Fix(
-            "advice", "path", f"make replies pass the host that translates {dialled} (routing, or translate the source as well)", "advice"
-        ),
     )
 
 
@@ -92,12 +88,6 @@ def _answered_by_middlebox(case: Case) -> Finding | None:
         (*case.passage(), case.saw(case.client, "capture" if row else "connect()", f"a SYN-ACK arrived{ttl}; none left {server.name}")),
         leg="syn",
         undecided=() if on_the_way else (_second_machine(case),),
-        fix=Fix(
-            "advice",
-            via.name if via else "path",
-            f"look for a transparent proxy, a SYN proxy or a second machine with the address {case.address}",
-            "advice",
-        ),
     )
 
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from ..._fix.stack import longer_queue
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from .catalogue import Accounts, Cause
 
 
@@ -29,7 +28,7 @@ def _xdp_drop(case: Case) -> Finding | None:
         f"an XDP program is attached to {link.name} of {server.name}, which may drop the packet before any recorder sees it",
         (*case.passage(), case.saw(server, "rtnetlink link", f"{link.name} has an XDP program")),
         undecided=(f"the drop counter of the XDP program on {link.name} of {server.name}, or a capture at the switch port, would decide",),
-        fix=Fix("advice", server.name, f"look at the XDP program (ip link show {link.name}; bpftool net)", "advice"),
+        subject=link,
     )
 
 
@@ -47,7 +46,6 @@ def _softirq_drop(case: Case) -> Finding | None:
         "server.ingress",
         f"{server.name} dropped {plural(dropped, 'packet')} because its receive backlog was full",
         (*case.passage(), case.saw(server, "/proc/net/softnet_stat", f"dropped +{dropped}, {plural(lost, 'SYN')} did not arrive")),
-        fix=longer_queue(server, dropped),
     )
 
 

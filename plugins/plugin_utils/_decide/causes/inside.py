@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..._fix.make import advice
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.socket_records import ForeignListener, Namespace
+from ..._model.subjects import Published
 from ..case import Case, is_any
 from ..finding import Finding
 from .rules import kept_by, told
@@ -114,12 +114,7 @@ def listener_other_address(case: Case) -> Finding | None:
             "netns": found.namespace.netns,
             "listening": [_at(each) for each in found.listeners],
         },
-        fix=advice(
-            "application",
-            server.name,
-            f"make {owner} listen on {found.address} (or on all addresses) inside its network namespace, port {found.port}: a published "
-            "port does not lead to its loopback address",
-        ),
+        subject=Published(owner, found.address, found.port),
     )
 
 
@@ -139,7 +134,7 @@ def accept_queue_full(case: Case) -> Finding | None:
         (*case.passage(), case.saw(server, "inet_diag", f"LISTEN {_at(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}")),
         leg="syn",
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "process": listener.name, "netns": found.namespace.netns},
-        fix=advice("application", server.name, f"find out why {owner} does not accept, or restart its container"),
+        subject=listener,
     )
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice
 from ..._model.host import Host
+from ..._model.subjects import ControlGroup, DropReason
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..kernel_word import Dropped, dropped
+from ..kernel_word import Dropped
 from ..outcome import OUTCOMES, Leg
 from .catalogue import Accounts, Cause
 
@@ -35,7 +35,7 @@ def _arrives(case: Case, seen: Dropped) -> bool:
 
 
 def _first(case: Case, *reasons: str) -> Dropped | None:
-    return next((seen for seen in dropped(case) if seen.drop_reason in reasons), None)
+    return next((seen for seen in case.dropped if seen.drop_reason in reasons), None)
 
 
 def _cgroup_filter(case: Case) -> Finding | None:
@@ -70,14 +70,7 @@ def _cgroup_filter(case: Case) -> Finding | None:
             "unit": owner,
             "groups": [program.group for program in seen.programs],
         },
-        fix=advice(
-            "service",
-            seen.host.name,
-            f"look at IPAddressDeny= and IPAddressAllow= of {whose} and of the slices above it (systemctl show), and allow "
-            f"{case.client_address if seen.host is case.server else case.address} there",
-            why="the kernel names the control group whose program drops the packet",
-            check="the flow is ok",
-        ),
+        subject=ControlGroup(whose),
     )
 
 
@@ -104,13 +97,6 @@ def _ipsec_policy(case: Case) -> Finding | None:
         leg=leg,
         detail={"counters": counted},
         undecided=() if seen else (f"the kernel's reason for dropping the packet on {host.name} (XFRM_POLICY) would decide",),
-        fix=advice(
-            "ipsec",
-            host.name,
-            f"bring up the security associations of both ends, or take the policy away (ip xfrm policy, ip xfrm state on {host.name})",
-            why="a policy demands ESP or AH for these addresses",
-            check="the flow is ok",
-        ),
     )
 
 
@@ -129,7 +115,7 @@ def _ends_there(case: Case, seen: Dropped) -> bool:
 
 def _kernel_drop(case: Case) -> Finding | None:
     """What no rule of the catalogue explains, in the kernel's own words."""
-    seen = min((each for each in dropped(case) if each.exact), key=lambda each: not _ends_there(case, each), default=None)
+    seen = min((each for each in case.dropped if each.exact), key=lambda each: not _ends_there(case, each), default=None)
     if seen is None:
         return None
     arrives = _arrives(case, seen)
@@ -143,9 +129,7 @@ def _kernel_drop(case: Case) -> Finding | None:
         leg=seen.leg,
         detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers[:MOST_CALLERS])},
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
-        fix=advice(
-            "advice", seen.host.name, f"look up the reason {seen.drop_reason} (include/net/dropreason-core.h), and what makes it here"
-        ),
+        subject=DropReason(seen.drop_reason),
     )
 
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
+from ..._model.subjects import Stop
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import proof
 from .rules import capped, invalid_ruling, kept_by, told, unproven
@@ -43,7 +44,7 @@ def _rate_limited(case: Case) -> Finding | None:
             leg=place.leg,
             detail=told(ruling, None, rule),
             undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would tell whether it is the limit",),
-            fix=Fix("firewall", host.name, f"raise the limit in {rule.name if rule else 'the firewall'} on {host.name}", "advice"),
+            subject=rule,
         )
     return None
 
@@ -84,12 +85,7 @@ def _queue_unread(case: Case) -> Finding | None:
             leg=place.leg,
             detail={**told(ruling, weighed), "queue": ruling.queue},
             undecided=unproven(host, rule, weighed),
-            fix=Fix(
-                "service",
-                host.name,
-                f"start the program that should read queue {ruling.queue} on {host.name}, or let the rule bypass the queue",
-                "advice",
-            ),
+            subject=Stop(ruling),
         )
     return None
 
@@ -125,12 +121,7 @@ def _conntrack_invalid(case: Case) -> Finding | None:
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, rule, weighed),
-        fix=Fix(
-            "firewall",
-            host.name,
-            f"let {host.name} see and track both directions of the flow (routes, notrack), or exempt the flow from {rule.name}",
-            "advice",
-        ),
+        subject=rule,
     )
 
 
@@ -174,5 +165,6 @@ CAUSES = (
         rule=_rate_limited,
         explains=("path_loss", "path_drop", "ecmp_member_bad"),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+        passing=True,
     ),
 )

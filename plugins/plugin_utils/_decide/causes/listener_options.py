@@ -10,10 +10,10 @@ import ipaddress
 
 from ..._model.host import Host
 from ..._model.socket_records import Socket
+from ..._model.subjects import SocketOwner
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
-from ..kernel_word import dropped
+from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
@@ -52,7 +52,6 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
         ),
         against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
         undecided=() if signed else (f"a connection of the application itself would tell: no probe can sign for it ({_SESSIONS})",),
-        fix=Fix("application", server.name, "configure the same TCP-MD5 password for this peer on both sides", "advice"),
     )
 
 
@@ -125,7 +124,6 @@ def _min_ttl_drop(case: Case) -> Finding | None:
             *([case.saw(server, "listener", f"minimum TTL {listener.min_ttl}")] if listener.min_ttl else []),
         ),
         detail={"ttl": syn.ttl, "min_ttl": listener.min_ttl},
-        fix=Fix("application", server.name, "raise the client's TTL, or lower what the listener demands (GTSM)", "advice"),
     )
 
 
@@ -134,7 +132,7 @@ def _listener_filtered(case: Case) -> Finding | None:
     if server is None or listener is None or not listener.filtered:
         return None
     # The programs of a control group drop for the same reason.
-    seen = next((each for each in dropped(case) if each.host is server and each.drop_reason == "SOCKET_FILTER" and not each.programs), None)
+    seen = next((each for each in case.dropped if each.host is server and each.drop_reason == "SOCKET_FILTER" and not each.programs), None)
     filtered = case.saw(server, "listener", f"{describe(listener)} has a filter (SO_ATTACH_FILTER)")
     return Finding(
         "proven" if seen and seen.exact else "likely",
@@ -143,7 +141,7 @@ def _listener_filtered(case: Case) -> Finding | None:
         f"the socket filter of the listener {describe(listener)} on {server.name} {'drops' if seen else 'may drop'} the SYN",
         (*([seen.evidence()] if seen else []), *case.passage(), filtered),
         undecided=() if seen else (f"the kernel's drop reason for a SYN on {server.name} (SOCKET_FILTER) would decide",),
-        fix=Fix("application", server.name, f"look at the socket filter that {process_of(listener)} attached", "advice"),
+        subject=SocketOwner(process_of(listener)),
     )
 
 
@@ -161,7 +159,6 @@ def _tcp_ao_mismatch(case: Case) -> Finding | None:
         "server.socket",
         f"{server.name} drops the SYN: TCP-AO keys of the two ends differ, or one end has none",
         (*case.passage(), case.saw(server, f"counter {name}", f"+{rises[name]}, {plural(case.arrived, 'SYN')} of this flow came in")),
-        fix=Fix("application", server.name, "configure the same TCP-AO keys on both sides", "advice"),
     )
 
 

@@ -9,9 +9,9 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..._fix.make import advice, shell
 from ..._model.host import Host, Observation
 from ..._model.network_records import LOOPBACK
+from ..._model.subjects import Misdelivered, SharedAddress
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..fleet import Owner
@@ -83,12 +83,7 @@ def conflict(case: Case) -> Finding | None:
         leg="syn",
         detail={"address": case.address, "hosts": holders, "interface": theirs.interface},
         undecided=() if other.seen else (f"a recording of this flow on {name} would tell: name it in the flow's servers",),
-        fix=advice(
-            "address",
-            name,
-            f"leave {case.address} on one of {several}; with VRRP, find out why more than one is master: each must get the others' "
-            "advertisements (IP protocol 112)",
-        ),
+        subject=SharedAddress(tuple(holders)),
     )
 
 
@@ -117,12 +112,6 @@ def address_elsewhere(case: Case) -> Finding | None:
         leg="syn",
         detail={"address": case.address, "interface": entry.interface},
         undecided=() if other.seen else (f"a recording of this flow on {name} would tell: name it in the flow's servers",),
-        fix=advice(
-            "address",
-            name,
-            f"move {case.address} to {server.name}, or have the service run on {name}; if it may be on either, name both in the flow's "
-            "servers",
-        ),
     )
 
 
@@ -138,7 +127,6 @@ def delivered_to_another(case: Case) -> Finding | None:
     name, sender = other.host.name, other.took.frame.lladdr.hex(":")
     known = case.fleet.with_mac(sender)
     hop = known.name if known else "the last hop"
-    delete = shell("ip", "neigh", "delete", case.address, "dev", "INTERFACE")
     return Finding(
         "proven" if server.saw_everything and not case.arrived else "likely",
         known.name if known else "path",
@@ -153,13 +141,7 @@ def delivered_to_another(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"address": case.address, "sent_to": name, "sender_mac": sender},
-        fix=advice(
-            "neighbour",
-            known.name if known else "path",
-            f"have {hop}{'' if known else f' (link address {sender})'} forget its neighbour entry for {case.address}, and look for what "
-            f"pins it there; {server.name} can announce the address once more (arping -U)",
-            [delete, f"arping -U -c 3 -I {mine[0].entry.interface} {case.address}  # on {server.name}"],
-        ),
+        subject=Misdelivered(known.name if known else None, sender, mine[0].entry.interface),
     )
 
 

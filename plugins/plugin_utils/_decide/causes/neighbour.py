@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from ..._fix.make import advice, shell
-from ..._fix.neighbour import forgotten
-from ..._fix.trusted import for_owner
 from ..._model.host import Host
 from ..._model.network_records import Neighbour
+from ..._model.subjects import WrongEntry
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -61,7 +59,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
             *case.passage(),
         ),
         detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
-        fix=for_owner(case, owner, next_hop, forgotten(sender, entry, mac)),
+        subject=WrongEntry(entry, next_hop, owner, mac),
     )
 
 
@@ -88,13 +86,7 @@ def _pinned_otherwise(case: Case, sender: Host, entry: Neighbour) -> Finding | N
             *case.passage(),
         ),
         detail={"next_hop": entry.address, "mac": pinned, "real_mac": real},
-        fix=advice(
-            "neighbour",
-            sender.name,
-            f"remove the entry for {entry.address} that somebody pinned on {sender.name}, where it is set (a script, a unit, an "
-            "interface's configuration) and now, so that it is learned",
-            [shell("ip", "neigh", "delete", entry.address, "dev", entry.interface)],
-        ),
+        subject=entry,
     )
 
 

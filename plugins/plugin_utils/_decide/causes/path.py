@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-from ..._fix.stack import forwarding, without_ecn
 from ..._model.host import Observation
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Evidence, Finding, Fix
+from ..finding import Certainty, Evidence, Finding
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .losses import beside_each_other, told, wilson
 from .rules import weaker
-from .stretch import LOSSES, PACKETS, stretch, swallower
+from .stretch import LOSSES, PACKETS, swallower
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
 _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
@@ -42,7 +41,6 @@ def _router_not_forwarding(case: Case) -> Finding | None:
             case.saw(via, f"sysctl {name}", "0"),
             *([case.saw(via, "counter InAddrErrors", f"+{errors}")] if errors else []),
         ),
-        fix=forwarding(via, case.family, seen.interface),
     )
 
 
@@ -64,11 +62,10 @@ def _ecn_blackhole(case: Case) -> Finding | None:
         "likely",
         "path",
         "path.forward",
-        f"something {stretch(case)} drops SYNs that ask for ECN; the plain retransmission passes",
+        f"something {case.outcome.stretch} drops SYNs that ask for ECN; the plain retransmission passes",
         (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
         leg="syn",
         undecided=("a first SYN without ECN (net.ipv4.tcp_ecn=2) would tell it from a device that drops the first SYN of each connection",),
-        fix=without_ecn(case.client, stretch(case)),
     )
 
 
@@ -88,7 +85,7 @@ def _path_loss(case: Case) -> Finding | None:
         "likely" if late or pattern == "attempts" else "proven",
         via.name if via else "path",
         "path.forward" if forward else "path.return",
-        f"{lost} of {sent} packets from {way} are lost {stretch(case)} ({100 * lost / sent:.0f} %"
+        f"{lost} of {sent} packets from {way} are lost {case.outcome.stretch} ({100 * lost / sent:.0f} %"
         + (f", 95 % interval {100 * low:.0f} to {100 * high:.0f} %)" if pattern == "random" else f"), {_PATTERNS[pattern]}"),
         case.passage(),
         detail={
@@ -100,7 +97,6 @@ def _path_loss(case: Case) -> Finding | None:
             "pattern": pattern,
         },
         undecided=(*(_OR_LATE if late else ()), *_WOULD_TELL.get(pattern, ())),
-        fix=Fix("advice", via.name if via else "path", f"look for errors, full queues and rate limits {stretch(case)}", "advice"),
     )
 
 
@@ -166,7 +162,7 @@ def _path_drop(case: Case) -> Finding | None:
     blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
     certainty: Certainty = "likely" if foreign or late or blind or (translated and not via) else "proven"
     last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.outcome.kind == "lost_syn" else None
-    summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {stretch(case)}"
+    summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     strays = elsewhere(case)
     if strays:
         summary = f"the {packet} does not come to {case.outcome.between[1]}: {strays[0].host} has it {_how(strays[0])}"
@@ -189,15 +185,9 @@ def _path_drop(case: Case) -> Finding | None:
         against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
         undecided=(
-            *(() if via else (f"a managed host {stretch(case)}, named in the flow's via, would narrow it down",)),
+            *(() if via else (f"a managed host {case.outcome.stretch}, named in the flow's via, would narrow it down",)),
             *(_OR_LATE if late else ()),
             *(f"the XDP program on {name} of {case.outcome.between[1]} may drop it ahead of the recorder" for name in blind),
-        ),
-        fix=Fix(
-            "advice",
-            via.name if via else "path",
-            f"look at filters, routes and security groups {stretch(case)} for tcp/{case.port}",
-            "advice",
         ),
     )
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Evidence, Finding, Fix
+from ..finding import Certainty, Evidence, Finding
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
 from .losses import beside_each_other, told
-from .stretch import PACKETS, stretch
+from .stretch import PACKETS
 
 _CHANCE, _SURE = 0.05, 0.005  # how often random loss looks so: to say it at all, to prove it
 _REPEATED = 4  # packets behind the first one of an attempt that are lost as well
@@ -80,7 +80,7 @@ def _first_syn_dropped(case: Case) -> Finding | None:
         "proven" if chance <= _SURE else "likely",
         "path",
         "path.forward",
-        f"{what} of each connection {'is' if dropped == 1 else 'are'} dropped {stretch(case)}, and its repetition passes"
+        f"{what} of each connection {'is' if dropped == 1 else 'are'} dropped {case.outcome.stretch}, and its repetition passes"
         + (f" {waits:.1f} s later" if waits else "")
         + ": that is no random loss, but a device that wants to see SYNs repeated, such as a scrubber against floods of SYNs",
         (
@@ -94,13 +94,6 @@ def _first_syn_dropped(case: Case) -> Finding | None:
         leg="syn",
         detail={"dropped": dropped, "attempts": len(known.attempts), "needed_s": waits and round(waits, 3)},
         undecided=() if chance <= _SURE else ("more attempts (diagnose_attempts) would tell it from chance",),
-        fix=Fix(
-            "advice",
-            "path",
-            f"look at protection against floods of SYNs {stretch(case)} (scrubber, SYN authentication), and exempt tcp/{case.port} or the "
-            "client from it; let applications wait for the repetition, a second later, until then",
-            "advice",
-        ),
     )
 
 
@@ -149,7 +142,8 @@ def _port_range_dropped(case: Case) -> Finding | None:
         certainty,
         "path",
         "path.forward" if forward else "path.return",
-        f"whether the {packet} passes {stretch(case)} depends on the client's source port: it is lost for {lost}, and passes for {passed}",
+        f"whether the {packet} passes {case.outcome.stretch} depends on the client's source port: it is lost for {lost}, and passes for "
+        f"{passed}",
         (
             *case.passage(),
             case.saw(
@@ -160,20 +154,7 @@ def _port_range_dropped(case: Case) -> Finding | None:
         ),
         detail={"lost_ports": _ports(known.lost), "passed_ports": _ports(known.passed)},
         undecided=() if certainty == "proven" else ("more attempts (diagnose_attempts) would tell it from chance",),
-        fix=Fix(
-            "advice",
-            "path",
-            f"look for a stateless filter {stretch(case)} (a network ACL, a router's access list) that lets a part of the ephemeral ports "
-            f"through only: the client uses {_ephemeral(case)}",
-            "advice",
-        ),
     )
-
-
-def _ephemeral(case: Case) -> str:
-    snapshot = case.client.snapshot
-    words = ((snapshot.sysctls if snapshot else None) or {}).get("net.ipv4.ip_local_port_range", "").split()
-    return f"{' to '.join(words)} (net.ipv4.ip_local_port_range)" if len(words) == 2 else "those of net.ipv4.ip_local_port_range"
 
 
 def _ranges(known: Passages) -> tuple[str, str]:
@@ -212,14 +193,13 @@ def _ecmp_member_bad(case: Case) -> Finding | None:
         "likely",
         "path",
         "path.forward" if forward else "path.return",
-        f"whether the {packet} passes {stretch(case)} depends on the source port: one of several ways is bad{ranges}",
+        f"whether the {packet} passes {case.outcome.stretch} depends on the source port: one of several ways is bad{ranges}",
         (
             *case.passage(),
             case.saw(case.client, "captures", f"all {packet}s {side} ports {_some(known.lost)} are lost, none of the others"),
         ),
         detail={"lost_ports": _ports(known.lost), "passed_ports": _ports(known.passed)},
         undecided=("more attempts (diagnose_attempts) would tell it from chance",),
-        fix=Fix("advice", "path", f"look at the members of equal-cost routes and bonds {stretch(case)}", "advice"),
     )
 
 

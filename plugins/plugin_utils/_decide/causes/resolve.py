@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
-from ..._fix.dns import resolvable
 from ..._model.probe_records import Nameserver
+from ..._model.subjects import Resolved, SlowNames, Unresolved
 from ..case import Case
-from ..finding import Evidence, Finding, Fix
+from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
 
@@ -31,7 +31,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             (case.saw(case.client, "getaddrinfo", said),),
             detail={"name": case.dialled, "error": failed.error},
             undecided=(f"getent ahosts {case.dialled} on {case.client.name} would tell whether it answers after all",),
-            fix=resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)"),
+            subject=Unresolved(waiting=True),
         )
     return Finding(
         "proven",
@@ -40,7 +40,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent",
         (case.saw(case.client, "getaddrinfo", said),),
         detail={"name": case.dialled, "error": failed.error},
-        fix=resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)"),
+        subject=Unresolved(waiting=False),
     )
 
 
@@ -62,14 +62,7 @@ def _name_resolution_slow(case: Case) -> Finding | None:
             *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_told(entry)}") for entry in slow.nameservers or ()),
         ),
         detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead]},
-        fix=Fix(
-            "dns",
-            case.client.name,
-            f"take {', '.join(entry.address for entry in dead)} out of {case.client.name}'s resolver configuration, or let it answer"
-            if dead
-            else f"find out why {case.client.name}'s resolver is slow: its nameservers (/etc/resolv.conf), its search list, IPv6",
-            "advice",
-        ),
+        subject=SlowNames(tuple(entry.address for entry in dead)),
     )
 
 
@@ -144,12 +137,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
-        fix=resolvable(
-            case,
-            f"correct the line of {case.dialled} in /etc/hosts of {case.client.name}, now {case.address}, or take it out"
-            if written
-            else f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}",
-        ),
+        subject=Resolved(by_hosts_file=written),
     )
 
 
@@ -192,12 +180,6 @@ def _dead_address_family(case: Case) -> Finding | None:
         ),
         leg=case.outcome.leg,
         detail={"family": case.family, "addresses": [other.address for other in same]},
-        fix=Fix(
-            "dns",
-            case.client.name,
-            f"mend IPv{case.family} to {case.dialled}, or take its IPv{case.family} addresses out of DNS until it works",
-            "advice",
-        ),
     )
 
 

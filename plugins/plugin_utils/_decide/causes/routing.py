@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice, shell
-from ..._fix.routes import REFUSING, towards, without
-from ..._fix.stack import loose
-from ..._fix.trusted import for_client
-from ..._model.host import Host, Observation
-from ..._model.network_records import Route
+from ..._model.host import Host
+from ..._model.subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from ..outcome import Leg
 from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
@@ -52,14 +48,8 @@ def _rp_filter_drop(case: Case) -> Finding | None:
         ),
         leg=leg,
         detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
-        fix=_loosened(case, host, seen, mode, back is not None and back.error is not None),
+        subject=ReversePath(seen.interface, seen.packet.src, mode, back is not None and back.error is not None),
     )
-
-
-def _loosened(case: Case, host: Host, seen: Observation, mode: int, no_way_back: bool) -> Fix:
-    """The filter is what refuses sources that are made up: it is loosened for those of the flow alone."""
-    fix = loose(host, seen.interface, seen.packet.src, mode, no_way_back)
-    return fix if case.outcome.kind == "ignored_syn_ack" else for_client(case, host, seen.packet.src, fix)
 
 
 def entered(case: Case) -> tuple[str, Host | None, str, Leg]:
@@ -97,14 +87,7 @@ def _no_return_route(case: Case) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"remote": client, "answer": said},
-        fix=for_client(
-            case,
-            server,
-            client,
-            without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
-            if route.type in REFUSING
-            else towards(case, server, client),
-        ),
+        subject=route,
     )
 
 
@@ -139,21 +122,15 @@ def _address_not_local(case: Case) -> Finding | None:
         leg="syn",
         detail={"address": syn.dst},
         undecided=(f"the addresses of {' and '.join(unknown)} would tell whether {syn.dst} is there now",) if unknown else (),
-        fix=_own(server, syn.dst) if not owners else _forgotten(server, syn.dst, owners),
+        subject=MissingAddress(syn.dst, tuple(owners)),
     )
-
-
-def _forgotten(server: Host, address: str, owners: list[str]) -> Fix:
-    """Not one more machine with the address: it is somebody's, and the packets come to the wrong host."""
-    summary = f"have the last hop before {server.name} forget its neighbour entry for {address}, which is on {' and '.join(owners)}"
-    return Fix("neighbour", "path", summary, "advice")
 
 
 def _address_gone(case: Case, server: Host) -> Finding | None:
     """Nobody answers for the address, and the server, which should have it, has not."""
     answer = answer_of(case)
     unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
-    on_link = case.outcome.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
+    on_link = case.outcome.local and case.gateway[0] == case.address
     if case.dialled != case.address or not (unreachable or on_link):
         return None
     return Finding(
@@ -167,13 +144,8 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
         ),
         leg="syn",
         detail={"address": case.address},
-        fix=_own(server, case.address),
+        subject=MissingAddress(case.address),
     )
-
-
-def _own(server: Host, address: str) -> Fix:
-    advice = f"add {address} to an interface of {server.name} (a VIP that moved away?), or correct what the client dials"
-    return Fix("address", server.name, advice, "advice")
 
 
 def _server_link_down(case: Case) -> Finding | None:
@@ -197,7 +169,7 @@ def _server_link_down(case: Case) -> Finding | None:
         f"the interface {link.name} of {case.server.name}, which has {case.address}, is {state}",
         (case.saw(case.server, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *case.passage()),
         leg="syn",
-        fix=Fix("link", case.server.name, f"bring {link.name} up on {case.server.name} (cable, switch port, bond, peer)", "advice"),
+        subject=link,
     )
 
 
@@ -236,23 +208,7 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
             "interface": entry.interface if entry else None,
             "on_link_by": route.prefix if why and route else None,
         },
-        fix=Fix("neighbour", server.name, f"find out why {next_hop} does not answer {server.name}, or correct the route back", "advice")
-        if why is None or came is None
-        else _not_next_door(server, client, route, came),
-    )
-
-
-def _not_next_door(server: Host, client: str, route: Route | None, came: Observation) -> Fix:
-    """The prefix is wrong, or the network is somebody else's as well: a route to the client by the router wins over the prefix."""
-    hop = hop_of(server, came)
-    length = 128 if ":" in client else 32
-    return advice(
-        "route",
-        server.name,
-        f"correct the prefix that puts {client} on the link of {server.name} "
-        f"({f'{route.prefix} dev {route.interface}' if route else 'unknown'}), or give it a route to {client} by the router"
-        f"{f' {hop}' if hop else ''} on {came.interface}",
-        [shell("ip", "route", "add", f"{client}/{length}", "via", hop, "dev", came.interface)] if hop else [],
+        subject=NextHop(next_hop) if why is None or came is None else FalseNeighbour(client, route, came.interface, hop_of(server, came)),
     )
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from ..._fix.firewall import opening
-from ..._fix.way_back import rerouted, served
 from ..._model.firewall_records import Rule, RuleStep, Verdict
 from ..._model.host import Host
+from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from .counted import Proof, proof
@@ -52,7 +51,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
             detail=told(ruling, None),
-            fix=opening(case, host, ruling),
+            subject=Stop(ruling),
         )
     weighed = capped(case, place, proof(case, place, ruling, ruling.rule))
     return Finding(
@@ -72,7 +71,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         leg=place.leg,
         detail=told(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
-        fix=rerouted(host, ruling) or served(host, ruling) or opening(case, host, ruling, later(case, place)),
+        subject=Stop(ruling, tuple(later(case, place))),
     )
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice
 from ..case import Case
 from ..finding import Finding
 from .arrival import believed
@@ -47,12 +46,7 @@ def _shadowing_route(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"interface": route.interface, "prefix": route.prefix, "source": route.source, "server_prefix": entry.prefix},
-        fix=advice(
-            "route",
-            client.name,
-            f"give {route.interface} of {client.name} another network than {route.prefix} (that of a bridge of containers can be chosen, "
-            f"a VPN's routes, too), or add a more specific route to {case.address} by its router",
-        ),
+        subject=route,
     )
 
 

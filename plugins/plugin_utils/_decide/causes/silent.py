@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..._fix.make import advice
 from ..._model.hook_records import BaseChain
 from ..._model.host import Host, Observation
 from ..._model.prose import Wording
+from ..._model.subjects import Unanswering
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -49,12 +49,13 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Reason:
-    """What keeps the host from answering: as data, in words, what shows it, and what to do about it."""
+    """What keeps the host from answering: as data, in words, and what shows it; of firewalls, as `Unanswering` has it."""
 
     kind: str
     words: Wording
     shown: tuple[Evidence, ...]
-    remedy: Wording
+    chains: tuple[str, ...] = ()
+    stopped: int | None = None
 
 
 def _neighbour_silent(case: Case) -> Finding | None:
@@ -131,12 +132,13 @@ def _told(case: Case, asked: _Asked, leg: Leg) -> Finding:
         leg=leg,
         detail={"address": asked.address, "interface": asked.interface, "askers": asked.askers, "reason": reason.kind if reason else None},
         undecided=() if reason else (f"arp_ignore, arp_filter and rp_filter, arptables, ebtables and tc on {owner.name} would tell why",),
-        fix=advice(
-            "neighbour",
-            owner.name,
-            reason.remedy
-            if reason
-            else f"find out what keeps {owner.name} from answering on {asked.interface}: arptables, ebtables, tc, its bridge",
+        subject=Unanswering(
+            asked.address,
+            asked.interface,
+            tuple(asked.askers),
+            reason.kind if reason else None,
+            reason.chains if reason else (),
+            reason.stopped if reason else None,
         ),
     )
 
@@ -163,14 +165,13 @@ def _reasons(asked: _Asked) -> Iterator[_Reason]:
             "firewall",
             f"rules of its own may stop {'the requests' if chains[0].hook in _TAKES_IN else 'its answers'} ({named})",
             tuple(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
-            f"let {'ARP' if ':' not in asked.address else 'ICMPv6 types 135 and 136'} pass {named} on {owner.name}",
+            tuple(map(_named, chains[:3])),
         )
     if owner.snapshot and owner.snapshot.hooks and owner.snapshot.hooks.filtered(asked.interface):
         yield _Reason(
             "tc",
             f"traffic control has filters on {asked.interface}, which may drop them",
             (Evidence(owner.name, "tc", f"filters on {asked.interface}"),),
-            f"look at the filters there (tc filter show dev {asked.interface} ingress, egress)",
         )
 
 
@@ -183,7 +184,6 @@ def _by_address(asked: _Asked) -> Iterator[_Reason]:
             "duplicate" if "dadfailed" in flags else "tentative",
             state,
             (Evidence(asked.owner.name, "rtnetlink addresses", f"{asked.address} on {entry.interface}: {', '.join(flags)}"),),
-            f"find the other machine that has {asked.address} and give one of them another, then add it to {entry.interface} again",
         )
 
 
@@ -194,7 +194,6 @@ def _by_link(asked: _Asked) -> Iterator[_Reason]:
             "noarp",
             f"ARP is switched off on {asked.interface}",
             (Evidence(asked.owner.name, "rtnetlink link", f"{asked.interface} has NOARP"),),
-            f"ip link set dev {asked.interface} arp on, unless the network is meant to know its link address otherwise",
         )
 
 
@@ -220,15 +219,12 @@ def _by_sysctl(asked: _Asked) -> Iterator[_Reason]:
             "arp_ignore",
             f"arp_ignore is {ignore} on {interface}, and {why}",
             (Evidence(owner.name, f"sysctl arp_ignore on {interface}", f"{ignore}"),),
-            f"set net.ipv4.conf.{interface}.arp_ignore and net.ipv4.conf.all.arp_ignore so that the higher one lets {owner.name} answer "
-            f"(0), or add {asked.address} to {interface}; a real server behind a director is meant to be silent",
         )
     if values["arp_filter"] and any(route.interface != interface for route in ways):
         yield _Reason(
             "arp_filter",
             f"arp_filter is on, and its way to the asker is {ways[0].interface}",
             (Evidence(owner.name, f"sysctl arp_filter on {interface}", "1"),),
-            f"correct the route to {asked.askers[0]} on {owner.name}, or switch arp_filter off on {interface}",
         )
 
 
@@ -260,8 +256,7 @@ def _by_ip6_firewall(asked: _Asked) -> Iterator[_Reason]:
             ),
             *(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
         ),
-        f"let neighbour discovery pass the firewall of {owner.name}: accept ICMPv6 types 133 to 136, {what} (type {number}) among them, "
-        "which IPv6 needs as IPv4 needs ARP",
+        stopped=number,
     )
 
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..._fix.application import listening
-from ..._fix.make import advice
-from ..._fix.service import listening_on
 from ..._model.host import Host
 from ..._model.socket_records import Listener
+from ..._model.subjects import RunningUnit, SocketOwner
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Evidence, Finding, Fix
+from ..finding import Certainty, Evidence, Finding
 from . import inside, units
 from .catalogue import Accounts, Cause
 
@@ -72,7 +70,7 @@ def _service_stopped(case: Case) -> Finding | None:
             "restarts": unit.restarts,
             "port_held_by": [each.process.name if each.process else None for each in held[:3]],
         },
-        fix=units.mended(server, unit, port),
+        subject=units.not_running(server, unit, port),
     )
 
 
@@ -96,7 +94,7 @@ def _no_listener(case: Case) -> Finding | None:
         server.name,
         "server.socket",
         f"nothing {'listened' if late else 'listens'} on port {port} of {server.name}"
-        + ("; now something does" if late else f": {instead}, not on {port}" if instead else ""),
+        + ("; now something does" if late else f": {units.where(instead)}, not on {port}" if instead else ""),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
@@ -104,23 +102,17 @@ def _no_listener(case: Case) -> Finding | None:
             *(_running(case, server, instead) if instead else ()),
         ),
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        fix=listening_on(server, instead.unit, instead.socket, instead.ports, port)
-        if instead and instead.unit.how in ("declared", "socket")
-        else _to_be_started(server, port),
+        subject=instead,
     )
 
 
-def _running(case: Case, server: Host, instead: units.Elsewhere) -> Iterator[Evidence]:
+def _running(case: Case, server: Host, instead: RunningUnit) -> Iterator[Evidence]:
     unit = instead.unit
     reload = f", its last reload: {unit.reload}" if unit.reload not in (None, "success") else ""
     outdated = ", its files have changed since systemd read them" if unit.outdated else ""
     yield case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}{reload}{outdated}")
-    yield case.saw(server, "systemd" if instead.socket or unit.listens else "inet_diag", str(instead))
+    yield case.saw(server, "systemd" if instead.socket or unit.listens else "inet_diag", units.where(instead))
     yield from units.last_words(server, unit)
-
-
-def _to_be_started(server: Host, port: int) -> Fix:
-    return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
 
 
 def _refused_in_vain(case: Case, server: Host) -> Finding | None:
@@ -140,7 +132,6 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
         ),
         leg="syn",
-        fix=_to_be_started(server, port),
     )
 
 
@@ -158,7 +149,6 @@ def not_listening(case: Case) -> Finding | None:
         f"nothing listens on port {port} of {server.name} either",
         (case.saw(server, "inet_diag", f"no socket listens on port {port}"),),
         leg="syn",
-        fix=_to_be_started(server, port),
     )
 
 
@@ -172,7 +162,6 @@ def _refused_unseen(case: Case) -> Finding:
         (*case.passage(), case.saw(case.client, "connect()", f"{case.errno()}, {plural(len(case.subject), 'attempt')}")),
         leg="syn",
         undecided=(f"a recording at {case.address} would tell who sends the RST: name the machine in the flow's servers if you manage it",),
-        fix=Fix("advice", "path", f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?", "advice"),
     )
 
 
@@ -198,7 +187,6 @@ def _listener_other_namespace(case: Case) -> Finding | None:
         "server.socket",
         f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}",
         (*evidence, case.saw(server, "inet_diag", where)),
-        fix=Fix("application", server.name, f"publish port {case.server_port} from the container or namespace to the host", "advice"),
     )
 
 
@@ -227,16 +215,10 @@ def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callabl
                 *(units.last_words(server, displaced) if displaced else ()),
             ),
             detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-            fix=_displaced(server, displaced.unit, owner, case.server_port)
-            if displaced
-            else listening(server, owner, process, case.server_address, case.server_port),
+            subject=SocketOwner(owner, process, displaced.unit if displaced else None),
         )
 
     return rule
-
-
-def _displaced(server: Host, unit: str, owner: str, port: int) -> Fix:
-    return advice("service", server.name, f"if port {port} is {unit}'s, have {owner} leave it, then start {unit}")
 
 
 def _nearest(case: Case, listeners: list[Listener]) -> str | None:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from ..._fix.stale import ended, retranslated
-from ..._fix.trusted import for_client
 from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.host import Host, Observation
 from ..._model.socket_records import Socket
+from ..._model.subjects import HeldSockets, Strays
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -52,7 +51,7 @@ def _stale_connection(case: Case) -> Finding | None:
         leg="syn",
         detail={"ports": [attempt.probe.local_port for attempt, _answer in answered], "states": sorted({entry.state for entry in held})},
         undecided=() if held else (f"the sockets of {server.name} (ss -tn) before the attempts would tell",),
-        fix=for_client(case, server, case.client_address, ended(case, server, held)),
+        subject=HeldSockets(tuple(held)),
     )
 
 
@@ -150,7 +149,7 @@ def _stale_translation(case: Case) -> Finding | None:
             leg="syn",
             detail={"target": went[0], "port": went[1], "wanted": wanted[0], "wanted_port": wanted[1]},
             undecided=() if unmoved else (f"a counter in {rule.name} on {via.name} would tell whether new connections meet it",),
-            fix=for_client(case, via, strays[0][0].packet.src, retranslated(via, strays)),
+            subject=Strays(tuple(strays)),
         )
     return None
 

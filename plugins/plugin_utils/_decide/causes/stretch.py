@@ -15,11 +15,3 @@ PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"
 def swallower(case: Case) -> Host | None:
     """The managed host on the way that took the packet in and did not let it out."""
     return next((via for via in case.vias if via.name == case.outcome.host), None)
-
-
-def stretch(case: Case) -> str:
-    """The two vantage points between which the packet was lost, or the host that it did not leave."""
-    between = case.outcome.between
-    if between and between[0] == between[1]:
-        return f"inside {between[0]}"
-    return f"between {between[0]} and {between[1]}" if between else "on the way"

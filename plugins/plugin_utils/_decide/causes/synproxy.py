@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..._fix.make import advice, shell
+from ..._model.subjects import Setting
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -52,13 +52,7 @@ def _synproxy_loose(case: Case) -> Finding | None:
         leg="ack",
         detail=told(ruling, weighed, rule),
         undecided=unproven(server, rule, weighed),
-        fix=advice(
-            "sysctl",
-            server.name,
-            f"set {LOOSE} to 0 on {server.name}, as SYNPROXY needs it (iptables-extensions(8)), now and in /etc/sysctl.d",
-            [shell("sysctl", "-w", f"{LOOSE}=0")],
-            why="connections that a restart of the firewall forgets are dropped then, and not picked up",
-        ),
+        subject=Setting(LOOSE),
     )
 
 

@@ -9,8 +9,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedu
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Tcp, TcpFlags
 
-from ..._fix.timeouts import more_answers, more_patience, more_retries
 from ..._model.host import Host
+from ..._model.subjects import Late
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -49,7 +49,7 @@ def _syn_retries_too_low(case: Case) -> Finding | None:
         leg="syn_ack",
         detail={"waited_ms": round(waited * 1000, 1), "needed_ms": round(needed * 1000, 1)},
         undecided=("a recording of the first SYN-ACKs on both ends would tell a slow way from lost packets",) if lost else (),
-        fix=more_retries(case, needed),
+        subject=Late(needed),
     )
 
 
@@ -84,7 +84,7 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
-        fix=more_patience(case, min(late)),
+        subject=Late(min(late) / 1000),
     )
 
 
@@ -120,7 +120,7 @@ def _synack_retries_too_low(case: Case) -> Finding | None:
         ),
         leg="ack",
         detail={"needed_s": round(longest, 3), "gives_up_s": schedule.gives_up, "retries": retries},
-        fix=more_answers(server, longest),
+        subject=Late(longest),
     )
 
 

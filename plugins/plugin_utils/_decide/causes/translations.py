@@ -8,9 +8,10 @@ from __future__ import annotations
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
 from ..._model.host import Host
 from ..._model.probe_records import Probe
+from ..._model.subjects import Source, Translated, TranslatedInside
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Evidence, Finding, Fix
+from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
@@ -57,7 +58,6 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         against=against,
         leg="syn",
         detail=told(ruling, None, rule) if ruling else {},
-        fix=Fix("firewall", client.name, f"exempt tcp/{case.port} to {case.address} from the redirect on {client.name}", "advice"),
     )
 
 
@@ -110,7 +110,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
-            fix=Fix("firewall", via.name, f"correct the address translation of {case.address} on {via.name}", "advice"),
+            subject=Translated(case.address),
         )
     return _translated_by_rule(case) or (_translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None)
 
@@ -149,7 +149,7 @@ def _translated_by_client(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
-        fix=Fix("firewall", client.name, f"correct the address translation of {case.target} on {client.name}", "advice"),
+        subject=Translated(case.target),
     )
 
 
@@ -182,7 +182,7 @@ def _translated_by_rule(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
-            fix=Fix("firewall", via.name, f"correct the address translation of {case.target} on {via.name}", "advice"),
+            subject=Translated(case.target),
         )
     return None
 
@@ -231,12 +231,6 @@ def _translated_at_server(case: Case) -> Finding | None:
         leg="syn",
         detail=told(ruling, None, rule) if ruling else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
-        fix=Fix(
-            "firewall",
-            server.name,
-            f"correct the translation of tcp/{case.port} on {server.name}, or start what it leads to",
-            "advice",
-        ),
     )
 
 
@@ -260,13 +254,7 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
         ),
         leg="syn",
         detail=told(within.ruling, None, rule),
-        fix=Fix(
-            "firewall",
-            server.name,
-            f"start what should listen on port {within.port} in {within.where}, or correct the translation of tcp/{case.port} on "
-            f"{server.name}",
-            "advice",
-        ),
+        subject=TranslatedInside(within.port, within.where),
     )
 
 
@@ -300,7 +288,7 @@ def _nat_wrong_source(case: Case) -> Finding | None:
             ),
             leg="syn_ack",
             detail={**told(ruling, None, rule), "source": source},
-            fix=Fix("firewall", host.name, f"translate to an address of {host.name}, or route {source} to it", "advice"),
+            subject=Source(source),
         )
     return None
 

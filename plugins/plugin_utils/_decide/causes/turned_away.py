@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from .catalogue import Cause
 from .losses import beside_each_other
 
@@ -34,13 +34,6 @@ def _turned_away(case: Case) -> Finding | None:
         (case.saw(case.client, "connect()", f"in the order of time: {first} completed, then {len(taken) - first} did not"),),
         detail={"taken": first, "turned_away": len(taken) - first},
         undecided=("the same again after some minutes, with diagnose_attempts=1, would tell whether it is their number",),
-        fix=Fix(
-            "advice",
-            host,
-            f"look whether {case.target} limits connections of one source or locks it out, and exempt {case.client.name} from it, or lower "
-            "diagnose_attempts and diagnose_connects (docs/attempts.md)",
-            "advice",
-        ),
     )
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice
 from ..._model.firewall_records import Rule, Verdict
 from ..._values.words import plural
 from ..case import Case
@@ -37,13 +36,6 @@ def _unexpectedly_open(case: Case) -> Finding | None:
             *([case.saw(server, "firewall", _lets_in(admitted))] if server is not None and admitted else []),
         ),
         detail={"connected": len(opened), "rule": _detail(_deciding(admitted)) if admitted else None},
-        fix=advice(
-            "firewall",
-            server.name if server is not None else case.client.name,
-            f"stop {case.client_address or case.client.name} -> {case.target} with a rule at the server or on the way, or stop the service",
-            why="the flow is declared with expect: blocked",
-            check="the flow is ok",
-        ),
     )
 
 

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from ..._fix.service import started
 from ..._model.host import Host
 from ..._model.socket_records import PortHolder
+from ..._model.subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import plural
-from ..finding import Evidence, Fix
+from ..finding import Evidence
 
 _SUREST = ("declared", "socket", "text", "wellknown")
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
@@ -121,26 +121,19 @@ def _end(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def mended(server: Host, unit: Unit, port: int) -> Fix:
-    """How to have a unit run that does not."""
+def not_running(server: Host, unit: Unit, port: int) -> StoppedUnit:
+    """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
-    return started(server, unit, ended(unit), told(held) if held else "", held)
+    return StoppedUnit(unit, ended(unit), told(held) if held else "", held)
 
 
-@dataclass(frozen=True)
-class Elsewhere:
-    """A unit that runs, and listens on other ports than the flow's, or on none."""
-
-    unit: Unit
-    ports: tuple[int, ...]
-    socket: str | None  # the socket unit by which it does
-
-    def __str__(self) -> str:
-        where = f"listens on {_listed(self.ports)}" if self.ports else "listens on no TCP port"
-        return f"{self.unit.unit} {where}" + (f" through {self.socket}" if self.socket else "")
+def where(running: RunningUnit) -> str:
+    """Where a unit that runs listens, which is not on the flow's port."""
+    ports = f"listens on {_listed(running.ports)}" if running.ports else "listens on no TCP port"
+    return f"{running.unit.unit} {ports}" + (f" through {running.socket}" if running.socket else "")
 
 
-def listening_elsewhere(server: Host, port: int) -> Elsewhere | None:
+def listening_elsewhere(server: Host, port: int) -> RunningUnit | None:
     """The unit that runs and should listen on the port, and does so on others. One that is only known to use the port must have others."""
     for unit in of_port(server, port):
         sockets = _listening_sockets(unit)
@@ -149,11 +142,11 @@ def listening_elsewhere(server: Host, port: int) -> Elsewhere | None:
         if port in by_socket:
             continue
         if by_socket:
-            return Elsewhere(unit, tuple(by_socket), sockets[0].unit)
+            return RunningUnit(unit, tuple(by_socket), sockets[0].unit)
         if unit.active == "active" and unit.listens:
-            return Elsewhere(unit, tuple(sorted({stream.port for stream in unit.listens})), None)
+            return RunningUnit(unit, tuple(sorted({stream.port for stream in unit.listens})), None)
         if own or (own is not None and unit.active == "active" and unit.how == "declared"):
-            return Elsewhere(unit, own, None)
+            return RunningUnit(unit, own, None)
     return None
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..case import Case
-from ..finding import Finding, Fix
+from ..finding import Finding
 from .counted import Proof, proof
 from .rules import capped, kept_by, told, unproven, with_what
 from .traversals import judged, suspects, way
@@ -41,6 +41,6 @@ def other_zone(case: Case) -> Finding | None:
             leg=place.leg,
             detail={**told(ruling, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
             undecided=unproven(host, stopper, weighed) if stopper else (),
-            fix=Fix("firewall", host.name, f"put both directions of the flow into one connection tracking zone on {host.name}", "advice"),
+            subject=ruling.zones,
         )
     return None

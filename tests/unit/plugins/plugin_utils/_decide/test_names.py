@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding, Fix
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
@@ -28,9 +28,16 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall
     Undecided,
     Verdict,
 )
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.fixes import Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Absence, Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Resolution
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.subjects import (
+    Accepting,
+    Backend,
+    StoppedUnit,
+    TranslatedInside,
+)
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
@@ -235,7 +242,10 @@ WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
         ("summary", "why", "check"),
     ),
     (Judgement(True, "it connects"), ("why",)),
-    (Why("proven", "it is stopped", Fix("service", "db1", "start it"), "db1"), ("reason",)),
+    (Why("proven", "it is stopped", Backend("closed", 5432), "db1"), ("reason",)),
+    (Accepting(None, "the application", "; it is stopped"), ("state",)),
+    (StoppedUnit(Unit(5432, "a.service", "declared"), "it exits with status 1", "a has the port"), ("ended", "held")),
+    (TranslatedInside(5432, "network namespace 4026531840"), ("namespace",)),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.explain import Explanation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, Outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.undecided import undecided
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
@@ -40,7 +41,7 @@ def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
         attempts=[],
         outcome=Outcome(kind),
     )
-    told = sentences([(case, [])], "undetermined", web1)
+    told = sentences([(case, Explanation())], "undetermined", web1)
     if kind == "completed":
         assert told == []
     elif kind in WHERE:
@@ -76,7 +77,7 @@ def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
         attempts=[],
         outcome=Outcome("silent"),
     )
-    (told,) = sentences([(case, [])], "undetermined", web1)
+    (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert GAPS[kind] in told and "run with become" not in told
     (told,) = sentences([], "undetermined", db1)
     assert told.startswith(f"no handshake was tried, because {GAPS[kind]}")
@@ -98,5 +99,5 @@ def test_a_host_without_root_or_with_part_of_a_recording() -> None:
         attempts=[],
         outcome=Outcome("silent"),
     )
-    (told,) = sentences([(case, [])], "undetermined", web1)
+    (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
 from tests.faults._recorded import load
@@ -68,7 +69,8 @@ def test_what_works_is_not_traced_and_what_broke_is(path: Path) -> None:
     if (status, demanded) == ("ok", "open"):
         assert found == {}
     if demanded == "blocked":  # traced where it does not connect: which rule stops it is what is asked
-        assert bool(found) is (status == "ok" and bool(evidence["web1"]["try"]["evidence"]["probes"]) and "no-way" not in path.name)
+        tried = any(probe["local_address"] for probe in evidence["web1"]["try"]["evidence"]["probes"])  # else no packet was made
+        assert bool(found) is (status == "ok" and tried)
     for order in found.values():
         assert order["phases"]
         assert bool(order["dials"]) == ("trace_try" in order["phases"])
@@ -86,6 +88,14 @@ def test_a_host_is_asked_no_more_than_its_depth_allows() -> None:
         "web1": (True, True),
     }
     assert trace_orders(*read("firewall_drop.server-input"), made, dict.fromkeys(made, "normal")) == {}  # proven
+
+
+def test_a_proven_symptom_is_no_reason_to_look_no_deeper() -> None:
+    plan, evidence = read("address_not_local.gone")
+    made = {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in evidence}
+    causes = decide(plan, evidence, "", "").report["flows"][0]["causes"]
+    assert [cause["certainty"] for cause in causes] == ["likely", "proven"]
+    assert trace_orders(plan, evidence, made, dict.fromkeys(made, "normal"))["web1"]["drops"]
 
 
 def test_where_nothing_came_nothing_is_traced() -> None:

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Addresses that a host lacks, or that several machines have: advice, for whose an address is to be is for people to say."""
+
+from __future__ import annotations
+
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .._model.network_records import Address
+from .._model.subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress
+from .make import advice, shell
+
+_MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
+
+
+def address_not_local(_case: Case, finding: Finding) -> Fix | None:
+    """Where another host has it, not one more machine gets it: the packets come to the wrong host."""
+    missing, host = finding.about(MissingAddress), finding.host
+    if missing is None:
+        return None
+    if missing.owners:
+        owners = " and ".join(missing.owners)
+        summary = f"have the last hop before {host} forget its neighbour entry for {missing.address}, which is on {owners}"
+        return advice("neighbour", "path", summary)
+    summary = f"add {missing.address} to an interface of {host} (a VIP that moved away?), or correct what the client dials"
+    return advice("address", host, summary)
+
+
+def address_elsewhere(case: Case, finding: Finding) -> Fix | None:
+    if case.server is None:
+        return None
+    return advice(
+        "address",
+        finding.host,
+        f"move {case.address} to {case.server.name}, or have the service run on {finding.host}; if it may be on either, name both in the "
+        "flow's servers",
+    )
+
+
+def martian_source(_case: Case, finding: Finding) -> Fix | None:
+    own = finding.about(Address)
+    if own is None:
+        return None
+    summary = f"remove {own.address} from {own.interface} of {finding.host}, or give the sender another address"
+    return advice("address", finding.host, summary)
+
+
+def ip_conflict(case: Case, finding: Finding) -> Fix | None:
+    shared, twin, claimed = finding.about(SharedAddress), finding.about(TwinAddress), finding.about(ClaimedAddress)
+    if shared:
+        several = f"{', '.join(shared.holders[:-1])} and {shared.holders[-1]}"
+        return advice("address", finding.host, f"leave {case.address} on one of {several}; {_MASTERS}")
+    if twin:
+        entry = twin.entry
+        summary = f"remove {entry.address} from {entry.interface} of {finding.host}, or give {twin.other} another one"
+        return advice("address", finding.host, summary)
+    if claimed is None:
+        return None
+    take = f"find the machine with the link address {claimed.mac} (in the switches' tables), and take {claimed.address} from it"
+    if claimed.interface is None or case.server is None:
+        return advice("address", finding.host, take)
+    who = shell("arping", "-D", "-c", "3", "-I", claimed.interface, claimed.address)
+    return advice("address", finding.host, f"{take}; {_MASTERS}", [f"{who}  # on {case.server.name}: who answers has it"])

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Which fix a cause has, by its code. Asked once what causes a handshake to fail is settled; no rule of the catalogue knows of fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from . import (
+    addresses,
+    application,
+    backlog,
+    conntrack,
+    dns,
+    firewall,
+    kernel,
+    neighbour,
+    network,
+    ports,
+    routes,
+    service,
+    stack,
+    stale,
+    timeouts,
+    translation,
+    way,
+)
+
+FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
+    "unexpectedly_open": firewall.unexpectedly_open,
+    "name_resolution_slow": dns.name_resolution_slow,
+    "dead_address_family": dns.dead_address_family,
+    "name_resolution_failed": dns.name_resolution_failed,
+    "name_resolves_elsewhere": dns.name_resolves_elsewhere,
+    "source_address_unavailable": network.source_address_unavailable,
+    "ephemeral_ports_exhausted": ports.ephemeral_ports_exhausted,
+    "descriptor_limit": kernel.descriptor_limit,
+    "no_route": routes.no_route,
+    "route_unreachable": routes.refusing,
+    "route_blackhole": routes.refusing,
+    "route_prohibit": routes.refusing,
+    "connect_forbidden": kernel.connect_forbidden,
+    "link_down": network.link_down,
+    "neighbour_unresolved": neighbour.neighbour_unresolved,
+    "connect_timeout_too_short": timeouts.connect_timeout_too_short,
+    "syn_retries_too_low": timeouts.syn_retries_too_low,
+    "synack_retries_too_low": timeouts.synack_retries_too_low,
+    "rp_filter_drop": stack.rp_filter_drop,
+    "address_not_local": addresses.address_not_local,
+    "server_link_down": network.server_link_down,
+    "no_return_route": routes.no_return_route,
+    "return_neighbour_unresolved": neighbour.return_neighbour_unresolved,
+    "turned_away": application.turned_away,
+    "accept_queue_full": backlog.accept_queue,
+    "accept_queue_near_limit": backlog.accept_queue,
+    "syn_queue_full": backlog.syn_queue_full,
+    "syn_backlog_reserved": backlog.syn_backlog_reserved,
+    "defer_accept": application.defer_accept,
+    "application_closes": application.application_closes,
+    "application_silent": application.application_silent,
+    "application_hangs_up": application.application_hangs_up,
+    "load_balancer_no_backend": service.load_balancer_no_backend,
+    "service_stopped": service.service_stopped,
+    "listener_other_namespace": application.listener_other_namespace,
+    "listener_other_address": application.listener_elsewhere,
+    "listener_other_family": application.listener_elsewhere,
+    "listener_other_device": application.listener_elsewhere,
+    "no_listener": service.no_listener,
+    "ipsec_policy": kernel.ipsec_policy,
+    "cgroup_filter": kernel.cgroup_filter,
+    "kernel_drop": kernel.kernel_drop,
+    "tcp_md5_mismatch": application.tcp_md5_mismatch,
+    "tcp_ao_mismatch": application.tcp_ao_mismatch,
+    "min_ttl_drop": application.min_ttl_drop,
+    "listener_filtered": application.listener_filtered,
+    "bad_checksum": kernel.bad_checksum,
+    "stale_connection": stale.stale_connection,
+    "stale_translation": stale.stale_translation,
+    "martian_source": addresses.martian_source,
+    "ip_conflict": addresses.ip_conflict,
+    "host_down": network.host_down,
+    "address_elsewhere": addresses.address_elsewhere,
+    "shadowing_route": routes.shadowing_route,
+    "neighbour_silent": neighbour.neighbour_silent,
+    "asymmetric_route": routes.asymmetric_route,
+    "wrong_source_address": routes.wrong_source_address,
+    "neighbour_wrong": neighbour.neighbour_wrong,
+    "xdp_drop": kernel.xdp_drop,
+    "softirq_drop": stack.softirq_drop,
+    "first_syn_dropped": way.first_syn_dropped,
+    "port_range_dropped": way.port_range_dropped,
+    "ecmp_member_bad": way.ecmp_member_bad,
+    "router_not_forwarding": stack.router_not_forwarding,
+    "ecn_blackhole": stack.ecn_blackhole,
+    "path_loss": way.path_loss,
+    "path_drop": way.path_drop,
+    "ttl_too_low": stack.ttl_too_low,
+    "path_icmp_rejected": routes.router_error,
+    "path_no_route": routes.router_error,
+    "path_icmp_unreachable": routes.router_error,
+    "routing_loop": routes.router_error,
+    "path_reset": way.path_reset,
+    "nat_not_undone": translation.nat_not_undone,
+    "answered_by_middlebox": way.answered_by_middlebox,
+    "nat_wrong_target": translation.nat_wrong_target,
+    "nat_wrong_source": translation.nat_wrong_source,
+    "redirected_to_proxy": translation.redirected_to_proxy,
+    "conntrack_full": conntrack.conntrack_full,
+    "nat_ports_exhausted": ports.nat_ports_exhausted,
+    "neighbour_table_full": neighbour.neighbour_table_full,
+    "firewall_queue_unread": firewall.queue_unread,
+    "conntrack_invalid": firewall.conntrack_invalid,
+    "firewall_rate_limited": firewall.rate_limited,
+    "synproxy_loose": stack.synproxy_loose,
+    "firewall_reject": firewall.stopped,
+    "firewall_drop": firewall.stopped,
+}
+"""In the order of the catalogue of causes. A cause that is not here has no fix."""
+
+
+def fix(code: str, case: Case, finding: Finding) -> Fix | None:
+    """How a cause that was found in a case is mended; None where nothing is known to help."""
+    make = FIXES.get(code)
+    return make(case, finding) if make else None

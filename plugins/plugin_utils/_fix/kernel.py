@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What the kernel drops by other means than a firewall's rules: advice on where to look."""
+
+from __future__ import annotations
+
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .._model.network_records import Link
+from .._model.subjects import ControlGroup, DropReason
+from .make import advice
+
+
+def cgroup_filter(case: Case, finding: Finding) -> Fix | None:
+    group = finding.about(ControlGroup)
+    if group is None:
+        return None
+    peer = case.client_address if case.server and finding.host == case.server.name else case.address
+    return advice(
+        "service",
+        finding.host,
+        f"look at IPAddressDeny= and IPAddressAllow= of {group.name} and of the slices above it (systemctl show), and allow {peer} there",
+        why="the kernel names the control group whose program drops the packet",
+        check="the flow is ok",
+    )
+
+
+def ipsec_policy(_case: Case, finding: Finding) -> Fix:
+    host = finding.host
+    return advice(
+        "ipsec",
+        host,
+        f"bring up the security associations of both ends, or take the policy away (ip xfrm policy, ip xfrm state on {host})",
+        why="a policy demands ESP or AH for these addresses",
+        check="the flow is ok",
+    )
+
+
+def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
+    reason = finding.about(DropReason)
+    if reason is None:
+        return None
+    return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what makes it here")
+
+
+def xdp_drop(_case: Case, finding: Finding) -> Fix | None:
+    link = finding.about(Link)
+    return advice("advice", finding.host, f"look at the XDP program (ip link show {link.name}; bpftool net)") if link else None
+
+
+def bad_checksum(_case: Case, finding: Finding) -> Fix:
+    look = "look for broken checksum offload on the way (ethtool -K IF tx off rx off), tunnels and virtual switches"
+    return advice("advice", finding.host, look)
+
+
+def connect_forbidden(_case: Case, finding: Finding) -> Fix:
+    look = "look for AVC records in the audit log and for BPF programs on the service's cgroup (bpftool cgroup tree)"
+    return advice("advice", finding.host, look)
+
+
+def descriptor_limit(case: Case, finding: Finding) -> Fix:
+    """ENFILE is for the whole host; EMFILE for the process that tried."""
+    if case.errno() == "ENFILE":
+        return advice("limit", finding.host, "raise fs.file-max")
+    whose = f"the user as whom Ansible logs in on {finding.host} (ulimit -Hn)"
+    return advice("limit", finding.host, f"raise the limit of open files of {whose}, and look at the application's")

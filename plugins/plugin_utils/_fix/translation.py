@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Address translations that lead astray: advice, for which of their rules is right is for people to say."""
+
+from __future__ import annotations
+
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .._model.subjects import DeadTargets, Source, Translated, TranslatedInside
+from .make import advice, endpoint
+
+
+def nat_wrong_target(case: Case, finding: Finding) -> Fix:
+    """Of a rule of the client, of a host on the way or, where there is no subject, of the server itself."""
+    host = finding.host
+    dead, inside, translated = finding.about(DeadTargets), finding.about(TranslatedInside), finding.about(Translated)
+    if dead:
+        ends = " and ".join(endpoint(*end) for end in dead.ends)
+        return advice("firewall", host, f"bring {ends} back, or take it out of what {host} translates {case.target} to")
+    if inside:
+        start = f"start what should listen on port {inside.port} in {inside.namespace}"
+        return advice("firewall", host, f"{start}, or correct the translation of tcp/{case.port} on {host}")
+    if translated:
+        return advice("firewall", host, f"correct the address translation of {translated.end} on {host}")
+    return advice("firewall", host, f"correct the translation of tcp/{case.port} on {host}, or start what it leads to")
+
+
+def nat_wrong_source(_case: Case, finding: Finding) -> Fix | None:
+    source = finding.about(Source)
+    if source is None:
+        return None
+    return advice("firewall", finding.host, f"translate to an address of {finding.host}, or route {source.address} to it")
+
+
+def redirected_to_proxy(case: Case, finding: Finding) -> Fix:
+    return advice("firewall", finding.host, f"exempt tcp/{case.port} to {case.address} from the redirect on {finding.host}")
+
+
+def nat_not_undone(case: Case, _finding: Finding) -> Fix | None:
+    sent = case.observation("syn", case.client, "out")
+    if sent is None:
+        return None
+    summary = f"make replies pass the host that translates {sent.packet.dst} (routing, or translate the source as well)"
+    return advice("advice", "path", summary)

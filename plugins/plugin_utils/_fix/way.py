@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What is lost, altered or answered between the hosts: advice on what to look for there."""
+
+from __future__ import annotations
+
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .make import advice
+
+
+def path_loss(case: Case, finding: Finding) -> Fix:
+    return advice("advice", finding.host, f"look for errors, full queues and rate limits {case.outcome.stretch}")
+
+
+def path_drop(case: Case, finding: Finding) -> Fix:
+    return advice("advice", finding.host, f"look at filters, routes and security groups {case.outcome.stretch} for tcp/{case.port}")
+
+
+def path_reset(case: Case, finding: Finding) -> Fix:
+    return advice("advice", finding.host, f"look for a firewall, proxy or load balancer on the way that resets tcp/{case.port}")
+
+
+def answered_by_middlebox(case: Case, finding: Finding) -> Fix:
+    look = f"look for a transparent proxy, a SYN proxy or a second machine with the address {case.address}"
+    return advice("advice", finding.host, look)
+
+
+def first_syn_dropped(case: Case, finding: Finding) -> Fix:
+    return advice(
+        "advice",
+        finding.host,
+        f"look at protection against floods of SYNs {case.outcome.stretch} (scrubber, SYN authentication), and exempt tcp/{case.port} or "
+        "the client from it; let applications wait for the repetition, a second later, until then",
+    )
+
+
+def port_range_dropped(case: Case, finding: Finding) -> Fix:
+    return advice(
+        "advice",
+        finding.host,
+        f"look for a stateless filter {case.outcome.stretch} (a network ACL, a router's access list) that lets a part of the ephemeral "
+        f"ports through only: the client uses {_ephemeral(case)}",
+    )
+
+
+def _ephemeral(case: Case) -> str:
+    snapshot = case.client.snapshot
+    words = ((snapshot.sysctls if snapshot else None) or {}).get("net.ipv4.ip_local_port_range", "").split()
+    return f"{' to '.join(words)} (net.ipv4.ip_local_port_range)" if len(words) == 2 else "those of net.ipv4.ip_local_port_range"
+
+
+def ecmp_member_bad(case: Case, finding: Finding) -> Fix:
+    return advice("advice", finding.host, f"look at the members of equal-cost routes and bonds {case.outcome.stretch}")
