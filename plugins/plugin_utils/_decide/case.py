@@ -9,6 +9,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
@@ -44,6 +45,14 @@ SEGMENTS = (
 )
 
 
+class Weight(IntEnum):
+    """What a piece of evidence says about a cause. That is the order in which evidence is told."""
+
+    WORDS = 0  # of the program at fault itself
+    CAUSE = 1
+    OUTCOME = 2  # only what became of the packets, which leg and segment say, too
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One thing that was seen: where, by what means, and what."""
@@ -51,6 +60,7 @@ class Evidence:
     host: str
     source: str
     observation: Wording
+    weight: Weight = Weight.CAUSE
 
     def __post_init__(self) -> None:
         worded(self, "observation")
@@ -119,6 +129,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         worded(self, "summary", "undecided")
+        object.__setattr__(self, "evidence", tuple(sorted(self.evidence, key=lambda seen: seen.weight)))
 
 
 @dataclass(frozen=True)
@@ -407,7 +418,7 @@ class Case:
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
         hosts = [host for host in self.hosts if host.observations is not None]
-        return tuple(Evidence(host.name, "capture", self._passage_at(host)) for host in hosts)
+        return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)
 
     def _passage_at(self, host: Host) -> str:
         parts = []
@@ -424,6 +435,10 @@ class Case:
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:
         return Evidence(host.name, source, observation)
+
+    def ended(self, host: Host, source: str, observation: Wording) -> Evidence:
+        """Evidence of how the handshake ended."""
+        return Evidence(host.name, source, observation, Weight.OUTCOME)
 
 
 def literal_is_loopback(address: str) -> bool:

@@ -23,7 +23,7 @@ from .._report.captures import captures
 from . import blocked
 from .anomalies import Anomaly
 from .arrivals import Arrivals
-from .case import Case, Finding, Outcome, Totals
+from .case import Case, Evidence, Finding, Outcome, Totals
 from .causes.catalogue import Cause
 from .causes.fronts import told_of
 from .causes.further import contradictions
@@ -372,11 +372,15 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "certainty": finding.certainty,
         "segment": finding.segment,
         "summary": unwrapped(finding.summary),
-        "evidence": unwrapped([asdict(seen) for seen in finding.evidence]),
-        "against": unwrapped([asdict(seen) for seen in finding.against]),
+        "evidence": [_told(seen) for seen in finding.evidence],
+        "against": [_told(seen) for seen in finding.against],
         "detail": unwrapped(finding.detail),
         "fix": unwrapped(asdict(finding.fix)) if finding.fix else None,
     }
+
+
+def _told(seen: Evidence) -> dict[str, Any]:
+    return {"host": seen.host, "source": seen.source, "observation": unwrapped(seen.observation)}
 
 
 def _remarks(explanations: Sequence[tuple[Case, Explanation]], more: Sequence[Wording]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..._fix.service import started
 from ..._model.evidence import Host, PortHolder, Relative, Unit
-from ..case import Evidence, Fix, plural
+from ..case import Evidence, Fix, Weight, plural
 
 _SUREST = ("declared", "socket", "text", "wellknown")
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
@@ -92,10 +92,10 @@ def trigger_of(unit: Unit) -> Relative | None:
 def last_words(server: Host, unit: Unit) -> Iterator[Evidence]:
     """The last lines of a unit's processes, and of those that keep it from running."""
     for line in unit.log[-3:]:
-        yield Evidence(server.name, "journal", line)
+        yield Evidence(server.name, "journal", line, Weight.WORDS)
     for other in unit.relatives:
         for line in other.log[-2:]:
-            yield Evidence(server.name, f"journal of {other.unit}", line)
+            yield Evidence(server.name, f"journal of {other.unit}", line, Weight.WORDS)
 
 
 def holders_of(server: Host, unit: Unit | None, port: int) -> list[PortHolder]:
