@@ -83,7 +83,7 @@ class CallbackModule(Default):
         """Of the plans: for each kind of work order, the phases in which each host takes part."""
         self._waits: dict[str, dict[str, float]] = {}
         self._unheaded = False  # whether the heading of this play is still to be shown, if it has a task that is shown
-        self._answered = self._showed_others = False
+        self._said = self._showed_others = False
         self._page = ""
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
@@ -231,12 +231,13 @@ class CallbackModule(Default):
             self._waits = {f"{kind}{phase}": each for kind in ("", "trace_") for phase, each in found["waits"].items()}
         elif "phases" in found:
             self._parts["trace"] = found["phases"]
-        self._answered = self._answered or "attention" in found
+        self._said = self._said or "attention" in found
         self._page = found.get("page", self._page)
         if found.get("attention"):
             self._live.speak()
 
     def _tell(self, result: Any, what: str) -> None:
+        self._said = True
         task = result._task
         host = "" if task.run_once else result._host.get_name()
         said = sentence(what, host, str(task.name or task.action), result._result, columns())
@@ -248,7 +249,7 @@ class CallbackModule(Default):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._live.end()
-        if self._showed_others or not self._answered or self._display.verbosity:
+        if self._showed_others or not self._said or self._display.verbosity:
             super().v2_playbook_on_stats(stats)
         if self._page:
             self._display.display(f"\n{terminal.where(self._page)}")
