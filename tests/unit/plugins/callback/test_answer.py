@@ -73,7 +73,8 @@ def run(directory: Path, callback: str, *arguments: str, argv: list[str] = CONCL
 
 
 def write(directory: Path, *plays: dict[str, object]) -> list[str]:
-    (directory / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, **play} for play in plays]))
+    local = {"hosts": "localhost", "connection": "local", "gather_facts": False}
+    (directory / "play.json").write_text(json.dumps([{**local, **play} for play in plays]))
     return ["ansible-playbook", "-ilocalhost,", f"-eansible_python_interpreter={sys.executable}", "play.json"]
 
 
@@ -164,7 +165,13 @@ def test_tasks_of_others_look_as_always(here: Path) -> None:
     argv = write(here, {"name": "A play of one's own", "tasks": [shell, ours]})
     done = run(here, OURS, argv=argv, ANSIBLE_NOCOLOR="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    for shown in ("PLAY [A play of one's own]", "TASK [Do something of one's own]", "changed: [localhost]", "1 flow: 1 broken", "PLAY RECAP"):
+    for shown in (
+        "PLAY [A play of one's own]",
+        "TASK [Do something of one's own]",
+        "changed: [localhost]",
+        "1 flow: 1 broken",
+        "PLAY RECAP",
+    ):
         assert shown in done.stdout
     assert "Say what the run had found" not in done.stdout
     assert done.stdout.splitlines()[-1].startswith("The report is /")
