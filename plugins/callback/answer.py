@@ -65,6 +65,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.failure import sentence
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.waiting import Waiting
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean, wrap
 
 COLLECTION = "threeway.handshake"
 OURS = tuple(Path(__file__).resolve().parents[2] / directory for directory in ("playbooks", "roles"))
@@ -154,7 +155,7 @@ class CallbackModule(Default):
             return
         self._handle_warnings(result._result)
         if result._result.get("_ansible_verbose_always") and isinstance(message := result._result.get("msg"), str):
-            self._display.display(message)
+            self._display.display("\n".join(wrap(clean(message), columns())))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._note(result)

@@ -77,7 +77,9 @@ class _Terminal:
         yield from self.changes(report)
 
     def head(self, report: Report) -> Iterator[str]:
-        yield from (self.style(part, "strong") for part in wrap(f"{words.totals(report)}; {words.when(report)}", self.width))
+        yield from (
+            self.style(part, "strong") for part in wrap("; ".join(filter(None, (words.totals(report), words.when(report)))), self.width)
+        )
         for line in words.unobserved(report):
             yield from wrap(line, self.width)
 

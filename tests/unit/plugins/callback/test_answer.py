@@ -54,6 +54,7 @@ def environment(callback: str, **others: str) -> dict[str, str]:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_STDOUT_CALLBACK": callback,
+        "HANDSHAKE_ANSWER_LIVE": "false",  # its lines depend on how long things take
         "LC_ALL": "C.UTF-8",
         **others,
     }
@@ -89,7 +90,9 @@ def screen(tmux: list[str], directory: Path, width: int, argv: list[str], callba
     """The lines that a command has written to a terminal; those that the terminal broke are longer than its width."""
     asked = environment(callback)
     script = directory / "script"
-    settings = "".join(f"export {name}={shlex.quote(asked[name])}\n" for name in asked if name.startswith(("ANSIBLE_", "PATH", "LC_ALL")))
+    settings = "".join(
+        f"export {name}={shlex.quote(asked[name])}\n" for name in asked if name.startswith(("ANSIBLE_", "HANDSHAKE_", "PATH", "LC_ALL"))
+    )
     script.write_text(f"{settings}unset COLUMNS\n{shlex.join(argv)}\ntouch ended\nsleep {PATIENCE}\n")
     size = [f"-x{width}", "-y200"]
     subprocess.run([*tmux, "new-session", "-d", *size, "-c", str(directory), f"sh {script}"], check=True, env={**asked, "TERM": "xterm"})
