@@ -32,6 +32,6 @@ def _gateway(host: Host, seen: Observation) -> str:
 def _last_error(case: Case) -> str:
     rows = [row for attempt in case.subject for row in attempt.everything if row.kind == "icmp"]
     if not rows:
-        return "; no ICMP error came back" if case.client.saw_everything else ""
+        return "; no ICMP error answers it" if case.client.saw_everything else ""
     last = max(rows, key=lambda row: max(seen.time for seen in row.everywhere))
     return f"; the last ICMP error: {meaning_of(case, last)[1]} from {last.packet.src}"
