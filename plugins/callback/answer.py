@@ -29,7 +29,7 @@ options:
     description:
       - Whether to print nothing as long as everything is as it should be, for example in a job of cron.
       - As soon as a handshake is not V(ok), a host differs from its baseline, something was changed, or a task fails, everything is
-        printed.
+        printed, and also if there is no answer at all.
       - Warnings are always printed, to standard error.
     type: bool
     default: false
@@ -250,6 +250,8 @@ class CallbackModule(Default):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._live.end()
+        if not self._said:  # a run without an answer is not known to be well
+            self._live.speak()
         if self._showed_others or not self._said or self._display.verbosity:
             super().v2_playbook_on_stats(stats)
         if self._page:

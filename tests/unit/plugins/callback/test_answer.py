@@ -186,6 +186,11 @@ def test_verbose_shows_what_default_shows(here: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("The report is /")
 
 
+def test_quiet_does_not_hide_that_nothing_was_diagnosed(tmp_path: Path) -> None:
+    argv = write(tmp_path, {"hosts": "localhost", "tasks": []})
+    assert "PLAY RECAP" in run(tmp_path, OURS, argv=argv, HANDSHAKE_ANSWER_QUIET="true").stdout
+
+
 @pytest.mark.parametrize(("name", "silent"), [("no_listener", False), ("healthy.twin", True)])
 def test_quiet_says_nothing_while_all_is_well(tmp_path: Path, name: str, silent: bool) -> None:
     keep(tmp_path, name)
