@@ -30,7 +30,7 @@ def render(flows: Sequence[Mapping[str, Any]], since: str, width: int, style: St
     ranked = sorted(flows, key=lambda flow: (STATUSES.index(flow["status"]), natural(flow["name"]), natural(flow["client"])))
     table = [dict(zip(_HEADS, _row(flow), strict=True)) for flow in ranked[:ROWS]]
     widths = {head: max(cells(head), *(cells(row[head]) for row in table)) for head in _HEADS}
-    left_out = []
+    left_out: list[str] = []
     while (room := _room(widths, width)) < _FLOW_WIDTH + _CAUSE_WIDTH and len(left_out) < len(_GIVE_WAY):
         left_out.append(_GIVE_WAY[len(left_out)])
         del widths[left_out[-1]]
