@@ -160,7 +160,7 @@ test-all: setup  ## `test`, mutations, the oldest Python, new random examples, w
 
 demo: $(VENV)/.ready $(CHECKOUT) $(DEPENDENCIES)  ## build the embedded lab, break it in several ways, diagnose, show the report
 	@dev/programs demo
-	ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
+	ANSIBLE_STDOUT_CALLBACK=threeway.handshake.answer ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
 
 bench: setup build/bench/.ready  ## measure against what others do (BENCH_ARGS=--quick for a short run)
 	@for script in tests/bench/*.py; do \

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import interrupted
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
@@ -30,8 +30,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
-# Columns of the summary where there is no terminal.
-_WIDTH = 100
 # A handshake that nobody could judge is not known to work.
 FAILING = {"never": (), "untried": (), "broken": ("broken", "undetermined"), "degraded": ("broken", "undetermined", "degraded")}
 
@@ -82,10 +80,8 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": unusable(f"The report directory {report_dir}", error)}
         unshown = [*told.faults]
         if arguments["show"]:
-            style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
-            text, lacking = rendered("the summary", partial(terminal.render, width=columns(display, _WIDTH), style=style), report)
-            show(display, f"\n{text or ''}")
-            unshown += lacking
+            page = next(path for path in written if path.endswith("report.html"))
+            present(display, result, partial(_summary, report, unshown), page=page, attention=_is_amiss(report))
         for sentence in unshown:
             display.warning(clean(sentence))
         summary = report["summary"]
@@ -102,7 +98,19 @@ class ActionModule(HandshakeAction):
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
         else:
             result["msg"] = f"The report is {written[0]}."
-        return result
+        return without_lists(result, ("files", "unshown"))
+
+
+def _summary(report: dict[str, Any], unshown: list[str], width: int, style: terminal.Style) -> str:
+    """The report for a terminal, as far as it can be shown there."""
+    text, lacking = rendered("the summary", partial(terminal.render, width=width, style=style), report)
+    unshown += lacking
+    return text or ""
+
+
+def _is_amiss(report: dict[str, Any]) -> bool:
+    """Whether anything is not as it should be, was not seen, or was changed."""
+    return report["summary"]["ok"] < report["summary"]["flows"] or bool(report["unobserved"] or report["changes"])
 
 
 def _was_tried(flow: dict[str, Any]) -> bool:

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, expect
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.baseline import Baseline, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.compare import interfaces
@@ -26,7 +27,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import drift_files
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles, controller_faults
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError, host_file
@@ -41,8 +42,6 @@ FAILING = {
     "endangering": ("endangering", "expectations_broken", "not_compared"),  # what could not be compared is not known to be the same
     "any": ("drifts", "expectations_broken", "not_compared"),
 }
-_WIDTH = 120
-"""Columns where there is no terminal."""
 MOST_DOUBTS = 50
 """Warnings about baselines that are written."""
 
@@ -90,7 +89,7 @@ class ActionModule(HandshakeAction):
             result.update(failed=True, msg=str(error))
         except (EvidenceError, OSError) as error:
             result.update(failed=True, msg=unusable(f"The report directory {files.report_dir}", error))
-        return result
+        return without_lists(result, ("files", "baselines", "written", "lacking", "diff"))
 
     def _expectations(self, given: dict[str, Any], groups: dict[str, list[str]]) -> dict[str, dict[str, str]]:
         """host -> name -> expression, of what the variables of each host expect of it. DriftError."""
@@ -154,8 +153,6 @@ class ActionModule(HandshakeAction):
         found = [(host, doubt) for host, each in sorted(observed.items()) for doubt in doubts(each.state, mine.get(host, ()))]
         for host, doubt in found[:MOST_DOUBTS]:
             display.warning(f"The baseline of {clean(host, 128)} says that {clean(doubt)}")
-        for said, hosts in _absent(observed).items():
-            show(display, f"not observed at {clean(', '.join(hosts))}: {said}")
         result: dict[str, Any] = {
             "changed": bool(changed),
             "baselines": sorted(str(drift_files.path_of(arguments["baseline_dir"], host)) for host in texts),
@@ -166,12 +163,12 @@ class ActionModule(HandshakeAction):
             ],
             "msg": f"{len(texts)} baselines in {arguments['baseline_dir']}, {len(changed)} of them changed.",
         }
-        show(display, result["msg"])
+        present(display, result, partial(drift_report.written, result["msg"], _absent(observed)), attention=bool(changed or lacking))
         if lacking:
-            said = "; ".join(f"{clean(host, 128)}: {clean(why)}" for host, why in sorted(lacking.items())[:10])
-            result.update(
-                failed=True, msg=f"{result['msg']} No baseline was written for {len(lacking)} hosts that could not be observed: {said}."
-            )
+            first, why = min(lacking.items())
+            more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            said = f"No baseline was written for {len(lacking)} hosts that could not be observed: {clean(first, 128)}: {clean(why)}{more}."
+            result.update(failed=True, msg=f"{result['msg']} {said}")
         return result
 
     def _compare(
@@ -184,14 +181,14 @@ class ActionModule(HandshakeAction):
         report_dir = Path(arguments["report_dir"])
         written = {"drift.json": drift_report.as_json(report), "drift.md": drift_report.as_markdown(report)}
         drift_files.write_report(report_dir, written)
-        if arguments["show"]:
-            style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
-            show(
-                display,
-                "\n" + drift_report.terminal(report, width=max(columns(display, _WIDTH), 60), style=style, diff=bool(self._task.diff)),
-            )
         summary = report["summary"]
+        shown: dict[str, Any] = {}
+        if arguments["show"]:
+            amiss = any(summary[name] for name in ("drifts", "expectations_broken", "not_compared")) or bool(report["changes"])
+            render = partial(drift_report.terminal, report, diff=bool(self._task.diff))
+            present(display, shown, render, page=str(report_dir / "drift.md"), attention=amiss)
         result = {
+            **shown,
             "changed": False,
             "summary": summary,
             "files": [str(report_dir / name) for name in written],

@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
-from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history import document
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.histories import Wanted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import history_table, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import history_table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import ask
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.database import Database
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
-
-_WIDTH = 160
-"""Columns of the table where there is no terminal."""
 
 display = Display()
 
@@ -48,8 +46,8 @@ class ActionModule(HandshakeAction):
         except HistoryError as error:
             return {**result, "failed": True, "msg": str(error)}
         if arguments["show"]:
-            style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
-            show(display, "\n" + history_table.render(answer["flows"], answer["since"], columns(display, _WIDTH), style))
+            amiss = any(flow["status"] != "ok" for flow in answer["flows"])
+            present(display, result, partial(history_table.render, answer["flows"], answer["since"]), attention=amiss)
         return {**result, "changed": False, **answer}
 
 

@@ -74,6 +74,7 @@ class ActionModule(HandshakeAction):
         phases = plan.phases()
         clients = sum("try" in each for each in phases.values())
         result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))
+        result["waits"] = plan.deadlines.waits() if plan.deadlines else {}
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
         facts = {
             "handshake_hosts": taking_part,

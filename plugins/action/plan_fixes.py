@@ -10,13 +10,13 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, columns, show, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines import waited_in_vain
@@ -24,7 +24,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mend
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import took
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history import ask
@@ -33,9 +33,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_fil
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import BEFORE, RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, take
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
-
-# Columns of the plan where there is no terminal.
-_WIDTH = 100
 
 display = Display()
 Json = dict[str, Any]
@@ -134,14 +131,14 @@ class ActionModule(HandshakeAction):
     def _next(self, files: RemediationFiles, run: str) -> Json:
         remediation = Remediation.from_json(files.state(run))
         report = concluded(files, remediation.report)
-        if remediation.turn == 0:
-            self._show(files, remediation, report)
+        shown = self._show(files, remediation, report) if remediation.turn == 0 else {}
         remediation.begin_turn(report)
         for host, order in orders(remediation, remediation.batch).items():
             files.keep_host(host, "order", order)
         files.keep_state(remediation.to_json())
         done = not remediation.batch
         return {
+            **shown,
             "run": remediation.run,
             "hosts": list(remediation.batch),
             "timeouts": _timeouts(remediation, remediation.batch),
@@ -156,17 +153,18 @@ class ActionModule(HandshakeAction):
         }
 
     @staticmethod
-    def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> None:
+    def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> Json:
         allowed, left = remediation.wanted(report)
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
         steps = {host: preview["steps"] for host, preview in previews.items() if preview}
         left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
-        style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = fixes.FixPlan(
             wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open
         )
-        show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
+        shown: Json = {}
+        present(display, shown, lambda width, style: fixes.render(plan, report, width=width, style=style), attention=bool(allowed or left))
+        return shown
 
 
 def _timeouts(remediation: Remediation, hosts: Iterable[str]) -> dict[str, int]:

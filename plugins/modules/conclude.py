@@ -144,16 +144,32 @@ report:
   sample: handshake-report/report.json
 files:
   description: The paths of all files of the report on the controller.
-  returned: when the report could be written
+  returned: success
   type: list
   elements: str
   sample: [handshake-report/report.json, handshake-report/captures/web-to-db.pcapng]
 unshown:
   description: Sentences about what is missing in some format of the report because of an error in the collection.
-  returned: when the report could be written
+  returned: success
   type: list
   elements: str
   sample: []
+page:
+  description: The path of C(report.html) on the controller.
+  returned: O(show=true)
+  type: str
+  sample: /home/user/handshake-report/report.html
+attention:
+  description: Whether something is not as it should be, could not be seen, or was changed.
+  returned: O(show=true)
+  type: bool
+  sample: true
+answer:
+  description: The report for people, in lines.
+  returned: O(show=true), if the stdout callback is for programs, such as P(ansible.posix.json#callback)
+  type: list
+  elements: str
+  sample: ["1 flow: 1 ok; 2026-11-21T04:00:00Z, took 7.4 s"]
 changes_told:
   description: How many changes were delivered to the webhook.
   returned: when the report was recorded

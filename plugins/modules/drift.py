@@ -157,4 +157,20 @@ lacking:
   type: list
   elements: str
   sample: []
+page:
+  description: The path of C(drift.md) on the controller.
+  returned: O(phase=compare) and O(show=true)
+  type: str
+  sample: /home/user/handshake-drift/drift.md
+attention:
+  description: Whether something differs, could not be compared, or was written.
+  returned: success
+  type: bool
+  sample: false
+answer:
+  description: What people are shown, in lines.
+  returned: success, if the stdout callback is for programs, such as P(ansible.posix.json#callback)
+  type: list
+  elements: str
+  sample: ["3 hosts, 3 compared: no drift"]
 """

@@ -189,4 +189,15 @@ fixes_not_held:
   elements: dict
   sample: [{"name": "web-to-db", "client": "web1", "server": "db1", "address": "192.0.2.21", "port": 5432, "code": "no_listener",
     "host": "db1", "times": 2}]
+attention:
+  description: Whether a flow is not V(ok).
+  returned: O(show=true)
+  type: bool
+  sample: false
+answer:
+  description: What people are shown, in lines.
+  returned: O(show=true), if the stdout callback is for programs, such as P(ansible.posix.json#callback)
+  type: list
+  elements: str
+  sample: [No flow of the history matches.]
 """

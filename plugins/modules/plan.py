@@ -159,6 +159,11 @@ phases:
   returned: success
   type: dict
   sample: {"web1": ["try"], "db1": ["open", "close"]}
+waits:
+  description: For each phase, how many seconds it takes beside the work of its tasks, and how many at most.
+  returned: success
+  type: dict
+  sample: {"open": {"usually": 0, "at_most": 60}, "try": {"usually": 5.4, "at_most": 65.4}, "close": {"usually": 0, "at_most": 60}}
 run:
   description: The identity of the run.
   returned: success

@@ -143,4 +143,15 @@ attempted:
   returned: O(phase=next)
   type: bool
   sample: false
+attention:
+  description: Whether there is a fix or advice.
+  returned: O(phase=next), the first time
+  type: bool
+  sample: false
+answer:
+  description: What people are shown, in lines.
+  returned: O(phase=next), the first time, if the stdout callback is for programs, such as P(ansible.posix.json#callback)
+  type: list
+  elements: str
+  sample: [nothing to mend]
 """

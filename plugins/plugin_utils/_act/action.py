@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
-import os
 import re
-import shutil
-import stat
 import traceback
 from abc import abstractmethod
 from collections.abc import Mapping, Set
-from contextlib import suppress
 from typing import Any
 
-from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from .._faults import fault
 from .._values.bounds import Bounds
@@ -31,10 +24,6 @@ from .play import unfit
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _SHOWN = frozenset(("warnings", "deprecations", "exception"))
-# What Ansible's display takes for the width of terminals that are narrower, and where there is none.
-_AT_LEAST = 79
-# Callbacks whose standard output is one document.
-_FOR_PROGRAMS = ("json", "jsonl")
 _ADVICE = {
     errno.ENOSPC: "make room there, or give another one",
     errno.EDQUOT: "make room there, or give another one",
@@ -82,36 +71,6 @@ class HandshakeAction(ActionBase):
     def _parse_returned_data(self, res: dict[str, Any], *profile: str) -> Any:
         """ansible-core passes a serialization profile since 2.19, and returns an object of its own since 2.21: only the text is ours."""
         return super()._parse_returned_data(without_controls(res, self.bounds, self.reads), *profile)
-
-
-def columns(display: Display, otherwise: int) -> int:
-    """How wide a text for people may be: as COLUMNS says, else as the terminal, else `otherwise`.
-
-    From ansible-core 2.19 on tasks have no terminal, so that of ansible-playbook is asked.
-    """
-    seen = display.columns if (display.columns or 0) > _AT_LEAST else _terminal()
-    if seen and "COLUMNS" not in os.environ:
-        return seen
-    return shutil.get_terminal_size((seen or otherwise, 24)).columns
-
-
-def show(display: Display, text: str) -> None:
-    """Show a text for people: on standard error where a program reads standard output."""
-    known: Any = constants
-    display.display(text, stderr=str(known.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2] in _FOR_PROGRAMS)
-
-
-def _terminal() -> int | None:
-    parent = multiprocessing.parent_process()
-    path = f"/proc/{(parent and parent.pid) or os.getpid()}/fd/1"
-    with suppress(OSError):
-        if stat.S_ISCHR(os.stat(path).st_mode):
-            descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                return os.get_terminal_size(descriptor).columns
-            finally:
-                os.close(descriptor)
-    return None
 
 
 def unusable(what: str, error: Exception) -> str:

@@ -20,7 +20,7 @@ from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .._values.words import plural
 from .arrivals import Arrivals
-from .finding import Evidence
+from .finding import Evidence, Weight
 from .fleet import Fleet
 from .outcome import SILENT, Outcome
 from .rows import Row
@@ -271,7 +271,7 @@ class Case:
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
         hosts = [host for host in self.hosts if host.observations is not None]
-        return tuple(Evidence(host.name, "capture", self._passage_at(host)) for host in hosts)
+        return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)
 
     def _passage_at(self, host: Host) -> str:
         parts = []
@@ -288,6 +288,10 @@ class Case:
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:
         return Evidence(host.name, source, observation)
+
+    def ended(self, host: Host, source: str, observation: Wording) -> Evidence:
+        """Evidence of how the handshake ended."""
+        return Evidence(host.name, source, observation, Weight.OUTCOME)
 
 
 def literal_is_loopback(address: str) -> bool:

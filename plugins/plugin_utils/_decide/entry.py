@@ -20,7 +20,7 @@ from .answer import Answer
 from .case import Case
 from .causes.catalogue import Cause
 from .explain import Explanation
-from .finding import Finding
+from .finding import Evidence, Finding
 from .observed import attempts_document, clocks_document, not_observed, parties, vantage_document
 from .outcome import Outcome
 from .status import case_status
@@ -86,10 +86,14 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "certainty": finding.certainty,
         "segment": finding.segment,
         "summary": unwrapped(finding.summary),
-        "evidence": unwrapped([asdict(seen) for seen in finding.evidence]),
-        "against": unwrapped([asdict(seen) for seen in finding.against]),
+        "evidence": [_told(seen) for seen in finding.evidence],
+        "against": [_told(seen) for seen in finding.against],
         "detail": unwrapped(finding.detail),
     }
+
+
+def _told(seen: Evidence) -> dict[str, Any]:
+    return {"host": seen.host, "source": seen.source, "observation": unwrapped(seen.observation)}
 
 
 def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:

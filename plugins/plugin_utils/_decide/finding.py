@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field
+from enum import IntEnum
 from typing import Literal, TypeVar
 
 from .._model.prose import Wording, worded
@@ -15,6 +16,14 @@ T = TypeVar("T")
 Certainty = Literal["proven", "likely", "possible"]
 
 
+class Weight(IntEnum):
+    """What a piece of evidence says about a cause. That is the order in which evidence is told."""
+
+    WORDS = 0  # of the program at fault itself
+    CAUSE = 1
+    OUTCOME = 2  # only what became of the packets, which leg and segment say, too
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One thing that was seen: where, by what means, and what."""
@@ -22,6 +31,7 @@ class Evidence:
     host: str
     source: str
     observation: Wording
+    weight: Weight = Weight.CAUSE
 
     def __post_init__(self) -> None:
         worded(self, "observation")
@@ -46,6 +56,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         worded(self, "summary", "undecided")
+        object.__setattr__(self, "evidence", tuple(sorted(self.evidence, key=lambda seen: seen.weight)))
 
     def about(self, kind: type[T]) -> T | None:
         """The subject, if it is of that kind."""

@@ -47,6 +47,14 @@ class Deadlines:
         end = self.opened if phase.endswith("open") else self.tried if phase.endswith("try") else self.closed
         return min(most, max(end - elapsed, LEAST + most - self.patience))
 
+    def waits(self) -> dict[str, dict[str, float]]:
+        """For people who watch: how long each phase takes where all hosts are well, beside what a task takes, and how long at most."""
+        lengths = {"open": self.opened, "try": self.tried - self.opened, "close": self.closed - self.tried}
+        return {
+            phase: {"usually": round(self.attempts if phase == "try" else 0.0, 1), "at_most": round(length, 1)}
+            for phase, length in lengths.items()
+        }
+
     def to_json(self) -> dict[str, float]:
         return asdict(self)
 

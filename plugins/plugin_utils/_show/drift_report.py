@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._values.text import clean, markdown, wrap
@@ -43,8 +43,15 @@ def _drifts(summary: Report) -> str:
     return f"{drifts}, {summary['endangering']} of them endangering {summary['flows_endangered']} of {summary['flows']} handshakes"
 
 
-def terminal(report: Report, *, width: int, style: Style, diff: bool) -> str:
+def written(said: str, absent: Mapping[str, Sequence[str]], width: int, style: Style) -> str:
+    """That baselines were written, and what was not observed: ``absent`` has the hosts for each sentence."""
+    told = [f"not observed at {clean(', '.join(hosts))}: {sentence}" for sentence, hosts in absent.items()]
+    return "\n".join([*(line for each in told for line in wrap(each, width, "", "  ")), *wrap(said, width)]) + "\n"
+
+
+def terminal(report: Report, width: int, style: Style, *, diff: bool) -> str:
     """In lines of at most ``width`` columns; with ``diff`` each host's unified diff as well."""
+    width = max(width, 40)
     lines = [style(part, "strong") for part in wrap(totals(report), width)]
     same = [host["host"] for host in report["hosts"] if _is_same(host)]
     for host in report["hosts"]:

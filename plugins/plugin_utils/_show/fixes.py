@@ -19,8 +19,8 @@ from .words import count
 
 LINES = 60
 """Lines of one step's difference that are shown."""
-LEFT = 40
-"""Fixes that are not made, of which is said why."""
+LEFT, ALIKE = 40, 5
+"""Reasons that are told why fixes are not made, and fixes that are named for each."""
 
 _INDENT = "    "
 
@@ -63,14 +63,29 @@ def _lines(plan: FixPlan, flows: Mapping[str, str], width: int, style: Style) ->
         for sentence in plan.left_open.get(host, ()):
             yield from wrap(clean(f"another transaction is open on {host}: {sentence}"), width, _INDENT, _INDENT * 2)
         yield from _differences(plan.previews.get(host, ()), width, style)
+    yield from _left(plan, width, style)
+
+
+def _left(plan: FixPlan, width: int, style: Style) -> Iterator[str]:
+    """What is not made, those with the same reason together. Advice stands in the answer, and is only counted."""
+    reasons: dict[str, list[Mending]] = {}
+    for mending, _outcome, why in plan.left:
+        if mending.steps:
+            reasons.setdefault(clean(why), []).append(mending)
+    left, advice = sum(map(len, reasons.values())), sum(not mending.steps for mending, _outcome, _why in plan.left)
     if plan.left:
         yield ""
         yield style("not mended", "strong")
-    for mending, _outcome, why in plan.left[:LEFT]:
-        yield from wrap(clean(f"{mending.code} at {mending.host}: {mending.summary}"), width, "  ", _INDENT)
-        yield from (style(line, "dim") for line in wrap(clean(why), width, _INDENT))
-    if len(plan.left) > LEFT:
-        yield f"  ... and {len(plan.left) - LEFT} more, see report.json"
+    for why, several in list(reasons.items())[:LEFT]:
+        for mending in several[:ALIKE]:
+            yield from wrap(clean(f"{mending.code} at {mending.host}: {mending.summary}"), width, "  ", _INDENT)
+        if len(several) > ALIKE:
+            yield f"  ... and {len(several) - ALIKE} more for the same reason"
+        yield from (style(line, "dim") for line in wrap(why, width, _INDENT))
+    if len(reasons) > LEFT:
+        yield f"  ... and {left - sum(len(each) for each in list(reasons.values())[:LEFT])} more, see report.json"
+    if advice:
+        yield from wrap(f"{count(advice, 'cause')} for which there is advice, and no fix that can be made", width, "  ", _INDENT)
 
 
 def _title(plan: FixPlan) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._report.view import STATUSES
-from .._values.text import cells, clip
+from .._values.text import cells, clip, wrap
 from .terminal import Style, plain
 from .words import count, natural
 
@@ -17,25 +17,39 @@ ROWS = 200
 """Flows that are shown at most."""
 _HEADS = ("flow", "state", "since", "first bad", "flaps", "to mend", "works", "last cause")
 _NUMBERS = frozenset({"flaps", "to mend", "works"})
-_FLOW_WIDTH, _CAUSE_WIDTH = 24, 24
+_GIVE_WAY = ("first bad", "to mend", "flaps", "since", "works")
+"""Columns that are left out, one after the other, where the table would be too wide."""
+_FLOW_WIDTH, _CAUSE_WIDTH = 20, 20
 """What these two columns have at least; they share what the others leave."""
 
 
 def render(flows: Sequence[Mapping[str, Any]], since: str, width: int, style: Style = plain) -> str:
-    """Documents of flows (``document.flow_document``) as a table of at most ``width`` columns where that is possible at all."""
+    """Documents of flows (``document.flow_document``) as a table of at most ``width`` columns, but at least 60."""
     if not flows:
         return "No flow of the history matches.\n"
     ranked = sorted(flows, key=lambda flow: (STATUSES.index(flow["status"]), natural(flow["name"]), natural(flow["client"])))
-    rows = [_row(flow) for flow in ranked[:ROWS]]
-    widths = [max(cells(head), *(cells(row[column]) for row in rows)) for column, head in enumerate(_HEADS)]
-    room = max(width - sum(widths[1:-1]) - 2 * (len(_HEADS) - 1), _FLOW_WIDTH + _CAUSE_WIDTH)
-    widths[0] = min(widths[0], max(room - min(widths[-1], room // 2), _FLOW_WIDTH))
-    widths[-1] = min(widths[-1], max(room - widths[0], _CAUSE_WIDTH))
-    lines = [style(_line(_HEADS, widths), "strong"), *(_line(row, widths, style) for row in rows)]
+    table = [dict(zip(_HEADS, _row(flow), strict=True)) for flow in ranked[:ROWS]]
+    widths = {head: max(cells(head), *(cells(row[head]) for row in table)) for head in _HEADS}
+    left_out: list[str] = []
+    while (room := _room(widths, width)) < _FLOW_WIDTH + _CAUSE_WIDTH and len(left_out) < len(_GIVE_WAY):
+        left_out.append(_GIVE_WAY[len(left_out)])
+        del widths[left_out[-1]]
+    room = max(room, _FLOW_WIDTH + _CAUSE_WIDTH)
+    widths["flow"] = min(widths["flow"], max(room - min(widths["last cause"], room // 2), _FLOW_WIDTH))
+    widths["last cause"] = min(widths["last cause"], max(room - widths["flow"], _CAUSE_WIDTH))
+    lines = [style(_line({head: head for head in widths}, widths), "strong"), *(_line(row, widths, style) for row in table)]
     if len(ranked) > ROWS:
         lines.append(f"... and {count(len(ranked) - ROWS, 'more flow')}")
-    lines.append(f"\nTimes are UTC. Flaps, time to mend and the share of time in which a flow works count from {_minute(since)}.")
+    note = f"Times are UTC. Flaps, time to mend and the share of time in which a flow works count from {_minute(since)}."
+    lines += ["", *wrap(note, width)]
+    if left_out:
+        lines += wrap(f"Left out, for want of columns: {', '.join(left_out)}.", width)
     return "\n".join(lines) + "\n"
+
+
+def _room(widths: Mapping[str, int], width: int) -> int:
+    """What the others leave for flow and cause."""
+    return width - sum(size for head, size in widths.items() if head not in ("flow", "last cause")) - 2 * (len(widths) - 1)
 
 
 def _row(flow: Mapping[str, Any]) -> tuple[str, ...]:
@@ -54,13 +68,13 @@ def _row(flow: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _line(row: Sequence[str], widths: Sequence[int], style: Style = plain) -> str:
+def _line(row: Mapping[str, str], widths: Mapping[str, int], style: Style = plain) -> str:
     """A row; ``style`` paints its state."""
     parts = []
-    for head, text, width in zip(_HEADS, row, widths, strict=True):
-        kept = clip(text, width)
+    for head, width in widths.items():
+        kept = clip(row[head], width)
         pad = " " * (width - cells(kept))
-        shown = style(kept, text) if head == "state" else kept
+        shown = style(kept, row[head]) if head == "state" else kept
         parts.append(pad + shown if head in _NUMBERS else shown + pad)
     return "  ".join(parts).rstrip()
 

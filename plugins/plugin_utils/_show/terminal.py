@@ -52,6 +52,11 @@ def render(report: Mapping[str, object], *, width: int, style: Style = plain, wh
     return "\n".join(_Terminal(max(width, 40), style, where).lines(view(report))) + "\n"
 
 
+def where(page: str) -> str:
+    """The line that ends what is shown."""
+    return f"The report is {page}"
+
+
 class _Terminal:
     def __init__(self, width: int, style: Style, where: str) -> None:
         self.width = width
@@ -73,7 +78,9 @@ class _Terminal:
         yield from self.changes(report)
 
     def head(self, report: Report) -> Iterator[str]:
-        yield from (self.style(part, "strong") for part in wrap(f"{words.totals(report)}   {words.when(report)}", self.width))
+        yield from (
+            self.style(part, "strong") for part in wrap("; ".join(filter(None, (words.totals(report), words.when(report)))), self.width)
+        )
         for line in words.unobserved(report):
             yield from wrap(line, self.width)
 
@@ -144,7 +151,10 @@ class _Terminal:
             yield from self.note("against", sentence)
         if cause.fix:
             at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path", cause.host) else ""
-            yield from self.note("fix", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
+            if cause.fix.risk == "advice":
+                yield from self.note("advice", f"{at}{cause.fix.summary}", "ok")
+            else:
+                yield from self.note("fix", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
             for command in cause.fix.commands[:COMMANDS]:
                 yield from wrap(f"$ {command}", self.width, _INDENT * 2, _INDENT * 3)
             if cause.fix.simple:
@@ -181,9 +191,9 @@ class _Terminal:
                         yield from self.note("remark", remark)
             elif flows:
                 clients = ", ".join(dict.fromkeys(flow.client for flow in flows))
-                said = f"{clients} -> {place}   OK  {len(flows)} flows connect{_spread(flows)}"
+                said = f"{clients} -> {place}: OK, {len(flows)} flows connect{_spread(flows)}"
                 first, *more = wrap(said, self.width, "", _INDENT)
-                yield first.replace("  OK  ", f"  {self.style('OK', 'ok')}  ", 1)
+                yield first.replace(": OK,", f": {self.style('OK', 'ok')},", 1)
                 yield from more
 
     def changes(self, report: Report) -> Iterator[str]:

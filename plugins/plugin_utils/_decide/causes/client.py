@@ -21,11 +21,11 @@ _LOCAL = ("refused_locally",)
 def errno_evidence(case: Case, observation: str = "") -> Evidence:
     times = [probe.elapsed_ms for probe in case.probes if probe.elapsed_ms is not None]
     after = f" after {min(times):.0f} ms" if times else ""
-    return case.saw(case.client, "connect()", observation or f"{case.errno()}{after}, {plural(len(case.subject), 'attempt')}")
+    return case.ended(case.client, "connect()", observation or f"{case.errno()}{after}, {plural(len(case.subject), 'attempt')}")
 
 
 def nothing_sent(case: Case) -> tuple[Evidence, ...]:
-    return (case.saw(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),) if case.client.saw_everything else ()
+    return (case.ended(case.client, "capture", f"no SYN for {case.target} left {case.client.name}"),) if case.client.saw_everything else ()
 
 
 def _source_address_unavailable(case: Case) -> Finding | None:

@@ -120,7 +120,7 @@ def _rejected_by_client(case: Case) -> Finding | None:
         "client.firewall",
         f"{case.client.name} rejects its own SYN to {case.target}: {errno} at once, and nothing leaves the host",
         (
-            case.saw(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),
+            case.ended(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),
             case.saw(case.client, "capture", f"no SYN for {case.target} left a wire" + ("; the refusal came over lo" if own else "")),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address} by {route.interface}")] if route else []),
         ),
@@ -146,7 +146,7 @@ def _rejected_by_icmp(case: Case) -> Finding | None:
         f"{name} rejects the SYN with an ICMP error ({answer.text}): its firewall, for TCP itself never answers so",
         (
             case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
-            *([case.saw(case.client, "connect()", errno)] if (errno := case.errno()) else []),
+            *([case.ended(case.client, "connect()", errno)] if (errno := case.errno()) else []),
             *([case.saw(server, "capture", f"the ICMP error left {server.name}")] if server and seen_out else []),
         ),
         leg="syn",

@@ -36,7 +36,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
             (
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
-                *([case.saw(case.client, "connect()", case.errno() or "")] if case.errno() else []),
+                *([case.ended(case.client, "connect()", case.errno() or "")] if case.errno() else []),
             ),
             leg="syn",
             detail={"offender": answer.offender, "type": answer.type, "code": answer.code},

@@ -11,6 +11,7 @@ from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
+from .last_sight import last_sight
 from .losses import beside_each_other, told, wilson
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, swallower
@@ -87,7 +88,7 @@ def _path_loss(case: Case) -> Finding | None:
         "path.forward" if forward else "path.return",
         f"{lost} of {sent} packets from {way} are lost {case.outcome.stretch} ({100 * lost / sent:.0f} %"
         + (f", 95 % interval {100 * low:.0f} to {100 * high:.0f} %)" if pattern == "random" else f"), {_PATTERNS[pattern]}"),
-        case.passage(),
+        (*last_sight(case), *case.passage()),
         detail={
             "direction": "forward" if forward else "return",
             "sent": sent,
@@ -181,7 +182,7 @@ def _path_drop(case: Case) -> Finding | None:
         via.name if via else "path",
         case.outcome.segment or "path.forward",
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
-        (*case.passage(), *(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *located),
+        (*(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *last_sight(case), *located, *case.passage()),
         against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
         undecided=(

@@ -27,11 +27,11 @@ def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
     if counted == 0 or (server.saw_everything and not made):
         return None
-    evidence = [case.saw(case.client, "connect()", f"ECONNREFUSED, {plural(len(case.subject), 'attempt')}")]
+    evidence = [case.ended(case.client, "connect()", f"ECONNREFUSED, {plural(len(case.subject), 'attempt')}")]
     if made:
-        evidence.append(case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}"))
+        evidence.append(case.ended(server, "capture", f"{plural(made, 'RST')} left {server.name}"))
     if counted is not None:
-        evidence.append(case.saw(server, "counter Tcp OutRsts", f"+{counted}"))
+        evidence.append(case.ended(server, "counter Tcp OutRsts", f"+{counted}"))
     # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
     # leads the SYN away from says nothing either.
     everything = max(made, case.totals.resets.get(server.name, 0))
@@ -159,7 +159,7 @@ def _refused_unseen(case: Case) -> Finding:
         "path",
         "server.socket",
         f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it",
-        (*case.passage(), case.saw(case.client, "connect()", f"{case.errno()}, {plural(len(case.subject), 'attempt')}")),
+        (*case.passage(), case.ended(case.client, "connect()", f"{case.errno()}, {plural(len(case.subject), 'attempt')}")),
         leg="syn",
         undecided=(f"a recording at {case.address} would tell who sends the RST: name the machine in the flow's servers if you manage it",),
     )

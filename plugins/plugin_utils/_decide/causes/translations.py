@@ -144,7 +144,7 @@ def _translated_by_client(case: Case) -> Finding | None:
         (
             *((connections[1],) if connections else ()),
             *([case.saw(end, "inet_diag", f"nothing listens on {_socket(target)}")] if dead and end else []),
-            *([case.saw(client, "connect()", errno)] if (errno := case.errno()) else []),
+            *([case.ended(client, "connect()", errno)] if (errno := case.errno()) else []),
             *kept_by(client, rule),
         ),
         leg="syn",

@@ -13,7 +13,7 @@ from ..._model.socket_records import PortHolder
 from ..._model.subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import plural
-from ..finding import Evidence
+from ..finding import Evidence, Weight
 
 _SUREST = ("declared", "socket", "text", "wellknown")
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
@@ -95,10 +95,10 @@ def trigger_of(unit: Unit) -> Relative | None:
 def last_words(server: Host, unit: Unit) -> Iterator[Evidence]:
     """The last lines of a unit's processes, and of those that keep it from running."""
     for line in unit.log[-3:]:
-        yield Evidence(server.name, "journal", line)
+        yield Evidence(server.name, "journal", line, Weight.WORDS)
     for other in unit.relatives:
         for line in other.log[-2:]:
-            yield Evidence(server.name, f"journal of {other.unit}", line)
+            yield Evidence(server.name, f"journal of {other.unit}", line, Weight.WORDS)
 
 
 def holders_of(server: Host, unit: Unit | None, port: int) -> list[PortHolder]:

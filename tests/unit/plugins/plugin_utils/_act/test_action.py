@@ -4,25 +4,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import os
-import pty
-import re
 import shlex
-import struct
 import subprocess
 import sys
-import termios
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from ansible.utils.display import Display
 
 from ansible_collections.threeway.handshake.plugins import action
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, _cleaned, columns
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, _cleaned
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
 
 ACTIONS = sorted(path.stem for path in Path(action.__path__[0]).glob("*.py") if not path.stem.startswith("_"))
@@ -120,37 +113,3 @@ def test_a_host_that_lies_while_it_is_mended_does_not_control_the_terminal(tmp_p
     assert "liar" in done.stdout and "PLAY RECAP" in done.stdout
     assert not [char for char in CONTROLS if char in done.stdout + done.stderr], done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("width", [pytest.param(80, marks=pytest.mark.slow), 132])
-def test_what_people_read_is_as_wide_as_their_terminal(tmp_path: Path, width: int) -> None:
-    (tmp_path / "inventory").write_text("web1 ansible_host=127.0.0.1 ansible_port=1\n")
-    flow = ["handshake_client=web1", "handshake_server=web1", "handshake_port=5432"]
-    argv = [sys.executable, "-m", "ansible", "playbook", "-iinventory", "threeway.handshake.diagnose", *(f"-e{each}" for each in flow)]
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    with subprocess.Popen(argv, cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs):
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):  # it says so at the end
-            while part := os.read(ours, 65536):
-                shown += part
-        os.close(ours)
-    report = re.split(r"\n1 flow: |\n(?=\[ERROR|fatal: )", shown.decode().replace("\r", ""))[1]
-    longest = max(map(len, report.splitlines()))
-    assert width - 20 < longest <= width, shown.decode()
-
-
-def test_a_program_that_reads_the_output_reads_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "inventory").write_text("web1 ansible_host=127.0.0.1 ansible_port=1\n")
-    flow = ["handshake_client=web1", "handshake_server=web1", "handshake_port=5432", "diagnose_fail_on=never"]
-    argv = [sys.executable, "-m", "ansible", "playbook", "-iinventory", "threeway.handshake.diagnose", *(f"-e{each}" for each in flow)]
-    asked = {**environment(tmp_path), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
-    done = subprocess.run(argv, cwd=tmp_path, env=asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["stats"]["web1"]["failures"] == 0
-    assert "1 flow: 1 undetermined" in done.stderr
-
-
-def test_who_sets_columns_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "61")
-    assert columns(Display(), 100) == 61

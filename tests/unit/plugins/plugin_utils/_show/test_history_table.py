@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import history_table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.terminal import ansi
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import cells
@@ -64,3 +66,12 @@ def test_a_short_outage_does_not_vanish_in_rounding() -> None:
 def test_what_is_left_out_is_said() -> None:
     assert history_table.render([row(f"flow{number}", "ok") for number in range(203)], SINCE, 120).count("... and 3 more flows") == 1
     assert history_table.render([], SINCE, 120) == "No flow of the history matches.\n"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_columns_give_way_where_the_terminal_is_narrow(width: int) -> None:
+    cause = {"code": "firewall_drop", "host": "db1"}
+    known = {"first_bad": "2026-11-21T02:00:00Z", "flaps": 5, "time_to_mend_seconds": 12000, "availability": 0.99931}
+    text = history_table.render([row("web-to-db", "undetermined", last_cause=cause, **known)], SINCE, width)
+    assert max(map(cells, text.splitlines())) <= width
+    assert "undetermined" in text and "firewall_drop at" in text and "first bad" in text.partition("Left out")[2]

@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Where a lost packet was seen last: what whoever looks for it asks first."""
+
+from __future__ import annotations
+
+from ..._model.host import Host, Observation
+from ..case import Case
+from ..finding import Evidence
+from .icmp import meaning_of
+from .stretch import PACKETS
+
+
+def last_sight(case: Case) -> tuple[Evidence, ...]:
+    """By which interface, to which gateway and from which address it left, and the last ICMP error that answers any packet of the case."""
+    seen = case.outcome.last_seen
+    host = next((host for host in case.hosts if seen and host.name == seen.host), None)
+    if seen is None or host is None:
+        return ()
+    way = "left by" if seen.direction == "out" else "came in on"
+    told = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{_gateway(host, seen)}, source {seen.packet.src}"
+    return (case.saw(host, "capture", f"{told}{_last_error(case)}"),)
+
+
+def _gateway(host: Host, seen: Observation) -> str:
+    route = host.route(seen.packet.dst) if seen.direction == "out" else None
+    if route is None or route.interface != seen.interface:
+        return ""
+    return f", gateway {route.gateway}" if route.gateway else f", {seen.packet.dst} on the link"
+
+
+def _last_error(case: Case) -> str:
+    rows = [row for attempt in case.subject for row in attempt.everything if row.kind == "icmp"]
+    if not rows:
+        return "; no ICMP error answers it" if case.client.saw_everything else ""
+    last = max(rows, key=lambda row: max(seen.time for seen in row.everywhere))
+    return f"; the last ICMP error: {meaning_of(case, last)[1]} from {last.packet.src}"
