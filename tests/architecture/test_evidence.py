@@ -32,7 +32,7 @@ from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, PROGRAM, dropping
 from tests.unit.plugins.plugin_utils._decide.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils._decide.test_traced import evidence as traced
-from tests.unit.plugins.plugin_utils.patched import RECORDED, Phases, recorded
+from tests.unit.plugins.plugin_utils.recordings import RECORDED, Phases, recorded
 
 MODULES = (
     *(drop_records, evidence, firewall_records, hook_records, host, network_records, probe_records, snapshot, socket_records),

@@ -42,7 +42,7 @@ _V6 = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class IcmpAnswer:
     """The ICMP error that ended an attempt."""
 
     offender: str
@@ -75,7 +75,7 @@ def _meant(case: Case, kind: int, code: int) -> tuple[str | None, Prose]:
     return meaning, Prose(f"{words} (type {kind} code {code})")
 
 
-def answer_of(case: Case) -> Answer | None:
+def answer_of(case: Case) -> IcmpAnswer | None:
     """The ICMP error of the case, from the recording or from the client's socket error queue."""
     row, offender = case.outcome.row, case.outcome.offender
     if offender is None:
@@ -90,4 +90,4 @@ def answer_of(case: Case) -> Answer | None:
     else:
         return None
     meaning, words = _meant(case, kind, code)
-    return Answer(offender=offender, type=kind, code=code, meaning=meaning, text=words, source=source, count=count)
+    return IcmpAnswer(offender=offender, type=kind, code=code, meaning=meaning, text=words, source=source, count=count)

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import host_file
-from tests.unit.plugins.plugin_utils.patched import recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 OURS = "threeway.handshake.answer"
 CONCLUDE = ["ansible-playbook", "threeway.handshake.conclude", "-ediagnose_report_dir=report"]

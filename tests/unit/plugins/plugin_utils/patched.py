@@ -4,31 +4,18 @@
 
 from __future__ import annotations
 
-import copy
 import errno
 import gzip
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from tests.faults._recorded import load
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 UNREPRODUCIBLE = {"tcp_ao_mismatch": "CONFIG_TCP_AO"}
 """Causes that no fault of the lab brings about, and the option that the kernel would need."""
-
-RECORDED = Path(__file__).parent / "recorded"
-Phases = dict[str, dict[str, dict[str, Any]]]
-
-
-def recorded(name: str) -> tuple[Plan, Phases]:
-    """A recording as the decide room takes it."""
-    kept = load(RECORDED / f"{name}.json.gz")
-    found: Phases = {}
-    for answer in copy.deepcopy(kept["evidence"]):
-        found.setdefault(answer["host"], {})[answer["phase"]] = answer
-    return Plan.from_json(kept["plan"]), found
 
 
 def tcp_ao_mismatch() -> tuple[Plan, Phases]:

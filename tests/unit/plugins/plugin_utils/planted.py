@@ -16,7 +16,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Observation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import Phases, recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 STRANGER = {4: "192.0.2.77", 6: "2001:db8:ffff::77"}
 MAC = bytes.fromhex("02000000aa01")

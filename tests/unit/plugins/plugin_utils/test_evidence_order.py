@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding, Weight
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from tests.unit.plugins.plugin_utils.patched import recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 
 def evidence(name: str) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.explain import explain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import RECORDED, recorded
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.planted import PLANTS, Ground
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 from tests.faults._recorded import load
 
 NAMES = [path.name.removesuffix(".json.gz") for path in sorted(RECORDED.glob("*.json.gz"))]

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import RECORDED, recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
 
 def judged(name: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 EARLIER_NS = 40_000_000
 FLAGS, SOURCE = 33, slice(12, 16)  # of IPv4 without options
@@ -51,7 +52,7 @@ def with_bystander(plan: Plan, found: Phases, copied: str, change: Callable[[Fra
     ["synack_retries_too_low", "path_reset", "router_not_forwarding.interface", "firewall_drop.router-ack", "conntrack_invalid.notrack"],
 )
 def test_a_bystander_changes_no_other_hosts_entry(name: str, change: Callable[[Frame], list[Frame]]) -> None:
-    plan, found = named(name)
+    plan, found = recorded(name)
     (honest,) = flows(plan, found)
     for copied in ("web1", "db1"):
         entry, _other = flows(*with_bystander(plan, found, copied, change))
@@ -66,7 +67,7 @@ def test_a_bystander_changes_no_other_hosts_entry(name: str, change: Callable[[F
 
 def test_who_only_claims_an_address_does_not_hide_who_answered() -> None:
     """r1 is on the way, and its recording shows that the RST is its own; web9 says that the server's address is its."""
-    plan, found = named("firewall_reject.router-reset")
+    plan, found = recorded("firewall_reject.router-reset")
     (honest,) = flows(plan, found)
     claim = {"interface": "eth0", "address": plan.entries[0].address, "prefix": 24, "family": "ipv4", "flags": []}
     entry = replace(plan.entries[0], flow="other", client="web9", server=None, dial=9, via=(), address="10.9.9.9", port=1)

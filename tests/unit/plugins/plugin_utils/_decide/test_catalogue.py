@@ -8,13 +8,8 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import (
-    PATCHED,
-    RECORDED,
-    TRIED,
-    UNREPRODUCIBLE,
-    kernel_has,
-)
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import PATCHED, TRIED, UNREPRODUCIBLE, kernel_has
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import RECORDED
 from tests.faults._fault import CATALOGUE as FAULTS
 from tests.faults._recorded import stem
 

@@ -14,7 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames im
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_ARP, ETH_P_IP, TCP
 from tests.unit.plugins.plugin_utils._decide.test_fronts import to_port
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN, SYN_ACK, causes, checksums, flags, frames, moved
-from tests.unit.plugins.plugin_utils.patched import Phases, recorded
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 Change = Callable[[Phases], object]
 RST_ACK = 20

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 FRONT, BEHIND, PORT = bytes((10, 0, 2, 22)), bytes((10, 0, 2, 21)), 5432
 
@@ -34,7 +35,7 @@ def served(found: Phases) -> None:
 
 
 def cause(name: str, *changes: Any) -> dict[str, Any]:
-    plan, found = named(name)
+    plan, found = recorded(name)
     for change in changes:
         change(found)
     first: dict[str, Any] = flows(plan, found)[0]["causes"][0]
@@ -56,14 +57,14 @@ def test_refusals_on_another_port_are_none() -> None:
 
 def test_who_is_stopped_is_only_proof_where_the_balancer_connects_to_it() -> None:
     assert cause("load_balancer_no_backend.stopped")["certainty"] == "proven"
-    plan, found = named("load_balancer_no_backend.stopped")
+    plan, found = recorded("load_balancer_no_backend.stopped")
     on_another_port(found)
     assert [each for each in flows(plan, found)[0]["causes"] if "is stopped" in each["summary"]] == []
 
 
 def test_who_has_the_address_is_unknown() -> None:
     """Neither host's addresses were read: that the server saw no SYN is as it should be where the balancer takes the connections."""
-    plan, found = named("load_balancer_no_backend.http.twin")
+    plan, found = recorded("load_balancer_no_backend.http.twin")
     for host in ("db1", "db2"):
         for phase in ("open", "close"):
             for snapshot in ("snapshot", "after"):

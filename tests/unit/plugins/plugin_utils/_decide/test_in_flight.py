@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 
 @pytest.mark.parametrize("ahead", [0.0, -0.9, -2.0, -60.0, 60.0])  # the server's clock, of the client's

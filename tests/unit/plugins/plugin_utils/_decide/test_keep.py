@@ -9,7 +9,7 @@ from statistics import median
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report import document
-from tests.unit.plugins.plugin_utils.patched import RECORDED, recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
 TWINS = sorted(path.name.removesuffix(".json.gz") for path in RECORDED.glob("*.twin.json.gz"))[:40]
 

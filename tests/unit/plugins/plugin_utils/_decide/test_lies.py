@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import words
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases, lie, lie_in_frames, used
-from tests.faults._recorded import load
+from tests.unit.plugins.plugin_utils import recordings
+from tests.unit.plugins.plugin_utils.recordings import recorded
 
-RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
+RECORDED = sorted(recordings.RECORDED.glob("*.json.gz"))
 lying = settings(
     max_examples=60,
     phases=[Phase.generate],  # a seed that fails is no better for being smaller, and each try takes its time
@@ -36,20 +35,8 @@ lying = settings(
 seeds = st.integers(0, 2**32)
 
 
-@cache
-def kept(path: Path) -> dict[str, Any]:
-    return load(path)
-
-
 def evidence(path: Path) -> tuple[Plan, Phases]:
-    found: Phases = {}
-    for answer in copy.deepcopy(kept(path)["evidence"]):
-        found.setdefault(answer["host"], {})[answer["phase"]] = answer
-    return Plan.from_json(kept(path)["plan"]), found
-
-
-def named(name: str) -> tuple[Plan, Phases]:
-    return evidence(next(path for path in RECORDED if path.name == f"{name}.json.gz"))
+    return recorded(path.name.removesuffix(".json.gz"))
 
 
 def flows(plan: Plan, found: Phases) -> list[dict[str, Any]]:
@@ -75,7 +62,7 @@ def test_no_lie_in_frames_ends_a_run(tmp_path: Path, path: Path, seed: int, time
 
 
 def test_a_packet_longer_than_any_costs_its_recording(tmp_path: Path) -> None:
-    plan, found = named("firewall_drop.goto")
+    plan, found = recorded("firewall_drop.goto")
     recording = found["db1"]["close"]["evidence"]["recording"]
     frames = unpack(recording["frames"])
     recording["frames"] = pack([*frames[:-1], frames[-1]._replace(wire_length=MAX_WIRE_LENGTH + 1)])
@@ -87,7 +74,7 @@ def test_a_packet_longer_than_any_costs_its_recording(tmp_path: Path) -> None:
 
 
 def test_a_malformed_part_of_a_snapshot_costs_that_part() -> None:
-    plan, found = named("no_listener.client-translates")
+    plan, found = recorded("no_listener.client-translates")
     after = found["db1"]["close"]["evidence"]["after"]
     after["routes"][0]["remote"] = "10.0.2.21%x"
     after["time"] = float(after["time"])
@@ -98,7 +85,7 @@ def test_a_malformed_part_of_a_snapshot_costs_that_part() -> None:
 
 
 def test_an_address_with_a_zone_is_none() -> None:
-    plan, found = named("no_listener.client-translates")
+    plan, found = recorded("no_listener.client-translates")
     rewritten = [each["rewritten"] for each in found["web1"]["try"]["evidence"]["after"]["firewall"]["verdicts"] if each["rewritten"]]
     rewritten[0]["destination"] = "10.0.2.21%x"
     (flow,) = flows(plan, found)
@@ -112,7 +99,7 @@ def twice(plan: Plan, found: Phases) -> Plan:
 
 
 def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan, found = named("firewall_drop.goto")
+    plan, found = recorded("firewall_drop.goto")
     explain = _entry.explain
 
     def failing(case: Any) -> Any:
@@ -127,7 +114,7 @@ def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan, found = named("firewall_drop.goto")
+    plan, found = recorded("firewall_drop.goto")
     captures = _verdict.captures
 
     def failing(cases: Any, causes: Any) -> Any:
@@ -141,7 +128,7 @@ def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan, found = named("firewall_drop.goto")
+    plan, found = recorded("firewall_drop.goto")
     report = decide(twice(plan, found), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
     verdict = words.verdict
 
@@ -161,7 +148,7 @@ def test_a_fault_in_showing_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_thousands_of_interfaces_cost_seconds_at_most() -> None:
     """The proxy says that it has 25,000 interfaces and addresses, and recorded as many packets as a recording may have."""
-    plan, found = named("load_balancer_no_backend.stopped")
+    plan, found = recorded("load_balancer_no_backend.stopped")
     for phase in ("open", "close"):
         snapshot = found["db2"][phase]["evidence"][{"open": "snapshot", "close": "after"}[phase]]
         for number in range(25_000):

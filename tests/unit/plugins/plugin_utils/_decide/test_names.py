@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import Answer as IcmpAnswer
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import IcmpAnswer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
@@ -43,8 +43,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_traced import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_verdict import conclude, evidence, recorded, whole
 from tests.unit.examples import examples
-from tests.unit.plugins.plugin_utils._decide.test_verdict import Phases, conclude, evidence, recorded, whole
 
 TELLING = (
     *("after-dnat", "cali-fip-dnat", "limit", "reject-log", "drop", "accept", "policy drop", "goto x", "jump", "snat", "masquerade"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import Phases, recorded
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 
 def causes(plan: Any, found: Phases) -> list[dict[str, Any]]:

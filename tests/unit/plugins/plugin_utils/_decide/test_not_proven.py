@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames im
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import TCP
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from tests.unit.plugins.plugin_utils.patched import Phases, recorded
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 SYN, SYN_ACK, RST = 2, 18, 4
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.plugin_utils._decide.test_verdict import Phases, conclude, evidence
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_traced import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_verdict import conclude, evidence
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 

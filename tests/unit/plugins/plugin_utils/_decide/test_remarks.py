@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import junit, markdown, page, terminal
-from tests.unit.plugins.plugin_utils.patched import recorded
+from tests.unit.plugins.plugin_utils.recordings import recorded
 
 REMARK = "a router lowers the maximum segment size, as it should"
 

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, evidence
-from tests.unit.plugins.plugin_utils.patched import Phases, recorded
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 
 def tried(found: Phases) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 Snapshot = dict[str, Any]
 UNIT = {"port": 5432, "unit": "orders.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}
@@ -29,7 +30,7 @@ def at_server(found: Phases, change: Callable[[Snapshot], Any], parts: tuple[str
 
 def cause(name: str, change: Callable[[Snapshot], Any] | None = None, *more: Callable[[Phases], None]) -> dict[str, Any]:
     """The first cause of a recording whose server tells otherwise."""
-    plan, found = named(name)
+    plan, found = recorded(name)
     if change:
         at_server(found, change)
     for each in more:
@@ -110,7 +111,7 @@ def test_the_words_of_what_keeps_it_from_running_are_told() -> None:
 
 
 def test_one_that_is_found_running_between_two_of_its_ends_is_told_as_ending() -> None:
-    plan, found = named("no_listener")
+    plan, found = recorded("no_listener")
     ends = {**EXITED, "active": "activating", "sub": "auto-restart", "restarts": 4}
     at_server(found, lambda snapshot: snapshot.update(units=[ends]), ("snapshot",))
     at_server(found, lambda snapshot: snapshot.update(units=[{**UNIT, "active": "active", "sub": "running", "restarts": 5}]), ("after",))
@@ -210,7 +211,7 @@ def test_a_unit_that_runs_is_told_with_the_ports_of_its_processes(listeners: Any
 
 
 def test_where_not_all_listeners_are_told_none_of_its_may_be_missing() -> None:
-    plan, found = named("no_listener")
+    plan, found = recorded("no_listener")
     at_server(found, lambda snapshot: snapshot.update(units=[RUNS], listeners=listening("other.service")))
     found["db1"]["close"]["evidence"]["absent"].append({"what": "listeners", "why": "200 of 300 are told"})
     assert "orders" not in flows(plan, found)[0]["causes"][0]["summary"]
@@ -316,7 +317,7 @@ def test_a_listener_at_the_containers_loopback_address_does_not_get_what_is_publ
     ],
 )
 def test_who_gets_it_is_told_from_who_does_not(listener: dict[str, Any], code: str | None) -> None:
-    plan, found = named("listener_other_address.container")
+    plan, found = recorded("listener_other_address.container")
     at_server(found, lambda snapshot: [each.update(listener) for each in snapshot["other_namespaces"]])
     causes = [each["code"] for each in flows(plan, found)[0]["causes"]]
     assert (code in causes) if code else ({"listener_other_address", "nat_wrong_target"}.isdisjoint(causes))

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows, named
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 FAST, SLOW, SILENT, REFUSES = (12.0, None), (1500.0, None), (None, None), (None, "ECONNREFUSED")
 
 
 def causes(*nameservers: tuple[float | None, str | None], addresses: int = 1) -> list[dict[str, Any]]:
     """What a report says where these are configured, in this order, as 10.9.9.1 and so on."""
-    plan, found = named("name_resolution_slow")
+    plan, found = recorded("name_resolution_slow")
     evidence = found["web1"]["try"]["evidence"]
     evidence["resolutions"][0]["nameservers"] = [
         {"address": f"10.9.9.{number}", "answer_ms": answer, "error": error} for number, (answer, error) in enumerate(nameservers, 1)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from functools import cache
 from pathlib import Path
@@ -19,10 +18,12 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.status import STATUSES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from tests.faults._recorded import differences, load
+from tests.faults._recorded import differences
 from tests.unit.examples import examples
+from tests.unit.plugins.plugin_utils import recordings
+from tests.unit.plugins.plugin_utils.recordings import Phases
 
-RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
+RECORDED = sorted(recordings.RECORDED.glob("*.json.gz"))
 PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
 SNAPSHOT_PARTS = (
     "counters",
@@ -37,32 +38,21 @@ SNAPSHOT_PARTS = (
     "socket_counts",
     "firewall",
 )
-Phases = dict[str, dict[str, dict[str, Any]]]
-
 recorded = pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
 slow_data = settings(examples(4, always=2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@cache
-def kept(path: Path) -> dict[str, Any]:
-    return load(path)
-
-
-@cache
-def written(path: Path) -> str:
-    return json.dumps(kept(path)["evidence"])
+def stem(path: Path) -> str:
+    return path.name.removesuffix(".json.gz")
 
 
 def evidence(path: Path) -> Phases:
     """A copy to be changed."""
-    found: Phases = {}
-    for answer in json.loads(written(path)):
-        found.setdefault(answer["host"], {})[answer["phase"]] = answer
-    return found
+    return recordings.recorded(stem(path))[1]
 
 
 def conclude(path: Path, found: Phases) -> dict[str, Any]:
-    return decide(Plan.from_json(kept(path)["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+    return decide(Plan.from_json(recordings.kept(stem(path))["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
 
 
 @cache
@@ -78,7 +68,7 @@ def test_there_is_recorded_evidence() -> None:
 @recorded
 def test_whole_evidence_gives_the_expected_answer(path: Path) -> None:
     flow = whole(path)["flows"][0]
-    assert differences(flow, kept(path)["expected"]) == []
+    assert differences(flow, recordings.kept(stem(path))["expected"]) == []
     assert not [sentence for sentence in flow["not_observed"] if "malformed" in sentence]
 
 
@@ -110,7 +100,7 @@ def test_with_parts_missing_nothing_false_is_proven(path: Path, data: st.DataObj
                 for part in data.draw(st.sets(st.sampled_from(SNAPSHOT_PARTS), max_size=3), label=f"{host}.{phase}.{snapshot}"):
                     (answer.get(snapshot) or {}).pop(part, None)
     flow = conclude(path, found)["flows"][0]
-    expected = kept(path)["expected"]
+    expected = recordings.kept(stem(path))["expected"]
     # What is true of the whole evidence stays true; that a packet was lost between two recordings is true whatever lost it.
     true = {cause["code"] for cause in whole(path)["flows"][0]["causes"]} | {"path_drop", "path_loss"}
     assert {cause["code"] for cause in flow["causes"] if cause["certainty"] == "proven"} <= true
