@@ -21,6 +21,7 @@ class Absent(Load):
     """Asks for something that a packet may or may not have (an IPsec or tunnel context), and whose content is not known."""
 
     __slots__ = ("length", "what")
+    harmless = False  # whether there is such a context is a question of its own, which no look ahead passes over
 
     def __init__(self, what: str, length: int, about: Attributes, kind: int) -> None:
         self.what, self.length, self.target = what, length, register(about, kind)
