@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.nft import expr
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.nft.expression import Expression, Load
+from ansible_collections.threeway.handshake.plugins.module_utils._guard import nftables_essence
 
 PLACE = Path(expr.__file__).parent
 FILES = sorted(path.stem for path in PLACE.glob("*.py") if path.stem != "__init__")
@@ -126,3 +127,15 @@ def _number(given: str, known: dict[str, int]) -> int | None:
         return int(given, 0)
     except ValueError:
         return known.get(given)
+
+
+def test_the_guard_renames_the_sets_that_expressions_name() -> None:
+    """It works on the kernel's bytes, without the evaluator, and has the attributes in a table of its own."""
+    named = {
+        name.encode(): value
+        for file in expr.files()
+        for name in file.EXPRESSIONS
+        for constant, value in vars(file).items()
+        if re.fullmatch(r"NFTA_[A-Z]+_SET(_NAME)?", constant)
+    }
+    assert named == nftables_essence._SET_NAMED_BY
