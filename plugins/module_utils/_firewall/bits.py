@@ -60,6 +60,14 @@ def bounds(value: Value) -> tuple[bytes, bytes]:
     return value.value, bytes(byte | ~sure & 0xFF for byte, sure in zip(value.value, value.known))
 
 
+def within(value: Value, first: bytes, last: bytes) -> bool | None:
+    """Whether first <= value <= last, None when unknown bits decide it."""
+    least, greatest = bounds(value)
+    if least >= first and greatest <= last:
+        return True
+    return False if greatest < first or least > last else None
+
+
 def simplest(value: Value) -> Value:
     """Plain bytes where nothing is unknown."""
     sure = known(value)

@@ -10,28 +10,30 @@ import struct
 import typing as t
 
 from ..._errors import DecodeError
+from ..._typing import Protocol
 from ..._wire.netlink import NLA_TYPE_MASK, attributes
 from ..bits import Value
-from ..effect import CompatRule, Effect, actions
+from ..effect import Compat, CompatRule, Effect, actions
 from ..evaluation import MOST_STEPS, Part, Reference, Step, UnsupportedError
-from . import text
 from .ahead import look_ahead
 from .context import BREAK, Context, SettledError
+from .context import Table as _Table
 from .decode import decode_all
 from .described import Described
-from .endings import Xtables
+from .expr import tracking
+from .expression import Expression
 from .index import Index
-from .limits import Counter
-from .operations import Expression
 from .wire import long
 
 _HEAD = struct.Struct("=HH")  # struct nlattr
 NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
-_TRACKING = re.compile(rb"\0(?:ct|nat|masq|redir|connlimit|synproxy|flow_offload|match|target)\0")  # names of expressions that may
 _TOLD = 32  # rules that do not match are told one by one up to here, in a longer chain
 
-if t.TYPE_CHECKING:
-    from .tables import Table
+
+class Table(_Table, Protocol):
+    """The table of a chain."""
+
+    compat: Compat | None
 
 
 class Rule:
@@ -43,7 +45,7 @@ class Rule:
         self.handle = long(about, NFTA_RULE_HANDLE) or None
         self.userdata = about.get(NFTA_RULE_USERDATA, b"")
         self.expressions: list[Expression] = decode_all(about.get(NFTA_RULE_EXPRESSIONS, b""))
-        self.xtables = any(isinstance(each, Xtables) for each in self.expressions)
+        self.xtables = any(each.foreign for each in self.expressions)
         self._described: Described | None = None
         self._compat: CompatRule | None = None
         self._asked = False
@@ -68,7 +70,7 @@ class Rule:
             "handle": self.handle,
             "number": self._index + 1,
             "text": other.reference()["text"] if other else self.described().text,
-            "packets": next((each.packets for each in self.expressions if isinstance(each, Counter)), None),
+            "packets": next((each.packets for each in self.expressions if each.packets is not None), None),
         }
 
     def parts(self) -> list[str]:
@@ -99,7 +101,7 @@ class Rule:
 
     def described(self) -> Described:
         if self._described is None:
-            self._described = text.describe(self.expressions, self.userdata, self._chain.table)
+            self._described = Described(self.expressions, self.userdata, self._chain.table)
         return self._described
 
 
@@ -128,7 +130,8 @@ class Chain:
 
     def tracks(self) -> bool:
         """Whether one of its rules has the kernel track connections."""
-        likely = (at for at, body in enumerate(self.bodies) if _TRACKING.search(body))
+        may_track = re.compile(rb"[\0\1](?:%b)\0" % b"|".join(name.encode() for name in sorted(tracking())))  # behind the attribute's type
+        likely = (at for at, body in enumerate(self.bodies) if may_track.search(body))
         return any(each.tracks for at in likely for each in self.rule(at).expressions)
 
     def told_by_iptables(self, index: int) -> CompatRule | None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import sys
 import typing as t
 
+from ..._typing import Protocol
 from ..bits import Partial, Value, known
 from ..effect import Effect
 from ..evaluation import LIMIT, UNKNOWN, Action, Evaluation, Part, UnsupportedError
 from ..packet import Link, Packet, Tracking
 from .registers import Registers
-
-if t.TYPE_CHECKING:
-    from .chain import Rule
-    from .tables import Table
+from .sets import Carried, Set
 
 BREAK = "break"  # the rule does not match: go on with the next one
 Result = t.Optional[Effect]  # None: go on with the next expression
@@ -35,6 +33,41 @@ class SettledError(Exception):
 
 class HangingError(Exception):
     """Looking ahead ends: what follows depends on more than whether a condition holds."""
+
+
+class Rule(Protocol):
+    """What the evaluation of an expression asks of the rule that it is in."""
+
+    @property
+    def where(self) -> tuple[str, str, str, int | None]: ...
+
+    def part_at(self, position: int) -> str: ...
+
+    def field_at(self, position: int) -> str: ...
+
+    def look_ahead(self, at: Context) -> None: ...
+
+    def stopped(self, position: int, seen: Value | None, at: Context) -> Part | None: ...
+
+
+class Table(Protocol):
+    """What an expression asks of its table; UnsupportedError for what cannot be read."""
+
+    family: str
+    name: str
+    key: tuple[str, str]
+    links: t.Mapping[int, Link]
+
+    def set(self, name: str) -> Set: ...
+
+    def object(self, kind: int, name: str) -> Carried:
+        """A named object as the expression that it is."""
+
+    def object_kind(self, map_name: str) -> int:
+        """Of what type the objects are that a map names."""
+
+    def object_words(self, kind: int) -> str:
+        """What a rule says in front of the name of an object of that type."""
 
 
 class Context:

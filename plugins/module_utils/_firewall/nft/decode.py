@@ -5,22 +5,15 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ..._errors import DecodeError
 from ..._wire.netlink import attribute_list, attributes
 from ..evaluation import UnsupportedError
-from . import ct, endings, headers, host, limits, lookups, meta, nat, operations
-from .operations import Expression
-from .wire import NFTA_EXPR_DATA, NFTA_EXPR_NAME, Attributes, name
+from .expr import decoder, objects
+from .expression import Expression, Unknown
+from .wire import NFTA_EXPR_DATA, NFTA_EXPR_NAME, name
 
-_DECODERS: dict[str, t.Callable[[Attributes], Expression]] = {
-    key: decoder for part in (operations, headers, meta, ct, limits, nat, endings, host) for key, decoder in part.DECODERS.items()
-}
-# named objects by type (NFT_OBJECT_*): those that decide something, and those that do not
-_OBJECTS = {1: "counter", 2: "quota", 4: "limit", 5: "connlimit", 10: "synproxy"}
-_HARMLESS_OBJECTS = {3: "ct helper", 6: "tunnel", 7: "ct timeout", 8: "secmark", 9: "ct expectation"}
 _MOST_INTERNED = 100_000
+_FOLLOWING = 2  # expressions that one may ask for that it is in front of
 
 _interned: dict[bytes, Expression] = {}
 
@@ -38,19 +31,15 @@ def decode(raw: bytes) -> Expression:
 def decode_all(raw: bytes) -> list[Expression]:
     """The expressions of a rule, from its NFTA_RULE_EXPRESSIONS."""
     found = [decode(each) for _kind, each in attribute_list(raw)]
-    for at, each in enumerate(found):
-        if isinstance(each, limits.Number) and any(isinstance(later, lookups.Lookup) for later in found[at + 1 : at + 3]):
-            found[at] = each.with_lookup()
-    return found
+    return [each.before(found[at + 1 : at + 1 + _FOLLOWING]) for at, each in enumerate(found)]
 
 
 def named_object(kind: int, data: bytes) -> Expression:
     """A named object as the expression that it is."""
-    if kind in _HARMLESS_OBJECTS:
-        return endings.Nothing({})
-    if kind not in _OBJECTS:
-        return endings.Unknown(f"an object of type {kind} is not known here")
-    return _DECODERS[_OBJECTS[kind]](attributes(data))
+    known = objects().get(kind)
+    if known is None:
+        return Unknown(f"an object of type {kind} is not known here")
+    return known.decode(attributes(data))
 
 
 def _decode(raw: bytes) -> Expression:
@@ -58,16 +47,14 @@ def _decode(raw: bytes) -> Expression:
     kind = name(about, NFTA_EXPR_NAME)
     data = attributes(about.get(NFTA_EXPR_DATA, b""))
     try:
-        if kind == "lookup":
-            return lookups.Lookup(data)
-        if kind == "dynset":
-            return lookups.dynset(data, decode)
-        if kind == "objref":
-            return lookups.ObjectReference(data)
-        if kind not in _DECODERS:
-            return endings.Unknown(f"the expression {kind} is not known here")
-        return _DECODERS[kind](data)
+        known = decoder(kind)
+        if known is None:
+            return Unknown(f"the expression {kind} is not known here")
+        found = known(data)
+        if found.raw:
+            found.contain([decode(each) for each in found.raw])
+        return found
     except UnsupportedError as error:
-        return endings.Unknown(str(error))
+        return Unknown(str(error))
     except DecodeError as error:
-        return endings.Unknown(f"the expression {kind} cannot be read: {error}")
+        return Unknown(f"the expression {kind} cannot be read: {error}")

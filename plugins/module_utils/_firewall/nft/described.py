@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""A rule in words, with what its parts belong to."""
+"""A rule in words, generated from its expressions; and what a packet has where a test failed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,34 @@ import typing as t
 
 from ..bits import Partial, Value, known
 from . import fields as _fields
+from .context import Context, Table
+from .describer import Describer
+from .expression import Expression
 
-if t.TYPE_CHECKING:
-    from .context import Context
-    from .text import Describer
+_COMMENT = 0  # NFTNL_UDATA_RULE_COMMENT
 
 
 class Described:
     """A rule in words. `belongs`: the part that each expression belongs to, -1 for none; `tested`: the fields that a test is of."""
 
-    def __init__(self, describer: Describer, text: str, parts: list[str], belongs: list[int]) -> None:
-        self.text, self.parts, self.belongs = text, parts, belongs
-        self.tested, self._links = describer.tested, describer.table.links
+    def __init__(self, expressions: t.Sequence[Expression], userdata: bytes, table: Table) -> None:
+        describer = Describer(expressions, table)
+        for at, each in enumerate(expressions):
+            each.describe(describer, at)
+        told = [part for part in describer.parts if part.into is None]
+        conditions = [part for part in told if part.condition]
+        words = [part.text for part in told if part.text and part.told]
+        said = comment(userdata)
+        if said is not None:
+            words.append(f'comment "{said}"')
+        self.text, self.parts = " ".join(words), [part.text for part in conditions]
+        self.belongs: list[int] = []
+        for at in range(len(expressions)):
+            part = next((part for part in describer.parts if at in part.expressions), None)
+            while part is not None and part.into is not None:
+                part = part.into
+            self.belongs.append(conditions.index(part) if part is not None and part in conditions else -1)
+        self.tested, self._links = describer.tested, table.links
         self._wholes = describer.wholes
         self._statements = {at: part.text for part in describer.parts for at in part.expressions}
 
@@ -34,7 +50,7 @@ class Described:
         if position in self._wholes:
             field, load, _mask = self._wholes[position]
             fields = [field]
-            value = at.registers.get(getattr(load, "target", 0), 64) if load.run(at) is None else None
+            value = at.registers.get(load.target or 0, 64) if load.run(at) is None else None
         if value is None or not fields:
             return None
         length = sum((field.length + 3) & ~3 for field in fields[:-1]) + fields[-1].length
@@ -42,3 +58,14 @@ class Described:
         if found is None:
             return None
         return f"{' . '.join(field.name for field in fields)} {_fields.written(fields, found, self._links)}"
+
+
+def comment(userdata: bytes) -> str | None:
+    """The comment that nft keeps with a rule: type, length, text."""
+    at = 0
+    while at + 2 <= len(userdata):
+        kind, length = userdata[at], userdata[at + 1]
+        if kind == _COMMENT:
+            return userdata[at + 2 : at + 2 + length].rstrip(b"\0").decode("utf-8", "replace")
+        at += 2 + length
+    return None

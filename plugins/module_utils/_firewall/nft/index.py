@@ -15,27 +15,20 @@ import typing as t
 
 from ..._errors import DecodeError
 from ..bits import Value, equal, masked
-from .ahead import harmless
 from .context import Context
 from .decode import decode
-from .headers import Payload
-from .limits import Stateful
-from .meta import Meta
-from .operations import BITWISE_MASK_XOR, CMP_EQ, Bitwise, Compare, Expression
+from .expression import Expression, Load
 
 _HEAD = struct.Struct("=HH")
 _MOST_FORMS = 64
 _NEXT_HEAD = 16  # bytes of the first expression that is no condition, its name among them
-_COMPARE_HEAD = 40  # bytes of a comparison in front of its constant: list entry, name, data, register, operation, constant, value
-
-Load = t.Union[Payload, Meta]
 
 
 class Test(t.NamedTuple):
     """A load, perhaps masked, of which the first `length` bytes are compared."""
 
     load: Load
-    mask: Bitwise | None
+    mask: tuple[bytes, bytes] | None
     length: int
 
     def found(self, at: Context, cache: dict[Load, Value | None]) -> Value | None:
@@ -43,7 +36,7 @@ class Test(t.NamedTuple):
             cache[self.load] = self.load.load(at)
         value = cache[self.load]
         if value is not None and self.mask is not None:
-            value = masked(value, self.mask.mask, self.mask.turn)
+            value = masked(value, *self.mask)
         return value[: self.length] if isinstance(value, bytes) else value
 
 
@@ -111,26 +104,29 @@ def _form(raw: bytes) -> Form:
     tests: list[Test] = []
     wanted: list[tuple[int, int]] = []
     load: Load | None = None
-    mask: Bitwise | None = None
+    mask: tuple[bytes, bytes] | None = None
     at, end = 0, len(raw)
     while at + 4 <= end:
         length, _kind = _HEAD.unpack_from(raw, at)
         if length < 4 or at + length > end:
             raise DecodeError(f"a rule's expression says {length} bytes where {end - at} remain")
-        expression = decode(raw[at + 4 : at + length])
-        if load is None and isinstance(expression, (Payload, Meta)) and expression.fixed:
-            load = expression
-        elif load is not None and mask is None and _is_mask(expression, load):
-            mask = t.cast(Bitwise, expression)
-        elif load is not None and _is_compared(expression, load, raw[at + _COMPARE_HEAD : at + length]):
-            constant = t.cast(Compare, expression).data
+        content = raw[at + 4 : at + length]
+        expression = decode(content)
+        masking = expression.mask_of(load) if load is not None and mask is None else None
+        compared = expression.constant_of(load, content) if load is not None else None
+        if load is None and _indexable(expression):
+            load = t.cast(Load, expression)
+        elif masking is not None:
+            mask = masking
+        elif load is not None and compared is not None:
+            start, constant = compared
             tests.append(Test(load, mask, len(constant)))
-            wanted.append((at + _COMPARE_HEAD, at + _COMPARE_HEAD + len(constant)))
+            wanted.append((at + 4 + start, at + 4 + start + len(constant)))
             load = mask = None
-        elif harmless(expression) and not isinstance(expression, Stateful):  # whose bytes differ from rule to rule
+        elif expression.harmless and not expression.stateful:  # whose bytes differ from rule to rule
             load = mask = None
-            if isinstance(expression, (Payload, Meta)) and expression.fixed:
-                load = expression
+            if _indexable(expression):
+                load = t.cast(Load, expression)
         else:
             break
         at += (length + 3) & ~3
@@ -139,19 +135,5 @@ def _form(raw: bytes) -> Form:
     return Form(fixed, tuple(wanted), tuple(tests))
 
 
-def _is_compared(expression: Expression, load: Load, constant: bytes) -> bool:
-    return (
-        isinstance(expression, Compare)
-        and expression.operation == CMP_EQ
-        and expression.source == load.target
-        and constant[: len(expression.data)] == expression.data
-    )
-
-
-def _is_mask(expression: Expression, load: Load) -> bool:
-    return (
-        isinstance(expression, Bitwise)
-        and expression.operation == BITWISE_MASK_XOR
-        and expression.source == expression.target == load.target
-        and (not isinstance(load, Payload) or expression.length == load.length)
-    )
+def _indexable(expression: Expression) -> bool:
+    return isinstance(expression, Load) and expression.fixed

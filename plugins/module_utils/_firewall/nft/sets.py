@@ -14,11 +14,11 @@ import bisect
 import struct
 import typing as t
 
+from ..._typing import Protocol
 from ..._wire.netlink import NLA_TYPE_MASK
-from ..bits import Partial, Value, bounds, equal
+from ..bits import Partial, Value, bounds, equal, within
 from ..effect import Effect
 from ..evaluation import UnsupportedError
-from .operations import Expression, within
 from .wire import Attributes, DecodeError, attribute_list, attributes, long, name, number, value, value_or_verdict
 
 ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL, OBJECT, CONCAT, EXPR = (1 << bit for bit in range(9))
@@ -29,7 +29,15 @@ _SHORT = 24  # bytes, such as flags
 _HEADERS = struct.Struct("=HHHHHH")  # of an element, its key, and the key's value
 
 Data = t.Union[bytes, Effect]
-Decode = t.Callable[[bytes], Expression]
+
+
+class Carried(Protocol):
+    """An expression that an element carries, with a state of its own."""
+
+    def run(self, at: t.Any) -> Effect | None: ...
+
+
+Decode = t.Callable[[bytes], Carried]
 
 
 class Element(t.NamedTuple):
@@ -39,7 +47,7 @@ class Element(t.NamedTuple):
     last: bytes  # the last key of a range, where the set has such
     data: Data | None
     name: str | None
-    expressions: tuple[Expression, ...]
+    expressions: tuple[Carried, ...]
 
 
 _NOTHING = Element(b"", b"", None, None, ())  # where an interval ends and none begins

@@ -9,20 +9,20 @@ import typing as t
 
 from ..._errors import ObserveError
 from ..._typing import Protocol
-from ..._wire.netlink import attributes
+from ..._wire.netlink import attribute_list, attributes
 from ..effect import Compat
 from ..evaluation import Action, Outcome, Reference, Step, UnsupportedError
 from ..packet import Link, Packet
 from .chain import Chain
 from .context import Context
 from .decode import decode, named_object
-from .operations import Expression
+from .expr import objects
+from .expression import Expression
 from .sets import Set, about
-from .wire import number
+from .wire import Attributes, number
 
-NFTA_OBJ_TYPE, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS = 3, 17, 18
-_CONNLIMIT = b"connlimit\0"
-_TRACKING_OBJECTS = (3, 5, 7, 9, 10)  # NFT_OBJECT_CT_HELPER, CONNLIMIT, CT_TIMEOUT, CT_EXPECT, SYNPROXY
+NFTA_OBJ_TYPE, NFTA_OBJ_DATA = 3, 4
+NFTA_SET_OBJ_TYPE, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS = 15, 17, 18
 _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 _MOST_CHAINS = 10_000  # that one packet is followed through
 
@@ -75,12 +75,18 @@ class Table:
 
     def object_kind(self, map_name: str) -> int:
         """Of what type the objects are that a map names."""
-        return int(self._asked(f"map {map_name}", lambda: number(attributes(self._set(map_name)), 15)))
+        return int(self._asked(f"map {map_name}", lambda: number(attributes(self._set(map_name)), NFTA_SET_OBJ_TYPE)))
+
+    def object_words(self, kind: int) -> str:
+        """What a rule says in front of the name of an object of that type."""
+        known = objects().get(kind)
+        return known.words if known else "object"
 
     def object(self, kind: int, name: str) -> Expression:
         if (kind, name) not in self._objects:
             self._objects[kind, name] = self._asked(
-                f"the object {name}", lambda: named_object(kind, attributes(self._source.object(*self.key, name, kind)).get(4, b""))
+                f"the object {name}",
+                lambda: named_object(kind, attributes(self._source.object(*self.key, name, kind)).get(NFTA_OBJ_DATA, b"")),
             )
         return self._objects[kind, name]
 
@@ -88,11 +94,12 @@ class Table:
         """Whether a rule, an object or a set's own `ct count` has the kernel track connections; it need not be awake for that."""
         if any(self.chain(name).tracks() for name in self.names):
             return True
-        objects = self._asked("its objects", lambda: self._source.objects(*self.key))
-        if any(number(attributes(each), NFTA_OBJ_TYPE) in _TRACKING_OBJECTS for each in objects):
+        own = self._asked("its objects", lambda: self._source.objects(*self.key))
+        kinds = {kind for kind, each in objects().items() if each.tracks}
+        if any(number(attributes(each), NFTA_OBJ_TYPE) in kinds for each in own):
             return True
-        sets = map(attributes, self._asked("its sets", lambda: self._source.sets(*self.key)))
-        return any(_CONNLIMIT in each.get(kind, b"") for each in sets for kind in (NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS))
+        carried = self._asked("its sets", lambda: [each for body in self._source.sets(*self.key) for each in _carried(attributes(body))])
+        return any(each.tracks for each in carried)
 
     def _set(self, name: str) -> bytes:
         if name not in self._about:
@@ -104,6 +111,12 @@ class Table:
             return ask()
         except ObserveError as error:
             raise UnsupportedError(f"{what} of table {self.family} {self.name} could not be read: {error}") from error
+
+
+def _carried(about: Attributes) -> list[Expression]:
+    """The expressions that new elements of a set get."""
+    several = [each for _kind, each in attribute_list(about.get(NFTA_SET_EXPRESSIONS, b""))]
+    return [decode(each) for each in (*several, *([about[NFTA_SET_EXPR]] if NFTA_SET_EXPR in about else ()))]
 
 
 class NftBaseChain:

@@ -1,57 +1,63 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Expressions on connection tracking: ct, notrack, ct objects, flow offload. Sources: net/netfilter/nft_ct.c, nft_flow_offload.c."""
+"""Load or write what conntrack knows of the connection of a packet (net/netfilter/nft_ct.c)."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ..bits import Partial, Value
-from ..evaluation import Action, UnsupportedError
-from ..packet import Ends, Tracking, Zone
-from .context import BREAK, Context, Result, host, sure_number, unknown
-from .operations import Expression
-from .wire import Attributes, byte, number, register
+from ...bits import Partial, Value
+from ...evaluation import Action, UnsupportedError
+from ...packet import Ends, Tracking, Zone
+from .. import fields
+from ..context import Context, Result, host, sure_number, unknown
+from ..describer import Describer
+from ..expression import Expression, Load, NamedObject
+from ..fields import Field
+from ..wire import Attributes, byte, number, register
 
+NFTA_CT_DREG, NFTA_CT_KEY, NFTA_CT_DIRECTION, NFTA_CT_SREG = range(1, 5)
+NFT_OBJECT_CT_HELPER, NFT_OBJECT_CT_TIMEOUT, NFT_OBJECT_CT_EXPECT = 3, 7, 9
+# enum nft_ct_keys
 (STATE, DIRECTION, STATUS, MARK, SECMARK, EXPIRATION, HELPER, L3PROTOCOL, SRC, DST, PROTOCOL, PROTO_SRC, PROTO_DST, LABELS, PKTS, BYTES,
  AVGPKT, ZONE, EVENTMASK, SRC_IP, DST_IP, SRC_IP6, DST_IP6, ID) = range(24)  # fmt: skip
 STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED, SRC_NAT, DST_NAT = (1 << bit for bit in range(6))
 _BOTH = -1
 _WAYS = ("original", "reply")
-_LOOPBACK = 772
+_LOOPBACK = 772  # ARPHRD_LOOPBACK
 _TCP = 6
+_STATUS = ("expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "6", "7", "8", "dying")
+_TUPLE = {SRC, DST, PROTO_SRC, PROTO_DST, SRC_IP, DST_IP, SRC_IP6, DST_IP6}
+_LENGTHS = {SECMARK: 4, EXPIRATION: 4, HELPER: 16, LABELS: 16, ID: 4, EVENTMASK: 4}
+_WORDS = {SECMARK: "security mark", EXPIRATION: "expiration", HELPER: "helper", LABELS: "labels", ID: "id"}
 
 
-class ConnectionField(Expression):
+class ConnectionField(Load):
     """A field of the connection; without a connection only its state can be asked for."""
 
     tracks = True
 
-    __slots__ = ("direction", "key", "target")
+    __slots__ = ("direction", "key")
 
     def __init__(self, about: Attributes) -> None:
-        self.target, self.key = register(about, 1), number(about, 2)
-        self.direction = byte(about, 3) if 3 in about else _BOTH
+        self.target, self.key = register(about, NFTA_CT_DREG), number(about, NFTA_CT_KEY)
+        self.direction = byte(about, NFTA_CT_DIRECTION) if NFTA_CT_DIRECTION in about else _BOTH
         if self.key > ID:
             raise UnsupportedError(f"ct key {self.key} is not known here")
 
-    def run(self, at: Context) -> Result:
+    def load(self, at: Context) -> Value | None:
         if at.family == "bridge":
             raise UnsupportedError("bridged packets are tracked in a way of their own, which is not modelled")
         if self.key == STATE:
-            at.registers.put(self.target, host(STATES[at.packet.tracking.state if at.packet.tracking else "invalid"]))
-            return None
-        if at.tracking is None:
-            return BREAK
-        found = self._load(at, at.tracking)
-        if found is None:
-            return BREAK
-        at.registers.put(self.target, found)
-        return None
+            return host(STATES[at.packet.tracking.state if at.packet.tracking else "invalid"])
+        return None if at.tracking is None else self._of(at, at.tracking)
 
-    def _load(self, at: Context, tracking: Tracking) -> Value | None:
+    def field(self, rule: Describer) -> Field:
+        return _field(self.key, self.direction)
+
+    def _of(self, at: Context, tracking: Tracking) -> Value | None:
         if self.key in _TUPLE:
             return self._of_tuple(at, tracking)
         if self.key == DIRECTION:
@@ -106,8 +112,10 @@ class ConnectionSet(Expression):
     __slots__ = ("key", "source", "way")
 
     def __init__(self, about: Attributes) -> None:
-        self.key, self.source = number(about, 2), register(about, 4)
-        self.way = _WAYS[byte(about, 3) & 1] if 3 in about else None  # of the connection for which the zone counts; None: for both
+        self.key, self.source = number(about, NFTA_CT_KEY), register(about, NFTA_CT_SREG)
+        self.way = (
+            _WAYS[byte(about, NFTA_CT_DIRECTION) & 1] if NFTA_CT_DIRECTION in about else None
+        )  # of the connection for which the zone counts; None: for both
         if self.key not in (MARK, LABELS, EVENTMASK, ZONE, SECMARK):
             raise UnsupportedError(f"a rule sets ct key {self.key}, which is not known here")
 
@@ -133,35 +141,9 @@ class ConnectionSet(Expression):
             at.evaluation.memory["ct labels"] = at.registers.get(self.source, 16)
         return None
 
-
-class Notrack(Expression):
-    """Tells conntrack to leave a packet alone that it has not seen yet."""
-
-    __slots__ = ()
-
-    def __init__(self, about: Attributes) -> None:
-        del about
-
-    def run(self, at: Context) -> Result:
-        if at.packet.tracking is None or at.packet.tracking.state == "invalid":
-            at.packet.tracking = Tracking("untracked", "original")
-            at.changed(Action("notrack"))
-        return None
-
-
-class FlowOffload(Expression):
-    """Hands an established connection to the flow table; the rule does not go on before there is one."""
-
-    __slots__ = ()
-    tracks = True
-
-    def __init__(self, about: Attributes) -> None:
-        del about
-
-    def run(self, at: Context) -> Result:
-        if at.tracking is None or at.tracking.state != "established" or at.packet.kind != "ack":
-            return BREAK
-        return None if at.choose("whether the connection goes into the flow table", "flow") else BREAK
+    def text(self, rule: Describer) -> str:
+        field = _field(self.key, _BOTH)
+        return f"{field.name} set {rule.value(self.source, field)}"
 
 
 def status(at: Context, tracking: Tracking) -> Value:
@@ -195,12 +177,28 @@ def tuple_of(at: Context, tracking: Tracking, reply: bool) -> Ends | None:
     return None
 
 
-_TUPLE = {SRC, DST, PROTO_SRC, PROTO_DST, SRC_IP, DST_IP, SRC_IP6, DST_IP6}
-_LENGTHS = {SECMARK: 4, EXPIRATION: 4, HELPER: 16, LABELS: 16, ID: 4, EVENTMASK: 4}
-_WORDS = {SECMARK: "security mark", EXPIRATION: "expiration", HELPER: "helper", LABELS: "labels", ID: "id"}
+_FIELDS: dict[int, tuple[str, fields.Format, int]] = {
+    STATE: ("state", fields.bits(STATES, True), 4), DIRECTION: ("direction", fields.one_of(("original", "reply")), 1),
+    STATUS: ("status", fields.bits(_STATUS, True), 4), MARK: ("mark", fields.mark, 4), EXPIRATION: ("expiration", fields.host_number, 4),
+    HELPER: ("helper", fields.string, 16), L3PROTOCOL: ("l3proto", fields.nfproto, 1), SRC: ("saddr", fields.address, 16),
+    DST: ("daddr", fields.address, 16), PROTOCOL: ("protocol", fields.protocol, 1), PROTO_SRC: ("proto-src", fields.number, 2),
+    PROTO_DST: ("proto-dst", fields.number, 2), LABELS: ("label", fields.hexadecimal, 16), PKTS: ("packets", fields.host_number, 8),
+    BYTES: ("bytes", fields.host_number, 8), AVGPKT: ("avgpkt", fields.host_number, 8), ZONE: ("zone", fields.host_number, 2),
+    SRC_IP: ("ip saddr", fields.address, 4), DST_IP: ("ip daddr", fields.address, 4), SRC_IP6: ("ip6 saddr", fields.address, 16),
+    DST_IP6: ("ip6 daddr", fields.address, 16), ID: ("id", fields.host_number, 4),
+}  # fmt: skip
 
-DECODERS: dict[str, t.Callable[[Attributes], Expression]] = {
-    "ct": lambda about: ConnectionSet(about) if 4 in about else ConnectionField(about),
-    "notrack": Notrack,
-    "flow_offload": FlowOffload,
+
+def _field(key: int, direction: int) -> Field:
+    name, form, length = _FIELDS.get(key, (f"key {key}", fields.hexadecimal, 4))
+    way = f"{_WAYS[direction]} " if direction in (0, 1) else ""
+    return Field(f"ct {way}{name}", form, length, bits=key in (STATE, STATUS))
+
+
+EXPRESSIONS = {"ct": lambda about: ConnectionSet(about) if NFTA_CT_SREG in about else ConnectionField(about)}
+OBJECTS = {
+    NFT_OBJECT_CT_HELPER: NamedObject("ct helper set", tracks=True),
+    NFT_OBJECT_CT_TIMEOUT: NamedObject("ct timeout set", tracks=True),
+    NFT_OBJECT_CT_EXPECT: NamedObject("ct expectation set", tracks=True),
 }
+MAY_TRACK = True

@@ -1,39 +1,47 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Expressions on packet metadata: meta. Source: net/netfilter/nft_meta.c, bridge/nft_meta_bridge.c."""
+"""Load or write what the kernel knows of a packet besides its headers: interfaces, mark, socket, time (net/netfilter/nft_meta.c)."""
 
 from __future__ import annotations
 
 import sys
 import typing as t
 
-from ..bits import Partial, Value, known
-from ..evaluation import Action, UnsupportedError
-from ..packet import ETH_P_IP, ETH_P_IPV6, Link
-from .context import BREAK, Context, Result, host, sure_number, unknown, up_to
-from .operations import Expression
-from .wire import NFPROTO, Attributes, number, register
+from ...bits import Partial, Value, known
+from ...evaluation import Action, UnsupportedError
+from ...packet import ETH_P_IP, ETH_P_IPV6, Link
+from .. import fields
+from ..context import Context, Result, host, sure_number, unknown, up_to
+from ..describer import Describer
+from ..expression import Expression, Load, NamedObject
+from ..fields import Field
+from ..wire import IFNAMSIZ, NFPROTO, Attributes, number, register
 
-IFNAMSIZ, ETHERNET = 16, 14  # bytes of a name, of a link header
-PKTTYPES = ("host", "broadcast", "multicast", "otherhost", "outgoing")
+NFTA_META_DREG, NFTA_META_KEY, NFTA_META_SREG = range(1, 4)
+NFT_OBJECT_SECMARK = 8
+# enum nft_meta_keys
 (LEN, PROTOCOL, PRIORITY, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, SKUID, SKGID, NFTRACE, RTCLASSID, SECMARK, NFPROTO_KEY,
  L4PROTO, BRI_IIFNAME, BRI_OIFNAME, PKTTYPE, CPU, IIFGROUP, OIFGROUP, CGROUP, PRANDOM, SECPATH, IIFKIND, OIFKIND, BRI_IIFPVID,
  BRI_IIFVPROTO, TIME_NS, TIME_DAY, TIME_HOUR, SDIF, SDIFNAME) = range(35)  # fmt: skip
+ETHERNET = 14  # bytes of a link header
+PKTTYPES = ("host", "broadcast", "multicast", "otherhost", "outgoing")
 _DAY = 86400
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NO_IIF, _NO_OIF = "by which interface it comes is not known", "by which interface it leaves is not known"
+_TELLS = {PROTOCOL: "network", NFPROTO_KEY: "network", IIFTYPE: "link", L4PROTO: "transport"}
 
 # What never changes on the packet's way through a chain, or raises the packet's generation when it does.
 STEADY = {PROTOCOL, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, NFPROTO_KEY, L4PROTO, IIFGROUP, OIFGROUP}
 
 
-class Meta(Expression):
+class Meta(Load):
     """A field into a register; one that the packet has not makes the rule not match. `fixed`: needs nothing but the packet."""
 
-    __slots__ = ("_load", "fixed", "key", "target")
+    __slots__ = ("_load", "fixed", "key")
 
     def __init__(self, about: Attributes) -> None:
-        self.target, self.key = register(about, 1), number(about, 2)
+        self.target, self.key = register(about, NFTA_META_DREG), number(about, NFTA_META_KEY)
         if self.key not in _LOADS:
             raise UnsupportedError(f"meta key {self.key} is not known here")
         self._load = _LOADS[self.key]
@@ -42,12 +50,8 @@ class Meta(Expression):
     def load(self, at: Context) -> Value | None:
         return self._load(at)
 
-    def run(self, at: Context) -> Result:
-        found = self._load(at)
-        if found is None:
-            return BREAK
-        at.registers.put(self.target, found)
-        return None
+    def field(self, rule: Describer) -> Field:
+        return _field(self.key)
 
 
 class MetaSet(Expression):
@@ -56,7 +60,7 @@ class MetaSet(Expression):
     __slots__ = ("key", "source")
 
     def __init__(self, about: Attributes) -> None:
-        self.key, self.source = number(about, 2), register(about, 3)
+        self.key, self.source = number(about, NFTA_META_KEY), register(about, NFTA_META_SREG)
         if self.key not in (MARK, PRIORITY, PKTTYPE, NFTRACE, SECMARK, BRI_IIFPVID, BRI_IIFVPROTO):
             raise UnsupportedError(f"a rule sets meta key {self.key}, which is not known here")
 
@@ -78,6 +82,11 @@ class MetaSet(Expression):
             packet.pkttype = PKTTYPES[kind[0]] if kind is not None and kind[0] < 4 else None
             at.changed(Action("set", f"packet type {packet.pkttype}" if packet.pkttype else "packet type"))
         return None
+
+    def text(self, rule: Describer) -> str:
+        field = _field(self.key)
+        name = field.name if field.name.startswith("meta") else f"meta {field.name}"
+        return f"{name} set {rule.value(self.source, field)}"
 
 
 def _length(at: Context) -> Value:
@@ -207,4 +216,33 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
 }
 
 
-DECODERS: dict[str, t.Callable[[Attributes], Expression]] = {"meta": lambda about: MetaSet(about) if 3 in about else Meta(about)}
+def _hour(data: bytes, _links: fields.Links) -> str:
+    seconds = int.from_bytes(data, sys.byteorder)
+    return f'"{seconds // 3600:02}:{seconds // 60 % 60:02}" UTC'
+
+
+_FIELDS: dict[int, tuple[str, fields.Format, int]] = {
+    LEN: ("meta length", fields.host_number, 4), PROTOCOL: ("meta protocol", fields.ethertype, 2),
+    PRIORITY: ("meta priority", fields.mark, 4), MARK: ("meta mark", fields.mark, 4), IIF: ("iif", fields.interface, 4),
+    OIF: ("oif", fields.interface, 4), IIFNAME: ("iifname", fields.string, 16), OIFNAME: ("oifname", fields.string, 16),
+    IIFTYPE: ("iiftype", fields.host_number, 2), OIFTYPE: ("oiftype", fields.host_number, 2), SKUID: ("meta skuid", fields.host_number, 4),
+    SKGID: ("meta skgid", fields.host_number, 4), RTCLASSID: ("meta rtclassid", fields.host_number, 4),
+    NFPROTO_KEY: ("meta nfproto", fields.nfproto, 1), L4PROTO: ("meta l4proto", fields.protocol, 1),
+    BRI_IIFNAME: ("ibrname", fields.string, 16), BRI_OIFNAME: ("obrname", fields.string, 16),
+    PKTTYPE: ("meta pkttype", fields.one_of(PKTTYPES), 1), CPU: ("meta cpu", fields.host_number, 4),
+    IIFGROUP: ("iifgroup", fields.host_number, 4), OIFGROUP: ("oifgroup", fields.host_number, 4),
+    CGROUP: ("meta cgroup", fields.host_number, 4),
+    PRANDOM: ("meta random", fields.number, 4), SECPATH: ("meta ipsec", fields.presence, 1), IIFKIND: ("meta iifkind", fields.string, 16),
+    OIFKIND: ("meta oifkind", fields.string, 16), TIME_NS: ("meta time", fields.host_number, 8),
+    TIME_DAY: ("meta day", fields.one_of(_DAYS), 1), TIME_HOUR: ("meta hour", _hour, 4), SDIF: ("meta sdif", fields.interface, 4),
+    SDIFNAME: ("meta sdifname", fields.string, 16),
+}  # fmt: skip
+
+
+def _field(key: int) -> Field:
+    name, form, length = _FIELDS.get(key, (f"meta key {key}", fields.hexadecimal, 4))
+    return Field(name, form, length, tells=_TELLS.get(key))
+
+
+EXPRESSIONS = {"meta": lambda about: MetaSet(about) if NFTA_META_SREG in about else Meta(about)}
+OBJECTS = {NFT_OBJECT_SECMARK: NamedObject("meta secmark set")}

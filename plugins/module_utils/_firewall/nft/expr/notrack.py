@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Tell conntrack to leave a packet alone (net/netfilter/nft_ct.c)."""
+
+from __future__ import annotations
+
+from ...evaluation import Action
+from ...packet import Tracking
+from ..context import Context, Result
+from ..describer import Describer
+from ..expression import Expression
+from ..wire import Attributes
+
+
+class Notrack(Expression):
+    """Tells conntrack to leave a packet alone that it has not seen yet."""
+
+    __slots__ = ()
+
+    def __init__(self, about: Attributes) -> None:
+        del about
+
+    def run(self, at: Context) -> Result:
+        if at.packet.tracking is None or at.packet.tracking.state == "invalid":
+            at.packet.tracking = Tracking("untracked", "original")
+            at.changed(Action("notrack"))
+        return None
+
+    def text(self, rule: Describer) -> str:
+        return "notrack"
+
+
+EXPRESSIONS = {"notrack": Notrack}
