@@ -41,8 +41,10 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
 def try_(order: Order, run: Run) -> dict[str, Any]:
     """Try the handshakes between two looks at this host, and ask how far the SYNs get that nobody answered."""
     from .._connect.probe import try_all
-    from .._connect.resolve import Dial, examine_slow, resolve
+    from .._connect.resolve import examine_slow, resolve
     from .._host.nameservers import MOST_SECONDS
+    from .._host.snapshot import destinations_of
+    from .dials import dials_of
 
     answer: dict[str, Any] = {
         "before": None,
@@ -54,10 +56,10 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         "absent": [],
     }
     until = time.monotonic() + MOST_SECONDS
-    resolved = examine_slow(resolve([Dial(**dial) for dial in order["dials"]]), until)
+    resolved = examine_slow(resolve(dials_of(order, answer["absent"])), until)
     answer["resolutions"] = [each.record() for each in resolved]
-    destinations = _destinations(resolved)
-    order = {**order, "addresses": sorted({*order["addresses"], *(address for _source, address, _port in destinations)})}
+    destinations = destinations_of(resolved)
+    order = {**order, "addresses": sorted({*order["addresses"], *(each.address for each in destinations)})}
     _snapshot(answer, "before", order, run, owners=False, destinations=destinations)
     recording = _record(answer, order) if order["record"] else None
     try:
@@ -65,7 +67,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         with part(answer, "probes"):
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
-        used = {(probe["address"], probe["port"]): probe["local_port"] for probe in reversed(answer["probes"])}
+        used = {(probe["address"], probe["port"], probe["uid"]): probe["local_port"] for probe in reversed(answer["probes"])}
         _snapshot(answer, "after", order, run, owners=False, closing=True, destinations=destinations, local_ports=used)
         if recording and answer["after"]:
             with part(answer, "ARP probes"):
@@ -132,7 +134,7 @@ def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Desti
     from .._connect.tcp_info import canonical
 
     targets = {
-        (each.dial.id, canonical(sockaddr[0])): Destination(family, sockaddr, each.dial.source)
+        (each.dial.id, canonical(sockaddr[0])): Destination(family, sockaddr, each.dial.source, each.dial.identity)
         for each in resolved
         for family, sockaddr in each.targets
     }
@@ -152,13 +154,6 @@ def interest(probes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> dict[s
         "ports": sorted({each["local_port"] for each in (*probes, *hops) if each["local_port"]}),
         "addresses": sorted({each[key] for each in probes for key in ("local_address", "address") if each[key]}),
     }
-
-
-def _destinations(resolved: list[Resolved]) -> list[tuple[str | None, str, int]]:
-    """(source, address, port) of everything that will be dialled: the recorder and the snapshots need addresses."""
-    from .._connect.tcp_info import canonical
-
-    return [(each.dial.source, canonical(sockaddr[0]), each.dial.port) for each in resolved for _family, sockaddr in each.targets]
 
 
 def _record(answer: dict[str, Any], order: Order) -> Recording | None:

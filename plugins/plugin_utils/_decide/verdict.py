@@ -293,7 +293,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
     judged = [(case, explanation.causes) for case, explanation in explanations]
     answers: blocked.Answers = sorted(judged, key=lambda pair: -_BY_SEVERITY.index(_case_status(*pair)))
     status = _status(answers)
-    would_decide = undecided(answers, status, hosts[entry.client])
+    would_decide = undecided(answers, status, hosts[entry.client], entry.user)
     closed = blocked.judge(answers) if entry.expect == "blocked" and answers else None
     if closed:
         status, answers, would_decide = closed.status, closed.answers, [*closed.untested]
@@ -313,6 +313,7 @@ def _flow(entry: Entry, identity: str, cases: list[Case], hosts: Mapping[str, Ho
         "dialled": entry.address,
         "resolved": addresses,
         "source": entry.source,
+        "user": entry.user,
         "via": list(entry.via),
         "status": status,
         "leg": leg,

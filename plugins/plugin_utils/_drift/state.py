@@ -42,7 +42,10 @@ class Listener:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the firewall does to one packet of a handshake. ``rules``: those that it meets and that match, in their order."""
+    """What the firewall does to one packet of a handshake. ``rules``: those that it meets and that match, in their order.
+
+    ``uid``: of the user whom the flow names.
+    """
 
     packet: str
     direction: str
@@ -51,6 +54,7 @@ class Verdict:
     verdict: str
     source_port: Port | None = None
     port: Port | None = None
+    uid: int | None = None
     interface: str | None = None
     out_interface: str | None = None
     reject_with: str | None = None
@@ -64,11 +68,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Route:
-    """The kernel's answer about a way. ``source_asked``: the source address that was asked about, if one was."""
+    """The kernel's answer about a way. ``source_asked`` and ``uid``: the source address and the user that were asked about, if any."""
 
     to: IpAddress
     source_asked: IpAddress | None = None
     port: Port | None = None
+    uid: int | None = None
     error: str | None = None
     type: str | None = None
     interface: str | None = None

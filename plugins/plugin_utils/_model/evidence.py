@@ -75,6 +75,7 @@ class Route:
     source: IpAddress | None = None  # that the kernel chooses, or the question names
     table: int | None = None
     prefix: Network | None = None
+    uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
 
 
 @dataclass(frozen=True)
@@ -373,6 +374,7 @@ class Probe:
     outcome: str
     local_address: IpAddress | None = None
     local_port: Port | None = None
+    uid: Count | None = None  # as whom it connected; None: that was not told
     errno: str | None = None
     elapsed_ms: Milliseconds | None = None
     late_ms: Milliseconds | None = None
@@ -473,11 +475,10 @@ class Host:
         """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
         return None if self.snapshot is None or self.snapshot.addresses is None else address in self.snapshot.own
 
-    def route(self, remote: str, local: str | None = None) -> Route | None:
-        """The kernel's answer for the way to ``remote`` (from ``local``, where that was asked)."""
-        candidates = [
-            route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif
-        ]
+    def route(self, remote: str, local: str | None = None, uid: int | None = None) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
+        asked = [route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif]
+        candidates = [route for route in asked if route.uid == uid] or [route for route in asked if route.uid is None] or asked
         exact = [route for route in candidates if route.local == local]
         usable = [
             route for route in candidates if route.local is None or self.owns(route.local)

@@ -50,6 +50,8 @@ class Entry:
     source: str | None
     expect: str = "open"
     """What the flow demands of the handshake, see `flows.EXPECTATIONS`."""
+    user: str | None = None
+    """The client's user as whom it is tried; None: the one as whom Ansible runs there."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +185,8 @@ class _Builder:
         timeout = flow.timeout or self._options_of(client).timeout
         dials = self._part(client, "client").dials
         greets = port in SPEAKS_FIRST if flow.greeting is None else flow.greeting
-        dial = dials.setdefault((dialled, port, timeout, flow.source, greets), len(dials))
-        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source, flow.expect)] = None
+        dial = dials.setdefault((dialled, port, timeout, flow.source, flow.user, greets), len(dials))
+        self.entries[Entry(name, client, server, dialled, port, dial, via, timeout, flow.source, flow.expect, flow.user)] = None
 
         near = flow.source or self._literal(client)
         own = self._literal(server) if server else None
@@ -308,8 +310,9 @@ class _Builder:
                     "interval": options.interval,
                     **self.shares[host, dial],
                     **({"greeting": GREETING} if greets else {}),
+                    **({"user": user} if user else {}),
                 }
-                for (dialled, port, timeout, source, greets), dial in part.dials.items()
+                for (dialled, port, timeout, source, user, greets), dial in part.dials.items()
             ],
             "interest": None,
         }

@@ -157,6 +157,8 @@ class Flow:
     errors: tuple[tuple[str, int], ...]
     connect_ms: float | None
     tries: tuple[Attempt, ...]
+    user: str = ""
+    """The client's user as whom it was tried, where the flow names one."""
     expect: str = "open"
     blocked_by: tuple[Cause, ...] = ()
     """What keeps a handshake from succeeding that must not."""
@@ -317,6 +319,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         errors=tuple(sorted((clean(name, NAME), _integer(count)) for name, count in list(_record(probes.get("errors")).items())[:LIST])),
         connect_ms=_number(probes.get("connect_ms")),
         tries=tuple(_attempt(attempt) for attempt in _records(probes.get("detail"))),
+        user=clean(entry.get("user"), NAME),
         expect=clean(entry.get("expect"), NAME) or "open",
         blocked_by=tuple(_cause(cause) for cause in _records(entry.get("blocked_by"))),
     )

@@ -30,7 +30,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         return None
     back = case.outcome.kind == "lost_syn_ack"
     target = (case.client_address if back else case.address) or ""
-    route = sender.route(target)
+    route = sender.route(target, uid=case.uid if sender is case.client else None)
     next_hop = (route.gateway if route else None) or target
     passed = not back and any(case.hops())  # routers answered SYNs with a small TTL: they came beyond the next hop
     entry = sender.neighbour(next_hop, route.interface if route else None)
