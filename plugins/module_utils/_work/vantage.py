@@ -70,7 +70,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         used = {(probe["address"], probe["port"], probe["uid"]): probe["local_port"] for probe in reversed(answer["probes"])}
         _snapshot(answer, "after", order, run, owners=False, closing=True, destinations=destinations, local_ports=used)
         if recording and answer["after"]:
-            with part(answer, "ARP probes"):
+            with part(answer, "neighbour probes"):
                 _ask_next_hops(answer, {destination.sockaddr[0] for destination in silent(resolved, answer["probes"])})
         if order["hops"]:
             with part(answer, "hops"):
@@ -99,7 +99,7 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
     _snapshot(answer, "after", order, run, owners=True, closing=True)
     if handle:
         if answer["after"]:
-            with part(answer, "ARP probes"):
+            with part(answer, "neighbour probes"):
                 _ask_about_silence(answer["after"], order, handle)
         with part(answer, RECORDING):
             from .._record.detached import stop_detached
@@ -111,21 +111,21 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
 def _ask_next_hops(answer: dict[str, Any], remotes: set[str]) -> None:
     """Where SYNs stay unanswered and somebody pinned the link address of their next hop, ask who has the address."""
     if remotes and any(entry["state"] == "PERMANENT" for entry in answer["after"].get("neighbours") or ()):
-        from .._connect import arp_probe
+        from .._connect import neighbour_probe
 
-        arp_probe.send(arp_probe.of_pinned(answer["after"], remotes))
+        neighbour_probe.send(neighbour_probe.of_pinned(answer["after"], remotes))
 
 
 def _ask_about_silence(snapshot: dict[str, Any], order: Order, handle: str) -> None:
     """Ask who else has an address that was dialled in vain, and whose next hops back that are pinned are while handshakes are half open."""
-    from .._connect import arp_probe
+    from .._connect import neighbour_probe
     from .._host.traversals import arrivals
     from .._record.detached import read_detached
 
     half_open = {entry["remote"] for entry in snapshot.get("sockets") or () if entry["state"] == "SYN_RECV"}
     missed = set((order["interest"] or {}).get("addresses") or ()) - arrivals(read_detached(handle, order["interest"]))
-    probes = [*arp_probe.of_own(snapshot, missed), *arp_probe.of_pinned(snapshot, half_open)]
-    arp_probe.send(probes[: arp_probe.MOST_PROBES])
+    probes = [*neighbour_probe.of_own(snapshot, missed), *neighbour_probe.of_pinned(snapshot, half_open)]
+    neighbour_probe.send(probes[: neighbour_probe.MOST_PROBES])
 
 
 def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Destination]:

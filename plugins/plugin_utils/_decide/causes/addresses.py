@@ -91,7 +91,7 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
 
 
 def _own_claimed(case: Case) -> Finding | None:
-    """The SYN does not come to the server, to which another machine has claimed the address that was dialled: it answered an ARP probe."""
+    """The SYN does not come to the server, to which another machine has claimed the address that was dialled: it answered when it was asked for."""
     server = case.server
     mine = server.interface_of(case.address) if server else None
     if server is None or mine is None or case.arrived or case.outcome.kind == "lost_ack":
@@ -124,9 +124,19 @@ def _own_claimed(case: Case) -> Finding | None:
             holder.name if holder else "path",
             f"find the machine with the link address {mac} (in the switches' tables), and take {case.address} from it; with VRRP, find out "
             "why more than one is master: each must get the others' advertisements (IP protocol 112)",
-            [shell("arping", "-D", "-c", "3", "-I", mine.interface, case.address) + f"  # on {server.name}: who answers has it"],
+            [f"{_who_has(case.address, mine.interface)}  # on {server.name}: who answers has it"],
         ),
     )
+
+
+def _asking(address: str) -> str:
+    return "ndisc6 -m" if ":" in address else "arping -D"
+
+
+def _who_has(address: str, interface: str) -> str:
+    """The command that asks a network who has an address, and leaves its tables as they are."""
+    words = _asking(address).split()
+    return shell(*words, address, interface) if ":" in address else shell(*words, "-c", "3", "-I", interface, address)
 
 
 def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding | None:
@@ -163,7 +173,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
             *case.passage(),
         ),
         detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
-        undecided=() if both else (f"an ARP probe for {address} (arping -D) would tell whether two machines answer",),
+        undecided=() if both else (f"asking for {address} ({_asking(address)}) would tell whether two machines answer",),
         fix=advice(
             "address", "path", f"find the machine with the link address {foreign} (in the switches' tables), and take {address} from it"
         ),
@@ -232,7 +242,7 @@ CAUSES = (
         "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
         "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
         "the other one's recording shows that it got the SYN or answered it. Or no SYN comes to the server, and a foreign link address "
-        "that is no router's claims its address to it, as in answer to an ARP probe. Where the real one is not seen to claim it, or the "
+        "that is no router's claims its address to it, as in answer to an ARP probe or a solicitation. Where the real one is not seen to claim it, or the "
         "other one did not record the flow: likely.",
         "All claims come from the managed host.",
         _ip_conflict,
