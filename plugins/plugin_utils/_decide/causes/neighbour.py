@@ -123,7 +123,8 @@ CAUSES = (
         ("client.neighbour", "server.egress", "path.forward", "path.return"),
         ("lost_syn_ack", *MISDELIVERED),
         "The link address that somebody pinned in the sender's neighbour table is not one that the next hop, a managed host on the same "
-        "network, has, or with which the next hop answers an ARP probe or a solicitation. One that was learned makes it likely. Or the recording of another "
+        "network, has, or with which the next hop answers an ARP probe or a solicitation. One that was learned makes it likely. Or the "
+        "recording of another "
         "managed host on the server's network shows that it got the SYN, which it did not forward, and it has not the address, while the "
         "server has it and did not get the SYN.",
         "The link addresses agree.",

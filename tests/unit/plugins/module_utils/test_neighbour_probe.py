@@ -49,7 +49,8 @@ def test_a_probe_has_no_senders_address() -> None:
         frame = namespace.python(
             "_connect.neighbour_probe",
             "(lambda s: (s.bind(('b0', 0)), s.settimeout(3), "
-            "neighbour_probe.send([neighbour_probe.Probe('a0', '02:00:00:00:00:01', '192.0.2.9')]), s.recv(99).hex())[-1])(__import__('socket').socket(17, 3, 0x0608))",
+            "neighbour_probe.send([neighbour_probe.Probe('a0', '02:00:00:00:00:01', '192.0.2.9')]), "
+            "s.recv(99).hex())[-1])(__import__('socket').socket(17, 3, 0x0608))",
         )
     assert frame.startswith("ff" * 6 + "020000000001" + "0806" + "0001080006040001" + "020000000001" + "00000000" + "00" * 6 + "c0000209")
 
