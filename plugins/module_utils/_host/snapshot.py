@@ -222,6 +222,8 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         for listener in listeners:
             listener["pollers"] = None
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
+    if owners and listeners is not None:
+        _of_xinetd(snapshot, ports, listeners)
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
@@ -243,6 +245,14 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         silent = ports if listeners is None else silent & ports
         _elsewhere(snapshot, silent, away)
         _meant(snapshot, silent, order.get("units") or {}, run)
+
+
+def _of_xinetd(snapshot: _Snapshot, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:
+    """What is said of our ports where xinetd may listen on them."""
+    from . import xinetd
+
+    if os.path.exists(xinetd.CONFIGURATION):
+        snapshot.add("xinetd", lambda: xinetd.read(ports, listeners))
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:

@@ -255,6 +255,18 @@ class TrafficControl:
 
 
 @dataclass(frozen=True)
+class XinetdService:
+    """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it."""
+
+    port: Port
+    service: str
+    file: str
+    disabled: bool
+    only_from: tuple[str, ...] | None = None
+    no_access: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Hooks:
     """Where the host could drop a packet; ``None``: that kind could not be read."""
 
@@ -297,6 +309,7 @@ class Snapshot:
     namespaces: tuple[Namespace, ...] | None = None
     port_holders: tuple[PortHolder, ...] | None = None
     peers: tuple[Peer, ...] | None = None
+    xinetd: tuple[XinetdService, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
     @cached_property

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from ..._fix.application import listening
 from ..._fix.make import advice
 from ..._fix.service import listening_on
-from ..._model.evidence import Host, Listener
+from ..._model.evidence import Host, Listener, XinetdService
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from . import inside, units
 from .catalogue import Accounts, Cause
+from .xinetd import switched_off
 
 _REFUSED = ("reset",)
 
@@ -87,6 +88,7 @@ def _no_listener(case: Case) -> Finding | None:
         return None
     server, certainty, evidence = refusal
     instead = None if late else units.listening_elsewhere(server, port)
+    off = None if late or instead else switched_off(case)
     held = [] if late else units.holders_of(server, None, port)
     return Finding(
         "likely" if late else certainty,
@@ -99,11 +101,12 @@ def _no_listener(case: Case) -> Finding | None:
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
             *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
+            *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
         ),
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
         fix=listening_on(server, instead.unit, instead.socket, instead.ports, port)
         if instead and instead.unit.how in ("declared", "socket")
-        else _to_be_started(server, port),
+        else _to_be_started(server, port, off),
     )
 
 
@@ -116,7 +119,10 @@ def _running(case: Case, server: Host, instead: units.Elsewhere) -> Iterator[Evi
     yield from units.last_words(server, unit)
 
 
-def _to_be_started(server: Host, port: int) -> Fix:
+def _to_be_started(server: Host, port: int, off: XinetdService | None = None) -> Fix:
+    if off:
+        how = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
+        return advice("service", server.name, f"{how}, or start another service that should listen on port {port} of {server.name}")
     return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
 
 
