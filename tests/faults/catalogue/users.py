@@ -18,6 +18,7 @@ DAEMON, NOBODY = Flow(timeout=1.0, user="daemon"), Flow(timeout=1.0, user="nobod
 UID, GID = 1, 1  # of daemon
 OF_DAEMON: dict[str, Any] = {**HOW, "root": True, "flow": DAEMON, "host": "web1", "leg": "syn", "segment": "client.firewall"}
 OF_NOBODY: dict[str, Any] = {**HOW, "root": True, "flow": NOBODY, "status": "ok"}
+TOGETHER = [DAEMON.declared("daemon"), NOBODY.declared("nobody"), Flow(timeout=1.0).declared("root")]
 DROPPED = chain("output", f"meta skuid {UID} tcp dport $port counter drop")
 REJECTED = f"-A OUTPUT -p tcp --dport $port -m owner --uid-owner {UID} -j REJECT --reject-with tcp-reset"
 
@@ -35,6 +36,20 @@ def dropped_for_the_user(fleet: Machines) -> None:
 @fault("firewall_drop/of-user/twin", "connected", slow=True, **OF_NOBODY)
 def dropped_for_another_user(fleet: Machines) -> None:
     dropped_for_the_user(fleet)
+
+
+@fault(
+    "firewall_drop/of-user/among-others",
+    "timeout",
+    code="firewall_drop",
+    says=("meta skuid"),
+    slow=True,
+    **{**OF_DAEMON, "options": {**HOW["options"], "diagnose_interval": 0, "handshake_flows": TOGETHER}},
+)
+def dropped_for_one_of_several_users(fleet: Machines) -> None:
+    """Each is judged by the verdicts for its own user, and the counter by the packets of the one."""
+    served(fleet)
+    fleet.nft("web1", DROPPED)
 
 
 @fault("firewall_drop/of-group", "timeout", code="firewall_drop", says=("meta skgid",), slow=True, **OF_DAEMON)

@@ -151,7 +151,9 @@ def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range 
         ports = {seen.packet.tcp.sport for seen in _within(answered, rise, surely=True) if seen.packet.tcp}
         most = len(_within(answered, rise, surely=False))
         return len(ports), most + again if most else 0
-    answers = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
+    others = {probe.local_port for probe in host.probes if not ruling.of(probe.uid)}
+    came = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
+    answers = [seen for seen in came if seen.packet.tcp and seen.packet.tcp.dport not in others]
     ports = {seen.packet.tcp.dport for seen in _within(answers, rise, surely=True) if seen.packet.tcp}
     most = len(_within(answers, rise, surely=False))
     return len(ports), most + 2 * len(ports) + again if most else 0  # a FIN and its like come behind the ACK

@@ -90,8 +90,8 @@ CAUSES = (
         "xinetd's access control refuses the client",
         ("server.application",),
         ("completed",),
-        "Not provable from its files, which it may not have read since: xinetd has the listening socket, every connection is closed at once "
-        "without a byte, and only_from or no_access of the service, numbers alone considered, refuses the client.",
+        "Not provable from its files, which it may not have read since: xinetd has the listening socket, every connection is closed at "
+        "once without a byte, and only_from or no_access of the service, numbers alone considered, refuses the client.",
         "A byte comes, or a connection stays open.",
         _xinetd_refuses,
         explains=("application_hangs_up",),
