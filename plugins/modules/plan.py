@@ -25,9 +25,9 @@ options:
       - The handshakes that must work, as a list of mappings or the same as JSON.
       - A flow has C(clients) (a pattern of inventory hosts), C(servers) (a pattern), and C(port) (a number, a service name, or a list).
       - Optional are C(name), C(address) (what clients connect to; the only way to name a server outside the inventory), C(via) (a list of
-        inventory hosts on the path, in order), C(timeout) (seconds), C(source) (the address to connect from), C(service) (the systemd
-        unit that should listen), C(greeting) (whether the server speaks first), and C(expect) (V(open), or V(blocked) if the handshake must
-        not be possible).
+        inventory hosts on the path, in order), C(timeout) (seconds), C(source) (the address to connect from), C(user) (the user, on
+        the clients, who connects), C(service) (the systemd unit that should listen), C(greeting) (whether the server speaks first), and
+        C(expect) (V(open), or V(blocked) if the handshake must not be possible).
     type: raw
   client:
     description:

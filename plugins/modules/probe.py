@@ -166,6 +166,10 @@ probes:
       description: V(ipv4) or V(ipv6).
       type: str
       sample: ipv4
+    uid:
+      description: The user who connected.
+      type: int
+      sample: 0
     local_address:
       description: The address that the kernel connected from, null if the attempt ended before.
       type: str

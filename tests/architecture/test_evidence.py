@@ -54,7 +54,7 @@ KEPT = {
     "Snapshot": {"kernel": PEOPLE, "rules": "have what `rule` of a route names", "firewall": "is read apart, as Firewall"},
     "Link": {**dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
     "Route": {
-        **dict.fromkeys(("mark", "uid", "oif", "local_port", "remote_port"), QUESTION),
+        **dict.fromkeys(("mark", "oif", "local_port", "remote_port"), QUESTION),
         "multipath": ON_THE_HOST,
         "rule": PEOPLE,
     },

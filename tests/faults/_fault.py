@@ -29,6 +29,7 @@ class Flow:
     port: int = 5432
     timeout: float = 3.0
     source: str | None = None
+    user: str | None = None
     via: tuple[str, ...] = ()
     dial: str | None = None  # what the flow names as its address, where that is not the server's own
     service: str | None = None
@@ -38,7 +39,13 @@ class Flow:
     def declared(self, name: str = "flow", port: int | None = None) -> dict[str, Any]:
         """As handshake_flows has it."""
         flow: dict[str, Any] = {"name": name, "clients": self.client, "port": port or self.port, "timeout": self.timeout}
-        optional = {"servers": self.server, "address": self.dial or self.address, "source": self.source, "via": list(self.via)}
+        optional = {
+            "servers": self.server,
+            "address": self.dial or self.address,
+            "source": self.source,
+            "user": self.user,
+            "via": list(self.via),
+        }
         more = {"service": self.service, "expect": self.expect, "greeting": self.greeting}
         return {**flow, **{name: value for name, value in {**optional, **more}.items() if value}}
 

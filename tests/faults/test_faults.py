@@ -79,7 +79,8 @@ def complaint(fault: Fault, check: Callable[..., None], *arguments: object) -> s
 def kernel_agrees(fleet: Machines, fault: Fault) -> None:
     """The oracle that nobody here wrote: does connect() do what the fault says?"""
     if fault.kernel:
-        said = fleet.connect(fault.flow.client, fault.flow.address, fleet.port, fault.flow.timeout, source=fault.flow.source)
+        flow = fault.flow
+        said = fleet.connect(flow.client, flow.address, fleet.port, flow.timeout, source=flow.source, user=flow.user)
         assert said in fault.kernel.split(), f"the kernel says {said} where the fault says {fault.kernel}"
 
 

@@ -33,9 +33,10 @@ class DialOptions(TypedDict, total=False):
     source_port: int
     mark: int | None
     md5: str | None  # key (RFC 2385)
+    user: str | None
 
 
-DIAL_DEFAULTS: DialOptions = {"source": None, "source_port": 0, "mark": None, "md5": None}
+DIAL_DEFAULTS: DialOptions = {"source": None, "source_port": 0, "mark": None, "md5": None, "user": None}
 
 
 class Machines(ABC):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import pwd
 import select
 import signal
 import socket
@@ -37,6 +39,11 @@ def dial(order: dict[str, Any]) -> tuple[socket.socket | None, str]:
 
 def main() -> None:
     order = json.loads(sys.argv[1])
+    if order["user"] is not None:
+        account = pwd.getpwnam(order["user"])
+        os.initgroups(account.pw_name, account.pw_gid)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
     deadline = time.monotonic() + order["timeout"]
     dialled = [dial(order) for _turn in range(order["count"])]
     poller, waiting, results, held = select.poll(), {}, [outcome for _dialler, outcome in dialled], []

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from .identity import Identity, acting_as
 from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_state
 
 MAX_DESTINATIONS = 16
@@ -30,6 +31,7 @@ class Destination:
     family: int
     sockaddr: tuple[Any, ...]
     source: str | None = None
+    user: Identity | None = None
 
     @property
     def text(self) -> str:
@@ -52,6 +54,15 @@ class _Step:
 
     def start(self) -> str | None:
         """Send it; the errno's name when the kernel did not let it out."""
+        with acting_as(self.destination.user):
+            number = self._connect()
+        if number not in (0, errno.EINPROGRESS):
+            self.close()
+            return errno_name(number)
+        self.port = local_name(self.sock)[1] if self.sock else None
+        return None
+
+    def _connect(self) -> int:
         try:
             self.sock = open_socket(self.destination.family)
             if self.destination.family == socket.AF_INET6:
@@ -61,14 +72,9 @@ class _Step:
             if self.destination.source:
                 self.sock.bind((self.destination.source, 0))
             self.started = time.monotonic()
-            number = self.sock.connect_ex(self.destination.sockaddr)
+            return self.sock.connect_ex(self.destination.sockaddr)
         except OSError as exc:
-            number = exc.errno or errno.EIO
-        if number not in (0, errno.EINPROGRESS):
-            self.close()
-            return errno_name(number)
-        self.port = local_name(self.sock)[1] if self.sock else None
-        return None
+            return exc.errno or errno.EIO
 
     def event(self, now: float) -> bool:
         """Read the socket's state; False as long as nothing final came."""

@@ -16,6 +16,7 @@ import time
 from typing import Any, Callable, Iterable, Mapping
 
 from .._errors import ObserveError
+from .identity import acting_as
 from .resolve import Dial, Resolved
 from .source_ports import bind, ephemeral, spread
 from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
@@ -69,6 +70,7 @@ class _Attempt:
             "address": address,
             "port": dial.port,
             "family": "ipv6" if ":" in address else "ipv4",
+            "uid": None,
             "local_address": None,
             "local_port": None,
             "started": None,
@@ -88,14 +90,8 @@ class _Attempt:
         """Send the SYN; False when the attempt ended at once."""
         self.record["started"] = time.time()
         self.started = time.monotonic()
-        try:
-            self.sock = open_socket(self.family)
-            self.record["stage"] = "bind"
-            bind(self.sock, self.family, self.dial.source, self.ports)
-            self.record["stage"] = "connect"
-            number = self.sock.connect_ex(self.sockaddr)
-        except OSError as exc:
-            number = exc.errno or errno.EIO
+        with acting_as(self.dial.identity):
+            number = self._connect()
         if self.sock is not None:
             self.record["local_address"], self.record["local_port"] = local_name(self.sock)
         if number not in (0, errno.EINPROGRESS):
@@ -107,6 +103,18 @@ class _Attempt:
         self.state = "connecting"
         self.due = self.started + self.dial.timeout
         return True
+
+    def _connect(self) -> int:
+        """The errno of the step that ended it, if one did."""
+        self.record["uid"] = os.geteuid()
+        try:
+            self.sock = open_socket(self.family)
+            self.record["stage"] = "bind"
+            bind(self.sock, self.family, self.dial.source, self.ports)
+            self.record["stage"] = "connect"
+            return self.sock.connect_ex(self.sockaddr)
+        except OSError as exc:
+            return exc.errno or errno.EIO
 
     def failed(self, number: int, now: float) -> None:
         """The kernel ended the attempt with this errno."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._host import hosts_file
 from .._host.nameservers import ask, configured
+from .identity import Identity
 from .tcp_info import canonical
 
 RESOLVER_THREADS = 32
@@ -37,6 +38,8 @@ class Dial:
     """How long to wait for the server's first byte, where it speaks first."""
     further: int = 0
     """Attempts more, where those made end differently or lose packets."""
+    identity: Identity | None = None
+    """The user as whom to connect; None: the one as whom this process runs."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,31 @@ MOST_PARTS = 20  # conditions told of one rule
 MOST_BY_USER = 5  # SYNs for which other users are asked about
 MOST_TEXT = 500  # characters of a rule, which may have a large set in it
 
+if t.TYPE_CHECKING:
+    from .snapshot import Destination
+
 Absent = t.List[t.Dict[str, str]]
 Record = t.Dict[str, t.Any]
-Dial = t.Tuple[t.Optional[str], t.Optional[int], str, int]  # source (None: no way there), local port, address, port
+
+
+class Dial(t.NamedTuple):
+    """A handshake of this host's own; `source` None: no way there. `interface`: by which it leaves; None: the rules' routing says it."""
+
+    source: str | None
+    local_port: int | None
+    address: str
+    port: int
+    uid: int
+    gid: int
+    interface: str | None = None
+
+
+def own(destination: Destination, way: t.Mapping[str, t.Any] | None, local_ports: t.Mapping[tuple[str, int, int], int | None]) -> Dial:
+    """The dial to a destination, by the kernel's answer about the way; policy routing may ask for the user."""
+    uid, gid = (destination.user.uid, destination.user.gid) if destination.user else (os.geteuid(), os.getegid())
+    _source, address, port, user = destination
+    source = destination.source or (way["source"] if way else None)
+    return Dial(source, local_ports.get((address, port, uid)), address, port, uid, gid, way["interface"] if way and user else None)
 
 
 def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:
@@ -30,12 +52,14 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     Raises ObserveError.
     """
     begun = time.time()
-    own, left_out = traversals.bounded(
-        [("client", (source, local_port), (address, port)) for source, local_port, address, port in dials if source]
-    )
-    for question in own:
-        question.update({"uid": os.geteuid(), "gid": os.getegid()} if question["direction"] == "out" else {"uid": None, "gid": None})
-    asked = [*own, *(order.get("packets") or ())]
+    ours: list[Record] = []
+    left_out = 0
+    for (uid, gid, interface), several in _by_socket(dials).items():
+        questions, more = traversals.bounded(several, traversals.MOST_HANDSHAKES - len(ours) // 3)
+        out = {"uid": uid, "gid": gid, "out_interface": interface}
+        ours += [{**question, **(out if question["direction"] == "out" else {"uid": None, "gid": None})} for question in questions]
+        left_out += more
+    asked = [*ours, *(order.get("packets") or ())]
     arriving = _by_their_own_interface(asked)
     anybodys = by_user.unowned(asked)
     questions = [*asked, *({**question, "state": "invalid"} for question in asked), *arriving.values(), *anybodys.values()]
@@ -56,6 +80,16 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
         absent.append({"what": "firewall", "why": why})
     told = [_told(verdict) for verdict in verdicts]
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent
+
+
+def _by_socket(dials: t.Sequence[Dial]) -> dict[tuple[int, int, str | None], list[tuple[str, traversals.End, traversals.End]]]:
+    """The handshakes by what decides about them beside their ends: (uid, gid, interface)."""
+    found: dict[tuple[int, int, str | None], list[tuple[str, traversals.End, traversals.End]]] = {}
+    for each in dials:
+        if each.source:
+            handshake = ("client", (each.source, each.local_port), (each.address, each.port))
+            found.setdefault((each.uid, each.gid, each.interface), []).append(handshake)
+    return found
 
 
 def _by_their_own_interface(asked: t.Sequence[Record]) -> dict[int, Record]:

@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from .._connect.tcp_info import canonical
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import conntrack, counters, link_managers, policy_rules, sysctls
@@ -18,15 +19,38 @@ from . import links as _links
 from . import routes as _routes
 from . import sockets as _sockets
 
+if t.TYPE_CHECKING:
+    from .._connect.identity import Identity
+    from .._connect.resolve import Resolved
+
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
 MOST_LISTENERS = 200
 
 Order = t.Mapping[str, t.Any]
 Run = t.Callable[..., t.Tuple[int, str, str]]
-Destination = t.Tuple[t.Optional[str], str, int]  # source (None: the kernel chooses), address, port
 End = t.Tuple[t.Optional[str], int]  # address, port
 Absent = t.List[t.Dict[str, str]]
+
+
+class Destination(t.NamedTuple):
+    """What a client dials: `source` None: the kernel chooses; `user` None: as whom this process runs."""
+
+    source: str | None
+    address: str
+    port: int
+    user: Identity | None = None
+
+
+def destinations_of(resolved: t.Iterable[Resolved]) -> list[Destination]:
+    """Those of dials whose names are resolved, each once."""
+    return list(
+        dict.fromkeys(
+            Destination(each.dial.source, canonical(sockaddr[0]), each.dial.port, each.dial.identity)
+            for each in resolved
+            for _family, sockaddr in each.targets
+        )
+    )
 
 
 class _Snapshot:
@@ -71,14 +95,14 @@ def take(
     run: Run,
     closing: bool = False,
     destinations: t.Sequence[Destination] = (),
-    local_ports: t.Mapping[tuple[str, int], int | None] | None = None,
+    local_ports: t.Mapping[tuple[str, int, int], int | None] | None = None,
 ) -> tuple[dict[str, t.Any], Absent]:
     """The snapshot and its `absent` entries; never raises for what cannot be observed.
 
     `order`: the work order, of which ports, addresses, pairs, units and phases are used. `destinations`: those of a client's dials
     once names are resolved; the way to each and the local ports in use towards it are asked for as well.
-    The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations` (address, port), from
-    `local_ports` where they have been tried.
+    The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations`, from `local_ports` (by
+    address, port and uid) where they have been tried.
     Where the order is for what is `lasting`, the firewall is asked so that traffic does not change its answer.
     `closing`: this one ends what another began. Counters are read ahead of the firewall's at the beginning and behind them at the end,
     so that what its rules have counted meanwhile was counted by TCP as well.
@@ -98,13 +122,11 @@ def take(
             _network(snapshot, netlink, closing, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
     except ObserveError as error:
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
-    rewritten = _firewall(snapshot, order, run, _ends(destinations, local_ports or {}))
+    rewritten = _firewall(snapshot, order, run, destinations, local_ports or {})
     if closing:
         snapshot.add("counters", counters.read)
     _transport(snapshot, order, owners, run, rewritten)
-    snapshot.add(
-        "ephemeral", lambda: _sockets.ephemeral({(address, port) for _source, address, port in destinations}) if destinations else []
-    )
+    snapshot.add("ephemeral", lambda: _sockets.ephemeral({(each.address, each.port) for each in destinations}) if destinations else [])
     return snapshot.parts, snapshot.absent
 
 
@@ -148,14 +170,16 @@ def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.
         del links[MOST_LINKS:]
 
 
-def _ends(destinations: t.Sequence[Destination], local_ports: t.Mapping[tuple[str, int], int | None]) -> list[tuple[t.Any, ...]]:
-    return [(source, local_ports.get((address, port)), address, port) for source, address, port in destinations]
-
-
-def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tuple[t.Any, ...]]) -> set[End]:
+def _firewall(
+    snapshot: _Snapshot,
+    order: Order,
+    run: Run,
+    destinations: t.Sequence[Destination],
+    local_ports: t.Mapping[tuple[str, int, int], int | None],
+) -> set[End]:
     """Ask the firewall, where there is one; returns where it sends SYNs on: who listens there decides what becomes of them."""
     hooks = snapshot.parts.get("hooks") or {}
-    if not order.get("packets") and not dials:
+    if not order.get("packets") and not destinations:
         return set()
     if "netfilter" not in hooks or "iptables_legacy" not in hooks:
         snapshot.lacks("firewall", "where the kernel enters it could not be read, see hooks")
@@ -165,8 +189,8 @@ def _firewall(snapshot: _Snapshot, order: Order, run: Run, dials: t.Sequence[tup
         return set()
     from . import firewalled
 
-    chosen = {route["remote"]: route["source"] for route in snapshot.parts.get("routes") or ()}
-    own = [(source or chosen.get(address), local_port, address, port) for source, local_port, address, port in dials]
+    ways = {(route["remote"], route["uid"]): route for route in snapshot.parts.get("routes") or ()}
+    own = [firewalled.own(each, ways.get((each.address, each.user and each.user.uid)), local_ports) for each in destinations]
     try:
         snapshot.add_partial("firewall", lambda: firewalled.ask(order, own, run))
     except Exception as error:  # rules unlike all that we know, and a mistake of ours: the rest of the snapshot is worth keeping
@@ -198,6 +222,8 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         for listener in listeners:
             listener["pollers"] = None
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
+    if owners and listeners is not None:
+        _of_xinetd(snapshot, ports, listeners)
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
@@ -219,6 +245,14 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         silent = ports if listeners is None else silent & ports
         _elsewhere(snapshot, silent, away)
         _meant(snapshot, silent, order.get("units") or {}, run)
+
+
+def _of_xinetd(snapshot: _Snapshot, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:
+    """What is said of our ports where xinetd may listen on them."""
+    from . import xinetd
+
+    if os.path.exists(xinetd.CONFIGURATION):
+        snapshot.add("xinetd", lambda: xinetd.read(ports, listeners))
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
@@ -279,8 +313,8 @@ def _question(pair: t.Mapping[str, t.Any]) -> _routes.Question:
 
 
 def _way(destination: Destination) -> _routes.Question:
-    source, address, port = destination
-    return _routes.Question(local=source, remote=address, remote_port=port)
+    uid = destination.user.uid if destination.user else None
+    return _routes.Question(local=destination.source, remote=destination.address, remote_port=destination.port, uid=uid)
 
 
 def _next_hops(routes: t.Iterable[_routes.Answer]) -> t.Iterator[tuple[str, str]]:

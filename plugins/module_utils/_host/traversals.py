@@ -42,11 +42,11 @@ def traversal(role: str, client: End, server: End, uid: int | None = None) -> li
     ]
 
 
-def bounded(handshakes: t.Sequence[tuple[str, End, End]]) -> tuple[list[Question], int]:
+def bounded(handshakes: t.Sequence[tuple[str, End, End]], most: int = MOST_HANDSHAKES) -> tuple[list[Question], int]:
     """The questions of as many handshakes (role, client, server) as one snapshot asks about, and how many are left out."""
     known = list(dict.fromkeys(each for each in handshakes if (":" in each[1][0]) == (":" in each[2][0])))
-    asked = [question for handshake in known[:MOST_HANDSHAKES] for question in traversal(*handshake)]
-    return asked, max(0, len(known) - MOST_HANDSHAKES)
+    asked = [question for handshake in known[:most] for question in traversal(*handshake)]
+    return asked, max(0, len(known) - most)
 
 
 def arrivals(recording: t.Mapping[str, t.Any]) -> set[str]:

@@ -138,9 +138,12 @@ class Recording:
         wanted = Interest.of(interest) if interest is not None else None
         while self._unread:
             self._read_block()
-        frames, of_peers = [], 0
+        frames, of_peers, begun = [], 0, _Begun()
         for frame, where in self._frames:
             if wanted is None or wanted.wants(frame.data, where):
+                frames.append(frame)
+                begun.note(frame.data, where)
+            elif begun.takes(frame.data, where):
                 frames.append(frame)
             elif of_peers < MOST_OF_PEERS and wanted.of_peer(frame.data, where):
                 frames.append(frame)
@@ -218,6 +221,35 @@ class Recording:
             self._ring.silence()
 
 
+class _Begun:
+    """Connections whose SYNs are wanted. What a host answers may have other numbers, as an ACK of an older connection has, and, behind a
+    translation, ports that nobody knew before."""
+
+    def __init__(self) -> None:
+        self._packets: dict[frozenset[tuple[bytes, int]], int] = {}
+
+    def note(self, data: bytes, where: Outline) -> None:
+        tcp = tcp_offset(data, where)
+        if tcp is not None and where.quote is None and data[tcp + 13] & _SYN:
+            self._packets.setdefault(_connection(data, where, tcp), 0)
+
+    def takes(self, data: bytes, where: Outline) -> bool:
+        """Whether it is one of the first packets behind such a SYN."""
+        tcp = tcp_offset(data, where)
+        if tcp is None or where.quote is not None or not self._packets:
+            return False
+        connection = _connection(data, where, tcp)
+        count = self._packets.get(connection, _PACKETS_AFTER_SYN)
+        if count == _PACKETS_AFTER_SYN:
+            return False
+        self._packets[connection] = count + 1
+        return True
+
+
+def _connection(data: bytes, where: Outline, tcp: int) -> frozenset[tuple[bytes, int]]:
+    return frozenset(zip(ip_addresses(data, where), tcp_ports(data, tcp)))
+
+
 class _Thinning:
     """When room is short: keep handshakes, not what long-lived connections of the same hosts and ports have to say.
 
@@ -232,7 +264,7 @@ class _Thinning:
         tcp = tcp_offset(data, where)
         if tcp is None or where.quote is not None:
             return True
-        connection = frozenset(zip(ip_addresses(data, where), tcp_ports(data, tcp)))
+        connection = _connection(data, where, tcp)
         if data[tcp + 13] & _SYN:
             self._begun.setdefault(connection, 0)
         if data[tcp + 13] & (_SYN | _RST):

@@ -43,13 +43,16 @@ def _stable_unit(unit: str | None) -> str | None:
     return f"{next(filter(None, numbered.groups()))}-*" if numbered else unit
 
 
-def verdicts(told: t.Sequence[Record]) -> list[Record]:
-    """What the firewall does to each packet, and by which rules. Those on packets that conntrack finds invalid are left out."""
-    found = [_verdict(each) for each in told if each["state"] != "invalid"]
-    return _unique(found, "source", "destination", "port", "source_port", "packet", "direction")
+def verdicts(told: t.Sequence[Record], users: t.Collection[int] = ()) -> list[Record]:
+    """What the firewall does to each packet, and by which rules. Those on packets that conntrack finds invalid are left out.
+
+    `users`: the uids that flows name, which are told.
+    """
+    found = [_verdict(each, users) for each in told if each["state"] != "invalid"]
+    return _unique(found, "source", "destination", "port", "source_port", "packet", "direction", "uid")
 
 
-def _verdict(each: Record) -> Record:
+def _verdict(each: Record, users: t.Collection[int]) -> Record:
     rewritten = each["rewritten"]
     because = each["undecided_because"]
     return _told(
@@ -60,6 +63,7 @@ def _verdict(each: Record) -> Record:
             "source_port": each["source_port"],
             "destination": each["destination"],
             "port": each["port"],
+            "uid": each["uid"] if each["uid"] in users else None,
             "interface": each["interface"],
             "out_interface": each["out_interface"],
             "verdict": each["verdict"],
@@ -83,13 +87,13 @@ def routes(told: t.Sequence[Record]) -> list[Record]:
     """The kernel's answers about ways. A port is named only where the answer depends on it."""
     by_ends: dict[tuple[t.Any, ...], dict[t.Any, Record]] = {}
     for each in told:
-        by_ends.setdefault((each["remote"], each["local"]), {})[each["remote_port"]] = _route(each)
+        by_ends.setdefault((each["remote"], each["local"], each["uid"]), {})[each["remote_port"]] = _route(each)
     found = []
-    for (remote, local), answers in by_ends.items():
+    for (remote, local, uid), answers in by_ends.items():
         alike = all(answer == next(iter(answers.values())) for answer in answers.values())
         for port, answer in list(answers.items())[: 1 if alike else None]:
-            found.append(_told({"to": remote, "source_asked": local, "port": None if alike else port, **answer}))
-    return _unique(found, "to", "source_asked", "port")
+            found.append(_told({"to": remote, "source_asked": local, "port": None if alike else port, "uid": uid, **answer}))
+    return _unique(found, "to", "source_asked", "port", "uid")
 
 
 def _route(each: Record) -> Record:

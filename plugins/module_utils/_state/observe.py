@@ -11,6 +11,7 @@ from .._connect import resolve, tcp_info
 from .._errors import ObserveError
 from .._host import snapshot as _snapshot
 from .._host import sysctls
+from .._work.dials import dials_of
 from . import boot, distil, services
 from .boot_firewalld import NETWORK_MANAGER
 
@@ -24,16 +25,17 @@ NOT_STATE = ("conntrack", "counters", "ephemeral", "links", "netns", "other_name
 
 def observe(order: Order, run: Run) -> Record:
     """{"state", "absent"}; never raises for what cannot be observed: a part that is missing in the state is named in `absent`."""
-    resolved = resolve.resolve([resolve.Dial(**dial) for dial in order["dials"]])
-    targets = [(each.dial.source, tcp_info.canonical(address[0]), each.dial.port) for each in resolved for _family, address in each.targets]
-    snapshot, absent = _snapshot.take({**order, "lasting": True}, owners=True, run=run, destinations=list(dict.fromkeys(targets)))
+    refused: list[dict[str, str]] = []
+    resolved = resolve.resolve(dials_of(order, refused))
+    snapshot, absent = _snapshot.take({**order, "lasting": True}, owners=True, run=run, destinations=_snapshot.destinations_of(resolved))
+    absent += refused
     state: Record = {"names": _names(resolved, absent)}
     serves = "open" in order["phases"]
     if serves and "listeners" in snapshot:
         state["listeners"] = distil.listeners(snapshot["listeners"], set(order["ports"]))
     verdicts = (snapshot.get("firewall") or {}).get("verdicts")
     if verdicts is not None:
-        state["firewall"] = distil.verdicts(verdicts)
+        state["firewall"] = distil.verdicts(verdicts, {each.dial.identity.uid for each in resolved if each.dial.identity})
     routes = snapshot.get("routes", [])
     if "routes" in snapshot:
         state["routes"] = distil.routes(routes)

@@ -41,8 +41,10 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
 def try_(order: Order, run: Run) -> dict[str, Any]:
     """Try the handshakes between two looks at this host, and ask how far the SYNs get that nobody answered."""
     from .._connect.probe import try_all
-    from .._connect.resolve import Dial, examine_slow, resolve
+    from .._connect.resolve import examine_slow, resolve
     from .._host.nameservers import MOST_SECONDS
+    from .._host.snapshot import destinations_of
+    from .dials import dials_of
 
     answer: dict[str, Any] = {
         "before": None,
@@ -54,10 +56,10 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         "absent": [],
     }
     until = time.monotonic() + MOST_SECONDS
-    resolved = examine_slow(resolve([Dial(**dial) for dial in order["dials"]]), until)
+    resolved = examine_slow(resolve(dials_of(order, answer["absent"])), until)
     answer["resolutions"] = [each.record() for each in resolved]
-    destinations = _destinations(resolved)
-    order = {**order, "addresses": sorted({*order["addresses"], *(address for _source, address, _port in destinations)})}
+    destinations = destinations_of(resolved)
+    order = {**order, "addresses": sorted({*order["addresses"], *(each.address for each in destinations)})}
     _snapshot(answer, "before", order, run, owners=False, destinations=destinations)
     recording = _record(answer, order) if order["record"] else None
     try:
@@ -65,10 +67,10 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         with part(answer, "probes"):
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         # Before SYNs are sent that are not part of any attempt, so that counters speak of the attempts alone.
-        used = {(probe["address"], probe["port"]): probe["local_port"] for probe in reversed(answer["probes"])}
+        used = {(probe["address"], probe["port"], probe["uid"]): probe["local_port"] for probe in reversed(answer["probes"])}
         _snapshot(answer, "after", order, run, owners=False, closing=True, destinations=destinations, local_ports=used)
         if recording and answer["after"]:
-            with part(answer, "ARP probes"):
+            with part(answer, "neighbour probes"):
                 _ask_next_hops(answer, {destination.sockaddr[0] for destination in silent(resolved, answer["probes"])})
         if order["hops"]:
             with part(answer, "hops"):
@@ -97,7 +99,7 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
     _snapshot(answer, "after", order, run, owners=True, closing=True)
     if handle:
         if answer["after"]:
-            with part(answer, "ARP probes"):
+            with part(answer, "neighbour probes"):
                 _ask_about_silence(answer["after"], order, handle)
         with part(answer, RECORDING):
             from .._record.detached import stop_detached
@@ -109,21 +111,21 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
 def _ask_next_hops(answer: dict[str, Any], remotes: set[str]) -> None:
     """Where SYNs stay unanswered and somebody pinned the link address of their next hop, ask who has the address."""
     if remotes and any(entry["state"] == "PERMANENT" for entry in answer["after"].get("neighbours") or ()):
-        from .._connect import arp_probe
+        from .._connect import neighbour_probe
 
-        arp_probe.send(arp_probe.of_pinned(answer["after"], remotes))
+        neighbour_probe.send(neighbour_probe.of_pinned(answer["after"], remotes))
 
 
 def _ask_about_silence(snapshot: dict[str, Any], order: Order, handle: str) -> None:
     """Ask who else has an address that was dialled in vain, and whose next hops back that are pinned are while handshakes are half open."""
-    from .._connect import arp_probe
+    from .._connect import neighbour_probe
     from .._host.traversals import arrivals
     from .._record.detached import read_detached
 
     half_open = {entry["remote"] for entry in snapshot.get("sockets") or () if entry["state"] == "SYN_RECV"}
     missed = set((order["interest"] or {}).get("addresses") or ()) - arrivals(read_detached(handle, order["interest"]))
-    probes = [*arp_probe.of_own(snapshot, missed), *arp_probe.of_pinned(snapshot, half_open)]
-    arp_probe.send(probes[: arp_probe.MOST_PROBES])
+    probes = [*neighbour_probe.of_own(snapshot, missed), *neighbour_probe.of_pinned(snapshot, half_open)]
+    neighbour_probe.send(probes[: neighbour_probe.MOST_PROBES])
 
 
 def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Destination]:
@@ -132,7 +134,7 @@ def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Desti
     from .._connect.tcp_info import canonical
 
     targets = {
-        (each.dial.id, canonical(sockaddr[0])): Destination(family, sockaddr, each.dial.source)
+        (each.dial.id, canonical(sockaddr[0])): Destination(family, sockaddr, each.dial.source, each.dial.identity)
         for each in resolved
         for family, sockaddr in each.targets
     }
@@ -152,13 +154,6 @@ def interest(probes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> dict[s
         "ports": sorted({each["local_port"] for each in (*probes, *hops) if each["local_port"]}),
         "addresses": sorted({each[key] for each in probes for key in ("local_address", "address") if each[key]}),
     }
-
-
-def _destinations(resolved: list[Resolved]) -> list[tuple[str | None, str, int]]:
-    """(source, address, port) of everything that will be dialled: the recorder and the snapshots need addresses."""
-    from .._connect.tcp_info import canonical
-
-    return [(each.dial.source, canonical(sockaddr[0]), each.dial.port) for each in resolved for _family, sockaddr in each.targets]
 
 
 def _record(answer: dict[str, Any], order: Order) -> Recording | None:

@@ -40,14 +40,15 @@ def trace_open(order: Order) -> dict[str, Any]:
 def trace_try(order: Order) -> dict[str, Any]:
     """Try each handshake once more, and trace its packets here."""
     from .._connect.probe import try_all
-    from .._connect.resolve import Dial, resolve
+    from .._connect.resolve import resolve
+    from .dials import dials_of
 
     answer: dict[str, Any] = {"probes": [], "trace": None, "drops": None, "absent": []}
     tracers = _tracers(answer, order)
     try:
         watch = {tracers.fileno(): tracers.collect} if tracers else {}
         with part(answer, "probes"):
-            resolved = resolve([Dial(**dial) for dial in order["dials"]])
+            resolved = resolve(dials_of(order, answer["absent"]))
             answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
         if tracers:
             with part(answer, TRACE):

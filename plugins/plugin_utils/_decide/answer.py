@@ -65,7 +65,7 @@ def _answer(entry: Entry, cases: Sequence[Case], hosts: Mapping[str, Host]) -> A
     closed = blocked.judge(standing) if entry.expect == "blocked" and standing else None
     if closed:
         return Answer(closed.status, explained, closed.answers, closed.untested, closed)
-    return Answer(status, explained, standing, undecided(standing, status, hosts[entry.client]))
+    return Answer(status, explained, standing, undecided(standing, status, hosts[entry.client], entry.user))
 
 
 def _totals(cases: Sequence[Case]) -> Totals:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
+from .._model.firewall_records import Verdict
 from .._model.host import Host, Observation
+from .._model.network_records import Route
 from .._model.probe_records import Hop, Probe
 from .._model.prose import Wording
 from .._model.socket_records import Listener
@@ -93,7 +95,11 @@ class Case:
     def translated_on_the_way(self) -> bool:
         """Whether rules of the client or of a managed host on the way, evaluated, send the SYN to another end, where recorders do not
         look for it."""
-        return any(host.rulings.elsewhere(self.address, self.port) for host in (self.client, *self.vias))
+        return any(self.sent_elsewhere(host) for host in (self.client, *self.vias))
+
+    def sent_elsewhere(self, host: Host) -> Verdict | None:
+        """The verdict of a host by which its rules send the SYN to another end."""
+        return host.rulings.elsewhere(self.address, self.port, self.uid)
 
     @property
     def surely_untranslated(self) -> bool:
@@ -101,14 +107,18 @@ class Case:
         return all(self._leaves_end(host, "output" if host is self.client else "prerouting") for host in (self.client, *self.vias))
 
     def _leaves_end(self, host: Host, hook: str) -> bool:
-        asked = [told for told in host.rulings.all() if (told.packet, told.destination, told.port) == ("syn", self.address, self.port)]
+        asked = [
+            told
+            for told in host.rulings.all()
+            if (told.packet, told.destination, told.port) == ("syn", self.address, self.port) and told.of(self.uid)
+        ]
         evaluated = bool(asked) and all(told.verdict == "accept" for told in asked)
-        return host.translates(hook) is False or (evaluated and host.rulings.elsewhere(self.address, self.port) is None)
+        return host.translates(hook) is False or (evaluated and self.sent_elsewhere(host) is None)
 
     @property
     def led_away(self) -> bool:
         """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
-        sent = [(host, host.rulings.elsewhere(self.address, self.port)) for host in (self.client, *self.vias)]
+        sent = [(host, self.sent_elsewhere(host)) for host in (self.client, *self.vias)]
         targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
         onward = [via for host, target in targets for via in self.vias if via is not host and via.owns(target)]
         if any(via.translates("prerouting") is not False for via in onward):
@@ -172,9 +182,19 @@ class Case:
         return next((probe.local_address for probe in self.probes if probe.local_address), None)
 
     @property
+    def uid(self) -> int | None:
+        """The client's user as whom the handshakes were tried, where that was told."""
+        return self.probes[0].uid if self.probes else None
+
+    @property
+    def route(self) -> Route | None:
+        """The answer of the client's kernel for the way to the address."""
+        return self.client.route(self.address, self.source or self.client_address, self.uid)
+
+    @property
     def gateway(self) -> tuple[str, str | None]:
         """The client's next hop towards the address, and the interface."""
-        route = self.client.route(self.address, self.source or self.client_address)
+        route = self.route
         if route is None:
             return self.address, None
         return route.gateway or self.address, route.interface

@@ -48,6 +48,7 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
         "dialled": entry.address,
         "resolved": addresses,
         "source": entry.source,
+        "user": entry.user,
         "via": list(entry.via),
         "status": status,
         "leg": leg,

@@ -46,7 +46,7 @@ class Rulings:
 
     def __init__(self) -> None:
         self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
-        self._verdicts: dict[tuple[When, bool], dict[HookTraversal, Verdict]] = {}
+        self._verdicts: dict[tuple[When, bool], dict[HookTraversal, dict[int | None, Verdict]]] = {}
         self._counters: dict[When, dict[Identity, tuple[Firewall, int]]] = {}
         self._hitting: dict[Identity, list[Verdict]] | None = None
 
@@ -88,9 +88,12 @@ class Rulings:
         """Whether any packet that was asked about is stopped."""
         return any(verdict.stops for told in self.snapshots.values() for firewall in told for verdict in firewall.verdicts)
 
-    def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False) -> Verdict | None:
-        """The verdict on a packet; ``invalid``: had connection tracking found it so."""
-        return self._told(when, invalid).get(traversal)
+    def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None) -> Verdict | None:
+        """The verdict on a packet; ``invalid``: had connection tracking found it so; ``uid``: of whose socket, where one sends it."""
+        by_user = self._told(when, invalid).get(traversal, {})
+        if uid is None or None in by_user:
+            return next(iter(by_user.values()), None)
+        return by_user.get(uid)
 
     def all(self) -> Iterator[Verdict]:
         """Every verdict, before and after."""
@@ -102,7 +105,7 @@ class Rulings:
         """The verdicts afterwards on packets that match a rule on their way, or end at it."""
         if self._hitting is None:
             self._hitting = {}
-            for verdict in self._told("after", False).values():
+            for verdict in self._each("after"):
                 for identity in {known.identity for known in verdict.hit()}:
                     self._hitting.setdefault(identity, []).append(verdict)
         return self._hitting.get(rule.identity, [])
@@ -112,9 +115,12 @@ class Rulings:
         steps = (step for verdict in self.all() for step in verdict.path if step.rule and step.rule.identity == rule.identity)
         return any(step.last_effect.kind == "reject" for step in steps)
 
-    def elsewhere(self, address: str, port: int) -> Verdict | None:
-        """The verdict on a SYN for that end, where rules send it to another one: afterwards, or else before."""
-        for verdict in {**self._told("before", False), **self._told("after", False)}.values():
+    def elsewhere(self, address: str, port: int, uid: int | None = None) -> Verdict | None:
+        """The verdict on a SYN for that end (of a user), where rules send it to another one: afterwards, or else before."""
+        for by_user in {**self._told("before", False), **self._told("after", False)}.values():
+            verdict = by_user.get(None) or by_user.get(uid) if uid is not None else next(iter(by_user.values()))
+            if verdict is None:
+                continue
             target, asked = verdict.rewritten, (verdict.packet, verdict.destination, verdict.port)
             if target and asked == ("syn", address, port) and (target.destination, target.port) != (address, port):
                 return verdict
@@ -125,12 +131,19 @@ class Rulings:
         first, last = self._count("before").get(rule.identity), self._count("after").get(rule.identity)
         return CounterDelta(first[1], last[1], first[0], last[0]) if first and last else None
 
-    def _told(self, when: When, invalid: bool) -> dict[HookTraversal, Verdict]:
+    def _each(self, when: When) -> Iterator[Verdict]:
+        """The verdicts on packets as they are, each once."""
+        for by_user in self._told(when, False).values():
+            yield from by_user.values()
+
+    def _told(self, when: When, invalid: bool) -> dict[HookTraversal, dict[int | None, Verdict]]:
+        """By what is asked, and by the uid of the socket that sends it."""
         if (when, invalid) not in self._verdicts:
             told = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
-            self._verdicts[when, invalid] = {
-                verdict.traversal: verdict for verdict in reversed(told) if (verdict.state == "invalid") is invalid
-            }
+            found = self._verdicts[when, invalid] = {}
+            for verdict in told:
+                if (verdict.state == "invalid") is invalid:
+                    found.setdefault(verdict.traversal, {}).setdefault(verdict.uid, verdict)
         return self._verdicts[when, invalid]
 
     def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:

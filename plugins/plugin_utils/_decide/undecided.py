@@ -31,7 +31,7 @@ _NEXT = {
 }
 
 
-def undecided(answers: Sequence[tuple[Case, Explanation]], status: str, client: Host) -> list[Wording]:
+def undecided(answers: Sequence[tuple[Case, Explanation]], status: str, client: Host, user: str | None = None) -> list[Wording]:
     """What would decide, where the evidence did not."""
     if status == "ok":
         return []
@@ -42,14 +42,15 @@ def undecided(answers: Sequence[tuple[Case, Explanation]], status: str, client: 
         elif not explained.causes and case.outcome.kind != "completed":
             sentences.append(Prose(_would_decide(case)))
     if not answers:
-        sentences.append(Prose(_untried(client)))
+        sentences.append(Prose(_untried(client, user)))
     return list(dict.fromkeys(sentences))
 
 
-def _untried(client: Host) -> str:
+def _untried(client: Host, user: str | None) -> str:
     if client.gap:
         return f"no handshake was tried, because {client.name} {client.gap.told}: {client.gap.remedy}"
-    why = next((absence.why for absence in client.absent if absence.what == "probes"), None)
+    parts = ("probes", f"probes as user {user}")
+    why = next((absence.why for absence in client.absent if absence.what in parts), None)
     return f"no handshake was tried: {client.name} told of none" + (f" ({why})" if why else "")
 
 

@@ -27,8 +27,8 @@ KINDS = {
 }
 KEYS = {
     "listeners": ("port", "family", "address", "device"),
-    "firewall": ("packet", "direction", "source", "source_port", "destination", "port"),
-    "routes": ("to", "source_asked", "port"),
+    "firewall": ("packet", "direction", "source", "source_port", "destination", "port", "uid"),
+    "routes": ("to", "source_asked", "port", "uid"),
     "neighbours": ("address", "interface"),
     "reboot": ("kind", "name"),
 }
@@ -111,16 +111,18 @@ def _by_name(part: str, records: Any) -> dict[str, Any]:
 def _name(part: str, record: Record) -> str:
     """A record as people call it, different for each of a part."""
     said = {name: record.get(name) for name in KEYS[part]}
+    of_user = f" for uid {said['uid']}" if said.get("uid") is not None else ""
     if part == "listeners":
         device = f" dev {said['device']}" if said["device"] else ""
         return f"{_end(said['address'], said['port'])} ({said['family']}{device})"
     if part == "firewall":
         return (
             f"{said['packet']} {said['direction']} {_end(said['source'], said['source_port'])} -> {_end(said['destination'], said['port'])}"
+            f"{of_user}"
         )
     if part == "routes":
         source = f" from {said['source_asked']}" if said["source_asked"] else ""
-        return f"to {_end(said['to'], said['port'])}{source}"
+        return f"to {_end(said['to'], said['port'])}{source}{of_user}"
     if part == "neighbours":
         return f"{said['address']} dev {said['interface']}"
     return f"{said['kind']} {said['name']}"

@@ -46,7 +46,10 @@ class ListenerState:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictState:
-    """What the firewall does to one packet of a handshake. ``rules``: those that it meets and that match, in their order."""
+    """What the firewall does to one packet of a handshake. ``rules``: those that it meets and that match, in their order.
+
+    ``uid``: of the user whom the flow names.
+    """
 
     packet: str
     direction: str
@@ -55,6 +58,7 @@ class VerdictState:
     verdict: str
     source_port: Port | None = None
     port: Port | None = None
+    uid: int | None = None
     interface: str | None = None
     out_interface: str | None = None
     reject_with: str | None = None
@@ -68,11 +72,12 @@ class VerdictState:
 
 @dataclass(frozen=True, kw_only=True)
 class RouteState:
-    """The kernel's answer about a way. ``source_asked``: the source address that was asked about, if one was."""
+    """The kernel's answer about a way. ``source_asked`` and ``uid``: the source address and the user that were asked about, if any."""
 
     to: IpAddress
     source_asked: IpAddress | None = None
     port: Port | None = None
+    uid: int | None = None
     error: str | None = None
     type: str | None = None
     interface: str | None = None

@@ -10,6 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Address
 from .._model.subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress
+from .._values.words import asking
 from .make import advice, shell
 
 _MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
@@ -61,5 +62,11 @@ def ip_conflict(case: Case, finding: Finding) -> Fix | None:
     take = f"find the machine with the link address {claimed.mac} (in the switches' tables), and take {claimed.address} from it"
     if claimed.interface is None or case.server is None:
         return advice("address", finding.host, take)
-    who = shell("arping", "-D", "-c", "3", "-I", claimed.interface, claimed.address)
+    who = _who_has(claimed.address, claimed.interface)
     return advice("address", finding.host, f"{take}; {_MASTERS}", [f"{who}  # on {case.server.name}: who answers has it"])
+
+
+def _who_has(address: str, interface: str) -> str:
+    """The command that asks a network who has an address, and leaves its tables as they are."""
+    words = asking(address).split()
+    return shell(*words, address, interface) if ":" in address else shell(*words, "-c", "3", "-I", interface, address)

@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.socket_records import Process
-from .._model.subjects import Published, SocketOwner
+from .._model.subjects import Published, RefusingService, SocketOwner
 from .make import advice
 from .service import displaced
 
@@ -109,6 +109,14 @@ def application_hangs_up(_case: Case, finding: Finding) -> Fix:
 
 def _refusing(finding: Finding, reasons: str) -> Fix:
     return advice("application", finding.host, f"look in the application's log for why it refuses this client ({reasons})")
+
+
+def xinetd_refuses(_case: Case, finding: Finding) -> Fix | None:
+    refusing = finding.about(RefusingService)
+    if refusing is None:
+        return None
+    let = f"let the client in by {refusing.attribute} in {refusing.service.file}"
+    return advice("application", finding.host, f"{let}, and have xinetd read it again (systemctl reload xinetd)")
 
 
 def application_silent(_case: Case, finding: Finding) -> Fix:

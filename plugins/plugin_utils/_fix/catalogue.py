@@ -63,6 +63,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "application_closes": application.application_closes,
     "application_silent": application.application_silent,
     "application_hangs_up": application.application_hangs_up,
+    "xinetd_refuses": application.xinetd_refuses,
     "load_balancer_no_backend": service.load_balancer_no_backend,
     "service_stopped": service.service_stopped,
     "listener_other_namespace": application.listener_other_namespace,

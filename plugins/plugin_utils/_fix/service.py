@@ -13,7 +13,7 @@ from .._model.prose import NOTHING, Wording
 from .._model.records import whole
 from .._model.socket_records import PortHolder, Process
 from .._model.subjects import Backend, RunningUnit, StoppedUnit
-from .._model.unit_records import Unit
+from .._model.unit_records import Unit, XinetdService
 from . import fit
 from .make import advice, mending, shell
 from .ports import reserved
@@ -51,6 +51,9 @@ def no_listener(case: Case, finding: Finding) -> Fix:
         return advice("advice", finding.host, look)
     if running and running.unit.how in ("declared", "socket"):
         return listening_on(server, running.unit, running.socket, running.ports, port)
+    if off := finding.about(XinetdService):
+        on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
+        return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
     return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
 
 

@@ -26,7 +26,24 @@ Ends = tuple[str, int, str, int]
 
 def stale_connection(case: Case, finding: Finding) -> Fix | None:
     held, server = finding.about(HeldSockets), case.server
-    return for_client(case, server, case.client_address, _ended(case, server, held.sockets)) if held and server else None
+    if held is None or server is None:
+        return None
+    return _spread(case, server) if held.shared else for_client(case, server, case.client_address, _ended(case, server, held.sockets))
+
+
+def _spread(case: Case, server: Host) -> Fix:
+    sharing = case.client.name if case.client_address in _local(case) else "the translation on the way"
+    return advice(
+        "connection",
+        server.name,
+        f"give {sharing} more ports or addresses, so that none is used again while {server.name} keeps a connection from it in TIME-WAIT "
+        "(a minute), or have clients close their connections first",
+        why="disable neither timestamps nor TIME-WAIT: then old segments may reach new connections",
+    )
+
+
+def _local(case: Case) -> set[str | None]:
+    return {probe.local_address for probe in case.probes}
 
 
 def stale_translation(case: Case, finding: Finding) -> Fix | None:
@@ -61,8 +78,7 @@ def _ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
 def _alone(case: Case) -> bool:
     """Whether nobody but the client has connections from its address, as where it translates those of containers: it dials from no port
     of a connection that it has."""
-    local = {probe.local_address for probe in case.probes}
-    return case.client is not case.server and case.client.translates("postrouting") is False and case.client_address in local
+    return case.client is not case.server and case.client.translates("postrouting") is False and case.client_address in _local(case)
 
 
 def _half_open(case: Case, server: Host) -> list[Ends]:

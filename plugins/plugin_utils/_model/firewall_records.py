@@ -192,6 +192,10 @@ class Verdict:
         if self.verdict not in VERDICTS:
             raise RecordError(f"a firewall's verdict is {self.verdict[:60]!r}, which is none")
 
+    def of(self, uid: int | None) -> bool:
+        """Whether it may be about a packet of a user's, or one that is nobody's."""
+        return uid is None or self.uid in (None, uid)
+
     @property
     def in_words_alone(self) -> bool:
         """Whether what rules do, or what is unknown, is told to people alone, as version 0.1.0 did."""

@@ -99,11 +99,10 @@ class Host:
         """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
         return None if self.snapshot is None or self.snapshot.addresses is None else address in self.snapshot.own
 
-    def route(self, remote: str, local: str | None = None) -> Route | None:
-        """The kernel's answer for the way to ``remote`` (from ``local``, where that was asked)."""
-        candidates = [
-            route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif
-        ]
+    def route(self, remote: str, local: str | None = None, uid: int | None = None) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
+        asked = [route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif]
+        candidates = [route for route in asked if route.uid == uid] or [route for route in asked if route.uid is None] or asked
         exact = [route for route in candidates if route.local == local]
         usable = [
             route for route in candidates if route.local is None or self.owns(route.local)

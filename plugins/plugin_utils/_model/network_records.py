@@ -50,6 +50,7 @@ class Route:
     source: IpAddress | None = None  # that the kernel chooses, or the question names
     table: int | None = None
     prefix: Network | None = None
+    uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class Probe:
     outcome: str
     local_address: IpAddress | None = None
     local_port: Port | None = None
+    uid: Count | None = None  # as whom it connected; None: that was not told
     errno: str | None = None
     elapsed_ms: Milliseconds | None = None
     late_ms: Milliseconds | None = None

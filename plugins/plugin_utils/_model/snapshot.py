@@ -12,7 +12,7 @@ from .hook_records import Conntrack, Hooks
 from .network_records import Address, Link, Neighbour, Route
 from .records import Count, Time
 from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
-from .unit_records import Unit
+from .unit_records import Unit, XinetdService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class Snapshot:
     namespaces: tuple[Namespace, ...] | None = None
     port_holders: tuple[PortHolder, ...] | None = None
     peers: tuple[Peer, ...] | None = None
+    xinetd: tuple[XinetdService, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
     @cached_property

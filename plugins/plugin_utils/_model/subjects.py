@@ -16,7 +16,7 @@ from .host import Host, Observation
 from .network_records import Address, Neighbour, Route
 from .prose import NOTHING, Wording, worded
 from .socket_records import Listener, PortHolder, Process, Socket
-from .unit_records import Unit
+from .unit_records import Unit, XinetdService
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 """Types of routes that refuse packets."""
@@ -294,9 +294,10 @@ class HalfOpen:
 
 @dataclass(frozen=True)
 class HeldSockets:
-    """Connections that the server still holds."""
+    """Connections that the server still holds; ``shared``: in TIME_WAIT, with another client behind the same address."""
 
     sockets: tuple[Socket, ...]
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -310,6 +311,14 @@ class StoppedUnit:
 
     def __post_init__(self) -> None:
         worded(self, "ended", "held")
+
+
+@dataclass(frozen=True)
+class RefusingService:
+    """A service of xinetd that does not let the client in, by which attribute of it."""
+
+    service: XinetdService
+    attribute: str
 
 
 @dataclass(frozen=True)

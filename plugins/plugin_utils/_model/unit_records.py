@@ -63,3 +63,15 @@ class Unit:
     prepared: Preparation | None = None
     listens: tuple[Stream, ...] = ()
     relatives: tuple[Relative, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class XinetdService:
+    """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it."""
+
+    port: Port
+    service: str
+    file: str
+    disabled: bool
+    only_from: tuple[str, ...] | None = None
+    no_access: tuple[str, ...] | None = None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 MAX_TIMEOUT = 300.0  # seconds
-KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "service", "expect", "greeting")
+KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "user", "service", "expect", "greeting")
 EXPECTATIONS = ("open", "blocked")
 AD_HOC = {"clients": "handshake_client", "servers": "handshake_server", "port": "handshake_port", "address": "handshake_address"}
 AD_HOC_LABEL = "The ad hoc flow"
@@ -23,6 +23,7 @@ AD_HOC_LABEL = "The ad hoc flow"
 ServicePort = Callable[[str], int]  # OSError for a name that it does not know
 
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+")
 
 
@@ -56,6 +57,8 @@ class Flow:
     """One of EXPECTATIONS: whether the handshake must be possible, or must not be."""
     greeting: bool | None = None
     """Whether the server speaks first; None: as is usual on the port."""
+    user: str | None = None
+    """The client's user as whom to connect, by name or number; None: the one as whom Ansible runs there."""
 
     def wrong(self, field: str, sentence: str) -> NoReturn:
         """Raise the PlanError for one of this flow's fields."""
@@ -207,7 +210,20 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         service=service if service is None or "." in service else f"{service}.service",
         expect=expect,
         greeting=greeting,
+        user=_user(raw.get("user"), wrong),
     )
+
+
+def _user(value: object, wrong: Callable[[str, str], NoReturn]) -> str | None:
+    """A user's name, or number."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        wrong("user", f"{show(value)} is not a user: give the name of a user of the clients, or a uid.")
+    text = str(value).strip()
+    if not _USER.fullmatch(text) or (text.isdigit() and int(text) >= 2**32 - 1):
+        wrong("user", f"{show(value)} is not a user: give the name of a user of the clients, or a uid.")
+    return text
 
 
 def _check_fields(raw: Mapping[object, object], label: str) -> None:

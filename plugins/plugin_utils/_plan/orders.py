@@ -121,7 +121,7 @@ class _Builder:
         timeout = flow.timeout or self._options_of(client).timeout
         dials = self._part(client, "client").dials
         greets = port in SPEAKS_FIRST if flow.greeting is None else flow.greeting
-        dial = dials.setdefault((dialled, port, timeout, flow.source, greets), len(dials))
+        dial = dials.setdefault((dialled, port, timeout, flow.source, flow.user, greets), len(dials))
         self.entries[
             Entry(
                 flow=name,
@@ -134,6 +134,7 @@ class _Builder:
                 timeout=timeout,
                 source=flow.source,
                 expect=flow.expect,
+                user=flow.user,
             )
         ] = None
 
@@ -259,8 +260,9 @@ class _Builder:
                     "interval": options.interval,
                     **self.shares[host, dial],
                     **({"greeting": GREETING} if greets else {}),
+                    **({"user": user} if user else {}),
                 }
-                for (dialled, port, timeout, source, greets), dial in part.dials.items()
+                for (dialled, port, timeout, source, user, greets), dial in part.dials.items()
             ],
             "interest": None,
         }

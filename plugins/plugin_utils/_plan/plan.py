@@ -35,6 +35,8 @@ class Entry:
     source: str | None
     expect: str = "open"
     """What the flow demands of the handshake, see `flows.EXPECTATIONS`."""
+    user: str | None = None
+    """The client's user as whom it is tried; None: the one as whom Ansible runs there."""
 
 
 @dataclass(frozen=True)

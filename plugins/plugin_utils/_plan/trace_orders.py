@@ -96,6 +96,7 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, 
         parts[name].drops.update(dict.fromkeys(flow._replace(ack=False) for flow in flows))
         parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
     dial = {"id": entry.dial, "address": case.address, "port": case.port, "source": case.source, "attempts": 1, "interval": 0.0}
+    dial.update({"user": entry.user} if entry.user else {})
     parts.setdefault(case.client.name, _Part()).dials[entry.dial, case.address] = {**dial, "timeout": min(case.timeout, MAX_TIMEOUT)}
 
 

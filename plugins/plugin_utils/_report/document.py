@@ -13,7 +13,7 @@ SCHEMA = "threeway.handshake/report/1"
 
 _READING_ORDER = """
 schema run started finished summary unobserved flows groups isolated changes
-name id client server address port dialled resolved source via expect status leg segment between last_seen causes
+name id client server address port dialled resolved source user via expect status leg segment between last_seen causes
 blocked_by unexplained remarks undecided probes
 code title host role recorded why certainty evidence against detail fix
 phase roles attempt attempts connected errors connect_ms outcome errno elapsed_ms late_ms local_port

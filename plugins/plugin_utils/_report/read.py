@@ -131,6 +131,7 @@ def _flow(entry: Mapping[str, object]) -> Flow:
         errors=tuple(sorted((clean(name, NAME), integer(count)) for name, count in list(record(probes.get("errors")).items())[:LIST])),
         connect_ms=number(probes.get("connect_ms")),
         tries=tuple(_attempt(attempt) for attempt in records(probes.get("detail"))),
+        user=clean(entry.get("user"), NAME),
         expect=clean(entry.get("expect"), NAME) or "open",
         blocked_by=tuple(_cause(cause) for cause in records(entry.get("blocked_by"))),
     )

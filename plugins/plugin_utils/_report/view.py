@@ -150,6 +150,8 @@ class Flow:
     errors: tuple[tuple[str, int], ...]
     connect_ms: float | None
     tries: tuple[Attempt, ...]
+    user: str = ""
+    """The client's user as whom it was tried, where the flow names one."""
     expect: str = "open"
     blocked_by: tuple[Cause, ...] = ()
     """What keeps a handshake from succeeding that must not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._report.view import STATUSES, Flow
-from .words import destination, natural
+from .words import client, destination, natural
 
 CELLS = 4000
 """Above this many cells, rows and columns in which all is well are left out, and the rest is cut to 100 columns."""
@@ -28,7 +28,7 @@ class Matrix:
 def matrix(flows: tuple[Flow, ...]) -> Matrix:
     worst: dict[tuple[str, str], Flow] = {}
     for flow in flows:
-        place = flow.client, destination(flow)
+        place = client(flow), destination(flow)
         if place not in worst or _rank(flow) < _rank(worst[place]):
             worst[place] = flow
     clients, destinations = ({place[axis] for place in worst} for axis in (0, 1))

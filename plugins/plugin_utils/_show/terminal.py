@@ -106,7 +106,7 @@ class _Terminal:
             yield from wrap(f"the same cause: {words.route(others[0])}", self.width, _INDENT)
         elif others:
             alike = all(words.destination(other) == words.destination(flow) for other in others)
-            names = ", ".join(dict.fromkeys(other.client if alike else words.route(other) for other in others))
+            names = ", ".join(dict.fromkeys(words.client(other) if alike else words.route(other) for other in others))
             yield _INDENT + clip(f"... and {len(others)} more of the same cause, see {self.where}: {names}", self.width - len(_INDENT))
 
     def headline(self, flow: Flow) -> Iterator[str]:
@@ -190,7 +190,7 @@ class _Terminal:
                     for remark in flow.remarks[:3]:
                         yield from self.note("remark", remark)
             elif flows:
-                clients = ", ".join(dict.fromkeys(flow.client for flow in flows))
+                clients = ", ".join(dict.fromkeys(words.client(flow) for flow in flows))
                 said = f"{clients} -> {place}: OK, {len(flows)} flows connect{_spread(flows)}"
                 first, *more = wrap(said, self.width, "", _INDENT)
                 yield first.replace(": OK,", f": {self.style('OK', 'ok')},", 1)

@@ -18,8 +18,13 @@ _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
 
 
 def route(flow: Flow) -> str:
-    """``web1 -> db1 10.0.2.21:5432``"""
-    return f"{flow.client} -> {destination(flow)}"
+    """``web1 -> db1 10.0.2.21:5432``, or ``web1 (user app) -> ...``"""
+    return f"{client(flow)} -> {destination(flow)}"
+
+
+def client(flow: Flow) -> str:
+    """``web1``, or ``web1 (user app)`` where the flow names a user."""
+    return f"{flow.client} (user {flow.user})" if flow.user else flow.client
 
 
 def destination(flow: Flow) -> str:

@@ -13,6 +13,7 @@ from tests.faults.catalogue import (
     firewall_rules,
     firewall_states,
     fronts,
+    inetd,
     ingress,
     ipsec,
     middleboxes,
@@ -28,6 +29,7 @@ from tests.faults.catalogue import (
     stale,
     systemd,
     systemd_units,
+    users,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "firewall_rules",
     "firewall_states",
     "fronts",
+    "inetd",
     "ingress",
     "ipsec",
     "middleboxes",
@@ -56,4 +59,5 @@ __all__ = [
     "stale",
     "systemd",
     "systemd_units",
+    "users",
 ]

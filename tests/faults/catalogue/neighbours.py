@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
-from tests.faults.catalogue.misdelivered import CONFLICT, VIP, has, sends_to
+from tests.faults.catalogue.misdelivered import CONFLICT, VIP, VIP6, has, sends_to
 from tests.faults.catalogue.path import BACK, sends_as_a_pod
 from tests.lab._machines import Machines
 from tests.lab.topologies import Topology, at, default, with_hosts
@@ -257,6 +257,59 @@ def the_entry_is_right_and_the_router_drops(fleet: Machines) -> None:
     mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
     pins(fleet, "web1", "10.0.1.1", mac)
     fleet.nft("r1", "table inet f { chain c { type filter hook forward priority 0; tcp dport 5432 drop; }\n}")
+
+
+GATEWAY6, GATEWAY6_BACK = "2001:db8:1::1", "2001:db8:2::1"
+SHORT6: dict[str, Any] = {**SHORT, "flow": Flow(DB1_V6, timeout=1.0)}
+PINNED6: dict[str, Any] = {**PINNED, **SHORT6}
+
+
+@fault(
+    "neighbour_wrong/gateway/ipv6",
+    "timeout",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    says=("02:00:00:00:00:99", GATEWAY6),
+    **PINNED6,
+)
+def the_client_has_a_wrong_entry_for_its_ipv6_gateway(fleet: Machines) -> None:
+    pins(fleet, "web1", GATEWAY6)
+
+
+@fault(
+    "neighbour_wrong/gateway-back/ipv6",
+    "timeout",
+    host="db1",
+    leg="syn_ack",
+    segment="server.egress",
+    says=(GATEWAY6_BACK,),
+    slow=True,
+    **PINNED6,
+)
+def the_server_has_a_wrong_entry_for_its_ipv6_gateway(fleet: Machines) -> None:
+    pins(fleet, "db1", GATEWAY6_BACK)
+
+
+@fault("path_drop/pinned-gateway/ipv6", "timeout", code="path_drop", host="path", leg="syn", segment="path.forward", slow=True, **SHORT6)
+def the_ipv6_entry_is_right_and_the_router_drops(fleet: Machines) -> None:
+    """Nobody else has the server's address either, which is asked for in vain."""
+    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    pins(fleet, "web1", GATEWAY6, mac)
+    fleet.nft("r1", "table inet f { chain c { type filter hook forward priority 0; tcp dport 5432 drop; }\n}")
+
+
+@fault(
+    "ip_conflict/unnamed/ipv6",
+    "ECONNREFUSED",
+    flow=Flow(VIP6, timeout=1.0),
+    says=(f"two machines have the address {VIP6}", f"ndisc6 -m {VIP6} eth0"),
+    **{**CONFLICT, "host": "path"},
+)
+def the_other_one_is_in_no_flow_of_ipv6(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    has(fleet, "db1", "db2")
+    sends_to(fleet, "db2")
 
 
 @fault(

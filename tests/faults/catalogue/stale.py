@@ -45,7 +45,7 @@ def resets_are_dropped_on_the_way_ipv6(fleet: Machines) -> None:
     fleet.nft("r1", chain("forward", RST))
 
 
-@fault("stale_connection/recovered", "connected", status="degraded", says=("RST ended it",), slow=True, **STALE)
+@fault("stale_connection/recovered", "connected", status="degraded", says=("RST ended it", "later SYN was accepted"), slow=True, **STALE)
 def first_resets_are_dropped_on_the_way(fleet: Machines) -> None:
     crash(fleet)
     fleet.nft("r1", FIRST_RST)
@@ -97,3 +97,58 @@ def the_router_remembers_the_old_place(fleet: Machines) -> None:
 @twin("stale_translation", flow=BY_ADDRESS, slow=True)
 def nothing_is_remembered_of_these_ports(fleet: Machines) -> None:
     moved(fleet, "41000 41009")
+
+
+# -- connections that the server closed, of another client behind the same address
+
+NAT = "table ip nat { chain post { type nat hook postrouting priority 100; tcp dport 5432 snat to 10.0.2.1:40000-40255; }\n}"
+CLOCK = """
+import socket, sys
+taken = None
+for source in sys.argv[2:]:
+    with socket.create_connection(("10.0.2.21", 5433), source_address=(source, 0)) as connection:
+        clock = connection.getsockopt(socket.IPPROTO_TCP, 24)  # TCP_TIMESTAMP, of which each pair of addresses has its own offset
+    if 1 << 24 < (clock - int(sys.argv[1])) % (1 << 32) < (1 << 31) - (1 << 24):
+        taken = source
+print(taken or clock)
+"""
+
+
+def clocks(fleet: Machines, host: str, *sources: str, than: str = "0") -> str:
+    """A source whose timestamps are ahead of `than`; of the host's own address, its timestamp."""
+    return fleet.run(host, [fleet.interpreter(host), "-c", CLOCK, than, *sources]).stdout.strip()
+
+
+def closed_by_the_server(fleet: Machines, ahead: bool) -> None:
+    """db1 has closed connections of web2 from all ports that the router, which remembers none of them, has for its clients."""
+    others = [f"10.0.1.{last}" for last in range(100, 130)]
+    for address in others:
+        fleet.run("web2", ["ip", "address", "add", f"{address}/24", "dev", "eth0"])
+    fleet.sysctl("web1", "net.ipv4.tcp_timestamps", 2)  # without an offset
+    fleet.listen("db1", "0.0.0.0", 5433)
+    other = clocks(fleet, "web2", *others, than=clocks(fleet, "web1", "0.0.0.0")) if ahead else "10.0.1.12"
+    if not ahead:
+        fleet.sysctl("web2", "net.ipv4.tcp_timestamps", 2)
+    fleet.nft("r1", NAT)
+    with fleet.listen("db1", "0.0.0.0", 5432, behaviour="closing"):
+        fleet.connects("web2", DB1, 5432, 256, source=other)
+        fleet.run("db1", ["sh", "-c", "until [ $(ss -Htan state time-wait | wc -l) -ge 256 ]; do sleep 0.1; done"])
+    fleet.run("r1", ["conntrack", "-F"])
+    fleet.listen("db1", "0.0.0.0", 5432)
+
+
+@fault(
+    "stale_connection/other-client",
+    "connected timeout",
+    status="degraded",
+    says=("PAWSTimewait", "TIME-WAIT", "RST ended it"),
+    options=ATTEMPTS,
+    **STALE,
+)
+def another_client_has_later_timestamps(fleet: Machines) -> None:
+    closed_by_the_server(fleet, ahead=True)
+
+
+@twin("stale_connection/other-client", options=ATTEMPTS, slow=True)
+def another_client_has_earlier_timestamps(fleet: Machines) -> None:
+    closed_by_the_server(fleet, ahead=False)

@@ -70,6 +70,8 @@ def _read(host: Host) -> _Messages:
         message = seen.packet.neighbour
         if message and message.operation == "reply":
             answered[message.sender].add(seen.direction)
+        elif message and seen.direction == "out" and host.owns(message.target):  # whether somebody else has it, too
+            continue
         elif message and seen.direction in asked and seen.time < until and message.sender not in _NOBODY:
             asked[seen.direction][message.target] += 1
     return _Messages(asked, dict(answered))

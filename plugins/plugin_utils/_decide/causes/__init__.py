@@ -38,6 +38,7 @@ from . import (
     translations,
     turned_away,
     unexpected,
+    xinetd,
 )
 from .catalogue import Cause
 
@@ -51,6 +52,7 @@ CATALOGUE: tuple[Cause, ...] = (
     *routing.CAUSES,
     *turned_away.CAUSES,
     *backlog.CAUSES,
+    *xinetd.CAUSES,
     *application.CAUSES,
     *fronts.CAUSES,
     *sockets.CAUSES,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..._model.host import Host
 from ..._model.subjects import ClaimedAddress, TwinAddress
-from ..._values.words import plural
+from ..._values.words import asking, plural
 from ..case import Case
 from ..finding import Finding
 from .arrival import sender_mac
@@ -91,7 +91,7 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
 
 
 def _own_claimed(case: Case) -> Finding | None:
-    """The SYN does not come to the server, to which another machine has claimed the address that was dialled: it answered an ARP probe."""
+    """The SYN does not come to the server, which was told by another machine, asked for the address that was dialled, that it has it."""
     server = case.server
     mine = server.interface_of(case.address) if server else None
     if server is None or mine is None or case.arrived or case.outcome.kind == "lost_ack":
@@ -157,7 +157,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
             *case.passage(),
         ),
         detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
-        undecided=() if both else (f"an ARP probe for {address} (arping -D) would tell whether two machines answer",),
+        undecided=() if both else (f"asking for {address} ({asking(address)}) would tell whether two machines answer",),
         subject=ClaimedAddress(address, foreign),
     )
 
@@ -223,7 +223,8 @@ CAUSES = (
         "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
         "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
         "the other one's recording shows that it got the SYN or answered it. Or no SYN comes to the server, and a foreign link address "
-        "that is no router's claims its address to it, as in answer to an ARP probe. Where the real one is not seen to claim it, or the "
+        "that is no router's claims its address to it, as in answer to an ARP probe or a solicitation. Where the real one is not seen to "
+        "claim it, or the "
         "other one did not record the flow: likely.",
         "All claims come from the managed host.",
         rule=_ip_conflict,

@@ -127,7 +127,7 @@ def _wrong_source_address(case: Case) -> Finding | None:
     ]
     if case.declared.has(case.client.name, source) or not fitting or holder is None or case.count("syn_ack", case.client, "in"):
         return None
-    route = case.client.route(case.address, case.source)
+    route = case.client.route(case.address, case.source, case.uid)
     chosen = (
         "the flow asks for it" if case.source == source else "the route says so" if route and route.source == source else "a rule or bind"
     )

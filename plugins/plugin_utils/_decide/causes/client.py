@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._model.network_records import Route
 from ..._model.records import whole
 from ..._model.subjects import PortRange, RefusingRoute
 from ..._values.words import plural
@@ -118,14 +117,10 @@ def _descriptor_limit(case: Case) -> Finding | None:
     )
 
 
-def _route(case: Case) -> Route | None:
-    return case.client.route(case.address, case.source or case.client_address)
-
-
 def _no_route(case: Case) -> Finding | None:
     if case.errno() != "ENETUNREACH":
         return None
-    route = _route(case)
+    route = case.route
     if route is not None and route.error != "ENETUNREACH":
         return None
     counter = case.client.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
@@ -145,7 +140,7 @@ def _no_route(case: Case) -> Finding | None:
 
 def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
     def rule(case: Case) -> Finding | None:
-        route = _route(case)
+        route = case.route
         if case.errno() != errno or route is None or route.error != errno or route.type not in (kind, None):
             return None
         if route.type is None and errno == "EINVAL":
@@ -168,7 +163,7 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
 
 
 def _connect_forbidden(case: Case) -> Finding | None:
-    route = _route(case)
+    route = case.route
     if case.errno() not in ("EPERM", "EACCES") or (route and route.error):
         return None
     return Finding(

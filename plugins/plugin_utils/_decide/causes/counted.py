@@ -51,7 +51,9 @@ def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool =
 def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool) -> Proof:
     """Weigh the counter of a rule that, evaluated, decides on the packet at a place."""
     host, rise = place.host, place.host.rulings.counter_delta(rule)
-    then = host.rulings.verdict(ruling.traversal, "before", invalid)  # of this very packet: behind a translation it was asked about later
+    then = host.rulings.verdict(
+        ruling.traversal, "before", invalid, ruling.uid
+    )  # of this very packet: behind a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
         # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
         # Where the rules are as they were, or another interface was asked about, its counter still tells.
@@ -65,7 +67,9 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
         known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
         return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),))
     own = expected(case, host, [ruling], rise)
-    hitting = [] if invalid else [other for other in host.rulings.hitting(rule) if other.traversal != ruling.traversal]
+    hitting = (
+        [] if invalid else [other for other in host.rulings.hitting(rule) if (other.traversal, other.uid) != (ruling.traversal, ruling.uid)]
+    )
     everything = expected(case, host, [ruling, *hitting], rise)
     counter: dict[str, object] = {"before": rise.before, "after": rise.after, "expected": list(everything) if everything else None}
     said = f"counter {rise.before} -> {rise.after}"
@@ -136,6 +140,7 @@ def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range 
             for probe in host.probes
             if (probe.address, probe.port, probe.local_address) == (ruling.destination, ruling.port, ruling.source)
             and probe.stage not in ("socket", "bind")
+            and ruling.of(probe.uid)
         ]
         sent = [probe.syns for probe in dialled if probe.syns is not None]
         return (sum(sent), sum(sent)) if len(sent) == len(dialled) else None
@@ -148,7 +153,9 @@ def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range 
         ports = {seen.packet.tcp.sport for seen in _within(answered, rise, surely=True) if seen.packet.tcp}
         most = len(_within(answered, rise, surely=False))
         return len(ports), most + again if most else 0
-    answers = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
+    others = {probe.local_port for probe in host.probes if not ruling.of(probe.uid)}
+    came = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
+    answers = [seen for seen in came if seen.packet.tcp and seen.packet.tcp.dport not in others]
     ports = {seen.packet.tcp.dport for seen in _within(answers, rise, surely=True) if seen.packet.tcp}
     most = len(_within(answers, rise, surely=False))
     return len(ports), most + 2 * len(ports) + again if most else 0  # a FIN and its like come behind the ACK

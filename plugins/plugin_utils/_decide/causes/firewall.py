@@ -103,7 +103,7 @@ def _rejected_somehow(case: Case) -> Finding | None:
 def _rejected_by_client(case: Case) -> Finding | None:
     """The client's own kernel refused at once, although a route leads there."""
     errno = case.errno()
-    route = case.client.route(case.address, case.source or case.client_address)
+    route = case.route
     if errno not in ("ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ECONNRESET") or not all(
         probe.stage != "bind" for probe in case.probes
     ):

@@ -50,7 +50,7 @@ def _speaks_for_all(case: Case, offender: str) -> bool:
     """Whether it answered every attempt that failed, or is surely a router on the way: one error may be anybody's, or forged."""
     if all(outcome.kind == "icmp" for outcome in case.outcomes if not outcome.completed):
         return True
-    route = case.client.route(case.address, case.source or case.client_address)
+    route = case.route
     routers = {hop.offender for hop in case.hops()} | {route.gateway if route else None}
     return offender in routers or any(via.owns(offender) for via in case.vias)
 

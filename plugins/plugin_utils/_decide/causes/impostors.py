@@ -106,7 +106,7 @@ def nearer(case: Case, row: Row) -> bool:
     """Whether a packet in the server's name surely comes from nearer than the server's network: no router has counted its TTL down from
     what systems start with, and the client reaches the address by a router."""
     seen = row.at(case.client.name, "in")
-    route = case.client.route(case.address, case.source or case.client_address)
+    route = case.route
     return seen is not None and route is not None and route.gateway is not None and seen.packet.ttl in INITIAL_TTLS
 
 

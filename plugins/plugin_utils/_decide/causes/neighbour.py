@@ -31,7 +31,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         return None
     back = case.outcome.kind == "lost_syn_ack"
     target = (case.client_address if back else case.address) or ""
-    route = sender.route(target)
+    route = sender.route(target, uid=case.uid if sender is case.client else None)
     next_hop = (route.gateway if route else None) or target
     passed = not back and any(case.hops())  # routers answered SYNs with a small TTL: they came beyond the next hop
     entry = sender.neighbour(next_hop, route.interface if route else None)
@@ -118,7 +118,8 @@ CAUSES = (
         ("client.neighbour", "server.egress", "path.forward", "path.return"),
         ("lost_syn_ack", *MISDELIVERED),
         "The link address that somebody pinned in the sender's neighbour table is not one that the next hop, a managed host on the same "
-        "network, has, or with which the next hop answers an ARP probe. One that was learned makes it likely. Or the recording of another "
+        "network, has, or with which the next hop answers an ARP probe or a solicitation. One that was learned makes it likely. Or the "
+        "recording of another "
         "managed host on the server's network shows that it got the SYN, which it did not forward, and it has not the address, while the "
         "server has it and did not get the SYN.",
         "The link addresses agree.",

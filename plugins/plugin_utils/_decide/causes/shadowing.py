@@ -15,7 +15,7 @@ from .neighbour import on_link
 def _shadowing_route(case: Case) -> Finding | None:
     """A bridge of containers, a VPN or a prefix that is too wide has the server's address on the client's own link."""
     client, server = case.client, case.server
-    route = client.route(case.address, case.source or case.client_address)
+    route = case.route
     entry = server.interface_of(case.address) if server else None
     if server is None or route is None or entry is None or route.error or route.type != "unicast" or case.arrived:
         return None

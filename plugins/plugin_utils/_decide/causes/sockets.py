@@ -15,6 +15,7 @@ from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from . import inside, units
 from .catalogue import Accounts, Cause
+from .xinetd import switched_off
 
 _REFUSED = ("reset",)
 
@@ -88,6 +89,7 @@ def _no_listener(case: Case) -> Finding | None:
         return None
     server, certainty, evidence = refusal
     instead = None if late else units.listening_elsewhere(server, port)
+    off = None if late or instead else switched_off(case)
     held = [] if late else units.holders_of(server, None, port)
     return Finding(
         "likely" if late else certainty,
@@ -100,9 +102,10 @@ def _no_listener(case: Case) -> Finding | None:
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
             *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
+            *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
         ),
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead,
+        subject=instead or off,
     )
 
 

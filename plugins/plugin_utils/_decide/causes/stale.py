@@ -11,7 +11,7 @@ from ..._model.socket_records import Socket
 from ..._model.subjects import HeldSockets, Strays
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding
+from ..finding import Evidence, Finding
 from ..rows import Row
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
@@ -34,10 +34,11 @@ def _stale_connection(case: Case) -> Finding | None:
     left = sum(answer.at(server.name, "out") is not None for _attempt, answer in answered)
     states = " or ".join(sorted({entry.state.replace("_", "-") for entry in held}))
     challenges = server.delta("TcpExt", "TCPSYNChallenge")
+    older = _timestamps_rejected(case, server, answered)
     first = answered[0][1].packet.tcp
     ports = ", ".join(str(attempt.probe.local_port) for attempt, _answer in answered[:8])
     return Finding(
-        "proven" if held and left and len(held) == len(answered) else "likely",
+        "proven" if left and (len(held) == len(answered) or (older and left == len(answered))) else "likely",
         server.name,
         "server.socket",
         f"{server.name} still holds {plural(len(answered), 'connection')} from the very {'port' if len(answered) == 1 else 'ports'} that "
@@ -47,12 +48,25 @@ def _stale_connection(case: Case) -> Finding | None:
             case.saw(server if left else case.client, "capture", f"a bare ACK, number {first.ack if first else 0}, answers the SYN"),
             *([case.saw(server, "inet_diag", f"{plural(len(held), 'socket')} in {states} to ports {ports}")] if held else []),
             *([case.saw(server, "counter TCPSYNChallenge", f"+{challenges}")] if challenges else []),
+            *([older] if older else []),
         ),
         leg="syn",
         detail={"ports": [attempt.probe.local_port for attempt, _answer in answered], "states": sorted({entry.state for entry in held})},
-        undecided=() if held else (f"the sockets of {server.name} (ss -tn) before the attempts would tell",),
-        subject=HeldSockets(tuple(held)),
+        undecided=() if held or older else (f"the sockets of {server.name} (ss -tn) before the attempts would tell",),
+        subject=HeldSockets(tuple(held), shared=older is not None and not held),
     )
+
+
+def _timestamps_rejected(case: Case, server: Host, answered: list[tuple[Attempt, Row]]) -> Evidence | None:
+    """That the SYNs were refused for timestamps older than those of a connection in TIME-WAIT (tcp_timewait_state_process())."""
+    answers = [row for attempt, _first in answered for row in attempt.of("ack", "server") if _is_challenge(attempt, row)]
+    rises = {name: server.delta("TcpExt", name) for name in ("PAWSTimewait", "PAWSEstab")}  # the latter before Linux 6.14
+    name, rise = next(((name, rise) for name, rise in rises.items() if rise is not None), ("", 0))
+    stamped = all(row.packet.tcp and row.packet.tcp.options.timestamps for attempt, _first in answered for row in attempt.of("syn"))
+    if not stamped or rise < len(answers):
+        return None
+    text = f"+{rise}: segments with timestamps older than those of a connection in TIME-WAIT, as another client behind the same address has"
+    return case.saw(server, f"counter {name}", text)
 
 
 def _challenge(case: Case, attempt: Attempt) -> Row | None:
@@ -62,10 +76,20 @@ def _challenge(case: Case, attempt: Attempt) -> Row | None:
     for row in attempt.rows:
         if row.kind == "syn_ack":
             return None
-        tcp = row.packet.tcp
-        if (row.kind, row.sender) == ("ack", "server") and tcp and tcp.ack != (attempt.isn + 1) % _MODULUS and _follows(attempt, row):
+        if _is_challenge(attempt, row) and _follows(attempt, row):
             return row if case.server is None or case.server.observations is None or row.at(case.server.name, "out") else None
     return None
+
+
+def _is_challenge(attempt: Attempt, row: Row) -> bool:
+    tcp = row.packet.tcp
+    if attempt.isn is None or tcp is None or (row.kind, row.sender) != ("ack", "server"):
+        return False
+    return tcp.ack != (attempt.isn + 1) % _MODULUS and not any(answer.kind == "syn_ack" for answer in _before(attempt, row))
+
+
+def _before(attempt: Attempt, row: Row) -> list[Row]:
+    return attempt.rows[: attempt.rows.index(row)]
 
 
 def _follows(attempt: Attempt, answer: Row) -> bool:
@@ -91,9 +115,11 @@ def _held(case: Case, attempt: Attempt) -> Socket | None:
 
 def _what_then(case: Case, answered: list[tuple[Attempt, Row]]) -> str:
     """What became of the client's RST, which tells the server that the connection is no more."""
-    client, server = case.client, case.server
-    if case.outcome.recovered:
-        return f"; {client.name}'s RST ended it, and the next SYN was accepted"
+    client, server, answering = case.client, case.server, [attempt for attempt, _answer in answered]
+    if all(outcome.recovered for attempt, outcome in zip(case.attempts, case.outcomes, strict=True) if attempt in answering):
+        return f"; {client.name}'s RST ended it, and a later SYN was accepted"
+    if server is not None and any(len(_ports(server, attempt)) > 1 for attempt in answering):
+        return f"; {client.name}'s RST ended it, and the next SYN came from another such port, which a translation on the way chose"
     if not client.saw_everything or server is None:
         return ""
     if not any(answer.at(client.name, "in") for _attempt, answer in answered):
@@ -105,6 +131,12 @@ def _what_then(case: Case, answered: list[tuple[Attempt, Row]]) -> str:
     if sent:
         return f"; {client.name}'s RST, which would end it, is not taken"
     return f"; no RST leaves {client.name} that would end it"
+
+
+def _ports(server: Host, attempt: Attempt) -> set[int]:
+    """Those from which the SYNs of one attempt came to the server."""
+    seen = [seen for row in attempt.of("syn") if (seen := row.at(server.name, "in"))]
+    return {each.packet.tcp.sport for each in seen if each.packet.tcp}
 
 
 def _stale_unseen(case: Case, count: int) -> Finding:
@@ -174,11 +206,14 @@ CAUSES = (
         ("server.socket",),
         ("unanswered", "silent", "lost_syn_ack"),
         "A bare ACK that does not acknowledge the SYN leaves the server in answer to it, and before the attempts the server had a socket "
-        "between these very ends.",
+        "between these very ends; or PAWSTimewait (before Linux 6.14 PAWSEstab) rises by those ACKs at least: a connection in TIME-WAIT "
+        "whose timestamps are later.",
         "A SYN-ACK answers the SYN.",
         rule=_stale_connection,
         accounts_for=(
             Accounts("counter", ("TcpExt.TCPACKSkippedChallenge", "TcpExt.TCPSYNChallenge", "TcpExt.TCPChallengeACK", "Tcp.InErrs")),
+            Accounts("counter", ("TcpExt.PAWSTimewait", "TcpExt.PAWSEstab", "TcpExt.TCPACKSkippedTimeWait")),
+            Accounts("stray_reset", anywhere=True),  # the client's answers to the ACKs
         ),
     ),
     Cause(

@@ -110,10 +110,11 @@ def verdict(case: Case, place: Place, when: When = "after", invalid: bool = Fals
     """What the firewall says of the packet; the ends are as the host saw them, or else as the client dialled them."""
     if not place.host.rulings.known or _past_ip(case, place):
         return None
+    uid = case.uid if place.host is case.client else None
     directions = ("forward", "in") if place.direction == "forward" else (place.direction,)  # "in": its own address, which it translates
     for client, server, port in _ends(case, place.host):
         for direction in directions:
-            found = place.host.rulings.verdict((place.leg, direction, client, server, port), when, invalid)
+            found = place.host.rulings.verdict((place.leg, direction, client, server, port), when, invalid, uid)
             if found is not None:
                 return found
     return None

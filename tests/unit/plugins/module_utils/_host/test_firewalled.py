@@ -19,8 +19,9 @@ CLIENT = ("192.0.2.2", 40001)
 
 def ask(namespace: Rootless, packets: list[traversals.Question], left_out: int = 0) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
     order = {"packets": packets, "packets_left_out": left_out}
-    dials = [("192.0.2.1", None, "192.0.2.2", 80), (None, None, "203.0.113.1", 80)]
-    firewall, absent = namespace.python("_host.firewalled", f"firewalled.ask({order!r}, {dials!r}, {RUN})")
+    dials = [("192.0.2.1", None, "192.0.2.2", 80, 0, 0), (None, None, "203.0.113.1", 80, 0, 0)]
+    asked = f"firewalled.ask({order!r}, [firewalled.Dial(*each) for each in {dials!r}], {RUN})"
+    firewall, absent = namespace.python("_host.firewalled", asked)
     return firewall, absent
 
 

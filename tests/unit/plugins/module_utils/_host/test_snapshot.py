@@ -33,7 +33,8 @@ def unused_run(_arguments: list[str]) -> tuple[int, str, str]:
 
 
 def take(namespace: Rootless, order: dict[str, t.Any], **more: t.Any) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
-    options = "".join(f", {name}={value!r}" for name, value in more.items())
+    ends = f", destinations=[snapshot.Destination(*each) for each in {more.pop('destinations', ())!r}]"
+    options = ends + "".join(f", {name}={value!r}" for name, value in more.items())
     expression = f"snapshot.take({order!r}, run=lambda arguments: (1, '', '')" + options + ")"
     snapshot, absent = namespace.python("_host.snapshot", expression)
     return snapshot, absent

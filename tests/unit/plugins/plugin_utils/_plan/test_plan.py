@@ -144,6 +144,12 @@ def test_the_same_handshake_is_tried_once():
     assert [dial["address"] for dial in made.orders["web1"]["dials"]] == ["10.0.2.21", "10.0.2.21", "10.9.9.9"]
 
 
+def test_as_different_users_the_same_handshake_is_tried_for_each():
+    made = plan(flow(name="app", user="app"), flow(name="number", user=1000), flow(name="root"))
+    assert [(entry.flow, entry.user, entry.dial) for entry in made.entries] == [("app", "app", 0), ("number", "1000", 1), ("root", None, 2)]
+    assert [dial.get("user") for dial in made.orders["web1"]["dials"]] == ["app", "1000", None]
+
+
 def test_hosts_outside_the_play_are_noted_and_without_any_client_it_ends():
     made = plan(flow(clients="web"), play_hosts=["web1"])
     assert list(made.orders) == ["web1"]
@@ -199,6 +205,12 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
         (flow(clients=5), "Flow handshake_flows[0], field 'clients': 5 is not a string: quote it, or correct it."),
         (flow(clients="-"), "Flow handshake_flows[0], field 'clients': it is missing: every flow needs it."),
         (flow(service="x y"), "Flow handshake_flows[0], field 'service': 'x y' is not the name of a systemd unit: give one such as 'postgresql.service'."),
+        (flow(user=""), "Flow handshake_flows[0], field 'user': '' is not a user: give the name of a user of the clients, or a uid."),
+        (flow(user=True), "Flow handshake_flows[0], field 'user': True is not a user: give the name of a user of the clients, or a uid."),
+        (flow(user=-1), "Flow handshake_flows[0], field 'user': -1 is not a user: give the name of a user of the clients, or a uid."),
+        (flow(user=2**32 - 1),
+         "Flow handshake_flows[0], field 'user': 4294967295 is not a user: give the name of a user of the clients, or a uid."),
+        (flow(user=["app"]), "Flow handshake_flows[0], field 'user': ['app'] is not a user: give the name of a user of the clients, or a uid."),
         ("web", "handshake_flows[0] is 'web': a flow is a mapping with 'clients', 'servers' or 'address', and 'port'."),
     ],
 )  # fmt: skip

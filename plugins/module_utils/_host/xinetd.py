@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What xinetd's files say of services on our ports (xinetd.conf(5)): who may use them, and whether they are switched off.
+
+It reads its files when it starts and when it is told to: they may say more than it knows.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import typing as t
+
+CONFIGURATION = "/etc/xinetd.conf"
+MOST_FILES, MOST_BYTES, MOST_ADDRESSES = 200, 65536, 50
+
+Record = t.Dict[str, t.Any]
+Attributes = t.Dict[str, t.List[str]]
+
+
+def read(ports: t.Collection[int], listeners: t.Sequence[Record], path: str = CONFIGURATION) -> list[Record]:
+    """The services on those of the ports that xinetd listens on, or that nobody does. OSError: the files cannot be read."""
+    if not os.path.exists(path):
+        return []
+    taken = {one["port"]: one for one in listeners}
+    defaults: Attributes = {}
+    services: list[tuple[str, str, Attributes]] = []
+    _read(path, defaults, services, set())
+    found = [_service(name, file, own, defaults) for name, file, own in services]
+    return [each for each in found if each["port"] in ports and (each["port"] not in taken or _is_xinetds(taken[each["port"]]))]
+
+
+def _is_xinetds(listener: Record) -> bool:
+    for process in listener["processes"] or ():
+        try:
+            if os.path.basename(os.readlink(f"/proc/{process['pid']}/exe")) == "xinetd":
+                return True
+        except OSError:
+            pass
+    return False
+
+
+def _read(path: str, defaults: Attributes, services: list[tuple[str, str, Attributes]], seen: set[str]) -> None:
+    """Add what a file says, and those that it includes."""
+    if path in seen or len(seen) >= MOST_FILES:
+        return
+    seen.add(path)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = file.read(MOST_BYTES).splitlines()
+    section: Attributes | None = None
+    for words in (line.split("#", 1)[0].split() for line in lines):
+        if not words or words[0] == "{":
+            continue
+        if words[0] == "}":
+            section = None
+        elif section is not None:
+            _assign(section, words)
+        elif words[0] == "defaults":
+            section = defaults
+        elif words[0] == "service" and len(words) > 1:
+            section = {}
+            services.append((words[1], path, section))
+        elif words[0] == "include" and len(words) > 1:
+            _read(words[1], defaults, services, seen)
+        elif words[0] == "includedir" and len(words) > 1:
+            for name in sorted(os.listdir(words[1])):
+                if "." not in name and not name.endswith("~"):
+                    _read(os.path.join(words[1], name), defaults, services, seen)
+
+
+def _assign(section: Attributes, words: list[str]) -> None:
+    name, operator, values = words[0], "".join(words[1:2]), words[2:]
+    if operator == "=":
+        section[name] = values
+    elif operator == "+=":
+        section.setdefault(name, []).extend(values)
+    elif operator == "-=":
+        section[name] = [value for value in section.get(name, ()) if value not in values]
+
+
+def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Record:
+    identity = own.get("id", [name])
+    disabled = own.get("disable", ["no"]) == ["yes"] or bool({name, *identity} & set(defaults.get("disabled", ())))
+
+    def addresses(attribute: str) -> list[str] | None:
+        told = own.get(attribute, defaults.get(attribute))
+        return None if told is None else told[:MOST_ADDRESSES]
+
+    return {
+        "port": _port(name, own),
+        "service": name,
+        "file": file,
+        "disabled": disabled,
+        "only_from": addresses("only_from"),
+        "no_access": addresses("no_access"),
+    }
+
+
+def _port(name: str, own: Attributes) -> int | None:
+    told = own.get("port", [""])[0]
+    if told.isdigit():
+        return int(told)
+    try:
+        return socket.getservbyname(name, "tcp")
+    except (OSError, OverflowError):
+        return None

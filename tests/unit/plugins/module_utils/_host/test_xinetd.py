@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""xinetd's files, read as xinetd.conf(5) has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host.xinetd import read
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.xinetd import _refused
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import XinetdService
+
+CONF = """# comment
+defaults
+{
+    only_from = 10.0.1.0
+    disabled = echo
+}
+includedir %s
+"""
+SERVICE = """service %s
+{
+    port = %d  # the port
+    %s
+}
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> str:
+    directory = tmp_path / "xinetd.d"
+    directory.mkdir()
+    services = {"orders": (5432, "only_from = 10.0.9.0/24\n only_from += 192.0.2.1"), "echo": (7, ""), "off": (99, "disable = yes")}
+    for name, (port, more) in services.items():
+        (directory / name).write_text(SERVICE % (name, port, more))
+    (directory / "orders.bak").write_text(SERVICE % ("other", 5432, ""))  # names with dots are left out
+    (directory / "ssh").write_text("service ssh\n{\n}\n")  # by its name
+    file = tmp_path / "xinetd.conf"
+    file.write_text(CONF % directory + f"include {file}\n")
+    return str(file)
+
+
+def test_services_on_our_ports(conf: str) -> None:
+    found = {each["service"]: each for each in read({5432, 7, 99, 22}, [], conf)}
+    assert found.keys() == {"orders", "echo", "off", "ssh"}
+    assert (found["orders"]["port"], found["orders"]["only_from"]) == (5432, ["10.0.9.0/24", "192.0.2.1"])
+    assert found["echo"]["only_from"] == ["10.0.1.0"]
+    assert [found[name]["disabled"] for name in ("orders", "echo", "off")] == [False, True, True]
+    assert os.path.basename(found["orders"]["file"]) == "orders"
+    assert read({80}, [], conf) == []
+
+
+def test_a_port_that_another_program_has_is_not_xinetds(conf: str) -> None:
+    listener = {"port": 5432, "processes": [{"pid": os.getpid()}]}
+    assert [each["service"] for each in read({5432, 7}, [listener], conf)] == ["echo"]
+
+
+@pytest.mark.parametrize(
+    ("only_from", "no_access", "refused"),
+    [
+        (("10.0.9.0",), None, True),
+        (("10.0.1.0",), None, False),
+        (("0.0.0.0",), None, False),
+        ((), None, True),
+        (("10.0.1.11",), None, False),
+        (("10.0.9.0", "clients.example"), None, False),  # who knows what that name means
+        (None, ("10.0.0.0",), True),
+        (None, ("10.0.9.0", ".example"), False),
+        (("10.0.1.0",), ("10.0.1.11",), False),  # the closer match decides, which is not for us to say
+        (None, None, False),
+    ],
+)
+def test_who_is_surely_refused(only_from: tuple[str, ...] | None, no_access: tuple[str, ...] | None, refused: bool) -> None:
+    assert _refused(XinetdService(5432, "orders", "/etc/xinetd.d/orders", False, only_from, no_access), "10.0.1.11")[0] is refused
