@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import Plan
 
+from .patched import recorded
 from .test_traced import PORT, Phases, evidence
 
 EVENT: dict[str, Any] = {
@@ -122,3 +123,69 @@ def test_a_handshake_that_ends_otherwise_when_it_is_tried_once_more_proves_nothi
     probe.update(outcome="connected", errno=None)
     told = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]
     assert first(told) == first(flow())
+
+
+# -- a rule that an evaluation names and no counter proves, and the kernel's word that nf_tables dropped the packet there
+
+IN_INPUT = {
+    "drop_reason": "NETFILTER_DROP",
+    "function": "nft_do_chain",
+    "callers": ["nft_do_chain_ipv4", "nf_hook_slow", "ip_local_deliver"],
+}
+BACK = {"source": "10.0.2.21", "source_port": 5432, "destination": "10.0.1.11", "destination_port": PORT, "flags": ["SYN", "ACK"]}
+
+
+def called(*callers: str) -> dict[str, Any]:
+    return {**IN_INPUT, "callers": [callers[0], "nf_hook_slow", *callers[1:]]}
+
+
+def ruled(recording: str, host: str, *events: dict[str, Any], how: str = "bpf") -> tuple[str, str, str, str] | None:
+    """The first cause of recorded evidence, rules evaluated, with the kernel's word of a host."""
+    plan, found = recorded(recording)
+    probe = {**found["web1"]["try"]["evidence"]["probes"][0], "local_port": PORT}
+    found["web1"]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
+    told = found["web1"]["trace_try"] if host == "web1" else found[host].setdefault("trace_close", {"failure": None, "evidence": {}})
+    told["evidence"]["drops"] = {"how": how, "events": [{**EVENT, "destination": probe["address"], **event} for event in events]}
+    return first(decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0])
+
+
+@pytest.mark.parametrize(
+    ("recording", "host", "event"),
+    [
+        ("firewall_drop.policy", "db1", IN_INPUT),
+        ("firewall_drop.shared-with-others", "db1", called("nft_do_chain_inet", "ip_local_deliver")),
+        ("firewall_drop.bridged-guest", "db1", called("nft_do_chain_ipv4", "br_nf_forward_ip", "nf_hook_slow", "__br_forward")),
+        ("firewall_drop.router-iptables", "r1", called("nft_do_chain_ipv4", "ip_forward")),
+        ("firewall_drop.client-input-few-retries", "web1", {**called("nft_do_chain_inet", "ip_local_deliver"), **BACK}),
+    ],
+)
+def test_the_hook_of_a_drop_and_an_evaluated_rule_there_prove_each_other(recording: str, host: str, event: dict[str, Any]) -> None:
+    assert (told := ruled(recording, host)) and told[:3] == ("firewall_drop", host, "likely")
+    assert ruled(recording, host, event) == ("firewall_drop", host, "proven", told[3])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [called("nft_do_chain_ipv4", "ip_rcv")],  # another hook
+        [called("nft_do_chain_ipv4", "ip_rcv", "ip_local_deliver")],
+        [called("nft_do_chain_ipv4", "some_function")],
+        [called("nft_do_chain_inet", "ip_local_deliver")],  # another family's chains
+        [{**IN_INPUT, "function": "nf_hook_slow"}],  # not by nf_tables
+        [{**IN_INPUT, "drop_reason": "IP_RPFILTER"}],
+        [{**IN_INPUT, "source_port": PORT + 1}],  # another connection
+        [{**IN_INPUT, **BACK}],  # another packet
+        [IN_INPUT, called("nft_do_chain_ipv4", "ip_rcv")],  # not always there
+    ],
+)
+def test_a_drop_elsewhere_does_not_prove_a_rule(events: list[dict[str, Any]]) -> None:
+    assert ruled("firewall_drop.policy", "db1", *events) == ruled("firewall_drop.policy", "db1")
+
+
+def test_rules_that_were_loaded_anew_are_not_proven_by_the_hook() -> None:
+    event = called("nft_do_chain_inet", "ip_local_deliver")
+    assert ruled("firewall_drop.reloaded", "db1", event) == ruled("firewall_drop.reloaded", "db1")
+
+
+def test_a_drop_on_a_machine_does_not_prove_a_rule() -> None:
+    assert ruled("firewall_drop.policy", "db1", IN_INPUT, how="tracepoint") == ruled("firewall_drop.policy", "db1")
