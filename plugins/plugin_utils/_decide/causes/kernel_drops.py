@@ -10,10 +10,12 @@ from ..._model.evidence import Host
 from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
 from ..kernel_word import Dropped, dropped
 from .catalogue import Accounts, Cause
+from .listener_options import signed_session
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
+_UNSIGNED = ("TCP_MD5NOTFOUND", "TCP_AONOTFOUND")  # of the probe, which cannot sign: an application that does is not hit by it
 _INBOUND = ("InTmplMismatch", "InNoPols", "InPolBlock", "InNoStates", "FwdHdrError")  # /proc/net/xfrm_stat
 _ENDS: dict[str, tuple[Leg, bool]] = {"unanswered": ("syn", False), "ignored_syn_ack": ("syn_ack", True), "ignored_ack": ("ack", False)}
 """By outcome: the packet that came in at an end and was not answered, and whether that end is the client."""
@@ -127,12 +129,12 @@ def _ends_there(case: Case, seen: Dropped) -> bool:
 def _kernel_drop(case: Case) -> Finding | None:
     """What no rule of the catalogue explains, in the kernel's own words."""
     seen = min((each for each in dropped(case) if each.exact), key=lambda each: not _ends_there(case, each), default=None)
-    if seen is None:
+    if seen is None or (seen.drop_reason in _UNSIGNED and signed_session(case)):
         return None
     arrives = _arrives(case, seen)
     where = f" in {seen.function}" if seen.function else ""
     return Finding(
-        "proven" if _ends_there(case, seen) else "likely",
+        "proven" if _ends_there(case, seen) and seen.drop_reason not in _UNSIGNED else "likely",
         seen.host.name,
         _segment(case, seen.host, seen.leg, "ingress" if arrives else "egress"),
         f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}",

@@ -9,7 +9,7 @@ import contextlib
 import ipaddress
 
 from ..._model.evidence import Host, Socket
-from ..case import Case, Finding, Fix, plural
+from ..case import Case, Evidence, Finding, Fix, plural
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
@@ -36,8 +36,9 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
     }
     if session:
         return _up(case, server, session, name, rise)
+    said = _in_kernels_words(case, server, name)
     return Finding(
-        "likely" if rise >= case.swallowed_at(server) and keyed is not None else "possible",
+        "likely" if said or (rise >= case.swallowed_at(server) and keyed is not None) else "possible",
         server.name,
         "server.socket",
         f"the SYN {wrong[name]}: {server.name} drops it (TCP-MD5, RFC 2385)",
@@ -45,12 +46,19 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
             *case.passage(),
             case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
             case.saw(server, "capture", f"the SYN has {'an' if signed else 'no'} MD5 option"),
+            *said,
             *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(listener.md5)}")] if listener.md5 else []),
         ),
         against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
         undecided=() if signed else (f"a connection of the application itself would tell: no probe can sign for it ({_SESSIONS})",),
         fix=Fix("application", server.name, "configure the same TCP-MD5 password for this peer on both sides", "advice"),
     )
+
+
+def _in_kernels_words(case: Case, server: Host, counter: str) -> list[Evidence]:
+    """That the kernel dropped packets of this very flow for what the counter counts: each has a drop reason of its name."""
+    reason = f"TCP_{counter[len('TCP') :].upper()}"
+    return [seen.evidence() for seen in dropped(case) if seen.exact and seen.host is server and seen.drop_reason == reason]
 
 
 _SESSIONS = "ss -tn state established"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,6 +126,34 @@ def test_a_handshake_that_ends_otherwise_when_it_is_tried_once_more_proves_nothi
     assert first(told) == first(flow())
 
 
+# -- what concerns the probe alone, which cannot sign its packets
+
+
+UNSIGNED = {"drop_reason": "TCP_MD5NOTFOUND", "function": "tcp_v4_rcv"}
+
+
+def test_a_connection_that_is_up_and_signed_is_not_broken_by_an_unsigned_probe() -> None:
+    assert with_words("tcp_md5_mismatch.session", "db1", UNSIGNED)["status"] == "undetermined"
+    assert ruled("tcp_md5_mismatch.session", "db1", UNSIGNED) is None
+
+
+def test_that_a_probe_is_not_signed_proves_nothing_for_the_application() -> None:
+    assert first(flow({**EVENT, **UNSIGNED})) == ("kernel_drop", "db1", "likely", "server.ingress")
+    assert ruled("tcp_md5_mismatch", "db1", UNSIGNED) == ("tcp_md5_mismatch", "db1", "likely", "server.socket")
+
+
+def test_the_kernels_word_makes_likely_what_its_counter_leaves_open() -> None:
+    def keys_unknown(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            for listener in found["db1"][phase]["evidence"][part]["listeners"]:
+                listener["md5"] = None
+
+    assert (told := ruled("tcp_md5_mismatch", "db1", change=keys_unknown)) and told[2] == "possible"
+    assert (told := ruled("tcp_md5_mismatch", "db1", UNSIGNED, change=keys_unknown)) and told[2] == "likely"
+    others = {**UNSIGNED, "source_port": PORT + 1}
+    assert (told := ruled("tcp_md5_mismatch", "db1", others, change=keys_unknown)) and told[2] == "possible"
+
+
 # -- a rule that an evaluation names and no counter proves, and the kernel's word that nf_tables dropped the packet there
 
 IN_INPUT = {
@@ -139,14 +168,23 @@ def called(*callers: str) -> dict[str, Any]:
     return {**IN_INPUT, "callers": [callers[0], "nf_hook_slow", *callers[1:]]}
 
 
-def ruled(recording: str, host: str, *events: dict[str, Any], how: str = "bpf") -> tuple[str, str, str, str] | None:
+def ruled(recording: str, host: str, *events: dict[str, Any], **more: Any) -> tuple[str, str, str, str] | None:
     """The first cause of recorded evidence, rules evaluated, with the kernel's word of a host."""
+    return first(with_words(recording, host, *events, **more))
+
+
+def with_words(
+    recording: str, host: str, *events: dict[str, Any], how: str = "bpf", change: Callable[[Phases], None] | None = None
+) -> dict[str, Any]:
     plan, found = recorded(recording)
+    if change:
+        change(found)
     probe = {**found["web1"]["try"]["evidence"]["probes"][0], "local_port": PORT}
     found["web1"]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
     told = found["web1"]["trace_try"] if host == "web1" else found[host].setdefault("trace_close", {"failure": None, "evidence": {}})
     told["evidence"]["drops"] = {"how": how, "events": [{**EVENT, "destination": probe["address"], **event} for event in events]}
-    return first(decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0])
+    document: dict[str, Any] = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]
+    return document
 
 
 @pytest.mark.parametrize(
