@@ -43,9 +43,11 @@ _V6 = {
 
 @dataclass(frozen=True)
 class Answer:
-    """The ICMP error that ended an attempt."""
+    """The ICMP error that ended an attempt; ``about``: where the packet went that it quotes, which a translation may have changed."""
 
     offender: str
+    about: str
+    port: int
     type: int
     code: int
     meaning: str | None
@@ -89,4 +91,6 @@ def answer_of(case: Case) -> Answer | None:
         kind, code, source, count = errors[0].type, errors[0].code, "socket error queue", len(errors)
     else:
         return None
-    return Answer(offender, kind, code, *_meant(case, kind, code), source, count)
+    quote = message.quote if message else None
+    about, port = (quote.dst, quote.dport or case.port) if quote else (case.address, case.port)
+    return Answer(offender, about, port, kind, code, *_meant(case, kind, code), source, count)

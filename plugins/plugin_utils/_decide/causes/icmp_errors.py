@@ -27,11 +27,12 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         lowered = wanted == "loop" and not _hops_repeat(case)  # or something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
+        about = f" for {answer.about}" if answer.about != case.address else ""
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,
             "path.forward",
-            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
+            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}",
             (
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
                 *([case.saw(case.client, "connect()", case.errno() or "")] if case.errno() else []),
@@ -121,10 +122,10 @@ def _ttl_too_low(case: Case) -> Finding | None:
 def _icmp_fix(case: Case, meaning: str, host: str, answer: Answer) -> Fix:
     where = f"on {answer.offender}"
     advice = {
-        "rejected": f"allow tcp/{case.port} to {case.address} {where}",
-        "no_route": f"add a route to {case.address} {where}",
-        "unreachable": f"find out why {answer.offender} cannot reach {case.address} (host down, wrong VLAN, wrong address)",
-        "loop": f"correct the routes that send packets for {case.address} in a circle",
+        "rejected": f"allow tcp/{answer.port} to {answer.about} {where}",
+        "no_route": f"add a route to {answer.about} {where}",
+        "unreachable": f"find out why {answer.offender} cannot reach {answer.about} (host down, wrong VLAN, wrong address)",
+        "loop": f"correct the routes that send packets for {answer.about} in a circle",
     }
     return Fix("route" if meaning in ("no_route", "loop") else "advice", host, advice[meaning], "advice")
 

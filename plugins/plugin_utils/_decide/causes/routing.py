@@ -148,15 +148,18 @@ def _forgotten(server: Host, address: str, owners: list[str]) -> Fix:
 def _address_gone(case: Case, server: Host) -> Finding | None:
     """Nobody answers for the address, and the server, which should have it, has not."""
     answer = answer_of(case)
-    unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
+    unreachable = (
+        answer is not None and (answer.meaning, answer.about) == ("unreachable", case.address) and not case.is_end(answer.offender)
+    )
     on_link = case.outcome.kind in ("refused_locally", "unsent") and case.gateway[0] == case.address
     if case.dialled != case.address or not (unreachable or on_link):
         return None
+    asking = answer.offender if answer and unreachable else case.client.name
     return Finding(
         "likely",
         server.name,
         "server.ingress",
-        f"{case.address} is on no interface of {server.name}, and its neighbours ask for it in vain",
+        f"{case.address} is on no interface of {server.name}, and {asking} cannot reach it",
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
@@ -274,7 +277,8 @@ CAUSES = (
         ("server.ingress",),
         ("unanswered", "icmp", "refused_locally", "unsent"),
         "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
-        "forwards it and says with an ICMP error that it cannot. When its neighbours only ask for the address in vain: likely.",
+        "forwards it and says with an ICMP error that it cannot. Where only a router, or the client on the same link, cannot reach the "
+        "address: likely.",
         "An interface has the address.",
         _address_not_local,
         explains=("path_icmp_unreachable", "neighbour_unresolved"),
