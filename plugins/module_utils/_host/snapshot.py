@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 import typing as t
@@ -257,8 +258,11 @@ def _meant(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str],
     if wanted:
         from . import units
 
+        restless = functools.lru_cache(maxsize=None)(lambda: units.restless_units(run))
+
         def of(port: int) -> list[dict[str, t.Any]]:
-            return units.units_for_port(port, declared.get(str(port)), run, port in silent)
+            known = units.units_for_port(port, declared.get(str(port)), run, port in silent)
+            return known or ([{"port": port, **unit} for unit in restless()] if port in silent else [])
 
         snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
     if silent:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ..._fix import fit
 from ..._fix.application import listening
-from ..._fix.make import advice
+from ..._fix.make import advice, shell
 from ..._fix.service import listening_on
 from ..._model.evidence import Host, Listener
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
@@ -88,23 +89,32 @@ def _no_listener(case: Case) -> Finding | None:
     server, certainty, evidence = refusal
     instead = None if late else units.listening_elsewhere(server, port)
     held = [] if late else units.holders_of(server, None, port)
+    restless = [] if late or instead or held else units.restless(server, port)
     return Finding(
         "likely" if late else certainty,
         server.name,
         "server.socket",
         f"nothing {'listened' if late else 'listens'} on port {port} of {server.name}"
-        + ("; now something does" if late else f": {instead}, not on {port}" if instead else ""),
+        + ("; now something does" if late else f": {instead}, not on {port}" if instead else _meant(restless)),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
             *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
+            *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
+            *(units.last_words(server, restless[0]) if restless else ()),
         ),
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
         fix=listening_on(server, instead.unit, instead.socket, instead.ports, port)
         if instead and instead.unit.how in ("declared", "socket")
-        else _to_be_started(server, port),
+        else _to_be_started(server, port, restless),
     )
+
+
+def _meant(restless: list[units.Unit]) -> str:
+    """The unit that may be meant because it does not stay; one that failed some time ago is told as evidence only."""
+    again = next((unit for unit in restless if unit.active != "failed"), None)
+    return f"; no unit is known for the port, and {units.state_of(again)}" if again else ""
 
 
 def _running(case: Case, server: Host, instead: units.Elsewhere) -> Iterator[Evidence]:
@@ -116,8 +126,13 @@ def _running(case: Case, server: Host, instead: units.Elsewhere) -> Iterator[Evi
     yield from units.last_words(server, unit)
 
 
-def _to_be_started(server: Host, port: int) -> Fix:
-    return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
+def _to_be_started(server: Host, port: int, restless: list[units.Unit] | None = None) -> Fix:
+    """``restless``: units that do not run, and of which one may be meant."""
+    start = f"start the service that should listen on port {port} of {server.name}, or correct the port"
+    if restless and fit.unit(restless[0].unit):
+        log = shell("journalctl", "-u", restless[0].unit)
+        start = f"if {restless[0].unit} should listen there, find out why it ends ({log}); else {start}"
+    return advice("service", server.name, start)
 
 
 def _refused_in_vain(case: Case, server: Host) -> Finding | None:
