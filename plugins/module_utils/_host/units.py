@@ -119,8 +119,8 @@ def restless_units(run: Run) -> list[dict[str, t.Any]]:
 
 
 def _is_restless(shown: Properties) -> bool:
-    active = one(shown, "ActiveState")
-    return active == "failed" or (active in ("active", "activating") and count(shown, "NRestarts") > 0)
+    failing = one(shown, "ActiveState") == "failed" or one(shown, "SubState") == "auto-restart"
+    return failing or (one(shown, "ActiveState") != "inactive" and count(shown, "NRestarts") > 0)
 
 
 def _by_text(port: int) -> dict[str, str]:
