@@ -29,8 +29,8 @@ class Proof:
     counter: dict[str, object] | None = None
     traced: bool = False
     """Whether the kernel itself named the rule, or where it dropped the packet, which is where the rule does."""
-    open: bool = False
-    """Whether the counter leaves it open: there is none, or others' packets are in it as well."""
+    unsettled: bool = False
+    """Whether the counter settles nothing: there is none, or others' packets are in it as well."""
 
 
 def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool = False) -> Proof:
@@ -41,7 +41,7 @@ def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool =
     counted = _by_counter(case, place, ruling, rule, invalid)
     seen = stop(case, place)
     if seen is None:
-        there = dropped_where(case, place, ruling, rule) if counted.open and not invalid else None
+        there = dropped_where(case, place, ruling, rule) if counted.unsettled and not invalid else None
         return replace(counted, certainty="proven", evidence=(*counted.evidence, there.evidence()), traced=True) if there else counted
     if is_rule(seen, rule):
         certainty: Certainty = "likely" if seen.passed else "proven"
@@ -64,7 +64,7 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
             return Proof("likely", (_saw(host, rule, f"{was}, when less was known of the packet; whether the rules changed is unknown"),))
     if rise is None:
         known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
-        return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),), open=True)
+        return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),), unsettled=True)
     own = expected(case, host, [ruling], rise)
     hitting = [] if invalid else [other for other in host.rulings.hitting(rule) if other.traversal != ruling.traversal]
     everything = expected(case, host, [ruling, *hitting], rise)
@@ -75,12 +75,16 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     if own is None or everything is None or own[1] == 0:
         if rise.by <= 0:
             return Proof("possible", (), (_saw(host, rule, f"{said}: it did not move"),), counter)
-        return Proof("likely", (_saw(host, rule, f"{said}; how many packets of ours hit it was not recorded"),), (), counter, open=True)
+        return Proof(
+            "likely", (_saw(host, rule, f"{said}; how many packets of ours hit it was not recorded"),), (), counter, unsettled=True
+        )
     least, most = everything
     if rise.by < least or rise.by <= 0:
         return Proof("possible", (), (_saw(host, rule, f"{said}, though {_packets(least, most)} of this run should hit it"),), counter)
     if rise.by > most:
-        return Proof("likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter, open=True)
+        return Proof(
+            "likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter, unsettled=True
+        )
     ours = f"{said}, the {plural(rise.by, 'packet')} of this run"
     return Proof("proven" if own[0] else "likely", (_saw(host, rule, ours),), (), counter)
 

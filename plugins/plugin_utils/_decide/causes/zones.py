@@ -40,6 +40,12 @@ def other_zone(case: Case) -> Finding | None:
             leg=place.leg,
             detail={**told(ruling, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
             undecided=unproven(host, stopper, weighed) if stopper else (),
-            fix=Fix("firewall", host.name, f"put both directions of the flow into one connection tracking zone on {host.name}", "advice"),
+            fix=Fix(
+                "firewall",
+                host.name,
+                f"put both directions of the flow into one connection tracking zone on {host.name}: {place.packet} into zone "
+                f"{zones.opened_in} as well, or take the SYN out of it",
+                "advice",
+            ),
         )
     return None
