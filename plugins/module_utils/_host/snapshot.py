@@ -45,7 +45,7 @@ class _Snapshot:
             self.lacks(what, str(error))
         return self.parts.get(what)
 
-    def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> None:
+    def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> t.Any:
         """A part whose collector itself tells what it could not see."""
 
         def part() -> t.Any:
@@ -53,7 +53,7 @@ class _Snapshot:
             self.absent += lacking
             return found
 
-        self.add(what, part)
+        return self.add(what, part)
 
     def lacks(self, what: str, why: str) -> None:
         self.absent.append({"what": what, "why": why})
@@ -135,7 +135,11 @@ def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.
         with contextlib.suppress(ObserveError, OSError):
             known = _links.known_neighbours(indices)
             snapshot.parts["neighbours"] += [entry for entry in known if (entry["address"], entry["interface"]) not in told]
-    snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links))
+    hooks = snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links)) or {}
+    if any((hooks.get("ipsec_policies") or {}).get(way) for way in ("in", "forward")):
+        from . import ipsec_policies
+
+        snapshot.add("ipsec_policies", ipsec_policies.read)
     used = {route["interface"] for route in routes}
     links.sort(key=lambda link: (link["name"] not in used, link["index"]))
     for link in links:

@@ -274,6 +274,34 @@ class Conntrack:
 
 
 @dataclass(frozen=True)
+class IpsecTemplate:
+    """How an IPsec policy has a packet protected: ``esp``, ``ah`` or ``comp``, in ``transport`` or ``tunnel`` mode."""
+
+    protocol: str
+    mode: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class IpsecPolicy:
+    """A policy for packets that come in or are forwarded; ``protocol`` None: for all."""
+
+    direction: str
+    source: str
+    destination: str
+    protocol: Count | None = None
+    priority: Count = 0
+    blocks: bool = False
+    templates: tuple[IpsecTemplate, ...] = ()
+
+    def __str__(self) -> str:
+        """As ip-xfrm(8) writes it."""
+        action = " action block" if self.blocks else ""
+        templates = "".join(f" tmpl proto {each.protocol} mode {each.mode}" for each in self.templates)
+        return f"src {self.source} dst {self.destination} dir {self.direction[:3]} priority {self.priority}{action}{templates}"
+
+
+@dataclass(frozen=True)
 class Snapshot:
     time: Time
     root: bool | None = None
@@ -287,6 +315,7 @@ class Snapshot:
     neighbours: tuple[Neighbour, ...] | None = None
     conntrack: Conntrack | None = None
     hooks: Hooks | None = None
+    ipsec_policies: tuple[IpsecPolicy, ...] | None = None
     listeners: tuple[Listener, ...] | None = None
     sockets: tuple[Socket, ...] | None = None
     socket_counts: dict[str, dict[str, Count]] | None = None

@@ -23,7 +23,7 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
     if server is None or syn is None or syn.tcp is None or listener is None:
         return None
     signed = syn.tcp.options.md5 is not None
-    keyed = None if listener.md5 is None else _covers(listener.md5, syn.src)
+    keyed = None if listener.md5 is None else covers(listener.md5, syn.src)
     session = None if signed else _session(case)
     names = ("TCPMD5NotFound",) if not signed else ("TCPMD5Failure",) if keyed else ("TCPMD5Unexpected", "TCPMD5Failure")
     name, rise = max(((name, server.delta("TcpExt", name) or 0) for name in names), key=lambda item: item[1])
@@ -99,7 +99,7 @@ def _up(case: Case, server: Host, session: Socket, counter: str, rise: int) -> F
     )
 
 
-def _covers(networks: tuple[str, ...], address: str) -> bool:
+def covers(networks: tuple[str, ...], address: str) -> bool:
     """Whether one of the networks (texts of a host, which may be anything) has the address."""
     known = ipaddress.ip_address(address)
     for text in networks:

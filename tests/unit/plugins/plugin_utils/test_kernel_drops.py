@@ -58,6 +58,35 @@ def test_an_ipsec_policy() -> None:
     assert first(flow({**EVENT, "drop_reason": "XFRM_POLICY"})) == ("ipsec_policy", "db1", "proven", "server.firewall")
 
 
+POLICY = {
+    "direction": "in",
+    "source": "10.0.1.0/24",
+    "destination": "10.0.2.21/32",
+    "priority": 100,
+    "templates": [{"protocol": "esp", "mode": "transport"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("policies", "named"),
+    [
+        ([POLICY], "comes protected, and it does not: src 10.0.1.0/24 dst 10.0.2.21/32 dir in priority 100 tmpl proto esp mode transport"),
+        ([{**POLICY, "protocol": 17}, {**POLICY, "blocks": True, "templates": []}], "blocks the packet: src 10.0.1.0/24"),
+        ([{**POLICY, "direction": "forward"}], None),
+        ([{**POLICY, "source": "10.0.3.0/24"}], None),
+        ([{**POLICY, "destination": "nonsense"}], None),
+        ([], None),
+    ],
+)
+def test_the_policy_of_the_packet_is_named(policies: list[dict[str, Any]], named: str | None) -> None:
+    plan, found = dropping({**EVENT, "drop_reason": "XFRM_POLICY"})
+    found["db1"]["close"]["evidence"]["after"]["ipsec_policies"] = policies
+    (told,) = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"]
+    assert first(told) == ("ipsec_policy", "db1", "proven", "server.firewall")
+    summary = told["causes"][0]["summary"]
+    assert named in summary if named else summary.endswith("comes protected, and it does not")
+
+
 def test_a_reason_that_no_rule_knows_is_told_in_the_kernels_words() -> None:
     told = flow({**EVENT, "drop_reason": "NEW_REASON", "function": "some_function"})
     assert first(told) == ("kernel_drop", "db1", "proven", "server.ingress")
