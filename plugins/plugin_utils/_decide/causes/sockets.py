@@ -11,7 +11,7 @@ from ..._fix import fit
 from ..._fix.application import listening
 from ..._fix.make import advice, shell
 from ..._fix.service import listening_on
-from ..._model.evidence import Host, Listener
+from ..._model.evidence import Host, Listener, Unit
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
 from . import inside, units
 from .catalogue import Accounts, Cause
@@ -111,7 +111,7 @@ def _no_listener(case: Case) -> Finding | None:
     )
 
 
-def _meant(restless: list[units.Unit]) -> str:
+def _meant(restless: list[Unit]) -> str:
     """The unit that may be meant because it does not stay; one that failed some time ago is told as evidence only."""
     again = next((unit for unit in restless if unit.active != "failed"), None)
     return f"; no unit is known for the port, and {units.state_of(again)}" if again else ""
@@ -126,7 +126,7 @@ def _running(case: Case, server: Host, instead: units.Elsewhere) -> Iterator[Evi
     yield from units.last_words(server, unit)
 
 
-def _to_be_started(server: Host, port: int, restless: list[units.Unit] | None = None) -> Fix:
+def _to_be_started(server: Host, port: int, restless: list[Unit] | None = None) -> Fix:
     """``restless``: units that do not run, and of which one may be meant."""
     start = f"start the service that should listen on port {port} of {server.name}, or correct the port"
     if restless and fit.unit(restless[0].unit):
