@@ -281,6 +281,9 @@ class IpsecTemplate:
     mode: str
     optional: bool = False
 
+    def __str__(self) -> str:
+        return f"tmpl proto {self.protocol} mode {self.mode}" + (" level use" if self.optional else "")
+
 
 @dataclass(frozen=True)
 class IpsecPolicy:
@@ -297,7 +300,7 @@ class IpsecPolicy:
     def __str__(self) -> str:
         """As ip-xfrm(8) writes it."""
         action = " action block" if self.blocks else ""
-        templates = "".join(f" tmpl proto {each.protocol} mode {each.mode}" for each in self.templates)
+        templates = "".join(f" {template}" for template in self.templates)
         return f"src {self.source} dst {self.destination} dir {self.direction[:3]} priority {self.priority}{action}{templates}"
 
 

@@ -63,14 +63,18 @@ POLICY = {
     "source": "10.0.1.0/24",
     "destination": "10.0.2.21/32",
     "priority": 100,
-    "templates": [{"protocol": "esp", "mode": "transport"}],
+    "templates": [{"protocol": "comp", "mode": "transport", "optional": True}, {"protocol": "esp", "mode": "transport"}],
 }
 
 
 @pytest.mark.parametrize(
     ("policies", "named"),
     [
-        ([POLICY], "comes protected, and it does not: src 10.0.1.0/24 dst 10.0.2.21/32 dir in priority 100 tmpl proto esp mode transport"),
+        (
+            [POLICY],
+            "comes protected, and it does not: src 10.0.1.0/24 dst 10.0.2.21/32 dir in priority 100 "
+            "tmpl proto comp mode transport level use tmpl proto esp mode transport",
+        ),
         ([{**POLICY, "protocol": 17}, {**POLICY, "blocks": True, "templates": []}], "blocks the packet: src 10.0.1.0/24"),
         ([{**POLICY, "direction": "forward"}], None),
         ([{**POLICY, "source": "10.0.3.0/24"}], None),
