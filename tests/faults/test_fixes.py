@@ -97,6 +97,20 @@ def test_the_file_gets_the_rule_too(kind: str) -> None:
         assert connects(fleet, fault.flow) == "timeout"
 
 
+@pytest.mark.slow
+def test_the_advice_for_docker_lets_answers_through_as_well() -> None:
+    """The policy that drops the SYN would drop the SYN-ACK: docker's own rule for answers is for its own bridges."""
+    fault = FAULTS["firewall_drop/bridged-guest"]
+    with Fleet(fault.topology()) as fleet:
+        fault.make(fleet)
+        fleet.run("db1", ["sh", "-ec", "iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN"])
+        fix = diagnose(fleet, fault)["flows"][0]["causes"][0]["fix"]
+        assert "DOCKER-USER" in fix["summary"]
+        for command in fix["commands"]:
+            fleet.run("db1", ["sh", "-ec", command])
+        assert connects(fleet, fault.flow) == "connected", fix
+
+
 def connects(fleet: Fleet, flow: Flow) -> str:
     return fleet.connect(flow.client, flow.address, flow.port, flow.timeout, source=flow.source)
 

@@ -120,8 +120,8 @@ WITHOUT_ROOT: dict[str, tuple[str | None, str | None, str | None]] = {
     "systemd/no_listener": ("likely", "proven", "likely"),
     "systemd/listener_other_address": ("likely", "proven", "likely"),
     "systemd/accept_queue_full": ("likely", "proven", "likely"),
-    "systemd/firewall_reject/firewalld": ("likely", "likely", "likely"),
-    "systemd/firewall_drop": (None, "likely", None),
+    "systemd/firewall_reject/firewalld": ("likely", "proven", "likely"),
+    "systemd/firewall_drop": (None, "proven", None),
     "systemd/path_drop": (None, None, None),
     "systemd/healthy": ("", "", ""),
 }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 import typing as t
@@ -68,7 +69,7 @@ class _Snapshot:
             self.lacks(what, str(error))
         return self.parts.get(what)
 
-    def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> None:
+    def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> t.Any:
         """A part whose collector itself tells what it could not see."""
 
         def part() -> t.Any:
@@ -76,7 +77,7 @@ class _Snapshot:
             self.absent += lacking
             return found
 
-        self.add(what, part)
+        return self.add(what, part)
 
     def lacks(self, what: str, why: str) -> None:
         self.absent.append({"what": what, "why": why})
@@ -156,7 +157,11 @@ def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.
         with contextlib.suppress(ObserveError, OSError):
             known = _links.known_neighbours(indices)
             snapshot.parts["neighbours"] += [entry for entry in known if (entry["address"], entry["interface"]) not in told]
-    snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links))
+    hooks = snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links)) or {}
+    if any((hooks.get("ipsec_policies") or {}).get(way) for way in ("in", "forward")):
+        from . import ipsec_policies
+
+        snapshot.add("ipsec_policies", ipsec_policies.read)
     used = {route["interface"] for route in routes}
     links.sort(key=lambda link: (link["name"] not in used, link["index"]))
     for link in links:
@@ -291,8 +296,11 @@ def _meant(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str],
     if wanted:
         from . import units
 
+        restless = functools.lru_cache(maxsize=None)(lambda: units.restless_units(run))
+
         def of(port: int) -> list[dict[str, t.Any]]:
-            return units.units_for_port(port, declared.get(str(port)), run, port in silent)
+            known = units.units_for_port(port, declared.get(str(port)), run, port in silent)
+            return known or ([{"port": port, **unit} for unit in restless()] if port in silent else [])
 
         snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
     if silent:

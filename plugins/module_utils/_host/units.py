@@ -107,6 +107,22 @@ def units_for_port(port: int, declared: str | None, run: Run, silent: bool = Tru
     return units
 
 
+def restless_units(run: Run) -> list[dict[str, t.Any]]:
+    """Services that have failed, or were started again by themselves, those that ended last first: where no unit is known for a port, one
+    of them may be meant. Jobs, which are to end, are left out."""
+    found = [shown for shown in show(["*.service"], run) if one(shown, "Type") != "oneshot" and _is_restless(shown)]
+    found.sort(key=lambda shown: (one(shown, "ActiveState") == "active", -count(shown, "ExecMainExitTimestampMonotonic")))
+    units = [{"how": "restless", **told(shown)} for shown in found[:MOST_LOGS]]
+    for unit in units:
+        unit["log"] = _last_words(unit["unit"], run)
+    return units
+
+
+def _is_restless(shown: Properties) -> bool:
+    failing = one(shown, "ActiveState") == "failed" or one(shown, "SubState") == "auto-restart"
+    return failing or (one(shown, "ActiveState") != "inactive" and count(shown, "NRestarts") > 0)
+
+
 def _by_text(port: int) -> dict[str, str]:
     """Names (or patterns, for templates) of units whose files say the port as a whole number, with how they say it."""
     number = re.compile(rf"(?<![\d.]){port}(?!\d|\.\d)")

@@ -14,6 +14,7 @@ from .._model.subjects import Published, RefusingService, SocketOwner
 from .make import advice
 from .service import displaced
 
+_MEMCACHED = "its command line (ExecStart= of its unit; on Debian, memcached.conf)"
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
 _LISTEN = {
     "postgres": ("listen_addresses = '{address}'", "postgresql.conf"),
@@ -26,7 +27,7 @@ _LISTEN = {
     "haproxy": ("bind {socket}", "the frontend"),
     "sshd": ("ListenAddress {socket}", "sshd_config"),
     "mongod": ("net.bindIp: {address}", "mongod.conf"),
-    "memcached": ("-l {address}", "memcached.conf"),
+    "memcached": ("-l {address}", _MEMCACHED),
 }
 _BACKLOG = {
     "nginx": ("listen {port} backlog=4096;", "the server block"),
@@ -36,7 +37,7 @@ _BACKLOG = {
     "apache2": ("ListenBacklog 4096", "apache2.conf"),
     "httpd": ("ListenBacklog 4096", "httpd.conf"),
     "haproxy": ("backlog 4096", "the frontend"),
-    "memcached": ("-b 4096", "memcached.conf"),
+    "memcached": ("-b 4096", _MEMCACHED),
 }
 _CONNECTIONS = {
     "nginx": ("worker_connections 8192; and worker_rlimit_nofile 16384;", "nginx.conf"),
@@ -46,7 +47,7 @@ _CONNECTIONS = {
     "apache2": ("MaxRequestWorkers 400", "the MPM's configuration"),
     "httpd": ("MaxRequestWorkers 400", "the MPM's configuration"),
     "haproxy": ("maxconn 20000", "the sections global and frontend"),
-    "memcached": ("-c 4096", "memcached.conf"),
+    "memcached": ("-c 4096", _MEMCACHED),
 }
 
 

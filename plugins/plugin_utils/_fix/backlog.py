@@ -65,7 +65,7 @@ def _own_limit(server: Host, who: Accepting, why: str, held: Wording) -> Fix:
     unit = who.process.unit if who.process else None
     if who.kind == "descriptors":
         files = f" and of its open files (LimitNOFILE= of {unit})" if unit else " and of its open files (ulimit -n)"
-        summary = f"raise {who.name}'s limit of connections{line}{files}, and restart it"
+        summary = f"raise {who.name}'s limit of connections{files}{line}, and restart it"
     else:
         summary = f"see whether {who.name} is at its own limit of connections{line}, and raise it"
     rest = f"{summary}; or find out who holds its connections{whose}. A longer queue would only have more of them wait"

@@ -58,8 +58,10 @@ def queue_unread(_case: Case, finding: Finding) -> Fix | None:
 
 def conntrack_invalid(_case: Case, finding: Finding) -> Fix | None:
     host, rule = finding.host, finding.about(Rule)
-    if finding.about(Zones):
-        return advice("firewall", host, f"put both directions of the flow into one connection tracking zone on {host}")
+    if zones := finding.about(Zones):
+        both = f"put both directions of the flow into one connection tracking zone on {host}"
+        packet = "the SYN-ACK" if finding.leg == "syn_ack" else "the ACK"
+        return advice("firewall", host, f"{both}: {packet} into zone {zones.opened_in} as well, or take the SYN out of it")
     if rule is None:
         return None
     summary = f"let {host} see and track both directions of the flow (routes, notrack), or exempt the flow from {rule.name}"

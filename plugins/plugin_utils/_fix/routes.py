@@ -121,11 +121,12 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
         }
         other = f", or have {case.client.name} send from {error.instead} (the src of its route, or masquerading)" if error.instead else ""
         return advice("route" if error.meaning == "no_route" else "advice", finding.host, f"{remedies[error.meaning]}{other}")
+    about = error.about or case.address
     remedies = {
-        "rejected": f"allow tcp/{case.port} to {case.address} on {offender}",
-        "no_route": f"add a route to {case.address} on {offender}",
-        "unreachable": f"find out why {offender} cannot reach {case.address} (host down, wrong VLAN, wrong address)",
-        "loop": f"correct the routes that send packets for {case.address} in a circle",
+        "rejected": f"allow tcp/{error.port or case.port} to {about} on {offender}",
+        "no_route": f"add a route to {about} on {offender}",
+        "unreachable": f"find out why {offender} cannot reach {about} (host down, wrong VLAN, wrong address)",
+        "loop": f"correct the routes that send packets for {about} in a circle",
     }
     return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, remedies[error.meaning])
 

@@ -54,7 +54,11 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if off := finding.about(XinetdService):
         on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
         return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
-    return advice("service", server.name, f"start the service that should listen on port {port} of {server.name}, or correct the port")
+    start = f"start the service that should listen on port {port} of {server.name}, or correct the port"
+    meant = finding.about(Unit)
+    if meant and fit.unit(meant.unit):
+        start = f"if {meant.unit} should listen there, find out why it ends ({shell('journalctl', '-u', meant.unit)}); else {start}"
+    return advice("service", server.name, start)
 
 
 def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .._decide.last_hop import hop_of
 from .._model.firewall_records import Verdict
 from .._model.fixes import Fix
 from .._model.host import Host
@@ -22,9 +23,19 @@ def rerouted(host: Host, ruling: Verdict) -> Fix | None:
         "route",
         host.name,
         f"give {host.name} a route back to {ruling.source} {here}",
-        [shell("ip", "route", "get", ruling.source)],
+        [_by_router(host, ruling, back.came_by) or shell("ip", "route", "get", ruling.source)],
         why=f"{ruling.rule.name if ruling.rule else 'a rule'} stops what would be answered by another way than it came",
     )
+
+
+def _by_router(host: Host, ruling: Verdict, interface: str) -> str:
+    """The route to the packet's source by the router from which packets of that source came in; empty where it is not known."""
+    wanted = ("in", interface, ruling.source)
+    came = (seen for seen in host.observations or () if (seen.direction, seen.interface, seen.packet.src) == wanted)
+    router = next(filter(None, (hop_of(host, seen) for seen in came)), None)
+    if router is None or not fit.address(router) or not fit.interface(interface):
+        return ""
+    return shell("ip", "route", "add", f"{ruling.source}/{128 if ':' in ruling.source else 32}", "via", router, "dev", interface)
 
 
 def served(host: Host, ruling: Verdict) -> Fix | None:

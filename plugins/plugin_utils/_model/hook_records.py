@@ -47,3 +47,34 @@ class Conntrack:
     count: Count | None = None
     max: Count | None = None
     stats: dict[str, Count] | None = None
+
+
+@dataclass(frozen=True)
+class IpsecTemplate:
+    """How an IPsec policy has a packet protected: ``esp``, ``ah`` or ``comp``, in ``transport`` or ``tunnel`` mode."""
+
+    protocol: str
+    mode: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return f"tmpl proto {self.protocol} mode {self.mode}" + (" level use" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IpsecPolicy:
+    """A policy for packets that come in or are forwarded; ``protocol`` None: for all."""
+
+    direction: str
+    source: str
+    destination: str
+    protocol: Count | None = None
+    priority: Count = 0
+    blocks: bool = False
+    templates: tuple[IpsecTemplate, ...] = ()
+
+    def __str__(self) -> str:
+        """As ip-xfrm(8) writes it."""
+        action = " action block" if self.blocks else ""
+        templates = "".join(f" {template}" for template in self.templates)
+        return f"src {self.source} dst {self.destination} dir {self.direction[:3]} priority {self.priority}{action}{templates}"

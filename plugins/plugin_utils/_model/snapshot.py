@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .hook_records import Conntrack, Hooks
+from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .network_records import Address, Link, Neighbour, Route
 from .records import Count, Time
 from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
@@ -29,6 +29,7 @@ class Snapshot:
     neighbours: tuple[Neighbour, ...] | None = None
     conntrack: Conntrack | None = None
     hooks: Hooks | None = None
+    ipsec_policies: tuple[IpsecPolicy, ...] | None = None
     listeners: tuple[Listener, ...] | None = None
     sockets: tuple[Socket, ...] | None = None
     socket_counts: dict[str, dict[str, Count]] | None = None

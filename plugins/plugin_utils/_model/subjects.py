@@ -176,12 +176,17 @@ class ReversePath:
 
 @dataclass(frozen=True)
 class RouterError:
-    """What a router's ICMP error says; ``remote``, ``instead``: of a SYN-ACK, the client's address, and a declared one of it."""
+    """What a router's ICMP error says; ``remote``, ``instead``: of a SYN-ACK, the client's address, and a declared one of it.
+
+    ``about`` and ``port``: where the packet went that it quotes.
+    """
 
     offender: str
     meaning: str
     remote: str | None = None
     instead: str | None = None
+    about: str = ""
+    port: int = 0
 
 
 # Firewalls and connection tracking

@@ -21,7 +21,7 @@ def guarded(fleet: Machines, client: str) -> None:
     leg="syn",
     segment="server.firewall",
     certainties=("likely",),
-    says=("XfrmInTmplMismatch", "ip xfrm policy"),
+    says=("XfrmInTmplMismatch", "src 10.0.1.11/32 dst 10.0.2.21/32 dir in priority 100 tmpl proto esp mode transport"),
     flow=Flow(timeout=1.0),
 )
 def plain_where_esp_is_required(fleet: Machines) -> None:

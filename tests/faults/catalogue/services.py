@@ -22,7 +22,7 @@ MANY: dict[str, Any] = {
     "accept_queue_full/reuseport",
     "",
     status="degraded",
-    says=("one of 2 sockets", "1 of them have room", "is stopped", "kill -CONT"),
+    says=("one of 2 sockets", "of which 1 has room", "is stopped", "kill -CONT"),
     **BACKLOG,
     **MANY,
 )

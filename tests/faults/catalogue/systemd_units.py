@@ -45,6 +45,15 @@ fault("systemd/service_stopped/crash-loop/text", slow=True, certainties=("likely
     partial(dies_again_and_again, more="Environment=PORT=5432\n")
 )
 
+# Nothing ties the unit to the port: that nothing listens is all that is sure.
+fault(
+    "systemd/no_listener/crash-loop",
+    slow=True,
+    code="no_listener",
+    says=("no unit is known for the port, and orders.service is started again and again", "status 3", COMPLAINT, "if orders.service"),
+    **REFUSED,
+)(dies_again_and_again)
+
 TAKER = "import socket, time; s = socket.socket(); s.bind(('', 5432)); s.connect(('10.0.2.1', 4444)); print(1, flush=True); time.sleep(300)"
 
 

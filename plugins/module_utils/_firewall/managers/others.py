@@ -99,8 +99,9 @@ def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
         return {"summary": f"accept {flow.words()} {where}", "commands": [command]}
     if reference["table"] != "filter":
         return {"summary": f"publish port {flow.port} of the container (docker run --publish)", "commands": []}
-    ends = f"--ctorigdst {flow.dialled['destination']} --ctorigdstport {flow.dialled['port']}"  # its port may be another now
-    command = f"{binary(reference, flow)} -I DOCKER-USER 1 -s {flow.source} -p tcp -m conntrack --ctdir ORIGINAL {ends} -j ACCEPT"
+    asked = flow.dialled  # its port may be another now
+    ends = f"--ctorigsrc {asked['source']} --ctorigdst {asked['destination']} --ctorigdstport {asked['port']}"
+    command = f"{binary(reference, flow)} -I DOCKER-USER 1 -p tcp -m conntrack {ends} -j ACCEPT"  # and its answers, which a policy may drop
     return {"summary": f"accept {flow.words()} in chain DOCKER-USER, which precedes docker's own rules", "commands": [command]}
 
 

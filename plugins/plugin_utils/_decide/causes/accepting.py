@@ -64,4 +64,5 @@ def shared(listener: Listener, listeners: Iterable[Listener]) -> str:
     if len(sockets) < 2:
         return ""
     room = sum(each.recv_q <= each.send_q for each in sockets)
-    return f"; it is one of {len(sockets)} sockets that share the address (SO_REUSEPORT), and {room} of them have room"
+    have = "has" if room == 1 else "have"
+    return f"; it is one of {len(sockets)} sockets that share the address (SO_REUSEPORT), of which {room} {have} room"

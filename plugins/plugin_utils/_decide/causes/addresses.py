@@ -12,7 +12,7 @@ from ..._model.subjects import ClaimedAddress, TwinAddress
 from ..._values.words import asking, plural
 from ..case import Case
 from ..finding import Finding
-from .arrival import sender_mac
+from ..last_hop import sender_mac
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED

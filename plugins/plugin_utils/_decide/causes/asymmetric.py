@@ -10,7 +10,7 @@ from ..._model.network_records import Route
 from ..._model.subjects import Source, TwoWays
 from ..case import Case
 from ..finding import Evidence, Finding
-from .arrival import believed, came_by, hop_of, routed
+from ..last_hop import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 
 

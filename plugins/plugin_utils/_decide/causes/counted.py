@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""How sure an evaluated rule is: the kernel's trace, or its counter against the packets of the whole run that must have hit it."""
+"""How sure an evaluated rule is: the kernel's word, or its counter against the packets of the whole run that must have hit it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence
 from ..firewall_verdicts import CounterDelta
-from .kernel import is_rule, stop
+from .kernel import dropped_where, is_rule, stop
 from .traversals import Place
 
 Range = tuple[int, int]  # at least, at most
@@ -30,7 +30,9 @@ class Proof:
     against: tuple[Evidence, ...] = ()
     counter: dict[str, object] | None = None
     traced: bool = False
-    """Whether the kernel itself named the rule."""
+    """Whether the kernel itself named the rule, or where it dropped the packet, which is where the rule does."""
+    unsettled: bool = False
+    """Whether the counter settles nothing: there is none, or others' packets are in it as well."""
 
 
 def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool = False) -> Proof:
@@ -41,7 +43,8 @@ def proof(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: bool =
     counted = _by_counter(case, place, ruling, rule, invalid)
     seen = stop(case, place)
     if seen is None:
-        return counted
+        there = dropped_where(case, place, ruling, rule) if counted.unsettled and not invalid else None
+        return replace(counted, certainty="proven", evidence=(*counted.evidence, there.evidence()), traced=True) if there else counted
     if is_rule(seen, rule):
         certainty: Certainty = "likely" if seen.passed else "proven"
         return replace(counted, certainty=certainty, evidence=(seen.evidence(), *counted.evidence), traced=True)
@@ -65,7 +68,7 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
             return Proof("likely", (_saw(host, rule, f"{was}, when less was known of the packet; whether the rules changed is unknown"),))
     if rise is None:
         known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
-        return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),))
+        return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),), unsettled=True)
     own = expected(case, host, [ruling], rise)
     hitting = (
         [] if invalid else [other for other in host.rulings.hitting(rule) if (other.traversal, other.uid) != (ruling.traversal, ruling.uid)]
@@ -78,12 +81,16 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     if own is None or everything is None or own[1] == 0:
         if rise.by <= 0:
             return Proof("possible", (), (_saw(host, rule, f"{said}: it did not move"),), counter)
-        return Proof("likely", (_saw(host, rule, f"{said}; how many packets of ours hit it was not recorded"),), (), counter)
+        return Proof(
+            "likely", (_saw(host, rule, f"{said}; how many packets of ours hit it was not recorded"),), (), counter, unsettled=True
+        )
     least, most = everything
     if rise.by < least or rise.by <= 0:
         return Proof("possible", (), (_saw(host, rule, f"{said}, though {_packets(least, most)} of this run should hit it"),), counter)
     if rise.by > most:
-        return Proof("likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter)
+        return Proof(
+            "likely", (_saw(host, rule, f"{said}, of which {_packets(least, most)} can be of this run"),), (), counter, unsettled=True
+        )
     ours = f"{said}, the {plural(rise.by, 'packet')} of this run"
     return Proof("proven" if own[0] else "likely", (_saw(host, rule, ours),), (), counter)
 

@@ -214,7 +214,8 @@ CAUSES = (
             "completed",  # a remark, where users other than the one who connected are stopped
         ),
         "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated without a counter, or without an "
+        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it; or the kernel says that nf_tables drops this packet at "
+        "that rule's hook. Evaluated without a counter, or without an "
         "evaluation: likely, by an error at once with a valid route "
         "and nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the "
         "server's own address.",
@@ -234,8 +235,8 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent", "completed"),
         "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it. Evaluated, but without a counter, or with one that "
-        "others share: likely. By elimination, where no rule was "
+        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it; or the kernel says that nf_tables drops this packet at "
+        "that rule's hook. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no rule was "
         "evaluated to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path check "
         "explains it.",
         "The rule's counter does not move; its rules, evaluated, let the packet through; no chain on the packet's hooks can drop "

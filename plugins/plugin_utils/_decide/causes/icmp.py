@@ -43,9 +43,11 @@ _V6 = {
 
 @dataclass(frozen=True, kw_only=True)
 class IcmpAnswer:
-    """The ICMP error that ended an attempt."""
+    """The ICMP error that ended an attempt; ``about``: where the packet went that it quotes, which a translation may have changed."""
 
     offender: str
+    about: str
+    port: int
     type: int
     code: int
     meaning: str | None
@@ -90,4 +92,8 @@ def answer_of(case: Case) -> IcmpAnswer | None:
     else:
         return None
     meaning, words = _meant(case, kind, code)
-    return IcmpAnswer(offender=offender, type=kind, code=code, meaning=meaning, text=words, source=source, count=count)
+    quote = message.quote if message else None
+    about, port = (quote.dst, quote.dport or case.port) if quote else (case.address, case.port)
+    return IcmpAnswer(
+        offender=offender, about=about, port=port, type=kind, code=code, meaning=meaning, text=words, source=source, count=count
+    )

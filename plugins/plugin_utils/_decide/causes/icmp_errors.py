@@ -29,18 +29,19 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         lowered = wanted == "loop" and not _hops_repeat(case)  # or something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
+        about = f" for {answer.about}" if answer.about != case.address else ""
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,
             "path.forward",
-            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
+            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}",
             (
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
                 *([case.ended(case.client, "connect()", case.errno() or "")] if case.errno() else []),
             ),
             leg="syn",
             detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
-            subject=RouterError(answer.offender, wanted),
+            subject=RouterError(answer.offender, wanted, about=answer.about, port=answer.port),
         )
 
     return rule

@@ -8,8 +8,8 @@ from __future__ import annotations
 from ..._model.host import Host
 from ..case import Case
 from ..finding import Finding
+from ..last_hop import INITIAL_TTLS
 from ..rows import Row
-from .arrival import INITIAL_TTLS
 from .catalogue import Accounts, Cause
 from .misdelivered import address_elsewhere, conflict, others
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..._model.hook_records import IpsecPolicy
 from ..._model.host import Host
 from ..._model.subjects import ControlGroup, DropReason
 from ..._values.words import plural
@@ -13,10 +14,14 @@ from ..finding import Evidence, Finding
 from ..kernel_word import Dropped
 from ..outcome import OUTCOMES, Leg
 from .catalogue import Accounts, Cause
+from .listener_options import covers, signed_session
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
+_BLOCKS, _DEMANDS = "blocks the packet", "demands that the packet comes protected, and it does not"
+IPPROTO_TCP = 6
+_UNSIGNED = ("TCP_MD5NOTFOUND", "TCP_AONOTFOUND")  # of the probe, which cannot sign: an application that does is not hit by it
 _INBOUND = ("InTmplMismatch", "InNoPols", "InPolBlock", "InNoStates", "FwdHdrError")  # /proc/net/xfrm_stat
 _ENDS: dict[str, tuple[Leg, bool]] = {"unanswered": ("syn", False), "ignored_syn_ack": ("syn_ack", True), "ignored_ack": ("ack", False)}
 """By outcome: the packet that came in at an end and was not answered, and whether that end is the client."""
@@ -84,20 +89,31 @@ def _ipsec_policy(case: Case) -> Finding | None:
     if seen is None and sum(counted.values()) < case.swallowed_at(host):
         return None
     leg = seen.leg if seen else _ENDS[case.outcome.kind][0]
+    policy = _policy(case, host, leg)
     return Finding(
         "proven" if seen and seen.exact else "likely",
         host.name,
         _segment(case, host, leg, "firewall"),
-        f"an IPsec policy of {host.name} demands that the packet comes protected, and it does not",
+        f"an IPsec policy of {host.name} {_BLOCKS if policy and policy.blocks else _DEMANDS}" + (f": {policy}" if policy else ""),
         (
             *((seen.evidence(),) if seen else ()),
             *(case.saw(host, f"counter Xfrm{name}", f"+{rise}") for name, rise in counted.items()),
             *case.passage(),
         ),
         leg=leg,
-        detail={"counters": counted},
+        detail={"counters": counted, "policy": str(policy) if policy else None},
         undecided=() if seen else (f"the kernel's reason for dropping the packet on {host.name} (XFRM_POLICY) would decide",),
     )
+
+
+def _policy(case: Case, host: Host, leg: Leg) -> IpsecPolicy | None:
+    """The policy that the kernel asks first for the packet, by its addresses (xfrm_policy_lookup_bytype())."""
+    seen, way = case.observation(leg, host, "in"), "in" if host in (case.client, case.server) else "forward"
+    if seen is None:
+        return None
+    policies = (host.snapshot.ipsec_policies if host.snapshot else None) or ()
+    meant = (each for each in policies if each.direction == way and each.protocol in (None, IPPROTO_TCP))
+    return next((each for each in meant if covers((each.source,), seen.packet.src) and covers((each.destination,), seen.packet.dst)), None)
 
 
 def _end(case: Case) -> Host | None:
@@ -116,12 +132,12 @@ def _ends_there(case: Case, seen: Dropped) -> bool:
 def _kernel_drop(case: Case) -> Finding | None:
     """What no rule of the catalogue explains, in the kernel's own words."""
     seen = min((each for each in case.dropped if each.exact), key=lambda each: not _ends_there(case, each), default=None)
-    if seen is None:
+    if seen is None or (seen.drop_reason in _UNSIGNED and signed_session(case)):
         return None
     arrives = _arrives(case, seen)
     where = f" in {seen.function}" if seen.function else ""
     return Finding(
-        "proven" if _ends_there(case, seen) else "likely",
+        "proven" if _ends_there(case, seen) and seen.drop_reason not in _UNSIGNED else "likely",
         seen.host.name,
         _segment(case, seen.host, seen.leg, "ingress" if arrives else "egress"),
         f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}",

@@ -13,7 +13,8 @@ from ..._model.socket_records import Socket
 from ..._model.subjects import SocketOwner
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding
+from ..finding import Evidence, Finding
+from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
 
@@ -26,7 +27,7 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
     if server is None or syn is None or syn.tcp is None or listener is None:
         return None
     signed = syn.tcp.options.md5 is not None
-    keyed = None if listener.md5 is None else _covers(listener.md5, syn.src)
+    keyed = None if listener.md5 is None else covers(listener.md5, syn.src)
     session = None if signed else _session(case)
     names = ("TCPMD5NotFound",) if not signed else ("TCPMD5Failure",) if keyed else ("TCPMD5Unexpected", "TCPMD5Failure")
     name, rise = max(((name, server.delta("TcpExt", name) or 0) for name in names), key=lambda item: item[1])
@@ -39,8 +40,9 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
     }
     if session:
         return _up(case, server, session, name, rise)
+    said = _in_kernels_words(case, server, name)
     return Finding(
-        "likely" if rise >= case.swallowed_at(server) and keyed is not None else "possible",
+        "likely" if said or (rise >= case.swallowed_at(server) and keyed is not None) else "possible",
         server.name,
         "server.socket",
         f"the SYN {wrong[name]}: {server.name} drops it (TCP-MD5, RFC 2385)",
@@ -48,11 +50,18 @@ def _tcp_md5_mismatch(case: Case) -> Finding | None:
             *case.passage(),
             case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
             case.saw(server, "capture", f"the SYN has {'an' if signed else 'no'} MD5 option"),
+            *said,
             *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(listener.md5)}")] if listener.md5 else []),
         ),
         against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
         undecided=() if signed else (f"a connection of the application itself would tell: no probe can sign for it ({_SESSIONS})",),
     )
+
+
+def _in_kernels_words(case: Case, server: Host, counter: str) -> list[Evidence]:
+    """That the kernel dropped packets of this very flow for what the counter counts: each has a drop reason of its name."""
+    reason = f"TCP_{counter[len('TCP') :].upper()}"
+    return [seen.evidence() for seen in dropped(case) if seen.exact and seen.host is server and seen.drop_reason == reason]
 
 
 _SESSIONS = "ss -tn state established"
@@ -93,7 +102,7 @@ def _up(case: Case, server: Host, session: Socket, counter: str, rise: int) -> F
     )
 
 
-def _covers(networks: tuple[str, ...], address: str) -> bool:
+def covers(networks: tuple[str, ...], address: str) -> bool:
     """Whether one of the networks (texts of a host, which may be anything) has the address."""
     known = ipaddress.ip_address(address)
     for text in networks:

@@ -13,7 +13,7 @@ from ..._model.subjects import WrongEntry
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from .arrival import sender_mac
+from ..last_hop import sender_mac
 from .catalogue import Accounts, Cause
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import delivered_to_another

@@ -10,8 +10,8 @@ from ..._model.subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
+from ..last_hop import believed, came_by, hop_of, routed
 from ..outcome import Leg
-from .arrival import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 
@@ -129,15 +129,18 @@ def _address_not_local(case: Case) -> Finding | None:
 def _address_gone(case: Case, server: Host) -> Finding | None:
     """Nobody answers for the address, and the server, which should have it, has not."""
     answer = answer_of(case)
-    unreachable = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
+    unreachable = (
+        answer is not None and (answer.meaning, answer.about) == ("unreachable", case.address) and not case.is_end(answer.offender)
+    )
     on_link = case.outcome.local and case.gateway[0] == case.address
     if case.dialled != case.address or not (unreachable or on_link):
         return None
+    asking = answer.offender if answer and unreachable else case.client.name
     return Finding(
         "likely",
         server.name,
         "server.ingress",
-        f"{case.address} is on no interface of {server.name}, and its neighbours ask for it in vain",
+        f"{case.address} is on no interface of {server.name}, and {asking} cannot reach it",
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
@@ -234,7 +237,8 @@ CAUSES = (
         ("server.ingress",),
         ("unanswered", "icmp", "refused_locally", "unsent"),
         "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
-        "forwards it and says with an ICMP error that it cannot. When its neighbours only ask for the address in vain: likely.",
+        "forwards it and says with an ICMP error that it cannot. Where only a router, or the client on the same link, cannot reach the "
+        "address: likely.",
         "An interface has the address.",
         rule=_address_not_local,
         explains=("path_icmp_unreachable", "neighbour_unresolved"),

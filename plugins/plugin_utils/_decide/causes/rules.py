@@ -143,7 +143,9 @@ def shadow(ruling: Verdict) -> str:
     """That a rule exists which would accept the packet, and comes too late."""
     if not ruling.shadowed or ruling.rule is None:
         return ""
-    return f"; an accept rule for this flow exists but comes too late: {ruling.shadowed[0].tag} after {(ruling.left_by or ruling.rule).tag}"
+    late, stopper = ruling.shadowed[0], ruling.left_by or ruling.rule
+    elsewhere = f" of chain {late.chain}" if late.chain != stopper.chain else ""  # whose numbers say nothing of the order
+    return f"; an accept rule for this flow exists but comes too late: {late.tag}{elsewhere} after {stopper.tag}"
 
 
 def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..case import Case
 from ..finding import Finding
-from .arrival import believed
+from ..last_hop import believed
 from .catalogue import Cause
 from .neighbour import on_link
 

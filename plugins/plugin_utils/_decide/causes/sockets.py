@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from ..._model.host import Host
 from ..._model.socket_records import Listener
 from ..._model.subjects import RunningUnit, SocketOwner
+from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
@@ -91,22 +92,31 @@ def _no_listener(case: Case) -> Finding | None:
     instead = None if late else units.listening_elsewhere(server, port)
     off = None if late or instead else switched_off(case)
     held = [] if late else units.holders_of(server, None, port)
+    restless = [] if late or instead or held or off else units.restless(server, port)
     return Finding(
         "likely" if late else certainty,
         server.name,
         "server.socket",
         f"nothing {'listened' if late else 'listens'} on port {port} of {server.name}"
-        + ("; now something does" if late else f": {units.where(instead)}, not on {port}" if instead else ""),
+        + ("; now something does" if late else f": {units.where(instead)}, not on {port}" if instead else _meant(restless)),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
             *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
             *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
+            *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
+            *(units.last_words(server, restless[0]) if restless else ()),
         ),
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off,
+        subject=instead or off or next(iter(restless), None),
     )
+
+
+def _meant(restless: list[Unit]) -> str:
+    """The unit that may be meant because it does not stay; one that failed some time ago is told as evidence only."""
+    again = next((unit for unit in restless if unit.active != "failed"), None)
+    return f"; no unit is known for the port, and {units.state_of(again)}" if again else ""
 
 
 def _running(case: Case, server: Host, instead: RunningUnit) -> Iterator[Evidence]:

@@ -16,13 +16,25 @@ from ..._values.words import plural
 from ..finding import Evidence, Weight
 
 _SUREST = ("declared", "socket", "text", "wellknown")
+_RESTLESS, _AGAIN = "restless", "auto-restart"
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
 
 def of_port(server: Host, port: int) -> list[Unit]:
     """The units that belong to a port, the surest first."""
-    units = [unit for unit in (server.snapshot.units if server.snapshot else None) or () if unit.port == port]
+    units = [unit for unit in _told_for(server, port) if unit.how != _RESTLESS]
     return sorted(units, key=lambda unit: (_SUREST.index(unit.how) if unit.how in _SUREST else 9, unit.active != "failed"))
+
+
+def _told_for(server: Host, port: int) -> list[Unit]:
+    return [unit for unit in (server.snapshot.units if server.snapshot else None) or () if unit.port == port]
+
+
+def restless(server: Host, port: int) -> list[Unit]:
+    """Where no unit is known for a port, those of the host that do not stay, or have failed: one of them may be meant."""
+    units = [unit for unit in _told_for(server, port) if unit.how == _RESTLESS]
+    ended = [unit if unit.active in _MISSING else _between_ends(server, unit) for unit in units]
+    return sorted((unit for unit in ended if unit), key=lambda unit: unit.sub != _AGAIN)
 
 
 def stopped_unit(server: Host, port: int) -> Unit | None:
@@ -37,7 +49,7 @@ def _between_ends(server: Host, unit: Unit) -> Unit | None:
     was = next((each for each in before if (each.unit, each.port) == (unit.unit, unit.port)), None)
     if was is None or was.restarts is None or unit.restarts is None or unit.restarts <= was.restarts:
         return None
-    return replace(unit if was.active == "active" else was, active="activating", sub="auto-restart", restarts=unit.restarts)
+    return replace(unit if was.active == "active" else was, active="activating", sub=_AGAIN, restarts=unit.restarts)
 
 
 def _listening_sockets(unit: Unit) -> list[Relative]:
@@ -49,7 +61,7 @@ def state_of(unit: Unit) -> str:
     """``orders.service is failed, result exit-code: exited with status 3``."""
     result = f", result {unit.result}" if unit.result and unit.result != "success" else ""
     restarts = f", started again {unit.restarts} times" if unit.restarts else ""
-    again = " again and again (activating/auto-restart)" if unit.sub == "auto-restart" else ""
+    again = " again and again (activating/auto-restart)" if unit.sub == _AGAIN else ""
     state = f"is started{again}" if again else f"is {unit.active}" + ("" if unit.active != "activating" else f" ({unit.sub})")
     why = ended(unit)
     return f"{unit.unit} {state}{result}{restarts}" + (f": {why}" if why else "")
@@ -68,7 +80,7 @@ def ended(unit: Unit) -> str:
         return f"{missing.unit}, which it requires, is {missing.active}{_status(missing)}"
     if unit.result == "oom-kill":
         return "it was killed for want of memory"
-    if unit.code == "exited" and (unit.status or unit.sub == "auto-restart"):
+    if unit.code == "exited" and (unit.status or unit.sub == _AGAIN):
         return f"its process exits with status {unit.status}{_soon(unit)}"
     if unit.code in ("killed", "dumped") and unit.result != "success":
         return f"its process was ended by signal {unit.status}{_soon(unit)}"

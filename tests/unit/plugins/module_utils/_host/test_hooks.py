@@ -103,3 +103,42 @@ def test_without_privileges_hooks_are_absent_and_not_empty(namespace: Rootless) 
     assert all("become" in one["why"] for one in absent)
     assert "netfilter" not in hooks and "ipsec_policies" not in hooks
     assert hooks["tc"] == []
+
+
+def test_ipsec_policies_are_told_in_the_kernels_order(namespace: Rootless) -> None:
+    namespace.sh("""
+    ip xfrm policy add src 198.51.100.0/24 dst 192.0.2.1 dir in priority 200 action block
+    ip xfrm policy add src 198.51.100.7 dst 192.0.2.1 proto tcp dir in priority 100 tmpl proto esp mode transport level required
+    ip xfrm policy add src 2001:db8::/64 dst ::/0 dir fwd tmpl src 2001:db8::1 dst 2001:db8::2 proto ah mode tunnel level use
+    ip xfrm policy add src 192.0.2.1 dst 198.51.100.7 dir out tmpl proto esp mode transport
+    """)
+    told = namespace.python("_host.ipsec_policies", "ipsec_policies.read()")
+    assert told == [
+        {
+            "direction": "forward",
+            "source": "2001:db8::/64",
+            "destination": "::/0",
+            "protocol": None,
+            "priority": 0,
+            "blocks": False,
+            "templates": [{"protocol": "ah", "mode": "tunnel", "optional": True}],
+        },
+        {
+            "direction": "in",
+            "source": "198.51.100.7/32",
+            "destination": "192.0.2.1/32",
+            "protocol": 6,
+            "priority": 100,
+            "blocks": False,
+            "templates": [{"protocol": "esp", "mode": "transport", "optional": False}],
+        },
+        {
+            "direction": "in",
+            "source": "198.51.100.0/24",
+            "destination": "192.0.2.1/32",
+            "protocol": None,
+            "priority": 200,
+            "blocks": True,
+            "templates": [],
+        },
+    ]

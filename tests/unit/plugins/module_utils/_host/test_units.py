@@ -35,6 +35,11 @@ FILES = {
 }
 
 
+def recorded(arguments: list[str]) -> tuple[int, str, str]:
+    (answer,) = (call for call in RECORDED if call["args"] == arguments)
+    return answer["rc"], answer["out"], answer["err"]
+
+
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list[dict[str, t.Any]]]:
     """`units_for_port` on a host whose systemd answers as recorded, and only what was recorded."""
@@ -50,12 +55,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list
     monkeypatch.setattr(units, "DIRECTORIES", (str(directory), str(tmp_path / "none")))
     monkeypatch.setattr(units.os, "geteuid", lambda: 0)
 
-    def run(arguments: list[str]) -> tuple[int, str, str]:
-        (answer,) = (call for call in RECORDED if call["args"] == arguments)
-        return answer["rc"], answer["out"], answer["err"]
-
     def units_for_port(port: int, declared: str | None = None, silent: bool = True) -> list[dict[str, t.Any]]:
-        return units.units_for_port(port, declared, run, silent)
+        return units.units_for_port(port, declared, recorded, silent)
 
     return units_for_port
 
@@ -163,6 +164,17 @@ def test_an_active_unit_is_not_told_for_its_text_alone(ask: t.Callable[..., list
 
 def test_a_port_that_nothing_mentions_costs_no_command(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
     assert ask(9) == []
+
+
+def test_services_that_do_not_stay_are_told_without_a_port_the_one_that_runs_again_last(
+    ask: t.Callable[..., list[dict[str, t.Any]]],
+) -> None:
+    told = [(unit["unit"], unit["how"], unit["sub"], unit["restarts"], unit["log"]) for unit in units.restless_units(recorded)]
+    assert ask(1) == [] and told == [
+        ("again.service", "restless", "auto-restart", 0, ["no such database"]),
+        ("shop.service", "restless", "failed", 0, ["cannot read /etc/shop.conf: Permission denied"]),
+        ("crashy.service", "restless", "running", 33, ["config error: no such database"]),
+    ]
 
 
 def test_a_journal_that_looks_empty_to_an_ordinary_user_is_unknown(

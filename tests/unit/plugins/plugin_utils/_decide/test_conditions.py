@@ -355,6 +355,17 @@ def icmp(code: int = 3, source: bytes = bytes((10, 0, 2, 21))) -> Change:
     return all_of(*(lambda found, host=host: frames(answer(found, host)["recording"], change) for host in (CLIENT, SERVER)))  # type: ignore[misc]
 
 
+def quoting(destination: bytes) -> Change:
+    """Where the packets went that the ICMP errors at the client quote."""
+
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        for frame in all_:
+            data = frame.data[:44] + destination + frame.data[48:]
+            yield frame._replace(data=data) if frame.ethertype == ETH_P_IP and frame.data[9] == 1 else frame
+
+    return lambda found: frames(answer(found, CLIENT)["recording"], change)
+
+
 def translated(host: str, **values: Any) -> Change:
     """Where a rule sends the SYN."""
 
@@ -574,6 +585,9 @@ SCENES = {
     ),
     "a foreign address that somebody else calls unreachable": Scene(
         "firewall_reject.server-icmp", "address_not_local", "likely", all_of(not_of(SERVER, TARGET), icmp(code=1))
+    ),
+    "an address that nobody calls unreachable: the error quotes a packet for another one": Scene(
+        "address_not_local.gone", "address_not_local", None, quoting(bytes((10, 0, 2, 99)))
     ),
     "another way back that a loose filter does not mind": Scene(
         "rp_filter_drop.server", "rp_filter_drop", None, setting(SERVER, "net.ipv4.conf.all.rp_filter", "2")

@@ -56,8 +56,18 @@ def test_the_way_back_is_named() -> None:
     cause = flow("firewall_drop.rpfilter")["causes"][0]
     assert "leaves by wg0, and it came in by eth0" in cause["summary"]
     assert cause["fix"]["kind"] == "route" and cause["fix"]["steps"] == []
+    assert cause["fix"]["commands"] == ["ip route get 10.0.1.11"]
     plain = flow("firewall_drop.rpfilter", without("way_back"))["causes"][0]
     assert "wg0" not in plain["summary"] and plain["fix"]["kind"] == "firewall"
+
+
+def test_the_router_that_brought_the_packet_is_the_way_back() -> None:
+    router = {"address": "10.0.2.1", "interface": "eth0", "mac": "da:2b:a6:8d:86:10", "state": "REACHABLE"}
+    known = flow(
+        "firewall_drop.rpfilter",
+        lambda answer: [part["neighbours"].append(router) for part in dictionaries(answer) if "neighbours" in part],
+    )
+    assert known["causes"][0]["fix"]["commands"] == ["ip route add 10.0.1.11/32 via 10.0.2.1 dev eth0"]
 
 
 def test_another_interface_is_no_change_of_the_rules() -> None:
@@ -69,6 +79,7 @@ def test_another_interface_is_no_change_of_the_rules() -> None:
 def test_a_zone_of_one_direction_is_the_reason() -> None:
     found = flow("conntrack_invalid.zone")
     assert first(found)[0] == "conntrack_invalid" and "CT --zone 5" in found["causes"][0]["summary"]
+    assert "the SYN-ACK into zone 5 as well, or take the SYN out of it" in found["causes"][0]["fix"]["summary"]
     assert first(flow("conntrack_invalid.zone", without("zones")))[0] == "firewall_drop"
 
 

@@ -260,6 +260,9 @@ def test_an_accept_rule_that_comes_too_late_is_told() -> None:
     late = {**RULE, "handle": 15, "text": "tcp dport 5432 accept", "packets": None}
     cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), shadowed=[late]).first()
     assert cause["summary"].endswith("; an accept rule for this flow exists but comes too late: handle 15 after handle 12")
+    late["chain"] = "users"  # numbers of another chain say nothing of the order
+    cause = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), shadowed=[late]).first()
+    assert cause["summary"].endswith(": handle 15 of chain users after handle 12")
 
 
 def test_the_manager_has_the_word() -> None:

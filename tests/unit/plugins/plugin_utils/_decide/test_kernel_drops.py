@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 
 from .test_traced import PORT, Phases, evidence
+from .test_verdict import recorded
 
 EVENT: dict[str, Any] = {
     "kind": "drop",
@@ -54,6 +56,39 @@ def test_the_program_of_a_unit() -> None:
 
 def test_an_ipsec_policy() -> None:
     assert first(flow({**EVENT, "drop_reason": "XFRM_POLICY"})) == ("ipsec_policy", "db1", "proven", "server.firewall")
+
+
+POLICY = {
+    "direction": "in",
+    "source": "10.0.1.0/24",
+    "destination": "10.0.2.21/32",
+    "priority": 100,
+    "templates": [{"protocol": "comp", "mode": "transport", "optional": True}, {"protocol": "esp", "mode": "transport"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("policies", "named"),
+    [
+        (
+            [POLICY],
+            "comes protected, and it does not: src 10.0.1.0/24 dst 10.0.2.21/32 dir in priority 100 "
+            "tmpl proto comp mode transport level use tmpl proto esp mode transport",
+        ),
+        ([{**POLICY, "protocol": 17}, {**POLICY, "blocks": True, "templates": []}], "blocks the packet: src 10.0.1.0/24"),
+        ([{**POLICY, "direction": "forward"}], None),
+        ([{**POLICY, "source": "10.0.3.0/24"}], None),
+        ([{**POLICY, "destination": "nonsense"}], None),
+        ([], None),
+    ],
+)
+def test_the_policy_of_the_packet_is_named(policies: list[dict[str, Any]], named: str | None) -> None:
+    plan, found = dropping({**EVENT, "drop_reason": "XFRM_POLICY"})
+    found["db1"]["close"]["evidence"]["after"]["ipsec_policies"] = policies
+    (told,) = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"]
+    assert first(told) == ("ipsec_policy", "db1", "proven", "server.firewall")
+    summary = told["causes"][0]["summary"]
+    assert named in summary if named else summary.endswith("comes protected, and it does not")
 
 
 def test_a_reason_that_no_rule_knows_is_told_in_the_kernels_words() -> None:
@@ -122,3 +157,106 @@ def test_a_handshake_that_ends_otherwise_when_it_is_tried_once_more_proves_nothi
     probe.update(outcome="connected", errno=None)
     told = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]
     assert first(told) == first(flow())
+
+
+# -- what concerns the probe alone, which cannot sign its packets
+
+
+UNSIGNED = {"drop_reason": "TCP_MD5NOTFOUND", "function": "tcp_v4_rcv"}
+
+
+def test_a_connection_that_is_up_and_signed_is_not_broken_by_an_unsigned_probe() -> None:
+    assert with_words("tcp_md5_mismatch.session", "db1", UNSIGNED)["status"] == "undetermined"
+    assert ruled("tcp_md5_mismatch.session", "db1", UNSIGNED) is None
+
+
+def test_that_a_probe_is_not_signed_proves_nothing_for_the_application() -> None:
+    assert first(flow({**EVENT, **UNSIGNED})) == ("kernel_drop", "db1", "likely", "server.ingress")
+    assert ruled("tcp_md5_mismatch", "db1", UNSIGNED) == ("tcp_md5_mismatch", "db1", "likely", "server.socket")
+
+
+def test_the_kernels_word_makes_likely_what_its_counter_leaves_open() -> None:
+    def keys_unknown(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            for listener in found["db1"][phase]["evidence"][part]["listeners"]:
+                listener["md5"] = None
+
+    assert (told := ruled("tcp_md5_mismatch", "db1", change=keys_unknown)) and told[2] == "possible"
+    assert (told := ruled("tcp_md5_mismatch", "db1", UNSIGNED, change=keys_unknown)) and told[2] == "likely"
+    others = {**UNSIGNED, "source_port": PORT + 1}
+    assert (told := ruled("tcp_md5_mismatch", "db1", others, change=keys_unknown)) and told[2] == "possible"
+
+
+# -- a rule that an evaluation names and no counter proves, and the kernel's word that nf_tables dropped the packet there
+
+IN_INPUT = {
+    "drop_reason": "NETFILTER_DROP",
+    "function": "nft_do_chain",
+    "callers": ["nft_do_chain_ipv4", "nf_hook_slow", "ip_local_deliver"],
+}
+BACK = {"source": "10.0.2.21", "source_port": 5432, "destination": "10.0.1.11", "destination_port": PORT, "flags": ["SYN", "ACK"]}
+
+
+def called(*callers: str) -> dict[str, Any]:
+    return {**IN_INPUT, "callers": [callers[0], "nf_hook_slow", *callers[1:]]}
+
+
+def ruled(recording: str, host: str, *events: dict[str, Any], **more: Any) -> tuple[str, str, str, str] | None:
+    """The first cause of recorded evidence, rules evaluated, with the kernel's word of a host."""
+    return first(with_words(recording, host, *events, **more))
+
+
+def with_words(
+    recording: str, host: str, *events: dict[str, Any], how: str = "bpf", change: Callable[[Phases], None] | None = None
+) -> dict[str, Any]:
+    plan, found = recorded(recording)
+    if change:
+        change(found)
+    probe = {**found["web1"]["try"]["evidence"]["probes"][0], "local_port": PORT}
+    found["web1"]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
+    told = found["web1"]["trace_try"] if host == "web1" else found[host].setdefault("trace_close", {"failure": None, "evidence": {}})
+    told["evidence"]["drops"] = {"how": how, "events": [{**EVENT, "destination": probe["address"], **event} for event in events]}
+    document: dict[str, Any] = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("recording", "host", "event"),
+    [
+        ("firewall_drop.policy", "db1", IN_INPUT),
+        ("firewall_drop.shared-with-others", "db1", called("nft_do_chain_inet", "ip_local_deliver")),
+        ("firewall_drop.bridged-guest", "db1", called("nft_do_chain_ipv4", "br_nf_forward_ip", "nf_hook_slow", "__br_forward")),
+        ("firewall_drop.router-iptables", "r1", called("nft_do_chain_ipv4", "ip_forward")),
+        ("firewall_drop.client-input-few-retries", "web1", {**called("nft_do_chain_inet", "ip_local_deliver"), **BACK}),
+    ],
+)
+def test_the_hook_of_a_drop_and_an_evaluated_rule_there_prove_each_other(recording: str, host: str, event: dict[str, Any]) -> None:
+    assert (told := ruled(recording, host)) and told[:3] == ("firewall_drop", host, "likely")
+    assert ruled(recording, host, event) == ("firewall_drop", host, "proven", told[3])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [called("nft_do_chain_ipv4", "ip_rcv")],  # another hook
+        [called("nft_do_chain_ipv4", "ip_rcv", "ip_local_deliver")],
+        [called("nft_do_chain_ipv4", "some_function")],
+        [called("nft_do_chain_inet", "ip_local_deliver")],  # another family's chains
+        [{**IN_INPUT, "function": "nf_hook_slow"}],  # not by nf_tables
+        [{**IN_INPUT, "drop_reason": "IP_RPFILTER"}],
+        [{**IN_INPUT, "source_port": PORT + 1}],  # another connection
+        [{**IN_INPUT, **BACK}],  # another packet
+        [IN_INPUT, called("nft_do_chain_ipv4", "ip_rcv")],  # not always there
+    ],
+)
+def test_a_drop_elsewhere_does_not_prove_a_rule(events: list[dict[str, Any]]) -> None:
+    assert ruled("firewall_drop.policy", "db1", *events) == ruled("firewall_drop.policy", "db1")
+
+
+def test_rules_that_were_loaded_anew_are_not_proven_by_the_hook() -> None:
+    event = called("nft_do_chain_inet", "ip_local_deliver")
+    assert ruled("firewall_drop.reloaded", "db1", event) == ruled("firewall_drop.reloaded", "db1")
+
+
+def test_a_drop_on_a_machine_does_not_prove_a_rule() -> None:
+    assert ruled("firewall_drop.policy", "db1", IN_INPUT, how="tracepoint") == ruled("firewall_drop.policy", "db1")

@@ -278,13 +278,13 @@ def test_the_limit_is_told_in_the_programs_own_words_and_who_has_the_connections
             listener.update(processes=[{**MASTER, "name": "memcached", "fds": 24, "fd_limit": 24}])
 
     fix = cause("accept_queue_full", change)["fix"]
-    assert "write -c 4096 into memcached.conf and of its open files (LimitNOFILE= of web.service)" in fix["summary"]
+    assert "and of its open files (LimitNOFILE= of web.service): write -c 4096 into its command line" in fix["summary"]
     assert "23 connections of 10.0.1.12)" in fix["summary"] and "10.0.1.13" not in fix["summary"]
 
 
 def test_of_sockets_that_share_an_address_the_full_one_is_told_with_the_room_of_the_others() -> None:
     told = cause("accept_queue_full.reuseport")
-    assert "it is one of 2 sockets that share the address (SO_REUSEPORT), and 1 of them have room" in told["summary"]
+    assert "it is one of 2 sockets that share the address (SO_REUSEPORT), of which 1 has room" in told["summary"]
     assert told["detail"]["why"] == "stopped" and "kill -CONT" in told["fix"]["summary"]
 
 
@@ -340,3 +340,43 @@ def test_a_container_that_does_not_accept_is_only_likely() -> None:
     told = cause("accept_queue_full.container")
     assert (told["code"], told["certainty"], told["detail"]["limit"]) == ("accept_queue_full", "likely", 2)
     assert "172.17.0.2:80" in told["summary"]
+
+
+# -- a port for which no unit is known
+
+AGAIN = {"active": "activating", "sub": "auto-restart", "ran_s": 0.2, "restarts": 7}
+RESTLESS = {**EXITED, "unit": "crashy.service", "how": "restless", **AGAIN}
+FAILED_LONG_AGO = {**EXITED, "unit": "mailer.service", "how": "restless", "ran_s": 9000.0, "log": ["no route to mail"]}
+
+
+def test_where_no_unit_is_known_the_one_that_does_not_stay_is_told() -> None:
+    told = cause("no_listener", lambda snapshot: snapshot.update(units=[FAILED_LONG_AGO, {**RESTLESS, "log": ["no such database"]}]))
+    assert (told["code"], told["certainty"]) == ("no_listener", "proven")
+    assert told["summary"].endswith(
+        "; no unit is known for the port, and crashy.service is started again and again (activating/auto-restart), result exit-code, "
+        "started again 7 times: its process exits with status 3 after 0.2 s"
+    )
+    seen = [(each["source"], each["observation"]) for each in told["evidence"]]
+    assert ("systemd", "mailer.service is failed, result exit-code: its process exits with status 3") in seen
+    assert ("journal", "no such database") in seen and ("journal", "no route to mail") not in seen
+    assert told["fix"]["summary"].startswith("if crashy.service should listen there, find out why it ends (journalctl -u crashy.service)")
+    assert not automatic(told)
+
+
+def test_one_that_failed_some_time_ago_is_evidence_only() -> None:
+    told = with_unit(FAILED_LONG_AGO)
+    assert (told["code"], told["summary"]) == ("no_listener", "nothing listens on port 5432 of db1")
+    assert "mailer.service" in told["fix"]["summary"]
+
+
+def test_one_that_was_restarted_before_and_runs_is_not_told() -> None:
+    told = with_unit({**RESTLESS, "active": "active", "sub": "running"})
+    assert "crashy.service" not in str(told)
+
+
+def test_one_that_runs_between_two_ends_is_told() -> None:
+    def runs(snapshot: Snapshot) -> None:
+        snapshot["units"] = [{**RESTLESS, "active": "active", "sub": "running"}]
+
+    told = cause("no_listener", runs, lambda found: found["db1"]["close"]["evidence"]["after"]["units"][0].update(restarts=9))
+    assert "crashy.service is started again and again" in told["summary"]

@@ -238,7 +238,7 @@ def test_a_dropped_reply_wants_its_connection_accepted() -> None:
             rule("ip filter DOCKER", "-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j DROP"),
             {"container": "172.17.0.2", "container_port": 80, "published_port": None, "bridge": "docker0"},
             "accept TCP from 10.0.1.11 to 10.0.2.21 port 5432 in chain DOCKER-USER, which precedes docker's own rules",
-            None,
+            ["iptables -I DOCKER-USER 1 -p tcp -m conntrack --ctorigsrc 10.0.1.11 --ctorigdst 10.0.2.21 --ctorigdstport 5432 -j ACCEPT"],
         ),
     ],
 )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from ..._model.host import Host, Observation
-from ..._model.network_records import Route
+from .._model.host import Host, Observation
+from .._model.network_records import Route
 
 INITIAL_TTLS = (64, 128, 255)
 
