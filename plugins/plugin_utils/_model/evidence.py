@@ -50,6 +50,7 @@ class Link:
     master: str | None = None
     manager: str | None = None  # the unit that manages it
     arp: bool | None = None  # False: NOARP
+    udp_port: Port | None = None  # to which a tunnel sends what it carries, where its kind has one
     drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
 
 
@@ -75,6 +76,7 @@ class Route:
     source: IpAddress | None = None  # that the kernel chooses, or the question names
     table: int | None = None
     prefix: Network | None = None
+    rule: int | None = None  # the priority of the policy rule that leads to the table
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,8 @@ class ForeignListener:
     netns: Count
     pid: Count | None = None
     name: str | None = None
+    unit: str | None = None
+    container: str | None = None
     address: IpAddress | None = None
     v6only: bool | None = None
     device: str | None = None

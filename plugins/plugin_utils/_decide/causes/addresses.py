@@ -55,8 +55,8 @@ def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
     if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
         return known
-    if (claimed := _own_claimed(case)) is not None:
-        return claimed
+    if (found := _own_claimed(case) or _given_up(case)) is not None:
+        return found
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
         if finding is not None:
@@ -125,6 +125,30 @@ def _own_claimed(case: Case) -> Finding | None:
             f"find the machine with the link address {mac} (in the switches' tables), and take {case.address} from it; with VRRP, find out "
             "why more than one is master: each must get the others' advertisements (IP protocol 112)",
             [shell("arping", "-D", "-c", "3", "-I", mine.interface, case.address) + f"  # on {server.name}: who answers has it"],
+        ),
+    )
+
+
+def _given_up(case: Case) -> Finding | None:
+    """The kernel does not use an IPv6 address for which another machine answered when it looked for duplicates (RFC 4862, 5.4)."""
+    server = case.server
+    mine = server.interface_of(case.address) if server else None
+    if server is None or mine is None or "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
+        return None
+    return Finding(
+        "proven" if server.saw_everything else "likely",
+        server.name,
+        "path.forward",
+        f"{server.name} does not use its address {case.address}: another machine had it when {mine.interface} took it (dadfailed)",
+        (case.saw(server, "rtnetlink addresses", f"{case.address} on {mine.interface} is {' '.join(mine.flags)}"), *case.passage()),
+        leg="syn",
+        detail={"address": case.address, "interface": mine.interface},
+        fix=advice(
+            "address",
+            server.name,
+            f"find who else has {case.address} (ndisc6, or the link address that the router has for it), take it from there, and add it to "
+            f"{mine.interface} of {server.name} once more: the kernel does not look again by itself",
+            [shell("ip", "address", verb, f"{case.address}/{mine.prefix}", "dev", mine.interface) for verb in ("delete", "add")],
         ),
     )
 
@@ -232,8 +256,8 @@ CAUSES = (
         "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
         "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
         "the other one's recording shows that it got the SYN or answered it. Or no SYN comes to the server, and a foreign link address "
-        "that is no router's claims its address to it, as in answer to an ARP probe. Where the real one is not seen to claim it, or the "
-        "other one did not record the flow: likely.",
+        "that is no router's claims its address to it, as in answer to an ARP probe, or its kernel found the "
+        "address taken (dadfailed). Where the real one is not seen to claim it, or the other one did not record the flow: likely.",
         "All claims come from the managed host.",
         _ip_conflict,
         explains=(

@@ -14,6 +14,7 @@ from ..._fix.routes import towards, without
 from ..._model.evidence import Route
 from ..._model.records import whole
 from ..case import Case, Evidence, Finding, Fix, plural
+from .advertised import accepting_routers, deaf_to_routers
 from .catalogue import Accounts, Cause
 
 _LOCAL = ("refused_locally",)
@@ -157,9 +158,11 @@ def _no_route(case: Case) -> Finding | None:
             errno_evidence(case),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
+            *deaf_to_routers(case),
             *nothing_sent(case),
         ),
-        fix=or_restarted(towards(case, case.client, case.address), case.client, f"{case.client.name} lacks a route to {case.address}"),
+        fix=accepting_routers(case)
+        or or_restarted(towards(case, case.client, case.address), case.client, f"{case.client.name} lacks a route to {case.address}"),
     )
 
 

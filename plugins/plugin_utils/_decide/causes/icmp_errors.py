@@ -27,21 +27,45 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         lowered = wanted == "loop" and not _hops_repeat(case)  # or something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
+        server = case.server
+        unheard = _unheard(case) if wanted == "unreachable" else 0
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,
             "path.forward",
-            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}",
+            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN with {answer.text}: {noun}"
+            + (
+                f", although {server.name} answers who asks for {case.address}: the answers are lost on the way"
+                if server and unheard
+                else ""
+            ),
             (
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
                 *([case.saw(case.client, "connect()", case.errno() or "")] if case.errno() else []),
+                *([case.saw(server, "capture", f"{plural(unheard, 'answer')} to requests for it left")] if server and unheard else []),
             ),
             leg="syn",
             detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
-            fix=_icmp_fix(case, wanted, host, answer),
+            fix=_unheard_fix(case, answer) if unheard else _icmp_fix(case, wanted, host, answer),
         )
 
     return rule
+
+
+def _unheard(case: Case) -> int:
+    """How often the server answered ARP requests or solicitations for the address, when nobody came to know its link address."""
+    seen = case.server.observations if case.server else None
+    said = [each.packet.neighbour for each in seen or () if each.direction == "out"]
+    return sum(bool(message and message.operation == "reply" and message.sender == case.address) for message in said)
+
+
+def _unheard_fix(case: Case, answer: Answer) -> Fix:
+    name = case.server.name if case.server else case.address
+    summary = (
+        f"look what keeps {name}'s ARP replies or neighbour advertisements for {case.address} from {answer.offender}: a switch or a "
+        f"hypervisor that lets {name} use its first address only (port security, anti-spoofing, allowed address pairs)"
+    )
+    return Fix("advice", "path", summary, "advice")
 
 
 def _speaks_for_all(case: Case, offender: str) -> bool:

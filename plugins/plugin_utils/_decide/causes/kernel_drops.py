@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from ..._fix.make import advice
+from ..._fix.make import advice, shell
 from ..._model.evidence import Host
-from ..case import OUTCOMES, Case, Evidence, Finding, Leg, plural
+from ..case import OUTCOMES, Case, Evidence, Finding, Fix, Leg, plural
 from ..kernel_word import Dropped, dropped
 from .catalogue import Accounts, Cause
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
+_TRAFFIC_CONTROL = {"TC_INGRESS": "ingress", "TC_EGRESS": "egress"}
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
 _INBOUND = ("InTmplMismatch", "InNoPols", "InPolBlock", "InNoStates", "FwdHdrError")  # /proc/net/xfrm_stat
+_OUTBOUND = ("OutPolBlock", "OutNoStates", "OutPolDead", "OutPolError")
 _ENDS: dict[str, tuple[Leg, bool]] = {"unanswered": ("syn", False), "ignored_syn_ack": ("syn_ack", True), "ignored_ack": ("ack", False)}
 """By outcome: the packet that came in at an end and was not answered, and whether that end is the client."""
 
@@ -80,6 +82,8 @@ def _cgroup_filter(case: Case) -> Finding | None:
 
 def _ipsec_policy(case: Case) -> Finding | None:
     """xfrm_policy_check(): what comes in must have come through the tunnel or the transport that a policy demands."""
+    if case.outcome.kind in ("refused_locally", "unsent"):
+        return _ipsec_policy_out(case)
     seen = _first(case, _IPSEC)
     host = seen.host if seen else _end(case)
     if host is None:
@@ -106,6 +110,39 @@ def _ipsec_policy(case: Case) -> Finding | None:
             host.name,
             f"bring up the security associations of both ends, or take the policy away (ip xfrm policy, ip xfrm state on {host.name})",
             why="a policy demands ESP or AH for these addresses",
+            check="the flow is ok",
+        ),
+    )
+
+
+def _ipsec_policy_out(case: Case) -> Finding | None:
+    """xfrm_lookup(): what leaves is blocked, or wants a security association that is not there; connect() asks before it sends."""
+    counted = {name: rise for name in _OUTBOUND if (rise := case.client.delta("Xfrm", name) or 0) > 0}
+    errno, route = case.errno(), case.client.route(case.address, case.source or case.client_address)
+    if sum(counted.values()) < len(case.subject) or (route is not None and route.error):
+        return None
+    client = case.client.name
+    return Finding(
+        "likely",
+        client,
+        "client.firewall",
+        f"an IPsec policy of {client} "
+        + ("blocks" if "OutPolBlock" in counted else "wants a security association that is not there for")
+        + f" what {client} sends to {case.address}",
+        (
+            case.saw(case.client, "connect()", f"{errno or 'no answer'}, {plural(len(case.subject), 'attempt')}"),
+            *(case.saw(case.client, f"counter Xfrm{name}", f"+{rise}") for name, rise in counted.items()),
+            *case.passage(),
+        ),
+        leg="syn",
+        detail={"counters": counted},
+        undecided=(f"ip xfrm policy on {client} would name the policy",),
+        fix=advice(
+            "ipsec",
+            client,
+            f"bring up the security associations that the policy for {case.address} wants, or take the policy away, which an IKE daemon "
+            f"may have left (ip xfrm policy, ip xfrm state on {client})",
+            why="the kernel looks a policy up before it sends",
             check="the flow is ok",
         ),
     )
@@ -140,9 +177,27 @@ def _kernel_drop(case: Case) -> Finding | None:
         leg=seen.leg,
         detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers[:MOST_CALLERS])},
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
-        fix=advice(
-            "advice", seen.host.name, f"look up the reason {seen.drop_reason} (include/net/dropreason-core.h), and what makes it here"
-        ),
+        fix=_look(case, seen, arrives),
+    )
+
+
+def _look(case: Case, seen: Dropped, arrives: bool) -> Fix:
+    """Where to look for what drops it: of traffic control the direction is known."""
+    direction = _TRAFFIC_CONTROL.get(seen.drop_reason)
+    if direction is None:
+        summary = f"look up the reason {seen.drop_reason} (include/net/dropreason-core.h), and what makes it here"
+        return advice("advice", seen.host.name, summary)
+    packet = case.observation(seen.leg, seen.host, "in" if arrives else "out")
+    tc = (seen.host.snapshot.hooks.tc if seen.host.snapshot and seen.host.snapshot.hooks else None) or ()
+    filtered = [each.interface for each in tc if each.direction == direction and each.filters]
+    names = [packet.interface] if packet else filtered[:1]
+    where = f" of {names[0]}" if names else ""
+    return advice(
+        "traffic_control",
+        seen.host.name,
+        f"look for the filter of traffic control that drops it ({direction}{where} on {seen.host.name}), and remove it where whoever put "
+        "it there, as a CNI plugin or a traffic shaper, is gone or has it wrong",
+        [shell("tc", "filter", "show", "dev", name, direction) for name in names],
     )
 
 
@@ -153,11 +208,13 @@ CAUSES = (
         "ipsec_policy",
         "An IPsec policy demands protected packets",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
-        _AT_ENDS,
-        "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them: likely.",
+        (*_AT_ENDS, "refused_locally"),
+        "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them, or by "
+        "the attempts that the client's kernel refuses: likely.",
         "No counter of /proc/net/xfrm_stat moves.",
         _ipsec_policy,
-        accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in _INBOUND), any_leg=True),),
+        explains=("connect_forbidden",),
+        accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in (*_INBOUND, *_OUTBOUND)), any_leg=True),),
     ),
     Cause(
         "cgroup_filter",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..._fix.application import listening
-from ..._fix.make import advice
+from ..._fix.make import advice, shell
 from ..._fix.service import listening_on
 from ..._model.evidence import Host, Listener
 from ..case import Case, Certainty, Evidence, Finding, Fix, plural
@@ -189,14 +189,31 @@ def _listener_other_namespace(case: Case) -> Finding | None:
     if refusal is None or where is None or case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
+    unit = _unit_apart(server, case.server_port)
     return Finding(
         certainty,
         server.name,
         "server.socket",
-        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}",
+        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}"
+        + (f", as {unit}" if unit else ""),
         (*evidence, case.saw(server, "inet_diag", where)),
-        fix=Fix("application", server.name, f"publish port {case.server_port} from the container or namespace to the host", "advice"),
+        detail={"unit": unit},
+        fix=advice(
+            "service",
+            server.name,
+            f"where {unit} has a network namespace of its own (PrivateNetwork= or NetworkNamespacePath=), take that away, or have a socket "
+            f"unit listen on port {case.server_port} for it in the host's; where it runs containers, publish the port",
+            [shell("systemctl", "show", "--property=PrivateNetwork,NetworkNamespacePath", unit)],
+        )
+        if unit
+        else Fix("application", server.name, f"publish port {case.server_port} from the container or namespace to the host", "advice"),
     )
+
+
+def _unit_apart(server: Host, port: int) -> str | None:
+    """The service whose process listens on the port in another network namespace, where that is known to be no container's."""
+    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
+    return found.unit if found and found.container is None and (found.unit or "").endswith(".service") else None
 
 
 def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callable[[Case], Finding | None]:

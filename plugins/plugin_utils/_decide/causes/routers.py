@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""A managed host on the way whose own routes refuse the destination, or have it on a link where it is not."""
+
+from __future__ import annotations
+
+from ..._fix.make import advice
+from ..._fix.routes import REFUSING
+from ..._model.evidence import Host
+from ..case import Case, Finding, plural
+from .arrival import believed, by_policy
+from .catalogue import Accounts, Cause
+from .icmp import answer_of, meaning_of, quoting
+from .neighbour import on_link
+from .stretch import PACKETS, swallower
+
+
+def _stopped_at(case: Case) -> Host | None:
+    """The host on the way that took the packet in and did not let it out, or said with an ICMP error that it cannot."""
+    via = swallower(case)
+    if via is not None:
+        return via
+    answer = answer_of(case)
+    if answer is not None and answer.meaning in ("unreachable", "no_route", "rejected"):
+        return next((host for host in case.vias if host.owns(answer.offender)), None)
+    told = {row.packet.src for row, _seen in quoting(case) if meaning_of(case, row)[0] in ("unreachable", "no_route", "rejected")}
+    return next((host for host in case.vias if any(host.owns(source) for source in told)), None)
+
+
+def _router_refuses(case: Case) -> Finding | None:
+    """A route of type unreachable, blackhole or prohibit, or none at all: the kernel says so when it is asked for the way."""
+    via = _stopped_at(case)
+    target = _target(case)
+    route = via.route(target) if via and target else None
+    if (
+        via is None
+        or target is None
+        or route is None
+        or not (route.error or route.type in REFUSING)
+        or route.type in ("local", "broadcast")
+    ):
+        return None
+    kind = route.type if route.type in REFUSING else None
+    what = f"a route of type {kind}, {route.prefix or 'default'}{by_policy(route)}," if kind else "no route"
+    return Finding(
+        "proven" if swallower(case) is via or kind else "likely",
+        via.name,
+        case.outcome.segment or "path.forward",
+        f"{via.name} has {what} for {target}: the {_packet(case)} goes in and does not come out",
+        (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {kind or route.error} {route.prefix or ''}".rstrip())),
+        detail={"type": kind, "prefix": route.prefix, "table": route.table},
+        # A routing daemon that put it there would put it there again: nothing is removed without people.
+        fix=advice(
+            "route",
+            via.name,
+            f"find out who puts the {kind} route {route.prefix or 'default'} on {via.name}, as a routing daemon does for what it "
+            f"announces, and take it away, or announce a more specific route to {target}",
+            [f"ip route show table all type {kind}"],
+        )
+        if kind
+        else advice("route", via.name, f"add a route to {target} on {via.name}"),
+    )
+
+
+def _router_hides(case: Case) -> Finding | None:
+    """A bridge of containers, a VPN or a prefix that is too wide has the address on a link of the host on the way, where nobody answers."""
+    via, target = _stopped_at(case), _target(case)
+    owner = case.client if case.outcome.kind == "lost_syn_ack" else case.server
+    route = via.route(target) if via and target else None
+    entry = owner.interface_of(target) if owner and target else None
+    if via is None or target is None or owner is None or entry is None or route is None or route.error or route.interface is None:
+        return None
+    why, neighbour, asked = believed(via, route), via.neighbour(target, route.interface), via.unanswered_requests(target)
+    if why is None or on_link(via, owner, target, route.interface) or not (asked or (neighbour and neighbour.unresolved)):
+        return None
+    return Finding(
+        "likely",
+        via.name,
+        case.outcome.segment or "path.forward",
+        f"{via.name} has {target} on its own link ({why}), where nobody answers for it, but {owner.name} has it on {entry.interface} in "
+        f"another network, {entry.address}/{entry.prefix}: that route hides the way there",
+        (
+            *case.passage(),
+            case.saw(via, "rtnetlink route get", f"{target}: on the link, {why}{by_policy(route)}"),
+            *([case.saw(via, "rtnetlink neighbour", f"{target} on {neighbour.interface} is {neighbour.state}")] if neighbour else []),
+            *([case.saw(via, "capture", f"{plural(asked, 'request')} for {target}, no reply")] if asked else []),
+            case.saw(owner, "rtnetlink addresses", f"{entry.address}/{entry.prefix} is on {entry.interface}"),
+        ),
+        detail={"interface": route.interface, "prefix": route.prefix},
+        fix=advice(
+            "route",
+            via.name,
+            f"give {route.interface} of {via.name} another network than {route.prefix} (that of a bridge of containers can be chosen), or "
+            f"add a more specific route to {target}",
+        ),
+    )
+
+
+def _target(case: Case) -> str | None:
+    return case.client_address if case.outcome.kind == "lost_syn_ack" else case.address
+
+
+def _packet(case: Case) -> str:
+    return PACKETS.get(case.outcome.kind, "SYN")
+
+
+def _router_route(case: Case) -> Finding | None:
+    return _router_refuses(case) or _router_hides(case)
+
+
+CAUSES = (
+    Cause(
+        "router_route",
+        "A route of a host on the way refuses or hides the destination",
+        ("path.forward", "path.return"),
+        ("lost_syn", "lost_syn_ack", "icmp"),
+        "A managed host on the way takes the packet in and does not let it out, or answers it with an ICMP error, and its own route lookup "
+        "for the destination ends at a route of type unreachable, blackhole or prohibit. One that has the destination on a link where it "
+        "is not, and where nobody answers for it: likely.",
+        "The route lookup leads on.",
+        _router_route,
+        explains=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("request_unanswered"),
+            Accounts(
+                "counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip6.OutDiscards"), any_leg=True
+            ),
+            Accounts("counter", ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost"), any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True),
+        ),
+    ),
+)
