@@ -16,7 +16,7 @@ RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH = 18, 22, 30
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 10, 16, 18, 23
 IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 2, 4, 2
-IFLA_VXLAN_PORT, IFLA_GENEVE_PORT = 15, 5
+IFLA_VXLAN_PORT = 15
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
 IFF_UP, IFF_NOARP = 0x1, 0x80
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -33,7 +33,6 @@ _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, fl
 _NEIGHBOUR = struct.Struct("=B3xiHBB")  # struct ndmsg: family, index, state, flags, type
 _NUMBER = struct.Struct("=I")
 _PORT = struct.Struct("!H")
-_UDP_PORTS = {"vxlan": IFLA_VXLAN_PORT, "geneve": IFLA_GENEVE_PORT}
 _STATS = struct.Struct("=24Q")  # struct rtnl_link_stats64, as far as rx_nohandler
 _LOST = {
     4: "rx_errors",
@@ -175,8 +174,8 @@ def _link(body: bytes) -> dict[str, t.Any]:
 
 
 def _udp_port(kind: str, data: bytes) -> int | None:
-    """Where a tunnel of this kind sends the packets in which it carries others."""
-    raw = attributes(data).get(_UDP_PORTS[kind]) if kind in _UDP_PORTS else None
+    """Where a VXLAN sends the packets in which it carries others."""
+    raw = attributes(data).get(IFLA_VXLAN_PORT) if kind == "vxlan" else None
     return int(unpack(_PORT, raw, "a tunnel's port")[0]) if raw else None
 
 

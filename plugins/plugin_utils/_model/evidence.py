@@ -80,6 +80,12 @@ class Route:
 
 
 @dataclass(frozen=True)
+class PolicyRule:
+    family: str
+    priority: Count
+
+
+@dataclass(frozen=True)
 class Neighbour:
     address: IpAddress
     interface: str
@@ -287,6 +293,7 @@ class Snapshot:
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
     addresses: tuple[Address, ...] | None = None
+    rules: tuple[PolicyRule, ...] | None = None
     routes: tuple[Route, ...] | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     conntrack: Conntrack | None = None

@@ -15,6 +15,9 @@ from .icmp import answer_of, meaning_of, quoting
 from .neighbour import on_link
 from .stretch import PACKETS, swallower
 
+_MEANINGS = ("unreachable", "no_route", "rejected")  # of ICMP errors
+_USUAL_RULES = (0, 32766, 32767)  # that look up the tables local, main and default
+
 
 def _stopped_at(case: Case) -> Host | None:
     """The host on the way that took the packet in and did not let it out, or said with an ICMP error that it cannot."""
@@ -22,45 +25,42 @@ def _stopped_at(case: Case) -> Host | None:
     if via is not None:
         return via
     answer = answer_of(case)
-    if answer is not None and answer.meaning in ("unreachable", "no_route", "rejected"):
+    if answer is not None and answer.meaning in _MEANINGS:
         return next((host for host in case.vias if host.owns(answer.offender)), None)
-    told = {row.packet.src for row, _seen in quoting(case) if meaning_of(case, row)[0] in ("unreachable", "no_route", "rejected")}
+    told = {row.packet.src for row, _seen in quoting(case) if meaning_of(case, row)[0] in _MEANINGS}
     return next((host for host in case.vias if any(host.owns(source) for source in told)), None)
 
 
 def _router_refuses(case: Case) -> Finding | None:
-    """A route of type unreachable, blackhole or prohibit, or none at all: the kernel says so when it is asked for the way."""
-    via = _stopped_at(case)
-    target = _target(case)
+    """A route of type unreachable, blackhole or prohibit: the kernel says so when it is asked for the way."""
+    via, target = _stopped_at(case), _target(case)
     route = via.route(target) if via and target else None
-    if (
-        via is None
-        or target is None
-        or route is None
-        or not (route.error or route.type in REFUSING)
-        or route.type in ("local", "broadcast")
-    ):
+    if via is None or target is None or route is None or route.type not in REFUSING:
         return None
-    kind = route.type if route.type in REFUSING else None
-    what = f"a route of type {kind}, {route.prefix or 'default'}{by_policy(route)}," if kind else "no route"
+    prefix = route.prefix or "default"
     return Finding(
-        "proven" if swallower(case) is via or kind else "likely",
+        "proven" if _only_usual_rules(case, via) else "likely",  # it was asked as for a packet of its own
         via.name,
         case.outcome.segment or "path.forward",
-        f"{via.name} has {what} for {target}: the {_packet(case)} goes in and does not come out",
-        (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {kind or route.error} {route.prefix or ''}".rstrip())),
-        detail={"type": kind, "prefix": route.prefix, "table": route.table},
+        f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}: the {_packet(case)} goes in and does not "
+        "come out",
+        (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {route.type} {prefix}")),
+        detail={"type": route.type, "prefix": route.prefix, "table": route.table},
         # A routing daemon that put it there would put it there again: nothing is removed without people.
         fix=advice(
             "route",
             via.name,
-            f"find out who puts the {kind} route {route.prefix or 'default'} on {via.name}, as a routing daemon does for what it "
-            f"announces, and take it away, or announce a more specific route to {target}",
-            [f"ip route show table all type {kind}"],
-        )
-        if kind
-        else advice("route", via.name, f"add a route to {target} on {via.name}"),
+            f"find out who puts the {route.type} route {prefix} on {via.name}, as a routing daemon does for what it announces, and take it "
+            f"away, or announce a more specific route to {target}",
+            [f"ip route show table all type {route.type}"],
+        ),
     )
+
+
+def _only_usual_rules(case: Case, via: Host) -> bool:
+    """Whether no policy rule may have what is forwarded go another way than what the host itself sends."""
+    rules = via.snapshot.rules if via.snapshot else None
+    return rules is not None and all(rule.priority in _USUAL_RULES for rule in rules if rule.family == f"ipv{case.family}")
 
 
 def _router_hides(case: Case) -> Finding | None:
@@ -116,8 +116,8 @@ CAUSES = (
         ("path.forward", "path.return"),
         ("lost_syn", "lost_syn_ack", "icmp"),
         "A managed host on the way takes the packet in and does not let it out, or answers it with an ICMP error, and its own route lookup "
-        "for the destination ends at a route of type unreachable, blackhole or prohibit. One that has the destination on a link where it "
-        "is not, and where nobody answers for it: likely.",
+        "for the destination ends at a route of type unreachable, blackhole or prohibit. Where it has policy rules of its own, or has the "
+        "destination on a link where it is not and nobody answers for it: likely.",
         "The route lookup leads on.",
         _router_route,
         explains=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
