@@ -51,18 +51,17 @@ QUESTION = "belongs to the question, which tells answers apart"
 LISTENER_INFO = "is what listener_info tells of a listener"
 PROBE = "is what probe tells of an attempt"
 KEPT = {
-    "Snapshot": {"kernel": PEOPLE, "rules": "have what `rule` of a route names", "firewall": "is read apart, as Firewall"},
+    "Snapshot": {"kernel": PEOPLE, "firewall": "is read apart, as Firewall"},
     "Link": {**dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
     "Route": {
         **dict.fromkeys(("mark", "oif", "local_port", "remote_port"), QUESTION),
         "multipath": ON_THE_HOST,
-        "rule": PEOPLE,
     },
+    "PolicyRule": dict.fromkeys(("table", "action", "text"), PEOPLE),
     "Hooks": {"ipsec_policies": PEOPLE},
     "BaseChain": {"device": PEOPLE, "priority": PEOPLE},
     "Listener": {"inode": ON_THE_HOST, **dict.fromkeys(("uid", "cgroup", "mark"), LISTENER_INFO)},
     "Process": dict.fromkeys(("container", "netns"), LISTENER_INFO),
-    "ForeignListener": {"container": LISTENER_INFO},
     "Namespace": {"container": PEOPLE},
     "Relative": {"sub": PEOPLE},
     "Stream": {"address": PEOPLE},

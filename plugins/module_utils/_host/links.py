@@ -15,7 +15,8 @@ from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, NetlinkError, at
 RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH = 18, 22, 30
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 10, 16, 18, 23
 IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
-IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 4, 2
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 2, 4, 2
+IFLA_VXLAN_PORT = 15
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
 IFF_UP, IFF_NOARP = 0x1, 0x80
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -31,6 +32,7 @@ _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, hardware type, i
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
 _NEIGHBOUR = struct.Struct("=B3xiHBB")  # struct ndmsg: family, index, state, flags, type
 _NUMBER = struct.Struct("=I")
+_PORT = struct.Struct("!H")
 _STATS = struct.Struct("=24Q")  # struct rtnl_link_stats64, as far as rx_nohandler
 _LOST = {
     4: "rx_errors",
@@ -161,6 +163,7 @@ def _link(body: bytes) -> dict[str, t.Any]:
         "mac": mac_text(mac) if mac else None,
         "up": bool(flags & IFF_UP),
         "arp": not flags & IFF_NOARP,
+        "udp_port": _udp_port(kind, info.get(IFLA_INFO_DATA, b"")),
         "carrier": bool(about.get(IFLA_CARRIER, b"\0")[0]),
         "operstate": _OPERSTATES[operstate] if operstate < len(_OPERSTATES) else str(operstate),
         "master": _optional_number(about.get(IFLA_MASTER)),
@@ -168,6 +171,12 @@ def _link(body: bytes) -> dict[str, t.Any]:
         "vrf": "vrf" in (kind, _name(info.get(IFLA_INFO_SLAVE_KIND, b""))),
         "drops": {name: stats[position] for position, name in _LOST.items() if stats and stats[position]},
     }
+
+
+def _udp_port(kind: str, data: bytes) -> int | None:
+    """Where a VXLAN sends the packets in which it carries others."""
+    raw = attributes(data).get(IFLA_VXLAN_PORT) if kind == "vxlan" else None
+    return int(unpack(_PORT, raw, "a tunnel's port")[0]) if raw else None
 
 
 def address_text(family: int, raw: bytes) -> str:

@@ -56,12 +56,13 @@ def other_namespaces(ports: t.Collection[int], addresses: t.Collection[str] = ()
 def _told(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, t.Any]:
     holders, _why = owners.find([listener["inode"]], pids=pids)
     pid = next(iter(holders.get(listener["inode"], ())), None)
-    process = (owners.describe(pid) if pid else None) or {"name": None, "container": None}
+    process = (owners.describe(pid) if pid else None) or {"name": None, "unit": None, "container": None}
     return {
         "port": listener["port"],
         "netns": netns,
         "pid": pid,
         "name": process["name"],
+        "unit": process["unit"],
         "container": process["container"],
         "address": listener["address"],
         "v6only": listener["v6only"],

@@ -11,6 +11,7 @@ from .._model.host import Host, Observation
 from .._model.network_records import Route
 
 INITIAL_TTLS = (64, 128, 255)
+_USUAL_TABLES = (253, 254, 255)  # default, main, local
 
 
 def sender_mac(seen: Observation) -> str | None:
@@ -39,6 +40,13 @@ def came_by(host: Host, seen: Observation) -> str:
     """`` from 10.0.4.1 (52:54:..)`` of a packet, as far as it is known."""
     mac, hop = sender_mac(seen), hop_of(host, seen)
     return "" if mac is None else f" from {hop} ({mac})" if hop else f" from link address {mac}"
+
+
+def by_policy(route: Route) -> str:
+    """`` (table 52, by policy rule 5270)`` of a route that is in none of the usual tables."""
+    if route.table is None or route.table in _USUAL_TABLES:
+        return ""
+    return f" (table {route.table}" + (f", by policy rule {route.rule})" if route.rule is not None else ")")
 
 
 def routed(seen: Observation) -> bool:

@@ -9,7 +9,7 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Address
-from .._model.subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress
+from .._model.subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
 from .._values.words import asking
 from .make import advice, shell
 
@@ -57,6 +57,14 @@ def ip_conflict(case: Case, finding: Finding) -> Fix | None:
         entry = twin.entry
         summary = f"remove {entry.address} from {entry.interface} of {finding.host}, or give {twin.other} another one"
         return advice("address", finding.host, summary)
+    if unused := finding.about(Address):
+        return advice(
+            "address",
+            finding.host,
+            f"find who else has {unused.address} (ndisc6, or the link address that the router has for it), take it from there, and add it "
+            f"to {unused.interface} of {finding.host} once more: the kernel does not look again by itself",
+            [shell("ip", "address", verb, f"{unused.address}/{unused.prefix}", "dev", unused.interface) for verb in ("delete", "add")],
+        )
     if claimed is None:
         return None
     take = f"find the machine with the link address {claimed.mac} (in the switches' tables), and take {claimed.address} from it"
@@ -64,6 +72,18 @@ def ip_conflict(case: Case, finding: Finding) -> Fix | None:
         return advice("address", finding.host, take)
     who = _who_has(claimed.address, claimed.interface)
     return advice("address", finding.host, f"{take}; {_MASTERS}", [f"{who}  # on {case.server.name}: who answers has it"])
+
+
+def address_without_interface(case: Case, finding: Finding) -> Fix | None:
+    unscoped = finding.about(Unscoped)
+    if unscoped is None:
+        return None
+    remedy = (
+        f"have {case.dialled} resolve to an address that is not link-local; where it must be this one, dial it with its interface"
+        if case.dialled != case.address
+        else "dial it with its interface, or another address of the server"
+    )
+    return advice("address", finding.host, f"{remedy}: {' or '.join(f'{case.address}%{name}' for name in unscoped.interfaces[:3])}")
 
 
 def _who_has(address: str, interface: str) -> str:

@@ -10,8 +10,8 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.socket_records import Process
-from .._model.subjects import Published, RefusingService, SocketOwner
-from .make import advice
+from .._model.subjects import Published, RefusingService, SocketOwner, UnitApart
+from .make import advice, shell
 from .service import displaced
 
 _MEMCACHED = "its command line (ExecStart= of its unit; on Debian, memcached.conf)"
@@ -76,6 +76,14 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
 
 
 def listener_other_namespace(case: Case, finding: Finding) -> Fix:
+    if apart := finding.about(UnitApart):
+        return advice(
+            "service",
+            finding.host,
+            f"where {apart.unit} has a network namespace of its own (PrivateNetwork= or NetworkNamespacePath=), take that away, or have a "
+            f"socket unit listen on port {case.server_port} for it in the host's; where it runs containers, publish the port",
+            [shell("systemctl", "show", "--property=PrivateNetwork,NetworkNamespacePath", apart.unit)],
+        )
     return advice("application", finding.host, f"publish port {case.server_port} from the container or namespace to the host")
 
 

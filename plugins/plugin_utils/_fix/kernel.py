@@ -9,8 +9,8 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Link
-from .._model.subjects import ControlGroup, DropReason
-from .make import advice
+from .._model.subjects import ControlGroup, DropReason, OutboundPolicy
+from .make import advice, shell
 
 
 def cgroup_filter(case: Case, finding: Finding) -> Fix | None:
@@ -28,7 +28,16 @@ def cgroup_filter(case: Case, finding: Finding) -> Fix | None:
 
 
 def ipsec_policy(_case: Case, finding: Finding) -> Fix:
-    host = finding.host
+    host, outbound = finding.host, finding.about(OutboundPolicy)
+    if outbound:
+        return advice(
+            "ipsec",
+            host,
+            f"bring up the security associations that the policy for {outbound.address} wants, or take the policy away, which an IKE "
+            f"daemon may have left (ip xfrm policy, ip xfrm state on {host})",
+            why="the kernel looks a policy up before it sends",
+            check="the flow is ok",
+        )
     return advice(
         "ipsec",
         host,
@@ -42,7 +51,16 @@ def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
     reason = finding.about(DropReason)
     if reason is None:
         return None
-    return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what makes it here")
+    if reason.direction is None:
+        return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what makes it here")
+    where = f" of {reason.interface}" if reason.interface else ""
+    return advice(
+        "traffic_control",
+        finding.host,
+        f"look for the filter of traffic control that drops it ({reason.direction}{where} on {finding.host}), and remove it where whoever "
+        "put it there, as a CNI plugin or a traffic shaper, is gone or has it wrong",
+        [shell("tc", "filter", "show", "dev", reason.interface, reason.direction)] if reason.interface else [],
+    )
 
 
 def xdp_drop(_case: Case, finding: Finding) -> Fix | None:

@@ -70,3 +70,15 @@ def _manager(client: Host, interface: str | None) -> str | None:
     units = {link.manager for link in links if link.manager is not None and interface in (None, link.name)}
     unit = units.pop() if len(units) == 1 else None
     return unit if fit.unit(unit) else None
+
+
+def mac_conflict(_case: Case, finding: Finding) -> Fix | None:
+    link = finding.about(Link)
+    if link is None:
+        return None
+    return advice(
+        "link",
+        finding.host,
+        f"give {link.name} of {finding.host} a link address of its own, where its hypervisor or its network's configuration sets it, as "
+        "for a clone of a virtual machine",
+    )

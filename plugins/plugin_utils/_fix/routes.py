@@ -12,7 +12,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Route
-from .._model.subjects import REFUSING, FalseNeighbour, RefusingRoute, RouterError, Source, TwoWays
+from .._model.subjects import REFUSING, DeafInterface, FalseNeighbour, RefusingRoute, RouterError, RouterRoute, Source, TwoWays
 from . import fit
 from .make import advice, mending, shell
 from .network import or_restarted
@@ -23,8 +23,18 @@ _TABLES = 1 << 32
 _OWN_TABLE = 100  # any number that no other table has
 
 
-def no_route(case: Case, _finding: Finding) -> Fix:
+def no_route(case: Case, finding: Finding) -> Fix:
+    """Where router advertisements are ignored: two is to accept them all the same; whether a router advertises the way is not known."""
     client = case.client
+    if deaf := finding.about(DeafInterface):
+        setting = f"net.ipv6.conf.{deaf.name}.accept_ra=2"
+        return advice(
+            "sysctl",
+            client.name,
+            f"add a route to {case.address} on {client.name}; where its default route came by router advertisements, set {setting}, since "
+            "it ignores them as long as it forwards",
+            [shell("sysctl", "-w", setting)],
+        )
     return or_restarted(_towards(case, client, case.address), client, f"{client.name} lacks a route to {case.address}")
 
 
@@ -107,6 +117,28 @@ def not_next_door(server: str, false: FalseNeighbour) -> Fix:
     )
 
 
+def router_route(_case: Case, finding: Finding) -> Fix | None:
+    """A routing daemon that put a route there would put it there again: nothing is removed without people."""
+    found, host = finding.about(RouterRoute), finding.host
+    if found is None:
+        return None
+    route, target = found.route, found.target
+    if route.type in REFUSING:
+        return advice(
+            "route",
+            host,
+            f"find out who puts the {route.type} route {route.prefix or 'default'} on {host}, as a routing daemon does for what it "
+            f"announces, and take it away, or announce a more specific route to {target}",
+            [f"ip route show table all type {route.type}"],
+        )
+    return advice(
+        "route",
+        host,
+        f"give {route.interface} of {host} another network than {route.prefix} (that of a bridge of containers can be chosen), or add a "
+        f"more specific route to {target}",
+    )
+
+
 def router_error(case: Case, finding: Finding) -> Fix | None:
     """What a router on the way says that it cannot do, or will not: with the SYN, or with the answer to it."""
     error = finding.about(RouterError)
@@ -121,6 +153,14 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
         }
         other = f", or have {case.client.name} send from {error.instead} (the src of its route, or masquerading)" if error.instead else ""
         return advice("route" if error.meaning == "no_route" else "advice", finding.host, f"{remedies[error.meaning]}{other}")
+    if error.unheard:
+        name = case.server.name if case.server else case.address
+        return advice(
+            "advice",
+            "path",
+            f"look what keeps {name}'s ARP replies or neighbour advertisements for {case.address} from {offender}: a switch or a "
+            f"hypervisor that lets {name} use its first address only (port security, anti-spoofing, allowed address pairs)",
+        )
     about = error.about or case.address
     remedies = {
         "rejected": f"allow tcp/{error.port or case.port} to {about} on {offender}",

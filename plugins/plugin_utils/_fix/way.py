@@ -8,7 +8,8 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .make import advice
+from .._model.subjects import Tunnel
+from .make import advice, shell
 
 
 def path_loss(case: Case, finding: Finding) -> Fix:
@@ -54,3 +55,17 @@ def _ephemeral(case: Case) -> str:
 
 def ecmp_member_bad(case: Case, finding: Finding) -> Fix:
     return advice("advice", finding.host, f"look at the members of equal-cost routes and bonds {case.outcome.stretch}")
+
+
+def tunnel_drop(_case: Case, finding: Finding) -> Fix | None:
+    tunnel = finding.about(Tunnel)
+    if tunnel is None:
+        return None
+    name, host = tunnel.link.name, tunnel.host
+    return advice(
+        "tunnel",
+        "path",
+        f"see whether the tunnel {name} of {host} is up at both ends, and let {tunnel.outer} that carry it through the firewalls of {host} "
+        f"and {tunnel.there} and what is between; where {tunnel.target} is not behind that tunnel, take the route into it away",
+        [shell("ip", "-d", "-s", "link", "show", name), shell("ip", "route", "get", tunnel.target)],
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .records import Count, IpAddress, Network, Prefix
+from .records import Count, IpAddress, Network, Port, Prefix
 
 LOOPBACK = "lo"
 
@@ -25,6 +25,7 @@ class Link:
     master: str | None = None
     manager: str | None = None  # the unit that manages it
     arp: bool | None = None  # False: NOARP
+    udp_port: Port | None = None  # to which a tunnel sends what it carries, where its kind has one
     drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
 
 
@@ -50,6 +51,7 @@ class Route:
     source: IpAddress | None = None  # that the kernel chooses, or the question names
     table: int | None = None
     prefix: Network | None = None
+    rule: int | None = None  # the priority of the policy rule that leads to the table
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
 
 
@@ -63,3 +65,9 @@ class Neighbour:
     @property
     def unresolved(self) -> bool:
         return self.state in ("FAILED", "INCOMPLETE")
+
+
+@dataclass(frozen=True)
+class PolicyRule:
+    family: str
+    priority: Count

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .hook_records import Conntrack, Hooks, IpsecPolicy
-from .network_records import Address, Link, Neighbour, Route
+from .network_records import Address, Link, Neighbour, PolicyRule, Route
 from .records import Count, Time
 from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
 from .unit_records import Unit, XinetdService
@@ -25,6 +25,7 @@ class Snapshot:
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
     addresses: tuple[Address, ...] | None = None
+    rules: tuple[PolicyRule, ...] | None = None
     routes: tuple[Route, ...] | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     conntrack: Conntrack | None = None

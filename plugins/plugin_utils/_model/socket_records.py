@@ -84,6 +84,8 @@ class ForeignListener:
     netns: Count
     pid: Count | None = None
     name: str | None = None
+    unit: str | None = None
+    container: str | None = None
     address: IpAddress | None = None
     v6only: bool | None = None
     device: str | None = None

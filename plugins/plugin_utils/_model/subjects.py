@@ -13,7 +13,7 @@ from typing import Literal
 
 from .firewall_records import Verdict
 from .host import Host, Observation
-from .network_records import Address, Neighbour, Route
+from .network_records import Address, Link, Neighbour, Route
 from .prose import NOTHING, Wording, worded
 from .socket_records import Listener, PortHolder, Process, Socket
 from .unit_records import Unit, XinetdService
@@ -165,6 +165,42 @@ class RefusingRoute:
 
 
 @dataclass(frozen=True)
+class RouterRoute:
+    """The route of a host on the way to an address, which refuses it, or has it on a link where it is not."""
+
+    route: Route
+    target: str
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """A tunnel that a host hands packets for an address to, which do not come to ``there``.
+
+    ``outer``: the packets that carry them, in words.
+    """
+
+    link: Link
+    host: str
+    there: str
+    target: str
+    outer: str
+
+
+@dataclass(frozen=True)
+class DeafInterface:
+    """An interface on which a host that forwards ignores router advertisements."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Unscoped:
+    """A link-local address without its interface, and the interfaces that it may be on."""
+
+    interfaces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ReversePath:
     """The reverse-path filter of an interface, which drops packets from a source; ``no_way_back``: no route leads there at all."""
 
@@ -178,7 +214,7 @@ class ReversePath:
 class RouterError:
     """What a router's ICMP error says; ``remote``, ``instead``: of a SYN-ACK, the client's address, and a declared one of it.
 
-    ``about`` and ``port``: where the packet went that it quotes.
+    ``about`` and ``port``: where the packet went that it quotes. ``unheard``: the server answers who asks for its address, in vain.
     """
 
     offender: str
@@ -187,6 +223,7 @@ class RouterError:
     instead: str | None = None
     about: str = ""
     port: int = 0
+    unheard: bool = False
 
 
 # Firewalls and connection tracking
@@ -336,6 +373,13 @@ class RunningUnit:
 
 
 @dataclass(frozen=True)
+class UnitApart:
+    """A service that listens in a network namespace of its own."""
+
+    unit: str
+
+
+@dataclass(frozen=True)
 class SocketOwner:
     """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead."""
 
@@ -371,9 +415,18 @@ class ControlGroup:
 
 @dataclass(frozen=True)
 class DropReason:
-    """The kernel's reason for dropping a packet."""
+    """The kernel's reason for dropping a packet; of traffic control, the direction and the interface."""
 
     name: str
+    direction: str | None = None
+    interface: str | None = None
+
+
+@dataclass(frozen=True)
+class OutboundPolicy:
+    """An IPsec policy for what is sent to an address."""
+
+    address: str
 
 
 @dataclass(frozen=True)

@@ -219,3 +219,24 @@ def firewalld_allows(fleet: Machines) -> None:
 def dropped_by_the_router(fleet: Machines) -> None:
     served(fleet)
     fleet.nft("r1", chain("forward", "tcp dport 5432 drop"))
+
+
+PROGRAM = "11,40 0 0 12,21 0 8 2048,48 0 0 23,21 0 6 6,40 0 0 20,69 4 0 8191,177 0 0 14,72 0 0 16,21 0 1 5432,6 0 0 2,6 0 0 4294967295"
+"""`tcpdump -ddd ip and tcp dst port 5432` with other results: TC_ACT_SHOT where it matches, TC_ACT_UNSPEC where it does not."""
+
+
+@fault(
+    "systemd/kernel_drop/traffic-control",
+    slow=True,
+    code="kernel_drop",
+    host="db1",
+    leg="syn",
+    segment="server.ingress",
+    says=("TC_INGRESS", "tc filter show dev eth0 ingress"),
+    **SILENCE,
+)
+def a_filter_was_left_behind(fleet: Machines) -> None:
+    """https://github.com/cilium/cilium/issues/30609"""
+    served(fleet)
+    fleet.run("db1", ["tc", "qdisc", "add", "dev", "eth0", "clsact"])
+    fleet.run("db1", ["tc", "filter", "add", "dev", "eth0", "ingress", "bpf", "da", "bytecode", PROGRAM])

@@ -180,3 +180,17 @@ def _register(name: str, texts: tuple[tuple[str, str], ...], says: tuple[str, ..
 
 for _name, (_texts, _says) in UNITS.items():
     _register(_name, _texts, _says)
+
+
+@fault(
+    "systemd/listener_other_namespace",
+    slow=True,
+    code="listener_other_namespace",
+    flow=ORDERS,
+    says=("as orders.service", "PrivateNetwork="),
+    **REFUSED,
+)
+def the_unit_has_a_network_of_its_own(fleet: Machines) -> None:
+    """https://github.com/dragonflydb/dragonfly/issues/983"""
+    unit(fleet, ("orders.service", f"[Service]\nExecStart={SERVE} :: 5432\nPrivateNetwork=yes\n"))
+    fleet.run("db1", ["sh", "-c", "until systemctl is-active -q orders; do sleep 0.1; done; sleep 1"])

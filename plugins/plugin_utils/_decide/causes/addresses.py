@@ -57,8 +57,8 @@ def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
     if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
         return known
-    if (claimed := _own_claimed(case)) is not None:
-        return claimed
+    if (found := _own_claimed(case) or _given_up(case)) is not None:
+        return found
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
         if finding is not None:
@@ -120,6 +120,24 @@ def _own_claimed(case: Case) -> Finding | None:
         detail={"address": case.address, "mac": mac, "real_macs": sorted(own)},
         undecided=(f"whether {hops[0]} answers for others' addresses (proxy ARP) would tell",) if hops else (),
         subject=ClaimedAddress(case.address, mac, mine.interface),
+    )
+
+
+def _given_up(case: Case) -> Finding | None:
+    """The kernel does not use an IPv6 address for which another machine answered when it looked for duplicates (RFC 4862, 5.4)."""
+    server = case.server
+    mine = server.interface_of(case.address) if server else None
+    if server is None or mine is None or "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
+        return None
+    return Finding(
+        "proven" if server.saw_everything else "likely",
+        server.name,
+        "path.forward",
+        f"{server.name} does not use its address {case.address}: another machine had it when {mine.interface} took it (dadfailed)",
+        (case.saw(server, "rtnetlink addresses", f"{case.address} on {mine.interface} is {' '.join(mine.flags)}"), *case.passage()),
+        leg="syn",
+        detail={"address": case.address, "interface": mine.interface},
+        subject=mine,
     )
 
 
@@ -223,9 +241,8 @@ CAUSES = (
         "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
         "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
         "the other one's recording shows that it got the SYN or answered it. Or no SYN comes to the server, and a foreign link address "
-        "that is no router's claims its address to it, as in answer to an ARP probe or a solicitation. Where the real one is not seen to "
-        "claim it, or the "
-        "other one did not record the flow: likely.",
+        "that is no router's claims its address to it, as in answer to an ARP probe or a solicitation, or its kernel found the address "
+        "taken (dadfailed). Where the real one is not seen to claim it, or the other one did not record the flow: likely.",
         "All claims come from the managed host.",
         rule=_ip_conflict,
         explains=(

@@ -51,14 +51,15 @@ def _closes_unheard(case: Case) -> Finding | None:
     closed = [probe for probe in case.probes if probe.connected and probe.peer == "closed"]
     if not closed or len(closed) < len([probe for probe in case.probes if probe.connected]):
         return None
-    greets = bool(_awaited(case))
+    greets, listener = bool(_awaited(case)), case.listener()
     host = case.server.name if case.server else "path"
     return Finding(
         "likely",
         host,
         "server.application",
         f"the handshake with {case.target} completes, then the server closes the connection at once, without a byte"
-        + (", although it speaks first there" if greets else ""),
+        + (", although it speaks first there" if greets else "")
+        + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
         (case.saw(case.client, "probe", f"closed without a byte, {plural(len(closed), 'attempt')}"), *case.passage()),
         undecided=("the application's log would tell why",),
         remark=not greets,

@@ -12,6 +12,7 @@ from ..._model.subjects import PortRange, RefusingRoute
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
+from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 
 _LOCAL = ("refused_locally",)
@@ -133,8 +134,10 @@ def _no_route(case: Case) -> Finding | None:
             errno_evidence(case),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
+            *deaf_to_routers(case),
             *nothing_sent(case),
         ),
+        subject=deaf_interface(case),
     )
 
 

@@ -16,6 +16,7 @@ from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
 from .icmp import answer_of
+from .limits import hangs_on_a_limit
 from .presumed import presumed
 from .rules import objection, stopped_by, weaker
 from .traversals import Direction, Place, judged, suspects
@@ -80,12 +81,18 @@ def _firewall_reject(case: Case) -> Finding | None:
     if case.outcome.kind == "completed":
         return of_others(case, "reject")
     by_rule = by_trace(case, "reject") or stopped_by(case, "reject") or presumed(case, "reject")
-    finding = None if by_rule else _rejected_somehow(case)
+    finding = None if by_rule or _hangs_on_a_limit(case) else _rejected_somehow(case)
     if finding is None:
         return by_rule
     against, unclear = objection(case, [place for place in suspects(case) if place.host.name == finding.host])
     undecided = (*finding.undecided, *unclear)
     return replace(finding, certainty=weaker(finding.certainty, against), against=(*finding.against, *against), undecided=undecided)
+
+
+def _hangs_on_a_limit(case: Case) -> bool:
+    """Whether a limit decides where the packet ended: that is told by itself, and a firewall without a name would stand before it."""
+    rulings = [judged(case, place) for place in suspects(case, partly=True)]
+    return any(ruling is not None and hangs_on_a_limit(ruling) and not ruling.only_its_way_is_open for ruling in rulings)
 
 
 def _rejected_somehow(case: Case) -> Finding | None:

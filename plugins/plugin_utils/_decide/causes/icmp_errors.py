@@ -30,21 +30,36 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
         about = f" for {answer.about}" if answer.about != case.address else ""
+        server = case.server
+        unheard = _unheard(case) if wanted == "unreachable" else 0
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,
             "path.forward",
-            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}",
+            f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}"
+            + (
+                f", although {server.name} answers who asks for {case.address}: the answers are lost on the way"
+                if server and unheard
+                else ""
+            ),
             (
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
                 *([case.ended(case.client, "connect()", case.errno() or "")] if case.errno() else []),
+                *([case.saw(server, "capture", f"{plural(unheard, 'answer')} to requests for it left")] if server and unheard else []),
             ),
             leg="syn",
             detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
-            subject=RouterError(answer.offender, wanted, about=answer.about, port=answer.port),
+            subject=RouterError(answer.offender, wanted, about=answer.about, port=answer.port, unheard=unheard > 0),
         )
 
     return rule
+
+
+def _unheard(case: Case) -> int:
+    """How often the server answered ARP requests or solicitations for the address, when nobody came to know its link address."""
+    seen = case.server.observations if case.server else None
+    said = [each.packet.neighbour for each in seen or () if each.direction == "out"]
+    return sum(bool(message and message.operation == "reply" and message.sender == case.address) for message in said)
 
 
 def _speaks_for_all(case: Case, offender: str) -> bool:

@@ -13,6 +13,9 @@ from ..rows import Row
 from .catalogue import Accounts, Cause
 from .misdelivered import address_elsewhere, conflict, others
 
+_ECN = 0xC0  # ECE and CWR
+_ONE_WITHOUT_ECN = "an attempt without ECN (net.ipv4.tcp_ecn=2 on the client) would tell whether that is what something on the way refuses"
+
 
 def _path_reset(case: Case) -> Finding | None:
     """An RST reached the client that the server did not send."""
@@ -26,6 +29,8 @@ def _path_reset(case: Case) -> Finding | None:
     via = _answerer(case, row)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
+    syns = [seen.packet.tcp for attempt in case.subject for each in attempt.of("syn") if (seen := each.at(case.client.name, "out"))]
+    ecn = (_ONE_WITHOUT_ECN,) if syns and all(tcp and tcp.flags & _ECN == _ECN for tcp in syns) else ()
     on_the_way = via is not None or case.arrived > 0 or nearer(case, row)
     sender = host if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address"
     return Finding(
@@ -43,10 +48,11 @@ def _path_reset(case: Case) -> Finding | None:
             *case.passage(),
             case.saw(case.client, "capture", f"an RST arrived{ttl}"),
             case.saw(server, "capture", f"no RST left {server.name}" + ("" if case.arrived else ", and no SYN arrived")),
+            *([case.saw(case.client, "capture", "all SYNs that were reset ask for ECN (ECE and CWR)")] if ecn else []),
         ),
         leg="syn" if not case.arrived else "syn_ack",
         detail={"ttl": row.packet.ttl, "window": row.packet.tcp.window if row.packet.tcp else None},
-        undecided=() if on_the_way else (_second_machine(case),),
+        undecided=(*(() if on_the_way else (_second_machine(case),)), *ecn),
     )
 
 

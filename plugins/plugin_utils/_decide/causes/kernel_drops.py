@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.hook_records import IpsecPolicy
 from ..._model.host import Host
-from ..._model.subjects import ControlGroup, DropReason
+from ..._model.subjects import ControlGroup, DropReason, OutboundPolicy
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -18,11 +18,13 @@ from .listener_options import covers, signed_session
 
 MOST_CALLERS = 16  # that a report has, whatever a host tells
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
+_TRAFFIC_CONTROL = {"TC_INGRESS": "ingress", "TC_EGRESS": "egress"}
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
 _BLOCKS, _DEMANDS = "blocks the packet", "demands that the packet comes protected, and it does not"
 IPPROTO_TCP = 6
 _UNSIGNED = ("TCP_MD5NOTFOUND", "TCP_AONOTFOUND")  # of the probe, which cannot sign: an application that does is not hit by it
 _INBOUND = ("InTmplMismatch", "InNoPols", "InPolBlock", "InNoStates", "FwdHdrError")  # /proc/net/xfrm_stat
+_OUTBOUND = ("OutPolBlock", "OutNoStates", "OutPolDead", "OutPolError")
 _ENDS: dict[str, tuple[Leg, bool]] = {"unanswered": ("syn", False), "ignored_syn_ack": ("syn_ack", True), "ignored_ack": ("ack", False)}
 """By outcome: the packet that came in at an end and was not answered, and whether that end is the client."""
 
@@ -81,6 +83,8 @@ def _cgroup_filter(case: Case) -> Finding | None:
 
 def _ipsec_policy(case: Case) -> Finding | None:
     """xfrm_policy_check(): what comes in must have come through the tunnel or the transport that a policy demands."""
+    if case.outcome.kind in ("refused_locally", "unsent"):
+        return _ipsec_policy_out(case)
     seen = _first(case, _IPSEC)
     host = seen.host if seen else _end(case)
     if host is None:
@@ -116,6 +120,32 @@ def _policy(case: Case, host: Host, leg: Leg) -> IpsecPolicy | None:
     return next((each for each in meant if covers((each.source,), seen.packet.src) and covers((each.destination,), seen.packet.dst)), None)
 
 
+def _ipsec_policy_out(case: Case) -> Finding | None:
+    """xfrm_lookup(): what leaves is blocked, or wants a security association that is not there; connect() asks before it sends."""
+    counted = {name: rise for name in _OUTBOUND if (rise := case.client.delta("Xfrm", name) or 0) > 0}
+    errno, route = case.errno(), case.route
+    if sum(counted.values()) < len(case.subject) or (route is not None and route.error):
+        return None
+    client = case.client.name
+    return Finding(
+        "likely",
+        client,
+        "client.firewall",
+        f"an IPsec policy of {client} "
+        + ("blocks" if "OutPolBlock" in counted else "wants a security association that is not there for")
+        + f" what {client} sends to {case.address}",
+        (
+            case.saw(case.client, "connect()", f"{errno or 'no answer'}, {plural(len(case.subject), 'attempt')}"),
+            *(case.saw(case.client, f"counter Xfrm{name}", f"+{rise}") for name, rise in counted.items()),
+            *case.passage(),
+        ),
+        leg="syn",
+        detail={"counters": counted},
+        undecided=(f"ip xfrm policy on {client} would name the policy",),
+        subject=OutboundPolicy(case.address),
+    )
+
+
 def _end(case: Case) -> Host | None:
     """The end into which the packet vanished, where the outcome says so."""
     if case.outcome.kind not in _ENDS:
@@ -145,8 +175,19 @@ def _kernel_drop(case: Case) -> Finding | None:
         leg=seen.leg,
         detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers[:MOST_CALLERS])},
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
-        subject=DropReason(seen.drop_reason),
+        subject=DropReason(seen.drop_reason, *_where(case, seen, arrives)),
     )
+
+
+def _where(case: Case, seen: Dropped, arrives: bool) -> tuple[str | None, str | None]:
+    """Of traffic control: the direction, and the interface that the packet passed, else one that has filters."""
+    direction = _TRAFFIC_CONTROL.get(seen.drop_reason)
+    if direction is None:
+        return None, None
+    packet = case.observation(seen.leg, seen.host, "in" if arrives else "out")
+    tc = (seen.host.snapshot.hooks.tc if seen.host.snapshot and seen.host.snapshot.hooks else None) or ()
+    filtered = (each.interface for each in tc if each.direction == direction and each.filters)
+    return direction, packet.interface if packet else next(filtered, None)
 
 
 _AT_ENDS = ("unanswered", "ignored_syn_ack", "ignored_ack", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
@@ -156,11 +197,13 @@ CAUSES = (
         "ipsec_policy",
         "An IPsec policy demands protected packets",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
-        _AT_ENDS,
-        "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them: likely.",
+        (*_AT_ENDS, "refused_locally"),
+        "The kernel drops packets of this flow with the reason XFRM_POLICY. By counters of /proc/net/xfrm_stat that rise by them, or by "
+        "the attempts that the client's kernel refuses: likely.",
         "No counter of /proc/net/xfrm_stat moves.",
         rule=_ipsec_policy,
-        accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in _INBOUND), any_leg=True),),
+        explains=("connect_forbidden",),
+        accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in (*_INBOUND, *_OUTBOUND)), any_leg=True),),
     ),
     Cause(
         "cgroup_filter",

@@ -164,7 +164,11 @@ CAUSES = (
         "No packet ends inside that host.",
         rule=_rate_limited,
         explains=("path_loss", "path_drop", "ecmp_member_bad"),
-        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+        accounts_for=(
+            Accounts("firewall_verdict", any_leg=True),
+            Accounts("icmp_error", any_leg=True),
+            Accounts("stray_reset", ("uncounted",)),
+        ),
         passing=True,
     ),
 )

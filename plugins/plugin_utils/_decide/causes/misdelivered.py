@@ -124,6 +124,9 @@ def delivered_to_another(case: Case) -> Finding | None:
         return None
     if mine[0].host is not server or not _share_network(server, mine[0].entry.interface, other.host, other.took.interface):
         return None
+    link, theirs = server.link(mine[0].entry.interface), other.host.link(other.took.interface)
+    if link and theirs and link.mac == theirs.mac:
+        return None  # the entry is right: two machines have the link address
     name, sender = other.host.name, other.took.frame.lladdr.hex(":")
     known = case.fleet.with_mac(sender)
     hop = known.name if known else "the last hop"

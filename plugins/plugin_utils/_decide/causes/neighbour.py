@@ -33,7 +33,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     target = (case.client_address if back else case.address) or ""
     route = sender.route(target, uid=case.uid if sender is case.client else None)
     next_hop = (route.gateway if route else None) or target
-    passed = not back and any(case.hops())  # routers answered SYNs with a small TTL: they came beyond the next hop
+    passed = not back and _passed(case, sender)
     entry = sender.neighbour(next_hop, route.interface if route else None)
     owners = [
         host
@@ -61,6 +61,12 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         detail={"next_hop": next_hop, "mac": entry.mac, "real_mac": mac},
         subject=WrongEntry(entry, next_hop, owner, mac),
     )
+
+
+def _passed(case: Case, sender: Host) -> bool:
+    """Whether a router answered SYNs with a small TTL that is neither the sender nor ahead of it: they came beyond the next hop."""
+    ahead = case.hosts[: case.hosts.index(sender) + 1]
+    return any(hop.offender and not any(host.owns(hop.offender) for host in ahead) for hop in case.hops())
 
 
 def _pinned_otherwise(case: Case, sender: Host, entry: Neighbour) -> Finding | None:

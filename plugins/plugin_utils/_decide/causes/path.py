@@ -15,6 +15,7 @@ from .last_sight import last_sight
 from .losses import beside_each_other, told, wilson
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, swallower
+from .tunnels import entered
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
 _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
@@ -152,7 +153,7 @@ def _losses(case: Case, forward: bool) -> tuple[int, int]:
 
 def _path_drop(case: Case) -> Finding | None:
     """All packets of one kind left one recorded vantage point, and none reached the next."""
-    if case.outcome.between is None or case.outcome.recovered:
+    if case.outcome.between is None or case.outcome.recovered or entered(case) is not None:
         return None
     via = swallower(case)
     packet = PACKETS[case.outcome.kind]

@@ -10,7 +10,7 @@ from ..._model.subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from ..last_hop import believed, came_by, hop_of, routed
+from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
@@ -186,14 +186,14 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
     accepted, asked = case.accepted_by_server(), server.unanswered_requests(next_hop)
     came = case.observation("syn", server, "in")
     why = believed(server, route) if route and next_hop == client and came and (routed(came) or came.interface != route.interface) else None
-    known = entry is not None and entry.unresolved
+    known, policy = entry is not None and entry.unresolved, by_policy(route) if route else ""
     if not known and (route is not None or not asked):
         return None  # of an address that a translation made of the client's, only the requests tell
     return Finding(
         "proven" if case.arrived and (accepted or asked) else "likely",
         server.name,
         "server.egress",
-        f"{server.name} cannot resolve {next_hop}, its next hop back to {client}: the SYN-ACK waits and is dropped"
+        f"{server.name} cannot resolve {next_hop}, its next hop back to {client}{policy}: the SYN-ACK waits and is dropped"
         if why is None or came is None
         else f"{server.name} takes {client} for a neighbour ({why}) and cannot resolve it, but its SYN came in on {came.interface}"
         f"{came_by(server, came)}: the SYN-ACK waits and is dropped",
@@ -203,6 +203,7 @@ def _return_neighbour_unresolved(case: Case) -> Finding | None:
             *([case.saw(server, "capture", f"{plural(asked, 'request')} for {next_hop} left {server.name}, no reply")] if asked else []),
             *accepted,
             *([case.saw(server, "rtnetlink route get", f"{client}: on the link, {why}")] if why else []),
+            *([case.saw(server, "rtnetlink route get", f"{client}: via {next_hop}{policy}")] if policy and not why else []),
             *([case.saw(server, "capture", f"SYN in on {came.interface} with TTL {came.packet.ttl}")] if why and came else []),
         ),
         leg="syn_ack",
@@ -289,7 +290,8 @@ CAUSES = (
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("request_unanswered"),
-            Accounts("counter", ("TcpExt.ListenDrops",), any_leg=True),
+            # It tells itself that it cannot reach the client, and has no socket left for that.
+            Accounts("counter", ("TcpExt.ListenDrops", "Icmp.InErrors", "Icmp6.InErrors"), any_leg=True),
         ),
     ),
 )

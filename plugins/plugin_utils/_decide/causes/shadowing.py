@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..case import Case
 from ..finding import Finding
-from ..last_hop import believed
+from ..last_hop import believed, by_policy
 from .catalogue import Cause
 from .neighbour import on_link
 
@@ -31,8 +31,8 @@ def _shadowing_route(case: Case) -> Finding | None:
         "likely" if unresolved and entry.prefix < _bits(case) else "possible",
         client.name,
         "client.route",
-        f"{client.name} has {case.address} on its own link ({why}), but {server.name} has it on {entry.interface} in another network, "
-        f"{entry.address}/{entry.prefix}: that route hides the way there",
+        f"{client.name} has {case.address} on its own link ({why}{by_policy(route)}), but {server.name} has it on {entry.interface} "
+        f"in another network, {entry.address}/{entry.prefix}: that route hides the way there",
         (
             *case.passage(),
             case.saw(client, "rtnetlink route get", f"{case.address}: on the link, {why}, source {route.source or 'unknown'}"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..._model.subjects import RunningUnit, SocketOwner
+from ..._model.subjects import RunningUnit, SocketOwner, UnitApart
 from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
@@ -194,13 +194,23 @@ def _listener_other_namespace(case: Case) -> Finding | None:
     if refusal is None or where is None or case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
+    unit = _unit_apart(server, case.server_port)
     return Finding(
         certainty,
         server.name,
         "server.socket",
-        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}",
+        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}"
+        + (f", as {unit}" if unit else ""),
         (*evidence, case.saw(server, "inet_diag", where)),
+        detail={"unit": unit},
+        subject=UnitApart(unit) if unit else None,
     )
+
+
+def _unit_apart(server: Host, port: int) -> str | None:
+    """The service whose process listens on the port in another network namespace, where that is known to be no container's."""
+    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
+    return found.unit if found and found.container is None and (found.unit or "").endswith(".service") else None
 
 
 def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callable[[Case], Finding | None]:

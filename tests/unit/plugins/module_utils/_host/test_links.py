@@ -16,6 +16,7 @@ ip link add eth0 mtu 1400 type veth peer name peer0; ip link set eth0 up; ip lin
 ip link add down0 type veth peer name down1; ip link set down0 up
 ip addr add 192.0.2.1/24 dev eth0; ip addr add 192.0.2.9 peer 198.51.100.9/32 dev eth0; ip -6 addr add 2001:db8::1/64 dev eth0 nodad
 ip -6 addr add 2001:db8::2/64 dev eth0 nodad preferred_lft 0
+ip link add overlay type vxlan id 1 dstport 8472 dev eth0; ip link set overlay up
 ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev eth0
 ip neigh add 2001:db8::7 lladdr 02:00:00:00:00:07 dev eth0 nud stale
 for i in $(seq 50); do ip link show br0 | grep -q "state UP" && break; sleep 0.1; done
@@ -51,6 +52,13 @@ def test_links_are_those_of_iproute2(network: Rootless) -> None:
     ]
     assert not any(one["xdp"] or one["vrf"] for one in links)
     assert [one["arp"] for one in links] == ["NOARP" not in one["flags"] for one in shown]
+
+
+def test_tunnels_tell_the_port_that_carries_them(network: Rootless) -> None:
+    links = network.python("_host.links, _wire.netlink", "links.links(netlink.Netlink(0))")
+    shown = {one["ifname"]: one.get("linkinfo", {}).get("info_data", {}) for one in json.loads(network.sh("ip -j -d link"))}
+    assert {one["name"]: one["udp_port"] for one in links} == {name: data.get("port") for name, data in shown.items()}
+    assert {one["udp_port"] for one in links} == {None, 8472}
 
 
 def test_neighbours_that_have_a_link_address_are_known(network: Rootless) -> None:

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""A managed host on the way whose own routes refuse the destination, or have it on a link where it is not."""
+
+from __future__ import annotations
+
+from ..._model.host import Host
+from ..._model.subjects import REFUSING, RouterRoute
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
+from ..last_hop import believed, by_policy
+from .catalogue import Accounts, Cause
+from .icmp import answer_of, meaning_of, quoting
+from .neighbour import on_link
+from .stretch import PACKETS, swallower
+
+_MEANINGS = ("unreachable", "no_route", "rejected")  # of ICMP errors
+_USUAL_RULES = (0, 32766, 32767)  # that look up the tables local, main and default
+
+
+def _stopped_at(case: Case) -> Host | None:
+    """The host on the way that took the packet in and did not let it out, or said with an ICMP error that it cannot."""
+    via = swallower(case)
+    if via is not None:
+        return via
+    answer = answer_of(case)
+    if answer is not None and answer.meaning in _MEANINGS:
+        return next((host for host in case.vias if host.owns(answer.offender)), None)
+    told = {row.packet.src for row, _seen in quoting(case) if meaning_of(case, row)[0] in _MEANINGS}
+    return next((host for host in case.vias if any(host.owns(source) for source in told)), None)
+
+
+def _router_refuses(case: Case) -> Finding | None:
+    """A route of type unreachable, blackhole or prohibit: the kernel says so when it is asked for the way."""
+    via, target = _stopped_at(case), _target(case)
+    route = via.route(target) if via and target else None
+    if via is None or target is None or route is None or route.type not in REFUSING:
+        return None
+    prefix = route.prefix or "default"
+    return Finding(
+        "proven" if _only_usual_rules(case, via) else "likely",  # it was asked as for a packet of its own
+        via.name,
+        case.outcome.segment or "path.forward",
+        f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}: the {_packet(case)} goes in and does not "
+        "come out",
+        (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {route.type} {prefix}")),
+        detail={"type": route.type, "prefix": route.prefix, "table": route.table},
+        subject=RouterRoute(route, target),
+    )
+
+
+def _only_usual_rules(case: Case, via: Host) -> bool:
+    """Whether no policy rule may have what is forwarded go another way than what the host itself sends."""
+    rules = via.snapshot.rules if via.snapshot else None
+    return rules is not None and all(rule.priority in _USUAL_RULES for rule in rules if rule.family == f"ipv{case.family}")
+
+
+def _router_hides(case: Case) -> Finding | None:
+    """A bridge of containers, a VPN or a prefix that is too wide has the address on a link of the host on the way, where nobody answers."""
+    via, target = _stopped_at(case), _target(case)
+    owner = case.client if case.outcome.kind == "lost_syn_ack" else case.server
+    route = via.route(target) if via and target else None
+    entry = owner.interface_of(target) if owner and target else None
+    if via is None or target is None or owner is None or entry is None or route is None or route.error or route.interface is None:
+        return None
+    why, neighbour, asked = believed(via, route), via.neighbour(target, route.interface), via.unanswered_requests(target)
+    if why is None or on_link(via, owner, target, route.interface) or not (asked or (neighbour and neighbour.unresolved)):
+        return None
+    return Finding(
+        "likely",
+        via.name,
+        case.outcome.segment or "path.forward",
+        f"{via.name} has {target} on its own link ({why}), where nobody answers for it, but {owner.name} has it on {entry.interface} in "
+        f"another network, {entry.address}/{entry.prefix}: that route hides the way there",
+        (
+            *case.passage(),
+            case.saw(via, "rtnetlink route get", f"{target}: on the link, {why}{by_policy(route)}"),
+            *([case.saw(via, "rtnetlink neighbour", f"{target} on {neighbour.interface} is {neighbour.state}")] if neighbour else []),
+            *([case.saw(via, "capture", f"{plural(asked, 'request')} for {target}, no reply")] if asked else []),
+            case.saw(owner, "rtnetlink addresses", f"{entry.address}/{entry.prefix} is on {entry.interface}"),
+        ),
+        detail={"interface": route.interface, "prefix": route.prefix},
+        subject=RouterRoute(route, target),
+    )
+
+
+def _target(case: Case) -> str | None:
+    return case.client_address if case.outcome.kind == "lost_syn_ack" else case.address
+
+
+def _packet(case: Case) -> str:
+    return PACKETS.get(case.outcome.kind, "SYN")
+
+
+def _router_route(case: Case) -> Finding | None:
+    return _router_refuses(case) or _router_hides(case)
+
+
+CAUSES = (
+    Cause(
+        "router_route",
+        "A route of a host on the way refuses or hides the destination",
+        ("path.forward", "path.return"),
+        ("lost_syn", "lost_syn_ack", "icmp"),
+        "A managed host on the way takes the packet in and does not let it out, or answers it with an ICMP error, and its own route lookup "
+        "for the destination ends at a route of type unreachable, blackhole or prohibit. Where it has policy rules of its own, or has the "
+        "destination on a link where it is not and nobody answers for it: likely.",
+        "The route lookup leads on.",
+        rule=_router_route,
+        explains=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
+        accounts_for=(
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+            Accounts("request_unanswered"),
+            Accounts(
+                "counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip6.OutDiscards"), any_leg=True
+            ),
+            Accounts("counter", ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost"), any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True),
+        ),
+    ),
+)

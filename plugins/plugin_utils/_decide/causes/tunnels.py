@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Packets that a host hands to a tunnel, and that do not come out at the other end: nobody records what carries them."""
+
+from __future__ import annotations
+
+from ..._model.host import Host
+from ..._model.network_records import Link, Route
+from ..._model.subjects import Tunnel
+from ..case import Case
+from ..finding import Finding
+from ..last_hop import by_policy
+from .catalogue import Cause
+from .stretch import LOSSES, PACKETS, swallower
+
+# IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
+_KINDS = frozenset((
+    *("amt", "bareudp", "erspan", "geneve", "gre", "gretap", "gtp", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "ppp", "sit"),
+    *("tun", "vti", "vti6", "vxlan", "wireguard", "xfrm"),
+))  # fmt: skip
+
+
+def entered(case: Case) -> tuple[Host, Link] | None:
+    """The host that sent the lost packet last, and the tunnel by which it did."""
+    seen = case.outcome.last_seen
+    if seen is None or seen.direction != "out" or swallower(case) is not None:
+        return None
+    host = next((host for host in case.hosts if host.name == seen.host), None)
+    link = host.link(seen.interface) if host else None
+    if host is None or link is None or link.kind not in _KINDS or link.master is not None:  # a bridge's port is a guest's own interface
+        return None
+    return host, link
+
+
+def _tunnel_drop(case: Case) -> Finding | None:
+    """Either host may drop it as well as whatever is between: its firewall, the peer's list of addresses, the program that reads a tun."""
+    found = entered(case)
+    if found is None or case.outcome.between is None or case.outcome.recovered:
+        return None
+    host, link = found
+    back = case.outcome.kind == "lost_syn_ack"
+    target = (case.client_address if back else case.address) or ""
+    route = host.route(target, None if back else case.source or case.client_address)
+    outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
+    there = case.outcome.between[1]
+    return Finding(
+        "likely",
+        "path",
+        case.outcome.segment or "path.forward",
+        f"the {PACKETS[case.outcome.kind]} goes into the tunnel {link.name} ({_what(link)}) of {host.name}{_why(target, route)}, and does "
+        f"not come to {there}",
+        (
+            *case.passage(),
+            case.saw(host, "rtnetlink link", f"{link.name}: {_what(link)}"),
+            *([case.saw(host, "rtnetlink route get", f"{target}: {_way(route)}")] if route else []),
+        ),
+        detail={"interface": link.name, "kind": link.kind, "udp_port": link.udp_port, "table": route.table if route else None},
+        undecided=(
+            f"a recording of {outer} that carry it, at both ends, would tell whether {host.name} or {there} drops them, as a firewall "
+            f"does, or something {case.outcome.stretch}",
+        ),
+        subject=Tunnel(link, host.name, there, target, outer),
+    )
+
+
+def _what(link: Link) -> str:
+    return f"{link.kind}, UDP port {link.udp_port}" if link.udp_port else f"{link.kind}"
+
+
+def _why(target: str, route: Route | None) -> str:
+    """The way there, where a policy rule has it ahead of the main table."""
+    return f", as {_way(route)} has {target}" if route and by_policy(route) else ""
+
+
+def _way(route: Route) -> str:
+    return f"{route.prefix or 'default'} dev {route.interface}{by_policy(route)}"
+
+
+CAUSES = (
+    Cause(
+        "tunnel_drop",
+        "Packets are lost in a tunnel",
+        ("path.forward", "path.return"),
+        LOSSES,
+        "Not provable from the ends: the packet leaves a host by a tunnel and does not come out of it. Whichever host, or whatever is "
+        "between, drops what carries it is not recorded.",
+        "It arrives, or left by an interface that carries it as it is.",
+        last_resort=_tunnel_drop,
+    ),
+)
