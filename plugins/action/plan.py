@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -17,11 +17,13 @@ from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError, Source
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
@@ -59,13 +61,15 @@ class ActionModule(HandshakeAction):
                 "connects": {"type": "int", "default": 100},
                 "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},
+                "captures": {"type": "raw"},
+                "captures_only": {"type": "bool", "default": False},
                 "within": {"type": "float", "default": 0.0},
             }
         )
         arguments = plain(arguments)
         try:
             plan, taking_part, traces = self._plan(arguments, task_vars)
-        except (PlanError, OptionError, VariableError) as error:
+        except (PlanError, OptionError, VariableError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {arguments['report_dir']}", error)}
@@ -102,10 +106,18 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
+        captures = captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
+        for capture in captures:
+            with Source(capture.path):
+                pass
+        if asked.captures_only:
+            if not captures:
+                raise PlanError("diagnose_captures_only is true, and diagnose_captures has no captures: give some.")
+            plan = replace(plan, orders={host: {**order, "phases": []} for host, order in plan.orders.items()}, not_in_play=(), lowered=())
         for sentence in plan.lowered:
             self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
-        return plan, inventory.patterns(list(plan.orders)), asked.traces
+        return plan, inventory.patterns(list(plan.orders)), asked.traces and not asked.captures_only
 
 
 @dataclass(frozen=True)
@@ -120,11 +132,16 @@ class _Asked:
     """Of a host of the play."""
     traces: bool = False
     """Whether some host may be asked to look deeper into what broke."""
+    captures: object = None
+    captures_only: bool = False
 
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
     options = Options(**common, **{name: arguments[name] for name in HOW})
-    return _Asked(arguments["client"], arguments["server"], arguments["port"], lambda: [Held(arguments["flows"])], lambda _host: options)
+    only = {"captures": arguments["captures"] or [], "captures_only": arguments["captures_only"]}
+    return _Asked(
+        arguments["client"], arguments["server"], arguments["port"], lambda: [Held(arguments["flows"])], lambda _host: options, **only
+    )
 
 
 def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -144,7 +161,9 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
         return Options(**common, **{name: options.of(host, f"diagnose_{name}") for name in HOW})
 
     client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
-    return _Asked(client, server, port, lambda: _held(variables, "diagnose_flows"), of_host, traces)
+    captures = options.one("diagnose_captures") if roles == ["diagnose"] else []
+    only = bool(captures) and options.one("diagnose_captures_only")
+    return _Asked(client, server, port, lambda: _held(variables, "diagnose_flows"), of_host, traces, captures, only)
 
 
 def _held(variables: HostVariables, name: str) -> list[Held]:

@@ -167,6 +167,8 @@ OUTCOMES = {
 }
 
 
+_SEEN = ("completed", "reset", "icmp", "reset_after")
+"""Outcomes that packets show which were seen; all others rest on packets that were not."""
 SWALLOWING = ("unanswered", "ignored_syn_ack")
 """Outcomes whose packets count as `Totals.swallowed`."""
 
@@ -205,6 +207,11 @@ class Case:
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
+
+    @property
+    def lacks_proof(self) -> bool:
+        """Whether the outcome rests on what a capture has not got: its filter or its interface may have left it out."""
+        return self.outcome.kind not in _SEEN and any(host.captured for host in self.hosts)
 
     @property
     def completed(self) -> int:
@@ -415,11 +422,13 @@ class Case:
             if kind != "syn" and not any(self.rows(kind, sender)):
                 continue
             ways = (
-                ("in", "out")
+                ("other",)
+                if host.point
+                else ("in", "out")
                 if host is not self.client and host is not self.server
                 else ("out" if (host is self.client) == (sender == "client") else "in",)
             )
-            parts += [f"{label} {way} {self.count(kind, host, way, sender)}x" for way in ways]
+            parts += [f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in ways]
         return ", ".join(parts)
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:

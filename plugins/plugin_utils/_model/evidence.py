@@ -428,6 +428,8 @@ class Host:
     after: Snapshot | None = None
     observations: list[Observation] | None = None  # None: nothing was recorded here
     incomplete: Prose | None = None  # why the recording may lack packets
+    captured: bool = False  # packets of it are from a capture that a user brought, which does not say what it left out
+    point: bool = False  # such a capture sees each packet once, somewhere on the path, and does not say which way it goes
     recorded_until: float | None = None  # by this host's clock
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()
@@ -601,6 +603,10 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
             _read_recording(host, answer["recording"])
     except (RecordError, DecodeError) as error:
         host.lacks("recording", f"malformed answer: {error}")
+    if phase == "capture" and answer.get("recording") is not None:
+        host.captured, host.point = True, answer.get("point") is True
+        lacks = answer.get("lacks")
+        host.incomplete = host.incomplete or (Prose(lacks[:1000]) if isinstance(lacks, str) else None)
 
 
 def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
