@@ -55,7 +55,7 @@ class ActionModule(HandshakeAction):
                 "run": {"type": "str", "default": ""},
                 "interrupted": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "path"},
-                "captures": {"type": "raw"},
+                "captures": {"type": "raw", "default": []},
                 "captures_only": {"type": "bool", "default": False},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "show": {"type": "bool", "default": True},
@@ -76,7 +76,7 @@ class ActionModule(HandshakeAction):
             plan, started = files.plan()
             finished = iso(time.time())
             parties = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-            if captures := captures_of(arguments["captures"] or [], parties):
+            if captures := captures_of(arguments["captures"], parties):
                 plan = keep_captures(files, plan, started, captures, arguments["captures_only"])
             answers = files.answers(plan)
             conclusion = decide(plan, answers, started, finished)

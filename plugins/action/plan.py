@@ -61,7 +61,7 @@ class ActionModule(HandshakeAction):
                 "connects": {"type": "int", "default": 100},
                 "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},
-                "captures": {"type": "raw"},
+                "captures": {"type": "raw", "default": []},
                 "captures_only": {"type": "bool", "default": False},
                 "within": {"type": "float", "default": 0.0},
             }
@@ -138,7 +138,7 @@ class _Asked:
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
     options = Options(**common, **{name: arguments[name] for name in HOW})
-    only = {"captures": arguments["captures"] or [], "captures_only": arguments["captures_only"]}
+    only = {"captures": arguments["captures"], "captures_only": arguments["captures_only"]}
     return _Asked(
         arguments["client"], arguments["server"], arguments["port"], lambda: [Held(arguments["flows"])], lambda _host: options, **only
     )

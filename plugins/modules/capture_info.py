@@ -147,7 +147,7 @@ completeness:
   description: How many handshakes have which RV(handshakes[].completeness).
   returned: success
   type: dict
-  sample: {"1": 3, "31": 90, "33": 7}
+  sample: {"1": 3, "31": 90, "37": 7}
 retransmissions:
   description: How many SYNs and SYN-ACKs are retransmissions.
   returned: success
@@ -210,7 +210,8 @@ handshakes:
       sample: S1
     completeness:
       description:
-        - The bits of Wireshark's C(tcp.completeness). 1 SYN, 2 SYN-ACK, 4 ACK, 8 data, 16 FIN, 32 RST.
+        - The bits of Wireshark's C(tcp.completeness). 1 SYN, 2 SYN-ACK, 4 ACK (also of an RST), 8 data, 16 FIN,
+          32 RST.
         - Bit 8 is also set if the sequence number of a FIN or RST shows that data was sent.
       type: int
       sample: 15

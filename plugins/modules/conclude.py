@@ -48,6 +48,7 @@ options:
       - Captures that people made, as a list of mappings with C(path), a file on the controller, C(host), where it was captured, and
         C(offset), the seconds to add to its times. They become evidence.
     type: raw
+    default: []
   captures_only:
     description:
       - Whether no host was asked, so that the handshakes in O(captures) are the attempts.

@@ -121,6 +121,7 @@ options:
     description:
       - Captures that the diagnosis uses, see the role. They are checked here and read by M(threeway.handshake.conclude).
     type: raw
+    default: []
   captures_only:
     description:
       - Whether the diagnosis goes by O(captures) alone, so that hosts have nothing to do.

@@ -87,9 +87,10 @@ class Handshake:
                 self.server_isn, self.syn_ack_options, self.syn_ack_ttl = segment.seq, segment.options, segment.ttl
 
     def _take_later(self, time: int, segment: Segment, of_client: bool) -> None:
-        if segment.flags & ACK and of_client and self.syn_acks:
+        if segment.flags & ACK:
             self.bits |= _ACK
-            self.acked = time if self.acked is None else self.acked
+            if of_client and self.syn_acks and self.acked is None:
+                self.acked = time
         if segment.payload > 0:
             self._note("d", of_client, _DATA)
         elif segment.flags & ACK and not segment.flags & FIN:
@@ -99,7 +100,7 @@ class Handshake:
             self._ends_at(segment, of_client)
 
     def _take_reset(self, segment: Segment, of_client: bool) -> None:
-        self._note("r", of_client, _RST)
+        self._note("r", of_client, _RST | (_ACK if segment.flags & ACK else 0))  # as Wireshark has it
         if not of_client and not self.syn_acks and segment.ack != (self.isn + 1) % 2**32:
             return  # no answer to this SYN: its sender ignores it (RFC 9293, 3.10.7.3)
         if self.reset is None:

@@ -25,14 +25,15 @@ def keep(files: EvidenceFiles, plan: Plan, started: str, captures: Sequence[Capt
     """
     ports = {entry.port for entry in plan.entries}
     clients = {entry.client for entry in plan.entries}
-    read = aligned([(each, select(each.path, ports, ())) for each in sorted(captures, key=lambda each: each.host not in clients)])
+    read = [(each, select(each.path, ports, ())) for each in sorted(captures, key=lambda each: each.host not in clients)]
     by_host: dict[str, list[tuple[CaptureFile, Selected]]] = defaultdict(list)
     for capture, selected in read:
         by_host[capture.host or capture.point].append((capture, selected))
     points = [name for name in by_host if name not in _hosts(plan)]
     plan = replace(plan, entries=tuple(_with_points(entry, points) for entry in plan.entries))
-    window = common_time(read)
-    probes = attempts(plan, read, window) if only else {}
+    by_one_clock = aligned(read)
+    window = common_time(by_one_clock)
+    probes = attempts(plan, by_one_clock, window) if only else {}
     for host in sorted({*_hosts(plan), *by_host} if only else by_host):
         told: dict[str, Any] = {"absent": []}
         if host in by_host:

@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from .flows import PlanError, show
 
@@ -29,7 +28,7 @@ class CaptureFile:
     @property
     def point(self) -> str:
         """The name of the point on the path where it was captured."""
-        return f"capture {PurePath(self.path).name}"
+        return f"capture {self.path.rpartition('/')[2]}"
 
 
 def read(raw: object, hosts: Collection[str]) -> list[CaptureFile]:

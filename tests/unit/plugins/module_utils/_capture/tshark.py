@@ -19,8 +19,11 @@ _OPTIONS = ("tcp.desegment_tcp_streams:FALSE", "ip.defragment:FALSE", "ipv6.defr
 
 
 def fields(path: Path, wanted: str, *names: str) -> tuple[list[list[str]], bool]:
-    """The fields of each packet that a display filter chooses, the values of a field separated by commas; and whether tshark was content."""
-    command = ["tshark", "-n", "-r", str(path), "-Y", wanted, "-T", "fields", *(word for name in names for word in ("-e", name))]
+    """The fields of each packet that a display filter chooses, the values of a field separated by commas; and whether tshark was content.
+
+    It reads twice, so that what a packet says of its connection is about all of it.
+    """
+    command = ["tshark", "-n", "-2", "-r", str(path), "-Y", wanted, "-T", "fields", *(word for name in names for word in ("-e", name))]
     command += [word for option in _OPTIONS for word in ("-o", option)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
     return [line.split("\t") for line in done.stdout.splitlines()], done.returncode == 0
@@ -37,7 +40,7 @@ def _kind(flags: int) -> str | None:
 def counted_by_tshark(path: Path) -> Counter[str]:
     """SYNs, SYN-ACKs and RSTs that are in no tunnel."""
     counts: Counter[str] = Counter()
-    rows, _content = fields(path, "tcp.flags & 6 != 0", "frame.protocols", "tcp.flags")
+    rows, _content = fields(path, "tcp.flags & 6 != 0 && tcp.hdr_len >= 20", "frame.protocols", "tcp.flags")
     for protocols, flags in rows:
         if _PLAIN.match(protocols):
             counts[str(_kind(int(flags.split(",")[0], 16)))] += 1
@@ -50,6 +53,7 @@ def counted(path: Path) -> Counter[str]:
     with Source(str(path)) as source:
         for captured in Reader(source):
             found = read(captured)
-            if isinstance(found, Segment) and (kind := _kind(found.flags)):
+            kind = _kind(found.flags) if isinstance(found, Segment) else None
+            if kind:
                 counts[kind] += 1
     return counts
