@@ -148,8 +148,12 @@ class Reader:
         self.complaints.append(f"the last packet of the file is cut off: {missing} bytes are missing")
 
     def _seen(self, time_ns: int) -> None:
-        self.first_ns = time_ns if self.first_ns is None else min(self.first_ns, time_ns)
-        self.last_ns = time_ns if self.last_ns is None else max(self.last_ns, time_ns)
+        if self.first_ns is None or self.last_ns is None:
+            self.first_ns = self.last_ns = time_ns
+        elif time_ns > self.last_ns:
+            self.last_ns = time_ns
+        elif time_ns < self.first_ns:
+            self.first_ns = time_ns
 
     # -- pcap
 
@@ -164,44 +168,49 @@ class Reader:
             raise CaptureError(str(interface.refused))
         self._at = 24
         heading = struct.Struct(order + "IIII")
-        while self._want(header):
-            self._pass_over_records(interface.scan, heading, interface, header)
-            if not self._want(header):
-                break
+        yield from self._far_from_the_end(interface, heading, header)
+        while not self.complaints and self._want(header):
             seconds, fraction, length, wire = heading.unpack_from(self._data, self._at)
             if length > MOST_LENGTH or fraction >= ticks:
                 return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
-            if not self._want(header + min(length, KEEP)):
-                return self._is_cut(header + length - len(self._data) + self._at)
             begin = self._at + header
-            captured = Captured(
-                interface.time_ns(seconds * ticks + fraction), interface, self._data[begin : begin + min(length, KEEP)], wire, NO_WAY
-            )
+            frame = self._data[begin : begin + min(length, KEEP)]
             missing = self._skip(header + length)
             if missing:
                 return self._is_cut(missing)
-            self.packets += 1
-            self._seen(captured.time_ns)
+            captured = Captured(interface.time_ns(seconds * ticks + fraction), interface, frame, wire, NO_WAY)
+            self._passed_over(1, captured.time_ns)
             yield captured
         left = len(self._data) - self._at
-        if left:
+        if left and not self.complaints:
             self._is_cut(header - left)
 
-    def _pass_over_records(self, scan: Scan, heading: struct.Struct, interface: Interface, header: int) -> None:
-        while self._want(READ_AHEAD + 1):
-            end = len(self._data) - READ_AHEAD
-            place = pass_over(self._data, self._at, end, scan, header, self._watched)
-            if place.count:
-                self._passed_over(place.count, interface.time_ns(self._ticks(heading, place.last, interface)))
-            beyond = self._jump(place.at)
-            if beyond:
-                return self._is_cut(beyond)
-            if place.at < end:
-                return
-
-    def _ticks(self, heading: struct.Struct, at: int, interface: Interface) -> int:
-        seconds, fraction = heading.unpack_from(self._data, at)[:2]
-        return int(seconds * interface.ticks + fraction)
+    def _far_from_the_end(self, interface: Interface, heading: struct.Struct, header: int) -> Iterator[Captured]:
+        """Nearly all records: as long as what is looked at of the next one is in the file for certain. This is where the time goes."""
+        ticks, unit, watched = interface.ticks, 10**9 // interface.ticks, self._watched
+        scan, unpack = interface.scan, heading.unpack_from
+        while scan and self._want(header + KEEP + READ_AHEAD):
+            data, at, end = self._data, self._at, len(self._data) - header - KEEP
+            while True:
+                at, last, count = pass_over(data, at, end, scan, header, watched)
+                if count:
+                    seconds, fraction, _length, _wire = unpack(data, last)
+                    self._passed_over(count, seconds * 10**9 + fraction * unit)
+                if at >= end:
+                    break
+                seconds, fraction, length, wire = unpack(data, at)
+                if length > MOST_LENGTH or fraction >= ticks:
+                    self._at = at
+                    return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
+                begin = at + header
+                at = begin + length
+                time_ns = seconds * 10**9 + fraction * unit
+                self._passed_over(1, time_ns)
+                yield Captured(time_ns, interface, data[begin : begin + length if length < KEEP else begin + KEEP], wire, NO_WAY)
+            missing = self._skip(at - self._at)
+            if missing:
+                self.packets -= 1
+                return self._is_cut(missing)
 
     def _passed_over(self, count: int, last_ns: int) -> None:
         self.packets += count
@@ -261,14 +270,14 @@ class Reader:
         heading = struct.Struct(order + "12xII")
         while interface.scan and self._want(READ_AHEAD + 1):
             end = len(self._data) - READ_AHEAD
-            place = pass_over_blocks(self._data, self._at, end, interface.scan, interface.number, self._watched)
-            if place.count:
-                high, low = heading.unpack_from(self._data, place.last)
-                self._passed_over(place.count, interface.time_ns(high << 32 | low))
-            beyond = self._jump(place.at)
+            at, last, count = pass_over_blocks(self._data, self._at, end, interface.scan, interface.number, self._watched)
+            if count:
+                high, low = heading.unpack_from(self._data, last)
+                self._passed_over(count, interface.time_ns(high << 32 | low))
+            beyond = self._jump(at)
             if beyond:
                 return self._is_cut(beyond)
-            if place.at < end:
+            if at < end:
                 return
 
     def _packet(self, kind: int, body: bytes, order: str, section: list[Interface], whole: bool) -> Captured | None:

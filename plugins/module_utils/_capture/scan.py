@@ -10,7 +10,7 @@ the time, so it does nothing else. Whatever it does not recognise, it leaves to 
 from __future__ import annotations
 
 import struct
-from typing import Container, NamedTuple
+from typing import Container, NamedTuple, Tuple
 
 from .links import Simple
 
@@ -29,12 +29,8 @@ class Scan(NamedTuple):
     kind: bytes
 
 
-class Place(NamedTuple):
-    """Where the loop ended: at a packet to be looked at, or at the end of the data. `last`: the packet before; `count`: how many."""
-
-    at: int
-    last: int
-    count: int
+Place = Tuple[int, int, int]
+"""Where the loop ended, at a packet to be looked at or at the end of the data; the packet before; how many were passed over."""
 
 
 def pcap_scan(order: str, simple: Simple, header: int = PCAP_HEADER) -> Scan:
@@ -64,7 +60,7 @@ def pass_over(data: bytes, at: int, end: int, scan: Scan, header: int, watched: 
         last = at
         at += length + header
         count += 1
-    return Place(at, last, count)
+    return at, last, count
 
 
 def pass_over_blocks(data: bytes, at: int, end: int, scan: Scan, interface: int, watched: Container[bytes]) -> Place:
@@ -80,4 +76,4 @@ def pass_over_blocks(data: bytes, at: int, end: int, scan: Scan, interface: int,
         last = at
         at += length
         count += 1
-    return Place(at, last, count)
+    return at, last, count
