@@ -247,8 +247,8 @@ class Reader:
             if not self._want(wanted):
                 return self._is_cut(length - len(self._data) + self._at)
             body = self._data[self._at + 8 : self._at + wanted - (4 if wanted == length else 0)]
+            captured = self._packet(kind, body, order, section, wanted == length) if packet else None
             if packet:
-                captured = self._packet(kind, body, order, section, wanted == length)
                 if captured is None:
                     return
                 current = captured.interface
@@ -257,7 +257,7 @@ class Reader:
             missing = self._skip(length)
             if missing:
                 return self._is_cut(missing)
-            if packet:
+            if captured:
                 self.packets += 1
                 self._seen(captured.time_ns)
                 if not captured.interface.refused:
@@ -295,9 +295,11 @@ class Reader:
                 begin, length = 4, min(wire, len(body) - 4)
             interface = section[number]
         except (struct.error, IndexError):
-            return self._is_damaged(f"a packet of interface {number}, which the section does not have")
+            self._is_damaged(f"a packet of interface {number}, which the section does not have")
+            return None
         if length > MOST_LENGTH or (whole and begin + length > len(body)):
-            return self._is_damaged(f"a packet of {length} bytes in a block of {len(body)} cannot be")
+            self._is_damaged(f"a packet of {length} bytes in a block of {len(body)} cannot be")
+            return None
         way = NO_WAY
         if whole and kind == ENHANCED_PACKET:
             flags = dict(_options(body, begin + (length + 3) // 4 * 4, order)).get(_EPB_FLAGS, b"")

@@ -137,7 +137,8 @@ def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected
         selection.all,
         selection.frames,
         [each.name for each in reader.interfaces],
-        *(None if each is None else each / 1e9 for each in (reader.first_ns, reader.last_ns)),
+        None if reader.first_ns is None else reader.first_ns / 1e9,
+        None if reader.last_ns is None else reader.last_ns / 1e9,
         sum(each.dropped for each in reader.interfaces),
         notes,
     )
