@@ -14,7 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._capture.segmen
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import Source
 
 # Without tunnels: only the outer packet is read.
-_PLAIN = re.compile(r"(eth|sll|raw|null|loop|sll2)?(:?ethertype|:?vlan|:?ieee8021ad|:?llc|:?snap|:?ip|:?ipv6(\.\w+)*)*:tcp(:|$)")
+_PLAIN = re.compile(r"(eth|sll|raw|null|loop|sll2)?(:?ethertype|:?vlan|:?ieee8021ad)*:?(ip|ipv6(:ipv6\.\w+)*):tcp(:|$)")
 _OPTIONS = ("tcp.desegment_tcp_streams:FALSE", "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.analyze_sequence_numbers:TRUE")
 
 
