@@ -12,11 +12,15 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.captured import keep as keep_captures
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import PlanError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES, STANDING
@@ -47,6 +51,8 @@ class ActionModule(HandshakeAction):
                 "run": {"type": "str", "default": ""},
                 "interrupted": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "path"},
+                "captures": {"type": "raw", "default": []},
+                "captures_only": {"type": "bool", "default": False},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "keep": {"type": "str", "choices": ["failing", "all"], "default": "failing"},
                 "show": {"type": "bool", "default": True},
@@ -68,6 +74,9 @@ class ActionModule(HandshakeAction):
             files = EvidenceFiles(arguments["evidence_dir"] or report_dir, run)
             plan, started = files.plan()
             finished = iso(time.time())
+            parties = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
+            if captures := captures_of(arguments["captures"], parties):
+                plan = keep_captures(files, plan, started, captures, arguments["captures_only"])
             answers = files.answers(plan)
             conclusion = decide(plan, answers, started, finished, keep_all=arguments["keep"] == "all")
             report = {**conclusion.report, "changes": arguments["changes"]}
@@ -76,6 +85,8 @@ class ActionModule(HandshakeAction):
             told = forms(report, conclusion.captures)
             written = [str(path) for path in write(report_dir, told.files, conclusion.captures)]
             rest(Path(report_dir))
+        except (PlanError, CaptureError) as error:
+            return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {report_dir}", error)}
         unshown = [*told.faults]

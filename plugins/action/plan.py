@@ -17,11 +17,13 @@ from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError, Source
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
@@ -61,13 +63,15 @@ class ActionModule(HandshakeAction):
                 "connects": {"type": "int", "default": 100},
                 "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},
+                "captures": {"type": "raw", "default": []},
+                "captures_only": {"type": "bool", "default": False},
                 "within": {"type": "float", "default": 0.0},
             }
         )
         arguments = plain(arguments)
         try:
             plan, taking_part, traces = self._plan(arguments, task_vars)
-        except (PlanError, OptionError, VariableError) as error:
+        except (PlanError, OptionError, VariableError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {arguments['report_dir']}", error)}
@@ -106,10 +110,18 @@ class ActionModule(HandshakeAction):
             options=asked.options,
         )
         plan = replace(plan, groups=inventory.groups(plan.parties()))
+        captures = captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
+        for capture in captures:
+            with Source(capture.path):
+                pass
+        if asked.captures_only:
+            if not captures:
+                raise PlanError("diagnose_captures_only is true, and diagnose_captures has no captures: give some.")
+            plan = replace(plan, orders={host: {**order, "phases": []} for host, order in plan.orders.items()}, not_in_play=(), lowered=())
         for sentence in plan.lowered:
             self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
-        return plan, inventory.patterns(list(plan.orders)), asked.traces
+        return plan, inventory.patterns(list(plan.orders)), asked.traces and not asked.captures_only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +136,8 @@ class _Asked:
     """Of a host of the play."""
     traces: bool = False
     """Whether some host may be asked to look deeper into what broke."""
+    captures: object = None
+    captures_only: bool = False
 
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -134,6 +148,8 @@ def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
         port=arguments["port"],
         flows=lambda: [Held(arguments["flows"])],
         options=lambda _host: options,
+        captures=arguments["captures"],
+        captures_only=arguments["captures_only"],
     )
 
 
@@ -154,7 +170,17 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
         return Options(**common, **{name: options.of(host, f"diagnose_{name}") for name in HOW})
 
     client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
-    return _Asked(client=client, server=server, port=port, flows=lambda: _held(variables, "diagnose_flows"), options=of_host, traces=traces)
+    captures = options.one("diagnose_captures") if roles == ["diagnose"] else []
+    return _Asked(
+        client=client,
+        server=server,
+        port=port,
+        flows=lambda: _held(variables, "diagnose_flows"),
+        options=of_host,
+        traces=traces,
+        captures=captures,
+        captures_only=bool(captures) and options.one("diagnose_captures_only"),
+    )
 
 
 def _held(variables: HostVariables, name: str) -> list[Held]:

@@ -43,6 +43,17 @@ options:
     description:
       - The report directory of the diagnosis whose evidence is judged, if it is not O(report_dir).
     type: path
+  captures:
+    description:
+      - Captures that people made, as a list of mappings with C(path), a file on the controller, C(host), where it was captured, and
+        C(offset), the seconds to add to its times. They become evidence.
+    type: raw
+    default: []
+  captures_only:
+    description:
+      - Whether no host was asked, so that the handshakes in O(captures) are the attempts.
+    type: bool
+    default: false
   changes:
     description:
       - What was changed on hosts. It becomes C(changes) of the report. M(threeway.handshake.plan_fixes) returns it.

@@ -117,6 +117,16 @@ options:
         for the last hosts is shorter.
     type: float
     default: 60.0
+  captures:
+    description:
+      - Captures that the diagnosis uses, see the role. They are checked here and read by M(threeway.handshake.conclude).
+    type: raw
+    default: []
+  captures_only:
+    description:
+      - Whether the diagnosis goes by O(captures) alone, so that hosts have nothing to do.
+    type: bool
+    default: false
   within:
     description:
       - The seconds within which all phases must end, because something waits for them. V(0) for no limit. The phases that trace broken

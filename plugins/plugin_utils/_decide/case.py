@@ -24,7 +24,7 @@ from .._values.words import plural
 from .arrivals import Arrivals
 from .finding import Evidence, Weight
 from .fleet import Fleet
-from .outcome import SILENT, Outcome
+from .outcome import SEEN, SILENT, Outcome
 from .rows import Row
 from .timeline import Attempt
 
@@ -67,6 +67,11 @@ class Case:
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
     dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
+
+    @property
+    def lacks_proof(self) -> bool:
+        """Whether the outcome rests on what a capture has not got: its filter or its interface may have left it out."""
+        return self.outcome.kind not in SEEN and any(host.captured for host in self.hosts)
 
     @property
     def completed(self) -> int:
@@ -299,11 +304,13 @@ class Case:
             if kind != "syn" and not any(self.rows(kind, sender)):
                 continue
             ways = (
-                ("in", "out")
+                ("other",)
+                if host.point
+                else ("in", "out")
                 if host is not self.client and host is not self.server
                 else ("out" if (host is self.client) == (sender == "client") else "in",)
             )
-            parts += [f"{label} {way} {self.count(kind, host, way, sender)}x" for way in ways]
+            parts += [f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in ways]
         return ", ".join(parts)
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:

@@ -93,7 +93,7 @@ def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen
         if finding.certainty != "proven":
             return found
         standing = [found, *_standing(findings), *beside]
-        whole = all(anomaly.kind in _TOLD_ALONE or _accounted(case, standing, anomaly) for anomaly in seen)
+        whole = not case.lacks_proof and all(anomaly.kind in _TOLD_ALONE or _accounted(case, standing, anomaly) for anomaly in seen)
         return found if whole else (cause, replace(finding, certainty="likely"))
 
     return [capped(found) for found in findings]

@@ -66,7 +66,7 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     icmp = _icmp_answer(case, attempt)
     if icmp:
         return icmp
-    refusal = _first([row for row in attempt.of("rst", "server") if row.at(case.client.name, "in") or _at(row, case.server, "out")])
+    refusal = _first([row for row in attempt.of("rst", "server") if _answers(case, row)])
     if refusal or probe.final_errno in ("ECONNREFUSED", "ECONNRESET"):
         return Outcome("reset", "syn", None, case.server.name if case.server else "path", last_seen=_last(refusal), row=refusal)
     return _follow(case, attempt)
@@ -117,12 +117,18 @@ def _icmp_answer(case: Case, attempt: Attempt) -> Outcome | None:
     """An ICMP error about the SYN, seen at the client, told by the socket's error queue, or seen leaving the server."""
     for row in attempt.of("icmp"):
         quote = row.packet.icmp.quote if row.packet.icmp else None
-        if quote and quote.seq == attempt.isn and (row.at(case.client.name, "in") or _at(row, case.server, "out")):
+        if quote and quote.seq == attempt.isn and _answers(case, row):
             return Outcome("icmp", "syn", None, _owner(case, row.packet.src), last_seen=_last(row), row=row, offender=row.packet.src)
     error = attempt.probe.icmp
     if error and error.offender:
         return Outcome("icmp", "syn", None, _owner(case, error.offender), offender=error.offender)
     return None
+
+
+def _answers(case: Case, row: Row) -> bool:
+    """Whether an RST or an ICMP error came in at the client, left the server, or passed a point between them."""
+    ends = row.at(case.client.name, "in") or _at(row, case.server, "out")
+    return ends is not None or any(row.at(via.name, "other") for via in case.vias if via.point)
 
 
 def _owner(case: Case, address: str) -> str:
@@ -240,11 +246,11 @@ def _half_open(case: Case, attempt: Attempt) -> bool:
 
 def _way(case: Case, back: bool) -> list[Vantage]:
     """The vantage points in the order in which a packet passes them; hosts without a recording are left out."""
-    ends = [(case.client, "out"), *((via, way) for via in case.vias for way in ("in", "out"))]
+    ends = [(case.client, "out"), *((via, way) for via in case.vias for way in (("other",) if via.point else ("in", "out")))]
     if case.server is not None:
         ends.append((case.server, "in"))
     if back:
-        ends = [(host, "in" if way == "out" else "out") for host, way in reversed(ends)]
+        ends = [(host, {"in": "out", "out": "in"}.get(way, way)) for host, way in reversed(ends)]
     return [(host, way) for host, way in ends if host.observations is not None]
 
 

@@ -94,5 +94,7 @@ OUTCOMES = {
     "silent": "no answer, and too little was recorded to tell how far the SYN came",
 }
 
+SEEN = ("completed", "reset", "icmp", "reset_after")
+"""Outcomes that packets show which were seen; all others rest on packets that were not."""
 SWALLOWING = ("unanswered", "ignored_syn_ack")
 """Outcomes whose packets count as `Totals.swallowed`."""

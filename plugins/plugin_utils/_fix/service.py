@@ -44,9 +44,9 @@ def _of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
 
 
 def no_listener(case: Case, finding: Finding) -> Fix:
-    """Have the unit that should listen on the port do so, where it is known for sure; of a server that is not managed, look at it."""
+    """Have the unit that should listen on the port do so, where it is known for sure; of a server that was not asked, look at it."""
     running, server, port = finding.about(RunningUnit), case.server, case.server_port
-    if server is None:
+    if server is None or finding.host != server.name:
         look = f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?"
         return advice("advice", finding.host, look)
     if running and running.unit.how in ("declared", "socket"):

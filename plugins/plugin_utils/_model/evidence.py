@@ -70,6 +70,10 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
             _read_recording(host, answer["recording"])
     except (RecordError, DecodeError) as error:
         host.lacks("recording", f"malformed answer: {error}")
+    if phase == "capture" and answer.get("recording") is not None:
+        host.captured, host.point = True, answer.get("point") is True
+        lacks = answer.get("lacks")
+        host.incomplete = host.incomplete or (Prose(lacks[:1000]) if isinstance(lacks, str) else None)
 
 
 def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:

@@ -54,6 +54,8 @@ class Host:
     after: Snapshot | None = None
     observations: list[Observation] | None = None  # None: nothing was recorded here
     incomplete: Prose | None = None  # why the recording may lack packets
+    captured: bool = False  # packets of it are from a capture that a user brought, which does not say what it left out
+    point: bool = False  # such a capture sees each packet once, somewhere on the path, and does not say which way it goes
     recorded_until: float | None = None  # by this host's clock
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()

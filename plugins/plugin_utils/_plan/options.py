@@ -38,6 +38,8 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_hops": Whose.CLIENT,
         "diagnose_connects": Whose.PLAY,
         "diagnose_normal": Whose.PLAY,
+        "diagnose_captures": Whose.PLAY,
+        "diagnose_captures_only": Whose.PLAY,
         "diagnose_record": Whose.HOST,
         "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,

@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from .._plan.captures import PHASE as CAPTURE
 from .._plan.deadlines import Deadlines
 from .._plan.plan import PHASES, TRACE_PHASES, Plan
 from . import directories, runs
@@ -45,6 +46,10 @@ class EvidenceFiles(JsonFiles):
         if plan.deadlines is not None:
             self.write(_DEADLINES, {"run": self.run, **plan.deadlines.to_json()})
         self.write(_PLAN, {"started": started, "phases": plan.phases(), **plan.to_json()})
+
+    def keep_plan(self, plan: Plan, started: str) -> None:
+        """Write the plan once more: captures add points on the path to it. OSError."""
+        self.write(_PLAN, {**self.read(_PLAN), "started": started, **plan.to_json()})
 
     def check(self) -> None:
         """Refuse a directory that does not belong to this run of this ansible-playbook. EvidenceError, OSError."""
@@ -101,7 +106,7 @@ class EvidenceFiles(JsonFiles):
     def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
         """Everything that was kept for the plan's hosts, by host and phase."""
         hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES)} for host in sorted(hosts)}
+        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES, CAPTURE)} for host in sorted(hosts)}
         return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
 
     def _answer(self, host: str, phase: str) -> dict[str, Any] | None:

@@ -23,9 +23,10 @@ _LEG: dict[str, Leg] = {"syn": "syn", "syn_ack": "syn_ack", "ack": "ack"}
 def other_receivers(case: Case) -> Iterator[Anomaly]:
     """Frames for another link address that a host saw all the same, and that it does not bridge."""
     found: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    points = {host.name for host in case.hosts if host.point}  # where nothing says which way a packet goes
     for attempt, row in pairs(case):
         for seen in row.seen:
-            if seen.direction == "other" and not seen.bridged and not _also(row.seen, seen):
+            if seen.host not in points and seen.direction == "other" and not seen.bridged and not _also(row.seen, seen):
                 found[seen.host, seen.interface, row.kind].append(key(attempt))
     for (host, interface, kind), keys in found.items():
         text = f"{plural(len(keys), LABELS[kind])} seen on {interface} of {host}, for the link address of another machine"

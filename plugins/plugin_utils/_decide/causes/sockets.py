@@ -77,7 +77,7 @@ def _service_stopped(case: Case) -> Finding | None:
 
 
 def _no_listener(case: Case) -> Finding | None:
-    if case.server is None:
+    if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
         return _refused_unseen(case) if case.outcome.kind == "reset" else None
     if case.outcome.kind == "unanswered":
         return _refused_in_vain(case, case.server)
@@ -166,15 +166,20 @@ def not_listening(case: Case) -> Finding | None:
 
 
 def _refused_unseen(case: Case) -> Finding:
-    """The server is not managed: its RST, or one in its name, is all that is known."""
+    """The server is not managed, or was not asked: its RST, or one in its name, is all that is known."""
+    told = None if any(host.captured for host in case.hosts) else case.errno()
     return Finding(
         "possible",
         "path",
         "server.socket",
         f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it",
-        (*case.passage(), case.ended(case.client, "connect()", f"{case.errno()}, {plural(len(case.subject), 'attempt')}")),
+        (*case.passage(), *((case.ended(case.client, "connect()", f"{told}, {plural(len(case.subject), 'attempt')}"),) if told else ())),
         leg="syn",
-        undecided=(f"a recording at {case.address} would tell who sends the RST: name the machine in the flow's servers if you manage it",),
+        undecided=(
+            f"a recording at {case.address} would tell who sends the RST: name the machine in the flow's servers if you manage it"
+            if case.server is None
+            else f"the listeners and rules of {case.server.name} would tell: diagnose it, too, and not by captures only",
+        ),
     )
 
 
