@@ -64,6 +64,7 @@ KEPT = {
     "Process": dict.fromkeys(("container", "netns"), LISTENER_INFO),
     "ForeignListener": {"container": LISTENER_INFO},
     "Namespace": {"container": PEOPLE},
+    "TemporaryListeners": {"count": PEOPLE},
     "Relative": {"sub": PEOPLE},
     "Stream": {"address": PEOPLE},
     "_Recording": {"frames": "are longer than texts of records", "count": "is what recorder tells", "from": "is what recorder tells"},
@@ -88,6 +89,7 @@ ROOTS = {
     "TR": trace_records.Tracing,
     "T": trace_records.Trace,
     "D": drop_records.Drops,
+    "TL": socket_records.TemporaryListeners,
 }
 
 

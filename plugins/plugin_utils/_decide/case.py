@@ -218,6 +218,11 @@ class Case:
             ends.add((attempt.probe.local_address, attempt.probe.local_port))
         return ends
 
+    def taken_by_stand_in(self, attempt: Attempt) -> bool:
+        """Whether the server's temporary listeners have the attempt among the handshakes that completed there."""
+        told = self.server.temporary_listeners if self.server else None
+        return any((each.remote, each.remote_port) in self.client_endpoints(attempt) for each in (told.taken if told else None) or ())
+
     def listeners_on_port(self) -> list[Listener] | None:
         """All listeners on the server's port; ``None`` when listeners are unknown."""
         if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:

@@ -28,6 +28,7 @@ from tests.faults.catalogue import (
     stale,
     systemd,
     systemd_units,
+    temporary,
 )
 
 __all__ = [
@@ -56,4 +57,5 @@ __all__ = [
     "stale",
     "systemd",
     "systemd_units",
+    "temporary",
 ]

@@ -16,14 +16,16 @@ from ..finding import Certainty, Evidence, Finding
 from . import inside, units
 from .catalogue import Accounts, Cause
 
-_REFUSED = ("reset",)
+_REFUSED = ("reset", "stood_in")
 
 
 def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
-    """The server's TCP itself refused: an RST that left the server and that TCP counted."""
+    """The server's TCP itself refused: an RST that left the server and that TCP counted. Or our own listener took what it would refuse."""
     server = case.server
     if server is None or case.listeners_on_port() is None:
         return None
+    if case.outcome.kind == "stood_in":
+        return server, *_instead_of_refusal(case, server)
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
     if counted == 0 or (server.saw_everything and not made):
         return None
@@ -37,6 +39,18 @@ def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
     everything = max(made, case.totals.resets.get(server.name, 0))
     decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
     return server, "proven" if decisive else "likely", tuple(evidence)
+
+
+def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:
+    """A temporary listener completed the handshakes, which shows that the way is open, and that nothing else listens."""
+    known = sum(map(case.taken_by_stand_in, case.subject))
+    shown = case.saw(
+        server,
+        "temporary listener",
+        f"a temporary listener on {server.name} took {plural(known or len(case.subject), 'handshake')}: the way is open",
+    )
+    sure = known == len(case.subject) and not case.listened_before()
+    return "proven" if sure else "likely", (shown, *case.passage())
 
 
 def _service_stopped(case: Case) -> Finding | None:
@@ -76,7 +90,7 @@ def _service_stopped(case: Case) -> Finding | None:
 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None:
-        return _refused_unseen(case) if case.outcome.kind == "reset" else None
+        return _refused_unseen(case) if case.outcome.kind in _REFUSED else None
     if case.outcome.kind == "unanswered":
         return _refused_in_vain(case, case.server)
     refusal = _refusal(case)
@@ -303,8 +317,10 @@ CAUSES = (
         ("server.socket",),
         (*_REFUSED, "unanswered"),
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
-        "the SYNs nevertheless.",
+        "the SYNs nevertheless. Or the temporary listener, which is there only where nothing listens, has the attempts among the handshakes "
+        "that completed there.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
         rule=_no_listener,
+        accounts_for=(Accounts("other_outcome", ("stood_in",), anywhere=True, any_leg=True),),
     ),
 )
