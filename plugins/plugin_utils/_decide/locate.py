@@ -164,7 +164,7 @@ def _stood_in(case: Case, attempt: Attempt) -> Outcome | None:
     by_place = server.stands_in(case.address, case.port) or (case.server_owns(case.address) is False and bool(taken))
     if not (by_end or by_place):
         return None
-    return Outcome("stood_in", "syn", "server.socket", server.name, last_seen=_seen_at(attempt.of("ack", "client"), (server, "in")))
+    return Outcome("stood_in", None, "server.socket", server.name, last_seen=_seen_at(attempt.of("ack", "client"), (server, "in")))
 
 
 def _connected(case: Case, attempt: Attempt) -> Outcome:

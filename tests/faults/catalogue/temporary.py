@@ -20,6 +20,7 @@ WANTED = {"diagnose_temporary_listener": True}
     segment="server.socket",
     says=("nothing listens", "took 3 handshakes: the way is open"),
     options=WANTED,
+    packed="temporary",
 )
 def nothing_listens(fleet: Machines) -> None:
     pass
@@ -35,7 +36,7 @@ def nothing_listens(fleet: Machines) -> None:
     says=("took 3 handshakes: the way is open",),
     flow=Flow(DB1_V6),
     options=WANTED,
-    slow=True,
+    packed="temporary",
 )
 def nothing_listens_for_ipv6(fleet: Machines) -> None:
     pass
@@ -50,7 +51,7 @@ def nothing_listens_for_ipv6(fleet: Machines) -> None:
     segment="server.socket",
     says=("the way is open", "127.0.0.1"),
     options=WANTED,
-    slow=True,
+    packed="temporary",
 )
 def it_listens_elsewhere(fleet: Machines) -> None:
     fleet.listen("db1", "127.0.0.1", fleet.port)
@@ -63,7 +64,9 @@ def it_listens_elsewhere(fleet: Machines) -> None:
     host="db1",
     leg="syn",
     segment="server.firewall",
+    also=("no_listener",),
     options=WANTED,
+    packed="temporary",
 )
 def a_rule_stops_it_before(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "tcp dport $port counter drop"))
@@ -78,16 +81,17 @@ def a_rule_stops_it_before(fleet: Machines) -> None:
     says=("a temporary listener took the handshakes",),
     flow=Flow(expect="blocked"),
     options=WANTED,
+    packed="temporary",
 )
 def only_for_want_of_a_listener(fleet: Machines) -> None:
     """Refused today, and open as soon as somebody listens: no rule blocks it."""
 
 
-@fault("temporary_listener/blocked", "timeout", status="ok", flow=Flow(expect="blocked"), options=WANTED)
+@fault("temporary_listener/blocked", "timeout", status="ok", flow=Flow(expect="blocked"), options=WANTED, packed="temporary")
 def a_rule_blocks_it(fleet: Machines) -> None:
     fleet.nft("db1", chain("input", "tcp dport $port counter drop"))
 
 
-@twin("temporary_listener", options=WANTED)
+@twin("temporary_listener", options=WANTED, packed="temporary")
 def somebody_listens(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)

@@ -49,8 +49,7 @@ def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evid
         "temporary listener",
         f"a temporary listener on {server.name} took {plural(known or len(case.subject), 'handshake')}: the way is open",
     )
-    sure = known == len(case.subject) and not case.listened_before()
-    return "proven" if sure else "likely", (shown, *case.passage())
+    return "proven" if known == len(case.subject) else "likely", (shown, *case.passage())
 
 
 def _service_stopped(case: Case) -> Finding | None:
@@ -75,6 +74,7 @@ def _service_stopped(case: Case) -> Finding | None:
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
             *units.last_words(server, unit),
         ),
+        leg="syn",
         detail={
             "unit": unit.unit,
             "active": unit.active,
@@ -115,6 +115,7 @@ def _no_listener(case: Case) -> Finding | None:
             *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
         ),
+        leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
         subject=instead,
     )
@@ -201,6 +202,7 @@ def _listener_other_namespace(case: Case) -> Finding | None:
         "server.socket",
         f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}",
         (*evidence, case.saw(server, "inet_diag", where)),
+        leg="syn",
     )
 
 
@@ -228,6 +230,7 @@ def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callabl
                 *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
                 *(units.last_words(server, displaced) if displaced else ()),
             ),
+            leg="syn",
             detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
             subject=SocketOwner(owner, process, displaced.unit if displaced else None),
         )
