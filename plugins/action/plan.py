@@ -34,7 +34,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
-HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "connects", "normal", "host_timeout", "temporary_listener")
+HOW = (
+    *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener"),
+    *("connects", "normal", "host_timeout"),
+)
 
 
 class ActionModule(HandshakeAction):

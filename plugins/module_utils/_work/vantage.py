@@ -27,7 +27,7 @@ RECORDING, LISTENERS = "recording", "temporary listeners"
 
 
 def open_(order: Order, run: Run) -> dict[str, Any]:
-    """Before the handshakes, where they are expected: start the recorder, look at the host, and listen where nothing does, if that is wanted."""
+    """Before the handshakes, where they are expected: start the recorder, look at the host, and listen where nothing does, if wanted."""
     answer: dict[str, Any] = {"snapshot": None, "recorder": None, "temporary_listeners": None, "absent": []}
     if order["record"]:
         with part(answer, RECORDING):

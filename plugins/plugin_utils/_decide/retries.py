@@ -19,11 +19,12 @@ from itertools import pairwise
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
-GOAL = 0.999
+from .._model.subjects import GOAL, Outlook
+
 SYN_RETRIES, SYN_ACK_RETRIES = "net.ipv4.tcp_syn_retries", "net.ipv4.tcp_synack_retries"
 _DEFAULTS = {SYN_RETRIES: "6", SYN_ACK_RETRIES: "5"}
 _MOST_RETRIES = 16
-_SAME_TIME = 1e-9
+_ROUNDING = 1e-9
 
 _HalfOpen = tuple[int, float]  # how often the server's timer has run out, and when it does next
 
@@ -52,19 +53,19 @@ class Curve:
         return next((moment for moment, probability in self.steps if probability >= goal), None)
 
 
-def curve(way: Way, syns: Schedule, answers: Schedule) -> Curve:
-    """From a client that sends SYNs as `syns` has it to a listener that sends SYN-ACKs as `answers` has it.
+def curve(way: Way, sent: Schedule, answers: Schedule) -> Curve:
+    """From a client that sends SYNs as `sent` has it to a listener that sends SYN-ACKs as `answers` has it.
 
     Where a SYN arrives as the timer runs out, only one SYN-ACK is counted: which of the two comes first is chance.
     """
-    return _Walk(way, syns, answers).curve()
+    return _Walk(way, sent, answers).curve()
 
 
 class _Walk:
     """Through the arrivals of SYNs, with the probability of each state in which the handshake has not completed yet."""
 
-    def __init__(self, way: Way, syns: Schedule, answers: Schedule) -> None:
-        self.way, self.syns, self.answers = way, syns, answers
+    def __init__(self, way: Way, sent: Schedule, answers: Schedule) -> None:
+        self.way, self.syns = way, sent
         self.waits = [later - sooner for sooner, later in pairwise((*answers.sent, answers.gives_up))]
         self.states: dict[_HalfOpen | None, float] = {None: 1.0}  # None: the server knows of no SYN
         self.completed: dict[float, float] = defaultdict(float)
@@ -85,7 +86,7 @@ class _Walk:
         states: dict[_HalfOpen | None, float] = defaultdict(float)
         for state, mass in self.states.items():
             here, left = state, mass
-            while here is not None and here[1] < until - _SAME_TIME:
+            while here is not None and here[1] < until - _ROUNDING:
                 count, moment = here[0] + 1, here[1]
                 if count == len(self.waits):
                     here = None  # forgotten
@@ -109,34 +110,19 @@ class _Walk:
         return mass * self.way.back
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """What becomes of handshakes on a way that loses packets at random."""
-
-    timeout: float
-    """What ends them: that of the application, or the kernel's if it gives up before."""
-    by_kernel: bool
-    through: float
-    """The share that completes."""
-    enough: int | None
-    """The smallest timeout in whole seconds with which GOAL is reached, if the kernel keeps trying for so long; None: no such timeout."""
-    retries: int | None
-    """The smallest tcp_syn_retries with which there is one, where there is none as the kernel is set."""
-
-
 def outlook(way: Way, timeout: float, client: Mapping[str, str], server: Mapping[str, str]) -> Outlook:
     """By the application's timeout and the sysctls of both ends, as far as they are known."""
-    syns, answers = _syns(client), _answers(server)
-    found = curve(way, syns, answers)
-    ends = min(timeout, syns.gives_up)
+    sent, answers = syns(client), _answers(server)
+    found = curve(way, sent, answers)
+    ends = min(timeout, sent.gives_up)
     enough, retries = _enough(found), None
     if enough is None and max(way.forward, way.back) < 1:
-        for count in range(len(syns.sent), _MOST_RETRIES):
-            longer = _enough(curve(way, _syns(client, count), answers))
+        for count in range(len(sent.sent), _MOST_RETRIES):
+            longer = _enough(curve(way, syns(client, count), answers))
             if longer is not None:
                 enough, retries = longer, count
                 break
-    return Outlook(timeout=ends, by_kernel=syns.gives_up < timeout, through=found.within(ends), enough=enough, retries=retries)
+    return Outlook(timeout=ends, by_kernel=sent.gives_up < timeout, through=found.within(ends), enough=enough, retries=retries)
 
 
 def told(outlook: Outlook, lost: str) -> str:
@@ -153,7 +139,7 @@ def told(outlook: Outlook, lost: str) -> str:
 
 def _percent(share: float) -> str:
     """Never rounded up to all of them."""
-    return f"{math.floor(share * 1000) / 10:g} %"
+    return f"{math.floor(share * 1000 + _ROUNDING) / 10:g} %"
 
 
 def _enough(found: Curve) -> int | None:
@@ -161,7 +147,8 @@ def _enough(found: Curve) -> int | None:
     return None if moment is None else math.floor(moment) + 1
 
 
-def _syns(sysctls: Mapping[str, str], retries: int | None = None) -> Schedule:
+def syns(sysctls: Mapping[str, str], retries: int | None = None) -> Schedule:
+    """When a client's kernel sends SYNs, by its sysctls as far as they are known."""
     try:
         return syn({**_DEFAULTS, **sysctls}, retries)
     except DecodeError:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import comb
 
+from ..._model.subjects import Outlook
 from .. import retries
 from ..case import Case
 from ..timeline import Attempt
-
 
 _KINDS = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}
 
 
 def told(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tuple[Attempt, list[tuple[float, bool]]]]:
-    """Of each attempt, when packets of the lost kind (or of ``kinds``) left one end, by the client's clock, and whether they came to the other end.
+    """Of each attempt, when packets of the lost kind, or of ``kinds``, left one end, by the client's clock, and whether they came.
 
     Without those of which the recordings do not tell: a server repeats its SYN-ACK long after the client's recorder has stopped, and one
     of before may still have been on its way.
@@ -46,7 +46,7 @@ def told(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tuple[Att
     ]
 
 
-def outlook(case: Case) -> tuple[retries.Outlook, str]:
+def outlook(case: Case) -> tuple[Outlook, str]:
     """What becomes of handshakes if SYNs and SYN-ACKs go on to be lost at this rate, at random; and which and how many are lost, in words.
 
     For cases of which both ends recorded everything.

@@ -107,6 +107,7 @@ def _path_loss(case: Case) -> Finding | None:
             "outlook": asdict(ahead[0]) if ahead else None,
         },
         undecided=(*(_OR_LATE if late else ()), *_WOULD_TELL.get(pattern, ())),
+        subject=ahead[0] if ahead else None,
     )
 
 

@@ -320,8 +320,8 @@ CAUSES = (
         ("server.socket",),
         (*_REFUSED, "unanswered"),
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
-        "the SYNs nevertheless. Or the temporary listener, which is there only where nothing listens, has the attempts among the handshakes "
-        "that completed there.",
+        "the SYNs nevertheless. Or the temporary listener, which is there only where nothing listens, has the attempts among the "
+        "handshakes that completed there.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
         rule=_no_listener,
         accounts_for=(Accounts("other_outcome", ("stood_in",), anywhere=True, any_leg=True),),

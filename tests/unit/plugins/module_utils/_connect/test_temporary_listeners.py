@@ -173,7 +173,7 @@ def test_nothing_is_left_when_its_process_is_killed(net: Rootless) -> None:
 
 
 def test_it_is_closed_before_the_closing_snapshot(net: Rootless) -> None:
-    opened, closed = script(
+    _opened, closed = script(
         net,
         """
         run = lambda *_arguments, **_more: (127, "", "")
