@@ -221,7 +221,8 @@ class Case:
     def taken_by_stand_in(self, attempt: Attempt) -> bool:
         """Whether the server's temporary listeners have the attempt among the handshakes that completed there."""
         told = self.server.temporary_listeners if self.server else None
-        return any((each.remote, each.remote_port) in self.client_endpoints(attempt) for each in (told.taken if told else None) or ())
+        here = [each for each in (told.taken if told else None) or () if (each.address, each.port) == (self.server_address, self.server_port)]
+        return any((each.remote, each.remote_port) in self.client_endpoints(attempt) for each in here)
 
     def listeners_on_port(self) -> list[Listener] | None:
         """All listeners on the server's port; ``None`` when listeners are unknown."""

@@ -58,7 +58,7 @@ def test_what_is_said() -> None:
 
 
 def test_shares_are_never_rounded_up_to_all() -> None:
-    assert "lets 99.9 % of" in told(outlook(Way(forward=0.0001, back=0.0), 3.5, OLD, SERVER), "0 % of SYNs")
+    assert "lets 99.9 % of" in told(outlook(Way(forward=0.01, back=0.0), 3.5, OLD, SERVER), "1 % of SYNs")
 
 
 def test_a_way_that_is_whole_takes_a_round_trip() -> None:
