@@ -23,9 +23,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
 
 PARTS = {
-    "open": ("snapshot", "recorder", "absent"),
+    "open": ("snapshot", "recorder", "temporary_listeners", "absent"),
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
-    "close": ("recording", "after", "absent"),
+    "close": ("recording", "temporary_listeners", "after", "absent"),
     "trace_open": ("tracer", "absent"),
     "trace_try": ("probes", "trace", "drops", "absent"),
     "trace_close": ("trace", "drops", "absent"),
@@ -106,7 +106,11 @@ class ActionModule(HandshakeAction):
             opened = before.get("evidence") or {}
             if phase == "close":
                 plan, _started = files.plan()
-                arguments.update(order=complete(order, plan, files.dialled), handle=_handle(opened.get("recorder")))
+                arguments.update(
+                    order=complete(order, plan, files.dialled),
+                    handle=_handle(opened.get("recorder")),
+                    listeners=_handle(opened.get("temporary_listeners")),
+                )
             elif phase == "trace_close":
                 arguments["handle"] = _handle(opened.get("tracer"))
         self.bounds = bounds_of(order)
@@ -168,7 +172,7 @@ def _is_about_become(action: HandshakeAction, message: str) -> bool:
 
 
 def _handle(opened: object) -> str | None:
-    """Of a recorder or a tracer, as the host told it."""
+    """Of a recorder, a tracer or temporary listeners, as the host told it."""
     handle = opened.get("handle") if isinstance(opened, dict) else None
     return handle if isinstance(handle, str) else None
 

@@ -96,6 +96,13 @@ options:
       - Whether to record packets, which needs root.
     type: bool
     default: true
+  temporary_listener:
+    description:
+      - Whether servers listen on addresses and ports of flows on which nothing listens while the handshakes are tried. Such a listener only
+        completes handshakes. This tells a path that is blocked from a service that does not run.
+    type: bool
+    default: false
+    version_added: 0.2.0
   connects:
     description:
       - The maximum number of connections that a run makes to one listener, all clients and flows together. Beyond that, each client

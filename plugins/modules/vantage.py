@@ -17,7 +17,9 @@ description:
     become another user, the reason is stored as the answer and the task succeeds. So one host never ends the diagnosis of the others.
   - It changes nothing on the host. The recorder that it starts in the phase V(open) keeps packet headers in memory, never payload,
     and removes itself at a deadline even if nobody fetches the recording.
-  - The tracing phases are the exception. They take place only if M(threeway.handshake.plan_trace) asks for them. They add a separate
+  - With C(diagnose_temporary_listener), the phase V(open) also listens on the addresses and ports of flows on which nothing listens, until
+    the phase V(close), or until the recorder's deadline. These listeners only complete handshakes.
+  - The tracing phases are another exception. They take place only if M(threeway.handshake.plan_trace) asks for them. They add a separate
     nf_tables table to the host, C(handshake_trace_*), which drops nothing and makes the kernel report what its firewall does to
     the packets of the broken handshakes. The kernel removes the table when the process that made it ends, for any reason, and
     at a deadline at the latest. Kernels before Linux 5.12 cannot do this, and do not trace.
@@ -29,7 +31,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Check mode runs the same, because it changes nothing, except the tracing phases, which report that they were skipped.
+      - Check mode runs the same, because it changes nothing, except the tracing phases and temporary listeners, which are reported as
+        skipped.
   diff_mode:
     support: none
 options:
@@ -68,6 +71,11 @@ options:
     description:
       - The recorder or tracer to read, as the phase V(open) or V(trace_open) returned it. The controller fills it in.
     type: str
+  listeners:
+    description:
+      - The temporary listeners to end, as the phase V(open) returned them. The controller fills it in.
+    type: str
+    version_added: 0.2.0
 seealso:
   - module: threeway.handshake.plan
   - module: threeway.handshake.plan_trace
@@ -111,6 +119,7 @@ def main() -> None:
             "host_timeout": {"type": "float", "default": 0.0},
             "order": {"type": "dict"},
             "handle": {"type": "str"},
+            "listeners": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -128,11 +137,11 @@ def main() -> None:
 
     phase = module.params["phase"]
     if phase == "open":
-        answer = vantage.open_(order, run)
+        answer = _open(order, run, module.check_mode)
     elif phase == "try":
         answer = vantage.try_(order, run)
     elif phase == "close":
-        answer = vantage.close(order, run, module.params["handle"])
+        answer = vantage.close(order, run, module.params["handle"], module.params["listeners"])
     elif phase == "state":
         from ansible_collections.threeway.handshake.plugins.module_utils._state.observe import observe
 
@@ -140,6 +149,14 @@ def main() -> None:
     else:
         answer = _trace(phase, order, module.params["handle"], module.check_mode)
     module.exit_json(changed=False, **answer)
+
+
+def _open(order: dict[str, Any], run: vantage.Run, check_mode: bool) -> dict[str, Any]:
+    if not (check_mode and order.get("temporary_listeners")):
+        return vantage.open_(order, run)
+    answer = vantage.open_({**order, "temporary_listeners": []}, run)
+    answer["absent"].append({"what": vantage.LISTENERS, "why": "they open ports of the host, which check mode forbids"})
+    return answer
 
 
 def _trace(phase: str, order: dict[str, Any], handle: str | None, check_mode: bool) -> dict[str, Any]:

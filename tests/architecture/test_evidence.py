@@ -63,6 +63,7 @@ KEPT = {
     "Listener": {"inode": ON_THE_HOST, **dict.fromkeys(("uid", "cgroup", "mark"), LISTENER_INFO)},
     "Process": dict.fromkeys(("container", "netns"), LISTENER_INFO),
     "Namespace": {"container": PEOPLE},
+    "TemporaryListeners": {"count": PEOPLE},
     "Relative": {"sub": PEOPLE},
     "Stream": {"address": PEOPLE},
     "_Recording": {"frames": "are longer than texts of records", "count": "is what recorder tells", "from": "is what recorder tells"},
@@ -87,6 +88,7 @@ ROOTS = {
     "TR": trace_records.Tracing,
     "T": trace_records.Trace,
     "D": drop_records.Drops,
+    "TL": socket_records.TemporaryListeners,
 }
 
 

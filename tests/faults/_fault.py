@@ -70,6 +70,7 @@ class Fault:
     host: str | None = None
     certainties: tuple[str, ...] = ("proven",)
     says: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # the codes of further causes, in this order
     flow: Flow = field(default_factory=Flow)
     topology: Callable[[], Topology] = default
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -98,4 +98,5 @@ def judge(fault: Fault, flow: dict[str, Any]) -> None:
     shown = {name: causes[0][name] for name in ("summary", "evidence", "against", "fix")}
     assert causes[0]["certainty"] in fault.certainties, (causes[0]["certainty"], flow["unexplained"], shown)
     assert (flow["leg"], flow["segment"]) == (fault.leg, fault.segment), told
+    assert [cause["code"] for cause in causes[1:] if cause["code"] in fault.also] == list(fault.also), told
     assert [words for words in fault.says if words not in json.dumps(shown)] == [], shown

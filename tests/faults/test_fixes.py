@@ -28,7 +28,7 @@ MENDABLE = ("firewall_drop", "firewall_reject", "rp_filter_drop", "router_not_fo
 MENDABLE += ("route_blackhole", "route_prohibit", "route_unreachable", "ecn_blackhole", "stale_translation", "synack_retries_too_low")
 MENDABLE += ("neighbour_wrong", "syn_queue_full", "ephemeral_ports_exhausted", "stale_connection")
 # Behind these fixes the next fault shows: nothing listens, and the way back leads nowhere.
-NOT_ALONE = ("firewall_reject/no-listener-either", "rp_filter_drop/server")
+NOT_ALONE = ("firewall_reject/no-listener-either", "rp_filter_drop/server", "temporary_listener/dropped")
 
 
 def names() -> list[Any]:

@@ -23,18 +23,21 @@ if TYPE_CHECKING:
 Order = Dict[str, Any]
 Run = Callable[..., Tuple[int, str, str]]
 
-RECORDING = "recording"
+RECORDING, LISTENERS = "recording", "temporary listeners"
 
 
 def open_(order: Order, run: Run) -> dict[str, Any]:
-    """Before the handshakes, where they are expected: start the recorder, then look at the host."""
-    answer: dict[str, Any] = {"snapshot": None, "recorder": None, "absent": []}
+    """Before the handshakes, where they are expected: start the recorder, look at the host, and listen where nothing does, if wanted."""
+    answer: dict[str, Any] = {"snapshot": None, "recorder": None, "temporary_listeners": None, "absent": []}
     if order["record"]:
         with part(answer, RECORDING):
             from .._record.detached import start_detached
 
             answer["recorder"] = {"handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"])}
     _snapshot(answer, "snapshot", order, run, owners=True)
+    if order.get("temporary_listeners"):
+        with part(answer, LISTENERS):
+            _listen(answer, order)
     return answer
 
 
@@ -84,12 +87,17 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
     return answer
 
 
-def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
-    """After the handshakes: look again, and fetch the recording, as far as it is about them.
+def close(order: Order, run: Run, handle: str | None, listeners: str | None = None) -> dict[str, Any]:
+    """After the handshakes: end the temporary listeners, look again, and fetch the recording, as far as it is about the handshakes.
 
     It ends last: what counters count until they are read is recorded.
     """
-    answer: dict[str, Any] = {"recording": None, "after": None, "absent": []}
+    answer: dict[str, Any] = {"recording": None, "temporary_listeners": None, "after": None, "absent": []}
+    if listeners:
+        with part(answer, LISTENERS):
+            from .._record.detached import stop_detached
+
+            answer["temporary_listeners"] = stop_detached(listeners)
     if handle:
         with part(answer, "firewall"):
             from .._host.traversals import recorded
@@ -106,6 +114,22 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
 
             answer["recording"] = stop_detached(handle, order["interest"])
     return answer
+
+
+def _listen(answer: dict[str, Any], order: Order) -> None:
+    """Behind the snapshot, which is to say who listens without us."""
+    from .._connect.temporary_listeners import TemporaryListeners
+    from .._record.detached import detach
+
+    verdicts = ((answer["snapshot"] or {}).get("firewall") or {}).get("verdicts") or ()
+    translated = {(each["destination"], each["port"]) for each in verdicts if each["packet"] == "syn" and each["rewritten"]}
+    worker = TemporaryListeners([(each["address"], each["port"]) for each in order["temporary_listeners"]], translated)
+    answer["absent"] += [{"what": LISTENERS, "why": why} for why in worker.lacking]
+    ends = worker.ends()
+    if not ends:
+        worker.close()
+        return
+    answer["temporary_listeners"] = {"handle": detach(worker, order["recorder_seconds"], 0, "handshake-lsn"), "ends": ends}
 
 
 def _ask_next_hops(answer: dict[str, Any], remotes: set[str]) -> None:

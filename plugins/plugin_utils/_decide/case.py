@@ -243,6 +243,17 @@ class Case:
             ends.add((attempt.probe.local_address, attempt.probe.local_port))
         return ends
 
+    def taken_by_stand_in(self, attempt: Attempt) -> bool:
+        """Whether the server's temporary listeners have the attempt among the handshakes that completed there."""
+        if self.server is None or self.server.temporary_listeners is None:
+            return False
+        arrived = (seen.packet for row in attempt.of("syn") if (seen := row.at(self.server.name, "in")))
+        # As the server saw it: behind NAT its end is another than the one that was dialled.
+        end = next(((packet.dst, packet.tcp.dport) for packet in arrived if packet.tcp), (self.address, self.port))
+        ends = self.client_endpoints(attempt)
+        taken = self.server.temporary_listeners.taken or ()
+        return any((each.address, each.port) == end and (each.remote, each.remote_port) in ends for each in taken)
+
     def listeners_on_port(self) -> list[Listener] | None:
         """All listeners on the server's port; ``None`` when listeners are unknown."""
         if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:

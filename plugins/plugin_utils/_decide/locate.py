@@ -48,7 +48,7 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
     if probe.connected:
-        return _connected(case, attempt)
+        return _stood_in(case, attempt) or _connected(case, attempt)
     if probe.late_ms is not None and probe.late_errno is None:
         retried = _recovered(case, attempt)
         if retried:
@@ -157,6 +157,20 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
         last = _seen_at(attempt.of("syn_ack"), back[syn_ack])
         return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
     return _lost("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
+
+
+def _stood_in(case: Case, attempt: Attempt) -> Outcome | None:
+    """Whether it was a temporary listener that took the connection: by its ends there, or because nothing else would have."""
+    server = case.server
+    if server is None or server.temporary_listeners is None:
+        return None
+    taken = server.temporary_listeners.taken or ()
+    by_end = case.taken_by_stand_in(attempt)
+    # Behind an address that is not the server's own, the ends may be others; what was taken there is taken for it.
+    by_place = server.stands_in(case.address, case.port) or (case.server_owns(case.address) is False and bool(taken))
+    if not (by_end or by_place):
+        return None
+    return Outcome("stood_in", None, "server.socket", server.name, last_seen=_seen_at(attempt.of("ack", "client"), (server, "in")))
 
 
 def _connected(case: Case, attempt: Attempt) -> Outcome:

@@ -76,6 +76,7 @@ SILENT = Outcome("silent")
 
 OUTCOMES = {
     "completed": "the handshake completed at both ends, as far as both were seen",
+    "stood_in": "connected, but only with the temporary listener, where no service listens",
     "diverted": "connected, but the SYN left the client on no wire",
     "answered_elsewhere": "connected, but the server never saw the SYN",
     "late": "completed after the application's timeout",

@@ -8,12 +8,17 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .._model.subjects import Tunnel
+from .._model.subjects import GOAL, Outlook, Tunnel
 from .make import advice, shell
 
 
 def path_loss(case: Case, finding: Finding) -> Fix:
-    return advice("advice", finding.host, f"look for errors, full queues and rate limits {case.outcome.stretch}")
+    ahead = finding.about(Outlook)
+    until_then = ""
+    if ahead and ahead.enough and ahead.through < GOAL:
+        raised = f" and tcp_syn_retries be {ahead.retries}" if ahead.retries is not None else ""
+        until_then = f"; until then, let the application on {case.client.name} wait {ahead.enough} s for connect(){raised}"
+    return advice("advice", finding.host, f"look for errors, full queues and rate limits {case.outcome.stretch}{until_then}")
 
 
 def path_drop(case: Case, finding: Finding) -> Fix:

@@ -22,6 +22,7 @@ from .probe_records import Hop, Probe, Resolution
 from .prose import Prose
 from .records import Count, RecordError, Time, build
 from .snapshot import Snapshot
+from .socket_records import TemporaryListeners
 from .trace_records import Tracing
 
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
@@ -52,6 +53,7 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         ("resolutions", "resolutions", tuple[Resolution, ...]),
         ("probes", "probes", tuple[Probe, ...]),
         ("hops", "hops", tuple[Hop, ...]),
+        ("temporary_listeners", "temporary_listeners", TemporaryListeners),
     )
     for key, attribute, kind in parts:
         if answer.get(key) is not None:

@@ -20,6 +20,7 @@ from .probe_records import Hop, Probe, Resolution
 from .prose import Prose
 from .records import whole
 from .snapshot import Snapshot
+from .socket_records import TemporaryListeners
 from .trace_records import Tracing
 
 
@@ -60,6 +61,7 @@ class Host:
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()
     hops: tuple[Hop, ...] = ()
+    temporary_listeners: TemporaryListeners | None = None
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
@@ -90,6 +92,11 @@ class Host:
             return None
         was, now = self.before.counters.get(group, {}), self.after.counters.get(group, {})
         return now[name] - was.get(name, 0) if name in now else None
+
+    def stands_in(self, address: str, port: int) -> bool:
+        """Whether a temporary listener listened there."""
+        ends = self.temporary_listeners.ends if self.temporary_listeners else ()
+        return any((end.address, end.port) == (address, port) for end in ends)
 
     def sysctl(self, name: str) -> int | None:
         """A whole-number sysctl, or ``None`` when it is unknown here."""

@@ -94,6 +94,32 @@ class ForeignListener:
 
 
 @dataclass(frozen=True)
+class ListenedEnd:
+    """Where a temporary listener listens."""
+
+    address: IpAddress
+    port: Port
+
+
+@dataclass(frozen=True)
+class TakenHandshake:
+    """A handshake that completed at a temporary listener, with its ends as the host has them."""
+
+    address: IpAddress
+    port: Port
+    remote: IpAddress
+    remote_port: Port
+
+
+@dataclass(frozen=True)
+class TemporaryListeners:
+    """Listeners of ours, where nothing else listened while the handshakes were tried, and what completed there."""
+
+    ends: tuple[ListenedEnd, ...]
+    taken: tuple[TakenHandshake, ...] | None = None  # None: not told
+
+
+@dataclass(frozen=True)
 class Namespace:
     """A network namespace of the host that has addresses to which its firewall sends SYNs."""
 

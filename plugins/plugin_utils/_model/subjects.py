@@ -429,6 +429,25 @@ class OutboundPolicy:
     address: str
 
 
+GOAL = 0.999
+"""The share of handshakes that is to complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What becomes of handshakes on a way that loses packets at random, see _decide/retries.py."""
+
+    timeout: float
+    """What ends them: that of the application, or the kernel's if it gives up before."""
+    by_kernel: bool
+    through: float
+    """The share that completes."""
+    enough: int | None
+    """The smallest timeout in whole seconds with which GOAL is reached, if the kernel keeps trying for so long; None: no such timeout."""
+    retries: int | None
+    """The smallest tcp_syn_retries with which there is one, where there is none as the kernel is set."""
+
+
 @dataclass(frozen=True)
 class Late:
     """How long after the first packet what it waits for comes."""

@@ -41,6 +41,7 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_captures": Whose.PLAY,
         "diagnose_captures_only": Whose.PLAY,
         "diagnose_record": Whose.HOST,
+        "diagnose_temporary_listener": Whose.HOST,
         "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,
         "diagnose_host_timeout": Whose.PLAY,
@@ -156,6 +157,7 @@ class Options:
     settle: float = 0.25
     hops: bool = True
     record: bool = True
+    temporary_listener: bool = False
     connects: int = 100
     """To one listener at most, by all clients of the run together, as long as each of them makes one."""
     normal: list[str] = field(default_factory=lambda: list(NORMAL))

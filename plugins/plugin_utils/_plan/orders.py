@@ -238,6 +238,7 @@ class _Builder:
             "phases": [phase for phase in PHASES if takes_part[phase]],
             "recorder_seconds": seconds,
             "record": options.record,
+            "temporary_listeners": _listened(part) if options.temporary_listener else [],
             "patience": options.patience,
             "settle": options.settle,
             "hops": options.hops,
@@ -266,6 +267,12 @@ class _Builder:
             ],
             "interest": None,
         }
+
+
+def _listened(part: _Part) -> list[dict[str, Any]]:
+    """The addresses and ports on which a host should listen, as far as they are known: names are not looked up on servers."""
+    ends = {destination for role, _client, destination in part.handshakes if role == "server"}
+    return [{"address": address, "port": port} for address, port in sorted(ends, key=str)]
 
 
 def _source_towards(destination: str, near: str | None) -> str:

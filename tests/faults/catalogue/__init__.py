@@ -30,6 +30,7 @@ from tests.faults.catalogue import (
     stale,
     systemd,
     systemd_units,
+    temporary,
     users,
 )
 
@@ -61,5 +62,6 @@ __all__ = [
     "stale",
     "systemd",
     "systemd_units",
+    "temporary",
     "users",
 ]

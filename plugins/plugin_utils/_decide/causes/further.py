@@ -27,6 +27,9 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
 
     ``found``: the causes so far; a rule that they name is not named again.
     """
+    if case.outcome.kind == "late" and case.server is not None and case.server.temporary_listeners is not None:
+        ending = not_listening(case)  # it was a temporary listener that completed it, too late
+        return [("no_listener", ending)] if ending else []
     if case.outcome.kind not in _FAILED or case.completed:
         return []
     ending = None if any(finding.segment in _SOCKETS for finding in found) or not found else not_listening(case)

@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import comb
 
+from ..._model.subjects import Outlook
+from .. import retries
 from ..case import Case
 from ..timeline import Attempt
 
+_KINDS = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}
 
-def told(case: Case, forward: bool) -> list[tuple[Attempt, list[tuple[float, bool]]]]:
-    """Of each attempt, when packets of the lost kind left one end, by the client's clock, and whether they came to the other end.
+
+def told(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tuple[Attempt, list[tuple[float, bool]]]]:
+    """Of each attempt, when packets of the lost kind, or of ``kinds``, left one end, by the client's clock, and whether they came.
 
     Without those of which the recordings do not tell: a server repeats its SYN-ACK long after the client's recorder has stopped, and one
     of before may still have been on its way.
@@ -22,7 +26,7 @@ def told(case: Case, forward: bool) -> list[tuple[Attempt, list[tuple[float, boo
     here, there = (case.client.name, case.server.name) if case.server else ("", "")
     if not forward:
         here, there = there, here
-    kinds = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}[case.outcome.kind]
+    kinds = kinds or _KINDS[case.outcome.kind]
     found = [
         (
             attempt,
@@ -40,6 +44,25 @@ def told(case: Case, forward: bool) -> list[tuple[Attempt, list[tuple[float, boo
     return [
         (attempt, [(sent, came is not None) for sent, came in rows if came is not None or sent + way < until]) for attempt, rows in found
     ]
+
+
+def outlook(case: Case) -> tuple[Outlook, str]:
+    """What becomes of handshakes if SYNs and SYN-ACKs go on to be lost at this rate, at random; and which and how many are lost, in words.
+
+    For cases of which both ends recorded everything.
+    """
+    forward, back = (_rate(told(case, forward=kind == "syn", kinds=(kind,))) for kind in ("syn", "syn_ack"))
+    times = [attempt.probe.elapsed_ms for attempt in case.attempts if attempt.probe.connected and attempt.probe.elapsed_ms is not None]
+    client, server = ((host.snapshot.sysctls if host and host.snapshot else None) or {} for host in (case.client, case.server))
+    way = retries.Way(forward=forward, back=back, rtt=min(times, default=0.0) / 1000)
+    shares = [f"{100 * rate:.0f} % of {packet}s" for rate, packet in ((forward, "SYN"), (back, "SYN-ACK")) if rate]
+    return retries.outlook(way, case.timeout, client, server), " and ".join(shares)
+
+
+def _rate(packets: Sequence[tuple[Attempt, list[tuple[float, bool]]]]) -> float:
+    """The share that is lost."""
+    arrived = [came for _attempt, sent in packets for _moment, came in sent]
+    return arrived.count(False) / len(arrived) if arrived else 0.0
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:

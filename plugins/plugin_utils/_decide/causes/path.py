@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ..._model.host import Observation
 from ..._values.words import plural
+from .. import retries
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .last_sight import last_sight
-from .losses import beside_each_other, told, wilson
+from .losses import beside_each_other, outlook, told, wilson
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, swallower
 from .tunnels import entered
@@ -83,13 +86,18 @@ def _path_loss(case: Case) -> Finding | None:
     via = swallower(case)
     way = f"{case.client.name} to {case.server.name}" if forward else f"{case.server.name} to {case.client.name}"
     late, pattern = _may_be_late(case), _pattern(case, forward)
+    ahead = outlook(case) if pattern == "random" and case.outcome.kind != "lost_ack" else None
     return Finding(
         "likely" if late or pattern == "attempts" else "proven",
         via.name if via else "path",
         "path.forward" if forward else "path.return",
         f"{lost} of {sent} packets from {way} are lost {case.outcome.stretch} ({100 * lost / sent:.0f} %"
         + (f", 95 % interval {100 * low:.0f} to {100 * high:.0f} %)" if pattern == "random" else f"), {_PATTERNS[pattern]}"),
-        (*last_sight(case), *case.passage()),
+        (
+            *last_sight(case),
+            *case.passage(),
+            *([case.saw(case.client, "retry schedules of both kernels", retries.told(*ahead))] if ahead else []),
+        ),
         detail={
             "direction": "forward" if forward else "return",
             "sent": sent,
@@ -97,8 +105,10 @@ def _path_loss(case: Case) -> Finding | None:
             "rate": lost / sent,
             "interval": [low, high],
             "pattern": pattern,
+            "outlook": asdict(ahead[0]) if ahead else None,
         },
         undecided=(*(_OR_LATE if late else ()), *_WOULD_TELL.get(pattern, ())),
+        subject=ahead[0] if ahead else None,
     )
 
 

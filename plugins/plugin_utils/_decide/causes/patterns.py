@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,11 +91,19 @@ def _first_syn_dropped(case: Case) -> Finding | None:
                 "captures",
                 f"in each of {plural(len(known.attempts), 'attempt')} {what} is lost and no other, from another port each",
             ),
+            *([case.saw(case.client, "retry schedule", in_time_for(case.timeout, waits))] if waits else []),
         ),
         leg="syn",
         detail={"dropped": dropped, "attempts": len(known.attempts), "needed_s": waits and round(waits, 3)},
         undecided=() if chance <= _SURE else ("more attempts (diagnose_attempts) would tell it from chance",),
     )
+
+
+def in_time_for(timeout: float, waits: float) -> str:
+    """Whether an application waits long enough for the SYN that passes."""
+    least = math.floor(waits) + 1
+    enough = "is long enough for it" if timeout > waits else f"is too short for it, {least} s {'is' if least == 1 else 'are'} enough"
+    return f"the SYN that passes is sent {waits:.1f} s after the first one: a timeout of {timeout:g} s {enough}"
 
 
 def _asks_for_ecn(known: Passages) -> bool:

@@ -18,14 +18,16 @@ from . import inside, units
 from .catalogue import Accounts, Cause
 from .xinetd import switched_off
 
-_REFUSED = ("reset",)
+_REFUSED = ("reset", "stood_in")
 
 
 def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
-    """The server's TCP itself refused: an RST that left the server and that TCP counted."""
+    """The server's TCP itself refused: an RST that left the server and that TCP counted. Or our own listener took what it would refuse."""
     server = case.server
     if server is None or case.listeners_on_port() is None:
         return None
+    if case.outcome.kind == "stood_in":
+        return server, *_instead_of_refusal(case, server)
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
     if counted == 0 or (server.saw_everything and not made):
         return None
@@ -39,6 +41,17 @@ def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
     everything = max(made, case.totals.resets.get(server.name, 0))
     decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
     return server, "proven" if decisive else "likely", tuple(evidence)
+
+
+def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:
+    """A temporary listener completed the handshakes, which shows that the way is open, and that nothing else listens."""
+    known = sum(map(case.taken_by_stand_in, case.subject))
+    shown = case.saw(
+        server,
+        "temporary listener",
+        f"a temporary listener on {server.name} took {plural(known or len(case.subject), 'handshake')}: the way is open",
+    )
+    return "proven" if known == len(case.subject) else "likely", (shown, *case.passage())
 
 
 def _service_stopped(case: Case) -> Finding | None:
@@ -63,6 +76,7 @@ def _service_stopped(case: Case) -> Finding | None:
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
             *units.last_words(server, unit),
         ),
+        leg="syn",
         detail={
             "unit": unit.unit,
             "active": unit.active,
@@ -78,7 +92,7 @@ def _service_stopped(case: Case) -> Finding | None:
 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
-        return _refused_unseen(case) if case.outcome.kind == "reset" else None
+        return _refused_unseen(case) if case.outcome.kind in _REFUSED else None
     if case.outcome.kind == "unanswered":
         return _refused_in_vain(case, case.server)
     refusal = _refusal(case)
@@ -108,6 +122,7 @@ def _no_listener(case: Case) -> Finding | None:
             *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
             *(units.last_words(server, restless[0]) if restless else ()),
         ),
+        leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
         subject=instead or off or next(iter(restless), None),
     )
@@ -207,6 +222,7 @@ def _listener_other_namespace(case: Case) -> Finding | None:
         f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}"
         + (f", as {unit}" if unit else ""),
         (*evidence, case.saw(server, "inet_diag", where)),
+        leg="syn",
         detail={"unit": unit},
         subject=UnitApart(unit) if unit else None,
     )
@@ -242,6 +258,7 @@ def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callabl
                 *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
                 *(units.last_words(server, displaced) if displaced else ()),
             ),
+            leg="syn",
             detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
             subject=SocketOwner(owner, process, displaced.unit if displaced else None),
         )
@@ -331,8 +348,10 @@ CAUSES = (
         ("server.socket",),
         (*_REFUSED, "unanswered"),
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
-        "the SYNs nevertheless.",
+        "the SYNs nevertheless. Or the temporary listener, which is there only where nothing listens, has the attempts among the "
+        "handshakes that completed there.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
         rule=_no_listener,
+        accounts_for=(Accounts("other_outcome", ("stood_in",), anywhere=True, any_leg=True),),
     ),
 )

@@ -12,6 +12,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 from ..._model.host import Host
 from ..._model.subjects import Late
 from ..._values.words import plural
+from .. import retries
 from ..case import Case
 from ..finding import Finding
 from ..rows import Row
@@ -81,11 +82,20 @@ def _connect_timeout_too_short(case: Case) -> Finding | None:
                 if seen
                 else []
             ),
+            *([case.saw(case.client, "retry schedule", _chances(case))] if repeated else []),
         ),
         leg="syn_ack",
         detail={"timeout_ms": case.timeout * 1000, "needed_ms": min(late), "retransmitted": repeated},
         subject=Late(min(late) / 1000),
     )
+
+
+def _chances(case: Case) -> str:
+    """How many SYNs the application waits for, by the client's kernel."""
+    schedule = retries.syns((case.client.snapshot.sysctls if case.client.snapshot else None) or {})
+    count = schedule.within(case.timeout)
+    times = ", ".join(f"{moment:g}" for moment in schedule.sent[: count + 1])
+    return f"SYNs are sent {times} s after the first one: a timeout of {case.timeout:g} s leaves room for {plural(count, 'SYN')}"
 
 
 def _synack_retries_too_low(case: Case) -> Finding | None:

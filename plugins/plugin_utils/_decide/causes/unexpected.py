@@ -67,6 +67,9 @@ def _detail(rule: Rule | None) -> dict[str, object] | None:
 
 def _listening(case: Case) -> tuple[Evidence, ...]:
     listener = case.listener()
+    if case.outcome.kind == "stood_in" and case.server is not None:
+        text = "nothing listens there; a temporary listener took the handshakes, as a service would"
+        return (case.saw(case.server, "temporary listener", text),)
     if listener is None or case.server is None:
         return ()
     names = ", ".join(dict.fromkeys(process.name for process in listener.processes or ()))

@@ -74,4 +74,7 @@ def test_a_port_that_another_program_has_is_not_xinetds(conf: str) -> None:
     ],
 )
 def test_who_is_surely_refused(only_from: tuple[str, ...] | None, no_access: tuple[str, ...] | None, refused: bool) -> None:
-    assert _refused(XinetdService(5432, "orders", "/etc/xinetd.d/orders", False, only_from, no_access), "10.0.1.11")[0] is refused
+    service = XinetdService(
+        port=5432, service="orders", file="/etc/xinetd.d/orders", disabled=False, only_from=only_from, no_access=no_access
+    )
+    assert _refused(service, "10.0.1.11")[0] is refused

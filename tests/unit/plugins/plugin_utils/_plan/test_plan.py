@@ -77,6 +77,26 @@ def test_an_end_is_not_on_the_way():
     assert made.orders["r1"]["phases"] == ["open", "try", "close"]
 
 
+def test_only_servers_that_want_it_listen_where_nothing_does():
+    """At what clients dial, and at their own address behind it."""
+    wanted = {"db1": _options.Options(temporary_listener=True)}
+    made = orders.build(
+        read([flow(clients="web", servers="db1:web2", via=["r1"]), flow(servers="db1", port=6000, address="10.0.9.1")]),
+        run="20261121T040000-3f2a91",
+        hosts=hosts,
+        address_of=INVENTORY.__getitem__,
+        play_hosts=INVENTORY,
+        options=lambda host: wanted.get(host, _options.Options()),
+    )
+    assert {host: order["temporary_listeners"] for host, order in made.orders.items() if order["temporary_listeners"]} == {
+        "db1": [
+            {"address": "10.0.2.21", "port": 5432},
+            {"address": "10.0.2.21", "port": 6000},
+            {"address": "10.0.9.1", "port": 6000},
+        ]
+    }
+
+
 def test_orders_of_a_flow_with_a_router():
     made = plan(flow(name="f", via=["r1"], service="postgresql", timeout=1.5), attempts=2)
     assert {host: order["phases"] for host, order in made.orders.items()} == {
@@ -90,6 +110,7 @@ def test_orders_of_a_flow_with_a_router():
         "phases": ["try"],
         "recorder_seconds": made.orders["db1"]["recorder_seconds"],
         "record": True,
+        "temporary_listeners": [],
         "patience": 2.0,
         "settle": 0.25,
         "hops": True,
