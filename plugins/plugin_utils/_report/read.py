@@ -18,6 +18,7 @@ from .view import (
     Fix,
     Flow,
     Group,
+    Isolated,
     Observation,
     Packet,
     Part,
@@ -44,6 +45,17 @@ def view(report: Mapping[str, object]) -> Report:
         groups=_groups(report.get("groups"), flows),
         changes=tuple(_change(entry) for entry in records(report.get("changes"), CHANGES)),
         unobserved=tuple(_unobserved(entry) for entry in records(report.get("unobserved"), None)),
+        isolated=tuple(_isolated(entry) for entry in records(report.get("isolated"))),
+    )
+
+
+def _isolated(entry: Mapping[str, object]) -> Isolated:
+    probe = record(entry.get("next_probe"))
+    client, server = clean(probe.get("client"), NAME), clean(probe.get("server"), NAME)
+    return Isolated(
+        summary=clean(entry.get("summary")),
+        rivals=texts(entry.get("rivals")),
+        next_probe=f"{client} -> {server}:{integer(probe.get('port'))}" if probe else "",
     )
 
 

@@ -175,6 +175,16 @@ class Group:
         return min((flow.status for flow in self.flows), key=STATUSES.index)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolated:
+    """A part of the matrix in which every handshake fails."""
+
+    summary: str
+    rivals: tuple[str, ...]
+    next_probe: str
+    """``web2 -> db1:5432``, the handshake that tells most between this and its rivals; or nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """How a flow's attempts went, before a change or behind it."""
@@ -219,6 +229,7 @@ class Report:
     groups: tuple[Group, ...]
     changes: tuple[Change, ...] = ()
     unobserved: tuple[Unobserved, ...] = ()
+    isolated: tuple[Isolated, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

@@ -32,6 +32,9 @@ def _lines(report: Report) -> Iterator[str]:
     if report.unobserved:
         yield ""
         yield from (f"- {markdown(line)}" for line in words.unobserved(report))
+    if report.isolated:
+        yield ""
+        yield from (f"- {words.IN_COMMON}: {markdown(words.isolated(found))}" for found in report.isolated)
     for group in report.groups[:GROUPS]:
         yield ""
         yield from _group(group)
@@ -92,7 +95,7 @@ def _cause(cause: Cause) -> Iterator[str]:
     if cause.fix:
         at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path") else ""
         yield ""
-        yield f"**Fix** {markdown(at + cause.fix.summary + words.risk(cause.fix))}"
+        yield f"**{'Fix' if words.made(cause.fix) else 'Advice'}** {markdown(at + cause.fix.summary + words.risk(cause.fix))}"
         if cause.fix.commands:
             yield ""
             yield from (f"- {markdown(command)}" for command in cause.fix.commands)

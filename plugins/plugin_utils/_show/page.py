@@ -1,74 +1,118 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""``report.html``: one page that needs nothing but itself, and no script to be read."""
+"""``report.html``: one page that needs nothing but itself. The flows are in it once, as data; script.js shows what a reader looks at.
+
+Without a script it has the verdict, the root causes, and the worst flows.
+"""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
+import json
 import pkgutil
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from .._report.read import view
-from .._report.view import STATUSES, Flow
+from .._report.view import STATUSES, Flow, Report
 from .._values.text import file_name
 from . import words
-from .ladder import ROWS, at, ladder, observations, retransmission
-from .matrix import matrix
+from .ladder import at, observations, retransmission
+from .pool import Pool
+from .told import remedy, told, traffic
 
-LADDERS = 600
-"""Ladder diagrams on a page at most, the worst flows first."""
-ATTEMPTS = 3
-"""Attempts of one flow that are drawn; of a healthy one the first only."""
+GROUPS = 25
+"""Root causes that are told before somebody asks for more."""
+PLAIN = 20
+"""Flows that are told where no script runs, the first one of each root cause before others."""
+ROOM = 6_000_000
+"""Characters that what the flows say when they are opened may take, the worst flows first."""
 
 GLYPHS = {"broken": "✕", "undetermined": "?", "degraded": "!", "ok": "✓"}
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    attempt: int
-    svg: Markup
-    shown: bool
-    packets_left_out: int
+_PARTS = {"style": ("style.css",), "script": ("ladder.js", "script.js")}
 
 
 def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
     """The page; flows whose id is in ``captures`` link to captures/<id>.pcapng beside it."""
     seen = view(report)
-    flows = sorted(seen.flows, key=lambda flow: STATUSES.index(flow.status))
-    budget = LADDERS
-    drawings: dict[int, list[Drawing]] = {}
-    for flow in flows:
-        drawings[id(flow)] = _drawings(flow, budget)
-        budget -= len(drawings[id(flow)])
-    anchors = {id(flow): f"flow-{number}-{file_name(flow.id)}" for number, flow in enumerate(seen.flows, 1)}
-    style, script = (f"\n{_part(name)}" for name in ("style.css", "script.js"))
+    flows = _worst_first(seen)
+    anchors = _anchors(flows)
+    parts = {what: "\n" + "".join(map(_part, names)) for what, names in _PARTS.items()}
     return _page().render(
         report=seen,
-        flows=flows,
-        first_of_group={id(group.flows[0]) for group in seen.groups},
-        matrix=matrix(seen.flows),
-        drawings=drawings,
-        anchors=anchors,
-        captures={flow.id: f"captures/{file_name(flow.id)}.pcapng" for flow in flows if flow.id in captures},
+        groups=[(group, anchors[id(group.flows[0])]) for group in seen.groups[:GROUPS]],
+        plain=[(flow, told(flow), anchors[id(flow)]) for flow in flows[:PLAIN]],
+        captures={flow.id: _capture(flow) for flow in flows[:PLAIN] if flow.id in captures},
         glyphs=GLYPHS,
-        packet_names=words.PACKET_NAMES,
         words=words,
+        remedy=remedy,
         observations=observations,
         at=at,
         retransmission=retransmission,
-        key=id,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        data=Markup(_json(_data(seen, flows, anchors, captures))),
+        **{what: Markup(text) for what, text in parts.items()},
+        **{f"{what}_hash": _hash(text) for what, text in parts.items()},
     )
+
+
+def _worst_first(report: Report) -> list[Flow]:
+    """The first flow of each root cause before the others of its status, so that it has room."""
+    firsts = {id(group.flows[0]) for group in report.groups}
+    return sorted(report.flows, key=lambda flow: (STATUSES.index(flow.status), id(flow) not in firsts))
+
+
+def _anchors(flows: Sequence[Flow]) -> dict[int, str]:
+    """``flow-`` and the id of the flow, which is the same in the next report; a number where ids are not unique."""
+    taken: dict[str, int] = {}
+    anchors = {}
+    for flow in flows:
+        name = f"flow-{file_name(flow.id)}"
+        number = taken[name] = taken.get(name, 0) + 1
+        anchors[id(flow)] = name if number == 1 else f"{name}.{number}"
+    return anchors
+
+
+def _data(report: Report, flows: Sequence[Flow], anchors: Mapping[int, str], captures: Collection[str]) -> dict[str, object]:
+    pool = Pool()
+    groups = {id(flow): number for number, group in enumerate(report.groups) for flow in group.flows}
+    paths = {flow.id: _capture(flow) for flow in flows if flow.id in captures}
+    rows = [[anchors[id(flow)], *map(pool.add, _row(flow, paths.get(flow.id, ""))), groups.get(id(flow), -1)] for flow in flows]
+    searched, limit = len(pool.values), pool.size + ROOM
+    details = [[_room(pool, limit, tell, flow) for flow in flows] for tell in (told, traffic)]
+    return {
+        "statuses": list(STATUSES),
+        "glyphs": GLYPHS,
+        "shapes": pool.shapes,
+        "values": pool.values,
+        "searched": searched,
+        "rows": [[*row, *found] for row, found in zip(rows, zip(*details, strict=True), strict=True)],
+    }
+
+
+def _capture(flow: Flow) -> str:
+    return f"captures/{file_name(flow.id)}.pcapng"
+
+
+def _row(flow: Flow, capture: str) -> tuple[object, ...]:
+    """What is known of a flow before it is opened; script.js has the names of these."""
+    cause = flow.cause
+    shown = (cause.certainty, cause.code, cause.title, cause.host) if cause else ("", "", "", "")
+    return (STATUSES.index(flow.status), flow.name, flow.client, words.destination(flow), words.verdict(flow), *shown, capture)
+
+
+def _room(pool: Pool, limit: int, tell: Callable[[Flow], object], flow: Flow) -> int:
+    """A reference as long as there is room; -1 for what is left to report.json."""
+    return pool.add(tell(flow)) if pool.size < limit else -1
+
+
+def _json(data: object) -> str:
+    """Nothing in it ends a script or begins a comment: ASCII, and no ``<``."""
+    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 @functools.cache
@@ -83,16 +127,6 @@ def _part(name: str) -> str:
     if content is None:  # as Ansible's loader has it
         raise FileNotFoundError(name)
     return content.decode("utf-8")
-
-
-def _drawings(flow: Flow, budget: int) -> list[Drawing]:
-    attempts = sorted({packet.attempt for packet in flow.packets if packet.seen})
-    drawn: list[Drawing] = []
-    for attempt in attempts[: min(1 if flow.status == "ok" else ATTEMPTS, budget)]:
-        if svg := ladder(flow, attempt):
-            left_out = sum(packet.attempt == attempt and bool(packet.seen) for packet in flow.packets) - ROWS
-            drawn.append(Drawing(attempt, svg, not drawn, max(left_out, 0)))
-    return drawn
 
 
 def _hash(text: str) -> str:

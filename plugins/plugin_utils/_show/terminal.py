@@ -83,6 +83,8 @@ class _Terminal:
         )
         for line in words.unobserved(report):
             yield from wrap(line, self.width)
+        for found in report.isolated:
+            yield from wrap(f"{words.IN_COMMON}: {words.isolated(found)}", self.width, "", _INDENT)
 
     def overview(self, groups: tuple[Group, ...]) -> Iterator[str]:
         yield self.style("root causes", "strong")
@@ -151,10 +153,7 @@ class _Terminal:
             yield from self.note("against", sentence)
         if cause.fix:
             at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path", cause.host) else ""
-            if cause.fix.risk == "advice":
-                yield from self.note("advice", f"{at}{cause.fix.summary}", "ok")
-            else:
-                yield from self.note("fix", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
+            yield from self.note("fix" if words.made(cause.fix) else "advice", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
             for command in cause.fix.commands[:COMMANDS]:
                 yield from wrap(f"$ {command}", self.width, _INDENT * 2, _INDENT * 3)
             if cause.fix.simple:

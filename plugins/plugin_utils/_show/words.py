@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import re
 
-from .._report.view import Change, Evidence, Fix, Flow, Part, Report, Step
+from .._plan.options import ALLOWED, KINDS
+from .._remediate.mending import MENDED
+from .._report.view import Change, Evidence, Fix, Flow, Isolated, Part, Report, Step
 from .._values.times import moment
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
+IN_COMMON = "what fails"
 LEFT_OVER = "also seen, and not explained"
 _REASONS, _HOSTS = 10, 10
 """Reasons why hosts were not observed that the head of a report has, and hosts that it names for each."""
+_RIVALS = 3
+_RISKS = ("low", "disruptive")
+REMEDIATE = "ansible-playbook -i inventory.yml -e @flows.yml --become threeway.handshake.remediate"
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
 
 
@@ -82,9 +88,37 @@ def place(flow: Flow) -> str:
     return f"at {flow.client}" if flow.segment.startswith("client.") else "on the path"
 
 
+def isolated(found: Isolated) -> str:
+    """``port 7001: 100 of 100 fail; 900 others connect; or: ...; what would tell: web2 -> db1:5432``"""
+    rivals = f"; or: {', '.join(found.rivals[:_RIVALS])}" if found.rivals else ""
+    more = f" and {len(found.rivals) - _RIVALS} more" if len(found.rivals) > _RIVALS else ""
+    probe = f"; what would tell: {found.next_probe}" if found.next_probe else ""
+    return f"{found.summary}{rivals}{more}{probe}"
+
+
+def made(fix: Fix) -> bool:
+    """Whether `remediate` can make it; else it is advice."""
+    return fix.risk in _RISKS and fix.kind in KINDS
+
+
+def remediate(flow: Flow) -> str:
+    """The command line that makes the fix of this flow's decisive cause; nothing where there is none to make."""
+    cause = flow.cause
+    if cause is None or cause.fix is None or not made(cause.fix) or flow.status not in MENDED or flow.expect == "blocked":
+        return ""
+    options = ["remediate_apply=true"]
+    if cause.fix.kind not in ALLOWED:
+        options.append(f"""'{{"remediate_allow": ["{cause.fix.kind}"]}}'""")
+    if cause.fix.risk != _RISKS[0]:
+        options.append(f"remediate_max_risk={cause.fix.risk}")
+    if cause.certainty in ("likely", "possible"):
+        options.append(f"remediate_require={cause.certainty}")
+    return f"{REMEDIATE} {' '.join(f'-e {option}' for option in options)}"
+
+
 def risk(fix: Fix) -> str:
-    """`` (risk: low)``, or `` (advice)`` where only a person can do it."""
-    return " (advice)" if fix.risk == "advice" else f" (risk: {fix.risk})" if fix.risk else ""
+    """`` (risk: low)``, of what can be made."""
+    return f" (risk: {fix.risk})" if made(fix) else ""
 
 
 OUTCOMES = {

@@ -16,10 +16,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show.page import LADDERS, render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.page import render
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import REMEDIATE
 
 Report = dict[str, Any]
 VOID = {"meta", "input"}
@@ -72,13 +74,17 @@ def test_the_page_tells_the_verdict_the_evidence_and_the_fix(demo: Callable[[], 
     assert "web1 -> db1 10.0.2.21:5432 SYN dropped at db1, server.firewall likely" in text
     assert "db1 recording SYN reached eth0 9 times; no SYN-ACK and no RST left" in text
     assert "Against it: db1 vantage: the rule's own counter was not read: nft is not installed on db1" in text
-    assert "Fix on db1 : accept 10.0.1.11 -> tcp/5432 ahead of the drop" in text.replace("db1: accept", "db1 : accept")
+    assert "Fix on db1: accept 10.0.1.11 -> tcp/5432 ahead of the drop" in text
     command = "nft insert rule inet filter input position 12 ip saddr 10.0.1.11 tcp dport 5432 accept"
-    assert f"{command} why rule handle 12 stops it check the rule's counter rises undo nft delete rule inet filter input handle 13" in text
+    assert (
+        f"{command} why: rule handle 12 stops it check: the rule's counter rises undo nft delete rule inet filter input handle 13" in text
+    )
     assert "inet filter input input handle 4 ip saddr @trusted not known ip saddr 10.0.1.11 jump services, if it matches -" in text
     assert "inet filter input input handle 12 tcp dport 5432 yes drop 9" in text
-    assert "Not observed nft on db1: not installed, so no rule counters" in text
-    assert "What would decide run with become on db1" in text
+    assert "threeway.handshake.remediate -e remediate_apply=true -e remediate_require=likely" in text
+    assert "Advice : look at the router behind 10.0.9.2" in text
+    assert "not observed nft on db1: not installed, so no rule counters" in text
+    assert "what would decide run with become on db1" in text
 
 
 def test_the_page_needs_nothing_from_anywhere(demo: Callable[[], Report]) -> None:
@@ -104,25 +110,89 @@ def test_every_anchor_is_there_once_even_when_ids_collide(demo: Callable[[], Rep
     report = demo()
     for flow in report["flows"]:
         flow["id"] = "same"
-    anchors = [value for _tag, name, value in Page(render(report)).attributes if name == "id"]
+    page = render(report)
+    anchors = [value for _tag, name, value in Page(page).attributes if name == "id"]
     assert len(anchors) == len(set(anchors))
+    assert len({row[0] for row in data(page)["rows"]}) == len(report["flows"])
 
 
-def test_a_large_fleet_stays_readable(fleet: Callable[..., Report]) -> None:
-    text = render(fleet())
-    page = Page(text)
-    assert len(text) < 6_000_000
-    assert sum(names[:1] == ("class",) and tag == "svg" for tag, names in page.tags) <= LADDERS
-    assert [value for _tag, name, value in page.attributes if name == "class"].count("matrix dense") == 1
-    assert sum(tag == "details" and "open" in names for tag, names in page.tags) < 500
+@pytest.mark.parametrize(
+    "kind, risk, certainty, options",
+    [
+        ("firewall", "low", "proven", ""),
+        ("service", "disruptive", "likely", " -e remediate_max_risk=disruptive -e remediate_require=likely"),
+        ("network", "low", "proven", """ -e '{"remediate_allow": ["network"]}'"""),
+    ],
+)
+def test_a_fix_has_the_command_that_makes_it(demo: Callable[[], Report], kind: str, risk: str, certainty: str, options: str) -> None:
+    report = demo()
+    cause = report["flows"][1]["causes"][0]
+    cause["certainty"] = certainty
+    cause["fix"] |= {"kind": kind, "risk": risk}
+    values = data(render(report))["values"]
+    assert f"{REMEDIATE} -e remediate_apply=true{options}" in values
 
 
-def test_a_matrix_beyond_reading_shows_trouble_only(fleet: Callable[..., Report]) -> None:
-    report = fleet(clients=120, servers=10)
-    for number, flow in enumerate(report["flows"]):
-        flow["server"] = f"s{number}"
-    text = Page(render(report)).text
-    assert "of 1200 destinations are shown" in text
+@pytest.mark.parametrize("changed", [{"kind": "x; reboot"}, {"risk": "advice"}, {"risk": "x; reboot"}])
+def test_what_only_people_can_do_is_advice_without_a_command(demo: Callable[[], Report], changed: Report) -> None:
+    report = demo()
+    report["flows"][1]["causes"][0]["fix"] |= changed
+    page = render(report)
+    assert "threeway.handshake.remediate" not in page
+    assert "<b>Fix</b>" not in page
+
+
+def test_what_fails_is_told_first(demo: Callable[[], Report]) -> None:
+    probe = {"client": "web2", "server": "db1", "port": 5432}
+    found = {"summary": "server db1: 3 of 3 fail", "entries": [], "rivals": ["port 5432"], "next_probe": probe}
+    text = Page(render(demo() | {"isolated": [found]})).text
+    assert "server db1: 3 of 3 fail; or: port 5432; what would tell: web2 -> db1:5432 Root causes" in text
+
+
+def data(page: str) -> Report:
+    (found,) = re.findall('<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    document: Report = json.loads(found)
+    return document
+
+
+def test_flows_are_in_the_page_once_and_what_they_share_is_written_once(fleet: Callable[..., Report]) -> None:
+    page = render(fleet())
+    values = [value for value in data(page)["values"] if isinstance(value, str)]
+    assert len(data(page)["rows"]) == 500
+    assert len(values) == len(set(values))
+
+
+def later(timeline: list[Report], ms: int) -> list[Report]:
+    return [row | {"t_ms": row["t_ms"] + ms} for row in timeline]
+
+
+@pytest.mark.parametrize("status", ["ok", pytest.param("broken", marks=pytest.mark.slow)])
+def test_five_thousand_flows_are_less_than_ten_megabytes(fleet: Callable[..., Report], status: str) -> None:
+    report = fleet(clients=500)
+    if status == "broken":
+        (like,) = [flow for flow in report["flows"] if flow["id"] == "web-to-db3.web1.db3.5432"]
+        report["flows"] = [like | {"id": str(number), "timeline": later(like["timeline"], number)} for number in range(5000)]
+    page = render(report)
+    assert len(page) < 10_000_000
+    rows = data(page)["rows"]
+    assert len(rows) == 5000
+    assert all(told >= 0 for *_row, told, _traffic in rows)
+
+
+@pytest.mark.slow
+def test_forty_thousand_flows_are_less_than_thirty_megabytes(fleet: Callable[..., Report]) -> None:
+    page = render(fleet(clients=200, servers=200))
+    assert len(data(page)["rows"]) == 40_000
+    assert len(page) < 30_000_000
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--<script>", "\u2028\u2029", "</ScRiPt >"])
+def test_data_cannot_end_its_element(hostile: Callable[[str], Report], text: str) -> None:
+    page = render(hostile(text))
+    (found,) = re.findall('<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found.isascii()
+    assert "<" not in found
+    assert any(text.replace("\u2028", "").strip(" \u2029")[:5] in str(value) for value in json.loads(found)["values"])
 
 
 @settings(max_examples=15)
