@@ -42,7 +42,8 @@ class Relative:
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
-    end; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last reload."""
+    end; ``ended_s``: when its main process did, in seconds of the host's uptime; ``outdated``: its files have changed since systemd read
+    them; ``reload``: the result of its last reload."""
 
     port: Port
     unit: str
@@ -55,6 +56,7 @@ class Unit:
     status: Count | None = None
     code: str | None = None
     ran_s: float | None = None
+    ended_s: float | None = None
     restarts: Count | None = None
     once: bool = False
     unmet: bool = False
