@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .._decide.case import Case
+from .._decide.causes.units import left_at_once
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
@@ -114,7 +115,7 @@ def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NO
         return _freed(host, unit, held, holder)
     if unit.result == "trigger-limit-hit" and not any(each.tie == "triggers" and each.active == "failed" for each in unit.relatives):
         summary = (
-            f"start {name} on {host.name} again: systemd gave up after too many connections in a short time; raise TriggerLimitBurst= of it "
+            f"start {name} on {host.name} again: systemd gave up after too many connections in a short time: raise TriggerLimitBurst= "
             "if so many are to be expected, or have the service listen itself"
         )
         return advice("service", host.name, summary, _again(name), why=why)
@@ -182,6 +183,8 @@ def _cannot_start(unit: Unit) -> str:
         return f"see for what {unit.unit} waits while it starts ({unit.sub})"
     if unit.active in ("activating", "active"):
         return f"find out why {unit.unit} ends after each start: it is started again and again already"
+    if left_at_once(unit):
+        return f"see why {unit.unit} is done at once: a program that goes into the background needs Type=forking, or is to stay in the foreground"
     if unit.active == "deactivating":
         return f"see why {unit.unit} does not end ({unit.sub})"
     if unit.active == "failed" and (unit.result in ("resources", "protocol") or (unit.ran_s is not None and unit.ran_s < _SOON)):

@@ -518,7 +518,7 @@ table ip filter {
 
 
 @fault(
-    "firewall_drop/mark",
+    "firewall_drop/marked-by",
     "timeout",
     code="firewall_drop",
     host="db1",

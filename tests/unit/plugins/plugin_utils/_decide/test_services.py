@@ -91,6 +91,7 @@ INSTANCE = {"unit": "orders@1.service", "tie": "triggers", "active": "failed", "
         ({**UNIT, "active": "inactive", "relatives": [TIMER]}, "orders.timer starts it", "see whether orders.timer"),
         ({**UNIT, "load": "masked", "active": "inactive"}, "it is masked", "unmask"),
         ({**UNIT, "result": "start-limit-hit", "code": "exited", "status": 3}, "exits with status 3", "too many starts"),
+        ({**UNIT, "active": "inactive", "code": "exited", "status": 0, "ran_s": 0.1}, "ended with success after 0.1 s", "Type=forking"),
         ({**UNIT, "result": "trigger-limit-hit"}, "result trigger-limit-hit", "raise TriggerLimitBurst="),
         (
             {**UNIT, "result": "trigger-limit-hit", "relatives": [INSTANCE]},
