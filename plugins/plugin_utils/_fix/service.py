@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from .._decide.case import Case
-from .._decide.causes.units import left_at_once
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
@@ -183,8 +182,8 @@ def _cannot_start(unit: Unit) -> str:
         return f"see for what {unit.unit} waits while it starts ({unit.sub})"
     if unit.active in ("activating", "active"):
         return f"find out why {unit.unit} ends after each start: it is started again and again already"
-    if left_at_once(unit):
-        return f"see why {unit.unit} is done at once: a program that goes into the background needs Type=forking, or is to stay in the foreground"
+    if unit.left_at_once:
+        return f"see why {unit.unit} is done at once: one that goes into the background needs Type=forking, or is to stay in front"
     if unit.active == "deactivating":
         return f"see why {unit.unit} does not end ({unit.sub})"
     if unit.active == "failed" and (unit.result in ("resources", "protocol") or (unit.ran_s is not None and unit.ran_s < _SOON)):

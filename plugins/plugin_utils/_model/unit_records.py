@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from .prose import Prose
 from .records import Count, Port
 
+_AT_ONCE_S = 2.0
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -65,6 +67,12 @@ class Unit:
     prepared: Preparation | None = None
     listens: tuple[Stream, ...] = ()
     relatives: tuple[Relative, ...] = ()
+
+    @property
+    def left_at_once(self) -> bool:
+        """Whether its main process was done as soon as it ran: what it had put into the background systemd ended with it."""
+        done = self.active == "inactive" and self.code == "exited" and self.status == 0 and not self.once
+        return done and self.ran_s is not None and self.ran_s < _AT_ONCE_S
 
 
 @dataclass(frozen=True, kw_only=True)

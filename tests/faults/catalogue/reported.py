@@ -506,8 +506,8 @@ def a_gateway_that_is_said_to_be_next_door(fleet: Machines) -> None:
 # -- firewalls
 
 MARK = """
-table ip nat {
- chain services { type nat hook prerouting priority -100; tcp dport 5432 jump no-local-endpoints; tcp dport 5433 accept; }
+table ip mangle {
+ chain services { type filter hook prerouting priority -150; tcp dport 5432 jump no-local-endpoints; }
  chain no-local-endpoints { jump mark-drop; }
  chain mark-drop { meta mark set meta mark or 0x8000; }
 }

@@ -17,7 +17,6 @@ from ..finding import Evidence, Weight
 
 _SUREST = ("declared", "socket", "text", "wellknown")
 _AT_START_S = 10.0  # what ended so soon has not served
-_AT_ONCE_S = 2.0
 _RESTLESS, _AGAIN = "restless", "auto-restart"
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
@@ -84,7 +83,7 @@ def ended(unit: Unit) -> str:
         return "it was killed for want of memory"
     if unit.code == "exited" and (unit.status or unit.sub == _AGAIN):
         return f"its process exits with status {unit.status}{_soon(unit)}"
-    if left_at_once(unit):
+    if unit.left_at_once:
         return f"its process ended with success{_soon(unit)}"
     if unit.code in ("killed", "dumped") and unit.result != "success":
         return f"its process was ended by signal {unit.status}{_soon(unit)}"
@@ -93,12 +92,6 @@ def ended(unit: Unit) -> str:
         return f"{instance.unit}, which it starts, is failed{_status(instance)}"
     trigger = trigger_of(unit)
     return f"{trigger.unit} starts it, and is {trigger.active}" if trigger else ""
-
-
-def left_at_once(unit: Unit) -> bool:
-    """Whether its main process was done as soon as it ran: what it had put into the background systemd ended with it."""
-    done = unit.active == "inactive" and unit.code == "exited" and unit.status == 0 and not unit.once
-    return done and unit.ran_s is not None and unit.ran_s < _AT_ONCE_S
 
 
 def _status(unit: Relative) -> str:
