@@ -53,10 +53,8 @@ PROBE = "is what probe tells of an attempt"
 KEPT = {
     "Snapshot": {"kernel": PEOPLE, "firewall": "is read apart, as Firewall"},
     "Link": {**dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
-    "Route": {
-        **dict.fromkeys(("mark", "oif", "local_port", "remote_port"), QUESTION),
-        "multipath": ON_THE_HOST,
-    },
+    "Route": dict.fromkeys(("mark", "oif", "local_port", "remote_port"), QUESTION),
+    "PathHop": {"weight": PEOPLE},
     "PolicyRule": dict.fromkeys(("table", "action", "text"), PEOPLE),
     "Hooks": {"ipsec_policies": PEOPLE},
     "BaseChain": {"device": PEOPLE, "priority": PEOPLE},

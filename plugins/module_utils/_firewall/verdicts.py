@@ -10,7 +10,7 @@ import typing as t
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import prose
-from .evaluation import Evaluation, Explored, Outcome, Reference, Rule, Step, UnsupportedError, explore
+from .evaluation import Action, Evaluation, Explored, Outcome, Reference, Rule, Step, UnsupportedError, explore
 from .managers import Managers
 from .packet import Packet, text
 from .questions import Question, asked, packet_of
@@ -113,6 +113,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
     explored = explore(walk, packet, facts)
     outcome, path = explored.outcome, explored.first.path
     shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
+    marking = _marking(explored, lambda ignored: explore(walk, packet, facts, ignored))
     told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, describer)
     gone = _gone(outcome, path)
@@ -134,7 +135,10 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "zones": _zones(explored.packet),
         "way_back": back,
         "rule": rule,
-        "change": describer.change(before, {**told, **_where(explored.packet), "asked": told}) if before and stopped else None,
+        "marked_by": [describer.rule(each) for each in marking],
+        "change": _change(describer, [before, *map(describer.rule, reversed(marking))], {**told, **_where(explored.packet), "asked": told})
+        if before and stopped
+        else None,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
@@ -187,6 +191,36 @@ def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Expl
         return []
     place = _hook(outcome.chain or {})
     return [step.rule for step in instead.first.path if step.rule and _accepts(step) and _hook(step.chain) == place]
+
+
+def _marking(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
+    """Where a rule stops the packet for its mark: the rule that gave it the mark, and the one that led there. Empty: not for a mark."""
+    outcome, path = explored.outcome, explored.first.path
+    if outcome is None or outcome.verdict not in ("drop", "reject") or outcome.rule is None:
+        return []
+    marked = [number for number, step in enumerate(path) if step.rule and step.matched and any(map(_sets_mark, step.effects))]
+    if not marked:
+        return []
+    last = path[marked[-1]]
+    instead = without((last.rule,)) if last.rule else explored
+    if instead.outcome is not None and instead.outcome.rule is outcome.rule:
+        return []
+    led = [step.rule for step in path[: marked[-1]] if step.rule and any(_leads_to(each, last.chain) for each in step.effects)]
+    return [rule for rule in (last.rule, *led[-1:]) if rule]
+
+
+def _sets_mark(action: Action) -> bool:
+    return action.kind == "set" and (action.target or "").startswith("mark")
+
+
+def _leads_to(action: Action, chain: Reference) -> bool:
+    return action.kind in ("jump", "goto") and action.target == chain.get("chain")
+
+
+def _change(describer: Describer, rules: t.Sequence[Reference], question: Answer) -> Answer | None:
+    """How to let the packet through, by the first of the rules whose program knows a way."""
+    changes = (describer.change(rule, question) for rule in rules)
+    return next((change for change in changes if change is not None), None)
 
 
 def _accepts(step: Step) -> bool:

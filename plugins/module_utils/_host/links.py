@@ -19,7 +19,7 @@ IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 2, 
 IFLA_VXLAN_PORT = 15
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
 IFF_UP, IFF_NOARP = 0x1, 0x80
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 6, 8
 NDA_DST, NDA_LLADDR = 1, 2
 
 _MOST_READ, _MOST_KNOWN = 1024, 32
@@ -30,6 +30,7 @@ _ADDRESS_FLAGS = {0x02: "nodad", 0x04: "optimistic", 0x08: "dadfailed", 0x10: "h
 _STATES = {1: "INCOMPLETE", 2: "REACHABLE", 4: "STALE", 8: "DELAY", 16: "PROBE", 32: "FAILED", 64: "NOARP", 128: "PERMANENT"}
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, hardware type, index, flags, changed flags
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
+_CACHEINFO = struct.Struct("=IIII")  # struct ifa_cacheinfo: preferred, valid, created, updated
 _NEIGHBOUR = struct.Struct("=B3xiHBB")  # struct ndmsg: family, index, state, flags, type
 _NUMBER = struct.Struct("=I")
 _PORT = struct.Struct("!H")
@@ -70,9 +71,15 @@ def addresses(netlink: Netlink, names: t.Mapping[int, str]) -> list[dict[str, t.
                     "address": address_text(family, raw),
                     "prefix": prefix,
                     "flags": [name for bit, name in _ADDRESS_FLAGS.items() if bits & bit],
+                    "since_s": _since(about.get(IFA_CACHEINFO)),
                 }
             )
     return found
+
+
+def _since(cacheinfo: bytes | None) -> float | None:
+    """When the host got an address, in seconds of its uptime."""
+    return unpack(_CACHEINFO, cacheinfo, "an address's age")[2] / 100 if cacheinfo else None
 
 
 def neighbours(netlink: Netlink, wanted: t.Iterable[tuple[str, str]], indices: t.Mapping[str, int]) -> list[dict[str, t.Any]]:

@@ -43,13 +43,13 @@ def other_namespaces(ports: t.Collection[int], addresses: t.Collection[str] = ()
                 absent.append({"what": _WHAT, "why": f"only {visited} of {len(members)} were visited, to bound the time"})
                 break
             try:
-                listeners, own = elsewhere.submit(_visit, path, ports, addresses).result()
+                listeners, own, kinds = elsewhere.submit(_visit, path, ports, addresses).result()
             except ObserveError as error:
                 absent.append({"what": f"{_WHAT} ({netns})", "why": str(error)})
                 continue
             found.listeners.extend(_told(one, netns, pids) for one in listeners)
             if own:
-                found.namespaces.append(_named(netns, own, pids))
+                found.namespaces.append({**_named(netns, own, pids), "kinds": kinds})
     return found
 
 
@@ -105,8 +105,9 @@ def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
     return members, hidden
 
 
-def _visit(path: str, ports: t.Collection[int], addresses: t.Collection[str]) -> tuple[list[dict[str, t.Any]], list[str]]:
-    """Move this thread into the network namespace at `path`; its listeners, and which of `addresses` it has. Other threads stay."""
+def _visit(path: str, ports: t.Collection[int], addresses: t.Collection[str]) -> tuple[list[dict[str, t.Any]], list[str], list[str]]:
+    """Move this thread into the network namespace at `path`; its listeners, which of `addresses` it has, and on what kinds of links. Other
+    threads stay."""
     try:
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -116,8 +117,11 @@ def _visit(path: str, ports: t.Collection[int], addresses: t.Collection[str]) ->
             raise ObserveError(f"{path} cannot be entered: {os.strerror(ctypes.get_errno())} (it takes CAP_SYS_ADMIN: run with become)")
     finally:
         os.close(namespace)
-    own: set[str] = set()
+    own: list[dict[str, t.Any]] = []
+    kinds: dict[str, str] = {}
     if addresses:
         with Netlink(NETLINK_ROUTE) as netlink:
-            own = {each["address"] for each in links.addresses(netlink, {})}
-    return sockets.listeners(ports), sorted(own.intersection(addresses))
+            own = [each for each in links.addresses(netlink, {}) if each["address"] in addresses]
+            kinds = {str(link["index"]): link["kind"] for link in links.links(netlink) if own and link["kind"]}
+    on = sorted({kinds[each["interface"]] for each in own if each["interface"] in kinds})
+    return sockets.listeners(ports) if ports else [], sorted({each["address"] for each in own}), on

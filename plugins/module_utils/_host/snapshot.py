@@ -127,6 +127,8 @@ def take(
     if closing:
         snapshot.add("counters", counters.read)
     _transport(snapshot, order, owners, run, rewritten)
+    if closing and snapshot.parts["root"]:
+        _next_door(snapshot)
     snapshot.add("ephemeral", lambda: _sockets.ephemeral({(each.address, each.port) for each in destinations}) if destinations else [])
     return snapshot.parts, snapshot.absent
 
@@ -288,6 +290,21 @@ def _elsewhere(snapshot: _Snapshot, silent: set[int], away: set[End]) -> None:
         return found.listeners, found.absent
 
     snapshot.add_partial("other_namespaces", look)
+
+
+def _next_door(snapshot: _Snapshot) -> None:
+    """Which other network namespace of this host has a next hop that answers nobody: a macvlan's cannot be reached from its own link."""
+    hops = {address for address, _interface in _next_hops(snapshot.parts.get("routes") or [])}
+    silent = {each["address"] for each in snapshot.parts.get("neighbours") or () if each["state"] in ("FAILED", "INCOMPLETE")}
+    if not hops & silent or "namespaces" in snapshot.parts:
+        return
+    from . import namespaces
+
+    def look() -> tuple[list[dict[str, t.Any]], Absent]:
+        found = namespaces.other_namespaces((), hops & silent)
+        return found.namespaces, found.absent
+
+    snapshot.add_partial("namespaces", look)
 
 
 def _meant(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:

@@ -63,6 +63,7 @@ def told(shown: Properties) -> dict[str, t.Any]:
         "load": one(shown, "LoadState") or None,
         "code": _CODES.get(one(shown, "ExecMainCode")),
         "ran_s": _ran(shown),
+        "ended_s": count(shown, "ExecMainExitTimestampMonotonic") / 1e6 or None,
         "restarts": count(shown, "NRestarts") if "NRestarts" in shown else None,
         "once": one(shown, "Type") == "oneshot" and one(shown, "RemainAfterExit") == "no",
         "unmet": one(shown, "ConditionResult") == "no" and count(shown, "ConditionTimestampMonotonic") > 0,

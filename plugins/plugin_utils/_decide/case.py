@@ -204,6 +204,12 @@ class Case:
             return self.address, None
         return route.gateway or self.address, route.interface
 
+    @property
+    def gateways(self) -> list[tuple[str, str | None]]:
+        """The client's next hops towards the address, where connections are spread over several; else the one."""
+        hops = (self.route.multipath if self.route else None) or ()
+        return [(hop.gateway or self.address, hop.interface) for hop in hops] or [self.gateway]
+
     def server_sockets(self, state: str) -> int:
         """The attempts for which the server holds a socket in ``state``."""
         if self.server is None or self.server.after is None or self.server.after.sockets is None:

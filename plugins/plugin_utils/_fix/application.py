@@ -129,6 +129,9 @@ def xinetd_refuses(_case: Case, finding: Finding) -> Fix | None:
 
 
 def application_silent(_case: Case, finding: Finding) -> Fix:
+    if stopped := finding.about(Process):
+        summary = f"let {stopped.name} (pid {stopped.pid}) on {finding.host} go on, or restart it"
+        return advice("application", finding.host, summary, [shell("kill", "-CONT", stopped.pid)])
     return advice(
         "application",
         finding.host,

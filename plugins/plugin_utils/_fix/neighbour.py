@@ -10,6 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour
+from .._model.socket_records import Namespace
 from .._model.subjects import FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from . import fit
 from .make import advice, mending, shell
@@ -55,7 +56,22 @@ def _delivered_to_another(case: Case, delivered: Misdelivered) -> Fix | None:
 
 
 def neighbour_unresolved(case: Case, finding: Finding) -> Fix:
-    next_hop, _interface = case.gateway
+    next_hop = str(finding.detail.get("next_hop") or case.gateway[0])
+    interface = case.gateway[1]
+    if finding.about(Namespace) and interface and fit.interface(interface):
+        own, prefix = f"{interface[:10]}-host", 128 if ":" in next_hop else 32
+        summary = (
+            f"give {finding.host} a macvlan of its own on {interface} and the route to {next_hop} by it (they reach each other, not the "
+            "link below them), or reach it by another network"
+        )
+        commands = (
+            shell("ip", "link", "add", own, "link", interface, "type", "macvlan", "mode", "bridge"),
+            shell("ip", "link", "set", own, "up"),
+            shell("ip", "route", "add", f"{next_hop}/{prefix}", "dev", own),
+        )
+        return advice("neighbour", finding.host, summary, commands if fit.address(next_hop) else ())
+    if len(case.gateways) > 1:
+        return advice("neighbour", finding.host, f"bring {next_hop} back, or take it out of the next hops of the route to {case.address}")
     return advice("neighbour", finding.host, f"bring {next_hop} back, or correct the route that makes it the next hop")
 
 

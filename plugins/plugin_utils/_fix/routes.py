@@ -12,7 +12,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Route
-from .._model.subjects import REFUSING, DeafInterface, FalseNeighbour, RefusingRoute, RouterError, RouterRoute, Source, TwoWays
+from .._model.subjects import REFUSING, DeafInterface, FalseNeighbour, Lone, RefusingRoute, RouterError, RouterRoute, Source, TwoWays
 from . import fit
 from .make import advice, mending, shell
 from .network import or_restarted
@@ -35,7 +35,24 @@ def no_route(case: Case, finding: Finding) -> Fix:
             "it ignores them as long as it forwards",
             [shell("sysctl", "-w", setting)],
         )
+    if lone := finding.about(Lone):
+        return _said_on_link(client, lone, case.address)
     return or_restarted(_towards(case, client, case.address), client, f"{client.name} lacks a route to {case.address}")
+
+
+def _said_on_link(client: Host, lone: Lone, address: str) -> Fix:
+    """The kernel takes a gateway beyond all of its networks only where it is told that it is next door."""
+    family, interface = "-6 " if ":" in address else "", lone.address.interface
+    own = f"{lone.address.address}/{lone.address.prefix}"
+    return advice(
+        "route",
+        client.name,
+        f"add a route to {address} on {client.name} with onlink, since {own} on {interface} has no network in which a gateway could be "
+        "(netplan: on-link: true; systemd-networkd: GatewayOnLink=yes), or give that address its real prefix",
+        [f"ip {family}route add {address} via GATEWAY dev {shell(interface)} onlink"]
+        if fit.address(address) and fit.interface(interface)
+        else (),
+    )
 
 
 def refusing(case: Case, finding: Finding) -> Fix | None:

@@ -40,6 +40,9 @@ def service_stopped(case: Case, finding: Finding) -> Fix | None:
 
 
 def _of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
+    early = stopped.too_early_for
+    if early and stopped.holder is None and stopped.unit.result not in _GIVEN_UP:
+        return _in_time(host, stopped.unit, early)
     return started(host, stopped.unit, stopped.ended, stopped.held, stopped.holder)
 
 
@@ -109,6 +112,12 @@ def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NO
     why = f"{name} is {unit.active}" + (f", result {unit.result}" if unit.result else "") + (f": {ended}" if ended else "")
     if holder is not None:
         return _freed(host, unit, held, holder)
+    if unit.result == "trigger-limit-hit" and not any(each.tie == "triggers" and each.active == "failed" for each in unit.relatives):
+        summary = (
+            f"start {name} on {host.name} again: systemd gave up after too many connections in a short time: raise TriggerLimitBurst= "
+            "if so many are to be expected, or have the service listen itself"
+        )
+        return advice("service", host.name, summary, _again(name), why=why)
     if unit.result in _GIVEN_UP:
         log = shell("journalctl", "-u", f"{name.partition('.')[0]}*")
         summary = (
@@ -132,6 +141,29 @@ def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NO
     )
 
 
+def _in_time(host: Host, unit: Unit, address: str) -> Fix:
+    """A unit that failed before the host had the address: a start helps now, and not at the next boot."""
+    order, early = (
+        "[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n",
+        f"net.ipv{6 if ':' in address else 4}.ip_nonlocal_bind=1",
+    )
+    directory = f"/etc/systemd/system/{unit.unit}.d"
+    commands = (
+        f"mkdir -p {shell(directory)} && printf '{order}' > {shell(f'{directory}/after-network.conf')}",
+        shell("systemctl", "daemon-reload"),
+        *_again(unit.unit),
+    )
+    return advice(
+        "service",
+        host.name,
+        f"start {unit.unit} on {host.name}, and have it start once the addresses are there (Wants= and After=network-online.target), or "
+        f"let it bind {address} before ({early}), if that is what it complains about",
+        commands if fit.unit(unit.unit) else (),
+        why=f"{host.name} got {address} after {unit.unit} had ended",
+        check=f"{shell('systemctl', 'is-active', unit.unit)} says active, and so it does after the next boot",
+    )
+
+
 def _again(name: str) -> tuple[str, str]:
     return shell("systemctl", "reset-failed", name), shell("systemctl", "start", name)
 
@@ -150,6 +182,8 @@ def _cannot_start(unit: Unit) -> str:
         return f"see for what {unit.unit} waits while it starts ({unit.sub})"
     if unit.active in ("activating", "active"):
         return f"find out why {unit.unit} ends after each start: it is started again and again already"
+    if unit.left_at_once:
+        return f"see why {unit.unit} is done at once: one that goes into the background needs Type=forking, or is to stay in front"
     if unit.active == "deactivating":
         return f"see why {unit.unit} does not end ({unit.sub})"
     if unit.active == "failed" and (unit.result in ("resources", "protocol") or (unit.ran_s is not None and unit.ran_s < _SOON)):

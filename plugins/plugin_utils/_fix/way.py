@@ -67,6 +67,14 @@ def tunnel_drop(_case: Case, finding: Finding) -> Fix | None:
     if tunnel is None:
         return None
     name, host = tunnel.link.name, tunnel.host
+    if tunnel.by_itself:
+        table = ("bridge", "fdb", "show", "dev", name) if tunnel.link.kind == "vxlan" else ("ip", "-d", "link", "show", name)
+        entry = "the forwarding entry of the next hop's link address" if tunnel.link.kind == "vxlan" else "its peer"
+        route, hop = shell("ip", "route", "get", tunnel.target), shell("ip", "neigh", "show", "dev", name)
+        summary = (
+            f"give the tunnel {name} of {host} {entry} back: restart what manages it on {host} (the overlay's agent or container engine)"
+        )
+        return advice("tunnel", host, summary, [route, hop, shell(*table)])
     return advice(
         "tunnel",
         "path",

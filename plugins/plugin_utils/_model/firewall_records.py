@@ -183,6 +183,7 @@ class Verdict:
     targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None
+    marked_by: tuple[Rule, ...] = ()  # where it is stopped for its mark: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None
     shadowed: tuple[Rule, ...] = ()
@@ -247,6 +248,7 @@ class Verdict:
         """All rules that it names."""
         yield from (step.rule for step in self.path if step.rule)
         yield from self.one_of
+        yield from self.marked_by
         yield from (target.rule for target in self.targets if target.rule)
         if self.rule:
             yield self.rule

@@ -35,6 +35,15 @@ class Address:
     address: IpAddress
     prefix: Prefix
     flags: tuple[str, ...] = ()
+    since_s: float | None = None  # of the host's uptime
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathHop:
+    """One of several next hops of a route; ``gateway`` None: the far end is on the link."""
+
+    interface: str | None = None
+    gateway: IpAddress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +61,7 @@ class Route:
     table: int | None = None
     prefix: Network | None = None
     rule: int | None = None  # the priority of the policy rule that leads to the table
+    multipath: tuple[PathHop, ...] | None = None  # all next hops, where connections are spread over several
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
 
 

@@ -121,9 +121,11 @@ class TemporaryListeners:
 
 @dataclass(frozen=True)
 class Namespace:
-    """A network namespace of the host that has addresses to which its firewall sends SYNs."""
+    """A network namespace of the host that has addresses to which its firewall sends SYNs, or of a next hop that answers nobody; ``kinds``:
+    of the links that have them."""
 
     netns: Count
     addresses: tuple[IpAddress, ...]
+    kinds: tuple[str, ...] = ()
     pid: Count | None = None
     name: str | None = None

@@ -15,6 +15,7 @@ from .firewall_records import Verdict
 from .host import Host, Observation
 from .network_records import Address, Link, Neighbour, Route
 from .prose import NOTHING, Wording, worded
+from .records import IpAddress
 from .socket_records import Listener, PortHolder, Process, Socket
 from .unit_records import Unit, XinetdService
 
@@ -176,7 +177,7 @@ class RouterRoute:
 class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 
-    ``outer``: the packets that carry them, in words.
+    ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them.
     """
 
     link: Link
@@ -184,6 +185,7 @@ class Tunnel:
     there: str
     target: str
     outer: str
+    by_itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,13 @@ class DeafInterface:
     """An interface on which a host that forwards ignores router advertisements."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Lone:
+    """An address without a network: no gateway is next door by it, unless a route says so (onlink)."""
+
+    address: Address
 
 
 @dataclass(frozen=True)
@@ -344,12 +353,16 @@ class HeldSockets:
 
 @dataclass(frozen=True)
 class StoppedUnit:
-    """A unit that does not run, what its processes came to, and whose connection has its port, in words as well."""
+    """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
+
+    ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended.
+    """
 
     unit: Unit
     ended: Wording = NOTHING
     held: Wording = NOTHING
     holder: PortHolder | None = None
+    too_early_for: IpAddress | None = None
 
     def __post_init__(self) -> None:
         worded(self, "ended", "held")

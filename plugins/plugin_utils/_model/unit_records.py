@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from .prose import Prose
 from .records import Count, Port
 
+_AT_ONCE_S = 2.0
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -42,7 +44,8 @@ class Relative:
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
-    end; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last reload."""
+    end; ``ended_s``: when its main process did, in seconds of the host's uptime; ``outdated``: its files have changed since systemd read
+    them; ``reload``: the result of its last reload."""
 
     port: Port
     unit: str
@@ -55,6 +58,7 @@ class Unit:
     status: Count | None = None
     code: str | None = None
     ran_s: float | None = None
+    ended_s: float | None = None
     restarts: Count | None = None
     once: bool = False
     unmet: bool = False
@@ -63,6 +67,12 @@ class Unit:
     prepared: Preparation | None = None
     listens: tuple[Stream, ...] = ()
     relatives: tuple[Relative, ...] = ()
+
+    @property
+    def left_at_once(self) -> bool:
+        """Whether its main process was done as soon as it ran: what it had put into the background systemd ended with it."""
+        done = self.active == "inactive" and self.code == "exited" and self.status == 0 and not self.once
+        return done and self.ran_s is not None and self.ran_s < _AT_ONCE_S
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -401,3 +401,172 @@ def too_many_connections_of_late(fleet: Machines) -> None:
         fleet.run("db1", ["iptables-nft", *rule.split()])
     for _attempt in range(3):
         fleet.connect("web1", DB1, 5432, 1.0)
+
+
+@fault(
+    "tunnel_drop/forwarding-entry",
+    "timeout",
+    code="tunnel_drop",
+    host="web1",
+    certainties=("likely",),
+    says=("flannel.1 itself drops it", "bridge fdb show dev flannel.1"),
+    flow=Flow(POD, timeout=1.0),
+    **FORWARD,
+)
+def the_overlay_forgets_where_its_peer_is(fleet: Machines) -> None:
+    """https://github.com/moby/moby/issues/52661: the neighbour's entry is there, and the forwarding entry of its link address is not."""
+    overlay(fleet)
+    shell(fleet, "web1", f"bridge fdb del 02:42:00:00:00:10 dev flannel.1 dst {DB1}")
+
+
+# -- next hops
+
+HANGS: dict[str, Any] = {"status": "broken", "leg": "syn", "segment": "client.neighbour", "host": "web1", "code": "neighbour_unresolved"}
+
+
+@fault(
+    "neighbour_unresolved/multipath",
+    "connected EHOSTUNREACH timeout",
+    says=("10.0.1.9", "one of 2 next hops of the route to 10.0.2.0/24", "take it out of the next hops"),
+    flow=Flow(timeout=4.0),
+    options={"diagnose_attempts": 8},
+    **{**HANGS, "status": "degraded"},
+)
+def one_of_two_gateways_is_gone(fleet: Machines) -> None:
+    """https://github.com/FRRouting/frr/issues/9720: connections fail by the next hop that they get."""
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "web1", "echo 1 > /proc/sys/net/ipv4/fib_multipath_hash_policy")
+    shell(fleet, "web1", "ip route add 10.0.2.0/24 nexthop via 10.0.1.1 nexthop via 10.0.1.9")
+
+
+GUEST = "10.0.1.50"
+
+
+def guest(fleet: Machines, kind: str) -> None:
+    """A container of web1's own on a link on top of eth0."""
+    shell(
+        fleet,
+        "web1",
+        f"""
+        ip netns add guest; ip link add upper link eth0 type {kind} mode bridge; ip link set upper netns guest
+        ip -n guest link set upper up; ip -n guest address add {GUEST}/24 dev upper
+        """,
+    )
+    serve = ["ip", "netns", "exec", "guest", fleet.python, "-B", str(fleet.tools / "serve.py"), "0.0.0.0", "5432"]
+    fleet.popen("web1", serve).await_answer()
+
+
+@fault(
+    "neighbour_unresolved/macvlan",
+    "EHOSTUNREACH timeout",
+    says=("on web1 has, in another network namespace: on a macvlan", "type macvlan mode bridge"),
+    flow=Flow(GUEST, server=None, timeout=4.0),
+    **HANGS,
+)
+def a_host_and_its_own_macvlan(fleet: Machines) -> None:
+    """https://github.com/moby/libnetwork/issues/1915: the kernel hands nothing between a link and the macvlans on top of it."""
+    guest(fleet, "macvlan")
+
+
+@twin("neighbour_unresolved/macvlan", flow=Flow(GUEST, server=None))
+def the_host_has_a_macvlan_as_well(fleet: Machines) -> None:
+    """What is advised."""
+    guest(fleet, "macvlan")
+    shell(
+        fleet,
+        "web1",
+        f"ip link add eth0-host link eth0 type macvlan mode bridge; ip link set eth0-host up; ip route add {GUEST}/32 dev eth0-host",
+    )
+
+
+@fault(
+    "no_route/on-link",
+    "ENETUNREACH",
+    status="broken",
+    leg="syn",
+    segment="client.route",
+    host="web1",
+    code="no_route",
+    says=("10.0.1.11/32 on eth0 has no network", "via GATEWAY dev eth0 onlink"),
+)
+def an_address_without_a_network(fleet: Machines) -> None:
+    """https://github.com/OpenNebula/one-apps/issues/124: the gateway is no neighbour by any prefix, so that the route was refused."""
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "web1", "ip address flush dev eth0 scope global; ip address add 10.0.1.11/32 dev eth0")
+
+
+@twin("no_route/on-link")
+def a_gateway_that_is_said_to_be_next_door(fleet: Machines) -> None:
+    """What is advised."""
+    an_address_without_a_network(fleet)
+    shell(fleet, "web1", "ip route add 10.0.2.21 via 10.0.1.1 dev eth0 onlink")
+    shell(fleet, "r1", "ip route replace 10.0.1.11 dev eth0")
+
+
+# -- firewalls
+
+MARK = """
+table ip mangle {
+ chain services { type filter hook prerouting priority -150; tcp dport 5432 jump no-local-endpoints; }
+ chain no-local-endpoints { jump mark-drop; }
+ chain mark-drop { meta mark set meta mark or 0x8000; }
+}
+table ip filter {
+ chain input { type filter hook input priority 0; meta mark & 0x8000 == 0x8000 counter drop; }
+}
+"""
+
+
+@fault(
+    "firewall_drop/marked-by",
+    "timeout",
+    code="firewall_drop",
+    host="db1",
+    says=("for its mark, which rule 'meta mark set", "to which rule 'jump mark-drop'"),
+    flow=SHORT,
+    status="broken",
+    leg="syn",
+    segment="server.firewall",
+)
+def a_rule_drops_what_another_marked(fleet: Machines) -> None:
+    """https://github.com/weaveworks/weave/issues/3568: which rule drops it says nothing, and which one marks it does."""
+    fleet.listen("db1", "::", 5432)
+    fleet.nft("db1", MARK)
+
+
+@fault(
+    "firewall_drop/virtual-address",
+    "timeout",
+    code="firewall_drop",
+    host="db1",
+    certainties=("likely",),
+    says=("table ip keepalived", "vrrp_strict"),
+    flow=Flow(VIP, timeout=1.0),
+    status="broken",
+    leg="syn",
+    segment="server.firewall",
+)
+def keepalived_drops_what_is_for_its_address(fleet: Machines) -> None:
+    """https://github.com/acassen/keepalived/issues/1946: a rule beside keepalived's lasts until it writes them again."""
+    shell(fleet, "db1", f"ip address add {VIP}/24 dev eth0")
+    fleet.listen("db1", "::", 5432)
+    rules = "chain in { type filter hook input priority -1; ip daddr @vips drop; }"
+    fleet.nft("db1", f"table ip keepalived {{ set vips {{ type ipv4_addr; elements = {{ {VIP} }}; }}\n{rules}\n}}")
+
+
+# -- services
+
+
+@fault(
+    "application_silent/stopped",
+    "connected",
+    code="application_silent",
+    host="db1",
+    says=("is stopped", "kill -CONT"),
+    status="degraded",
+    segment="server.application",
+)
+def the_process_that_listens_is_stopped(fleet: Machines) -> None:
+    """https://github.com/moby/moby/issues/37809: the kernel makes the connections, whoever is to speak first."""
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "db1", "kill -STOP $(ss -Hltnp sport = :5432 | sed -n 's/.*pid=\\([0-9]*\\).*/\\1/p')")

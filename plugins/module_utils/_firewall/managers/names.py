@@ -21,6 +21,7 @@ _TABLES = {
     "crowdsec": r"crowdsec6?",
     "sshguard": r"sshguard",
     "calico": r"calico",
+    "keepalived": r"keepalived(_.*)?",
 }
 _CHAINS = {
     "ufw-docker": r"ufw6?-docker-.*",

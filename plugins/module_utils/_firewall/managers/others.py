@@ -62,6 +62,8 @@ _ADVICE = {
     "tailscale": "what has an address of 100.64.0.0/10 must come through tailscale's own interface: use other addresses beside it, or make "
     "the rules yourself (tailscale set --netfilter-mode=nodivert)",
     "wireguard": "the packet must come through the tunnel: see AllowedIPs of the interface, or write the rule into PreUp",
+    "keepalived": "its vrrp_instance must say `accept` (or take vrrp_strict out of global_defs) in /etc/keepalived/keepalived.conf, and be "
+    "reloaded: it drops what is for its virtual addresses otherwise",
     "sshguard": "sshguard must not block the address: add it to its whitelist, and restart it to end the block",
 }
 

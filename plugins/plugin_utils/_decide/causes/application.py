@@ -9,12 +9,17 @@ from ..._model.probe_records import Probe
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
+from ..timeline import Attempt
 from .catalogue import Accounts, Cause
 from .sockets import describe, process_of
+
+_STOPPED = ("T", "t")  # proc_pid_stat(5): by a signal, by a tracer
 
 
 def _application_silent(case: Case) -> Finding | None:
     """The kernel completes handshakes on its own: where the server speaks first, its first byte is the application's."""
+    if stopped := _stopped(case):
+        return stopped
     awaited = _awaited(case)
     silent = [probe for probe in awaited if probe.peer == "open"]
     if not silent:
@@ -39,6 +44,30 @@ def _application_silent(case: Case) -> Finding | None:
     )
 
 
+def _stopped(case: Case) -> Finding | None:
+    """Whoever speaks first: processes that a signal stopped accept nothing, and the kernel makes connections for them all the same."""
+    listener, made = case.listener(), [probe for probe in case.probes if probe.connected]
+    processes = (listener.processes if listener else None) or ()
+    if case.server is None or listener is None or not processes or not listener.recv_q or any(probe.peer != "open" for probe in made):
+        return None
+    if any(process.state not in _STOPPED for process in processes):
+        return None
+    process = processes[0]
+    return Finding(
+        "proven",
+        case.server.name,
+        "server.application",
+        f"the handshake with {case.target} completes, but nobody accepts the connection: {process_of(listener)}, which listens there, "
+        "is stopped",
+        (
+            case.saw(case.server, "/proc", f"{process.name} (pid {process.pid}): state {process.state}, stopped by a signal or a debugger"),
+            *_accept_queue(case),
+        ),
+        detail={"pid": process.pid, "state": process.state},
+        subject=process,
+    )
+
+
 def _accept_queue(case: Case) -> tuple[Evidence, ...]:
     listener = case.listener()
     if case.server is None or listener is None or not listener.recv_q:
@@ -49,7 +78,9 @@ def _accept_queue(case: Case) -> tuple[Evidence, ...]:
 def _closes_unheard(case: Case) -> Finding | None:
     """A server that speaks first and closes without a word turns the client away; of others it may be how they treat silence."""
     closed = [probe for probe in case.probes if probe.connected and probe.peer == "closed"]
-    if not closed or len(closed) < len([probe for probe in case.probes if probe.connected]):
+    if len(closed) < len([probe for probe in case.probes if probe.connected]):
+        return _closes_after_a_word(case)
+    if not closed:
         return None
     greets, listener = bool(_awaited(case)), case.listener()
     host = case.server.name if case.server else "path"
@@ -66,6 +97,31 @@ def _closes_unheard(case: Case) -> Finding | None:
     )
 
 
+def _closes_after_a_word(case: Case) -> Finding | None:
+    """What it says may be why it takes nobody in, or all that it has to say: never more than a remark."""
+    made = [attempt for attempt in case.attempts if attempt.probe.connected]
+    if not all(attempt.probe.peer == "data" and _server_ends_first(case, attempt) for attempt in made):
+        return None
+    listener, host = case.listener(), case.server.name if case.server else "path"
+    return Finding(
+        "likely",
+        host,
+        "server.application",
+        f"the handshake with {case.target} completes, then the server says something and closes the connection at once, although the "
+        "client has said nothing" + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
+        (case.saw(case.client, "capture", f"the server's FIN came first, {plural(len(made), 'attempt')}"), *case.passage()),
+        undecided=(f"what it says (nc {case.address} {case.port}), and the application's log, would tell why",),
+        remark=True,
+    )
+
+
+def _server_ends_first(case: Case, attempt: Attempt) -> bool:
+    """Whether the client had the server's FIN before it sent its own."""
+    there = [seen for row in attempt.of("fin", "server") if (seen := row.at(case.client.name, "in"))]
+    own = [seen for row in attempt.of("fin", "client") if (seen := row.at(case.client.name, "out"))]
+    return bool(there) and all(there[0].time < seen.time for seen in own)
+
+
 def _awaited(case: Case) -> list[Probe]:
     return [probe for probe in case.probes if probe.connected and probe.awaited_ms is not None]
 
@@ -76,8 +132,9 @@ CAUSES = (
         "The application says nothing where it should speak first",
         ("server.application",),
         ("completed",),
-        "Not provable from outside the application: the handshake completes, and the first byte does not come within two seconds, on a "
-        "port whose servers speak first, or where the flow says so.",
+        "All processes that hold the listening socket are stopped (by a signal or a debugger), and connections wait in its accept queue. "
+        "Else not provable from outside the application, and likely: the handshake completes, and the first byte does not come within two "
+        "seconds, on a port whose servers speak first, or where the flow says so.",
         "A byte comes.",
         rule=_application_silent,
     ),
@@ -87,8 +144,8 @@ CAUSES = (
         ("server.application",),
         ("completed",),
         "Not provable from outside the application: the handshake completes, and a FIN follows at once. Where the server does not speak "
-        "first, it is a remark.",
-        "A byte comes, or the connection stays open.",
+        "first, it is a remark, and so it is where the server says something first, as one that takes nobody in.",
+        "The connection stays open, or the client closes it.",
         rule=_closes_unheard,
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 
+from ..._model.network_records import LOOPBACK
 from ..._model.records import whole
-from ..._model.subjects import PortRange, RefusingRoute
+from ..._model.subjects import Lone, PortRange, RefusingRoute
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -118,6 +120,25 @@ def _descriptor_limit(case: Case) -> Finding | None:
     )
 
 
+def lone_address(case: Case) -> Lone | None:
+    """The client's address, where none that it has on a link of its own has a network."""
+    entries = (case.client.snapshot.addresses if case.client.snapshot else None) or ()
+    width = 32 if case.family == 4 else 128
+    own = [each for each in entries if each.interface != LOOPBACK and (":" in each.address) is (case.family == 6)]
+    own = [each for each in own if not ipaddress.ip_address(each.address).is_link_local]
+    return Lone(own[0]) if own and all(each.prefix == width for each in own) else None
+
+
+def _without_network(case: Case) -> tuple[Evidence, ...]:
+    lone = lone_address(case)
+    if lone is None:
+        return ()
+    has = f"{lone.address.address}/{lone.address.prefix} on {lone.address.interface} has no network"
+    return (
+        case.saw(case.client, "rtnetlink address", f"{has}: the kernel refuses a route by a gateway that is not said to be on the link"),
+    )
+
+
 def _no_route(case: Case) -> Finding | None:
     if case.errno() != "ENETUNREACH":
         return None
@@ -135,9 +156,10 @@ def _no_route(case: Case) -> Finding | None:
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
             *deaf_to_routers(case),
+            *_without_network(case),
             *nothing_sent(case),
         ),
-        subject=deaf_interface(case),
+        subject=deaf_interface(case) or lone_address(case),
     )
 
 

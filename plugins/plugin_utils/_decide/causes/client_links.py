@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from ..._model.network_records import LOOPBACK, Link
+from ..._model.socket_records import Namespace
 from ..case import Case
 from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 from .client import errno_evidence, nothing_sent
+
+_UPPER = ("macvlan", "macvtap", "ipvlan")  # kinds of links on top of another one
 
 
 def _link_down(case: Case) -> Finding | None:
@@ -64,7 +67,7 @@ def _seen(case: Case, link: Link) -> Evidence:
 
 
 def _neighbour_unresolved(case: Case) -> Finding | None:
-    gateway, interface = case.gateway
+    gateway, interface = _unresolved(case)
     entry = case.client.neighbour(gateway, interface)
     asked = case.client.unanswered_requests(gateway)
     failed = entry is not None and entry.unresolved
@@ -73,19 +76,50 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
     if failed and not asked and case.client.answers_for(gateway):
         return None  # the answer came, and the client did not take it
     what = "ARP requests" if case.family == 4 else "neighbour solicitations"
+    guest = next(
+        (each for each in (case.client.snapshot.namespaces if case.client.snapshot else None) or () if gateway in each.addresses), None
+    )
     return Finding(
         "proven" if failed and asked else "likely",  # else the requests may not have left the client
         case.client.name,
         "client.neighbour",
-        f"nobody answers {case.client.name}'s {what} for {gateway}" + (f" on {interface}" if interface else ""),
+        f"nobody answers {case.client.name}'s {what} for {gateway}"
+        + (f" on {interface}" if interface else "")
+        + _of_several(case)
+        + (_of_guest(case, guest) if guest else ""),
         (
             *([errno_evidence(case)] if case.errno() else []),
             *([case.saw(case.client, "rtnetlink neighbour", f"{gateway} is {entry.state}")] if entry else []),
             *([case.saw(case.client, "capture", f"{asked} {what} for {gateway}, no reply")] if asked else []),
             *nothing_sent(case),
+            *([case.saw(case.client, "setns", f"namespace {guest.netns} has {gateway}")] if guest else ()),
         ),
         detail={"next_hop": gateway, "interface": interface},
+        subject=guest if guest and set(guest.kinds) & set(_UPPER) else None,
     )
+
+
+def _unresolved(case: Case) -> tuple[str, str | None]:
+    """The next hop that is not resolved, of several; else the one that the kernel chose."""
+    for gateway, interface in case.gateways:
+        entry = case.client.neighbour(gateway, interface)
+        if entry is not None and entry.unresolved:
+            return gateway, interface
+    return case.gateway
+
+
+def _of_several(case: Case) -> str:
+    """That the route has other next hops, so that connections fail or not by the one that they get."""
+    number, prefix = len(case.gateways), case.route.prefix if case.route else None
+    return f", one of {number} next hops of the route to {prefix or case.address}, over which connections are spread" if number > 1 else ""
+
+
+def _of_guest(case: Case, guest: Namespace) -> str:
+    """That the next hop is on this very host. The kernel hands nothing between a link and the macvlans or ipvlans on top of it."""
+    named = guest.name or f"namespace {guest.netns}"
+    kind = next((kind for kind in guest.kinds if kind in _UPPER), None)
+    has = f", which {named} on {case.client.name} has, in another network namespace"
+    return has + (f": on a {kind}, which the host cannot reach through the link below it" if kind else "")
 
 
 CAUSES = (

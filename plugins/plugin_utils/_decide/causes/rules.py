@@ -58,7 +58,11 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         weighed.certainty,
         host.name,
         place.segment,
-        f"{ruling.rule.name} on {host.name} {how} {place.packet}" + shadow(ruling) + for_the_way_back(ruling) + _unserved(ruling),
+        f"{ruling.rule.name} on {host.name} {how} {place.packet}"
+        + shadow(ruling)
+        + for_the_way_back(ruling)
+        + _marked(ruling)
+        + _unserved(ruling),
         (
             *weighed.evidence,
             *kept_by(host, ruling.rule),
@@ -86,6 +90,14 @@ def for_the_way_back(ruling: Verdict) -> str:
         return ""
     leaves = f"leaves by {back.leaves_by}" if back.leaves_by else "has no way"
     return f": what goes back to {ruling.source} {leaves}, and it came in by {back.came_by}"
+
+
+def _marked(ruling: Verdict) -> str:
+    """That a rule stops the packet only for a mark, and which rule gave it the mark."""
+    if not ruling.marked_by:
+        return ""
+    marking, *led = ruling.marked_by
+    return f", for its mark, which {marking.name} sets" + (f", to which {led[0].name} leads" if led else "")
 
 
 def _unserved(ruling: Verdict) -> str:

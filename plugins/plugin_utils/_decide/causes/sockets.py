@@ -64,16 +64,19 @@ def _service_stopped(case: Case) -> Finding | None:
     if unit is None:
         return None
     held = units.holders_of(server, unit, port)
+    later = units.came_later(server, unit, case.server_address)
+    late = f"; {server.name} has {case.server_address} only since {later:.0f} s after that" if later is not None else ""
     return Finding(
         certainty if unit.how in ("declared", "socket") else "likely",
         server.name,
         "server.socket",
-        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}" + (f"; {units.told(held[0])}" if held else ""),
+        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}" + late + (f"; {units.told(held[0])}" if held else ""),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
             *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
+            *([case.saw(server, "rtnetlink address", f"{case.server_address} is newer than the end of {unit.unit}")] if late else ()),
             *units.last_words(server, unit),
         ),
         leg="syn",
@@ -86,7 +89,7 @@ def _service_stopped(case: Case) -> Finding | None:
             "restarts": unit.restarts,
             "port_held_by": [each.process.name if each.process else None for each in held[:3]],
         },
-        subject=units.not_running(server, unit, port),
+        subject=units.not_running(server, unit, port, case.server_address),
     )
 
 

@@ -11,7 +11,7 @@ from ..._model.subjects import Tunnel
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import by_policy
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .stretch import LOSSES, PACKETS, swallower
 
 # IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
@@ -44,24 +44,37 @@ def _tunnel_drop(case: Case) -> Finding | None:
     route = host.route(target, None if back else case.source or case.client_address)
     outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
     there = case.outcome.between[1]
+    dropped = _dropped_by_itself(case, host, link)
     return Finding(
         "likely",
-        "path",
+        host.name if dropped else "path",
         case.outcome.segment or "path.forward",
         f"the {PACKETS[case.outcome.kind]} goes into the tunnel {link.name} ({_what(link)}) of {host.name}{_why(target, route)}, and does "
-        f"not come to {there}",
+        f"not come to {there}" + (f": {link.name} itself drops it, as it does with what it knows no way for" if dropped else ""),
         (
             *case.passage(),
             case.saw(host, "rtnetlink link", f"{link.name}: {_what(link)}"),
+            *([case.saw(host, f"counter tx_dropped of {link.name}", f"+{dropped}")] if dropped else []),
             *([case.saw(host, "rtnetlink route get", f"{target}: {_way(route)}")] if route else []),
         ),
         detail={"interface": link.name, "kind": link.kind, "udp_port": link.udp_port, "table": route.table if route else None},
-        undecided=(
+        undecided=()
+        if dropped
+        else (
             f"a recording of {outer} that carry it, at both ends, would tell whether {host.name} or {there} drops them, as a firewall "
             f"does, or something {case.outcome.stretch}",
         ),
-        subject=Tunnel(link, host.name, there, target, outer),
+        subject=Tunnel(link, host.name, there, target, outer, bool(dropped)),
     )
+
+
+def _dropped_by_itself(case: Case, host: Host, link: Link) -> int:
+    """How many packets the tunnel's own device dropped, where these are all that it was given of the flow."""
+    before = next((each for each in (host.before.links if host.before else None) or () if each.name == link.name), None)
+    rose = link.drops.get("tx_dropped", 0) - (before.drops.get("tx_dropped", 0) if before else 0)
+    leg = {"lost_syn_ack": "syn_ack", "lost_ack": "ack"}.get(case.outcome.kind, "syn")
+    given = case.count(leg, host, "out")
+    return rose if before is not None and given and rose >= given else 0
 
 
 def _what(link: Link) -> str:
@@ -87,5 +100,6 @@ CAUSES = (
         "between, drops what carries it is not recorded.",
         "It arrives, or left by an interface that carries it as it is.",
         last_resort=_tunnel_drop,
+        accounts_for=(Accounts("counter", ("link.tx_dropped",)),),
     ),
 )

@@ -16,6 +16,7 @@ from ..._values.words import plural
 from ..finding import Evidence, Weight
 
 _SUREST = ("declared", "socket", "text", "wellknown")
+_AT_START_S = 10.0  # what ended so soon has not served
 _RESTLESS, _AGAIN = "restless", "auto-restart"
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
@@ -82,6 +83,8 @@ def ended(unit: Unit) -> str:
         return "it was killed for want of memory"
     if unit.code == "exited" and (unit.status or unit.sub == _AGAIN):
         return f"its process exits with status {unit.status}{_soon(unit)}"
+    if unit.left_at_once:
+        return f"its process ended with success{_soon(unit)}"
     if unit.code in ("killed", "dumped") and unit.result != "success":
         return f"its process was ended by signal {unit.status}{_soon(unit)}"
     instance = next((each for each in unit.relatives if each.tie == "triggers" and each.active == "failed"), None)
@@ -133,10 +136,20 @@ def _end(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def not_running(server: Host, unit: Unit, port: int) -> StoppedUnit:
+def not_running(server: Host, unit: Unit, port: int, address: str = "") -> StoppedUnit:
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
-    return StoppedUnit(unit, ended(unit), told(held) if held else "", held)
+    early = address if came_later(server, unit, address) is not None else None
+    return StoppedUnit(unit, ended(unit), told(held) if held else "", held, early)
+
+
+def came_later(server: Host, unit: Unit, address: str) -> float | None:
+    """By how many seconds the host got an address too late for a unit that failed at its start; None where it had it in time."""
+    mine = server.interface_of(address) if address else None
+    failed = unit.active == "failed" and unit.code == "exited" and unit.ran_s is not None and unit.ran_s < _AT_START_S
+    if not failed or mine is None or mine.since_s is None or unit.ended_s is None or mine.since_s <= unit.ended_s:
+        return None
+    return mine.since_s - unit.ended_s
 
 
 def where(running: RunningUnit) -> str:

@@ -74,6 +74,7 @@ def test_a_failed_unit_is_told_with_its_result_and_last_words(ask: t.Callable[..
             "status": 3,
             "code": "exited",
             "ran_s": 0.001,
+            "ended_s": 2892.070236,
             "restarts": 0,
             "once": False,
             "unmet": False,

@@ -147,6 +147,16 @@ def test_a_server_that_hangs_up_and_need_not_speak_first_is_remarked() -> None:
     assert (told["status"], len(told["remarks"])) == ("ok", 1)
 
 
+@pytest.mark.parametrize(("recording", "remarks"), [("application_hangs_up", 1), ("application_silent.accepts", 0)])
+def test_a_server_that_says_a_word_and_hangs_up_is_remarked(recording: str, remarks: int) -> None:
+    plan, found = recorded(recording)
+    for probe in tried(found):
+        probe["peer"] = "data"
+    told = flow(plan, found)
+    assert (told["status"], len(told["remarks"])) == ("ok", remarks)
+    assert all("says something and closes the connection at once" in remark for remark in told["remarks"])
+
+
 @pytest.mark.parametrize(
     ("recording", "silent", "says"),
     [

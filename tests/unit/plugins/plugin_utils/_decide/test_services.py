@@ -91,6 +91,8 @@ INSTANCE = {"unit": "orders@1.service", "tie": "triggers", "active": "failed", "
         ({**UNIT, "active": "inactive", "relatives": [TIMER]}, "orders.timer starts it", "see whether orders.timer"),
         ({**UNIT, "load": "masked", "active": "inactive"}, "it is masked", "unmask"),
         ({**UNIT, "result": "start-limit-hit", "code": "exited", "status": 3}, "exits with status 3", "too many starts"),
+        ({**UNIT, "active": "inactive", "code": "exited", "status": 0, "ran_s": 0.1}, "ended with success after 0.1 s", "Type=forking"),
+        ({**UNIT, "result": "trigger-limit-hit"}, "result trigger-limit-hit", "raise TriggerLimitBurst="),
         (
             {**UNIT, "result": "trigger-limit-hit", "relatives": [INSTANCE]},
             "orders@1.service, which it starts, is failed",
@@ -103,6 +105,20 @@ def test_what_would_end_again_is_not_just_started(unit: dict[str, Any], said: st
     assert told["code"] == "service_stopped"
     assert said in told["summary"]
     assert not automatic(told) and advised in told["fix"]["summary"]
+
+
+@pytest.mark.parametrize(("since_s", "late"), [(25.0, True), (15.0, False), (None, False)])
+def test_an_address_that_came_after_the_unit_had_failed(since_s: float | None, late: bool) -> None:
+    """A start helps now, and at the next boot it would fail again."""
+
+    def mine(snapshot: Snapshot) -> None:
+        next(each for each in snapshot["addresses"] if each["address"] == "10.0.2.21")["since_s"] = since_s
+        snapshot["units"] = [{**EXITED, "ran_s": 0.2, "ended_s": 20.0}]
+
+    told = cause("no_listener", mine)
+    assert ("db1 has 10.0.2.21 only since 5 s after that" in told["summary"]) is late
+    assert ("After=network-online.target" in told["fix"]["summary"]) is late
+    assert (len(told["fix"]["commands"]) == 4) is late
 
 
 def test_the_words_of_what_keeps_it_from_running_are_told() -> None:

@@ -62,6 +62,7 @@ def change(reference: dict[str, t.Any], here: bool = False, **question: t.Any) -
         ("ip nat POSTROUTING", "-A POSTROUTING -s 172.18.0.0/16 ! -o br-0123456789ab -j MASQUERADE", "docker"),
         ("ip filter KUBE-FIREWALL", "-A KUBE-FIREWALL -j DROP", "kube-proxy"),
         ("ip kube-proxy services", "drop", "kube-proxy"),
+        ("ip keepalived in", "ip daddr @vips drop", "keepalived"),
         ("ip filter cali-FORWARD", "-A cali-FORWARD -j DROP", "calico"),
         ("ip filter CILIUM_FORWARD", "-A CILIUM_FORWARD -j ACCEPT", "cilium"),
         ("ip filter FLANNEL-FWD", "-A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT", "flannel"),
