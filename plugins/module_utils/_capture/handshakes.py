@@ -85,7 +85,6 @@ class Handshakes:
         found = read(captured)
         if found is None:
             return
-        self._end = max(self._end, captured.time_ns)
         packet = (captured.time_ns, found)
         if isinstance(found, Segment):
             take = self.take_syn if found.flags & (SYN | RST) == SYN else self.take_other

@@ -186,7 +186,7 @@ class Reader:
         yield from self._far_from_the_end(interface, heading, header)
         while not self.complaints and self._want(header):
             seconds, fraction, length, wire = heading.unpack_from(self._data, self._at)
-            if length > MOST_LENGTH or fraction >= ticks:
+            if length > MOST_LENGTH:
                 return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
             begin = self._at + header
             frame = self._data[begin : begin + min(length, KEEP)]
@@ -214,7 +214,7 @@ class Reader:
                 if at >= end:
                     break
                 seconds, fraction, length, wire = unpack(data, at)
-                if length > MOST_LENGTH or fraction >= interface.ticks:
+                if length > MOST_LENGTH:
                     self._at = at
                     return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
                 begin = at + header

@@ -110,6 +110,8 @@ def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Co
             tcp = (tcp >> 4) * 4
             if fragment & _FRAGMENT or tcp < 20 or not whole or not start + 20 + tcp <= length <= min(MOST_LENGTH, size - BLOCK_LEAST):
                 break
+            if at + size > len(data):
+                break  # it may be cut off
             (take_syn if flags & _SYN_OR_RST == _SYN else take_other)(
                 pair, seq, ack, flags, whole - 20 - tcp, data[at : at + header + start + 20 + tcp], interface
             )

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from .._faults import contained
-from .._model.evidence import Host, Probe, read_host
+from .._model.evidence import CAPTURED, Host, Probe, read_host
 from .._model.prose import Prose, Wording, unwrapped
 from .._plan.declared import Declared
 from .._plan.gaps import gap
@@ -407,7 +407,7 @@ def _left_over(explanations: Sequence[tuple[Case, Explanation]], settled: bool) 
 
 def _probes(probes: Sequence[Probe]) -> dict[str, Any]:
     times = [probe.elapsed_ms for probe in probes if probe.connected and probe.elapsed_ms is not None]
-    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected)
+    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected and probe.stage != CAPTURED)
     return {
         "attempts": len(probes),
         "connected": sum(probe.connected for probe in probes),
