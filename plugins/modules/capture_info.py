@@ -48,7 +48,7 @@ options:
     default: false
   limit:
     description:
-      - The maximum number of handshakes to list. If there are more, the earliest are listed. RV(counts) has all of them.
+      - The maximum number of handshakes to list. If there are more, those that begin first in the file are listed. RV(counts) has all.
       - At most 10000.
     type: int
     default: 100
@@ -159,7 +159,7 @@ stray_resets:
   type: int
   sample: 0
 handshakes:
-  description: The earliest handshakes, ordered by time. Each one has its own initial sequence number, even if ports are reused.
+  description: The first handshakes of the file, ordered by time. Each one has its own initial sequence number, even if ports are reused.
   returned: success
   type: list
   elements: dict

@@ -15,9 +15,11 @@ from .links import NO_WAY, Network, network, refusal, simple
 from .scan import (
     BLOCK_HEADER,
     ENHANCED_PACKET,
+    MOST_LENGTH,
     PCAP_HEADER,
     READ_AHEAD,
     Scan,
+    Take,
     block_scan,
     pass_over,
     pass_over_blocks,
@@ -26,7 +28,6 @@ from .scan import (
 from .source import CaptureError, Source
 
 KEEP = 512  # bytes of a packet that are looked at: headers
-MOST_LENGTH = 262144 + READ_AHEAD  # libpcap's MAXIMUM_SNAPLEN
 MOST_BLOCK = 1 << 20  # bytes of a block that is read as a whole; longer ones that are no packets are passed over
 MOST_INTERFACES = 4096
 _MAGIC = {
@@ -62,7 +63,7 @@ class Interface:
     """Where packets of a file were captured."""
 
     def __init__(self, number: int, link: int, order: str, block: bool, name: str = "", header: int = PCAP_HEADER) -> None:
-        self.number, self.link, self.name = number, link, name
+        self.number, self.link, self.name, self.order = number, link, name, order
         self.refused = refusal(link)
         self.filtered = False
         self.dropped = 0
@@ -78,13 +79,27 @@ class Interface:
         """Since the epoch."""
         return ticks * 10**9 // self.ticks + self.offset_ns
 
+    def time_of(self, begin: bytes, at: int = 0) -> int:
+        """The time of a packet of which these are the file's bytes."""
+        assert self.scan
+        high, low = self.scan.time.unpack_from(begin, at)
+        return self.time_ns(high << 32 | low if self.scan.header == BLOCK_HEADER else high * self.ticks + low)
+
+    def packet(self, begin: bytes) -> Captured:
+        """The packet of which these are the file's bytes, up to the end of its TCP header."""
+        assert self.scan
+        return Captured(self.time_of(begin), self, begin[self.scan.header :], len(begin) - self.scan.header, NO_WAY)
+
 
 class Reader:
     """Iterate over it once. Its attributes are complete when the iteration is."""
 
-    def __init__(self, source: Source, watched: Container[bytes] = ()) -> None:
-        """`watched`: addresses and ports (as IPv4 and TCP have them, 12 bytes) of which all packets are wanted. It may change meanwhile."""
-        self._source, self._watched = source, watched
+    def __init__(self, source: Source, awaited: Container[int] = (), take: Take | None = None) -> None:
+        """`awaited`: see there; all packets of these connections are wanted. It may change meanwhile.
+
+        `take` is called for nearly all packets, which are then not iterated over: it saves the time that an object for each would cost.
+        """
+        self._source, self._awaited, self._take = source, awaited, take
         self._data, self._at, self._passed, self._ended = b"", 0, 0, False
         self.format = ""
         self.interfaces: list[Interface] = []
@@ -171,7 +186,7 @@ class Reader:
         yield from self._far_from_the_end(interface, heading, header)
         while not self.complaints and self._want(header):
             seconds, fraction, length, wire = heading.unpack_from(self._data, self._at)
-            if length > MOST_LENGTH or fraction >= ticks:
+            if length > MOST_LENGTH:
                 return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
             begin = self._at + header
             frame = self._data[begin : begin + min(length, KEEP)]
@@ -187,24 +202,24 @@ class Reader:
 
     def _far_from_the_end(self, interface: Interface, heading: struct.Struct, header: int) -> Iterator[Captured]:
         """Nearly all records: as long as what is looked at of the next one is in the file for certain. This is where the time goes."""
-        ticks, unit, watched = interface.ticks, 10**9 // interface.ticks, self._watched
-        scan, unpack = interface.scan, heading.unpack_from
-        while scan and self._want(header + KEEP + READ_AHEAD):
+        unpack = heading.unpack_from
+        while self._want(header + KEEP + READ_AHEAD):
             data, at, end = self._data, self._at, len(self._data) - header - KEEP
             while True:
-                at, last, count = pass_over(data, at, end, scan, header, watched)
+                begin = at
+                at, last, count = pass_over(data, at, end, interface, self._awaited, self._take)
                 if count:
-                    seconds, fraction, _length, _wire = unpack(data, last)
-                    self._passed_over(count, seconds * 10**9 + fraction * unit)
+                    self._seen(interface.time_of(data, begin))
+                    self._passed_over(count, interface.time_of(data, last))
                 if at >= end:
                     break
                 seconds, fraction, length, wire = unpack(data, at)
-                if length > MOST_LENGTH or fraction >= ticks:
+                if length > MOST_LENGTH:
                     self._at = at
                     return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
                 begin = at + header
                 at = begin + length
-                time_ns = seconds * 10**9 + fraction * unit
+                time_ns = interface.time_ns(seconds * interface.ticks + fraction)
                 self._passed_over(1, time_ns)
                 yield Captured(time_ns, interface, data[begin : begin + length if length < KEEP else begin + KEEP], wire, NO_WAY)
             missing = self._skip(at - self._at)
@@ -231,7 +246,7 @@ class Reader:
         order, current = "<", None
         while self._want(12):
             if current is not None and current.scan:
-                self._pass_over_blocks(order, current)
+                self._pass_over_blocks(current)
                 if not self._want(12):
                     break
             if self._data[self._at : self._at + 4] == _SECTION_TYPE:
@@ -266,14 +281,13 @@ class Reader:
         if left:
             self._is_cut(12 - left)
 
-    def _pass_over_blocks(self, order: str, interface: Interface) -> None:
-        heading = struct.Struct(order + "12xII")
-        while interface.scan and self._want(READ_AHEAD + 1):
-            end = len(self._data) - READ_AHEAD
-            at, last, count = pass_over_blocks(self._data, self._at, end, interface.scan, interface.number, self._watched)
+    def _pass_over_blocks(self, interface: Interface) -> None:
+        while self._want(READ_AHEAD + 1):
+            begin, end = self._at, len(self._data) - READ_AHEAD
+            at, last, count = pass_over_blocks(self._data, begin, end, interface, self._awaited, self._take)
             if count:
-                high, low = heading.unpack_from(self._data, last)
-                self._passed_over(count, interface.time_ns(high << 32 | low))
+                self._seen(interface.time_of(self._data, begin))
+                self._passed_over(count, interface.time_of(self._data, last))
             beyond = self._jump(at)
             if beyond:
                 return self._is_cut(beyond)
@@ -314,6 +328,8 @@ class Reader:
                 return False
             interface = Interface(len(section), struct.unpack_from(order + "H", body)[0], order, True)
             _describe(interface, dict(_options(body, 8, order)), order)
+            if self.interfaces and order != self.interfaces[0].order:
+                interface.scan = None  # `awaited` has numbers in one byte order
             section.append(interface)
             self.interfaces.append(interface)
         elif kind == _STATISTICS and len(body) >= 12:

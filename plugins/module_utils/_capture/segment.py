@@ -15,6 +15,7 @@ from .reader import Captured
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _NUMBERS = struct.Struct("!IIBB")
+_IPV4_PAIR = struct.Struct("4s4s2s2s").unpack
 _SIMPLE_START = struct.Struct("!xxH4xBB2x12sIIBB")  # from the IPv4 header on
 
 
@@ -44,6 +45,9 @@ class Error(NamedTuple):
 
 def reverse(pair: bytes) -> bytes:
     """The pair of packets in the other direction."""
+    if len(pair) == 12:
+        source, target, from_port, to_port = _IPV4_PAIR(pair)
+        return target + source + to_port + from_port  # type: ignore[no-any-return]
     width = len(pair) // 2 - 2
     return pair[width : 2 * width] + pair[:width] + pair[-2:] + pair[-4:-2]
 

@@ -11,6 +11,7 @@ from typing import Iterable, NamedTuple
 from .._errors import DecodeError
 from .._wire.frames import MAX_PACKETS, MAX_WIRE_LENGTH, Frame
 from .._wire.headers import header_length
+from .awaited import Awaited
 from .handshake import Handshake
 from .reader import Captured, Reader
 from .segment import ACK, RST, SYN, Error, Segment, endpoints, read, reverse
@@ -42,7 +43,7 @@ class _Selection:
         self.handshakes: dict[bytes, Handshake] = {}
         self.all: list[Handshake] = []
         self.frames: list[Frame] = []
-        self.watched: set[bytes] = set()
+        self.awaited = Awaited()
         self.full = False
 
     def take(self, captured: Captured) -> None:
@@ -54,11 +55,11 @@ class _Selection:
             if pair is not None:
                 self.handshakes[pair].take_error(captured.time_ns, found)
         else:
-            pair = self._pair(captured.time_ns, found)
+            pair = self._pair(captured, found)
         if pair is not None:
             self._keep(pair, captured)
 
-    def _pair(self, time: int, segment: Segment) -> bytes | None:
+    def _pair(self, captured: Captured, segment: Segment) -> bytes | None:
         """The client's addresses and ports, where the segment is of a handshake that is wanted."""
         back = reverse(segment.pair)
         if segment.flags & SYN and not segment.flags & RST:
@@ -74,15 +75,16 @@ class _Selection:
                     return None
                 known = self.handshakes[pair] = Handshake(pair, isn)
                 self.all.append(known)
+                if not 0 < self._counts.get(pair, 0) < MOST_OF_HANDSHAKE:
+                    self.awaited.add(pair, captured.interface.order)
                 self._counts[pair] = 0
-                self.watched.update((segment.pair, back))
         else:
             of_client = segment.pair in self.handshakes
             pair = segment.pair if of_client else back
             known = self.handshakes.get(pair)
             if known is None:
                 return None
-        known.take(time, segment, of_client)
+        known.take(captured.time_ns, segment, of_client)
         return pair
 
     def _wants(self, pair: bytes) -> bool:
@@ -96,8 +98,8 @@ class _Selection:
 
     def _keep(self, pair: bytes, captured: Captured) -> None:
         self._counts[pair] += 1
-        if self._counts[pair] >= MOST_OF_HANDSHAKE:
-            self.watched -= {pair, reverse(pair)}
+        if self._counts[pair] == MOST_OF_HANDSHAKE:
+            self.awaited.remove(pair, captured.interface.order)
         if self._counts[pair] > MOST_OF_HANDSHAKE:
             return
         if len(self.frames) >= MAX_PACKETS:
@@ -124,7 +126,7 @@ def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected
     """
     selection = _Selection(ports, networks)
     with Source(path) as source:
-        reader = Reader(source, selection.watched)
+        reader = Reader(source, selection.awaited)
         try:
             for captured in reader:
                 selection.take(captured)

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from .._model.host import Host
-from .._model.probe_records import Probe
+from .._model.probe_records import CAPTURED, Probe
 from .._model.prose import unwrapped
 from .._plan.plan import PHASES, Entry
 from . import blocked
@@ -23,7 +23,7 @@ from .causes.further import contradictions
 def attempts_document(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
     """What the client experienced; with ``whole`` of each attempt."""
     times = [probe.elapsed_ms for probe in probes if probe.connected and probe.elapsed_ms is not None]
-    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected)
+    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected and probe.stage != CAPTURED)
     return {
         "attempts": len(probes),
         "connected": sum(probe.connected for probe in probes),

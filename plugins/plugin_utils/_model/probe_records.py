@@ -62,9 +62,12 @@ class Resolution:
     hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
 
 
+CAPTURED = "captured"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """One connect(), as the application would have seen it."""
+    """One connect(), as the application would have seen it; or what a capture has of one, whose stage is CAPTURED."""
 
     dial: int
     attempt: Count

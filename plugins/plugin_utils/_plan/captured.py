@@ -22,6 +22,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames im
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 
+from .._model.probe_records import CAPTURED
 from .captures import CaptureFile
 from .declared import Declared
 from .flows import literal
@@ -171,7 +172,7 @@ def _is_of(entry: Entry, handshake: Handshake, declared: Declared) -> bool:
 
 
 def _probe(entry: Entry, number: int, capture: CaptureFile, handshake: Handshake) -> dict[str, Any]:
-    """What a connect() would have returned whose packets are these."""
+    """An attempt of which only packets are known: no application was asked, so that there is no error of connect()."""
     client, client_port, server, port = endpoints(handshake.pair)
     begin = handshake.syns[0]
     refused = handshake.acked is None and handshake.reset is not None and handshake.reset[0] == "server"
@@ -182,11 +183,11 @@ def _probe(entry: Entry, number: int, capture: CaptureFile, handshake: Handshake
         "address": server,
         "port": port,
         "started": begin / 1e9 + capture.offset,
-        "stage": "connect",
+        "stage": CAPTURED,
         "outcome": "connected" if connected else "error" if refused else "timeout",
         "local_address": client,
         "local_port": client_port,
-        "errno": "ECONNREFUSED" if refused else None,
+        "errno": None,
         "elapsed_ms": round(((handshake.acked if connected else handshake.last) - begin) / 1e6, 3),  # type: ignore[operator]
         "peer": "reset" if connected and handshake.reset and handshake.reset[0] == "server" and not handshake.bits & 8 else None,
     }

@@ -253,7 +253,8 @@ def natural(text: str) -> list[tuple[int, str]]:
 def _refused(flow: Flow) -> bool:
     """Whether the packet was answered by a no."""
     rejected = flow.cause is not None and "reject" in flow.cause.code
-    return rejected or any(name in _REFUSED for name, _count in flow.errors)
+    told = any(name in _REFUSED for name, _count in flow.errors)
+    return rejected or told or any(each.outcome == "error" and not each.errno for each in flow.tries)  # a captured RST
 
 
 def _never_sent(flow: Flow) -> bool:

@@ -14,6 +14,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import CaptureFile, read
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import PlanError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Entry, Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
 from tests.unit.plugins.module_utils._capture import files
 
@@ -91,6 +93,22 @@ def test_a_point_on_the_path_shows_a_refusal_and_not_by_whom(diagnosed: Any) -> 
     flow = diagnosed((None, files.refused()))
     assert (flow["status"], flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("broken", "no_listener", "possible")
     assert flow["via"] == ["capture 0.pcap"] and flow["unexplained"] == []
+
+
+@pytest.mark.parametrize(
+    ("packets", "outcome", "says"),
+    [
+        (files.refused(), "error", "SYN refused"),
+        (files.unanswered(), "timeout", "connected 0 of 1"),
+        (files.completed(), "connected", "connected"),
+    ],
+)
+def test_attempts_of_captures_have_no_error_of_an_application(diagnosed: Any, packets: list[files.Timed], outcome: str, says: str) -> None:
+    flow = diagnosed(("web1", packets))
+    assert flow["probes"]["errors"] == {} and {each["outcome"] for each in flow["probes"]["detail"]} == {outcome}
+    assert {each["errno"] for each in flow["probes"]["detail"]} == {None}
+    assert says in verdict(view({"flows": [flow]}).flows[0])
+    assert "ETIMEDOUT" not in repr(flow) and "ECONNREFUSED" not in repr(flow)
 
 
 def test_a_point_on_the_path_lies_between_the_ends(diagnosed: Any) -> None:
