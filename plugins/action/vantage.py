@@ -106,7 +106,8 @@ class ActionModule(HandshakeAction):
             opened = before.get("evidence") or {}
             if phase == "close":
                 plan, _started = files.plan()
-                arguments.update(order=complete(order, plan, files.dialled), handle=_handle(opened.get("recorder")))
+                completed = complete(order, plan, files.dialled, _looked_at(opened.get("snapshot")))
+                arguments.update(order=completed, handle=_handle(opened.get("recorder")))
             elif phase == "trace_close":
                 arguments["handle"] = _handle(opened.get("tracer"))
         self.bounds = bounds_of(order)
@@ -171,6 +172,12 @@ def _handle(opened: object) -> str | None:
     """Of a recorder or a tracer, as the host told it."""
     handle = opened.get("handle") if isinstance(opened, dict) else None
     return handle if isinstance(handle, str) else None
+
+
+def _looked_at(snapshot: object) -> float | None:
+    """When a host took a snapshot, by its own clock."""
+    moment = snapshot.get("time") if isinstance(snapshot, dict) else None
+    return float(moment) if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 1 << 34 else None
 
 
 def _summary(phase: str, evidence: dict[str, Any]) -> str:

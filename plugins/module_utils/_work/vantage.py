@@ -73,6 +73,10 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         if order["hops"]:
             with part(answer, "hops"):
                 _locate(answer, silent(resolved, answer["probes"]))
+        if any(probe["outcome"] != "connected" for probe in answer["probes"]):
+            with part(answer, "logs"):
+                since = min(probe["started"] for probe in answer["probes"])
+                _logs(answer, {**order, "interest": interest(answer["probes"], answer["hops"])}, since)
         if recording:
             with part(answer, RECORDING):
                 answer["recording"] = recording.result(interest(answer["probes"], answer["hops"]))
@@ -95,6 +99,9 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
 
             order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
     _snapshot(answer, "after", order, run, owners=True, closing=True)
+    if order["interest"] and order["interest"]["logs_since"] is not None:
+        with part(answer, "logs"):
+            _logs(answer, order, order["interest"]["logs_since"])
     if handle:
         if answer["after"]:
             with part(answer, "ARP probes"):
@@ -152,6 +159,15 @@ def interest(probes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> dict[s
         "ports": sorted({each["local_port"] for each in (*probes, *hops) if each["local_port"]}),
         "addresses": sorted({each[key] for each in probes for key in ("local_address", "address") if each[key]}),
     }
+
+
+def _logs(answer: dict[str, Any], order: Order, since: float) -> None:
+    """What was logged about the handshakes, some of which failed: into the snapshot, which names processes and units."""
+    from .logs import about_handshakes
+
+    if answer["after"]:
+        answer["after"]["logs"], absent = about_handshakes(order, answer["after"], since)
+        answer["absent"] += absent
 
 
 def _destinations(resolved: list[Resolved]) -> list[tuple[str | None, str, int]]:
