@@ -20,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
     firewall_records,
     hook_records,
     host,
+    log_records,
     network_records,
     probe_records,
     snapshot,
@@ -35,7 +36,7 @@ from tests.unit.plugins.plugin_utils._decide.test_traced import evidence as trac
 from tests.unit.plugins.plugin_utils.recordings import RECORDED, Phases, recorded
 
 MODULES = (
-    *(drop_records, evidence, firewall_records, hook_records, host, network_records, probe_records, snapshot, socket_records),
+    *(drop_records, evidence, firewall_records, hook_records, host, log_records, network_records, probe_records, snapshot, socket_records),
     *(trace_records, unit_records),
 )
 RECORDS = [
@@ -70,6 +71,7 @@ KEPT = {
     "Resolution": {"addresses": PROBE},
     "Probe": {"family": PROBE},
     "TcpInfo": dict.fromkeys(("rtt_us", "options", "mss"), PROBE),
+    "LogRecord": dict.fromkeys(("out_interface", "of"), "is what log_info tells of a line"),
     "Drops": dict.fromkeys(("lost", "truncated"), PEOPLE),
     "KernelEvent": dict.fromkeys(("time", "sequence", "namespace", "interface", "cgroup"), PEOPLE),
     "Program": {"identifier": PEOPLE},
@@ -186,6 +188,7 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     yield changed("no_listener", lambda snapshot: snapshot.update(units=[{**unit, "result": "exit-code", "log": ["out of space"]}]))
     yield from of_services(unit)
     yield changed("stale_translation", lambda snapshot: snapshot["hooks"].update(tc=[{"interface": "eth0", "filters": ["bpf"]}]))
+    yield logged_lines()
     yield changed("address_elsewhere", lambda snapshot: snapshot.update(boot="b", netns=1))
     yield changed("firewall_drop.server-input", unmanaged)
     yield unrecorded("path_icmp_rejected", root=True)
@@ -198,6 +201,17 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     yield dropping(EVENT, how="tracepoint")
     for path in sorted(RECORDED.glob("*.json.gz")):
         yield recorded(path.name.removesuffix(".json.gz"))
+
+
+def logged_lines() -> tuple[Plan, Phases]:
+    """A refused flow whose host denied access to the port, and logged of tables and links."""
+    about = {"time": 1.5, "source": "kmsg", "attested": True, "text": "..."}
+    lines = [
+        {"kind": "access_denied", "pid": 7, "process": "db", "receiver_port": 5432, "state": "name_bind", "module": "selinux"},
+        {"kind": "oom_kill", "pid": 7, "unit": "db.service"},
+        {"kind": "accept_error", "pid": 7, "error": "EMFILE"},
+    ]
+    return changed("no_listener", lambda snapshot: snapshot.update(logs=[{**about, **line} for line in lines]))
 
 
 def of_services(unit: dict[str, Any]) -> Iterator[tuple[Plan, Phases]]:

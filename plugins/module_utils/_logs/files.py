@@ -19,7 +19,7 @@ MOST_BYTES = 1024 * 1024  # of a file, from its end
 
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:\d\d)? ")
 _TRADITIONAL = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d) ")
-_AUDIT = re.compile(r"type=\w{1,30} msg=audit\((\d{9,11}\.\d{3}):\d+\): ")
+_AUDIT = re.compile(r"type=(\w{1,30}) msg=audit\((\d{9,11}\.\d{3}):\d+\): ")
 _PROGRAM = re.compile(r"\S{1,255} ([^\s\[:]{1,64})(?:\[(\d{1,10})\])?: ")
 _UPTIME = re.compile(r"\[ *\d+\.\d+\] ")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -63,7 +63,8 @@ def parse(raw: bytes, path: str, now: float) -> Line | None:
     text = raw[:LONGEST].decode("utf-8", "replace")
     audited = _AUDIT.match(text)
     if audited:
-        return Line(float(audited.group(1)), path, False, "audit", text[audited.end() :])
+        kernels = path.endswith("/audit.log") and audited.group(1) == "AVC"  # programs may send other types, and auditd alone writes it
+        return Line(float(audited.group(2)), path, kernels, "audit", text[audited.end() :])
     stamped = _stamp(text, now)
     if stamped is None:
         return None

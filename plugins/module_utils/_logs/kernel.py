@@ -37,7 +37,7 @@ _APPARMOR = re.compile(r'apparmor="DENIED" operation="(\w+)"(.*)')
 _PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 # drivers/net/: each driver has words of its own
 _LINKS = (
-    re.compile(r"(?:.{0,80}[ :])?(?P<interface>[^\s:]+):? (?:NIC )?(?:Copper )?[Ll]ink is (?P<state>[Dd]own|[Uu]p)\b"),
+    re.compile(r"(?:.{0,80}[ :])?(?P<interface>(?!NIC\b|Copper\b)[^\s:]+):? (?:NIC )?(?:Copper )?[Ll]ink is (?P<state>[Dd]own|[Uu]p)\b"),
     re.compile(r"(?:.{0,80} )?(?P<interface>[^\s:]+): [Ll]ink (?P<state>[Dd]own|[Uu]p)\b"),
     re.compile(r"(?:bonding: )?(?P<of>[^\s:]+): \(slave (?P<interface>[^\s:)]+)\): link status definitely (?P<state>down|up)\b"),
     re.compile(r"(?:bonding: )?(?P<of>[^\s:]+): link status definitely (?P<state>down|up) for interface (?P<interface>[^\s:,]+)"),

@@ -99,9 +99,10 @@ def close(order: Order, run: Run, handle: str | None) -> dict[str, Any]:
 
             order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
     _snapshot(answer, "after", order, run, owners=True, closing=True)
-    if order["interest"] and order["interest"]["logs_since"] is not None:
+    since = (order["interest"] or {}).get("logs_since")
+    if since is not None:
         with part(answer, "logs"):
-            _logs(answer, order, order["interest"]["logs_since"])
+            _logs(answer, order, since)
     if handle:
         if answer["after"]:
             with part(answer, "ARP probes"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .hook_records import Conntrack, Hooks
+from .log_records import LogRecord
 from .network_records import Address, Link, Neighbour, Route
 from .records import Count, Time
 from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
@@ -38,6 +39,7 @@ class Snapshot:
     namespaces: tuple[Namespace, ...] | None = None
     port_holders: tuple[PortHolder, ...] | None = None
     peers: tuple[Peer, ...] | None = None
+    logs: tuple[LogRecord, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
     @cached_property

@@ -59,7 +59,7 @@ def complete(
 
     Local ports and initial sequence numbers tell the tried handshakes from everything else on the same ports. Where a client could not
     record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
-    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, its logs are read from then on.
+    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, it reads its logs since.
     """
     host = order["host"]
     wanted: dict[str, dict[int, str]] = {}  # client -> dial -> this host's part
