@@ -32,6 +32,5 @@ class LogRecord:
     unit: str | None = None
     netns: Count | None = None
     state: str | None = None
-    error: str | None = None
     module: str | None = None
     enforced: bool = True
