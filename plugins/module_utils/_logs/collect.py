@@ -22,29 +22,36 @@ Absent = t.List[t.Dict[str, str]]
 
 def collect(question: Question, limit: int | None = None) -> tuple[Records, Absent]:
     """In the order of their times; never raises for what cannot be read, which `absent` tells."""
-    absent: Absent = []
+    lines, unread = _lines(question)
+    absent: Absent = [{"what": "logs", "why": "; ".join(unread)}] if unread else []
+    return select(lines, question, absent, limit), absent
+
+
+def _lines(question: Question) -> tuple[list[Line], list[str]]:
+    """Those of the time, wherever this host keeps them, and why it does not have more."""
     since, until = question.since - MARGIN, question.until + MARGIN
     found: list[Line] = []
+    unread: list[str] = []
     kernel_read = False
     try:
         found += kmsg.lines(since, until)
         kernel_read = True
     except ObserveError as error:
-        absent.append({"what": "kernel log", "why": str(error)})
-    try:
-        if not journal.exists():
-            raise ObserveError("this host keeps no journal")
-        logged = journal.lines(since, until, question.units, question.pids, kernel=not kernel_read)
+        unread.append(str(error))
+    if journal.exists():
+        try:
+            logged = journal.lines(since, until, question.units, question.pids, kernel=not kernel_read)
+        except ObserveError as error:
+            return found, [*unread, str(error)]
         if not logged and os.geteuid() != 0:
-            absent.append({"what": "journal", "why": "it shows this user nothing: run with become, or as a member of systemd-journal"})
-        found += logged
-    except ObserveError as error:
-        more, unread = files.lines(since, until)
-        found += [line for line in more if not (kernel_read and line.program == KERNEL)]
-        absent += [{"what": path, "why": why} for path, why in unread.items()]
-        if not more:
-            absent.append({"what": "journal", "why": str(error)})
-    return select(found, question, absent, limit), absent
+            unread.append("the journal shows this user nothing: run with become, or as a member of systemd-journal")
+        return [*found, *logged], unread
+    read = files.lines(since, until)
+    found += [line for line in read.lines if not (kernel_read and line.program == KERNEL)]
+    unread += [f"{path}: {why}" for path, why in read.unread.items()]
+    if not read.there:
+        unread.append(f"there is no journal, and no log file in {files.DIRECTORY}")
+    return found, unread
 
 
 def select(lines: t.Iterable[Line], question: Question, absent: Absent, limit: int | None = None) -> Records:

@@ -25,10 +25,19 @@ _UPTIME = re.compile(r"\[ *\d+\.\d+\] ")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def lines(since: float, until: float, directory: str = DIRECTORY) -> tuple[list[Line], dict[str, str]]:
-    """The lines of a time in all files that there are, and why others could not be read, by file. A line in several files is one."""
+class Read(t.NamedTuple):
+    """`unread`: why files could not be read, by their paths; `there`: whether there is any that could."""
+
+    lines: list[Line]
+    unread: dict[str, str]
+    there: bool
+
+
+def lines(since: float, until: float, directory: str = DIRECTORY) -> Read:
+    """The lines of a time in all files. A line in several files is one."""
     found: dict[tuple[float, str | None, str], Line] = {}
     unread: dict[str, str] = {}
+    there = False
     for name in FILES:
         path = f"{directory}/{name}"
         try:
@@ -38,11 +47,12 @@ def lines(since: float, until: float, directory: str = DIRECTORY) -> tuple[list[
         except OSError as error:
             unread[path] = error.strerror or str(error)
             continue
+        there = True
         for raw in content.split(b"\n"):
             line = parse(raw, path, until)
             if line and since <= line.time <= until:
                 found.setdefault((line.time, line.program, line.text), line)
-    return list(found.values()), unread
+    return Read(list(found.values()), unread, there)
 
 
 def _end(path: str) -> bytes:

@@ -120,7 +120,9 @@ def test_the_end_of_a_file_is_read_and_no_link_followed(tmp_path: Path) -> None:
     (tmp_path / "syslog").write_text(line)
     (tmp_path / "kern.log").symlink_to(tmp_path / "syslog")
     os.mkfifo(tmp_path / "auth.log")
-    found, unread = files.lines(NOW - 1, NOW + 1, str(tmp_path))
+    found, unread, there = files.lines(NOW - 1, NOW + 1, str(tmp_path))
     assert [each.text for each in found] == [FULL]  # in two files, and one line
+    assert there
     assert list(unread) == [str(tmp_path / "kern.log")]
-    assert files.lines(NOW + 5, NOW + 9, str(tmp_path))[0] == []
+    assert files.lines(NOW + 5, NOW + 9, str(tmp_path)).lines == []
+    assert files.lines(NOW - 1, NOW + 1, str(tmp_path / "nowhere")) == ([], {}, False)
