@@ -31,7 +31,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, PROGRAM, dropping
-from tests.unit.plugins.plugin_utils._decide.test_logged import logged_by_the_rule
+from tests.unit.plugins.plugin_utils._decide.test_logged import logged_by_the_rule, out_of_descriptors
 from tests.unit.plugins.plugin_utils._decide.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils._decide.test_traced import evidence as traced
 from tests.unit.plugins.plugin_utils.patched import denied
@@ -195,6 +195,7 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     yield changed("stale_translation", lambda snapshot: snapshot["hooks"].update(tc=[{"interface": "eth0", "filters": ["bpf"]}]))
     yield denied()
     yield logged_by_the_rule()
+    yield out_of_descriptors()
     yield changed(
         "server_link_down", lambda snapshot: snapshot.update(logs=[{**KERNEL_LINE, "kind": "link", "interface": "eth0", "state": "down"}])
     )

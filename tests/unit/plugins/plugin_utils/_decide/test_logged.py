@@ -112,14 +112,18 @@ def test_a_full_table_belongs_to_its_namespace(netns: object) -> None:
     assert (told["code"], told["certainty"]) == ("conntrack_full", "proven" if netns == "own" else "likely")
 
 
-def test_a_process_that_cannot_accept_says_so_itself() -> None:
-    def change(found: Phases) -> None:
-        listener = next(each for each in snapshots(found, "db1")[-1]["listeners"] if each["port"] == 5432)
-        pid = listener["processes"][0]["pid"]
-        said = "accept: Too many open files"
-        logging(found, "db1", Line(1763697600.0, "journal", True, "db", said, pid=pid), Line(1.0, "journal", True, "db", said, pid=1))
+def out_of_descriptors() -> tuple[Plan, Phases]:
+    """A process that listens on the port says that it cannot accept, and so does another one."""
+    plan, found = recorded("accept_queue_full")
+    listener = next(each for each in snapshots(found, "db1")[-1]["listeners"] if each["port"] == 5432)
+    pid, said = listener["processes"][0]["pid"], "accept: Too many open files"
+    logging(found, "db1", Line(1763697600.0, "journal", True, "db", said, pid=pid), Line(1.0, "journal", True, "db", said, pid=1))
+    return plan, found
 
-    told = first("accept_queue_full", change)
+
+def test_a_process_that_cannot_accept_says_so_itself() -> None:
+    told = flows(*out_of_descriptors())[0]["causes"][0]
+    assert told["code"] == "accept_queue_full"
     assert [each["observation"] for each in told["evidence"]].count("accept: Too many open files") == 1
     assert told["evidence"][0]["source"].startswith("journal ")
 
