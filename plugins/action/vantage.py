@@ -107,7 +107,7 @@ class ActionModule(HandshakeAction):
             if phase == "close":
                 plan, _started = files.plan()
                 arguments.update(
-                    order=complete(order, plan, files.dialled),
+                    order=complete(order, plan, files.dialled, _looked_at(opened.get("snapshot"))),
                     handle=_handle(opened.get("recorder")),
                     listeners=_handle(opened.get("temporary_listeners")),
                 )
@@ -175,6 +175,12 @@ def _handle(opened: object) -> str | None:
     """Of a recorder, a tracer or temporary listeners, as the host told it."""
     handle = opened.get("handle") if isinstance(opened, dict) else None
     return handle if isinstance(handle, str) else None
+
+
+def _looked_at(snapshot: object) -> float | None:
+    """When a host took a snapshot, by its own clock."""
+    moment = snapshot.get("time") if isinstance(snapshot, dict) else None
+    return float(moment) if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 1 << 34 else None
 
 
 def _summary(phase: str, evidence: dict[str, Any]) -> str:

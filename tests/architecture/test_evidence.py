@@ -20,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
     firewall_records,
     hook_records,
     host,
+    log_records,
     network_records,
     probe_records,
     snapshot,
@@ -30,12 +31,14 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, PROGRAM, dropping
+from tests.unit.plugins.plugin_utils._decide.test_logged import logged_by_the_rule, out_of_descriptors
 from tests.unit.plugins.plugin_utils._decide.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils._decide.test_traced import evidence as traced
+from tests.unit.plugins.plugin_utils.patched import denied
 from tests.unit.plugins.plugin_utils.recordings import RECORDED, Phases, recorded
 
 MODULES = (
-    *(drop_records, evidence, firewall_records, hook_records, host, network_records, probe_records, snapshot, socket_records),
+    *(drop_records, evidence, firewall_records, hook_records, host, log_records, network_records, probe_records, snapshot, socket_records),
     *(trace_records, unit_records),
 )
 RECORDS = [
@@ -68,6 +71,7 @@ KEPT = {
     "Resolution": {"addresses": PROBE},
     "Probe": {"family": PROBE},
     "TcpInfo": dict.fromkeys(("rtt_us", "options", "mss"), PROBE),
+    "LogRecord": dict.fromkeys(("out_interface", "of", "error"), "is what log_info tells of a line"),
     "Drops": dict.fromkeys(("lost", "truncated"), PEOPLE),
     "KernelEvent": dict.fromkeys(("time", "sequence", "namespace", "interface", "cgroup"), PEOPLE),
     "Program": {"identifier": PEOPLE},
@@ -179,12 +183,21 @@ def unrecorded(name: str, root: bool) -> tuple[Plan, Phases]:
     return plan, found
 
 
+KERNEL_LINE = {"time": 1.5, "source": "kmsg", "attested": True, "text": "..."}
+
+
 def cases() -> Iterator[tuple[Plan, Phases]]:
     """Evidence that recordings lack: of systemd, traffic control, traces, machines with a boot; then recordings."""
     unit = {"port": 5432, "unit": "db.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}
     yield changed("no_listener", lambda snapshot: snapshot.update(units=[{**unit, "result": "exit-code", "log": ["out of space"]}]))
     yield from of_services(unit)
     yield changed("stale_translation", lambda snapshot: snapshot["hooks"].update(tc=[{"interface": "eth0", "filters": ["bpf"]}]))
+    yield denied()
+    yield logged_by_the_rule()
+    yield out_of_descriptors()
+    yield changed(
+        "server_link_down", lambda snapshot: snapshot.update(logs=[{**KERNEL_LINE, "kind": "link", "interface": "eth0", "state": "down"}])
+    )
     yield changed("address_elsewhere", lambda snapshot: snapshot.update(boot="b", netns=1))
     yield changed("firewall_drop.server-input", unmanaged)
     yield unrecorded("path_icmp_rejected", root=True)

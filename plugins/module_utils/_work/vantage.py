@@ -78,6 +78,10 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         if order["hops"]:
             with part(answer, "hops"):
                 _locate(answer, silent(resolved, answer["probes"]))
+        if any(probe["outcome"] != "connected" for probe in answer["probes"]):
+            with part(answer, "logs"):
+                since = min(probe["started"] for probe in answer["probes"])
+                _logs(answer, {**order, "interest": interest(answer["probes"], answer["hops"])}, since)
         if recording:
             with part(answer, RECORDING):
                 answer["recording"] = recording.result(interest(answer["probes"], answer["hops"]))
@@ -105,6 +109,10 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
 
             order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
     _snapshot(answer, "after", order, run, owners=True, closing=True)
+    since = (order["interest"] or {}).get("logs_since")
+    if since is not None:
+        with part(answer, "logs"):
+            _logs(answer, order, since)
     if handle:
         if answer["after"]:
             with part(answer, "neighbour probes"):
@@ -178,6 +186,15 @@ def interest(probes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> dict[s
         "ports": sorted({each["local_port"] for each in (*probes, *hops) if each["local_port"]}),
         "addresses": sorted({each[key] for each in probes for key in ("local_address", "address") if each[key]}),
     }
+
+
+def _logs(answer: dict[str, Any], order: Order, since: float) -> None:
+    """What was logged about the handshakes, some of which failed: into the snapshot, which names processes and units."""
+    from .logs import about_handshakes
+
+    if answer["after"]:
+        answer["after"]["logs"], absent = about_handshakes(order, answer["after"], since)
+        answer["absent"] += absent
 
 
 def _record(answer: dict[str, Any], order: Order) -> Recording | None:

@@ -18,6 +18,7 @@ from .case import Case
 from .causes.catalogue import Accounts, Cause
 from .causes.further import further, only_evaluated
 from .finding import Finding
+from .logged import with_lines
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
@@ -58,7 +59,7 @@ def explain(case: Case) -> Explanation:
 
 def _ask(case: Case, last_resort: bool) -> list[Found]:
     asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in causes.CATALOGUE if case.outcome.kind in cause.outcomes]
-    return [(cause, finding) for cause, rule in asked if rule and (finding := rule(case))]
+    return [(cause, with_lines(case, cause.code, finding)) for cause, rule in asked if rule and (finding := rule(case))]
 
 
 def _further(case: Case, found: Sequence[Found]) -> list[Found]:

@@ -55,6 +55,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "no_return_route": routes.no_return_route,
     "return_neighbour_unresolved": neighbour.return_neighbour_unresolved,
     "turned_away": application.turned_away,
+    "server_lsm_denied": kernel.server_lsm_denied,
     "accept_queue_full": backlog.accept_queue,
     "accept_queue_near_limit": backlog.accept_queue,
     "syn_queue_full": backlog.syn_queue_full,

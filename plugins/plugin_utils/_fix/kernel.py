@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
+from .._model.log_records import LogRecord
 from .._model.network_records import Link
 from .._model.subjects import ControlGroup, DropReason, OutboundPolicy
 from .make import advice, shell
@@ -25,6 +26,18 @@ def cgroup_filter(case: Case, finding: Finding) -> Fix | None:
         why="the kernel names the control group whose program drops the packet",
         check="the flow is ok",
     )
+
+
+def server_lsm_denied(case: Case, finding: Finding) -> Fix | None:
+    """The policy is a decision of people: a port type or a rule of it, not the module as a whole."""
+    record = finding.about(LogRecord)
+    if record is None:
+        return None
+    host, port = finding.host, case.server_port
+    if record.module == "selinux":
+        look = f"give the port the type that the service may use (semanage port -l; semanage port -a -t TYPE -p tcp {port}) on {host}"
+        return advice("service", host, f"{look}, and start the service", [shell("ausearch", "-m", "avc", "-ts", "recent")])
+    return advice("service", host, f"allow it in the AppArmor profile of the service on {host} (aa-status), and start the service")
 
 
 def ipsec_policy(_case: Case, finding: Finding) -> Fix:

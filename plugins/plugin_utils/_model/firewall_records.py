@@ -31,6 +31,7 @@ class Rule:
     manager: str | None = None
     origin: object = None
     packets: Count | None = None
+    log_prefix: Prose | None = None  # what the rule itself writes to the kernel log ahead of a packet
 
     @property
     def identity(self) -> Identity:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .hook_records import Conntrack, Hooks, IpsecPolicy
+from .log_records import LogRecord
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
 from .records import Count, Time
 from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
@@ -41,6 +42,7 @@ class Snapshot:
     port_holders: tuple[PortHolder, ...] | None = None
     peers: tuple[Peer, ...] | None = None
     xinetd: tuple[XinetdService, ...] | None = None
+    logs: tuple[LogRecord, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
     @cached_property

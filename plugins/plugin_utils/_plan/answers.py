@@ -52,11 +52,14 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
     return list(found.values())
 
 
-def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], Iterable[Dialled]]) -> dict[str, Any]:
+def complete(
+    order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], Iterable[Dialled]], opened: float | None = None
+) -> dict[str, Any]:
     """The order for the phase C(close): `pairs`, `packets` and `interest` from what clients dialled (`dialled_by`: client -> `dialled`).
 
     Local ports and initial sequence numbers tell the tried handshakes from everything else on the same ports. Where a client could not
     record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
+    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, it reads its logs since.
     """
     host = order["host"]
     wanted: dict[str, dict[int, str]] = {}  # client -> dial -> this host's part
@@ -72,11 +75,13 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
     partners = _partners(plan, host)
     failed: dict[tuple[str, End, End], None] = {}  # handshakes by the role that this host has in them
     connected: dict[tuple[str, End, End], None] = {}
+    broken = False
     for client, dials in wanted.items():
         for each in dialled_by(client):
             if each["dial"] not in dials:
                 continue
             ports |= set(each["local_ports"])
+            broken = broken or not each["connected"]
             addresses |= {each["address"], *each["local"]}
             isns |= set(each["isns"] or ())
             if not each["isns"]:
@@ -100,7 +105,13 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
         "packets": packets,
         "packets_left_out": left_out,
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],
-        "interest": {"isns": sorted(isns), "ports": sorted(ports), "addresses": sorted(addresses), "peers": sorted(peers)},
+        "interest": {
+            "isns": sorted(isns),
+            "ports": sorted(ports),
+            "addresses": sorted(addresses),
+            "peers": sorted(peers),
+            "logs_since": (opened or 0.0) if broken else None,
+        },
     }
 
 

@@ -14,6 +14,11 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def clock(seconds: float) -> str:
+    """The time of day of it, in UTC, as ``04:00:00.123``."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%H:%M:%S.%f")[:-3]
+
+
 def moment(stamp: str) -> datetime | None:
     """An ISO 8601 time of a report, or nothing where it is not one."""
     try:

@@ -63,7 +63,9 @@ class Rule:
 
     def reference(self) -> Reference:
         other = self.compat()
+        logged = next((each.log_prefix for each in self.expressions if each.log_prefix), None)
         return {
+            **({"log_prefix": logged} if logged else {}),
             "family": self._chain.table.family,
             "table": self._chain.table.name,
             "chain": self._chain.name,

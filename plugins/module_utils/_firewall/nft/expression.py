@@ -40,6 +40,8 @@ class Expression:
     """It loads what every packet has and what does not change without a new generation of the packet: rules are indexed by it."""
     packets: int | None = None
     """How many packets it has counted."""
+    log_prefix: str | None = None
+    """What it writes to the kernel log ahead of a packet."""
     target: int | None = None
     """The register that it writes to, -1 for the verdict."""
     raw: t.Sequence[bytes] = ()

@@ -13,6 +13,7 @@ from ..._model.subjects import Table
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
+from ..logged import lines, ours
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .rules import kept_by, told
@@ -84,7 +85,9 @@ def _conntrack_full(case: Case) -> Finding | None:
         if (refused is not None and refused <= 0) or not limit or not (any(full) or (refused and count >= _NEARLY * limit)):
             continue
         ended = _ended(case, host)
-        sure = len(full) == 2 and all(full) and evicted == 0 and refused == ended and _comes_to_tracking(case, host)
+        counted = len(full) == 2 and all(full) and evicted == 0 and refused == ended
+        logged = refused is not None and refused >= ended and any(record.netns for record in ours(case, host, "conntrack_full"))
+        sure = (counted or logged) and _comes_to_tracking(case, host)
         return Finding(
             "proven" if sure else "likely",
             host.name,
@@ -154,7 +157,9 @@ def _neighbour_table_full(case: Case) -> Finding | None:
             ),
             leg=leg,
             detail={"next_hop": next_hop, "entries": entries},
-            undecided=(f"the kernel log of {host.name} (neighbor table overflow) would tell",),
+            undecided=()
+            if lines(case, host, "neighbour_table_full")
+            else (f"the kernel log of {host.name} (neighbor table overflow) would tell",),
         )
     return None
 
@@ -180,7 +185,8 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward"),
         ("unsent", "unanswered", "lost_syn"),
         "The SYNs end inside a host whose rules, evaluated, let them through, whose table is full before and after, with no entry "
-        "evicted meanwhile, and drop of its connection tracking rises by exactly these SYNs. By more, without an evaluation, full at one "
+        "evicted meanwhile, and drop of its connection tracking rises by exactly these SYNs; or the kernel logs that the table of "
+        "this network namespace is full, and drop rises by these SYNs at least. By more, without an evaluation, full at one "
         "of the two times, or nearly so while drop rises: likely.",
         "drop of connection tracking does not rise, or there is room in the table.",
         rule=_conntrack_full,

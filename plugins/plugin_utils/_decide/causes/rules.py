@@ -13,6 +13,7 @@ from ..._model.host import Host
 from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
+from ..logged import ours
 from .counted import Proof, proof
 from .traversals import Place, bridge_setting, bridged, judged, suspects, verdict, way
 
@@ -54,6 +55,8 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             subject=Stop(ruling),
         )
     weighed = capped(case, place, proof(case, place, ruling, ruling.rule))
+    if weighed.certainty == "likely" and _logged_it(case, place, ruling.rule):
+        weighed = replace(weighed, certainty="proven")
     return Finding(
         weighed.certainty,
         host.name,
@@ -77,6 +80,17 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         undecided=unproven(host, ruling.rule, weighed),
         subject=Stop(ruling, tuple(later(case, place))),
     )
+
+
+def _logged_it(case: Case, place: Place, rule: Rule) -> bool:
+    """Whether the kernel logged this very packet with the prefix of this rule, which no other rule on its way has."""
+    if not rule.log_prefix or place.leg == "ack" or place.host.rules_changed(rule):
+        return False  # one that logged need not have dropped then
+    steps = [step.rule for told in place.host.rulings.all() for step in told.path if step.rule]
+    if any(other.log_prefix == rule.log_prefix and other.identity != rule.identity for other in steps):
+        return False
+    flags = {"SYN"} if place.leg == "syn" else {"SYN", "ACK"}
+    return any(set(line.flags) == flags and line.prefix == rule.log_prefix for line in ours(case, place.host, "firewall_log"))
 
 
 def _named(ruling: Verdict) -> str:

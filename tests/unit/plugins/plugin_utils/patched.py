@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ansible_collections.threeway.handshake.plugins.module_utils._logs.collect import record_of
+from ansible_collections.threeway.handshake.plugins.module_utils._logs.line import KERNEL, Line
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
-UNREPRODUCIBLE = {"tcp_ao_mismatch": "CONFIG_TCP_AO"}
-"""Causes that no fault of the lab brings about, and the option that the kernel would need."""
+UNREPRODUCIBLE = {"tcp_ao_mismatch": "CONFIG_TCP_AO", "server_lsm_denied": "selinuxfs"}
+"""Causes that no fault of the lab brings about, and the option that the kernel would need, or the file system that it offers then."""
 
 
 def tcp_ao_mismatch() -> tuple[Plan, Phases]:
@@ -47,6 +49,16 @@ def not_evaluated() -> tuple[Plan, Phases]:
     return plan, found
 
 
+def denied() -> tuple[Plan, Phases]:
+    """The kernel logged during the attempts that SELinux denied the service its port. The line is one of RHEL 9."""
+    plan, found = recorded("no_listener")
+    text = 'audit: type=1400 audit(1763697600.123:45): avc:  denied  { name_bind } for  pid=812 comm="postgres" src=5432 scontext=system_u:'
+    text += "system_r:postgresql_t:s0 tcontext=system_u:object_r:http_port_t:s0 tclass=tcp_socket permissive=0"
+    after = found["db1"]["close"]["evidence"]["after"]
+    after["logs"] = [record_of(Line(after["time"], "kmsg", True, KERNEL, text))]
+    return plan, found
+
+
 class Patched(NamedTuple):
     """The cause that must be found first, its certainty, and the evidence."""
 
@@ -57,6 +69,7 @@ class Patched(NamedTuple):
 
 PATCHED = {
     "tcp_ao_mismatch": Patched("tcp_ao_mismatch", "likely", tcp_ao_mismatch),  # nobody has seen it
+    "server_lsm_denied": Patched("server_lsm_denied", "likely", denied),
     "descriptor_limit/host": Patched("descriptor_limit", "likely", no_descriptor_on_the_host),
     "firewall_drop/not-evaluated": Patched("firewall_drop", "likely", not_evaluated),
 }
@@ -64,6 +77,8 @@ PATCHED = {
 
 def kernel_has(option: str) -> bool:
     """Whether the kernel on which the tests run was built with an option."""
+    if not option.startswith("CONFIG_"):
+        return option in Path("/proc/filesystems").read_text().split()
     release = Path("/proc/sys/kernel/osrelease").read_text().strip()
     for path in (Path("/proc/config.gz"), Path(f"/boot/config-{release}")):
         if path.exists():

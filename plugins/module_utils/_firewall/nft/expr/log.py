@@ -16,12 +16,13 @@ _LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "
 
 
 class Log(Expression):
-    __slots__ = ("group", "level", "prefix")
+    __slots__ = ("group", "level", "log_prefix", "prefix")
     harmless = True
 
     def __init__(self, about: Attributes) -> None:
         self.prefix = about.get(NFTA_LOG_PREFIX, b"").rstrip(b"\0").decode("utf-8", "replace")
         self.group = int.from_bytes(about[NFTA_LOG_GROUP], "big") if NFTA_LOG_GROUP in about else None
+        self.log_prefix = self.prefix if self.group is None and self.prefix else None  # with a group it goes to a program
         self.level = number(about, NFTA_LOG_LEVEL, LOGLEVEL_WARNING)
 
     def run(self, at: Context) -> Result:

@@ -65,6 +65,8 @@ print(json.dumps([opened, tried, closed, os.path.exists("/run/threeway-handshake
     assert {probe["errno"] for probe in tried["probes"] if probe["dial"] == 1} == {"ECONNREFUSED"}
     assert tried["resolutions"][2]["error"].startswith("EAI_")
     assert tried["hops"] == []  # nothing was silent
+    assert "logs" in tried["after"]  # some were refused
+    assert "logs" not in closed["after"]  # nobody said so
     for snapshot in (opened["snapshot"], tried["before"], tried["after"], closed["after"]):
         assert snapshot["root"] is True
         assert "Tcp" in snapshot["counters"]
@@ -75,6 +77,21 @@ print(json.dumps([opened, tried, closed, os.path.exists("/run/threeway-handshake
         packets = [decode(frame.data, frame.ethertype) for frame in unpack(recording["frames"])]
         syns = [packet.tcp.dport for packet in packets if packet.tcp.is_syn]
         assert sorted(syns) == [8080, 8080, 8081, 8081]
+
+
+def test_logs_are_read_where_a_handshake_failed_and_nowhere_else():
+    tried, closed, asked = scene("""
+since = time.time()
+order["dials"] = order["dials"][:1]
+interest = {"isns": [], "ports": [], "addresses": [], "logs_since": None}
+print(json.dumps([vantage.try_(order, run), *(vantage.close({**order, "interest": {**interest, "logs_since": each}}, run, None)
+                                              for each in (None, since))]))
+""")
+    assert {probe["outcome"] for probe in tried["probes"]} == {"connected"}
+    assert "logs" not in tried["after"]
+    assert "logs" not in closed["after"]
+    assert isinstance(asked["after"]["logs"], list)
+    assert len(json.dumps(asked["after"]["logs"])) < 100_000
 
 
 def test_what_is_told_is_what_the_page_shows():

@@ -58,16 +58,23 @@ def test_dialled():
 
 
 def test_a_server_is_asked_for_its_own_handshakes():
-    done = complete(order("db1"), PLAN, lambda client: {"web1": [FIRST, SECOND]}[client])
+    done = complete(order("db1"), PLAN, lambda client: {"web1": [FIRST, SECOND]}[client], 1763697600.5)
     assert done["interest"] == {
         "isns": [7, 9],
         "ports": [40001, 40002, 40009],
         "addresses": ["10.0.1.11", "10.0.2.21", "10.0.9.9"],
         "peers": [],
+        "logs_since": 1763697600.5,
     }
     own = {"local": None, "remote": "10.0.2.21", "mark": 0}
     assert [pair for pair in done["pairs"] if pair != own] == order("db1")["pairs"]
     assert own in done["pairs"]  # is the address dialled its own?
+
+
+def test_logs_are_read_only_where_a_handshake_failed():
+    done = complete(order("db1"), PLAN, lambda _client: [{**FIRST, "connected": True}], 1763697600.5)
+    assert done["interest"]["logs_since"] is None
+    assert complete(order("db1"), PLAN, lambda _client: [FIRST])["interest"]["logs_since"] == 0.0
 
 
 def test_a_host_on_the_way_is_asked_for_both_directions():
@@ -91,7 +98,10 @@ def test_firewalls_are_asked_about_the_packets_that_were_sent_and_first_about_th
 
 def test_without_sequence_numbers_the_port_decides_and_without_a_client_nothing_is_wanted():
     assert complete(order("db2"), PLAN, lambda _client: [FIRST, SECOND])["interest"]["ports"] == [80]
-    assert complete(order("db1"), PLAN, lambda _client: [])["interest"] == {"isns": [], "ports": [], "addresses": ["10.0.9.9"], "peers": []}
+    assert complete(order("db1"), PLAN, lambda _client: [])["interest"] == {
+        **{"isns": [], "ports": [], "addresses": ["10.0.9.9"], "peers": []},
+        "logs_since": None,
+    }
 
 
 JSON = st.recursive(
