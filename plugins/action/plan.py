@@ -34,7 +34,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
-HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "connects", "normal", "host_timeout")
+HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "without_python", "connects", "normal", "host_timeout")
 
 
 class ActionModule(HandshakeAction):
@@ -58,6 +58,7 @@ class ActionModule(HandshakeAction):
                 "settle": {"type": "float", "default": 0.25},
                 "hops": {"type": "bool", "default": True},
                 "record": {"type": "bool", "default": True},
+                "without_python": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
                 "connects": {"type": "int", "default": 100},
                 "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},

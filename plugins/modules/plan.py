@@ -96,6 +96,13 @@ options:
       - Whether to record packets, which needs root.
     type: bool
     default: true
+  without_python:
+    description:
+      - What to do with hosts that have no usable Python. V(auto) observes them through their shell and their SSH server, V(never) leaves
+        them out.
+    type: str
+    choices: [auto, never]
+    default: auto
   connects:
     description:
       - The maximum number of connections that a run makes to one listener, all clients and flows together. Beyond that, each client

@@ -182,6 +182,11 @@ class Case:
         return next((probe.local_address for probe in self.probes if probe.local_address), None)
 
     @property
+    def hearsay(self) -> bool:
+        """Whether somebody else made the handshakes, and told how they ended."""
+        return any(probe.via for probe in self.probes)
+
+    @property
     def uid(self) -> int | None:
         """The client's user as whom the handshakes were tried, where that was told."""
         return self.probes[0].uid if self.probes else None

@@ -47,6 +47,8 @@ def locate(case: Case) -> None:
 def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
+    if probe.via:
+        return _told(case, attempt)
     if probe.connected:
         return _connected(case, attempt)
     if probe.late_ms is not None and probe.late_errno is None:
@@ -70,6 +72,24 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     if refusal or probe.final_errno in ("ECONNREFUSED", "ECONNRESET"):
         return Outcome("reset", "syn", None, case.server.name if case.server else "path", last_seen=_last(refusal), row=refusal)
     return _follow(case, attempt)
+
+
+def _told(case: Case, attempt: Attempt) -> Outcome:
+    """Of a handshake that somebody else made, who tells its result and not its port: no packet is known to be one of it."""
+    probe, server = attempt.probe, case.server.name if case.server else "path"
+    if probe.connected:
+        return Outcome("completed")
+    if probe.late_ms is not None and probe.late_errno is None:
+        return Outcome("late", "syn_ack", None, case.client.name)
+    if probe.final_errno == "ECONNREFUSED":
+        return Outcome("reset", "syn", None, server)
+    if probe.final_errno == "ETIMEDOUT" or (probe.outcome == "timeout" and probe.final_errno is None):
+        return Outcome("silent")
+    route = case.route
+    neighbour = case.client.neighbour(*case.gateway)
+    if (route and route.error) or (neighbour and neighbour.unresolved):
+        return Outcome("refused_locally", "syn", None, case.client.name)
+    return Outcome("untold")
 
 
 def _left_client(case: Case, attempt: Attempt) -> bool | None:

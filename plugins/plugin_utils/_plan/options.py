@@ -39,6 +39,7 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_connects": Whose.PLAY,
         "diagnose_normal": Whose.PLAY,
         "diagnose_record": Whose.HOST,
+        "diagnose_without_python": Whose.HOST,
         "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,
         "diagnose_host_timeout": Whose.PLAY,
@@ -154,6 +155,7 @@ class Options:
     settle: float = 0.25
     hops: bool = True
     record: bool = True
+    without_python: str = "auto"
     connects: int = 100
     """To one listener at most, by all clients of the run together, as long as each of them makes one."""
     normal: list[str] = field(default_factory=lambda: list(NORMAL))

@@ -238,6 +238,7 @@ class _Builder:
             "phases": [phase for phase in PHASES if takes_part[phase]],
             "recorder_seconds": seconds,
             "record": options.record,
+            "without_python": options.without_python,
             "patience": options.patience,
             "settle": options.settle,
             "hops": options.hops,
