@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 import time
 from typing import Any
 
-import paramiko
+from .._bare.channel import CONNECT_FAILED, PROHIBITED, Channel, NoChannel
 
-from .._bare.channel import CONNECT_FAILED, PROHIBITED, Channel
+paramiko: Any = importlib.import_module("paramiko")  # which the controller need not have
 
 _SAID = re.compile(r"^Secsh channel \d+ open FAILED: (.*): [^:]*$", re.DOTALL)
 _REASONS = {1: PROHIBITED, 2: CONNECT_FAILED, 3: "unknown channel type", 4: "resource shortage"}
@@ -26,6 +27,28 @@ class _Words(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if match := _SAID.match(record.getMessage()):
             self.said = match[1]
+
+
+def logged_in(connection: Any) -> Any:
+    """A transport for the settings of an OpenSSH connection with a password. NoChannel."""
+    if "Proxy" in " ".join(str(connection.get_option(name) or "") for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")):
+        raise NoChannel("its connection has both a password and a proxy: use a key for it")
+    client = paramiko.SSHClient()
+    client.load_system_host_keys()
+    checked = connection.get_option("host_key_checking") is not False
+    client.set_missing_host_key_policy(paramiko.RejectPolicy() if checked else paramiko.WarningPolicy())
+    try:
+        client.connect(
+            connection.host,
+            port=int(connection.get_option("port") or 22),
+            username=connection.get_option("remote_user"),
+            password=connection.get_option("password"),
+            key_filename=connection.get_option("private_key_file"),
+            timeout=float(connection.get_option("timeout") or 10),
+        )
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise NoChannel(f"paramiko could not log in: {error}") from error
+    return client.get_transport()
 
 
 def ask(transport: Any, address: str, port: int, seconds: float) -> tuple[Channel, float, float]:

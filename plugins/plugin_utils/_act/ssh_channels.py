@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from .._bare.channel import Channel
+from .._bare.channel import Channel, NoChannel
 
 MOST_AT_ONCE = 4
 """Of the 10 connections that sshd lets log in at a time (MaxStartups)."""
@@ -30,20 +30,25 @@ Answer = tuple[Channel, float, float]
 """The channel, when it was asked for, and the seconds until it was answered."""
 
 
-class NoChannel(Exception):
-    """This connection opens no channels; the message says why and what to do."""
-
-
 def asker(connection: Any) -> Callable[[list[Ask]], list[Answer]]:
     """What asks sshd, by the connection that Ansible has with a host. NoChannel."""
     if connection.transport == "ssh":
         if connection.get_option("password"):
-            return _by_paramiko(_logged_in(connection))
+            return _by_paramiko(lambda paramiko: paramiko.logged_in(connection))
         return lambda asks: list(_by_openssh(connection, asks))
     if connection.transport == "paramiko":
         connection._connect()
-        return _by_paramiko(connection.ssh.get_transport())
+        return _by_paramiko(lambda _paramiko: connection.ssh.get_transport())
     raise NoChannel(f"its connection is {connection.transport}, and only an SSH server can connect for us: use ansible.builtin.ssh for it")
+
+
+def _by_paramiko(transport_of: Callable[[Any], Any]) -> Callable[[list[Ask]], list[Answer]]:
+    try:
+        from . import paramiko_channels
+    except ImportError:
+        raise NoChannel(_NO_PARAMIKO) from None
+    transport = transport_of(paramiko_channels)
+    return lambda asks: [paramiko_channels.ask(transport, *each) for each in asks]
 
 
 def _by_openssh(connection: Any, asks: list[Ask]) -> Iterator[Answer]:
@@ -120,35 +125,3 @@ def _command(connection: Any, target: str) -> list[bytes]:
     program, *settings = connection._build_command(connection.get_option("ssh_executable"), "ssh", connection.host)
     own = ("ControlPath=none", "ControlMaster=no", "LogLevel=DEBUG2", "BatchMode=yes")
     return [program, *(word for each in own for word in (b"-o", each.encode())), b"-W", target.encode(), *settings]
-
-
-def _logged_in(connection: Any) -> Any:
-    """A transport of paramiko, for the settings of an OpenSSH connection with a password. NoChannel."""
-    try:
-        import paramiko
-    except ImportError:
-        raise NoChannel(_NO_PARAMIKO) from None
-    if "Proxy" in " ".join(str(connection.get_option(name) or "") for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")):
-        raise NoChannel("its connection has both a password and a proxy: use a key for it")
-    client = paramiko.SSHClient()
-    client.load_system_host_keys()
-    checked = connection.get_option("host_key_checking") is not False
-    client.set_missing_host_key_policy(paramiko.RejectPolicy() if checked else paramiko.WarningPolicy())
-    try:
-        client.connect(
-            connection.host,
-            port=int(connection.get_option("port") or 22),
-            username=connection.get_option("remote_user"),
-            password=connection.get_option("password"),
-            key_filename=connection.get_option("private_key_file"),
-            timeout=float(connection.get_option("timeout") or 10),
-        )
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise NoChannel(f"paramiko could not log in: {error}") from error
-    return client.get_transport()
-
-
-def _by_paramiko(transport: Any) -> Callable[[list[Ask]], list[Answer]]:
-    from .paramiko_channels import ask
-
-    return lambda asks: [ask(transport, *each) for each in asks]

@@ -14,11 +14,11 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from .._bare.answer import WITHOUT, NoShell, addresses_of, sections, snapshot
-from .._bare.channel import CONNECT_FAILED, PROHIBITED, probe
+from .._bare.channel import CONNECT_FAILED, PROHIBITED, NoChannel, probe
 from .._bare.script import snapshot_script
 from .._plan.flows import literal
 from .._values.text import clean
-from .ssh_channels import Answer, Ask, NoChannel, asker
+from .ssh_channels import Answer, Ask, asker
 
 PHASES = ("open", "try", "close")
 TOLD = "observed by SSH alone: its shell and its sshd, without Python"

@@ -44,6 +44,10 @@ _OPENED = re.compile(r"channel \d+: open confirm\b")
 _REFUSED = re.compile(r"^channel \d+: open failed: ([a-z -]+): ?(.*)$")
 
 
+class NoChannel(Exception):
+    """A connection opens no channels; the message says why and what to do."""
+
+
 @dataclass
 class Channel:
     """One connection that an sshd was asked for; times in seconds since then."""

@@ -295,7 +295,8 @@ class Case:
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
-        hosts = [host for host in self.hosts if host.observations is not None]
+        unknown = self.hearsay and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
+        hosts = [host for host in self.hosts if host.observations is not None and not unknown]
         return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)
 
     def _passage_at(self, host: Host) -> str:

@@ -47,7 +47,7 @@ def locate(case: Case) -> None:
 def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
-    if probe.via:
+    if probe.via and not attempt.rows:
         return _told(case, attempt)
     if probe.connected:
         return _connected(case, attempt)
@@ -94,9 +94,9 @@ def _told(case: Case, attempt: Attempt) -> Outcome:
 
 def _left_client(case: Case, attempt: Attempt) -> bool | None:
     """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP tell of it."""
-    if _wire_syns(case, attempt):
-        return True
     probe = attempt.probe
+    if _wire_syns(case, attempt) or probe.via:  # others saw it
+        return True
     if case.client.saw_everything:
         # Translated to another port, a SYN escapes the recorder; then only an answer tells that it left.
         translated = attempt.isn is None and case.client.translates("output", "postrouting")
