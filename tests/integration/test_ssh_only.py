@@ -65,3 +65,62 @@ def test_never(fleet: Fleet) -> None:
     report = diagnose(fleet, [OPEN], diagnose_without_python="never", diagnose_fail_on="never")
     assert [flow["status"] for flow in report["flows"]] == ["undetermined"]
     assert "observed by SSH alone" not in report["unobserved"][0]["why"]
+
+
+@pytest.mark.parametrize(
+    ("options", "opens", "looks"),
+    [
+        pytest.param(("AllowTcpForwarding=no",), (), True, id="forbidden"),
+        pytest.param(("AllowTcpForwarding=local",), (OPEN, CLOSED), True, id="local", marks=pytest.mark.slow),
+        pytest.param((f"PermitOpen=10.0.2.11:{OPEN}",), (OPEN,), True, id="permit_open", marks=pytest.mark.slow),
+        pytest.param(("ForceCommand=echo no",), (OPEN, CLOSED), False, id="force_command", marks=pytest.mark.slow),
+    ],
+)
+def test_what_sshd_allows(fleet: Fleet, options: tuple[str, ...], opens: tuple[int, ...], looks: bool) -> None:
+    ssh_host.without_python(fleet, "client1", *options)
+    flows = by_port(diagnose(fleet, [OPEN, CLOSED], diagnose_fail_on="never"))
+    assert {port for port, flow in flows.items() if flow["probes"]["attempts"]} == set(opens)
+    assert {flow["status"] for port, flow in flows.items() if port not in opens} <= {"undetermined"}
+    for port, flow in flows.items():
+        said = "\n".join(flow["not_observed"])
+        assert (f"10.0.2.11 port {port}: sshd does not connect for us (administratively prohibited)" in said) == (port not in opens)
+        assert ("no POSIX shell ran the commands" in said) != looks
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(ssh_host.missing(ssh_host.DROPBEAR) is not None, reason=str(ssh_host.missing(ssh_host.DROPBEAR)))
+def test_dropbear(fleet: Fleet) -> None:
+    ssh_host.without_python(fleet, "client1", server=ssh_host.DROPBEAR)
+    flows = by_port(diagnose(fleet, [OPEN, CLOSED, DROPPED]))
+    assert {port: flow["status"] for port, flow in flows.items()} == {OPEN: "ok", CLOSED: "broken", DROPPED: "broken"}
+    assert flows[CLOSED]["probes"]["errors"] == {"ECONNREFUSED": 2}
+
+
+def test_a_server_without_python(fleet: Fleet) -> None:
+    """Its state is read, so that what listens is known; it has no recording, and so nothing is proven of the way."""
+    (fleet.inventory.parent / "host_vars" / "client1.json").unlink(missing_ok=True)
+    ssh_host.without_python(fleet, "server1", handshake_address="10.0.2.11")
+    try:
+        flows = by_port(diagnose(fleet, [OPEN, CLOSED]))
+    finally:
+        (fleet.inventory.parent / "host_vars" / "server1.json").unlink()
+    assert {port: flow["status"] for port, flow in flows.items()} == {OPEN: "ok", CLOSED: "broken"}
+    assert flows[CLOSED]["causes"][0]["code"] == "no_listener"
+    assert any("server1: recording: it takes Python on the host" in each for each in flows[CLOSED]["not_observed"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        ({"ansible_connection": "local"}, "its connection is local, and only an SSH server can connect for us"),
+        ({"ansible_shell_type": "powershell"}, "its shell is powershell, not a POSIX shell"),
+        ({"ansible_password": "x"}, "for which the controller needs paramiko"),
+    ],
+    ids=["local", "powershell", "password"],
+)
+def test_hosts_that_cannot_do_their_part_are_named(fleet: Fleet, variables: dict[str, str], why: str) -> None:
+    ssh_host.without_python(fleet, "client1", handshake_address="10.0.1.11", **variables)
+    report = diagnose(fleet, [OPEN], diagnose_fail_on="never")
+    (flow,) = report["flows"]
+    assert why in "\n".join([*flow["not_observed"], *(each["why"] for each in report["unobserved"])]), flow["not_observed"]
+    assert flow["status"] in ("ok", "undetermined")

@@ -35,7 +35,7 @@ def without_python(fleet: Fleet, host: str, *options: str, server: str = OPENSSH
         "ansible_user": USER,
         "ansible_ssh_private_key_file": str(home / "key"),
         "ansible_ssh_args": "",
-        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={known} -o IdentitiesOnly=yes -o ProxyCommand={shlex.quote(_script(home, command))}",
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={known} -o IdentitiesOnly=yes -o ProxyCommand={_script(home, command)}",
         "ansible_python_interpreter": "/nonexistent/python3",
         **variables,
     }
@@ -69,16 +69,8 @@ def _start(home: Any, server: str, options: Sequence[str]) -> str:
         run = [server, "-i", "-E", "-r", str(key), *options]
     else:
         configuration = ("UsePAM=no", "StrictModes=no", f"AuthorizedKeysFile={home}/.ssh/authorized_keys", *options)
-        run = [
-            server,
-            "-i",
-            "-e",
-            "-f",
-            "/dev/null",
-            "-h",
-            str(home / "host_key"),
-            *(word for each in configuration for word in ("-o", each)),
-        ]
+        told = [word for each in configuration for word in ("-o", each)]
+        run = [server, "-i", "-e", "-f", "/dev/null", "-h", str(home / "host_key"), *told]
     binds = " && ".join(f"mount --bind {home / name} /etc/{name}" for name in ("passwd", "group"))
     user = ["unshare", "--user", f"--map-user={UID}", f"--map-group={UID}", "--", *run]
     return f"{binds} && exec {shlex.join(user)} 2>>{home / 'server.log'}"
