@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, TooMuch, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import too_old, unparsed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import runs_nothing, too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.without_python import PHASES, TOLD, answer, no_python
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
@@ -158,7 +158,7 @@ class ActionModule(HandshakeAction):
                 raise _Failure("module", message)
             if _is_about_become(self, message):
                 raise _Failure("become", message)
-            raise _Failure("python" if returned.get("rc") in _NOT_RUN else "malformed", message)
+            raise _Failure("python" if returned.get("rc") in _NOT_RUN or runs_nothing(self) else "malformed", message)
         missing = [part for part in PARTS[phase] if part not in returned]
         if missing:
             raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -87,15 +88,6 @@ def test_what_sshd_allows(fleet: Fleet, options: tuple[str, ...], opens: tuple[i
         assert ("no POSIX shell ran the commands" in said) != looks
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(ssh_host.missing(ssh_host.DROPBEAR) is not None, reason=str(ssh_host.missing(ssh_host.DROPBEAR)))
-def test_dropbear(fleet: Fleet) -> None:
-    ssh_host.without_python(fleet, "client1", server=ssh_host.DROPBEAR)
-    flows = by_port(diagnose(fleet, [OPEN, CLOSED, DROPPED]))
-    assert {port: flow["status"] for port, flow in flows.items()} == {OPEN: "ok", CLOSED: "broken", DROPPED: "broken"}
-    assert flows[CLOSED]["probes"]["errors"] == {"ECONNREFUSED": 2}
-
-
 def test_a_server_without_python(fleet: Fleet) -> None:
     """Its state is read, so that what listens is known; it has no recording, and so nothing is proven of the way."""
     (fleet.inventory.parent / "host_vars" / "client1.json").unlink(missing_ok=True)
@@ -114,9 +106,8 @@ def test_a_server_without_python(fleet: Fleet) -> None:
     [
         ({"ansible_connection": "local"}, "its connection is local, and only an SSH server can connect for us"),
         ({"ansible_shell_type": "powershell"}, "its shell is powershell, not a POSIX shell"),
-        ({"ansible_password": "x"}, "for which the controller needs paramiko"),
     ],
-    ids=["local", "powershell", "password"],
+    ids=["local", "powershell"],
 )
 def test_hosts_that_cannot_do_their_part_are_named(fleet: Fleet, variables: dict[str, str], why: str) -> None:
     ssh_host.without_python(fleet, "client1", handshake_address="10.0.1.11", **variables)
@@ -124,3 +115,25 @@ def test_hosts_that_cannot_do_their_part_are_named(fleet: Fleet, variables: dict
     (flow,) = report["flows"]
     assert why in "\n".join([*flow["not_observed"], *(each["why"] for each in report["unobserved"])]), flow["not_observed"]
     assert flow["status"] in ("ok", "undetermined")
+
+
+@pytest.mark.slow
+def test_paramiko(fleet: Fleet) -> None:
+    """Where the controller has it, it tells the same."""
+    paramiko = pytest.importorskip("paramiko")
+    channels = importlib.import_module("ansible_collections.threeway.handshake.plugins.plugin_utils._act.paramiko_channels")
+
+    ssh_host.without_python(fleet, "client1")
+    home = fleet.directory / "ssh-client1"
+    with paramiko.SSHClient() as client:
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        proxy = paramiko.ProxyCommand(str(home / "connect"))
+        client.connect(
+            "client1", username=ssh_host.USER, key_filename=str(home / "key"), sock=proxy, allow_agent=False, look_for_keys=False
+        )
+        told = {port: channels.ask(client.get_transport(), "10.0.2.11", port, 1.5)[0] for port in (OPEN, CLOSED, DROPPED)}
+    assert {port: (channel.asked, channel.opened, channel.errno) for port, channel in told.items()} == {
+        OPEN: (True, True, None),
+        CLOSED: (True, False, "ECONNREFUSED"),
+        DROPPED: (True, False, None),
+    }

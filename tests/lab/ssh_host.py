@@ -18,15 +18,15 @@ from .fleet import Fleet
 
 USER = "operator"
 UID = 1000
-OPENSSH, DROPBEAR = "/usr/sbin/sshd", "/usr/sbin/dropbear"
+SERVER = "/usr/sbin/sshd"
 
 
-def without_python(fleet: Fleet, host: str, *options: str, server: str = OPENSSH, **variables: Any) -> None:
+def without_python(fleet: Fleet, host: str, *options: str, **variables: Any) -> None:
     """Reach a host by SSH from now on, and let its Python be gone. ``options``: of the server."""
     home = fleet.directory / f"ssh-{host}"
     if not home.exists():
         _keys(home)
-    command = shlex.join([*fleet.enter(host), "unshare", "--mount", "sh", "-c", _start(home, server, options)])
+    command = shlex.join([*fleet.enter(host), "unshare", "--mount", "sh", "-c", _start(home, options)])
     known = home / "known_hosts"
     known.write_text(f"{host} {(home / 'host_key.pub').read_text()}")
     settings = {
@@ -61,21 +61,15 @@ def _script(home: Any, command: str) -> str:
     return str(script)
 
 
-def _start(home: Any, server: str, options: Sequence[str]) -> str:
-    if server == DROPBEAR:
-        key = home / "dropbear_key"
-        if not key.exists():
-            subprocess.run(["dropbearconvert", "openssh", "dropbear", str(home / "host_key"), str(key)], check=True, capture_output=True)
-        run = [server, "-i", "-E", "-r", str(key), *options]
-    else:
-        configuration = ("UsePAM=no", "StrictModes=no", f"AuthorizedKeysFile={home}/.ssh/authorized_keys", *options)
-        told = [word for each in configuration for word in ("-o", each)]
-        run = [server, "-i", "-e", "-f", "/dev/null", "-h", str(home / "host_key"), *told]
+def _start(home: Any, options: Sequence[str]) -> str:
+    configuration = ("UsePAM=no", "StrictModes=no", f"AuthorizedKeysFile={home}/.ssh/authorized_keys", *options)
+    told = [word for each in configuration for word in ("-o", each)]
+    run = [SERVER, "-i", "-e", "-f", "/dev/null", "-h", str(home / "host_key"), *told]
     binds = " && ".join(f"mount --bind {home / name} /etc/{name}" for name in ("passwd", "group"))
     user = ["unshare", "--user", f"--map-user={UID}", f"--map-group={UID}", "--", *run]
     return f"{binds} && exec {shlex.join(user)} 2>>{home / 'server.log'}"
 
 
-def missing(server: str = OPENSSH) -> str | None:
+def missing() -> str | None:
     """Why there is no SSH server, or None."""
-    return None if os.access(server, os.X_OK) else f"the program {server} is missing"
+    return None if os.access(SERVER, os.X_OK) else f"the program {SERVER} is missing"
