@@ -111,7 +111,7 @@ class ActionModule(HandshakeAction):
         except TimeIsUp:
             files.keep_failure(host, phase, "timeout", f"it did not answer within {seconds:.0f} s", time.monotonic() - begun)
             return f"no evidence (timeout): it did not answer within {seconds:.0f} s"
-        files.keep_partial(host, phase, evidence, "python", f"{why}; {TOLD}", time.monotonic() - begun)
+        files.keep_partial(host, phase, evidence, "python", why if why.endswith(TOLD) else f"{why}; {TOLD}", time.monotonic() - begun)
         if phase == "try":
             files.keep_dialled(host, dialled(evidence))
         return f"{TOLD}; {_summary(phase, evidence)}"
