@@ -48,7 +48,7 @@ class NoChannel(Exception):
     """A connection opens no channels; the message says why and what to do."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Channel:
     """One connection that an sshd was asked for; times in seconds since then."""
 
