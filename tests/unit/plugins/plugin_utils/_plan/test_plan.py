@@ -90,6 +90,7 @@ def test_orders_of_a_flow_with_a_router():
         "phases": ["try"],
         "recorder_seconds": made.orders["db1"]["recorder_seconds"],
         "record": True,
+        "without_python": "auto",
         "patience": 2.0,
         "settle": 0.25,
         "hops": True,
