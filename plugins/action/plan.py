@@ -37,7 +37,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times i
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = (
-    *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener"),
+    *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener", "without_python"),
     *("connects", "normal", "host_timeout"),
 )
 
@@ -64,6 +64,7 @@ class ActionModule(HandshakeAction):
                 "hops": {"type": "bool", "default": True},
                 "record": {"type": "bool", "default": True},
                 "temporary_listener": {"type": "bool", "default": False},
+                "without_python": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
                 "connects": {"type": "int", "default": 100},
                 "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},

@@ -12,8 +12,9 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, TooMuch, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import too_old, unparsed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import runs_nothing, too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.without_python import PHASES, TOLD, answer, no_python
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
@@ -87,6 +88,8 @@ class ActionModule(HandshakeAction):
         except (_Failure, EvidenceError) as failure:
             kind = failure.kind if isinstance(failure, _Failure) else "malformed"
             message = clean(failure)
+            if kind == "python" and phase in PHASES and order.get("without_python") == "auto":
+                return self._without_python(files, order, phase, message, begun, seconds)
             files.keep_failure(host, phase, kind, message, time.monotonic() - begun)
             return f"no evidence ({kind}): {message}"
         except Exception as error:  # is not the host's failure, and must not pass for one
@@ -95,6 +98,23 @@ class ActionModule(HandshakeAction):
         if phase == "try":
             files.keep_dialled(host, dialled(evidence))
         return _summary(phase, evidence)
+
+    def _without_python(self, files: EvidenceFiles, order: dict[str, Any], phase: str, why: str, begun: float, seconds: float) -> str:
+        """What a host can tell without Python, which is kept beside the failure."""
+        host = order["host"]
+        if phase == "close":
+            plan, _started = files.plan()
+            order = complete(order, plan, files.dialled)
+        try:
+            with time_limit(max(1.0, seconds - (time.monotonic() - begun)) if seconds else 0.0):
+                evidence = answer(self, order, phase)
+        except TimeIsUp:
+            files.keep_failure(host, phase, "timeout", f"it did not answer within {seconds:.0f} s", time.monotonic() - begun)
+            return f"no evidence (timeout): it did not answer within {seconds:.0f} s"
+        files.keep_partial(host, phase, evidence, "python", why if why.endswith(TOLD) else f"{why}; {TOLD}", time.monotonic() - begun)
+        if phase == "try":
+            files.keep_dialled(host, dialled(evidence))
+        return f"{TOLD}; {_summary(phase, evidence)}"
 
     def _ask(self, files: EvidenceFiles, order: dict[str, Any], phase: str, seconds: float, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {"phase": phase, "order": order}
@@ -113,6 +133,8 @@ class ActionModule(HandshakeAction):
                 )
             elif phase == "trace_close":
                 arguments["handle"] = _handle(opened.get("tracer"))
+        if why := no_python(self._connection):
+            raise _Failure("python", why)
         self.bounds = bounds_of(order)
         try:
             with time_limit(seconds):
@@ -140,7 +162,7 @@ class ActionModule(HandshakeAction):
                 raise _Failure("module", message)
             if _is_about_become(self, message):
                 raise _Failure("become", message)
-            raise _Failure("python" if returned.get("rc") in _NOT_RUN else "malformed", message)
+            raise _Failure("python" if returned.get("rc") in _NOT_RUN or runs_nothing(self) else "malformed", message)
         missing = [part for part in PARTS[phase] if part not in returned]
         if missing:
             raise _Failure("malformed", f"the answer lacks {', '.join(missing)}")

@@ -103,6 +103,13 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  without_python:
+    description:
+      - What to do with hosts that have no usable Python. V(auto) observes them through their shell and their SSH server, V(never) leaves
+        them out.
+    type: str
+    choices: [auto, never]
+    default: auto
   connects:
     description:
       - The maximum number of connections that a run makes to one listener, all clients and flows together. Beyond that, each client

@@ -46,7 +46,7 @@ def read() -> Counters:
     counters["Softnet"] = parse_softnet(_text("softnet_stat"))
     with contextlib.suppress(ObserveError):  # the others are worth having without them
         counters.update(neighbour_tables.read())
-    return {group: _listed_or_moved(group, counters[group]) for group in LISTED if group in counters}
+    return kept(counters)
 
 
 def parse_pairs(text: str) -> Counters:
@@ -95,6 +95,11 @@ def parse_table(text: str) -> dict[str, int]:
             number = _number(value, 16)
             sums[name] = number if name == "entries" else sums.get(name, 0) + number
     return sums
+
+
+def kept(counters: Counters) -> Counters:
+    """The groups and counters that travel: those listed, and others that are not 0."""
+    return {group: _listed_or_moved(group, counters[group]) for group in LISTED if group in counters}
 
 
 def _listed_or_moved(group: str, counters: dict[str, int]) -> dict[str, int]:

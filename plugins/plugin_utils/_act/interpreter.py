@@ -26,6 +26,15 @@ def unparsed(returned: dict[str, Any]) -> bool:
     return "module_stdout" in returned or not returned.get("_ansible_parsed", True)
 
 
+def runs_nothing(action: ActionBase) -> bool:
+    """Whether a host runs no commands of ours, such as an appliance, or an sshd with ForceCommand. Costs a command on the host."""
+    said: dict[str, Any] = {}
+    with suppress(AnsibleError, OSError):
+        execute: Callable[[str], dict[str, Any]] = action._low_level_execute_command
+        said = execute("echo handshake-shell")
+    return "handshake-shell" not in str(said.get("stdout") or "")
+
+
 def too_old(action: ActionBase, host: str) -> str | None:
     """A sentence where the interpreter that was to run a module says that it is too old. Costs a command on the host."""
     interpreter = (action._used_interpreter or "").lstrip("#!").strip()

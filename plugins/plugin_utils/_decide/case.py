@@ -187,6 +187,11 @@ class Case:
         return next((probe.local_address for probe in self.probes if probe.local_address), None)
 
     @property
+    def hearsay(self) -> bool:
+        """Whether somebody else made the handshakes, and told how they ended."""
+        return any(probe.via for probe in self.probes)
+
+    @property
     def uid(self) -> int | None:
         """The client's user as whom the handshakes were tried, where that was told."""
         return self.probes[0].uid if self.probes else None
@@ -312,7 +317,8 @@ class Case:
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
-        hosts = [host for host in self.hosts if host.observations is not None]
+        unknown = self.hearsay and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
+        hosts = [host for host in self.hosts if host.observations is not None and not unknown]
         return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)
 
     def _passage_at(self, host: Host) -> str:

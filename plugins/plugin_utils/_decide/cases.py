@@ -38,7 +38,9 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
     parties = {client.name, *entry.via, *filter(None, (entry.server, *partners))}
     cases = []
     for address in probes or {"": []}:
-        attempts = [packets.attempt(probe, client.name, parties) for probe in probes.get(address, [])[:MOST_ATTEMPTS]]
+        made = probes.get(address, [])[:MOST_ATTEMPTS]
+        made = packets.ports_of(made, parties) if made else made
+        attempts = [packets.attempt(probe, client.name, parties) for probe in made]
         for name in frozenset().union(*(attempt.cut for attempt in attempts)):
             hosts[name].incomplete = hosts[name].incomplete or Prose("it has more packets of one attempt than any handshake")
         cases.append(

@@ -3,7 +3,8 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Ask the catalogue about a case, and hold its findings against everything that was seen.
 
-A finding is proven only where no anomaly of the case is left that neither it nor another finding which stands with it accounts for.
+A finding is proven only where no anomaly of the case is left that neither it nor another finding which stands with it accounts for, and
+where the client itself made the handshakes.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen
         cause, finding = found
         if finding.certainty != "proven":
             return found
+        if case.hearsay:
+            return cause, replace(finding, certainty="likely")
         standing = [found, *_standing(findings), *beside]
         whole = not case.lacks_proof and all(anomaly.kind in _TOLD_ALONE or _accounted(case, standing, anomaly) for anomaly in seen)
         return found if whole else (cause, replace(finding, certainty="likely"))

@@ -47,6 +47,8 @@ def locate(case: Case) -> None:
 def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
+    if probe.via and not attempt.rows:
+        return _told(case, attempt)
     if probe.connected:
         return _stood_in(case, attempt) or _connected(case, attempt)
     if probe.late_ms is not None and probe.late_errno is None:
@@ -72,11 +74,29 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     return _follow(case, attempt)
 
 
+def _told(case: Case, attempt: Attempt) -> Outcome:
+    """Of a handshake that somebody else made, who tells its result and not its port: no packet is known to be one of it."""
+    probe, server = attempt.probe, case.server.name if case.server else "path"
+    if probe.connected:
+        return Outcome("completed")
+    if probe.late_ms is not None and probe.late_errno is None:
+        return Outcome("late", "syn_ack", None, case.client.name)
+    if probe.final_errno == "ECONNREFUSED":
+        return Outcome("reset", "syn", None, server)
+    if probe.final_errno == "ETIMEDOUT" or (probe.outcome == "timeout" and probe.final_errno is None):
+        return Outcome("silent")
+    route = case.route
+    neighbour = case.client.neighbour(*case.gateway)
+    if (route and route.error) or (neighbour and neighbour.unresolved):
+        return Outcome("refused_locally", "syn", None, case.client.name)
+    return Outcome("untold")
+
+
 def _left_client(case: Case, attempt: Attempt) -> bool | None:
     """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP tell of it."""
-    if _wire_syns(case, attempt):
-        return True
     probe = attempt.probe
+    if _wire_syns(case, attempt) or probe.via:  # others saw it
+        return True
     if case.client.saw_everything:
         # Translated to another port, a SYN escapes the recorder; then only an answer tells that it left.
         translated = attempt.isn is None and case.client.translates("output", "postrouting")

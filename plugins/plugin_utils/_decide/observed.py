@@ -23,7 +23,7 @@ from .causes.further import contradictions
 def attempts_document(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
     """What the client experienced; with ``whole`` of each attempt."""
     times = [probe.elapsed_ms for probe in probes if probe.connected and probe.elapsed_ms is not None]
-    errors = Counter(probe.final_errno or "ETIMEDOUT" for probe in probes if not probe.connected and probe.stage != CAPTURED)
+    errors = Counter(_error(probe) for probe in probes if not probe.connected and probe.stage != CAPTURED)
     return {
         "attempts": len(probes),
         "connected": sum(probe.connected for probe in probes),
@@ -42,6 +42,11 @@ def attempts_document(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
             for probe in (probes[:100] if whole else ())
         ],
     }
+
+
+def _error(probe: Probe) -> str:
+    """None is the error of an attempt that was still waiting, or of one whose error sshd did not tell."""
+    return probe.final_errno or ("ETIMEDOUT" if probe.outcome == "timeout" else "unknown")
 
 
 def parties(entry: Entry) -> list[tuple[str, str]]:

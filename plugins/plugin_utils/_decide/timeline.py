@@ -13,8 +13,8 @@ and must not change how far these handshakes came.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, Tcp, TcpFlags
@@ -138,6 +138,27 @@ class Packets:
         number_transmissions(rows)
         number_transmissions(apart)
         return Attempt(probe, isn, rows, clocks, cut=frozenset(cut.union(more, most).intersection(parties)), strays=apart)
+
+    def ports_of(self, told: Sequence[Probe], parties: Collection[str]) -> list[Probe]:
+        """Handshakes that somebody else made, who does not tell their ports, with those of the connections that came from the client.
+
+        Only where there are as many of these as handshakes, which began one after the other, is it known which is which.
+        """
+        first = told[0]
+        if first.local_address is None or not any(probe.via for probe in told):
+            return list(told)
+        seen: dict[str, dict[int, float]] = defaultdict(dict)
+        for (host, port), observations in self._syns_by_port.items():
+            for each in observations if host in parties else ():
+                packet = each.packet
+                if packet.tcp and (packet.src, packet.dst, packet.tcp.dport) == (first.local_address, first.address, first.port):
+                    seen[host][port] = min(each.time, seen[host].get(port, each.time))
+        ports = {port for times in seen.values() for port in times}
+        whole = next((times for times in seen.values() if len(times) == len(ports)), {})
+        if len(whole) != len(told):
+            return list(told)
+        in_order = sorted(told, key=lambda probe: probe.started)
+        return [replace(probe, local_port=port) for probe, port in zip(in_order, sorted(whole, key=whole.__getitem__), strict=True)]
 
     def _shared(self, client: str, key: object, probe: Probe) -> bool:
         """Whether more attempts claim the same packets than where ports are used again; several flows may ask for the same attempt."""

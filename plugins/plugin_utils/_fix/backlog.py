@@ -46,7 +46,7 @@ def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held
     line = "" if limit == SOMAXCONN else longer_backlog(process, listener.port)
     slow = f"if it is only slow, raise {limit} (now {listener.send_q}){line}"
     if process and process.unit:
-        cut = limit == SOMAXCONN and not stopped and listener.send_q < _ENOUGH
+        cut = limit == SOMAXCONN and not stopped and (listener.send_q or 0) < _ENOUGH
         first = (setting(SOMAXCONN, _ENOUGH),) if cut else ()
         cont = f" (it is stopped: kill -CONT {process.pid} lets it go on)" if stopped else ""
         more = f", with {SOMAXCONN}={_ENOUGH}" if cut else "" if stopped else f"; {slow}"

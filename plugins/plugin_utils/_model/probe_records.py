@@ -87,6 +87,7 @@ class Probe:
     peer: str | None = None
     awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
+    via: str | None = None  # who connected in the place of the application: sshd; only its word is known then
 
     @property
     def connected(self) -> bool:

@@ -27,8 +27,8 @@ class Listener:
     address: IpAddress
     port: Port
     recv_q: Count
-    send_q: Count
-    v6only: bool = False
+    send_q: Count | None  # None: only /proc was asked, which does not have it
+    v6only: bool | None = False  # None: likewise
     device: str | None = None
     md5: tuple[str, ...] | None = None
     filtered: bool | None = None
@@ -36,6 +36,11 @@ class Listener:
     defer_accept: Count | None = None
     processes: tuple[Process, ...] | None = None
     pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and can be told
+
+    @property
+    def full(self) -> bool:
+        """Whether more wait for accept() than the backlog allows, as far as that is known."""
+        return self.send_q is not None and self.recv_q > self.send_q
 
 
 @dataclass(frozen=True)

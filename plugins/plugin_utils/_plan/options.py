@@ -42,6 +42,7 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_captures_only": Whose.PLAY,
         "diagnose_record": Whose.HOST,
         "diagnose_temporary_listener": Whose.HOST,
+        "diagnose_without_python": Whose.HOST,
         "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,
         "diagnose_host_timeout": Whose.PLAY,
@@ -158,6 +159,7 @@ class Options:
     hops: bool = True
     record: bool = True
     temporary_listener: bool = False
+    without_python: str = "auto"
     connects: int = 100
     """To one listener at most, by all clients of the run together, as long as each of them makes one."""
     normal: list[str] = field(default_factory=lambda: list(NORMAL))

@@ -239,6 +239,7 @@ class _Builder:
             "recorder_seconds": seconds,
             "record": options.record,
             "temporary_listeners": _listened(part) if options.temporary_listener else [],
+            "without_python": options.without_python,
             "patience": options.patience,
             "settle": options.settle,
             "hops": options.hops,

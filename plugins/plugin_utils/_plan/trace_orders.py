@@ -70,7 +70,7 @@ def trace_orders(
 def _broke(case: Case) -> bool:
     """Whether no attempt completed, and not for want of a packet: without a way or a port the kernel makes none."""
     tried = any(probe.local_address for probe in case.probes)
-    return tried and not case.completed and not all(outcome.kind in DEGRADING for outcome in case.outcomes)
+    return tried and not case.hearsay and not case.completed and not all(outcome.kind in DEGRADING for outcome in case.outcomes)
 
 
 def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
@@ -101,7 +101,9 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, 
 
 
 def _answered(host: Host) -> bool:
-    return host.snapshot is not None or host.observations is not None
+    """With a Python, which it takes to trace."""
+    without = host.gap is not None and host.gap.kind == "python"
+    return not without and (host.snapshot is not None or host.observations is not None)
 
 
 def _flows(case: Case, host: Host) -> list[Flow]:

@@ -94,6 +94,11 @@ class EvidenceFiles(JsonFiles):
             raise EvidenceError(f"the answer is not JSON: {error}") from error
         self.replace(_name(host, phase), text)
 
+    def keep_partial(self, host: str, phase: str, evidence: Mapping[str, Any], kind: str, message: str, seconds: float = 0.0) -> None:
+        """Write what a host returned although it failed: less than it was asked for."""
+        failure = {"kind": kind, "message": message}
+        self.write(_name(host, phase), {**self._heading(host, phase, seconds), "failure": failure, "evidence": evidence})
+
     def keep_failure(self, host: str, phase: str, kind: str, message: str, seconds: float = 0.0) -> None:
         """Write why a host returned nothing, and how long it was waited for; `kind` is one of KINDS."""
         failure = {"kind": kind, "message": message}

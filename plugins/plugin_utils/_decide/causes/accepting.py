@@ -63,6 +63,6 @@ def shared(listener: Listener, listeners: Iterable[Listener]) -> str:
     sockets = group(listener, listeners)
     if len(sockets) < 2:
         return ""
-    room = sum(each.recv_q <= each.send_q for each in sockets)
+    room = sum(not each.full for each in sockets)
     have = "has" if room == 1 else "have"
     return f"; it is one of {len(sockets)} sockets that share the address (SO_REUSEPORT), of which {room} {have} room"

@@ -30,7 +30,7 @@ def _listener_then(case: Case) -> list[Listener]:
 def _accept_queue_full(case: Case) -> Finding | None:
     """sk_acceptq_is_full(): more connections wait for accept() than the backlog (include/net/sock.h): N admits N+1."""
     server = case.server
-    full = [listener for listener in _listener_then(case) if listener.recv_q > listener.send_q]
+    full = [listener for listener in _listener_then(case) if listener.full]
     overflows = server.delta("TcpExt", "ListenOverflows") if server else None
     if server is None or not full or overflows == 0:
         return None
@@ -77,7 +77,7 @@ def _syn_queue_full(case: Case) -> Finding | None:
     """With SYN cookies off, SYNs are dropped once as many are half-open as the backlog allows (tcp_conn_request())."""
     server, listener = case.server, case.listener()
     dropped = server.delta("TcpExt", "TCPReqQFullDrop") if server else None
-    if server is None or listener is None or not dropped:
+    if server is None or listener is None or listener.send_q is None or not dropped:
         return None
     half_open, cookies = _half_open(case), server.sysctl("net.ipv4.tcp_syncookies")
     if cookies or 2 * half_open < listener.send_q:
@@ -146,7 +146,7 @@ def _defer_accept(case: Case) -> Finding | None:
 
 def _queue_near_limit(case: Case) -> Finding | None:
     listener = case.listener()
-    if listener is None or case.server is None or listener.send_q < 8 or listener.recv_q < 0.9 * listener.send_q:
+    if listener is None or case.server is None or listener.send_q is None or listener.send_q < 8 or listener.recv_q < 0.9 * listener.send_q:
         return None
     limit = _limit(case.server, listener)
     return Finding(

@@ -111,6 +111,7 @@ def test_orders_of_a_flow_with_a_router():
         "recorder_seconds": made.orders["db1"]["recorder_seconds"],
         "record": True,
         "temporary_listeners": [],
+        "without_python": "auto",
         "patience": 2.0,
         "settle": 0.25,
         "hops": True,

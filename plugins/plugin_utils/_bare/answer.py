@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The output of the script of script.py, as the snapshot of docs/evidence.md. It comes from a host: bounded, and read part by part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._host import counters
+
+from .._plan.flows import literal
+from . import network, sockets
+from .script import MARKER, MOST_LINES, questions, route_title
+
+MOST_CHARACTERS = 4 << 20
+WITHOUT = "it takes Python on the host"
+_LACKING = ("recording", "hooks", "firewall", "conntrack", "owners of listeners", "units", "policy rules")
+_BIG_ENDIAN = ("s390x", "s390", "ppc", "ppc64", "mips", "mips64")
+_NETNS = re.compile(r"net:\[(\d{1,20})\]")
+
+Absent = list[dict[str, str]]
+
+
+class NoShell(Exception):
+    """What came back is no output of the script; the message is a sentence's end."""
+
+
+def sections(stdout: str) -> dict[str, str]:
+    """The script's output by part. NoShell."""
+    if len(stdout) > MOST_CHARACTERS:
+        raise NoShell(f"the host said {len(stdout)} characters, and {MOST_CHARACTERS} are the limit")
+    parts: dict[str, str] = {}
+    for part in stdout.replace("\r\n", "\n").split(f"\n{MARKER}")[1:]:
+        title, _newline, text = part.partition("\n")
+        parts.setdefault(title.strip(), text)
+    if "end" not in parts:
+        raise NoShell("no POSIX shell ran the commands that look at it" if not parts else "the commands that look at it were cut short")
+    return parts
+
+
+def snapshot(parts: Mapping[str, str], order: Mapping[str, Any]) -> tuple[dict[str, Any], Absent]:
+    """The parts of a snapshot that the shell could tell, and what is missing."""
+    absent: Absent = [{"what": what, "why": WITHOUT} for what in _LACKING]
+    told: dict[str, Any] = {"time": float(_number(parts, "time") or 0), "kernel": parts.get("kernel", "").strip()[:100]}
+    uid = _number(parts, "uid")
+    told["root"] = None if uid is None else uid == 0
+    if match := _NETNS.search(parts.get("netns", "")):
+        told["netns"] = int(match[1])
+    if boot := parts.get("boot", "").strip():
+        told["boot"] = boot[:64]
+    _add(told, absent, "counters", lambda: _counters(parts))
+    told["sysctls"] = dict(_sysctls(parts.get("sysctls", "")))
+    for what, read in (("links", network.links), ("addresses", network.addresses)):
+        if found := read(parts.get(what, "")):
+            told[what] = found
+        else:
+            absent.append({"what": what, "why": "the program ip told of none"})
+    _network(told, absent, parts, order)
+    _sockets(told, absent, parts, order)
+    return told, absent
+
+
+def addresses_of(parts: Mapping[str, str], name: str) -> list[str]:
+    """What `getent ahosts` on the host has for a name."""
+    words = [line.split() for line in parts.get(f"name {name}", "").splitlines()]
+    return list(dict.fromkeys(found for line in words if line and (found := literal(line[0]))))
+
+
+def _network(told: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:
+    told["routes"] = []
+    hops = set()
+    for local, remote in questions(order):
+        answer = network.route(parts.get(route_title(local, remote), ""), local, remote)
+        if answer is None:
+            absent.append({"what": f"route {local or '*'} - {remote}", "why": "ip route get did not say"})
+            continue
+        told["routes"].append(answer)
+        if answer["type"] == "unicast" and answer["interface"]:
+            hops.add((answer["gateway"] or remote, answer["interface"]))
+    told["neighbours"] = network.neighbours(parts.get("neighbours", ""), hops)
+
+
+def _sockets(told: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:
+    little = parts.get("machine", "").strip() not in _BIG_ENDIAN
+    ss, listening, others = (parts.get(title, "") for title in ("ss", "listeners", "sockets"))
+    if not (ss.strip() or listening.strip()) and "Tcp" not in (told.get("counters") or {}):
+        absent.append({"what": "listeners and sockets", "why": "neither ss nor /proc/net/tcp can be read"})
+        return
+    if _cut(ss if ss.strip() else listening):  # the one that is asked for may be among those left out
+        absent.append({"what": "listeners", "why": f"there are {MOST_LINES} or more"})
+    else:
+        told["listeners"] = sockets.listeners(ss, listening, little)
+    if _cut(others):
+        absent.append({"what": "sockets", "why": f"there are {MOST_LINES} or more"})
+    else:
+        told["sockets"], told["socket_counts"] = sockets.sockets(others, order.get("ports") or (), little)
+
+
+def _cut(text: str) -> bool:
+    return len(text.strip().splitlines()) >= MOST_LINES
+
+
+def _counters(parts: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    found = {**counters.parse_pairs(parts.get("netstat", "").strip()), **counters.parse_pairs(parts.get("snmp", "").strip())}
+    found.update(counters.parse_names(parts.get("snmp6", "").strip(), "Ip6", "Icmp6"))
+    if softnet := parts.get("softnet", "").strip():
+        found["Softnet"] = counters.parse_softnet(softnet)
+    if not found:
+        raise ObserveError("/proc/net cannot be read")
+    return counters.kept(found)
+
+
+def _sysctls(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        path, colon, value = line.partition(":")
+        if colon and path.startswith(("net/", "fs/")):
+            yield path.replace("/", "."), " ".join(value.split())
+
+
+def _add(told: dict[str, Any], absent: Absent, what: str, read: Callable[[], Any]) -> None:
+    try:
+        told[what] = read()
+    except (ObserveError, ValueError) as error:
+        absent.append({"what": what, "why": str(error)})
+
+
+def _number(parts: Mapping[str, str], title: str) -> int | None:
+    text = parts.get(title, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

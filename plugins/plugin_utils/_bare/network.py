@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What `ip` says of links, addresses, routes and neighbours, as docs/evidence.md has it. A line unlike all others is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from .._plan.flows import literal
+
+_LINK = re.compile(r"^(\d+): ([^\s:@]+)(?:@\S+)?: <([A-Z0-9_,-]*)>(.*)")
+_ADDRESS = re.compile(r"^\d+:\s+(\S+)\s+inet6?\s+([0-9a-fA-F.:]+)(?: peer [0-9a-fA-F.:]+)?(?:/(\d+))?\s*(.*)")
+_FLAGS = ("secondary", "temporary", "deprecated", "tentative", "dadfailed", "optimistic", "nodad", "permanent")
+_STATES = ("REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "INCOMPLETE", "NOARP", "PERMANENT")
+_TYPES = ("unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
+_REFUSALS = {
+    "Network is unreachable": "ENETUNREACH",
+    "No route to host": "EHOSTUNREACH",
+    "Invalid argument": "EINVAL",
+    "Permission denied": "EACCES",
+    "Operation not permitted": "EPERM",
+    "Cannot assign requested address": "EADDRNOTAVAIL",
+    "Invalid cross-device link": "EXDEV",
+}
+"""What the kernel's error is called in the C locale, by glibc and by musl."""
+
+
+def links(text: str) -> list[dict[str, Any]]:
+    """`ip -o link show`."""
+    found = []
+    for line in text.splitlines():
+        if match := _LINK.match(line):
+            flags, more = match[3].split(","), match[4].split()
+            mac = _behind(more, "link/ether")
+            found.append(
+                {
+                    "index": int(match[1]),
+                    "name": match[2],
+                    "mtu": _number(_behind(more, "mtu")),
+                    "mac": mac,
+                    "up": "UP" in flags,
+                    "arp": "NOARP" not in flags,
+                    "carrier": "LOWER_UP" in flags if "UP" in flags else None,
+                    "operstate": (_behind(more, "state") or "unknown").lower(),
+                    "master": _behind(more, "master"),
+                }
+            )
+    return found
+
+
+def addresses(text: str) -> list[dict[str, Any]]:
+    """`ip -o addr show`."""
+    found = []
+    for line in text.splitlines():
+        match = _ADDRESS.match(line)
+        address = literal(match[2]) if match else None
+        if match and address:
+            words = match[4].split()
+            prefix = int(match[3]) if match[3] else 128 if ":" in address else 32
+            flags = [flag for flag in _FLAGS if flag in words]
+            found.append({"interface": match[1], "address": address, "prefix": prefix, "flags": flags})
+    return found
+
+
+def route(text: str, local: str | None, remote: str) -> dict[str, Any] | None:
+    """`ip route get`, of which a refusal is the kernel's answer as well; None for anything else."""
+    question = {"local": local, "remote": remote, "mark": 0, "uid": None, "iif": None, "oif": None, "local_port": None, "remote_port": None}
+    answer: dict[str, Any] = dict.fromkeys(("error", "type", "interface", "gateway", "source", "table", "prefix", "rule"))
+    lines = text.strip().splitlines()
+    if not lines:
+        return None
+    refused = next((errno for said, errno in _REFUSALS.items() if lines[0].endswith(f"answers: {said}")), None)
+    words = lines[0].split()
+    kind = words[0] if words and words[0] in _TYPES else "unicast"
+    if refused:
+        return {**question, **answer, "error": refused, "multipath": []}
+    target = words[1:2] if kind != "unicast" or words[:1] == ["unicast"] else words[:1]
+    if not target or literal(target[0]) != literal(remote):
+        return None
+    gateway, source = (literal(_behind(words, word) or "") for word in ("via", "src"))
+    return {**question, **answer, "type": kind, "interface": _behind(words, "dev"), "gateway": gateway, "source": source, "multipath": []}
+
+
+def neighbours(text: str, wanted: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
+    """`ip neigh show`, as far as it is about these addresses and interfaces."""
+    return [each for each in _neighbours(text) if (each["address"], each["interface"]) in wanted]
+
+
+def _neighbours(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        words = line.split()
+        address = literal(words[0]) if words else None
+        interface, state = _behind(words, "dev"), next((word for word in reversed(words) if word in _STATES), None)
+        if address and interface and state:
+            yield {"address": address, "interface": interface, "mac": _behind(words, "lladdr"), "state": state}
+
+
+def _behind(words: list[str], word: str) -> str | None:
+    """The word that follows one."""
+    return words[words.index(word) + 1] if word in words[:-1] else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None

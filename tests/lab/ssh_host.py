@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of the rootless fleet that are reached by SSH, and have no Python: each connection starts an SSH server of its own on the host.
+
+The server is no root there, so that it need not become somebody else, which the user namespaces of the fleet do not allow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from .fleet import Fleet
+
+USER = "operator"
+UID = 1000
+SERVER = "/usr/sbin/sshd"
+
+
+def without_python(fleet: Fleet, host: str, *options: str, **variables: Any) -> None:
+    """Reach a host by SSH from now on, and let its Python be gone. ``options``: of the server."""
+    home = fleet.directory / f"ssh-{host}"
+    if not home.exists():
+        _keys(home)
+    command = shlex.join([*fleet.enter(host), "unshare", "--mount", "sh", "-c", _start(home, options)])
+    known = home / "known_hosts"
+    known.write_text(f"{host} {(home / 'host_key.pub').read_text()}")
+    settings = {
+        "ansible_connection": "ansible.builtin.ssh",
+        "ansible_host": host,
+        "ansible_user": USER,
+        "ansible_ssh_private_key_file": str(home / "key"),
+        "ansible_ssh_args": "",
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={known} -o IdentitiesOnly=yes -o ProxyCommand={_script(home, command)}",
+        "ansible_python_interpreter": "/nonexistent/python3",
+        **variables,
+    }
+    file = fleet.inventory.parent / "host_vars" / f"{host}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(settings))
+
+
+def _keys(home: Any) -> None:
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    for name in ("key", "host_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
+    (home / ".ssh" / "authorized_keys").write_text((home / "key.pub").read_text())
+    (home / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{USER}:x:{UID}:{UID}::{home}:/bin/sh\n")
+    (home / "group").write_text(f"root:x:0:\n{USER}:x:{UID}:\n")
+
+
+def _script(home: Any, command: str) -> str:
+    """A program without arguments: ssh splits those of a ProxyCommand once more."""
+    script = home / "connect"
+    script.write_text(f"#!/bin/sh\nexec {command}\n")
+    script.chmod(0o755)
+    return str(script)
+
+
+def _start(home: Any, options: Sequence[str]) -> str:
+    configuration = ("UsePAM=no", "StrictModes=no", f"AuthorizedKeysFile={home}/.ssh/authorized_keys", *options)
+    told = [word for each in configuration for word in ("-o", each)]
+    run = [SERVER, "-i", "-e", "-f", "/dev/null", "-h", str(home / "host_key"), *told]
+    binds = " && ".join(f"mount --bind {home / name} /etc/{name}" for name in ("passwd", "group"))
+    user = ["unshare", "--user", f"--map-user={UID}", f"--map-group={UID}", "--", *run]
+    return f"{binds} && exec {shlex.join(user)} 2>>{home / 'server.log'}"
+
+
+def missing() -> str | None:
+    """Why there is no SSH server, or None."""
+    return None if os.access(SERVER, os.X_OK) else f"the program {SERVER} is missing"
