@@ -34,7 +34,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
-HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "connects", "normal", "host_timeout")
+HOW = ("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "connects", "normal", "host_timeout", "overlap")
 
 
 class ActionModule(HandshakeAction):
@@ -61,6 +61,7 @@ class ActionModule(HandshakeAction):
                 "connects": {"type": "int", "default": 100},
                 "normal": {"type": "list", "elements": "str", "choices": list(ALTERATIONS), "default": list(NORMAL)},
                 "host_timeout": {"type": "float", "default": 60.0},
+                "overlap": {"type": "float", "default": 0.0},
                 "within": {"type": "float", "default": 0.0},
             }
         )
@@ -80,6 +81,7 @@ class ActionModule(HandshakeAction):
             "handshake_hosts": taking_part,
             "handshake_run": plan.run,
             "handshake_trace": traces,
+            "handshake_overlap": {"before": times.before, "after": times.after} if (times := plan.deadlines) else {},
             "handshake_controller": asdict(Controller.this()),
         }
         return {**result, "run": plan.run, "ansible_facts": facts}

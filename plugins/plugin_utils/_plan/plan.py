@@ -54,6 +54,8 @@ class Plan:
     """What may be altered on the way without being wrong."""
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """group of the inventory -> its hosts that have a part in some flow: what failures may have in common"""
+    overlap: float = 0.0
+    """Seconds within which other slices begin; 0 where this run is no slice."""
     lowered: tuple[str, ...] = ()
     """Sentences about listeners to which fewer connections are made than the options ask for; they are not kept."""
     deadlines: Deadlines | None = None
@@ -76,6 +78,7 @@ class Plan:
             "addresses": {host: list(known) for host, known in self.addresses.items()},
             "normal": list(self.normal),
             "groups": {group: list(hosts) for group, hosts in self.groups.items()},
+            **({"overlap": self.overlap} if self.overlap else {}),
         }
 
     @classmethod
@@ -86,4 +89,6 @@ class Plan:
         normal = tuple(raw.get("normal", NORMAL))
         groups = {group: tuple(hosts) for group, hosts in raw.get("groups", {}).items()}
         absent = tuple(raw["not_in_play"])
-        return cls(raw["run"], entries, dict(orders or {}), not_in_play=absent, addresses=addresses, normal=normal, groups=groups)
+        overlap = float(raw.get("overlap", 0.0))
+        known = {"addresses": addresses, "normal": normal, "groups": groups, "overlap": overlap}
+        return cls(raw["run"], entries, dict(orders or {}), not_in_play=absent, **known)

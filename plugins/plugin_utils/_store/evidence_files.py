@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -17,6 +18,7 @@ from .._plan.plan import PHASES, TRACE_PHASES, Plan
 from . import directories, runs
 from .json_files import EvidenceError, JsonFiles
 from .json_files import host_file as _name
+from .run_sources import clear_runs
 
 __all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 
@@ -39,12 +41,13 @@ class EvidenceFiles(JsonFiles):
         EvidenceError where a run that lives uses the directory, OSError.
         """
         runs.take(self.report_dir, self.run, started)
+        clear_runs(self.directory)
         self.clear()
         for host, order in plan.orders.items():
             self.write(_name(host, "order"), order)
         if plan.deadlines is not None:
             self.write(_DEADLINES, {"run": self.run, **plan.deadlines.to_json()})
-        self.write(_PLAN, {"started": started, "phases": plan.phases(), **plan.to_json()})
+        self.write(_PLAN, {"started": started, "controller": socket.gethostname(), "phases": plan.phases(), **plan.to_json()})
 
     def check(self) -> None:
         """Refuse a directory that does not belong to this run of this ansible-playbook. EvidenceError, OSError."""
@@ -121,7 +124,8 @@ class EvidenceFiles(JsonFiles):
         return list(found.get("dialled", []))
 
     def _heading(self, host: str, phase: str, seconds: float) -> dict[str, Any]:
-        return {"run": self.run, "host": host, "phase": phase, "seconds": round(seconds, 2)}
+        when = {"seconds": round(seconds, 2), "at": round(time.time(), 3)}
+        return {"run": self.run, "host": host, "phase": phase, **when, "controller": socket.gethostname()}
 
     def _own(self, name: str) -> dict[str, Any] | None:
         """A document of this run; None where there is none. EvidenceError."""
