@@ -50,7 +50,7 @@ class ActionModule(HandshakeAction):
                 "run": {"type": "str", "default": ""},
                 "interrupted": {"type": "bool", "default": False},
                 "evidence_dir": {"type": "path"},
-                "reports": {"type": "list", "elements": "path", "default": []},
+                "reports": {"type": "list", "elements": "path"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "keep": {"type": "str", "choices": ["failing", "all"], "default": "failing"},
                 "show": {"type": "bool", "default": True},
@@ -108,7 +108,7 @@ class ActionModule(HandshakeAction):
 def _evidence(arguments: dict[str, Any]) -> Evidence:
     """What to conclude from. EvidenceError, OSError."""
     report_dir = Path(str(arguments["report_dir"]))
-    if arguments["reports"]:
+    if arguments["reports"] is not None:
         return merged(report_dir, arguments["reports"])
     run = take_over(report_dir) if arguments["interrupted"] else arguments["run"]
     check(report_dir, run)

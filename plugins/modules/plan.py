@@ -117,6 +117,12 @@ options:
         for the last hosts is shorter.
     type: float
     default: 60.0
+  overlap:
+    description:
+      - For a run that is one of several slices of an inventory, the seconds within which all of them begin. V(0) means that it is no slice.
+      - Hosts record for longer, and it does not matter if none of the clients is in the play.
+    type: float
+    default: 0.0
   within:
     description:
       - The seconds within which all phases must end, because something waits for them. V(0) for no limit. The phases that trace broken

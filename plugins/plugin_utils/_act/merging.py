@@ -42,6 +42,8 @@ def own(files: EvidenceFiles) -> Evidence:
 
 def merged(report_dir: Path, sources: Sequence[str]) -> Evidence:
     """That of the runs of other report directories and bundles; it is copied to this one. EvidenceError, OSError."""
+    if not sources:
+        raise EvidenceError("no reports of other runs are given to be merged: give their directories as merge_reports")
     if any(Path(source).resolve() == report_dir.resolve() for source in sources):
         raise EvidenceError(f"it is one of those to be merged: give the merged report a directory of its own, not {report_dir}")
     found = distinct([run for source in sources for run in read_runs(source)])

@@ -18,6 +18,8 @@ PHASES = ("open", "try", "close")
 
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
+Key = tuple[str, str, str | None, str, int]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -35,6 +37,11 @@ class Entry:
     source: str | None
     expect: str = "open"
     """What the flow demands of the handshake, see `flows.EXPECTATIONS`."""
+
+    @property
+    def key(self) -> Key:
+        """What makes it the same entry in the plans of other runs."""
+        return self.flow, self.client, self.server, self.address, self.port
 
 
 @dataclass(frozen=True)

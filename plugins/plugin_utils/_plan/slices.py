@@ -15,14 +15,13 @@ from functools import cached_property
 from typing import Any
 
 from .._values.times import iso
-from .plan import PHASES, TRACE_PHASES, Entry, Plan
+from .plan import PHASES, TRACE_PHASES, Entry, Key, Plan
 
 APART = "apart"
 """The kind of failure of a host that was observed, but not while the client tried."""
 
 Answers = Mapping[str, Mapping[str, Any]]
 """Of a host, by phase."""
-Key = tuple[str, str, str | None, str, int]
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,11 @@ class Run:
         times = [_times(answer) for phases in self.answers.values() for answer in phases.values()]
         known = [each for each in times if each]
         return (min(asked for asked, _told in known), max(told for _asked, told in known)) if known else None
+
+    @cached_property
+    def keys(self) -> frozenset[Key]:
+        """What its entries are known by."""
+        return frozenset(entry.key for entry in self.plan.entries)
 
     def overlaps(self, other: Run) -> bool:
         """Whether both were under way at the same time, as far as is known."""
@@ -146,7 +150,7 @@ def _chosen(runs: Sequence[Run]) -> dict[Key, tuple[Run, Entry]]:
     found: dict[Key, tuple[tuple[bool, bool, float], Run, Entry]] = {}
     for run in runs:
         for entry in run.plan.entries:
-            key = (entry.flow, entry.client, entry.server, entry.address, entry.port)
+            key = entry.key
             told = run.answers.get(entry.client, {}).get("try")
             times = _times(told) if told else None
             worth = (told is not None, bool(told and not told.get("failure")), times[1] if times else 0.0)
@@ -158,31 +162,39 @@ def _chosen(runs: Sequence[Run]) -> dict[Key, tuple[Run, Entry]]:
 def _choices(entry: Entry, client_run: Run, runs: Sequence[Run]) -> dict[str, _Choice]:
     """Whose evidence of each host of an entry is taken."""
     others = [host for host in dict.fromkeys((*entry.via, entry.server)) if host and host != entry.client]
-    found = {entry.client: _Choice(client_run), **{host: _choice(host, entry.client, client_run, runs) for host in others}}
+    found = {entry.client: _Choice(client_run), **{host: _choice(host, entry, client_run, runs) for host in others}}
     if len({id(each.run) for each in found.values() if each.run}) == 1:
         return found
     return {host: _Choice(each.run, not _is_traced(each.run, host), each.why) for host, each in found.items()}
 
 
-def _choice(host: str, client: str, client_run: Run, runs: Sequence[Run]) -> _Choice:
-    tried = client_run.tried(client)
+def _choice(host: str, entry: Entry, client_run: Run, runs: Sequence[Run]) -> _Choice:
+    tried = client_run.tried(entry.client)
     if client_run.answers.get(host) or tried is None:
         return _Choice(client_run)
     elsewhere = [run for run in runs if run.answers.get(host)]
-    for run in elsewhere:
-        observed = run.observed(host)
-        if observed and observed[0] <= tried[0] and tried[1] <= observed[1]:
-            return _Choice(run)
-    return _Choice(None, why=_apart(host, client, tried, elsewhere)) if elsewhere else _Choice(client_run)
-
-
-def _apart(host: str, client: str, tried: tuple[float, float], elsewhere: Sequence[Run]) -> str:
     told = []
     for run in elsewhere:
-        observed = run.observed(host)
-        times = f"from {iso(observed[0])} to {iso(observed[1])}" if observed else "at times that its evidence does not tell"
-        told.append(f"in run {run.plan.run} {times}")
-    return f"it was observed {' and '.join(told)}, but {client} tried from {iso(tried[0])} to {iso(tried[1])}"
+        why = _useless(run, host, entry, tried)
+        if why is None:
+            return _Choice(run)
+        told.append(f"in run {run.plan.run} {why}")
+    return _Choice(None, why=f"it was observed {', and '.join(told)}") if told else _Choice(client_run)
+
+
+def _useless(run: Run, host: str, entry: Entry, tried: tuple[float, float]) -> str | None:
+    """Why what a host returned in a run says nothing of what a client tried in another one; None where it does.
+
+    A recording is reduced to the run's own handshakes, unless the run did not reach some client.
+    """
+    if entry.client not in run.plan.not_in_play or entry.key not in run.keys:
+        return f"only for other handshakes than those of {entry.client} with {entry.address} port {entry.port}"
+    observed = run.observed(host)
+    if observed is None:
+        return "at times that its evidence does not tell"
+    if observed[0] <= tried[0] and tried[1] <= observed[1]:
+        return None
+    return f"from {iso(observed[0])} to {iso(observed[1])}, but {entry.client} tried from {iso(tried[0])} to {iso(tried[1])}"
 
 
 def _is_traced(run: Run | None, host: str) -> bool:

@@ -121,3 +121,15 @@ def test_traces_count_for_handshakes_of_their_own_run() -> None:
     assert not {phase for phases in view.evidence.values() for phase in phases} & set(TRACE_PHASES)
     (view,) = merge([run("one", plan, answers, plan.parties())], "both").views
     assert "trace_close" in view.evidence["db1"]
+
+
+def test_a_run_that_reached_the_client_itself_recorded_other_handshakes() -> None:
+    plan, answers = recorded(BROKEN)
+    one = run("one", plan, answers, {"web1"})
+    two = run("two", plan, answers, plan.parties())  # it has web1 as well, and recorded what web1 tried there
+    later = copy.deepcopy(one.answers)
+    later["web1"]["try"]["at"] += 1.0
+    found = report(merge([replace(one, answers=later), two], "both"))
+    (gap,) = [each for each in found["unobserved"] if each["host"] == "db1"]
+    assert gap["why"] == "it was observed in run two only for other handshakes than those of web1 with 10.0.2.21 port 5432"
+    assert all(certainty != "proven" for flow in causes(found) for _code, _host, certainty in flow)
