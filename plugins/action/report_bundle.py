@@ -45,8 +45,8 @@ class ActionModule(HandshakeAction):
             named = ", ".join(made.differing[:5])
             display.warning(
                 clean(
-                    f"{len(made.differing)} flows are decided otherwise from the bundle than from the evidence itself, which is a fault of the "
-                    f"collection: {named}. Say so where you attach it."
+                    f"{len(made.differing)} flows are decided otherwise from the bundle than from the evidence itself, which is a fault of "
+                    f"the collection: {named}. Say so where you attach it."
                 )
             )
         msg = f"The bundle is {file}: look into its report.html before you share it."

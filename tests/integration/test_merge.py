@@ -48,9 +48,7 @@ def decided(directory: Path) -> dict[str, tuple[Any, ...]]:
     """By flow: the status, and the decisive cause."""
     flows = json.loads((directory / "report.json").read_text())["flows"]
     causes = {flow["name"]: next(iter(flow["causes"]), {}) for flow in flows}
-    return {
-        flow["name"]: (flow["status"], *(causes[flow["name"]].get(name) for name in ("code", "host", "certainty"))) for flow in flows
-    }
+    return {flow["name"]: (flow["status"], *(causes[flow["name"]].get(name) for name in ("code", "host", "certainty"))) for flow in flows}
 
 
 def flat(text: str) -> str:
@@ -86,6 +84,24 @@ def test_slices_are_decided_with_the_evidence_of_both_ends(fleet: Fleet, slices:
     assert runs == {json.loads((each / "report.json").read_text())["run"] for each in slices}
     merge(fleet, fleet.directory / "again", fleet.directory / "merged")  # what was merged is evidence like any other
     assert decided(fleet.directory / "again") == found
+
+
+def test_a_bundle_is_decided_as_what_it_was_made_of(fleet: Fleet, slices: tuple[Path, Path]) -> None:
+    both, bundle = fleet.directory / "both", fleet.directory / "bundle.tar.gz"
+    merge(fleet, both, *slices)
+    told = {"diagnose_report_dir": str(both), "report_bundle": str(bundle)}
+    done = fleet.playbook("threeway.handshake.report_bundle", f"--extra-vars={json.dumps(told)}")
+    assert "decided otherwise" not in flat(done.stdout + done.stderr)
+    assert bundle.stat().st_mode & 0o7777 == 0o600
+    with tarfile.open(bundle) as archive:
+        content = b"".join(file.read() for member in archive if (file := archive.extractfile(member)))
+    for secret in (b"web1", b"db1", b"10.0.2.21", b"10.0.1.11", b"orders", str(fleet.directory).encode()):
+        assert secret not in content
+    merge(fleet, fleet.directory / "unpacked", bundle)
+    verdicts = [sorted(decided(each).values(), key=str) for each in (both, fleet.directory / "unpacked")]
+    without_hosts = [[(status, code, certainty) for status, code, _host, certainty in each] for each in verdicts]
+    assert without_hosts[0] == without_hosts[1]
+    assert ("broken", "firewall_drop", "proven") in without_hosts[1]
 
 
 def test_a_slice_of_servers_alone_does_not_fail(fleet: Fleet) -> None:

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """A run for others to look at: what the decide layer reads of its evidence, and nothing else, with other names and addresses. Pure.
 
-The records say what a value means. A text is replaced as a name unless it is listed here as one of a vocabulary, or has a meaning of its own.
+The records say what a value means. A text is replaced as a name unless it is listed here as one of a vocabulary, or has another meaning.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class _Writer:
 
     def _text(self, text: str, record: str, name: str) -> str:
         if name in _VOCABULARY.get(record, ()):
-            return text
+            return f"sysctl {self._key(text[7:], 'sysctls')}" if text.startswith("sysctl ") else text
         if name in _INTERFACES or (record, name) == ("Link", "name"):
             return interface(text, self.pseudonyms)
         if name == "mac":
@@ -259,4 +259,9 @@ def _recording(recording: object, pseudonyms: Pseudonyms) -> Any:
     numbers = {name: recording[name] for name in ("to", "from", "dropped", "count") if isinstance(recording.get(name), int | float)}
     interfaces = recording.get("interfaces")
     named = {str(index): interface(str(name), pseudonyms) for index, name in interfaces.items()} if isinstance(interfaces, Mapping) else {}
-    return {**numbers, "interfaces": named, "frames": packed, "truncated": str(recording["truncated"]) if recording.get("truncated") else None}
+    return {
+        **numbers,
+        "interfaces": named,
+        "frames": packed,
+        "truncated": str(recording["truncated"]) if recording.get("truncated") else None,
+    }

@@ -75,7 +75,7 @@ class Pseudonyms:
         """ValueError where it is none."""
         network = ipaddress.ip_network(text, strict=False)
         base = self._address(network.network_address)
-        return str(ipaddress.ip_network((int(base), network.prefixlen) if network.version == 4 else (base, network.prefixlen), strict=False))
+        return str(ipaddress.ip_network(f"{base}/{network.prefixlen}", strict=False))
 
     def mac(self, text: str) -> str:
         """As text; what is no link address of six bytes becomes a name."""
@@ -109,7 +109,7 @@ class Pseudonyms:
         return type(address)(self._flipped(int(address), address.version, address.max_prefixlen))
 
     def _flipped(self, value: int, version: int, length: int) -> int:
-        """Each bit by what stands before it, so that common prefixes stay common; but none by which what is special is told from the rest."""
+        """Each bit by what stands before it, so that common prefixes stay common; but none that tells what is special from the rest."""
         result = value
         for depth in range(length):
             prefix = value >> (length - depth)

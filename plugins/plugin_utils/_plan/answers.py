@@ -104,7 +104,9 @@ def complete(order: Mapping[str, Any], plan: Plan, dialled_by: Callable[[str], I
         "packets": packets,
         "packets_left_out": left_out,
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],
-        "interest": None if outside else {"isns": sorted(isns), "ports": sorted(ports), "addresses": sorted(addresses), "peers": sorted(peers)},
+        "interest": None
+        if outside
+        else {"isns": sorted(isns), "ports": sorted(ports), "addresses": sorted(addresses), "peers": sorted(peers)},
     }
 
 

@@ -101,5 +101,3 @@ def read_answer(raw: Mapping[str, Any], run: str, host: str, phase: str) -> dict
     failure = {"kind": told.failure.kind[:80], "message": told.failure.message} if told.failure else None
     heading = {"run": run, "host": host, "phase": phase, "seconds": told.seconds, "at": told.at, "controller": told.controller[:MAX_NAME]}
     return {**heading, "failure": failure, "evidence": evidence if failure is None else None}
-
-

@@ -97,8 +97,8 @@ def _answer(content: bytes, bounds: Bounds, run: str, host: str, phase: str) -> 
     try:
         return read_answer(_document(content, bounds), run, host, phase)
     except RecordError as error:
-        failure = {"kind": "malformed", "message": str(error)}
-        return {"run": run, "host": host, "phase": phase, "seconds": 0.0, "at": None, "controller": "", "failure": failure, "evidence": None}
+        heading = {"run": run, "host": host, "phase": phase, "seconds": 0.0, "at": None, "controller": ""}
+        return {**heading, "failure": {"kind": "malformed", "message": str(error)}, "evidence": None}
 
 
 def _bounds(plan: Plan, host: str) -> Bounds:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import json
+import random
 import re
 from typing import Any
 
 import pytest
-from tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._bundle import frames
@@ -19,6 +21,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._bundle.pseudon
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.slices import Run
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.run_sources import documents
+from tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
 NAMES = sorted(file.name.removesuffix(".json.gz") for file in RECORDED.glob("*.json.gz"))
 FEW = NAMES[::12]
@@ -55,9 +58,6 @@ def drawn(secret: bytes = b"a") -> Pseudonyms:
 
 
 def test_addresses_keep_their_relations() -> None:
-    import ipaddress
-    import random
-
     chance = random.Random(7)
     pseudonyms = drawn()
     for version, bits in ((4, 32), (6, 128)):
@@ -71,7 +71,7 @@ def test_addresses_keep_their_relations() -> None:
                     known[address] = ipaddress.ip_address(pseudonyms.address(str(address)))
         assert len(set(known.values())) == len(known)
         pairs = list(known.items())
-        for (one, first), (other, second) in zip(pairs, pairs[1:], strict=False):
+        for (one, first), (other, second) in itertools.pairwise(pairs):
             assert _common(one, other) == _common(first, second)
         for was, now in known.items():
             for what in ("is_private", "is_loopback", "is_link_local", "is_multicast", "is_unspecified", "is_reserved"):
@@ -88,8 +88,6 @@ def test_addresses_that_mean_something_stay(kept: str) -> None:
 
 
 def test_networks_and_names_fit_what_they_are_of() -> None:
-    import ipaddress
-
     pseudonyms = drawn()
     network = ipaddress.ip_network(pseudonyms.network("10.0.2.0/24"))
     assert network.prefixlen == 24 and network.is_private
@@ -102,7 +100,8 @@ def test_networks_and_names_fit_what_they_are_of() -> None:
 def test_frames_lose_what_is_behind_their_headers() -> None:
     header = bytes.fromhex("4500003c000040004006") + b"\0\0" + bytes([10, 0, 1, 11, 10, 0, 2, 21])
     tcp = bytes.fromhex("9c4115380000000100000000500200000000") + b"\0\0"
-    frame = Frame(ts_ns=1, ifindex=2, ethertype=0x0800, vlan=0, pkttype=0, lladdr=b"\2\0\0\0\0\1", wire_length=60, data=header + tcp + b"password")
+    data = header + tcp + b"password"
+    frame = Frame(ts_ns=1, ifindex=2, ethertype=0x0800, vlan=0, pkttype=0, lladdr=b"\2\0\0\0\0\1", wire_length=60, data=data)
     (found,) = unpack(frames.replaced(pack([frame]), drawn()))
     assert b"password" not in found.data and len(found.data) == 40
     assert found.data[12:16] != bytes([10, 0, 1, 11]) and found.data[12] == 10

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide, decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import TRACE_PHASES, Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.slices import Merged, Run, merge
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 BROKEN = "firewall_drop.iptables-nft.port"
 AT = {"open": 100.0, "try": 110.0, "close": 120.0}
