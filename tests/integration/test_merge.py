@@ -94,9 +94,10 @@ def test_a_bundle_is_decided_as_what_it_was_made_of(fleet: Fleet, slices: tuple[
     assert "decided otherwise" not in flat(done.stdout + done.stderr)
     assert bundle.stat().st_mode & 0o7777 == 0o600
     with tarfile.open(bundle) as archive:
-        content = b"".join(file.read() for member in archive if (file := archive.extractfile(member)))
-    for secret in (b"web1", b"db1", b"10.0.2.21", b"10.0.1.11", b"orders", str(fleet.directory).encode()):
-        assert secret not in content
+        content = b"".join(file.read() for member in archive if (file := archive.extractfile(member))).decode()
+    readable = re.sub(r'"frames": "[^"]*"', "", content)
+    for secret in ("web1", "db1", "10.0.2.21", "10.0.1.11", "orders", str(fleet.directory)):
+        assert not re.search(rf"\b{re.escape(secret)}\b", readable), secret
     merge(fleet, fleet.directory / "unpacked", bundle)
     verdicts = [sorted(decided(each).values(), key=str) for each in (both, fleet.directory / "unpacked")]
     without_hosts = [[(status, code, certainty) for status, code, _host, certainty in each] for each in verdicts]

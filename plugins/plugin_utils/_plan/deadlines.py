@@ -99,5 +99,7 @@ def deadlines(
     opened, tried = phase(recorders, 0.0), phase(clients, attempts)
     scale = min(1.0, total / max(1.0, 2 * opened + tried))
     opened, tried = opened * scale, tried * scale
-    ends = (round(each, 1) for each in (opened, opened + before + tried, 2 * opened + before + tried + after))
-    return Deadlines(round(patience, 1), attempts, *ends, before=before, after=after)
+    until = opened + before + tried
+    return Deadlines(
+        round(patience, 1), attempts, round(opened, 1), round(until, 1), round(until + after + opened, 1), before=before, after=after
+    )

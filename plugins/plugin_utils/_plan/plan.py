@@ -95,7 +95,13 @@ class Plan:
         addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
         normal = tuple(raw.get("normal", NORMAL))
         groups = {group: tuple(hosts) for group, hosts in raw.get("groups", {}).items()}
-        absent = tuple(raw["not_in_play"])
-        overlap = float(raw.get("overlap", 0.0))
-        known = {"addresses": addresses, "normal": normal, "groups": groups, "overlap": overlap}
-        return cls(raw["run"], entries, dict(orders or {}), not_in_play=absent, **known)
+        return cls(
+            raw["run"],
+            entries,
+            dict(orders or {}),
+            not_in_play=tuple(raw["not_in_play"]),
+            addresses=addresses,
+            normal=normal,
+            groups=groups,
+            overlap=float(raw.get("overlap", 0.0)),
+        )
