@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from ansible_collections.threeway.handshake.plugins.module_utils._capture.source
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.captured import keep as keep_captures
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import interrupted
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging import Evidence, merged, own
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import PlanError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES, STANDING
@@ -53,6 +56,7 @@ class ActionModule(HandshakeAction):
                 "evidence_dir": {"type": "path"},
                 "captures": {"type": "raw", "default": []},
                 "captures_only": {"type": "bool", "default": False},
+                "reports": {"type": "list", "elements": "path"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
                 "keep": {"type": "str", "choices": ["failing", "all"], "default": "failing"},
                 "show": {"type": "bool", "default": True},
@@ -69,16 +73,9 @@ class ActionModule(HandshakeAction):
         arguments = plain(arguments)
         report_dir = str(arguments["report_dir"])
         try:
-            run = take_over(Path(report_dir)) if arguments["interrupted"] else arguments["run"]
-            check(Path(report_dir), run)
-            files = EvidenceFiles(arguments["evidence_dir"] or report_dir, run)
-            plan, started = files.plan()
-            finished = iso(time.time())
-            parties = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-            if captures := captures_of(arguments["captures"], parties):
-                plan = keep_captures(files, plan, started, captures, arguments["captures_only"])
-            answers = files.answers(plan)
-            conclusion = decide(plan, answers, started, finished, keep_all=arguments["keep"] == "all")
+            evidence = _evidence(arguments)
+            keep_all = arguments["keep"] == "all"
+            conclusion = decide_views(evidence.plan, evidence.views, evidence.started, iso(time.time()), keep_all=keep_all)
             report = {**conclusion.report, "changes": arguments["changes"]}
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)
@@ -95,21 +92,52 @@ class ActionModule(HandshakeAction):
             present(display, result, partial(_summary, report, unshown), page=page, attention=_is_amiss(report))
         for sentence in unshown:
             display.warning(clean(sentence))
+        if evidence.plan.overlap and (missing := _elsewhere(evidence.plan)):
+            display.warning(clean(missing.strip()))
         summary = report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written, unshown=unshown)
         if not self._task.check_mode:
             result.update(_keep(report, arguments), **_published(arguments["metrics_file"], told.files["metrics.prom"]))
-        faults = controller_faults(answer for phases in answers.values() for answer in phases.values())
-        counted = ", ".join(f"{summary[status]} {status}" for status in FAILING[arguments["fail_on"]] if summary[status])
+        faults = controller_faults(evidence.answers())
+        ours = _ours(report, evidence.plan)
+        counts = Counter(flow["status"] for flow in ours)
+        counted = ", ".join(f"{counts[status]} {status}" for status in FAILING[arguments["fail_on"]] if counts[status])
         if faults:
             result.update(failed=True, msg=faults)
-        elif arguments["fail_on"] != "never" and not any(_was_tried(flow) for flow in report["flows"]):
+        elif arguments["fail_on"] != "never" and ours and not any(map(_was_tried, ours)):
             result.update(failed=True, msg=f"No handshake could be tried. {_unobserved(report)}See {written[0]}.")
         elif counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
         else:
-            result["msg"] = f"The report is {written[0]}."
+            result["msg"] = f"The report is {written[0]}.{_elsewhere(evidence.plan)}"
         return without_lists(result, ("files", "unshown"))
+
+
+def _evidence(arguments: dict[str, Any]) -> Evidence:
+    """What to conclude from. PlanError, CaptureError, EvidenceError, OSError."""
+    report_dir = Path(str(arguments["report_dir"]))
+    if arguments["reports"] is not None:
+        return merged(report_dir, arguments["reports"])
+    run = take_over(report_dir) if arguments["interrupted"] else arguments["run"]
+    check(report_dir, run)
+    files = EvidenceFiles(arguments["evidence_dir"] or str(report_dir), run)
+    plan, started = files.plan()
+    if captures := captures_of(arguments["captures"], plan.parties()):
+        keep_captures(files, plan, started, captures, arguments["captures_only"])
+    return own(files)
+
+
+def _elsewhere(plan: Plan) -> str:
+    """How many handshakes have an end that the play does not reach, and who can conclude with both."""
+    absent = set(plan.not_in_play)
+    clients = sum(entry.client in absent for entry in plan.entries)
+    servers = sum(entry.client not in absent and entry.server in absent for entry in plan.entries)
+    if not clients and not servers:
+        return ""
+    return (
+        f" Of {len(plan.entries)} handshakes, {clients} have a client and {servers} a server that this play does not reach: if other runs "
+        "do, threeway.handshake.merge concludes from the evidence of all of them."
+    )
 
 
 def _summary(report: dict[str, Any], unshown: list[str], width: int, style: terminal.Style) -> str:
@@ -122,6 +150,12 @@ def _summary(report: dict[str, Any], unshown: list[str], width: int, style: term
 def _is_amiss(report: dict[str, Any]) -> bool:
     """Whether anything is not as it should be, was not seen, or was changed."""
     return report["summary"]["ok"] < report["summary"]["flows"] or bool(report["unobserved"] or report["changes"])
+
+
+def _ours(report: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
+    """The flows that this run answers for: those of a slice are tried by its own clients."""
+    absent = set(plan.not_in_play) if plan.overlap else set()
+    return [flow for flow in report["flows"] if flow["client"] not in absent]
 
 
 def _was_tried(flow: dict[str, Any]) -> bool:

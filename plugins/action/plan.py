@@ -38,7 +38,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times i
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = (
     *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener", "without_python"),
-    *("connects", "normal", "host_timeout"),
+    *("connects", "normal", "host_timeout", "overlap"),
 )
 
 
@@ -70,6 +70,7 @@ class ActionModule(HandshakeAction):
                 "host_timeout": {"type": "float", "default": 60.0},
                 "captures": {"type": "raw", "default": []},
                 "captures_only": {"type": "bool", "default": False},
+                "overlap": {"type": "float", "default": 0.0},
                 "within": {"type": "float", "default": 0.0},
             }
         )
@@ -89,6 +90,7 @@ class ActionModule(HandshakeAction):
             "handshake_hosts": taking_part,
             "handshake_run": plan.run,
             "handshake_trace": traces,
+            "handshake_overlap": {"before": times.before, "after": times.after} if (times := plan.deadlines) else {},
             "handshake_controller": asdict(Controller.this()),
         }
         return {**result, "run": plan.run, "ansible_facts": facts}

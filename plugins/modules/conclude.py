@@ -30,7 +30,7 @@ options:
     description:
       - The identity of the run that this task belongs to, which M(threeway.handshake.plan) returned.
       - A report directory of another run, or of another C(ansible-playbook), is refused.
-      - Required unless O(interrupted=true).
+      - Required unless O(interrupted=true) or O(reports) is set.
     type: str
     default: ""
   interrupted:
@@ -54,6 +54,15 @@ options:
       - Whether no host was asked, so that the handshakes in O(captures) are the attempts.
     type: bool
     default: false
+  reports:
+    description:
+      - The report directories of other runs, or bundles that M(threeway.handshake.report_bundle) wrote. Their evidence is judged together,
+        and copied to O(report_dir), which becomes the directory of a run of its own.
+      - Each handshake is judged by the run in which its client tried. Evidence of its other hosts is taken from that run, or else from
+        another one if they were observed all the time that the client tried, by the controllers' clocks.
+      - What these files say is trusted as little as what hosts return.
+    type: list
+    elements: path
   changes:
     description:
       - What was changed on hosts. It becomes C(changes) of the report. M(threeway.handshake.plan_fixes) returns it.

@@ -141,6 +141,12 @@ options:
       - Whether the diagnosis goes by O(captures) alone, so that hosts have nothing to do.
     type: bool
     default: false
+  overlap:
+    description:
+      - For a run that is one of several slices of an inventory, the seconds within which all of them begin. V(0) means that it is no slice.
+      - Hosts record for longer, and it does not matter if none of the clients is in the play.
+    type: float
+    default: 0.0
   within:
     description:
       - The seconds within which all phases must end, because something waits for them. V(0) for no limit. The phases that trace broken

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._faults import contained
 from .._model.host import Host
 from .._model.prose import Wording, unwrapped
 from .._plan.plan import Entry, Plan
+from .._plan.slices import View
 from .._report.captures import captures
 from .._report.document import SCHEMA
 from .answer import Answer, answer_all
@@ -40,27 +41,40 @@ def decide(
 
     Without ``keep_all`` the entries of flows that are ok are compact, and have no capture.
     """
-    hosts, examined = examine(plan, evidence)
-    flows, pcaps, taken = [], {}, set[str]()
-    for entry, each, answer in zip(plan.entries, examined, answer_all(plan, hosts, examined), strict=True):
-        flows.append(_decided(entry, identify(entry, taken), answer, hosts, keep_all))
-        if flows[-1]["status"] == "ok" and not keep_all:
-            continue
-        if any(attempt.rows for case in each.cases for attempt in case.attempts):
-            capture = contained(str, captures, each.cases, flows[-1]["causes"])
-            if isinstance(capture, bytes):
-                pcaps[flows[-1]["id"]] = capture
-            else:
-                flows[-1]["not_observed"].append(f"the packets cannot be written to a capture: {capture}")
+    return decide_views(plan, [View(plan.entries, evidence)], started, finished, keep_all=keep_all)
+
+
+def decide_views(plan: Plan, views: Sequence[View], started: str, finished: str, *, keep_all: bool = True) -> Conclusion:
+    """The same from several views, which together have the plan's entries."""
+    flows: list[dict[str, Any]] = []
+    pcaps: dict[str, bytes] = {}
+    taken: set[str] = set()
+    known: dict[str, Host] = {}
+    gaps: dict[str, Host] = {}
+    for view in views:
+        part = replace(plan, entries=view.entries)
+        hosts, examined = examine(part, view.evidence)
+        for name, host in hosts.items():
+            (gaps if host.gap else known).setdefault(name, host)
+        for entry, each, answer in zip(part.entries, examined, answer_all(part, hosts, examined), strict=True):
+            flows.append(_decided(entry, identify(entry, taken), answer, hosts, keep_all))
+            if flows[-1]["status"] == "ok" and not keep_all:
+                continue
+            if any(attempt.rows for case in each.cases for attempt in case.attempts):
+                capture = contained(str, captures, each.cases, flows[-1]["causes"])
+                if isinstance(capture, bytes):
+                    pcaps[flows[-1]["id"]] = capture
+                else:
+                    flows[-1]["not_observed"].append(f"the packets cannot be written to a capture: {capture}")
     counted = Counter(flow["status"] for flow in flows)
-    shared = common(hosts, plan.groups)
+    shared = common({**gaps, **known}, plan.groups)
     report = {
         "schema": SCHEMA,
         "run": plan.run,
         "started": started,
         "finished": finished,
         "summary": {"flows": len(flows), **{status: counted[status] for status in STATUSES}},
-        "unobserved": _unobserved(plan, hosts),
+        "unobserved": _unobserved(plan, gaps),
         "flows": flows,
         "groups": groups(flows, shared),
         "isolated": isolated(flows, shared),

@@ -59,7 +59,8 @@ def complete(
 
     Local ports and initial sequence numbers tell the tried handshakes from everything else on the same ports. Where a client could not
     record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
-    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, it reads its logs since.
+    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, it reads its logs since. Where
+    this play does not reach a client, which may try meanwhile in another slice, the whole recording is asked for.
     """
     host = order["host"]
     wanted: dict[str, dict[int, str]] = {}  # client -> dial -> this host's part
@@ -76,6 +77,7 @@ def complete(
     failed: dict[tuple[str, End, End], None] = {}  # handshakes by the role that this host has in them
     connected: dict[tuple[str, End, End], None] = {}
     broken = False
+    outside = _outside(plan, host)  # who tried there is not known here
     for client, dials in wanted.items():
         for each in dialled_by(client):
             if each["dial"] not in dials:
@@ -100,12 +102,16 @@ def complete(
     packets, left_out = bounded([*failed, *connected])  # where there is no room for all, the failed ones
     if not packets:
         packets, left_out = order["packets"], order["packets_left_out"]
+    elif outside:
+        packets = [*packets, *(each for each in order["packets"] if each not in packets)]
     return {
         **order,
         "packets": packets,
         "packets_left_out": left_out,
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],
-        "interest": {
+        "interest": None
+        if outside
+        else {
             "isns": sorted(isns),
             "ports": sorted(ports),
             "addresses": sorted(addresses),
@@ -113,6 +119,12 @@ def complete(
             "logs_since": (opened or 0.0) if broken else None,
         },
     }
+
+
+def _outside(plan: Plan, host: str) -> bool:
+    """Whether this play does not reach the client of some flow of a host."""
+    absent = set(plan.not_in_play)
+    return any(entry.client in absent and host in (entry.server, *entry.via) for entry in plan.entries)
 
 
 def _partners(plan: Plan, host: str) -> dict[tuple[str, int], list[tuple[str, str]]]:

@@ -35,6 +35,10 @@ class Deadlines:
     """After the first task of the phase that opens: when the last host must have answered."""
     tried: float
     closed: float
+    before: float = 0.0
+    """How long a slice waits before its clients try, so that the other slices record by then."""
+    after: float = 0.0
+    """How long it waits afterwards, so that the other slices' clients have tried by then."""
 
     @property
     def recorder_seconds(self) -> int:
@@ -76,12 +80,16 @@ def _least_length(took: list[float], forks: int) -> float:
     return max([*took, sum(took) / max(1, forks)])
 
 
-def deadlines(clients: int, recorders: int, attempts: float, forks: int, host_timeout: float, within: float = 0.0) -> Deadlines:
+def deadlines(
+    clients: int, recorders: int, attempts: float, forks: int, host_timeout: float, within: float = 0.0, overlap: float = 0.0
+) -> Deadlines:
     """For so many clients whose attempts take so long, and so many hosts that record.
 
     `host_timeout`: the most that a host is waited for, 0 for as long as recorders can live. `within`: what all may take, 0 for that.
+    `overlap`: within how many seconds all slices begin, 0 where there is one.
     """
-    total = min(within or math.inf, MAX_RECORDER_SECONDS - MARGIN)
+    before, after = (math.ceil(overlap), math.ceil(overlap + attempts)) if overlap else (0, 0)
+    total = max(LEAST, min(within or math.inf, MAX_RECORDER_SECONDS - MARGIN) - before - after)
     patience = max(LEAST, min(host_timeout or math.inf, total / 4))
 
     def phase(hosts: int, each: float) -> float:
@@ -91,4 +99,7 @@ def deadlines(clients: int, recorders: int, attempts: float, forks: int, host_ti
     opened, tried = phase(recorders, 0.0), phase(clients, attempts)
     scale = min(1.0, total / max(1.0, 2 * opened + tried))
     opened, tried = opened * scale, tried * scale
-    return Deadlines(round(patience, 1), attempts, round(opened, 1), round(opened + tried, 1), round(2 * opened + tried, 1))
+    until = opened + before + tried
+    return Deadlines(
+        round(patience, 1), attempts, round(opened, 1), round(until, 1), round(until + after + opened, 1), before=before, after=after
+    )

@@ -25,6 +25,7 @@ _WORDS = {
     "malformed": ("returned an answer that cannot be read", "find out what else writes to its standard output"),
     "controller": ("was not asked, because the controller failed", "report the fault"),
     NOT_IN_PLAY: ("is not among the hosts of this play", "run the play on it as well: widen --limit, or the slice"),
+    "apart": ("was observed at another time", "run the slices at the same time, or raise diagnose_overlap"),
     SILENT: ("returned nothing", "diagnose again"),
 }
 

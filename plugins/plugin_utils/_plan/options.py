@@ -46,6 +46,7 @@ OPTIONS: Mapping[str, Mapping[str, Whose]] = {
         "diagnose_depth": Whose.HOST,
         "diagnose_trace": Whose.HOST,
         "diagnose_host_timeout": Whose.PLAY,
+        "diagnose_overlap": Whose.PLAY,
         "diagnose_history": Whose.PLAY,
         "diagnose_history_days": Whose.PLAY,
         "diagnose_webhook": Whose.PLAY,
@@ -101,6 +102,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "diagnose_settle": (0, 60),
     "diagnose_connects": (1, 1_000_000),
     "diagnose_host_timeout": (0, 86_400),
+    "diagnose_overlap": (0, 300),
     "diagnose_history_days": (0, 36_500),
     "diagnose_webhook_timeout": (0.1, 300),
     "remediate_max_hosts": (0, 100_000),
@@ -164,6 +166,8 @@ class Options:
     """To one listener at most, by all clients of the run together, as long as each of them makes one."""
     normal: list[str] = field(default_factory=lambda: list(NORMAL))
     host_timeout: float = 60.0
+    overlap: float = 0.0
+    """Seconds within which all slices of a diagnosis begin; 0: this is no slice."""
     within: float = 0.0
     """What the diagnosis may take, where somebody waits for it; 0: as long as recorders can live."""
     forks: int = 5

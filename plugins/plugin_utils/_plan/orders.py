@@ -86,16 +86,29 @@ class _Builder:
         for flow in flows:
             self._add(flow)
         clients = {entry.client for entry in self.entries}
-        if not clients & self.play_hosts:
-            named = ", ".join(sorted(clients)[:5])
-            raise PlanError(f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit.")
         parts = {host: part for host, part in sorted(self.parts.items()) if host in self.play_hosts}
+        overlap = self._options_of(next(iter(parts))).overlap if parts else 0.0  # it is one for the whole play
+        if not clients & self.play_hosts and not overlap:
+            named = ", ".join(sorted(clients)[:5])
+            raise PlanError(
+                f"No client of any flow is among this play's hosts (clients: {named}): run the play on them, or widen --limit. If others "
+                "run the play on them at the same time, set diagnose_overlap."
+            )
         times = self._deadlines(parts)
         self.shares, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
         orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
         normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
         absent = tuple(sorted(set(self.parts) - self.play_hosts))
-        return Plan(self.run, tuple(self.entries), orders, not_in_play=absent, normal=normal, lowered=lowered, deadlines=times)
+        return Plan(
+            self.run,
+            tuple(self.entries),
+            orders,
+            not_in_play=absent,
+            normal=normal,
+            overlap=overlap,
+            lowered=lowered,
+            deadlines=times,
+        )
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
@@ -217,7 +230,7 @@ class _Builder:
     def _deadlines(self, parts: Mapping[str, _Part]) -> Deadlines:
         """How long each phase may take, by the slowest client's attempts: its names, what it waits for, and the hops that it asks for."""
         clients = [host for host, part in parts.items() if "client" in part.roles]
-        options = Options.slowest(map(self._options_of, clients))
+        options = Options.slowest(map(self._options_of, clients or parts))
         slowest = max(entry.timeout for entry in self.entries)
         resolving = MOST_SECONDS if any(literal(entry.address) is None for entry in self.entries) else 0.0
         greeting = max((GREETING for part in parts.values() if any(dial[-1] for dial in part.dials)), default=0.0)
@@ -225,7 +238,7 @@ class _Builder:
         trying = (options.attempts + FURTHER) * options.interval + 2 * (slowest + options.patience + settling)
         attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
-        return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within)
+        return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within, options.overlap)
 
     def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
         watches = bool(part.roles & {"server", "via"})

@@ -18,6 +18,8 @@ PHASES = ("open", "try", "close")
 
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
+Key = tuple[str, str, str | None, str, int]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -38,6 +40,11 @@ class Entry:
     user: str | None = None
     """The client's user as whom it is tried; None: the one as whom Ansible runs there."""
 
+    @property
+    def key(self) -> Key:
+        """What makes it the same entry in the plans of other runs."""
+        return self.flow, self.client, self.server, self.address, self.port
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -56,6 +63,8 @@ class Plan:
     """What may be altered on the way without being wrong."""
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """group of the inventory -> its hosts that have a part in some flow: what failures may have in common"""
+    overlap: float = 0.0
+    """Seconds within which other slices begin; 0 where this run is no slice."""
     lowered: tuple[str, ...] = ()
     """Sentences about listeners to which fewer connections are made than the options ask for; they are not kept."""
     deadlines: Deadlines | None = None
@@ -78,6 +87,7 @@ class Plan:
             "addresses": {host: list(known) for host, known in self.addresses.items()},
             "normal": list(self.normal),
             "groups": {group: list(hosts) for group, hosts in self.groups.items()},
+            **({"overlap": self.overlap} if self.overlap else {}),
         }
 
     @classmethod
@@ -87,5 +97,13 @@ class Plan:
         addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
         normal = tuple(raw.get("normal", NORMAL))
         groups = {group: tuple(hosts) for group, hosts in raw.get("groups", {}).items()}
-        absent = tuple(raw["not_in_play"])
-        return cls(raw["run"], entries, dict(orders or {}), not_in_play=absent, addresses=addresses, normal=normal, groups=groups)
+        return cls(
+            raw["run"],
+            entries,
+            dict(orders or {}),
+            not_in_play=tuple(raw["not_in_play"]),
+            addresses=addresses,
+            normal=normal,
+            groups=groups,
+            overlap=float(raw.get("overlap", 0.0)),
+        )

@@ -70,13 +70,16 @@ def create(directory: int, name: str, content: bytes) -> None:
             file.write(content)
 
 
-def read(directory: int, name: str) -> bytes:
-    """The content of a file that is no link. OSError."""
+def read(directory: int, name: str, most: int | None = None) -> bytes:
+    """The content of a file that is no link; of no more than `most` bytes, if that is given. OSError."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise PermissionError(f"{name} is no plain file: remove it")
-        return file.read()
+        content = file.read() if most is None else file.read(most + 1)
+        if most is not None and len(content) > most:
+            raise PermissionError(f"{name} is larger than {most} bytes, and cannot be read")
+        return content
 
 
 def _open(path: str, make: bool) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -18,6 +19,7 @@ from .._plan.plan import PHASES, TRACE_PHASES, Plan
 from . import directories, runs
 from .json_files import EvidenceError, JsonFiles
 from .json_files import host_file as _name
+from .run_sources import clear_runs
 
 __all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 
@@ -40,12 +42,13 @@ class EvidenceFiles(JsonFiles):
         EvidenceError where a run that lives uses the directory, OSError.
         """
         runs.take(self.report_dir, self.run, started)
+        clear_runs(self.directory)
         self.clear()
         for host, order in plan.orders.items():
             self.write(_name(host, "order"), order)
         if plan.deadlines is not None:
             self.write(_DEADLINES, {"run": self.run, **plan.deadlines.to_json()})
-        self.write(_PLAN, {"started": started, "phases": plan.phases(), **plan.to_json()})
+        self.write(_PLAN, {"started": started, "controller": socket.gethostname(), "phases": plan.phases(), **plan.to_json()})
 
     def keep_plan(self, plan: Plan, started: str) -> None:
         """Write the plan once more: captures add points on the path to it. OSError."""
@@ -131,7 +134,8 @@ class EvidenceFiles(JsonFiles):
         return list(found.get("dialled", []))
 
     def _heading(self, host: str, phase: str, seconds: float) -> dict[str, Any]:
-        return {"run": self.run, "host": host, "phase": phase, "seconds": round(seconds, 2)}
+        when = {"seconds": round(seconds, 2), "at": round(time.time(), 3)}
+        return {"run": self.run, "host": host, "phase": phase, **when, "controller": socket.gethostname()}
 
     def _own(self, name: str) -> dict[str, Any] | None:
         """A document of this run; None where there is none. EvidenceError."""

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Plans and answers of other runs, as untrusted as what hosts return: typed, bounded, refused with a sentence. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._model.records import RecordError, build
+from .flows import EXPECTATIONS
+from .options import ALTERATIONS, NORMAL
+from .orders import MAX_ENTRIES
+from .plan import ON_THE_WAY, Entry, Plan
+
+MAX_NAME = 1000
+_LONGEST = 1e7
+_RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@dataclass(frozen=True)
+class _Told:
+    run: str
+    started: str
+    entries: tuple[Entry, ...]
+    not_in_play: tuple[str, ...] = ()
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    normal: tuple[str, ...] = NORMAL
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    controller: str = ""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    kind: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class _Heading:
+    run: str
+    host: str
+    phase: str
+    seconds: float = 0.0
+    at: float | None = None
+    controller: str = ""
+    failure: _Failure | None = None
+
+
+def read_plan(raw: object) -> tuple[Plan, str, str]:
+    """The plan, when it started, and the controller's name. RecordError."""
+    told: _Told = build(_Told, raw, "the plan")
+    if not _RUN.fullmatch(told.run):
+        raise RecordError(f"the plan has the run {told.run[:80]!r}, which is no run of this collection")
+    if not _TIME.fullmatch(told.started):
+        raise RecordError(f"the plan started at {told.started[:80]!r}, which is no time")
+    if not 0 < len(told.entries) <= MAX_ENTRIES:
+        raise RecordError(f"the plan has {len(told.entries)} handshakes: 1 to {MAX_ENTRIES} can be read")
+    for number, entry in enumerate(told.entries):
+        if why := _wrong(entry):
+            raise RecordError(f"entry {number} of the plan {why}")
+    plan = Plan(
+        told.run,
+        told.entries,
+        {},
+        not_in_play=told.not_in_play,
+        addresses=told.addresses,
+        normal=tuple(each for each in told.normal if each in ALTERATIONS),
+        groups=told.groups,
+    )
+    return plan, told.started, told.controller[:MAX_NAME]
+
+
+def _wrong(entry: Entry) -> str | None:
+    names = [entry.client, *entry.via, *(() if entry.server is None else (entry.server,))]
+    if any(not 0 < len(name) <= MAX_NAME or name == ON_THE_WAY for name in names):
+        return "has a host without a usable name"
+    if len(entry.flow) > MAX_NAME or len(entry.address) > MAX_NAME or len(entry.via) > MAX_NAME:
+        return "has a name that is too long"
+    if not 0 < entry.port < 65536:
+        return f"has the port {entry.port}"
+    if not 0 < entry.timeout <= 1e6 or entry.dial < 0:
+        return "has a timeout or a dial that no plan has"
+    return None if entry.expect in EXPECTATIONS else f"expects {entry.expect[:80]!r}"
+
+
+def read_answer(raw: Mapping[str, Any], run: str, host: str, phase: str) -> dict[str, Any]:
+    """A host's answer to a phase; what it returned is read by `read_host`. RecordError."""
+    told: _Heading = build(_Heading, raw, "the answer")
+    if (told.run, told.host, told.phase) != (run, host, phase):
+        raise RecordError(f"the answer belongs to another run, host or phase: {told.run[:80]!r}, {told.host[:80]!r}, {told.phase[:80]!r}")
+    if not 0 <= told.seconds <= _LONGEST or (told.at is not None and not _LONGEST <= told.at < 1 << 34):
+        raise RecordError("the answer was kept at no time, or took none")
+    evidence = raw.get("evidence")
+    if told.failure is None and not isinstance(evidence, Mapping):
+        raise RecordError("the answer has neither evidence nor a failure")
+    failure = {"kind": told.failure.kind[:80], "message": told.failure.message} if told.failure else None
+    heading = {"run": run, "host": host, "phase": phase, "seconds": told.seconds, "at": told.at, "controller": told.controller[:MAX_NAME]}
+    return {**heading, "failure": failure, "evidence": evidence if failure is None else None}
