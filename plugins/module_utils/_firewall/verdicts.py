@@ -68,6 +68,8 @@ class Describer:
             reference = rule.reference()
             if self._saved:
                 reference["handle"] = None  # it will have another one where the ruleset is loaded
+            else:
+                reference["legacy"] = reference["handle"] is None
             self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
         return self._told[id(rule)]
 
@@ -75,6 +77,8 @@ class Describer:
         """A chain's policy, told as a rule."""
         place = {name: chain[name] for name in ("family", "table", "chain")}
         reference = {**place, "handle": None, "number": None, "text": f"policy {verdict}", "packets": chain.get("packets")}
+        if not self._saved:
+            reference["legacy"] = bool(chain.get("legacy"))
         return {**reference, **self._managers.owner(reference)}
 
     def change(self, reference: Reference, question: Answer) -> Answer | None:
@@ -117,6 +121,8 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
     rule = _decisive(explored, describer)
     gone = _gone(outcome, path)
     before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
+    bringing = _bringing(outcome, path)
+    before = describer.rule(bringing) if bringing else before
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     back = other_way(packet, facts) if stopped else None
     if back is not None:
@@ -134,7 +140,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "zones": _zones(explored.packet),
         "way_back": back,
         "rule": rule,
-        "change": describer.change(before, {**told, **_where(explored.packet), "asked": told}) if before and stopped else None,
+        "change": _change(describer, before, {**told, **_where(explored.packet), "asked": told, "entered": _entered(path)}) if stopped else None,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
@@ -169,6 +175,36 @@ def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
         step for step in path if step.matched and step.rule and [step.chain.get(name) for name in ("family", "table", "chain")] == base
     ]
     return next((step.rule for step in reversed(there) if step.effects and step.effects[-1].kind == "goto"), None)
+
+
+def _bringing(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
+    """Where a rule of an inline chain decides: the rule that brought that chain along, because the kernel lets nobody else add rules to it."""
+    if outcome is None or outcome.rule is None or not (outcome.chain or {}).get("inline"):
+        return None
+    chain = outcome.chain or {}
+    for step in reversed(path):
+        last = step.effects[-1] if step.matched and step.effects else None
+        if step.rule and last and last.kind in ("jump", "goto") and last.target == chain["chain"]:
+            if not step.chain.get("inline"):
+                return step.rule
+            chain = step.chain
+    return None
+
+
+def _change(describer: Describer, before: Reference | None, question: Answer) -> Answer | None:
+    """How to let the packet through, and `before` which rule or policy."""
+    change = describer.change(before, question) if before else None
+    return {**change, "before": before} if change else None
+
+
+def _entered(path: t.Sequence[Step]) -> list[tuple[str, str, str]]:
+    """The chains on the packet's way, by family, table and name: also those that it left without meeting a rule of theirs."""
+    found = [(str(step.chain["family"]), str(step.chain["table"]), str(step.chain["chain"])) for step in path]
+    for step in path:
+        for each in step.effects if step.matched else ():
+            if each.kind in ("jump", "goto"):
+                found.append((str(step.chain["family"]), str(step.chain["table"]), str(each.target)))
+    return list(dict.fromkeys(found))
 
 
 def _accepting(evaluation: Evaluation) -> Rule | None:

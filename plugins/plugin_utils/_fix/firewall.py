@@ -27,7 +27,6 @@ Maker = Callable[[Host, Verdict, Rule, Prose], Fix | None]
 _MAKERS: dict[str, Maker] = {
     "firewalld": in_zone,
     "ufw": with_ufw,
-    "ufw-docker": with_ufw,
     "nftables": before_rule,
     "iptables": before_rule,
 }
@@ -97,8 +96,8 @@ def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:
     rule, change = ruling.rule, ruling.change
     if rule is None or change is None or not change.summary:
         return None
-    make = _MAKERS.get(rule.manager or "")
-    fix = make(host, ruling, ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
+    make = _MAKERS.get(rule.manager or "") if change.commands else None
+    fix = make(host, ruling, change.before or ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
     fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
     return for_packet(case, host, ruling, replace(fix, simple=change.simple or ""))
 

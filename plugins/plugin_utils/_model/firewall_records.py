@@ -31,6 +31,8 @@ class Rule:
     manager: str | None = None
     origin: object = None
     packets: Count | None = None
+    legacy: bool | None = None
+    """Whether legacy iptables has it; None where that was not told."""
 
     @property
     def identity(self) -> Identity:
@@ -159,6 +161,7 @@ class RuleChange:
     summary: Prose = NOTHING
     commands: tuple[str, ...] = ()
     simple: str | None = None  # what people would write, which opens more than the flow needs
+    before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,7 @@ class BuiltIn:
                 "hook": self.hook,
                 "priority": self.priority,
                 "manager": None,
+                "legacy": True,
             }
         return self._references[chain]
 

@@ -170,8 +170,8 @@ def test_firewalld_lets_replies_through_by_itself() -> None:
 @pytest.mark.parametrize(
     ("reference", "question", "command"),
     [
-        (policy("ip filter INPUT"), {}, "ufw allow proto tcp from 10.0.1.11 to any port 5432"),
-        (rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"), {}, "ufw prepend allow proto tcp from 10.0.1.11 to any port 5432"),
+        (policy("ip filter INPUT"), {}, "ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
+        (rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"), {}, "ufw prepend allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
         (policy("ip filter OUTPUT"), {"direction": "out"}, "ufw allow out proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
         (
             policy("ip filter FORWARD"),
@@ -182,7 +182,7 @@ def test_firewalld_lets_replies_through_by_itself() -> None:
 )
 def test_ufw(reference: dict[str, t.Any], question: dict[str, t.Any], command: str) -> None:
     managers = Managers(SAVED)
-    managers.owner(rule(f"ip filter {reference['chain']}", f"-A {reference['chain']} -j ufw-before-x"))
+    managers.owner(rule(f"ip filter {reference['chain']}", f"-A {reference['chain']} -j ufw-before-input"))
     told = managers.change({**reference, **managers.owner(reference)}, {**QUESTION, **question})
     assert told and (told["manager"], told["commands"]) == ("ufw", [command])
 
@@ -237,7 +237,7 @@ def test_a_dropped_reply_wants_its_connection_accepted() -> None:
         (
             rule("ip filter DOCKER", "-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j DROP"),
             {"container": "172.17.0.2", "container_port": 80, "published_port": None, "bridge": "docker0"},
-            "accept TCP from 10.0.1.11 to 10.0.2.21 port 5432 in chain DOCKER-USER, which precedes docker's own rules",
+            "accept TCP from 10.0.1.11 to 10.0.2.21 port 5432 and what answers it in chain DOCKER-USER, which precedes docker's own rules",
             None,
         ),
     ],
