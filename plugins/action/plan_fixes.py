@@ -135,6 +135,7 @@ class ActionModule(HandshakeAction):
         remediation = Remediation.from_json(files.state(run))
         report = concluded(files, remediation.report)
         if remediation.turn == 0:
+            remediation.rehearsed = self._rehearsed(files, remediation, report)
             self._show(files, remediation, report)
         remediation.begin_turn(report)
         for host, order in orders(remediation, remediation.batch).items():
@@ -156,6 +157,13 @@ class ActionModule(HandshakeAction):
         }
 
     @staticmethod
+    def _rehearsed(files: RemediationFiles, remediation: Remediation, report: Json) -> dict[str, dict[str, str]]:
+        """What the hosts say came of the rehearsals, by the keys of the fixes."""
+        allowed, _left = remediation.wanted(report)
+        previews = [files.of_host(host, "preview", 0) for host in by_host(allowed)]
+        return {key: told for preview in previews if preview for key, told in preview.get("rehearsed", {}).items()}
+
+    @staticmethod
     def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> None:
         allowed, left = remediation.wanted(report)
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
@@ -164,7 +172,7 @@ class ActionModule(HandshakeAction):
         style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = fixes.FixPlan(
-            wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open
+            wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open, rehearsed=remediation.rehearsed
         )
         show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import traversal
 
 from .._decide.case import Case
 from .._decide.finding import Finding
@@ -84,12 +86,33 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
     fix = _one(case, host, ruling) if ruling else None
     if ruling is None or fix is None:
         return _somehow(case, host, ruling.rule if ruling else None)
+    rulings = [ruling]
     for other in later if fix.steps else ():
         covered = (ruling.packet, other.packet, other.rule) == ("syn", "ack", ruling.rule)  # what lets the SYN through lets the ACK through
         more = None if covered else _one(case, host, other)
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
-    return fix
+            rulings.append(other)
+    return replace(fix, packets=tuple(_packets(rulings))) if fix.steps else fix
+
+
+def _packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
+    """What must pass the host: the packets that were stopped as they were asked about, and the handshake's others, unless they are translated."""
+    yield from map(_question, rulings)
+    first, known = rulings[0], {each.packet for each in rulings}
+    source, destination = (first.source, first.source_port), (first.destination, first.port)
+    client, server = (destination, source) if first.packet == "syn_ack" else (source, destination)
+    towards = first.direction if first.packet != "syn_ack" else {"in": "out", "out": "in"}.get(first.direction, first.direction)
+    role = {"in": "server", "out": "client"}.get(towards, "via")
+    if first.rewritten is None:
+        for packet in traversal(role, client, server, first.uid):
+            if packet["packet"] not in known:
+                yield {name: value for name, value in packet.items() if value is not None}
+
+
+def _question(ruling: Verdict) -> dict[str, object]:
+    names = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "state", "uid")
+    return {name: value for name in names if (value := getattr(ruling, name)) not in (None, "")}
 
 
 def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:

@@ -29,7 +29,7 @@ from tests.lab._machines import collections_root
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 FAULTS = sorted(path for path in RECORDED.glob("*.json.gz") if not path.name.endswith("twin.json.gz"))
-KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple"}
+KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple", "packets"}
 SAVES = {"sysctls", "files", "units", "firewall", "routes", "neighbours"}
 MODULES = ("ansible.posix.sysctl", "threeway.handshake.firewall_rule", "threeway.handshake.network_entry")
 LOST_FOR_GOOD = ("connection", "conntrack")  # kinds whose steps nothing takes back, and that leave nothing to save
@@ -91,6 +91,9 @@ def test_a_fix_is_complete_or_for_people(path: Path) -> None:
         assert any(fix["saves"].values()) is (fix["kind"] not in LOST_FOR_GOOD), fix
         assert fix["undo"] or fix["kind"] in (*LOST_FOR_GOOD, "neighbour"), fix
         assert list(fix["commands"]) == [step["command"] for step in fix["steps"]]
+        # What a change of the firewall is to open is rehearsed, and nothing else is: each of these packets is of the flow's two ends.
+        assert bool(fix["packets"]) is (fix["kind"] == "firewall"), fix
+        assert len({frozenset((packet["source"], packet["destination"])) for packet in fix["packets"]}) < 2, fix
         for step in fix["steps"]:
             assert step["module"] in MODULES
             result = ArgumentSpecValidator(options(step["module"])).validate(json.loads(json.dumps(step["arguments"])))
