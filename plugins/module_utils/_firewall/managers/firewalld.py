@@ -98,7 +98,7 @@ class Firewalld:
 
     def _policy(self, arrives: str, leaves: str) -> tuple[str, bool]:
         """The name of the policy between two zones that these commands make, and whether it is there; names of others are left to them."""
-        start = re.sub(r"[^\w-]", "", f"{arrives[:7]}-{leaves[:7]}")
+        start = re.sub(r"[^\w-]", "", f"{arrives[:8]}-{'any' if leaves == 'ANY' else leaves[:6]}")
         for number in range(1, _MOST_NAMES):
             name = start if number == 1 else f"{start}{number}"
             kept = self._files.holder("policy", name) if self._files else None

@@ -22,6 +22,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.catalogue import FIXES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.service import started
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
@@ -213,3 +214,20 @@ def test_the_manager_decides_the_module(name: str, manager: str, origin: dict[st
     if module == "threeway.handshake.firewall_rule" and origin["file"] == "/etc/nftables.conf":
         assert fix["saves"]["files"] == ["/etc/nftables.conf"]
         assert "sed -i" in fix["commands"][0]
+
+
+@pytest.mark.parametrize(
+    ("state", "advised"),
+    [
+        ({"result": "exit-code", "status": 217}, "make the user that orders.service is to run as"),
+        ({"result": "exit-code", "status": 203}, "see why the program of orders.service cannot be executed"),
+        ({"result": "exit-code", "status": 226, "ran_s": 60.0}, "see which path or namespace orders.service cannot be given"),
+        ({"result": "oom-kill", "ran_s": 86400.0}, "find out what took the memory"),
+        ({"result": None, "load": "bad-setting", "active": "inactive"}, "see why systemd cannot load orders.service (bad-setting)"),
+    ],
+)
+def test_what_a_start_does_not_cure_is_not_started(state: dict[str, Any], advised: str) -> None:
+    told = {"active": "failed", "log": (Prose("orders: bind: Permission denied"),), **state}
+    fix = started(Host("db1"), Unit(port=7001, unit="orders.service", how="unit", **told))
+    assert fix.risk == "advice" and not fix.steps and f"{fix.summary}".startswith(advised)
+    assert f"{fix.why}".startswith("orders: bind: Permission denied (orders.service is ")
