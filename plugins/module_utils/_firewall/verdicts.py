@@ -49,7 +49,8 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
-MOST_TARGETS, MOST_ENDS = 64, 5
+MOST_TARGETS, MOST_ENDS, MOST_BEHIND = 64, 5, 3
+_PLAIN = ("nftables", "iptables")  # whose rules are changed one by one, each where it stands
 _TARGETS = ("dnat", "redirect", "netmap")
 
 
@@ -104,7 +105,11 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
 
-def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
+def _verdict(
+    packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()
+) -> Answer:
+    """`opened`: the rules, and chains with a policy, in front of which the packet is accepted."""
+
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
         outcome = Walk(ruleset, evaluation.facts, mine, evaluation).run()
         if outcome.verdict == "accept" and hidden:
@@ -114,20 +119,23 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         return outcome._replace(rule=_accepting(evaluation)) if outcome.verdict == "accept" else outcome
 
     hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
-    explored = explore(walk, packet, facts)
+    explored = explore(walk, packet, facts, opened=opened)
     outcome, path = explored.outcome, explored.first.path
-    shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
+    shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
     told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, describer)
-    gone = _gone(outcome, path)
-    before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
-    bringing = _bringing(outcome, path)
-    before = describer.rule(bringing) if bringing else before
+    moved = _bringing(outcome, path) or _gone(outcome, path)
+    before = describer.rule(moved) if moved else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     back = other_way(packet, facts) if stopped else None
     if back is not None:
-        otherwise = explore(walk, packet, Symmetric(facts, packet))
+        otherwise = explore(walk, packet, Symmetric(facts, packet), opened=opened)
         back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
+    change = _change(describer, before, {**told, **_where(explored.packet), "asked": told, "entered": _entered(path)}) if stopped else None
+    then = None
+    if outcome is not None and change and change["manager"] in _PLAIN and len(opened) < MOST_BEHIND:
+        through = _verdict(packet, told, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
+        then = {**told, **through, "shadowed": [], "path": [], "passed": 0}
     return {
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,
@@ -140,7 +148,8 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "zones": _zones(explored.packet),
         "way_back": back,
         "rule": rule,
-        "change": _change(describer, before, {**told, **_where(explored.packet), "asked": told, "entered": _entered(path)}) if stopped else None,
+        "change": change,
+        "then": then,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,

@@ -87,6 +87,11 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
     if ruling is None or fix is None:
         return _somehow(case, host, ruling.rule if ruling else None)
     rulings = [ruling]
+    for behind in _behind(ruling):  # what would stop the same packet once this rule does not
+        more = _one(case, host, behind)
+        if more is None or not more.steps or not fix.steps:
+            return _halfway(host, fix, behind, more)
+        fix = _both(fix, more)
     for other in later if fix.steps else ():
         covered = (ruling.packet, other.packet, other.rule) == ("syn", "ack", ruling.rule)  # what lets the SYN through lets the ACK through
         more = None if covered else _one(case, host, other)
@@ -94,6 +99,22 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
             fix = _both(fix, more)
             rulings.append(other)
     return replace(fix, packets=tuple(_packets(rulings))) if fix.steps else fix
+
+
+def _behind(ruling: Verdict) -> Iterator[Verdict]:
+    """The further rules and policies that would stop the packet, each once it has passed those before it."""
+    each = ruling.then
+    while each is not None and each.stops:
+        yield each
+        each = each.then
+
+
+def _halfway(host: Host, fix: Fix, behind: Verdict, more: Fix | None) -> Fix:
+    """Advice: the flow is not open with this fix alone, and what else it takes is for people."""
+    stop = behind.rule.name if behind.rule else "another rule"
+    further = f"{more.summary}" if more else f"let it through there as well: {stop} would then stop it"
+    commands = (*fix.commands, *(more.commands if more else ()))
+    return advice("firewall", host.name, f"{fix.summary}; {further}", commands, why=f"{fix.why}; {stop} would stop it next")
 
 
 def _packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:

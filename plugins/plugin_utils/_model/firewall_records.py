@@ -188,6 +188,8 @@ class Verdict:
     way_back: WayBack | None = None
     rule: Rule | None = None
     change: RuleChange | None = None
+    then: Verdict | None = None
+    """What would become of the packet if it were accepted where `change` says; None: not known."""
     shadowed: tuple[Rule, ...] = ()
     path: tuple[RuleStep, ...] = ()
 

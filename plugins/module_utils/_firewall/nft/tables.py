@@ -152,5 +152,7 @@ class NftBaseChain:
         return {**self.reference, "chain": chain.name, "inline": chain.name in self.table.inline}
 
     def _end(self, evaluation: t.Any) -> Outcome:
+        if any(each is self.reference for each in evaluation.opened):
+            return Outcome("accept", None, self.reference)
         evaluation.step(Step(self.reference, None, True, None, (Action(self.policy),)))
         return Outcome(self.policy, None, self.reference)

@@ -59,7 +59,7 @@ def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene: str) -> None:
     told = observed(SCENES[scene], "typing")
-    assert told["command"], told
+    assert told["command"] and told["then"] == "accept", told
     assert told["after"]["flow"] is True and told["before"]["flow"] is False, told
     assert {**told["after"], "flow": None} == {**told["before"], "flow": None}, told
 
@@ -78,6 +78,12 @@ def test_a_second_firewall_behind_the_first_is_told() -> None:
     (fix,) = told["rehearsed"]
     assert fix["result"] == "further" and "-A INPUT -p tcp" in fix["why"], fix
     assert told["after"]["flow"] is False
+
+
+def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass() -> None:
+    told = observed(EARLY + "; iptables-legacy -P INPUT DROP; iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT", "typing")
+    assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -A INPUT"), told
+    assert told["after"] == {**told["before"], "flow": True}
 
 
 def observed(rules: str, mode: str) -> dict[str, Any]:
@@ -134,7 +140,11 @@ def _main(other: str, mode: str) -> None:
         told["untouched"] = _listed(run) == listed
         carry_out(run, place, accepted, plan(run, place, accepted, known, None, True))
     else:
-        told["command"] = verdict["change"]["commands"]
+        told["command"] = list(verdict["change"]["commands"])
+        while verdict["then"]["verdict"] in ("drop", "reject"):
+            verdict = verdict["then"]
+            told["command"] += verdict["change"]["commands"]
+        told["then"] = verdict["then"]["verdict"]
         for command in told["command"]:
             subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
     told["after"] = connects()
