@@ -172,7 +172,13 @@ class ActionModule(HandshakeAction):
         style = terminal.ansi if ANSIBLE_COLOR else terminal.plain
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = fixes.FixPlan(
-            wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open, rehearsed=remediation.rehearsed
+            wanted=allowed,
+            left=left,
+            previews=steps,
+            only_planned=planned,
+            stopped=remediation.stopped,
+            left_open=left_open,
+            rehearsed=remediation.rehearsed,
         )
         show(display, "\n" + fixes.render(plan, report, width=columns(display, _WIDTH), style=style))
 

@@ -111,8 +111,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import Place
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import FAMILIES, Place, checked
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import DIRECTIONS, KINDS, STATES
 from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import Fix, rehearse
 
 
@@ -161,9 +162,13 @@ def _rule(rule: t.Mapping[str, t.Any]) -> tuple[Place, Accepted, str | None]:
     variant = rule.get("variant") or VARIANTS[0]
     if variant not in VARIANTS:
         raise ValueError(f"variant is {variant!r}: give one of {', '.join(VARIANTS)}")
-    place = Place(variant, rule.get("family") or "inet", rule.get("table") or "filter", rule["chain"])
+    family = rule.get("family") or FAMILIES[2]
+    if family not in FAMILIES:
+        raise ValueError(f"family is {family!r}: give one of {', '.join(FAMILIES)}")
+    place = Place(variant, family, checked(rule.get("table") or "filter"), checked(rule["chain"]))
     source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("source", "destination"))
-    accepted = Accepted(source, destination, rule.get("port"), rule.get("source_port"), bool(rule.get("established")))
+    ports = [None if rule.get(name) is None else int(rule[name]) for name in ("port", "source_port")]
+    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")))
     return place, accepted, rule.get("before")
 
 
@@ -171,7 +176,10 @@ def _packet(packet: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     told = dict(packet)
     for end in ("source", "destination"):
         told[end] = str(ipaddress.ip_address(packet[end]))
-    told.setdefault("packet", "syn")
+    told["packet"] = packet.get("packet") or "syn"
+    for name, known in (("packet", KINDS), ("direction", DIRECTIONS), ("state", STATES)):
+        if told.get(name) is not None and told[name] not in known:
+            raise ValueError(f"{name} is {told[name]!r}: give one of {', '.join(known)}")
     return told
 
 

@@ -206,7 +206,7 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
 
 def make_link(netlink: Netlink, link: Link) -> None:
     """A link of that name and index, so that rules that name it can be loaded; of the first kind that the kernel has."""
-    for kind in (b"dummy", b"bridge", b"veth"):
+    for kind in (b"bridge", b"dummy", b"veth"):  # with the module of dummies their first one comes to the host
         info = attribute(IFLA_INFO_KIND, kind + b"\0")
         wanted = attribute(IFLA_IFNAME, link.name.encode() + b"\0") + attribute(IFLA_LINKINFO | NLA_F_NESTED, info)
         try:

@@ -105,9 +105,7 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
 
-def _verdict(
-    packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()
-) -> Answer:
+def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()) -> Answer:
     """`opened`: the rules, and chains with a policy, in front of which the packet is accepted."""
 
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
@@ -187,7 +185,7 @@ def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
 
 
 def _bringing(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
-    """Where a rule of an inline chain decides: the rule that brought that chain along, because the kernel lets nobody else add rules to it."""
+    """Where a rule of an inline chain decides: the rule that brought that chain along, which the kernel lets nobody add rules to."""
     if outcome is None or outcome.rule is None or not (outcome.chain or {}).get("inline"):
         return None
     chain = outcome.chain or {}

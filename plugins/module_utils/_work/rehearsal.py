@@ -3,9 +3,9 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Rehearse fixes of a firewall in a copy of this host's rules: do they let their packets through, and nothing else?
 
-The copy is made as the guard restores rules, in a network namespace that ends with the child process that made it. Each fix is made there by
-the same code as on the host, one after the other. The evaluator then says of each packet what becomes of it. Routes, addresses and whatever
-else rules ask for are those of the host: they are asked for in its own network namespace.
+The copy is made as the guard restores rules, in a network namespace that ends with the child process that made it. Each fix is made there
+by the same code as on the host, one after the other. The evaluator then says of each packet what becomes of it. Routes, addresses and
+whatever else rules ask for are those of the host: they are asked for in its own network namespace.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from .._firewall.accept.loaded import Loaded, Place
 from .._firewall.accept.words import Accepted
 from .._firewall.facts import LiveFacts
 from .._firewall.loaded import load, sets
+from .._firewall.named_links import names_in
 from .._firewall.saved import make_link
 from .._firewall.verdicts import Describer, judge
+from .._guard.base import unpacked
 from .._guard.firewall import Firewall
 from .._host.apart import CLONE_NEWNET, in_namespace
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Json = t.Dict[str, t.Any]
-Fix = t.Tuple[t.List[t.Tuple[Place, Accepted, t.Optional[str]]], t.List[Json]]  # rules with the digests of those before which they go; packets
+# The rules, each with the digest of the one before which it goes; and the packets.
+Fix = t.Tuple[t.List[t.Tuple[Place, Accepted, t.Optional[str]]], t.List[Json]]
 
 OPENS, FURTHER, FAILS, UNKNOWN = "opens", "further", "fails", "unknown"
-_MOST_LINKS = 500
 _STOPS = ("drop", "reject")
 _HERE = "/proc/self/ns/net"
 
@@ -42,7 +44,7 @@ _HERE = "/proc/self/ns/net"
 def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
     """Of each fix, in their order: `result`, `why`, and the packets with their verdicts before and after. Raises ObserveError.
 
-    opens: its packets pass, and the neighbours' fare as before. further: they pass the rule that the fix is for, and another one stops them.
+    opens: its packets pass, and the neighbours' fare as before. further: they pass the rule that the fix is for, and another stops them.
     fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
     A fix that fails is taken back, so that the next one is rehearsed without it.
     """
@@ -55,10 +57,11 @@ def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
     try:
         with Netlink(NETLINK_ROUTE) as netlink:
             facts = LiveFacts(netlink, sets(run))
+            links = names_in(unpacked(blobs.get(saved["nftables"]["text"])))
 
             def work() -> Json:
                 copy = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
-                _make_links(facts)
+                _make_links(facts, links)
                 firewall.restore(saved, blobs, run)
                 theirs = t.cast(LiveFacts, _There(facts, host, copy))
                 return {"told": [_one(run, theirs, *fix) for fix in fixes]}
@@ -94,14 +97,17 @@ def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequen
     if opened:
         return FAILS, f"it would also change what becomes of {_words(opened[0])}, which would be {_ends(opened[0])}"
     result, why = OPENS, ""
-    for then, now in list(zip(before, after))[: len(packets)]:
+    told = list(zip(before, after))[: len(packets)]
+    for then, now in told:
         if now["verdict"] in _STOPS:
             if then["verdict"] in _STOPS and _place(then) == _place(now):
                 return FAILS, f"{_words(now)} would still be {_ends(now)}"
             if then["verdict"] not in _STOPS:
                 return FAILS, f"{_words(now)} would be {_ends(now)}, and is not now"
             result, why = FURTHER, f"{_words(now)} would then be {_ends(now)}"
-        elif now["verdict"] != "accept" and then["verdict"] in _STOPS:
+    helped = any(then["verdict"] in _STOPS for then, _now in told)
+    for then, now in told:
+        if now["verdict"] not in (*_STOPS, "accept") and (then["verdict"] in _STOPS or not helped):
             return UNKNOWN, f"what becomes of {_words(now)} would depend on {now['undecided_because'] or 'what is not known'}"
     return result, why
 
@@ -118,7 +124,7 @@ def neighbours(packet: Json) -> t.Iterator[Json]:
 
 
 def _verdicts(run: Run, facts: LiveFacts, questions: t.Sequence[Json]) -> list[Json]:
-    return list(judge(questions, facts, load(run, facts), Describer(None))["verdicts"])
+    return list(judge(questions, facts, load(run, facts), Describer(run))["verdicts"])
 
 
 def _told(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
@@ -132,7 +138,7 @@ def _told(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
 def _place(verdict: Json) -> t.Any:
     """Which rule or policy stops it: handles and numbers are other ones once a rule stands before it."""
     rule = verdict["rule"] or {}
-    return [rule.get(name) for name in ("family", "table", "chain", "text")]
+    return [rule.get(name) for name in ("family", "table", "chain", "text", "legacy")]
 
 
 def _words(verdict: Json) -> str:
@@ -154,13 +160,12 @@ def _take_back(run: Run, made: t.Sequence[tuple[Place, Accepted, Change]]) -> No
             loaded.remove(loaded.ours(loaded.rules()))
 
 
-def _make_links(facts: LiveFacts) -> None:
-    """Links of the same names and numbers: chains are bound to them, and rules name them. What cannot be made is missed by the rules alone."""
+def _make_links(facts: LiveFacts, names: t.Iterable[str]) -> None:
+    """Links of the same names and numbers, as chains are bound to them and rules name them. One that cannot be made is left out."""
     with Netlink(NETLINK_ROUTE) as netlink:
-        for link in facts.links()[:_MOST_LINKS]:
-            if link.name != "lo":
-                with contextlib.suppress(ObserveError):
-                    make_link(netlink, link)
+        for link in filter(None, map(facts.link, names)):
+            with contextlib.suppress(ObserveError):
+                make_link(netlink, link)
 
 
 class _There:

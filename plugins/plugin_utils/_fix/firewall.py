@@ -118,7 +118,7 @@ def _halfway(host: Host, fix: Fix, behind: Verdict, more: Fix | None) -> Fix:
 
 
 def _packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
-    """What must pass the host: the packets that were stopped as they were asked about, and the handshake's others, unless they are translated."""
+    """What must pass the host: the packets that were stopped, and the handshake's others, unless they are translated."""
     yield from map(_question, rulings)
     first, known = rulings[0], {each.packet for each in rulings}
     source, destination = (first.source, first.source_port), (first.destination, first.port)

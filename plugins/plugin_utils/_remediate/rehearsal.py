@@ -44,7 +44,7 @@ def objection(key: str, host: str, rehearsed: Rehearsed) -> str | None:
     found = rehearsed.get(key)
     if found is None or found["result"] not in _REFUSED:
         return None
-    return f"in a copy of the firewall of {host} it did not open the flow, and nothing else: {found['why']}"
+    return f"rehearsed in a copy of the firewall of {host}, it does not do what it is for: {found['why']}"
 
 
 def remark(mending: Mending, rehearsed: Rehearsed) -> str | None:

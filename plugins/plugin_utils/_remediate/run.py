@@ -12,9 +12,9 @@ from typing import Any
 
 from .._model.prose import Prose, Wording, unwrapped
 from . import batch as _batch
+from . import rehearsal
 from .changes import change
 from .mending import Mending, by_host, mendings, merged_saves
-from . import rehearsal
 from .policy import FOR_GOOD, MOST_TURNS, Limits, Policy, escalation, refusal
 
 Json = Mapping[str, Any]
@@ -107,9 +107,8 @@ class Remediation:
         for mending in mendings(report):
             if mending.key in self.tried:
                 continue
-            if why := refusal(mending, self.policies, "drift" in report) or self.too_short.get(mending.where):
-                left.append((mending, "refused", why))
-            elif why := rehearsal.objection(mending.key, mending.where, self.rehearsed):
+            barred = refusal(mending, self.policies, "drift" in report) or self.too_short.get(mending.where)
+            if why := barred or rehearsal.objection(mending.key, mending.where, self.rehearsed):
                 left.append((mending, "refused", why))
             elif why := escalation(mending, not_held):
                 left.append((mending, "escalated", why))

@@ -84,10 +84,13 @@ class Firewalld:
         allowed = f"{quoted(f'--policy={name}')} --add-rich-rule={quoted(flow.rich_rule())}"
         summary = f"forward {flow.words()} from zone {zone} to {f'zone {leaves}' if leaves else 'any zone'} with policy {name}"
         if exists:
-            return {"summary": f"{summary}, now and permanently", "commands": [f"firewall-cmd {allowed}", f"firewall-cmd --permanent {allowed}"]}
+            return {
+                "summary": f"{summary}, now and permanently",
+                "commands": [f"firewall-cmd {allowed}", f"firewall-cmd --permanent {allowed}"],
+            }
         return {
-            "summary": f"{summary}. It takes effect with firewall-cmd --reload, which forgets all that is not permanent: compare the output of "
-            "firewall-cmd --list-all-zones and --list-all-policies with that of the same commands with --permanent first",
+            "summary": f"{summary}. It takes effect with firewall-cmd --reload, which forgets all that is not permanent: compare the "
+            "output of firewall-cmd --list-all-zones and --list-all-policies with that of the same commands with --permanent first",
             "commands": [
                 quoted(*command, f"--new-policy={name}"),
                 quoted(*command, f"--policy={name}", f"--add-ingress-zone={zone}"),

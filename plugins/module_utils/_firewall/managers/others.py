@@ -102,7 +102,8 @@ def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
     start = f"{binary(reference, flow)} -I DOCKER-USER 1 -p tcp"
     ends = f"--ctorigdst {flow.dialled['destination']} --ctorigdstport {flow.dialled['port']}"  # its port may be another now
     there = f"{start} -s {flow.source} -m conntrack --ctdir ORIGINAL {ends} -j ACCEPT"
-    back = f"{start} -d {flow.source} -m conntrack --ctdir REPLY --ctstate ESTABLISHED {ends} -j ACCEPT"  # docker does so on its own bridges only
+    # Docker lets answers through on its own bridges only.
+    back = f"{start} -d {flow.source} -m conntrack --ctdir REPLY --ctstate ESTABLISHED {ends} -j ACCEPT"
     summary = f"accept {flow.words()} and what answers it in chain DOCKER-USER, which precedes docker's own rules"
     return {"summary": summary, "commands": [there, back]}
 

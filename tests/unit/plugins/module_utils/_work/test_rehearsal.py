@@ -81,14 +81,19 @@ def test_a_second_firewall_behind_the_first_is_told() -> None:
 
 
 def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass() -> None:
-    told = observed(EARLY + "; iptables-legacy -P INPUT DROP; iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT", "typing")
+    told = observed(f"{EARLY}; {SCENES['iptables-legacy-policy']}", "typing")
     assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -A INPUT"), told
     assert told["after"] == {**told["before"], "flow": True}
 
 
 def observed(rules: str, mode: str) -> dict[str, Any]:
     run = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    environment = {"PYTHONPATH": str(COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "XTABLES_LOCKFILE": "/dev/null"}
+    environment = {
+        "PYTHONPATH": str(COLLECTIONS),
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "XTABLES_LOCKFILE": "/dev/null",
+    }
     words = [*run, "sh", "-ec", SCENE, sys.executable, rules, __file__, mode]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -243,7 +243,11 @@ def test_firewalld_lets_replies_through_by_itself() -> None:
     ("reference", "question", "command"),
     [
         (policy("ip filter INPUT"), {}, "ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
-        (rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"), {}, "ufw prepend allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
+        (
+            rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"),
+            {},
+            "ufw prepend allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432",
+        ),
         (policy("ip filter OUTPUT"), {"direction": "out"}, "ufw allow out proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
         (
             policy("ip filter FORWARD"),
