@@ -148,7 +148,7 @@ def _words(verdict: Json) -> str:
 
 
 def _ends(verdict: Json) -> str:
-    done = {"drop": "dropped", "reject": "rejected", "accept": "accepted"}.get(verdict["verdict"], verdict["verdict"])
+    done = {"drop": "dropped", "reject": "rejected", "accept": "accepted"}.get(verdict["verdict"], str(verdict["verdict"]))
     rule = verdict["rule"]
     return f"{done} by {rule['text']} (table {rule['family']} {rule['table']}, chain {rule['chain']})" if rule else done
 

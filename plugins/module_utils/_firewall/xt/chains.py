@@ -179,7 +179,7 @@ class _Run:
         if rule in self._evaluation.ignored:
             return Evaluated(False)
         if rule in self._evaluation.opened:
-            return Evaluated(True, "accept")
+            return Evaluated(True, effect="accept")
         room = len(self._evaluation.path) < MOST_STEPS
         evaluated = rule.evaluate(self._packet, self._evaluation, self._base.hook, room)
         if evaluated.matched is False and not room:

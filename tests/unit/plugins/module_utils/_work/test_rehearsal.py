@@ -80,9 +80,10 @@ def test_a_second_firewall_behind_the_first_is_told() -> None:
     assert told["after"]["flow"] is False
 
 
-def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass() -> None:
-    told = observed(f"{EARLY}; {SCENES['iptables-legacy-policy']}", "typing")
-    assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -A INPUT"), told
+@pytest.mark.parametrize("behind", ["iptables-legacy-policy", "iptables-legacy"])
+def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass(behind: str) -> None:
+    told = observed(f"{EARLY}; {SCENES[behind]}", "typing")
+    assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -"), told
     assert told["after"] == {**told["before"], "flow": True}
 
 
