@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable, without_controls
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import rehearsal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
@@ -107,8 +108,19 @@ class _Transaction:
             except _Unreachable as failure:
                 returned = {"failed": True, "msg": str(failure)}
             told.append({"changed": bool(returned.get("changed")), "diff": _diffs(returned.get("diff")), "why": _why(returned)})
-        self._keep("preview", steps=told, open=self._left_open())
+        rehearsed: Json = {}
+        with suppress(_Unreachable):
+            rehearsed = self._rehearse()
+        self._keep("preview", steps=told, open=self._left_open(), rehearsed=rehearsed)
         return {"msg": f"{len([step for step in told if step['changed']])} of {len(told)} steps would change the host"}
+
+    def _rehearse(self) -> Json:
+        """What came of each fix of the firewall in a copy of it, by its key; empty where there is none. _Unreachable."""
+        order = self.order.get("rehearsal") or []
+        if not order:
+            return {}
+        fixes = [{name: fix[name] for name in ("rules", "packets")} for fix in order]
+        return rehearsal.answered(order, self.action.module(rehearsal.MODULE, {"fixes": fixes}, self.task_vars, check=True))
 
     def _left_open(self) -> list[str]:
         """What another run, which may have ended long ago, has left open on the host; it keeps us from changing anything."""
@@ -121,8 +133,12 @@ class _Transaction:
     def apply(self) -> Json:
         """Arm the guard, take the steps, let go of the connection."""
         self._applied("refused", "the task ended before the host was made ready")
-        self._note("arming")
         try:
+            rehearsed = self._rehearse()  # again: a later turn has no preview, and the firewall may be another one by now
+            if why := "; ".join(filter(None, (rehearsal.objection(key, self.host, rehearsed) for key in rehearsed))):
+                self._note("refused", why=why)
+                return self._applied("refused", why)
+            self._note("arming")
             marked = {name: self.order[name] for name in ("marked",) if name in self.order}  # an order of 0.1.0 has none
             armed = self._guard("armed", timeout=self.order["timeout"], saves=self.order["saves"], **marked)
         except _Unreachable as failure:

@@ -131,7 +131,10 @@ class ActionModule(HandshakeAction):
     def _next(self, files: RemediationFiles, run: str) -> Json:
         remediation = Remediation.from_json(files.state(run))
         report = concluded(files, remediation.report)
-        shown = self._show(files, remediation, report) if remediation.turn == 0 else {}
+        shown: Json = {}
+        if remediation.turn == 0:
+            remediation.rehearsed = self._rehearsed(files, remediation, report)
+            shown = self._show(files, remediation, report)
         remediation.begin_turn(report)
         for host, order in orders(remediation, remediation.batch).items():
             files.keep_host(host, "order", order)
@@ -153,6 +156,13 @@ class ActionModule(HandshakeAction):
         }
 
     @staticmethod
+    def _rehearsed(files: RemediationFiles, remediation: Remediation, report: Json) -> dict[str, dict[str, str]]:
+        """What the hosts say came of the rehearsals, by the keys of the fixes."""
+        allowed, _left = remediation.wanted(report)
+        previews = [files.of_host(host, "preview", 0) for host in by_host(allowed)]
+        return {key: told for preview in previews if preview for key, told in preview.get("rehearsed", {}).items()}
+
+    @staticmethod
     def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> Json:
         allowed, left = remediation.wanted(report)
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
@@ -160,7 +170,13 @@ class ActionModule(HandshakeAction):
         left_open = {host: preview.get("open", []) for host, preview in previews.items() if preview}
         planned = frozenset(host for host, policy in remediation.policies.items() if not policy.apply)
         plan = fixes.FixPlan(
-            wanted=allowed, left=left, previews=steps, only_planned=planned, stopped=remediation.stopped, left_open=left_open
+            wanted=allowed,
+            left=left,
+            previews=steps,
+            only_planned=planned,
+            stopped=remediation.stopped,
+            left_open=left_open,
+            rehearsed=remediation.rehearsed,
         )
         shown: Json = {}
         present(display, shown, lambda width, style: fixes.render(plan, report, width=width, style=style), attention=bool(allowed or left))

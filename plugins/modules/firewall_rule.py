@@ -123,7 +123,6 @@ rule:
 
 import ipaddress
 import os
-import re
 import tempfile
 import typing as t
 
@@ -131,10 +130,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.change import Change, carry_out, check_draft, plan
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import Place
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import FAMILIES, Place, checked
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,63}")
 
 
 def main() -> None:
@@ -142,7 +139,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "variant": {"type": "str", "choices": list(VARIANTS), "default": "nft"},
-            "family": {"type": "str", "choices": ["ip", "ip6", "inet", "netdev", "bridge"], "default": "inet"},
+            "family": {"type": "str", "choices": list(FAMILIES), "default": "inet"},
             "table": {"type": "str", "default": "filter"},
             "chain": {"type": "str", "required": True},
             "source": {"type": "str", "required": True},
@@ -168,7 +165,7 @@ def main() -> None:
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what is asked for. Raises ObserveError."""
     wanted = module.params
-    place = Place(wanted["variant"], wanted["family"], _name(wanted["table"]), _name(wanted["chain"]))
+    place = Place(wanted["variant"], wanted["family"], checked(wanted["table"]), checked(wanted["chain"]))
     accepted = Accepted(*_flow(wanted))
     present, file = wanted["state"] == "present", wanted["file"]
     if place.variant != VARIANTS[0] and place.family != ("ip6" if ":" in accepted.source else "ip"):
@@ -204,12 +201,6 @@ def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], plac
     carry_out(run, place, accepted, change)
     if draft is not None:
         module.atomic_move(draft, os.path.realpath(file))
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ObserveError(f"{text!r} is no name of a table or chain: give letters, digits and _ . / : -")
-    return text
 
 
 def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | None, bool]:

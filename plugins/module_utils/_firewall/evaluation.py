@@ -100,9 +100,12 @@ class UnsupportedError(Exception):
 class Evaluation:
     """One try: the choices that it is to make, those that it made, and the path of rules."""
 
-    def __init__(self, facts: t.Any, forced: t.Sequence[bool] = (), ignored: t.Collection[Rule] = ()) -> None:
+    def __init__(
+        self, facts: t.Any, forced: t.Sequence[bool] = (), ignored: t.Collection[Rule] = (), opened: t.Collection[t.Any] = ()
+    ) -> None:
         self.facts = facts
         self.ignored = ignored  # rules that are to be passed over, to see what would happen without them
+        self.opened = opened  # rules, and chains with a policy, in front of which the packet is accepted, to see what would happen then
         self._forced = forced
         self.choices: list[bool] = []
         self.reasons: list[tuple[str, str]] = []  # of each choice: its kind, and what is unknown
@@ -148,12 +151,18 @@ class Explored(t.NamedTuple):
     ends: tuple[Outcome, ...] = ()  # where it is sure what becomes of it, and not by which rule: one outcome for each rule
 
 
-def explore(evaluate: t.Callable[[Evaluation, t.Any], Outcome], packet: t.Any, facts: t.Any, ignored: t.Collection[Rule] = ()) -> Explored:
+def explore(
+    evaluate: t.Callable[[Evaluation, t.Any], Outcome],
+    packet: t.Any,
+    facts: t.Any,
+    ignored: t.Collection[Rule] = (),
+    opened: t.Collection[t.Any] = (),
+) -> Explored:
     """Evaluate a packet (anything with `copy()`) under every combination of what is unknown."""
     forced: list[bool] | None = []
     tries: list[tuple[Evaluation, t.Any, Outcome]] = []
     while forced is not None and len(tries) < MOST_TRIES:
-        evaluation, mine = Evaluation(facts, forced, ignored), packet.copy()
+        evaluation, mine = Evaluation(facts, forced, ignored, opened), packet.copy()
         try:
             outcome = evaluate(evaluation, mine)
         except UnsupportedError as error:

@@ -183,7 +183,7 @@ def _load(run: Run, text: str, links: t.Sequence[Link]) -> None:
     """In the new namespace."""
     with Netlink(NETLINK_ROUTE) as netlink:
         for link in links:
-            _make(netlink, link)
+            make_link(netlink, link)
     json_flag = ["-j"] if text.lstrip().startswith("{") else []
     if json_flag:  # nft takes what is no JSON for an empty ruleset
         try:
@@ -204,9 +204,9 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
     return judge(questions, facts, Ruleset(chains, [], True, tables.translates, tables.tracks), Describer(None))
 
 
-def _make(netlink: Netlink, link: Link) -> None:
+def make_link(netlink: Netlink, link: Link) -> None:
     """A link of that name and index, so that rules that name it can be loaded; of the first kind that the kernel has."""
-    for kind in (b"dummy", b"bridge", b"veth"):
+    for kind in (b"bridge", b"dummy", b"veth"):  # with the module of dummies their first one comes to the host
         info = attribute(IFLA_INFO_KIND, kind + b"\0")
         wanted = attribute(IFLA_IFNAME, link.name.encode() + b"\0") + attribute(IFLA_LINKINFO | NLA_F_NESTED, info)
         try:

@@ -49,7 +49,8 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
-MOST_TARGETS, MOST_ENDS = 64, 5
+MOST_TARGETS, MOST_ENDS, MOST_BEHIND = 64, 5, 3
+_PLAIN = ("nftables", "iptables")  # whose rules are changed one by one, each where it stands
 _TARGETS = ("dnat", "redirect", "netmap")
 
 
@@ -68,6 +69,8 @@ class Describer:
             reference = rule.reference()
             if self._saved:
                 reference["handle"] = None  # it will have another one where the ruleset is loaded
+            else:
+                reference["legacy"] = reference["handle"] is None
             self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
         return self._told[id(rule)]
 
@@ -75,6 +78,8 @@ class Describer:
         """A chain's policy, told as a rule."""
         place = {name: chain[name] for name in ("family", "table", "chain")}
         reference = {**place, "handle": None, "number": None, "text": f"policy {verdict}", "packets": chain.get("packets")}
+        if not self._saved:
+            reference["legacy"] = bool(chain.get("legacy"))
         return {**reference, **self._managers.owner(reference)}
 
     def change(self, reference: Reference, question: Answer) -> Answer | None:
@@ -100,7 +105,9 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
 
-def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer) -> Answer:
+def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()) -> Answer:
+    """`opened`: the rules, and chains with a policy, in front of which the packet is accepted."""
+
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
         outcome = Walk(ruleset, evaluation.facts, mine, evaluation).run()
         if outcome.verdict == "accept" and hidden:
@@ -110,19 +117,26 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         return outcome._replace(rule=_accepting(evaluation)) if outcome.verdict == "accept" else outcome
 
     hidden = next((absence for absence in ruleset.absent if absence.hides_rules), None)
-    explored = explore(walk, packet, facts)
+    explored = explore(walk, packet, facts, opened=opened)
     outcome, path = explored.outcome, explored.first.path
-    shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored))
-    marking = _marking(explored, lambda ignored: explore(walk, packet, facts, ignored))
+    shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
+    marking = _marking(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
     told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, describer)
-    gone = _gone(outcome, path)
-    before = describer.rule(gone) if gone else rule  # where a rule that lets it through has to stand
+    moved = _bringing(outcome, path) or _gone(outcome, path)
+    before = describer.rule(moved) if moved else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     back = other_way(packet, facts) if stopped else None
     if back is not None:
-        otherwise = explore(walk, packet, Symmetric(facts, packet))
+        otherwise = explore(walk, packet, Symmetric(facts, packet), opened=opened)
         back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
+    places = [before, *map(describer.rule, reversed(marking))] if before else []
+    question = {**told, **_where(explored.packet), "asked": told, "entered": _entered(path)}
+    change = _change(describer, places, question) if stopped else None
+    then = None
+    if outcome is not None and change and change["before"] is before and change["manager"] in _PLAIN and len(opened) < MOST_BEHIND:
+        through = _verdict(packet, told, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
+        then = {**told, **through, "shadowed": [], "path": [], "passed": 0}
     return {
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,
@@ -136,9 +150,8 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "way_back": back,
         "rule": rule,
         "marked_by": [describer.rule(each) for each in marking],
-        "change": _change(describer, [before, *map(describer.rule, reversed(marking))], {**told, **_where(explored.packet), "asked": told})
-        if before and stopped
-        else None,
+        "change": change,
+        "then": then,
         "shadowed": [describer.rule(each) for each in shadowed],
         "path": told_path,
         "passed": explored.first.passed,
@@ -173,6 +186,30 @@ def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
         step for step in path if step.matched and step.rule and [step.chain.get(name) for name in ("family", "table", "chain")] == base
     ]
     return next((step.rule for step in reversed(there) if step.effects and step.effects[-1].kind == "goto"), None)
+
+
+def _bringing(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
+    """Where a rule of an inline chain decides: the rule that brought that chain along, which the kernel lets nobody add rules to."""
+    if outcome is None or outcome.rule is None or not (outcome.chain or {}).get("inline"):
+        return None
+    chain = outcome.chain or {}
+    for step in reversed(path):
+        last = step.effects[-1] if step.matched and step.effects else None
+        if step.rule and last and last.kind in ("jump", "goto") and last.target == chain["chain"]:
+            if not step.chain.get("inline"):
+                return step.rule
+            chain = step.chain
+    return None
+
+
+def _entered(path: t.Sequence[Step]) -> list[tuple[str, str, str]]:
+    """The chains on the packet's way, by family, table and name: also those that it left without meeting a rule of theirs."""
+    found = [(str(step.chain["family"]), str(step.chain["table"]), str(step.chain["chain"])) for step in path]
+    for step in path:
+        for each in step.effects if step.matched else ():
+            if each.kind in ("jump", "goto"):
+                found.append((str(step.chain["family"]), str(step.chain["table"]), str(each.target)))
+    return list(dict.fromkeys(found))
 
 
 def _accepting(evaluation: Evaluation) -> Rule | None:
@@ -218,9 +255,9 @@ def _leads_to(action: Action, chain: Reference) -> bool:
 
 
 def _change(describer: Describer, rules: t.Sequence[Reference], question: Answer) -> Answer | None:
-    """How to let the packet through, by the first of the rules whose program knows a way."""
-    changes = (describer.change(rule, question) for rule in rules)
-    return next((change for change in changes if change is not None), None)
+    """How to let the packet through, and `before` which rule or policy: the first of these whose program knows a way."""
+    changes = ((rule, describer.change(rule, question)) for rule in rules)
+    return next(({**change, "before": rule} for rule, change in changes if change is not None), None)
 
 
 def _accepts(step: Step) -> bool:

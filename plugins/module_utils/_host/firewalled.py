@@ -146,6 +146,8 @@ def _told(verdict: Record) -> Record:
     return {
         **verdict,
         "rule": _short(verdict["rule"]),
+        "change": _short_change(verdict["change"]),
+        "then": _told({**verdict["then"], "users": None}) if verdict["then"] else None,
         "shadowed": shadowed,
         "users": {**users, "rule": _short(users["rule"])} if users else None,
         "one_of": [_short(rule) for rule in verdict["one_of"] if rule],
@@ -154,6 +156,10 @@ def _told(verdict: Record) -> Record:
         "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
         "passed": verdict["passed"] + left_out,
     }
+
+
+def _short_change(change: Record | None) -> Record | None:
+    return {**change, "before": _short(change["before"])} if change else None
 
 
 def _short(rule: Record | None) -> Record | None:

@@ -68,9 +68,11 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
 
 
 def _variant(host: Host, rule: Rule) -> str:
-    """Which tool's rule it is. A policy does not tell: it is legacy iptables' unless nf_tables has such a chain."""
+    """Which tool's rule it is. A policy that does not tell is legacy iptables' unless nf_tables has such a chain."""
     if rule.manager == "nftables":
         return "nft"
+    if rule.legacy is not None:
+        return "iptables-legacy" if rule.legacy else "iptables-nft"
     chains = host.snapshot.hooks.netfilter if host.snapshot and host.snapshot.hooks else None
     known = {(chain.family, chain.table, chain.chain) for chain in chains or ()}
     of_nft = rule.handle is not None or (rule.is_policy and (rule.family, rule.table, rule.chain) in known)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import traversal
 
 from .._decide.case import Case
 from .._decide.finding import Finding
@@ -27,7 +29,6 @@ Maker = Callable[[Host, Verdict, Rule, Prose], Fix | None]
 _MAKERS: dict[str, Maker] = {
     "firewalld": in_zone,
     "ufw": with_ufw,
-    "ufw-docker": with_ufw,
     "nftables": before_rule,
     "iptables": before_rule,
 }
@@ -87,20 +88,62 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
     fix = _one(case, host, ruling) if ruling else None
     if ruling is None or fix is None:
         return _somehow(case, host, ruling.rule if ruling else None)
+    rulings = [ruling]
+    for behind in _behind(ruling):  # what would stop the same packet once this rule does not
+        more = _one(case, host, behind)
+        if more is None or not more.steps or not fix.steps:
+            return _halfway(host, fix, behind, more)
+        fix = _both(fix, more)
     for other in later if fix.steps else ():
         covered = (ruling.packet, other.packet, other.rule) == ("syn", "ack", ruling.rule)  # what lets the SYN through lets the ACK through
         more = None if covered else _one(case, host, other)
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
-    return fix
+            rulings.append(other)
+    return replace(fix, packets=tuple(_packets(rulings))) if fix.steps else fix
+
+
+def _behind(ruling: Verdict) -> Iterator[Verdict]:
+    """The further rules and policies that would stop the packet, each once it has passed those before it."""
+    each = ruling.then
+    while each is not None and each.stops:
+        yield each
+        each = each.then
+
+
+def _halfway(host: Host, fix: Fix, behind: Verdict, more: Fix | None) -> Fix:
+    """Advice: the flow is not open with this fix alone, and what else it takes is for people."""
+    stop = behind.rule.name if behind.rule else "another rule"
+    further = f"{more.summary}" if more else f"let it through there as well: {stop} would then stop it"
+    commands = (*fix.commands, *(more.commands if more else ()))
+    return advice("firewall", host.name, f"{fix.summary}; {further}", commands, why=f"{fix.why}; {stop} would stop it next")
+
+
+def _packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
+    """What must pass the host: the packets that were stopped, and the handshake's others, unless they are translated."""
+    yield from map(_question, rulings)
+    first, known = rulings[0], {each.packet for each in rulings}
+    source, destination = (first.source, first.source_port), (first.destination, first.port)
+    client, server = (destination, source) if first.packet == "syn_ack" else (source, destination)
+    towards = first.direction if first.packet != "syn_ack" else {"in": "out", "out": "in"}.get(first.direction, first.direction)
+    role = {"in": "server", "out": "client"}.get(towards, "via")
+    if first.rewritten is None:
+        for packet in traversal(role, client, server, first.uid):
+            if packet["packet"] not in known:
+                yield {name: value for name, value in packet.items() if value is not None}
+
+
+def _question(ruling: Verdict) -> dict[str, object]:
+    names = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "state", "uid")
+    return {name: value for name in names if (value := getattr(ruling, name)) not in (None, "")}
 
 
 def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:
     rule, change = ruling.rule, ruling.change
     if rule is None or change is None or not change.summary:
         return None
-    make = _MAKERS.get(rule.manager or "")
-    fix = make(host, ruling, ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
+    make = _MAKERS.get(rule.manager or "") if change.commands else None
+    fix = make(host, ruling, change.before or ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
     fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
     return for_packet(case, host, ruling, replace(fix, simple=change.simple or ""))
 

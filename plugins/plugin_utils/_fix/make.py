@@ -26,12 +26,23 @@ def mending(
 ) -> Fix:
     """A fix with steps; ``commands`` are theirs."""
     commands = tuple(step.command for step in steps)
-    return Fix(kind, host, summary, risk, commands, why=why, steps=tuple(steps), saves=saves, undo=tuple(undo), check=check)
+    return Fix(
+        kind=kind,
+        host=host,
+        summary=summary,
+        risk=risk,
+        commands=commands,
+        why=why,
+        steps=tuple(steps),
+        saves=saves,
+        undo=tuple(undo),
+        check=check,
+    )
 
 
 def advice(kind: str, host: str, summary: Wording, commands: Sequence[str] = (), *, why: str = "", check: str = "") -> Fix:
     """A fix for people: no step is known, or none that may be taken without them."""
-    return Fix(kind, host, summary, "advice", tuple(commands), why=why, check=check)
+    return Fix(kind=kind, host=host, summary=summary, risk="advice", commands=tuple(commands), why=why, check=check)
 
 
 def shell(*words: object) -> str:

@@ -31,6 +31,24 @@ _CHECKS = {
 
 # systemd's reasons for a unit that was started again and again: what it starts fails, and so it would once more.
 _GIVEN_UP = ("start-limit-hit", "trigger-limit-hit", "service-start-limit-hit")
+# What systemd itself could not do for a unit before its program ran, by the exit status; systemd.exec(5).
+_NOT_RUN = {
+    200: "make the working directory of {}",
+    202: "see which file descriptors {} cannot be given",
+    203: "see why the program of {} cannot be executed: it is missing, or not executable",
+    206: "see which resource limit of {} cannot be set",
+    209: "see which standard output of {} cannot be opened",
+    216: "make the group that {} is to run as",
+    217: "make the user that {} is to run as",
+    226: "see which path or namespace {} cannot be given",
+    237: "see which key of {} cannot be read",
+    238: "see why the state directory of {} cannot be made",
+    239: "see why the cache directory of {} cannot be made",
+    240: "see why the log directory of {} cannot be made",
+    241: "see why the configuration directory of {} cannot be made",
+    243: "see which credential of {} cannot be read",
+}
+_NOT_LOADED = ("not-found", "bad-setting", "error")
 _SOON = 10.0  # seconds: what ended so soon has not served, and would end so again
 
 
@@ -110,6 +128,7 @@ def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NO
     if not fit.unit(name):
         return advice("service", host.name, f"start {name} on {host.name}")
     why = f"{name} is {unit.active}" + (f", result {unit.result}" if unit.result else "") + (f": {ended}" if ended else "")
+    why = f"{unit.log[-1]} ({why})" if unit.log else why  # what it says itself comes first
     if holder is not None:
         return _freed(host, unit, held, holder)
     if unit.result == "trigger-limit-hit" and not any(each.tie == "triggers" and each.active == "failed" for each in unit.relatives):
@@ -174,6 +193,12 @@ def _cannot_start(unit: Unit) -> str:
     trigger = next((each for each in unit.relatives if each.tie == "triggered_by" and each.active == "active"), None)
     if unit.prepared:
         return f"mend what {unit.prepared.command}, which runs ahead of {unit.unit}, complains about"
+    if unit.load in _NOT_LOADED:
+        return f"see why systemd cannot load {unit.unit} ({unit.load})"
+    if unit.result == "exit-code" and unit.status in _NOT_RUN:
+        return _NOT_RUN[unit.status].format(unit.unit)
+    if unit.result == "oom-kill":
+        return f"find out what took the memory in which {unit.unit} ran, or give it more"
     if unit.unmet:
         return f"see which condition of {unit.unit} is not met, and bring it about if it should run here"
     if missing:

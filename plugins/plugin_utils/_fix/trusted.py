@@ -79,4 +79,4 @@ def _unknown_server(case: Case, host: Host, address: str, port: int | None) -> s
 def _unless(reason: str | None, fix: Fix) -> Fix:
     if reason is None or not fix.steps:
         return fix
-    return replace(fix, summary=f"{fix.summary}; left to you, because {reason}", steps=(), saves=None, undo=(), risk="advice")
+    return replace(fix, summary=f"{fix.summary}; left to you, because {reason}", steps=(), saves=None, undo=(), packets=(), risk="advice")

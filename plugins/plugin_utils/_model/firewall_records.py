@@ -32,6 +32,8 @@ class Rule:
     origin: object = None
     packets: Count | None = None
     log_prefix: Prose | None = None  # what the rule itself writes to the kernel log ahead of a packet
+    legacy: bool | None = None
+    """Whether legacy iptables has it; None where that was not told."""
 
     @property
     def identity(self) -> Identity:
@@ -160,6 +162,7 @@ class RuleChange:
     summary: Prose = NOTHING
     commands: tuple[str, ...] = ()
     simple: str | None = None  # what people would write, which opens more than the flow needs
+    before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +190,8 @@ class Verdict:
     marked_by: tuple[Rule, ...] = ()  # where it is stopped for its mark: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None
+    then: Verdict | None = None
+    """What would become of the packet if it were accepted where `change` says; None: not known."""
     shadowed: tuple[Rule, ...] = ()
     path: tuple[RuleStep, ...] = ()
 

@@ -31,7 +31,7 @@ class Saves:
     neighbours: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fix:
     """A way to mend a cause. Without ``steps`` it is for people only.
 
@@ -50,6 +50,8 @@ class Fix:
     undo: tuple[str, ...] = ()
     check: Wording = NOTHING
     simple: str = ""
+    packets: tuple[dict[str, object], ...] = ()
+    """What a change of a firewall must let through, as questions to module firewall_info: it is rehearsed before it is made."""
 
     def __post_init__(self) -> None:
         worded(self, "summary", "why", "check")

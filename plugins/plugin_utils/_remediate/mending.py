@@ -39,6 +39,8 @@ class Mending:
     saves: Json | None = None
     undo: tuple[str, ...] = ()
     check: Wording = NOTHING
+    packets: tuple[Json, ...] = ()
+    """What a change of a firewall must let through."""
 
     def __post_init__(self) -> None:
         worded(self, "summary", "why", "check")
@@ -115,6 +117,7 @@ def _mending(flow: str, cause: Json, fix: Json) -> Mending:
         saves=fix.get("saves"),
         undo=_texts(fix.get("undo")),
         check=fix.get("check") or "",
+        packets=tuple(fix.get("packets") or ()),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._model.prose import Prose, Wording, unwrapped
 from . import batch as _batch
+from . import rehearsal
 from .changes import change
 from .mending import Mending, by_host, mendings, merged_saves
 from .policy import FOR_GOOD, MOST_TURNS, Limits, Policy, escalation, refusal
@@ -49,6 +50,8 @@ class Remediation:
     stopped: Prose | None = None
     too_short: dict[str, Prose] = field(default_factory=dict)
     """Hosts that would restore themselves before a change can be confirmed, and why."""
+    rehearsed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of each fix that was rehearsed, by its key, what came of it."""
 
     @property
     def apply(self) -> bool:
@@ -104,7 +107,8 @@ class Remediation:
         for mending in mendings(report):
             if mending.key in self.tried:
                 continue
-            if why := refusal(mending, self.policies, "drift" in report) or self.too_short.get(mending.where):
+            barred = refusal(mending, self.policies, "drift" in report) or self.too_short.get(mending.where)
+            if why := barred or rehearsal.objection(mending.key, mending.where, self.rehearsed):
                 left.append((mending, "refused", why))
             elif why := escalation(mending, not_held):
                 left.append((mending, "escalated", why))
@@ -186,6 +190,7 @@ def orders(remediation: Remediation, hosts: Mapping[str, Iterable[Mending]]) -> 
             "timeout": remediation.policies[host].confirm_timeout,
             "saves": merged_saves(mending.saves for mending in wanted),
             "marked": _only_marked(wanted),
+            "rehearsal": rehearsal.asked(wanted),
             "steps": _distinct(step for mending in wanted for step in mending.steps),
         }
         for host, wanted in several.items()

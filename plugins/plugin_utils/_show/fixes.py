@@ -13,6 +13,7 @@ from typing import Any
 from .._model.prose import Prose, Wording
 from .._remediate.judgement import named
 from .._remediate.mending import Mending, by_host
+from .._remediate.rehearsal import Rehearsed, remark
 from .._values.text import NAME, clean, clip, wrap
 from .terminal import Style, plain
 from .words import count
@@ -41,6 +42,7 @@ class FixPlan:
     stopped: Prose | None
     left_open: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Per host, the transactions of other runs that keep it from being changed, as sentences."""
+    rehearsed: Rehearsed = field(default_factory=dict)
 
 
 def render(plan: FixPlan, report: Json, *, width: int, style: Style = plain) -> str:
@@ -58,6 +60,8 @@ def _lines(plan: FixPlan, flows: Mapping[str, str], width: int, style: Style) ->
         for mending in several:
             yield ""
             yield from _mending(mending, flows, width, style)
+            if said := remark(mending, plan.rehearsed):
+                yield from wrap(clean(said), width, _INDENT, _INDENT * 2)
             if mixed and host in plan.only_planned:
                 yield from wrap(f"not made: remediate_apply is not true for host {clean(host, NAME)}", width, _INDENT, _INDENT * 2)
         for sentence in plan.left_open.get(host, ()):

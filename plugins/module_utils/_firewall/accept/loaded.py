@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..._errors import ObserveError
@@ -13,6 +14,17 @@ from .words import VARIANTS, Accepted, digest, tool
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Reference = t.Dict[str, t.Any]
 _WAIT = ["-w", "5"]  # seconds for iptables' lock
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,63}")
+FAMILIES = ("ip", "ip6", "inet", "netdev", "bridge")
+
+
+def checked(name: object) -> str:
+    """The name of a table or chain, which becomes a word of nft's language. Raises ObserveError."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ObserveError(f"{name!r} is no name of a table or chain: give letters, digits and _ . / : -")
+    return name
 
 
 class Place(t.NamedTuple):

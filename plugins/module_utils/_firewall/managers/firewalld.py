@@ -16,6 +16,7 @@ from .firewalld_files import Files, Holder, Item
 from .flow import Flow, quoted
 
 DIRECTORIES = ("/etc/firewalld", "/usr/lib/firewalld", "/usr/share/firewalld")
+_MOST_NAMES = 100
 _FIRST = -32768  # the priority of rich rules that precede all others
 _CHAIN = re.compile(
     r"(?:(?:filter|nat|mangle|raw)_)?(?P<way>PRE|POST|IN|OUT|FWD|FWDI|FWDO)_(?P<policy>policy_)?(?P<name>.+?)(?:_(?P<list>pre|log|deny|allow|post))?"
@@ -76,21 +77,37 @@ class Firewalld:
         }
 
     def _forwarded(self, zone: str, flow: Flow) -> dict[str, t.Any]:
-        """Between zones it takes a policy: see firewalld.policies(5)."""
-        leaves = self._files.zone_of(flow.out_interface) if self._files and flow.out_interface else None
+        """Between zones it takes a policy: see firewalld.policies(5). Rules can be added to one at once; a new one takes a reload."""
+        leaves = (self._files.zone_of(flow.out_interface) or self._files.default_zone()) if self._files and flow.out_interface else None
         command = ["firewall-cmd", "--permanent"]
-        name = re.sub(r"[^\w-]", "", f"{zone[:8]}-{(leaves or 'any')[:8]}")
-        allowed = f"{quoted(*command, f'--policy={name}')} --add-rich-rule={quoted(flow.rich_rule())}"
+        name, exists = self._policy(zone, leaves or "ANY")
+        allowed = f"{quoted(f'--policy={name}')} --add-rich-rule={quoted(flow.rich_rule())}"
+        summary = f"forward {flow.words()} from zone {zone} to {f'zone {leaves}' if leaves else 'any zone'} with policy {name}"
+        if exists:
+            return {
+                "summary": f"{summary}, now and permanently",
+                "commands": [f"firewall-cmd {allowed}", f"firewall-cmd --permanent {allowed}"],
+            }
         return {
-            "summary": f"forward {flow.words()} from zone {zone} to {f'zone {leaves}' if leaves else 'any zone'} with a policy",
+            "summary": f"{summary}. It takes effect with firewall-cmd --reload, which forgets all that is not permanent: compare the "
+            "output of firewall-cmd --list-all-zones and --list-all-policies with that of the same commands with --permanent first",
             "commands": [
                 quoted(*command, f"--new-policy={name}"),
                 quoted(*command, f"--policy={name}", f"--add-ingress-zone={zone}"),
                 quoted(*command, f"--policy={name}", f"--add-egress-zone={leaves or 'ANY'}"),
-                allowed,
-                "firewall-cmd --reload",
+                f"firewall-cmd --permanent {allowed}",
             ],
         }
+
+    def _policy(self, arrives: str, leaves: str) -> tuple[str, bool]:
+        """The name of the policy between two zones that these commands make, and whether it is there; names of others are left to them."""
+        start = re.sub(r"[^\w-]", "", f"{arrives[:8]}-{'any' if leaves == 'ANY' else leaves[:6]}")
+        for number in range(1, _MOST_NAMES):
+            name = start if number == 1 else f"{start}{number}"
+            kept = self._files.holder("policy", name) if self._files else None
+            if kept is None or kept.ways == ([arrives], [leaves]):
+                return name, kept is not None
+        return start, False
 
     def _holder(self, chain: str) -> tuple[str, str | None, str]:
         """("zone" or "policy", its name, the part of it) that a chain belongs to; no name for the frame that all have in common."""

@@ -42,6 +42,7 @@ class Holder(t.NamedTuple):
     target: str
     all_items: list[Item]
     interfaces: list[str]
+    ways: tuple[list[str], list[str]] = ([], [])  # of a policy: its ingress and egress zones
 
 
 class Files:
@@ -69,6 +70,14 @@ class Files:
                     return name[:-4]
         return None
 
+    def default_zone(self) -> str:
+        """The zone of interfaces that are bound to none."""
+        for line in (content(os.path.join(self._directories[0], "firewalld.conf")) or "").splitlines():
+            told = re.fullmatch(r"\s*DefaultZone\s*=\s*(\S+)\s*", line)
+            if told and _NAME.fullmatch(told[1]):
+                return told[1]
+        return "public"
+
     def _parsed(self, folder: str, name: str) -> tuple[str, Xml.Element] | None:
         if not _NAME.fullmatch(name):
             return None
@@ -94,7 +103,8 @@ class Files:
                 items.append(self._rich(element))
             elif element.tag == "interface":
                 interfaces.append(name)
-        return Holder(path, root.get("target") or "default", items, interfaces)
+        ways = tuple([each.get("name") or "" for each in root.findall(side)[:MOST_ZONES]] for side in ("ingress-zone", "egress-zone"))
+        return Holder(path, root.get("target") or "default", items, interfaces, t.cast("tuple[list[str], list[str]]", ways))
 
     def _service(self, name: str, depth: int = 0) -> tuple[Ports | None, ...]:
         found = self._parsed("services", name)

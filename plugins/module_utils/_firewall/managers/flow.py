@@ -29,6 +29,12 @@ class Flow:
         self.out_interface: str | None = question["out_interface"]
         self.state: str = question["state"]
         self.ipv6 = ":" in self.source
+        entered = question.get("entered")
+        self._entered: set[tuple[str, str, str]] | None = None if entered is None else {(each[0], each[1], each[2]) for each in entered}
+
+    def met(self, chain: str) -> bool:
+        """Whether the packet came to a chain of iptables' table filter before it was stopped; True where its way is not known."""
+        return self._entered is None or ("ip6" if self.ipv6 else "ip", "filter", chain) in self._entered
 
     @property
     def opens(self) -> bool:
@@ -62,7 +68,7 @@ class Flow:
         """A rich rule of firewalld that accepts it; see firewalld.richlanguage(5)."""
         before = f' priority="{priority}"' if priority else ""
         family = "ipv6" if self.ipv6 else "ipv4"
-        ends = f'source address="{self.source}"' + ("" if self.direction == "in" else f' destination address="{self.destination}"')
+        ends = f'source address="{self.source}" destination address="{self.destination}"'
         return f'rule{before} family="{family}" {ends} port port="{self.port}" protocol="tcp" accept'
 
     def words(self) -> str:

@@ -80,11 +80,14 @@ def inserted(tool: str, reference: t.Mapping[str, t.Any], flow: Flow) -> tuple[s
 
 
 def binary(reference: t.Mapping[str, t.Any], flow: Flow) -> str:
-    """The tool of the very variant that has the rule: the other one's rules are others. Policies and saved rules do not tell theirs."""
+    """The tool of the very variant that has the rule: the other one's rules are others. Those of a saved ruleset do not tell theirs."""
     name = "ip6tables" if flow.ipv6 else "iptables"
-    if reference["number"] is None or not flow.here:
+    legacy = reference.get("legacy")
+    if legacy is None and reference["number"] is not None:
+        legacy = reference["handle"] is None
+    if legacy is None or not flow.here:
         return name
-    variant = f"{name}-{'legacy' if reference['handle'] is None else 'nft'}"
+    variant = f"{name}-{'legacy' if legacy else 'nft'}"
     return variant if shutil.which(variant, path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin") else name
 
 

@@ -25,7 +25,8 @@ _TABLES = {
 }
 _CHAINS = {
     "ufw-docker": r"ufw6?-docker-.*",
-    "ufw": r"ufw6?-.*",
+    "ufw": r"ufw6?-((before|after|user|track|reject|skip-to-policy|(before|after|user)-logging)-(input|output|forward)"
+    r"|logging-(deny|allow)|not-local|user-limit(-accept)?)",  # what ufw itself makes, and nothing that is merely named like it
     "docker": r"DOCKER(-.*)?",
     "kube-proxy": r"KUBE-.*",
     "calico": r"cali-.*",
@@ -46,7 +47,7 @@ _CHAINS = {
 # What a rule says, wherever it stands: jails of fail2ban are sets, too; the last is firewalld's first rule in the chains of the kernel.
 _TEXTS = {
     "fail2ban": re.compile(r"@addr6?-set-|--match-set f2b-"),
-    "docker": re.compile(r"(-[io]|[io]ifname) \"?(docker0|docker_gwbridge|br-[0-9a-f]{12})\b"),
+    "docker": re.compile(r"(-[io]|[io]ifname)( !=)? \"?(docker0|docker_gwbridge|br-[0-9a-f]{12})\b"),
     "crowdsec": re.compile(r"@crowdsec6?-blacklists|--match-set crowdsec"),
     "wireguard": re.compile(r'comment "?wg-quick\(8\) rule for '),
     "kube-proxy": re.compile(r'comment "?kubernetes '),

@@ -99,12 +99,15 @@ def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
     if reference["chain"] == "DOCKER-USER" and reference["number"] is not None:
         command, where = inserted(binary(reference, flow), reference, flow)
         return {"summary": f"accept {flow.words()} {where}", "commands": [command]}
-    if reference["table"] != "filter":
+    if reference["table"] != "filter" or not flow.met("DOCKER-USER"):  # a chain that packets do not come to helps none of them
         return {"summary": f"publish port {flow.port} of the container (docker run --publish)", "commands": []}
-    asked = flow.dialled  # its port may be another now
-    ends = f"--ctorigsrc {asked['source']} --ctorigdst {asked['destination']} --ctorigdstport {asked['port']}"
-    command = f"{binary(reference, flow)} -I DOCKER-USER 1 -p tcp -m conntrack {ends} -j ACCEPT"  # and its answers, which a policy may drop
-    return {"summary": f"accept {flow.words()} in chain DOCKER-USER, which precedes docker's own rules", "commands": [command]}
+    start = f"{binary(reference, flow)} -I DOCKER-USER 1 -p tcp"
+    ends = f"--ctorigdst {flow.dialled['destination']} --ctorigdstport {flow.dialled['port']}"  # its port may be another now
+    there = f"{start} -s {flow.source} -m conntrack --ctdir ORIGINAL {ends} -j ACCEPT"
+    # Docker lets answers through on its own bridges only.
+    back = f"{start} -d {flow.source} -m conntrack --ctdir REPLY --ctstate ESTABLISHED {ends} -j ACCEPT"
+    summary = f"accept {flow.words()} and what answers it in chain DOCKER-USER, which precedes docker's own rules"
+    return {"summary": summary, "commands": [there, back]}
 
 
 def _comment(reference: t.Mapping[str, t.Any]) -> str:

@@ -56,6 +56,8 @@ class Ufw:
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any] | None:
         if not flow.opens:  # ufw lets through what belongs to a connection before anything else
             return None
+        rules = {"in": "input", "out": "output", "forward": "forward"}[flow.direction]
+        ahead_of_rules = not flow.met(f"{'ufw6' if flow.ipv6 else 'ufw'}-user-{rules}")
         chain = str(reference["chain"])
         origin = reference.get("origin") or {}
         ahead = re.fullmatch(r"ufw6?-(before|not-local|logging).*", chain)
@@ -63,7 +65,10 @@ class Ufw:
             file = origin.get("file")
             place = f"line {origin['line']} of {file}" if file else "/etc/ufw/before.rules"
             rule = f"-A {chain} {flow.iptables()} -j ACCEPT"
-            return {"summary": f"ufw stops it before its own rules: write {rule} before {place}", "commands": ["ufw reload"]}
+            loads = "ufw reload then loads all its files anew: what others have put into its chains without ufw is gone"
+            return {"summary": f"ufw stops it before its own rules: write {rule} before {place}; {loads}", "commands": ["ufw reload"]}
+        if ahead_of_rules:
+            return {"summary": f"let {flow.words()} through ahead of ufw, whose own rules it does not come to", "commands": []}
         routed = flow.direction == "forward"
         start = ["ufw", "route"] if routed else ["ufw"]
         if origin.get("number"):
@@ -72,8 +77,6 @@ class Ufw:
             start += ["prepend"]
         ways = {"in": [], "out": ["out"], "forward": _interfaces(flow)}[flow.direction]
         narrow = [*start, "allow", *ways, "proto", "tcp", "from", flow.source, "to", flow.destination, "port", str(flow.port)]
-        if flow.direction == "in":
-            narrow[narrow.index(flow.destination)] = "any"
         simple = [*start, "allow", *(["out"] if flow.direction == "out" else []), f"{flow.port}/tcp"]
         where = f" before rule {origin['number']}" if origin.get("number") else ""
         return {

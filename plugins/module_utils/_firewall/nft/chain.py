@@ -182,6 +182,8 @@ class Chain:
         """One rule's verdict; None: on with the next rule."""
         if rule in at.evaluation.ignored:
             return None
+        if rule in at.evaluation.opened:
+            return "accept"
         at.begin(rule)
         other = rule.compat()
         if other is not None:

@@ -32,6 +32,7 @@ from .wire import (  # fmt: skip
 
 NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_HANDLE, NFT_TABLE_F_DORMANT = 1, 2, 4, 1
 NFTA_CHAIN_TABLE, NFTA_CHAIN_HANDLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_USE, NFTA_CHAIN_TYPE = range(1, 8)
+NFTA_CHAIN_FLAGS, _BINDING = 10, 4
 NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY, NFTA_HOOK_DEV, NFTA_HOOK_DEVS = 1, 2, 3, 4
 NFTA_RULE_TABLE, NFTA_RULE_CHAIN = 1, 2
 NFTA_GEN_ID = 1
@@ -87,6 +88,8 @@ class Nftables:
         if table is None:
             return  # it came between two readings
         table.names.append(name(about, NFTA_CHAIN_NAME))
+        if number(about, NFTA_CHAIN_FLAGS, 0) & _BINDING:
+            table.inline.add(table.names[-1])
         if NFTA_CHAIN_HOOK not in about:
             return
         hook = attributes(about[NFTA_CHAIN_HOOK])

@@ -51,6 +51,7 @@ class Table:
 
     def __init__(self, family: str, name: str, handle: int, dormant: bool, source: Source, links: t.Mapping[int, Link]) -> None:
         self.names: list[str] = []  # of its chains
+        self.inline: set[str] = set()  # chains that a rule brought along (`jump { ... }`), which take no other rules
         self.family, self.name, self.handle, self.dormant = family, name, handle, dormant
         self.key = (family, name)
         self.links = links
@@ -159,8 +160,12 @@ class NftBaseChain:
         raise UnsupportedError(f"the chains of table {self.family} {self.table.name} lead in a circle")
 
     def _reference(self, chain: Chain) -> Reference:
-        return self.reference if chain is self.chain else {**self.reference, "chain": chain.name}
+        if chain is self.chain:
+            return self.reference
+        return {**self.reference, "chain": chain.name, "inline": chain.name in self.table.inline}
 
     def _end(self, evaluation: t.Any) -> Outcome:
+        if any(each is self.reference for each in evaluation.opened):
+            return Outcome("accept", None, self.reference)
         evaluation.step(Step(self.reference, None, True, None, (Action(self.policy),)))
         return Outcome(self.policy, None, self.reference)

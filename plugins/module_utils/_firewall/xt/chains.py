@@ -109,6 +109,7 @@ class BuiltIn:
                 "hook": self.hook,
                 "priority": self.priority,
                 "manager": None,
+                "legacy": True,
             }
         return self._references[chain]
 
@@ -144,6 +145,8 @@ class _Run:
         policy = (self._base.rules(self._base.name).policy or "ACCEPT").lower()
         if policy not in ("accept", "drop"):
             raise UnsupportedError(f"{self._base.name} has the policy {policy[:40]!r}, which we do not know")
+        if any(each is self._base.reference for each in self._evaluation.opened):
+            return Outcome("accept", None, self._base.reference)
         self._evaluation.step(Step(self._base.reference, None, True, None, (Action(policy),)))
         return Outcome(policy, None, self._base.reference)
 
@@ -175,6 +178,8 @@ class _Run:
         rule = rules[at]
         if rule in self._evaluation.ignored:
             return Evaluated(False)
+        if rule in self._evaluation.opened:
+            return Evaluated(True, effect="accept")
         room = len(self._evaluation.path) < MOST_STEPS
         evaluated = rule.evaluate(self._packet, self._evaluation, self._base.hook, room)
         if evaluated.matched is False and not room:

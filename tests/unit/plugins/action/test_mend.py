@@ -152,3 +152,40 @@ def test_a_step_that_fails_is_undone_at_once_and_not_twice(files: RemediationFil
 def test_a_step_that_fails_on_a_host_that_is_cut_off_is_undone_later(files: RemediationFiles) -> None:
     outcome, host = mended(files, ({"changed": True}, {"failed": True, "msg": "no such key"}, CUT), (CUT, {"changed": False}), keep=False)
     assert outcome == ("rolled_back", "sysctl -w a=1 failed: no such key") and host.asked == ["restored", "restored"]
+
+
+FIREWALL = {
+    **ORDER,
+    "steps": [{"module": "threeway.handshake.firewall_rule", "arguments": {"chain": "input"}, "command": "nft add rule ..."}],
+    "rehearsal": [{"key": "k1", "rules": [{"chain": "input"}], "packets": [{"packet": "syn"}]}],
+}
+FAILED = {"fixes": [{"result": "fails", "why": "a SYN would still be dropped", "packets": []}]}
+OPENED = {"fixes": [{"result": "opens", "why": "", "packets": []}]}
+
+
+def test_what_fails_in_the_rehearsal_is_not_made(files: RemediationFiles) -> None:
+    host = Scripted(FAILED)
+    mend._Transaction(host, files, FIREWALL, {}).apply()  # type: ignore[arg-type]
+    applied = files.of_host("db1", "applied", 1)
+    assert host.asked == ["threeway.handshake.firewall_rehearsal"] and applied is not None
+    assert (applied["state"], applied["why"].partition(": ")[2]) == ("refused", "a SYN would still be dropped")
+
+
+def test_what_opens_in_the_rehearsal_is_made(files: RemediationFiles) -> None:
+    host = Scripted(OPENED, *CHANGED)
+    mend._Transaction(host, files, FIREWALL, {}).apply()  # type: ignore[arg-type]
+    assert host.asked == ["threeway.handshake.firewall_rehearsal", "armed", "threeway.handshake.firewall_rule"]
+
+
+@pytest.mark.parametrize("answer", [{"failed": True, "msg": "there is no nft"}, {"fixes": "lies"}, {"fixes": []}])
+def test_a_rehearsal_that_is_not_possible_says_nothing_against_a_fix(files: RemediationFiles, answer: dict[str, Any]) -> None:
+    host = Scripted(answer, *CHANGED)
+    mend._Transaction(host, files, FIREWALL, {}).apply()  # type: ignore[arg-type]
+    assert host.asked[1:] == ["armed", "threeway.handshake.firewall_rule"]
+
+
+def test_the_preview_keeps_what_came_of_the_rehearsal(files: RemediationFiles) -> None:
+    host = Scripted({"changed": True}, FAILED, {"transactions": []})
+    mend._Transaction(host, files, {**FIREWALL, "turn": 0}, {}).preview()  # type: ignore[arg-type]
+    preview = files.of_host("db1", "preview", 0)
+    assert preview is not None and preview["rehearsed"] == {"k1": {"result": "fails", "why": "a SYN would still be dropped"}}

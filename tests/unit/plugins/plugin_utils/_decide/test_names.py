@@ -236,7 +236,7 @@ def test_texts_of_records_are_no_strings() -> None:
 
 WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
     (Evidence("db1", "capture", "seen"), ("observation",)),
-    (Fix("service", "db1", "start it", why="it is down", check="it runs"), ("summary", "why", "check")),
+    (Fix(kind="service", host="db1", summary="start it", why="it is down", check="it runs"), ("summary", "why", "check")),
     (Finding("proven", "db1", "server.socket", "it is down", ()), ("summary",)),
     (
         Mending(code="no_listener", host="db1", certainty="proven", kind="service", where="db1", summary="start it", risk="low", flows=()),

@@ -22,6 +22,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.catalogue import FIXES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.service import started
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.faults._recorded import load
@@ -29,7 +30,7 @@ from tests.lab._machines import collections_root
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 FAULTS = sorted(path for path in RECORDED.glob("*.json.gz") if not path.name.endswith("twin.json.gz"))
-KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple"}
+KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple", "packets"}
 SAVES = {"sysctls", "files", "units", "firewall", "routes", "neighbours"}
 MODULES = ("ansible.posix.sysctl", "threeway.handshake.firewall_rule", "threeway.handshake.network_entry")
 LOST_FOR_GOOD = ("connection", "conntrack")  # kinds whose steps nothing takes back, and that leave nothing to save
@@ -91,6 +92,9 @@ def test_a_fix_is_complete_or_for_people(path: Path) -> None:
         assert any(fix["saves"].values()) is (fix["kind"] not in LOST_FOR_GOOD), fix
         assert fix["undo"] or fix["kind"] in (*LOST_FOR_GOOD, "neighbour"), fix
         assert list(fix["commands"]) == [step["command"] for step in fix["steps"]]
+        # What a change of the firewall is to open is rehearsed, and nothing else is: each of these packets is of the flow's two ends.
+        assert bool(fix["packets"]) is (fix["kind"] == "firewall"), fix
+        assert len({frozenset((packet["source"], packet["destination"])) for packet in fix["packets"]}) < 2, fix
         for step in fix["steps"]:
             assert step["module"] in MODULES
             result = ArgumentSpecValidator(options(step["module"])).validate(json.loads(json.dumps(step["arguments"])))
@@ -210,3 +214,20 @@ def test_the_manager_decides_the_module(name: str, manager: str, origin: dict[st
     if module == "threeway.handshake.firewall_rule" and origin["file"] == "/etc/nftables.conf":
         assert fix["saves"]["files"] == ["/etc/nftables.conf"]
         assert "sed -i" in fix["commands"][0]
+
+
+@pytest.mark.parametrize(
+    ("state", "advised"),
+    [
+        ({"result": "exit-code", "status": 217}, "make the user that orders.service is to run as"),
+        ({"result": "exit-code", "status": 203}, "see why the program of orders.service cannot be executed"),
+        ({"result": "exit-code", "status": 226, "ran_s": 60.0}, "see which path or namespace orders.service cannot be given"),
+        ({"result": "oom-kill", "ran_s": 86400.0}, "find out what took the memory"),
+        ({"result": None, "load": "bad-setting", "active": "inactive"}, "see why systemd cannot load orders.service (bad-setting)"),
+    ],
+)
+def test_what_a_start_does_not_cure_is_not_started(state: dict[str, Any], advised: str) -> None:
+    told = {"active": "failed", "log": (Prose("orders: bind: Permission denied"),), **state}
+    fix = started(Host("db1"), Unit(port=7001, unit="orders.service", how="unit", **told))
+    assert fix.risk == "advice" and not fix.steps and f"{fix.summary}".startswith(advised)
+    assert f"{fix.why}".startswith("orders: bind: Permission denied (orders.service is ")

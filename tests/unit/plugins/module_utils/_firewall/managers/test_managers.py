@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers import Managers
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.firewalld import Firewalld
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.flow import Flow
 
 QUESTION: dict[str, t.Any] = {
     "packet": "syn",
@@ -124,7 +126,7 @@ def test_the_frame_of_firewalld_is_its_own() -> None:
 
 
 PUBLIC = rule("inet firewalld filter_IN_public", "reject with icmpx admin-prohibited", 9)
-NARROW = 'rule family="ipv4" source address="10.0.1.11" port port="5432" protocol="tcp" accept'
+NARROW = 'rule family="ipv4" source address="10.0.1.11" destination address="10.0.2.21" port port="5432" protocol="tcp" accept'
 
 
 def test_firewalld() -> None:
@@ -164,6 +166,76 @@ def test_firewalld_forwards_by_a_policy() -> None:
     ]
 
 
+def test_firewalld_does_not_forget_what_is_not_permanent() -> None:
+    """No command reloads: that would drop what others have set at runtime."""
+    told = change(rule("inet firewalld filter_FWD_internal", "reject with icmpx admin-prohibited"), direction="forward")
+    assert told and not any("--reload" in command for command in told["commands"])
+    assert "--reload, which forgets all that is not permanent" in told["summary"]
+
+
+POLICY = '<policy><ingress-zone name="internal"/><egress-zone name="%s"/></policy>'
+
+
+def test_firewalld_adds_a_second_flow_to_its_policy(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "zones").mkdir()
+    (tmp_path / "firewalld.conf").write_text("DefaultZone=dmz\n")
+    (tmp_path / "policies/internal-dmz.xml").write_text(POLICY % "dmz")
+    assert forwarded(tmp_path)["commands"] == [
+        f"firewall-cmd --policy=internal-dmz --add-rich-rule='{NARROW}'",
+        f"firewall-cmd --permanent --policy=internal-dmz --add-rich-rule='{NARROW}'",
+    ]
+    (tmp_path / "policies/internal-dmz.xml").write_text(POLICY % "public")
+    assert "firewall-cmd --permanent --new-policy=internal-dmz2" in forwarded(tmp_path)["commands"]
+
+
+def forwarded(directory: pathlib.Path) -> dict[str, t.Any]:
+    """What is advised for eth1, which is bound to no zone and so belongs to the default one."""
+    reference = rule("inet firewalld filter_FWD_internal", "reject with icmpx admin-prohibited")
+    flow = Flow({**QUESTION, "direction": "forward", "out_interface": "eth1"})
+    return t.cast("dict[str, t.Any]", Firewalld(True, [str(directory)]).change(reference, flow))
+
+
+WAY = [["ip", "filter", "FORWARD"]]
+
+
+@pytest.mark.parametrize(("entered", "commands"), [(WAY, 0), ([*WAY, ["ip", "filter", "DOCKER-USER"]], 2)])
+def test_docker_user_is_advised_where_the_packet_comes_to_it(entered: list[list[str]], commands: int) -> None:
+    dropped = rule("ip filter DOCKER-ISOLATION-STAGE-2", "-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP")
+    told = change(dropped, direction="forward", entered=entered)
+    assert told and len(told["commands"]) == commands
+    assert not commands or ("--ctdir ORIGINAL" in told["commands"][0] and "--ctdir REPLY" in told["commands"][1])
+
+
+def test_ufw_is_advised_where_the_packet_comes_to_its_rules() -> None:
+    stopped = rule("ip filter ufw-reject-input", "-A ufw-reject-input -j REJECT")
+    without = change(stopped, entered=[["ip", "filter", "ufw-reject-input"]])
+    assert without and not without["commands"]
+    told = change(stopped, entered=[["ip", "filter", "ufw-user-input"]])
+    assert told and told["commands"] == ["ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "manager"),
+    [
+        (rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"), "ufw"),
+        (rule("ip6 filter ufw6-skip-to-policy-input", "-A ufw6-skip-to-policy-input -j DROP"), "ufw"),
+        (rule("ip filter ufw-docker-logging-deny", "-A ufw-docker-logging-deny -j DROP"), "ufw-docker"),
+        (rule("ip filter ufw-blocklist-input", "-A ufw-blocklist-input -j DROP"), "iptables"),
+        (rule("ip raw PREROUTING", "-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP"), "docker"),
+        (rule("ip raw PREROUTING", 'ip daddr 172.17.0.2 iifname != "docker0" counter drop'), "docker"),
+    ],
+)
+def test_a_name_that_resembles_is_no_owner(reference: dict[str, t.Any], manager: str) -> None:
+    assert Managers(SAVED).owner(reference)["manager"] == manager
+
+
+def test_policies_of_legacy_tables_are_changed_with_their_tool() -> None:
+    for legacy, tool in ((True, "iptables-legacy"), (False, "iptables-nft")):
+        told = change({**policy("ip filter INPUT"), "legacy": legacy}, here=True)
+        assert told and told["commands"][0].startswith(f"{tool} -A INPUT ")
+
+
 def test_firewalld_lets_replies_through_by_itself() -> None:
     assert change(PUBLIC, packet="syn_ack", state="invalid") is None
 
@@ -171,8 +243,12 @@ def test_firewalld_lets_replies_through_by_itself() -> None:
 @pytest.mark.parametrize(
     ("reference", "question", "command"),
     [
-        (policy("ip filter INPUT"), {}, "ufw allow proto tcp from 10.0.1.11 to any port 5432"),
-        (rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"), {}, "ufw prepend allow proto tcp from 10.0.1.11 to any port 5432"),
+        (policy("ip filter INPUT"), {}, "ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
+        (
+            rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"),
+            {},
+            "ufw prepend allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432",
+        ),
         (policy("ip filter OUTPUT"), {"direction": "out"}, "ufw allow out proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
         (
             policy("ip filter FORWARD"),
@@ -183,7 +259,7 @@ def test_firewalld_lets_replies_through_by_itself() -> None:
 )
 def test_ufw(reference: dict[str, t.Any], question: dict[str, t.Any], command: str) -> None:
     managers = Managers(SAVED)
-    managers.owner(rule(f"ip filter {reference['chain']}", f"-A {reference['chain']} -j ufw-before-x"))
+    managers.owner(rule(f"ip filter {reference['chain']}", f"-A {reference['chain']} -j ufw-before-input"))
     told = managers.change({**reference, **managers.owner(reference)}, {**QUESTION, **question})
     assert told and (told["manager"], told["commands"]) == ("ufw", [command])
 
@@ -238,8 +314,8 @@ def test_a_dropped_reply_wants_its_connection_accepted() -> None:
         (
             rule("ip filter DOCKER", "-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j DROP"),
             {"container": "172.17.0.2", "container_port": 80, "published_port": None, "bridge": "docker0"},
-            "accept TCP from 10.0.1.11 to 10.0.2.21 port 5432 in chain DOCKER-USER, which precedes docker's own rules",
-            ["iptables -I DOCKER-USER 1 -p tcp -m conntrack --ctorigsrc 10.0.1.11 --ctorigdst 10.0.2.21 --ctorigdstport 5432 -j ACCEPT"],
+            "accept TCP from 10.0.1.11 to 10.0.2.21 port 5432 and what answers it in chain DOCKER-USER, which precedes docker's own rules",
+            None,
         ),
     ],
 )

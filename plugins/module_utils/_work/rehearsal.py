@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rehearse fixes of a firewall in a copy of this host's rules: do they let their packets through, and nothing else?
+
+The copy is made as the guard restores rules, in a network namespace that ends with the child process that made it. Each fix is made there
+by the same code as on the host, one after the other. The evaluator then says of each packet what becomes of it. Routes, addresses and
+whatever else rules ask for are those of the host: they are asked for in its own network namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import ipaddress
+import os
+import typing as t
+
+from .._errors import ObserveError
+from .._firewall.accept.change import Change, carry_out, plan
+from .._firewall.accept.loaded import Loaded, Place
+from .._firewall.accept.words import Accepted
+from .._firewall.facts import LiveFacts
+from .._firewall.loaded import load, sets
+from .._firewall.named_links import names_in
+from .._firewall.saved import make_link
+from .._firewall.verdicts import Describer, judge
+from .._guard.base import unpacked
+from .._guard.firewall import Firewall
+from .._host.apart import CLONE_NEWNET, in_namespace
+from .._wire.netlink import NETLINK_ROUTE, Netlink
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+Json = t.Dict[str, t.Any]
+# The rules, each with the digest of the one before which it goes; and the packets.
+Fix = t.Tuple[t.List[t.Tuple[Place, Accepted, t.Optional[str]]], t.List[Json]]
+
+OPENS, FURTHER, FAILS, UNKNOWN = "opens", "further", "fails", "unknown"
+_STOPS = ("drop", "reject")
+_HERE = "/proc/self/ns/net"
+
+
+def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
+    """Of each fix, in their order: `result`, `why`, and the packets with their verdicts before and after. Raises ObserveError.
+
+    opens: its packets pass, and the neighbours' fare as before. further: they pass the rule that the fix is for, and another stops them.
+    fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
+    A fix that fails is taken back, so that the next one is rehearsed without it.
+    """
+    blobs = _Memory()
+    firewall = Firewall()
+    saved = firewall.save(True, blobs, run)
+    if saved["not_saved"]:
+        raise ObserveError("the copy would not be complete: " + "; ".join(saved["not_saved"]))
+    host = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with Netlink(NETLINK_ROUTE) as netlink:
+            facts = LiveFacts(netlink, sets(run))
+            links = names_in(unpacked(blobs.get(saved["nftables"]["text"])))
+
+            def work() -> Json:
+                copy = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+                _make_links(facts, links)
+                firewall.restore(saved, blobs, run)
+                theirs = t.cast(LiveFacts, _There(facts, host, copy))
+                return {"told": [_one(run, theirs, *fix) for fix in fixes]}
+
+            return list(in_namespace("rehearse the change", work)["told"])
+    finally:
+        os.close(host)
+
+
+def _one(run: Run, facts: LiveFacts, rules: t.Sequence[tuple[Place, Accepted, str | None]], packets: t.Sequence[Json]) -> Json:
+    beside = [(number, neighbour) for number, packet in enumerate(packets) for neighbour in neighbours(packet)]
+    questions = [*packets, *(packet for _number, packet in beside)]
+    before = _verdicts(run, facts, questions)
+    made: list[tuple[Place, Accepted, Change]] = []
+    try:
+        for place, accepted, known in rules:
+            change = plan(run, place, accepted, known, None, True)
+            carry_out(run, place, accepted, change)
+            made.append((place, accepted, change))
+    except ObserveError as error:
+        _take_back(run, made)
+        return {"result": FAILS, "why": str(error), "packets": []}
+    after = _verdicts(run, facts, questions)
+    told = _told(before[: len(packets)], after[: len(packets)])
+    opened = [now for then, now in zip(before[len(packets) :], after[len(packets) :]) if now["verdict"] != then["verdict"]]
+    result, why = _result(packets, before, after, opened)
+    if result in (FAILS, UNKNOWN):
+        _take_back(run, made)
+    return {"result": result, "why": why, "packets": told}
+
+
+def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequence[Json], opened: t.Sequence[Json]) -> tuple[str, str]:
+    if opened:
+        return FAILS, f"it would also change what becomes of {_words(opened[0])}, which would be {_ends(opened[0])}"
+    result, why = OPENS, ""
+    told = list(zip(before, after))[: len(packets)]
+    for then, now in told:
+        if now["verdict"] in _STOPS:
+            if then["verdict"] in _STOPS and _place(then) == _place(now):
+                return FAILS, f"{_words(now)} would still be {_ends(now)}"
+            if then["verdict"] not in _STOPS:
+                return FAILS, f"{_words(now)} would be {_ends(now)}, and is not now"
+            result, why = FURTHER, f"{_words(now)} would then be {_ends(now)}"
+    helped = any(then["verdict"] in _STOPS for then, _now in told)
+    for then, now in told:
+        if now["verdict"] not in (*_STOPS, "accept") and (then["verdict"] in _STOPS or not helped):
+            return UNKNOWN, f"what becomes of {_words(now)} would depend on {now['undecided_because'] or 'what is not known'}"
+    return result, why
+
+
+def neighbours(packet: Json) -> t.Iterator[Json]:
+    """Packets that differ from this one in one thing alone: the service's port, one of the addresses."""
+    service = "source_port" if packet["packet"] == "syn_ack" else "port"
+    if packet.get(service):
+        yield {**packet, service: packet[service] + (1 if packet[service] < 0xFFFF else -1), "header": None}
+    for end in ("source", "destination"):
+        address = ipaddress.ip_address(packet[end])
+        last = int(address) == 2**address.max_prefixlen - 1
+        yield {**packet, end: str(address - 1 if last else address + 1), "header": None}
+
+
+def _verdicts(run: Run, facts: LiveFacts, questions: t.Sequence[Json]) -> list[Json]:
+    return list(judge(questions, facts, load(run, facts), Describer(run))["verdicts"])
+
+
+def _told(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
+    names = ("packet", "direction", "source", "source_port", "destination", "port")
+    return [
+        {**{name: now[name] for name in names}, "before": then["verdict"], "after": now["verdict"], "rule": now["rule"]}
+        for then, now in zip(before, after)
+    ]
+
+
+def _place(verdict: Json) -> t.Any:
+    """Which rule or policy stops it: handles and numbers are other ones once a rule stands before it."""
+    rule = verdict["rule"] or {}
+    return [rule.get(name) for name in ("family", "table", "chain", "text", "legacy")]
+
+
+def _words(verdict: Json) -> str:
+    kind = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}[verdict["packet"]]
+    ends = [f"{verdict[end]} port {verdict[port] or 'any'}" for end, port in (("source", "source_port"), ("destination", "port"))]
+    return f"a {kind} from {ends[0]} to {ends[1]}"
+
+
+def _ends(verdict: Json) -> str:
+    done = {"drop": "dropped", "reject": "rejected", "accept": "accepted"}.get(verdict["verdict"], str(verdict["verdict"]))
+    rule = verdict["rule"]
+    return f"{done} by {rule['text']} (table {rule['family']} {rule['table']}, chain {rule['chain']})" if rule else done
+
+
+def _take_back(run: Run, made: t.Sequence[tuple[Place, Accepted, Change]]) -> None:
+    for place, accepted, change in reversed(made):
+        if change.missing:
+            loaded = Loaded(run, place, accepted)
+            loaded.remove(loaded.ours(loaded.rules()))
+
+
+def _make_links(facts: LiveFacts, names: t.Iterable[str]) -> None:
+    """Links of the same names and numbers, as chains are bound to them and rules name them. One that cannot be made is left out."""
+    with Netlink(NETLINK_ROUTE) as netlink:
+        for link in filter(None, map(facts.link, names)):
+            with contextlib.suppress(ObserveError):
+                make_link(netlink, link)
+
+
+class _There:
+    """Facts of the host, each asked for in the host's own network namespace."""
+
+    def __init__(self, facts: LiveFacts, host: int, copy: int) -> None:
+        self._facts, self._host, self._copy = facts, host, copy
+
+    def __getattr__(self, name: str) -> t.Any:
+        found = getattr(self._facts, name)
+        return self._asked(found) if callable(found) else found
+
+    def _asked(self, ask: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        def there(*arguments: t.Any, **options: t.Any) -> t.Any:
+            _enter(self._host)
+            try:
+                return ask(*arguments, **options)
+            finally:
+                _enter(self._copy)
+
+        return there
+
+
+def _enter(namespace: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, CLONE_NEWNET) != 0:
+        raise ObserveError(f"the network namespace cannot be changed: {os.strerror(ctypes.get_errno())}")
+
+
+class _Memory:
+    """Contents of what was saved, for as long as it takes (`_guard.base.Blobs`)."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, bytes] = {}
+
+    def put(self, content: bytes) -> str:
+        name = hashlib.sha256(content).hexdigest()
+        self._contents[name] = content
+        return name
+
+    def get(self, name: str) -> bytes:
+        return self._contents[name]

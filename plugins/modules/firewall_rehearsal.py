@@ -1,0 +1,187 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: firewall_rehearsal
+short_description: Try changes of a firewall in a copy of the host's rules
+version_added: 0.2.0
+description:
+  - Copies the rules of nf_tables, legacy iptables and ipset into a network namespace that ends with this module, adds the rules of
+    M(threeway.handshake.firewall_rule) there, and evaluates what then becomes of given packets. Nothing on the host changes, and no packet
+    is sent.
+  - Also evaluates the neighbours of each packet, which differ from it by one in the service's port, the source address or the destination
+    address. A change after which a neighbour fares otherwise than before opens more than it says.
+  - Rules of firewalld and ufw cannot be tried in this way, because these programs write their rules themselves.
+author:
+  - The threeway.handshake authors (@threeway)
+requirements:
+  - Linux, root on the host, and the tools of the variants
+extends_documentation_fragment:
+  - threeway.handshake.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+options:
+  fixes:
+    description:
+      - Fixes in the order in which they would be made. Each is rehearsed with those before it that succeeded.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      rules:
+        description:
+          - The options of M(threeway.handshake.firewall_rule) for each rule. O(fixes[].rules[].state) and O(fixes[].rules[].file) are not
+            used.
+        type: list
+        elements: dict
+        required: true
+      packets:
+        description:
+          - The packets that the fix is to let through, like O(threeway.handshake.firewall_info#module:packets).
+        type: list
+        elements: dict
+        required: true
+seealso:
+  - module: threeway.handshake.firewall_rule
+  - module: threeway.handshake.firewall_info
+"""
+
+EXAMPLES = r"""
+- name: Would this rule open the flow, and nothing else?
+  threeway.handshake.firewall_rehearsal:
+    fixes:
+      - rules:
+          - chain: input
+            source: 192.0.2.11
+            destination: 192.0.2.21
+            port: 5432
+        packets:
+          - packet: syn
+            direction: in
+            source: 192.0.2.11
+            destination: 192.0.2.21
+            port: 5432
+  register: rehearsal
+
+- name: Stop if it would not
+  ansible.builtin.assert:
+    that: rehearsal.fixes[0].result == "opens"
+    fail_msg: "{{ rehearsal.fixes[0].why }}"
+"""
+
+RETURN = r"""
+fixes:
+  description: What each fix would do, in the order of O(fixes).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    result:
+      description:
+        - V(opens) if its packets pass and their neighbours fare as before. V(further) if its packets pass the rule that stops them now, and
+          another rule stops them. V(fails) if the fix does not help, cannot be made, or changes something else. V(unknown) if the
+          evaluation depends on something that is not known.
+      type: str
+      returned: always
+    why:
+      description: The reason, unless the result is V(opens).
+      type: str
+      returned: always
+    packets:
+      description: The packets, each with its verdicts C(before) and C(after), and the C(rule) that decides after the fix.
+      type: list
+      elements: dict
+      returned: always
+  sample:
+    - result: further
+      why: a SYN from 192.0.2.11 port any to 192.0.2.21 port 5432 would then be dropped by policy drop (table ip filter, chain INPUT)
+      packets: []
+"""
+
+import ipaddress
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import FAMILIES, Place, checked
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import DIRECTIONS, KINDS, STATES
+from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import Fix, rehearse
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "fixes": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "rules": {"type": "list", "elements": "dict", "required": True},
+                    "packets": {"type": "list", "elements": "dict", "required": True},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
+
+    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
+        try:
+            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
+        except OSError as missing:
+            return 127, "", f"{command[0]}: {missing.strerror}"
+        return code, output, error
+
+    try:
+        told = rehearse(run, [_fix(number, fix) for number, fix in enumerate(module.params["fixes"])])
+    except ObserveError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, fixes=told)
+
+
+def _fix(number: int, fix: t.Mapping[str, t.Any]) -> Fix:
+    try:
+        rules = [_rule(rule) for rule in fix["rules"]]
+        packets = [_packet(packet) for packet in fix["packets"]]
+    except (KeyError, TypeError, ValueError) as error:
+        said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise ObserveError(f"fixes[{number}] cannot be rehearsed: {said}") from error
+    return rules, packets
+
+
+def _rule(rule: t.Mapping[str, t.Any]) -> tuple[Place, Accepted, str | None]:
+    variant = rule.get("variant") or VARIANTS[0]
+    if variant not in VARIANTS:
+        raise ValueError(f"variant is {variant!r}: give one of {', '.join(VARIANTS)}")
+    family = rule.get("family") or FAMILIES[2]
+    if family not in FAMILIES:
+        raise ValueError(f"family is {family!r}: give one of {', '.join(FAMILIES)}")
+    place = Place(variant, family, checked(rule.get("table") or "filter"), checked(rule["chain"]))
+    source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("source", "destination"))
+    ports = [None if rule.get(name) is None else int(rule[name]) for name in ("port", "source_port")]
+    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")))
+    return place, accepted, rule.get("before")
+
+
+def _packet(packet: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    told = dict(packet)
+    for end in ("source", "destination"):
+        told[end] = str(ipaddress.ip_address(packet[end]))
+    told["packet"] = packet.get("packet") or "syn"
+    for name, known in (("packet", KINDS), ("direction", DIRECTIONS), ("state", STATES)):
+        if told.get(name) is not None and told[name] not in known:
+            raise ValueError(f"{name} is {told[name]!r}: give one of {', '.join(known)}")
+    return told
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixes are rehearsed in a copy of the rules; those that are called good are then made, and real connections try them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COLLECTIONS = Path(__file__).absolute().parents[5] / "build" / "collections"
+CLIENT, SERVER = "10.9.0.2", "10.9.0.1"
+SCENE = """
+ip link set lo up
+unshare --net sleep 60 & other=$!
+until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do :; done
+ip link add v0 type veth peer name v1 netns $other
+away() { nsenter --target $other --net "$@"; }
+ip address add 10.9.0.1/24 dev v0; ip address add 10.9.0.5/32 dev v0; away ip address add 10.9.0.2/24 dev v1
+away ip address add 10.9.0.3/24 dev v1; ip link set v0 up; away ip link set v1 up
+sh -ec "$1"
+exec "$0" "$2" "$other" "$3"
+"""
+NFT = "nft 'table inet t { chain input { type filter hook input priority 0; %s }; }'"
+INLINE = "tcp dport 5000-6000 jump { tcp dport 5432 counter drop; };"
+BY_INDEX = 'iif "v0" tcp dport 5432 counter drop;'
+EARLY = "nft 'table inet t { chain early { type filter hook input priority -10; tcp dport 5432 counter drop; }; }'"
+SCENES = {
+    "nft": NFT % "tcp dport 5432 counter drop;",
+    "nft-policy": NFT % "policy drop; ct state established accept;",
+    "nft-by-link": NFT % BY_INDEX,
+    "nft-goto": "nft 'table inet t { chain in { tcp dport 5000-6000 drop; }; chain input { type filter hook input priority 0; "
+    "policy accept; ip protocol tcp goto in; }; }'",
+    "nft-inline": NFT % INLINE,
+    "nft-ingress": "nft 'table netdev t { chain i { type filter hook ingress device v0 priority 0; tcp dport 5432 counter drop; }; }'",
+    "iptables-legacy": "iptables-legacy -A INPUT -p tcp --dport 5432 -j DROP",
+    "iptables-legacy-policy": "iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables-legacy -P INPUT DROP",
+    "iptables-legacy-chain": "iptables-legacy -N web; iptables-legacy -A web -p tcp -m multiport --dports 5431:5433 -j REJECT; "
+    "iptables-legacy -A INPUT -j web",
+    "iptables-nft": "iptables-nft -A INPUT -p tcp --dport 5432 -j DROP",
+    "iptables-nft-policy": "iptables-nft -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables-nft -P INPUT DROP",
+    "iptables-nft-match": "iptables-nft -A INPUT -p tcp -m multiport --dports 5431:5433 -m comment --comment 'closed: here' -j DROP",
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -> None:
+    told = observed(SCENES[scene], "opening")
+    assert [fix["result"] for fix in told["rehearsed"]] == ["opens"], told
+    assert told["untouched"], "the rehearsal must not change the host's rules"
+    assert told["after"]["flow"] is True and told["before"]["flow"] is False, told
+    assert {**told["after"], "flow": None} == {**told["before"], "flow": None}, told
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene: str) -> None:
+    told = observed(SCENES[scene], "typing")
+    assert told["command"] and told["then"] == "accept", told
+    assert told["after"]["flow"] is True and told["before"]["flow"] is False, told
+    assert {**told["after"], "flow": None} == {**told["before"], "flow": None}, told
+
+
+def test_a_fix_that_comes_too_late_or_opens_more_fails_and_the_next_is_rehearsed_without_it() -> None:
+    told = observed(NFT % "tcp dport 5432 counter drop;", "refusing")
+    late, gone, wide, good = told["rehearsed"]
+    assert (late["result"], late["packets"][0]["after"]) == ("fails", "drop") and "would still be dropped" in late["why"]
+    assert gone["result"] == "fails" and "diagnose again" in gone["why"]
+    assert wide["result"] == "fails" and "it would also change what becomes of a SYN" in wide["why"]
+    assert (good["result"], good["why"]) == ("opens", "")
+
+
+def test_a_second_firewall_behind_the_first_is_told() -> None:
+    told = observed(EARLY + "; iptables-legacy -A INPUT -p tcp --dport 5432 -j DROP", "opening")
+    (fix,) = told["rehearsed"]
+    assert fix["result"] == "further" and "-A INPUT -p tcp" in fix["why"], fix
+    assert told["after"]["flow"] is False
+
+
+@pytest.mark.parametrize("behind", ["iptables-legacy-policy", "iptables-legacy"])
+def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass(behind: str) -> None:
+    told = observed(f"{EARLY}; {SCENES[behind]}", "typing")
+    assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -"), told
+    assert told["after"] == {**told["before"], "flow": True}
+
+
+def observed(rules: str, mode: str) -> dict[str, Any]:
+    run = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    environment = {
+        "PYTHONPATH": str(COLLECTIONS),
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "XTABLES_LOCKFILE": "/dev/null",
+    }
+    words = [*run, "sh", "-ec", SCENE, sys.executable, rules, __file__, mode]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _main(other: str, mode: str) -> None:
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.change import carry_out, plan
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import Place
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted, digest
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
+    from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import rehearse
+
+    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
+        try:
+            done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
+        except OSError as error:
+            return 127, "", str(error)
+        return done.returncode, done.stdout, done.stderr
+
+    def connects() -> dict[str, bool]:
+        """The flow, and its neighbours: another port, another source, another destination."""
+        return {
+            "flow": _connects(other, CLIENT, SERVER, 5432),
+            "port": _connects(other, CLIENT, SERVER, 5433),
+            "source": _connects(other, "10.9.0.3", SERVER, 5432),
+            "destination": _connects(other, CLIENT, "10.9.0.5", 5432),
+        }
+
+    listening = [_listen("", port) for port in (5432, 5433)]
+    packet = {"packet": "syn", "direction": "in", "source": CLIENT, "destination": SERVER, "port": 5432, "interface": "v0"}
+    (verdict,) = observe([packet], run)["verdicts"]
+    rule, accepted = verdict["change"]["before"], Accepted(CLIENT, SERVER, 5432, None, False)
+    variant = "nft" if rule["manager"] == "nftables" else f"iptables-{'legacy' if rule['legacy'] else 'nft'}"
+    place = Place(variant, rule["family"], rule["table"], rule["chain"])
+    known = digest(rule["text"]) if rule["number"] else None
+    told: dict[str, Any] = {"before": connects()}
+    listed = _listed(run)
+    if mode == "refusing":
+        late = (Place("nft", "inet", "t", "input"), accepted, None)
+        gone = (Place("nft", "inet", "t", "input"), accepted, "0123456789abcdef")
+        good = (place, accepted, known)
+        wide = (place, Accepted(CLIENT, SERVER, 5433, None, False), known)
+        run(["nft", "add rule inet t input tcp dport 5433 drop"])
+        told["rehearsed"] = rehearse(run, [([late], [packet]), ([gone], [packet]), ([good, wide], [packet]), ([good], [packet])])
+    elif mode == "opening":
+        told["rehearsed"] = rehearse(run, [([(place, accepted, known)], [packet])])
+        told["untouched"] = _listed(run) == listed
+        carry_out(run, place, accepted, plan(run, place, accepted, known, None, True))
+    else:
+        told["command"] = list(verdict["change"]["commands"])
+        while verdict["then"]["verdict"] in ("drop", "reject"):
+            verdict = verdict["then"]
+            told["command"] += verdict["change"]["commands"]
+        told["then"] = verdict["then"]["verdict"]
+        for command in told["command"]:
+            subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
+    told["after"] = connects()
+    print(json.dumps(told))
+    for each in listening:
+        each.close()
+
+
+def _listed(run: Any) -> list[str]:
+    import re
+
+    texts = [run(command)[1] for command in (["nft", "-s", "list", "ruleset"], ["iptables-legacy-save"])]
+    return [line for text in texts for line in re.sub(r"\[\d+:\d+\]", "", text).splitlines() if not line.startswith("#")]
+
+
+def _listen(address: str, port: int) -> Any:
+    import socket
+
+    return socket.create_server((address, port), backlog=64)
+
+
+def _connects(other: str, source: str, destination: str, port: int) -> bool:
+    code = f"import socket; socket.create_connection(({destination!r}, {port}), 0.4, ({source!r}, 0)).close()"
+    command = ["nsenter", "--target", other, "--net", sys.executable, "-Sc", code]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
