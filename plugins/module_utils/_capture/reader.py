@@ -9,7 +9,7 @@ A file that is cut off or damaged gives what is before that; `Reader.complaints`
 from __future__ import annotations
 
 import struct
-from typing import Container, Iterator, NamedTuple
+from typing import Container, Iterator, NamedTuple, cast
 
 from .links import NO_WAY, Network, network, refusal, simple
 from .scan import (
@@ -81,14 +81,14 @@ class Interface:
 
     def time_of(self, begin: bytes, at: int = 0) -> int:
         """The time of a packet of which these are the file's bytes."""
-        assert self.scan
-        high, low = self.scan.time.unpack_from(begin, at)
-        return self.time_ns(high << 32 | low if self.scan.header == BLOCK_HEADER else high * self.ticks + low)
+        scan = cast(Scan, self.scan)
+        high, low = scan.time.unpack_from(begin, at)
+        return self.time_ns(high << 32 | low if scan.header == BLOCK_HEADER else high * self.ticks + low)
 
     def packet(self, begin: bytes) -> Captured:
         """The packet of which these are the file's bytes, up to the end of its TCP header."""
-        assert self.scan
-        return Captured(self.time_of(begin), self, begin[self.scan.header :], len(begin) - self.scan.header, NO_WAY)
+        header = cast(Scan, self.scan).header
+        return Captured(self.time_of(begin), self, begin[header:], len(begin) - header, NO_WAY)
 
 
 class Reader:

@@ -102,13 +102,13 @@ def _run(command: list[str]) -> bytes:
         raise ObserveError(f"{command[0]}: {error.strerror}") from error
     deadline, output = time.monotonic() + MOST_SECONDS, b""
     with process, selectors.DefaultSelector() as selector:
-        assert process.stdout is not None
-        selector.register(process.stdout, selectors.EVENT_READ)
+        pipe = t.cast(t.IO[bytes], process.stdout)
+        selector.register(pipe, selectors.EVENT_READ)
         while len(output) < MOST_BYTES:
             if not selector.select(max(0.0, deadline - time.monotonic())):
                 process.kill()
                 raise ObserveError(f"{command[0]} did not end within {MOST_SECONDS:.0f} s")
-            part = os.read(process.stdout.fileno(), 65536)
+            part = os.read(pipe.fileno(), 65536)
             if not part:
                 break
             output += part

@@ -13,7 +13,10 @@ from typing import Any
 
 from .._bare.channel import CONNECT_FAILED, PROHIBITED, Channel, NoChannel
 
-paramiko: Any = importlib.import_module("paramiko")  # which the controller need not have
+try:
+    paramiko: Any = importlib.import_module("paramiko")
+except ImportError:
+    paramiko = None  # the controller need not have it
 
 _SAID = re.compile(r"^Secsh channel \d+ open FAILED: (.*): [^:]*$", re.DOTALL)
 _REASONS = {1: PROHIBITED, 2: CONNECT_FAILED, 3: "unknown channel type", 4: "resource shortage"}

@@ -43,10 +43,10 @@ def asker(connection: Any) -> Callable[[list[Ask]], list[Answer]]:
 
 
 def _by_paramiko(transport_of: Callable[[Any], Any]) -> Callable[[list[Ask]], list[Answer]]:
-    try:
-        from . import paramiko_channels
-    except ImportError:
-        raise NoChannel(_NO_PARAMIKO) from None
+    from . import paramiko_channels
+
+    if paramiko_channels.paramiko is None:
+        raise NoChannel(_NO_PARAMIKO)
     transport = transport_of(paramiko_channels)
     return lambda asks: [paramiko_channels.ask(transport, *each) for each in asks]
 
