@@ -17,7 +17,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._capture.source
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.captured import keep as keep_captures
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import interrupted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging import Evidence, merged, own
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging import RunEvidence, merged, own
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
@@ -113,7 +113,7 @@ class ActionModule(HandshakeAction):
         return without_lists(result, ("files", "unshown"))
 
 
-def _evidence(arguments: dict[str, Any]) -> Evidence:
+def _evidence(arguments: dict[str, Any]) -> RunEvidence:
     """What to conclude from. PlanError, CaptureError, EvidenceError, OSError."""
     report_dir = Path(str(arguments["report_dir"]))
     if arguments["reports"] is not None:

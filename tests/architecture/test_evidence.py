@@ -212,6 +212,13 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
         yield recorded(path.name.removesuffix(".json.gz"))
 
 
+def came_later(snapshot: dict[str, Any], unit: dict[str, Any]) -> None:
+    """The unit failed at its start, and the address came after that."""
+    snapshot["units"] = [{**unit, "result": "exit-code", "code": "exited", "status": 1, "ran_s": 0.2, "ended_s": 20.0}]
+    for each in snapshot["addresses"]:
+        each["since_s"] = 25.0
+
+
 def of_services(unit: dict[str, Any]) -> Iterator[tuple[Plan, Phases]]:
     """Units tied with others, what keeps them from running, and whose port it is."""
     streams = [{"address": "::", "port": 5433}]
@@ -228,6 +235,7 @@ def of_services(unit: dict[str, Any]) -> Iterator[tuple[Plan, Phases]]:
         ([{**unit, "active": "active", "unit": "db.socket", "listens": streams}], []),
     ):
         yield changed("no_listener", lambda snapshot, told=units, held=holders: snapshot.update(units=told, port_holders=held))
+    yield changed("no_listener", lambda snapshot: came_later(snapshot, unit))
     yield changed(
         "listener_other_address.container",
         lambda snapshot: [each.update(address="::", v6only=True) for each in snapshot.get("other_namespaces") or ()],

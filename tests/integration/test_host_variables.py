@@ -260,7 +260,7 @@ def test_how_to_try_is_the_clients_and_what_to_record_the_hosts(site: Site) -> N
     site.closed()
     site.keep(
         {
-            "group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2", "web2")]},
+            "group_vars/all/flows": {"handshake_flows": [flow("db1"), flow("db2", "web2")], "diagnose_keep": "all"},
             "host_vars/web2": {"diagnose_attempts": 3, "diagnose_interval": 0.05},
             "host_vars/db2": {"diagnose_record": False, "diagnose_attempts": 7},
         }

@@ -104,7 +104,7 @@ class TestDemoOfAnOrdinaryUser:
         shown, _none = demo.communicate(timeout=300)
         assert demo.returncode == 0, shown
         report = visit.home / "handshake-report" / "report.html"
-        assert report.is_file() and str(report) in shown.partition("TASK [Say where the answer is]")[2]
+        assert report.is_file() and str(report) in shown.rstrip().splitlines()[-1]
         assert "7 flows: 5 broken, 2 ok" in shown
         visit.leaves_nothing()
 

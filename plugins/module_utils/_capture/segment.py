@@ -71,7 +71,7 @@ def read(captured: Captured) -> Segment | Error | None:
                 return None
             options = frame[start + 40 : start + 20 + size] if size > 20 else b""
             payload = (length or captured.wire_length - start) - 20 - size
-            return Segment(pair, seq, ack, flags, ttl, options, payload)
+            return Segment(pair=pair, seq=seq, ack=ack, flags=flags, ttl=ttl, options=options, payload=payload)
     return _read_any(captured)
 
 
@@ -97,7 +97,15 @@ def _read_any(captured: Captured) -> Segment | Error | None:
         length = int.from_bytes(data[2:4], "big") if found.version == 4 else int.from_bytes(data[4:6], "big") + 40
         whole = length if length > (40 if found.version == 6 else 0) else captured.wire_length - where.start
         pair = _pair(data, found.version, 0, found.transport)
-        return Segment(pair, seq, ack, flags, ttl, data[found.transport + 20 : found.transport + size], whole - found.transport - size)
+        return Segment(
+            pair=pair,
+            seq=seq,
+            ack=ack,
+            flags=flags,
+            ttl=ttl,
+            options=data[found.transport + 20 : found.transport + size],
+            payload=whole - found.transport - size,
+        )
     quote = found.quote
     if quote is None or quote.protocol != TCP or quote.fragment or len(data) < quote.transport + 8:
         return None
@@ -108,7 +116,15 @@ def _read_any(captured: Captured) -> Segment | Error | None:
     mtu = rest & 0xFFFF if (found.version, kind, code) == (4, 3, 4) else rest if (found.version, kind) == (6, 2) else None
     sender = str(ipaddress.ip_address(data[12:16] if found.version == 4 else data[8:24]))
     seq = int.from_bytes(data[quote.transport + 4 : quote.transport + 8], "big")
-    return Error(_pair(data, quote.version, quote.start, quote.transport), seq, found.version, kind, code, sender, mtu)
+    return Error(
+        pair=_pair(data, quote.version, quote.start, quote.transport),
+        seq=seq,
+        version=found.version,
+        type=kind,
+        code=code,
+        sender=sender,
+        mtu=mtu,
+    )
 
 
 def _pair(data: bytes, version: int, start: int, transport: int) -> bytes:

@@ -116,7 +116,18 @@ class _Selection:
         length = min(max(captured.wire_length - where.start, len(data)), MAX_WIRE_LENGTH)
         number = captured.interface.number
         way = where.pkttype if captured.way < 0 else captured.way
-        self.frames.append(Frame(captured.time_ns, number, where.ethertype, where.vlan, max(way, -1), where.lladdr[:8], length, data))
+        self.frames.append(
+            Frame(
+                ts_ns=captured.time_ns,
+                ifindex=number,
+                ethertype=where.ethertype,
+                vlan=where.vlan,
+                pkttype=max(way, -1),
+                lladdr=where.lladdr[:8],
+                wire_length=length,
+                data=data,
+            )
+        )
 
 
 def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected:
@@ -136,11 +147,11 @@ def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected
     if selection.full:
         notes.append(f"only the first {len(selection.all)} handshakes and {len(selection.frames)} packets of the flows are looked at")
     return Selected(
-        selection.all,
-        selection.frames,
-        [each.name for each in reader.interfaces],
-        None if reader.first_ns is None else reader.first_ns / 1e9,
-        None if reader.last_ns is None else reader.last_ns / 1e9,
-        sum(each.dropped for each in reader.interfaces),
-        notes,
+        handshakes=selection.all,
+        frames=selection.frames,
+        interfaces=[each.name for each in reader.interfaces],
+        begins=None if reader.first_ns is None else reader.first_ns / 1e9,
+        ends=None if reader.last_ns is None else reader.last_ns / 1e9,
+        dropped=sum(each.dropped for each in reader.interfaces),
+        notes=notes,
     )

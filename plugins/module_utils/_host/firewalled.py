@@ -42,7 +42,15 @@ def own(destination: Destination, way: t.Mapping[str, t.Any] | None, local_ports
     uid, gid = (destination.user.uid, destination.user.gid) if destination.user else (os.geteuid(), os.getegid())
     _source, address, port, user = destination
     source = destination.source or (way["source"] if way else None)
-    return Dial(source, local_ports.get((address, port, uid)), address, port, uid, gid, way["interface"] if way and user else None)
+    return Dial(
+        source=source,
+        local_port=local_ports.get((address, port, uid)),
+        address=address,
+        port=port,
+        uid=uid,
+        gid=gid,
+        interface=way["interface"] if way and user else None,
+    )
 
 
 def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:

@@ -22,13 +22,13 @@ def observe(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if not 0 <= limit <= MOST_LISTED:
         raise ObserveError(f"limit is {limit}: give a number from 0 to {MOST_LISTED}")
     wanted = Wanted(
-        _network("client", options["client"]),
-        _network("server", options["server"]),
-        port,
-        _time("since", options["since"]),
-        _time("until", options["until"]),
-        options["failed"],
-        limit,
+        client=_network("client", options["client"]),
+        server=_network("server", options["server"]),
+        port=port,
+        since=_time("since", options["since"]),
+        until=_time("until", options["until"]),
+        failed=options["failed"],
+        limit=limit,
     )
     return observe_file(options["path"], wanted)
 

@@ -109,7 +109,7 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
 
             order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
     _snapshot(answer, "after", order, run, owners=True, closing=True)
-    since = (order["interest"] or {}).get("logs_since")
+    since = (order.get("interest") or {}).get("logs_since")
     if since is not None:
         with part(answer, "logs"):
             _logs(answer, order, since)

@@ -22,7 +22,7 @@ from .._values.times import iso
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunEvidence:
     """The plan, and what its hosts returned."""
 
     plan: Plan
@@ -34,13 +34,13 @@ class Evidence:
         return (dict(answer) for view in self.views for phases in view.evidence.values() for answer in phases.values())
 
 
-def own(files: EvidenceFiles) -> Evidence:
+def own(files: EvidenceFiles) -> RunEvidence:
     """That of a run. EvidenceError, OSError."""
     plan, started = files.plan()
-    return Evidence(plan, [View(plan.entries, files.answers(plan))], started)
+    return RunEvidence(plan, [View(plan.entries, files.answers(plan))], started)
 
 
-def merged(report_dir: Path, sources: Sequence[str]) -> Evidence:
+def merged(report_dir: Path, sources: Sequence[str]) -> RunEvidence:
     """That of the runs of other report directories and bundles; it is copied to this one. EvidenceError, OSError."""
     if not sources:
         raise EvidenceError("no reports of other runs are given to be merged: give their directories as merge_reports")
@@ -54,7 +54,7 @@ def merged(report_dir: Path, sources: Sequence[str]) -> Evidence:
     JsonFiles(evidence).clear()
     keep_runs(evidence, found)
     told = merge(found, identity)
-    return Evidence(told.plan, told.views, told.started)
+    return RunEvidence(told.plan, told.views, told.started)
 
 
 def distinct(found: list[Run]) -> list[Run]:

@@ -174,8 +174,8 @@ def _search(left: set[frozenset[Box]], alike: Mapping[frozenset[Box], int]) -> l
             return
         if steps > _STEPS or len(taken) + 1 > len(best):
             return
-        narrowest: frozenset[Box] = min(rest, key=lambda boxes: (len(boxes), sorted(map(str, boxes))))
-        for box in sorted(narrowest, key=str):
+        narrowest: frozenset[Box] = min(rest, key=lambda boxes: (len(boxes), sorted(map(_order, boxes))))
+        for box in sorted(narrowest, key=_order):
             explore({boxes for boxes in rest if box not in boxes}, [*taken, box])
 
     explore(left, [])
@@ -189,14 +189,22 @@ def _greedy(left: set[frozenset[Box]], alike: Mapping[frozenset[Box], int]) -> l
         for boxes in left:
             for box in boxes:
                 gains[box] += alike[boxes]
-        box = min(gains, key=lambda each: (-gains[each], len(_conditions(each)), str(each)))
+        box = min(gains, key=lambda each: (-gains[each], len(_conditions(each)), _order(each)))
         chosen.append(box)
         left = {boxes for boxes in left if box not in boxes}
     return chosen
 
 
-def _cost(boxes: Sequence[Box]) -> tuple[int, int, str]:
-    return len(boxes), sum(len(_conditions(box)) for box in boxes), str(sorted(map(str, boxes)))
+_Order = tuple[tuple[int, str, str], ...]
+
+
+def _order(box: Box) -> _Order:
+    """Clients first, and names by the alphabet, whatever order a set has."""
+    return tuple((index, condition.kind, str(condition.value)) for index, condition in enumerate(box) if condition is not None)
+
+
+def _cost(boxes: Sequence[Box]) -> tuple[int, int, list[_Order]]:
+    return len(boxes), sum(len(_conditions(box)) for box in boxes), sorted(map(_order, boxes))
 
 
 def _conditions(box: Box) -> tuple[Trait, ...]:

@@ -8,7 +8,7 @@ Where one record of the evidence is enough, such as a `Link` or a `Rule`, that r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from .firewall_records import Verdict
@@ -230,6 +230,7 @@ class RouterError:
     meaning: str
     remote: str | None = None
     instead: str | None = None
+    _: KW_ONLY
     about: str = ""
     port: int = 0
     unheard: bool = False

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any
 
 MAX_RECORDER_SECONDS = 900
@@ -35,6 +35,7 @@ class Deadlines:
     """After the first task of the phase that opens: when the last host must have answered."""
     tried: float
     closed: float
+    _: KW_ONLY
     before: float = 0.0
     """How long a slice waits before its clients try, so that the other slices record by then."""
     after: float = 0.0

@@ -22,7 +22,7 @@ _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Told:
     run: str
     started: str
@@ -40,7 +40,7 @@ class _Failure:
     message: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Heading:
     run: str
     host: str

@@ -70,7 +70,8 @@ def trace_orders(
 def _broke(case: Case) -> bool:
     """Whether no attempt completed, and not for want of a packet: without a way or a port the kernel makes none."""
     tried = any(probe.local_address for probe in case.probes)
-    return tried and not case.hearsay and not case.completed and not all(outcome.kind in DEGRADING for outcome in case.outcomes)
+    connects = all(outcome.kind in (*DEGRADING, "stood_in") for outcome in case.outcomes)
+    return tried and not case.hearsay and not case.completed and not connects
 
 
 def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:

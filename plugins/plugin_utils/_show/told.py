@@ -28,7 +28,7 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class ShownRule:
     """A firewall rule on the packet's way; ``parts``: condition, whether it matches, and what was seen."""
 
     chain: str
@@ -47,7 +47,7 @@ class ToldCause:
     certainty: str
     summary: str
     evidence: tuple[Evidence, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[ShownRule, ...]
     against: tuple[str, ...]
     remedy: Remedy | None
 
@@ -96,7 +96,7 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ShownPacket:
     """A packet."""
 
     attempt: int
@@ -115,7 +115,7 @@ class Traffic:
     """The packets of a flow; ``ladders``: an attempt, its lines, and how many packets of it have none."""
 
     columns: tuple[Column, ...]
-    packets: tuple[Row, ...]
+    packets: tuple[ShownPacket, ...]
     left_out: int
     ladders: tuple[tuple[int, tuple[Arrow, ...], int], ...]
     clocks: tuple[str, ...]
@@ -169,7 +169,7 @@ def _cause(cause: Cause, remediate: str) -> ToldCause:
         summary=cause.summary,
         evidence=cause.evidence,
         rules=tuple(
-            Rule(
+            ShownRule(
                 chain=step.chain,
                 hook=step.hook,
                 rule=step.rule or "policy",
@@ -206,7 +206,7 @@ def traffic(flow: Flow) -> Traffic | None:
     return Traffic(
         columns=tuple(map(_column, columns(flow))),
         packets=tuple(
-            Row(
+            ShownPacket(
                 attempt=packet.attempt + 1,
                 t_ms=packet.t_ms,
                 kind=packet.kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from ..._history.errors import HistoryError
@@ -32,6 +32,7 @@ class Keeping:
     webhook: str
     timeout: float
     causes: bool
+    _: KW_ONLY
     message: Callable[[Mapping[str, Any]], object] = dict
     standing: bool = False
 

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAMS = {
     "junk": r"""printf '\033[31mBOOM\007 nothing to see'""",
-    "liar": r"""printf '{"changed": false, "snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "absent": 7, "_ansible_x": 1}'""",
+    "liar": r"""printf '{"changed": false, "snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "temporary_listeners": 8, '
+printf '"absent": 7, "_ansible_x": 1}'""",
     "wordy": r"""head -c 70000000 /dev/zero | tr '\0' x""",
     "many": r"""printf '{"absent": [], "recorder": null, "snapshot": ['; yes '[],' | head -n 20000000 | tr -d '\n'; printf '0]}'""",
     "odd": r"""printf '{"changed": false, "stdout": 5, "results": 7, "ansible_facts": [], "exception": 3, "warnings": 1, "absent": []}'""",
@@ -224,7 +225,7 @@ def test_what_broke_is_tried_once_more_where_hosts_answer(play):
 def test_a_host_that_lies_costs_its_own_part(play):
     done, report = play
     evidence = json.loads((report / "evidence" / "liar.open.json").read_text())["evidence"]
-    assert evidence == {"snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "absent": 7}
+    assert evidence == {"snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "temporary_listeners": 8, "absent": 7}
     assert failure(report, "liar", "close")["kind"] == "malformed"
     assert "\x1b" not in done.stdout + done.stderr
     assert "\x07" not in done.stdout + done.stderr

@@ -117,7 +117,7 @@ def test_without_a_terminal_it_is_100_columns_wide_and_plain(here: Path) -> None
     done = run(here, OURS)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert 80 < max(map(len, lines)) <= 100 and "\x1b" not in done.stdout
+    assert 80 < max(map(len, lines[:-1])) <= 100 and "\x1b" not in done.stdout  # a path is as long as it is
     assert lines[-1] == f"The report is {here}/report/report.html"
     assert "PLAY" not in done.stdout and "TASK" not in done.stdout and lines[1].startswith("1 flow: 1 broken")
 

@@ -104,7 +104,11 @@ print(json.dumps([opened, tried, vantage.close({**order, "interest": None}, run,
     told = {place for answer in (opened, tried, closed) for place in fields(answer)}
     page = shapes()
     parts = {"resolutions": [page["R"]], "probes": [page["P"]], "hops": [page["H"]], "recording": page["F"], "absent": [page["A"]]}
-    shown = set(fields({**parts, **dict.fromkeys(("snapshot", "before", "after"), page["S"]), "recorder": {"handle": ""}}))
+    shown = set(
+        fields(
+            {**parts, **dict.fromkeys(("snapshot", "before", "after"), page["S"]), "recorder": {"handle": ""}, "temporary_listeners": None}
+        )
+    )
     assert told - shown == set()
     whole = {place.rpartition(".")[0] for place in told} - {"", ".snapshot", ".before", ".after"}  # parts of snapshots may be missing
     assert {place for place in shown - told if place.rpartition(".")[0] in whole and place.startswith(".snapshot")} == set()

@@ -21,7 +21,7 @@ from tests.unit.plugins.module_utils._capture import files
 
 PLAN = Plan(
     "20261129T000000-000000",
-    (Entry("web-to-db", "web1", "db1", files.SERVER, 5432, 0, (), 3.0, None),),
+    (Entry(flow="web-to-db", client="web1", server="db1", address=files.SERVER, port=5432, dial=0, via=(), timeout=3.0, source=None),),
     {},
     addresses={"web1": (files.CLIENT,), "db1": (files.SERVER,)},
 )

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 
+from ..recordings import recorded
 from .test_traced import PORT, Phases, evidence
-from .test_verdict import recorded
 
 EVENT: dict[str, Any] = {
     "kind": "drop",

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_WIRE_LENGTH, pack, unpack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import entry as _entry
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import answer as _answer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import verdict as _verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.status import STATUSES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
@@ -100,17 +100,17 @@ def twice(plan: Plan, found: Phases) -> Plan:
 
 def test_a_fault_in_deciding_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, found = recorded("firewall_drop.goto")
-    explain = _entry.explain
+    explain = _answer.explain
 
     def failing(case: Any) -> Any:
         return {}[case.flow] if case.flow == "other" else explain(case)
 
-    monkeypatch.setattr(_entry, "explain", failing)
+    monkeypatch.setattr(_answer, "explain", failing)
     whole, broken = flows(twice(plan, found), found)
     assert (whole["status"], whole["causes"][0]["code"]) == ("broken", "firewall_drop")
     assert (broken["status"], broken["causes"]) == ("undetermined", [])
     (why,) = broken["undecided"]
-    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at entry.py:")
+    assert why.startswith("this entry cannot be decided: this is a fault of the collection, please report it: KeyError at answer.py:")
 
 
 def test_a_fault_in_a_capture_costs_that_capture(monkeypatch: pytest.MonkeyPatch) -> None:

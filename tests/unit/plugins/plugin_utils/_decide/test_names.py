@@ -245,7 +245,7 @@ WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
     (Judgement(True, "it connects"), ("why",)),
     (Why("proven", "it is stopped", Backend("closed", 5432), "db1"), ("reason",)),
     (Accepting(None, "the application", "; it is stopped"), ("state",)),
-    (StoppedUnit(Unit(5432, "a.service", "declared"), "it exits with status 1", "a has the port"), ("ended", "held")),
+    (StoppedUnit(Unit(port=5432, unit="a.service", how="declared"), "it exits with status 1", "a has the port"), ("ended", "held")),
     (TranslatedInside(5432, "network namespace 4026531840"), ("namespace",)),
 ]
 

@@ -60,10 +60,10 @@ def test_one_that_is_only_known_to_use_the_port_makes_it_likely() -> None:
         assert with_unit({**UNIT, "how": how})["certainty"] == certainty
 
 
-def test_one_that_served_and_was_killed_is_started() -> None:
+def test_one_that_was_killed_for_want_of_memory_is_not_just_started() -> None:
     told = with_unit({**UNIT, "result": "oom-kill", "code": "killed", "status": 9, "ran_s": 86400.0})
     assert "orders.service is failed, result oom-kill: it was killed for want of memory" in told["summary"]
-    assert automatic(told)
+    assert not automatic(told)
 
 
 REQUIRED = {"unit": "srv.mount", "tie": "requires", "active": "failed", "sub": "failed", "result": "exit-code", "status": 32, "log": ["no"]}

@@ -52,7 +52,15 @@ def test_a_rule_says_what_it_is_and_where_it_stopped() -> None:
         "family": "ip", "table": "filter", "chain": "INPUT", "handle": None, "number": 2, "packets": 1,
         "text": "-A INPUT -p tcp -j REJECT --reject-with tcp-reset",
     }  # fmt: skip
-    assert explored.outcome.chain == {"family": "ip", "table": "filter", "chain": "INPUT", "hook": "input", "priority": 0, "manager": None}
+    assert explored.outcome.chain == {
+        "family": "ip",
+        "table": "filter",
+        "chain": "INPUT",
+        "hook": "input",
+        "priority": 0,
+        "manager": None,
+        "legacy": True,
+    }
     first, second = explored.first.path
     assert first.rule is not None and first.rule.parts() == ["-s 198.51.100.0/24", "-p tcp", "--dport 22"]
     assert (first.matched, first.stopped, first.effects) == (False, (2, "port 80"), [])
