@@ -180,7 +180,7 @@ def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
         webhook=arguments["webhook"],
         timeout=arguments["webhook_timeout"],
         causes=arguments["webhook_causes"],
-        message=MESSAGES[arguments["webhook_format"]],
+        posted=MESSAGES[arguments["webhook_format"]],
         standing=arguments["webhook_format"] in STANDING,
     )
     if not wanted.history and not wanted.webhook:

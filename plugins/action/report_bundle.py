@@ -50,4 +50,4 @@ class ActionModule(HandshakeAction):
                 )
             )
         msg = f"The bundle is {file}: look into its report.html before you share it."
-        return {**result, "changed": True, "path": str(file), "summary": made.summary, "differing": made.differing, "msg": msg}
+        return {**result, "changed": True, "path": str(file), "summary": made.counts, "differing": made.differing, "msg": msg}

@@ -30,7 +30,7 @@ class Bundled:
     """What was made."""
 
     content: bytes
-    summary: dict[str, int]
+    counts: dict[str, int]
     differing: list[str]
     """The flows, by their identity in the original, that are decided otherwise from the bundle."""
 

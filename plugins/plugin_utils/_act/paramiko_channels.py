@@ -67,7 +67,7 @@ def ask(transport: Any, address: str, port: int, seconds: float) -> tuple[Channe
         transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=seconds).close()
         channel.opened = True
     except paramiko.ChannelException as error:
-        channel.refusal, channel.said = _REASONS.get(error.code, "unknown reason"), words.said
+        channel.refusal, channel.answer = _REASONS.get(error.code, "unknown reason"), words.said
     except paramiko.SSHException as error:  # a timeout, or the end of the connection
         channel.asked = transport.is_active()
         channel.last = str(error)

@@ -146,7 +146,7 @@ class _Part:
         if not found:
             channel, _started, _elapsed = ask([(name, dial["port"], dial["timeout"] + self.order["patience"])])[0]
             if error := channel.resolver_error:
-                self._resolved(dial, [], error, channel.said)
+                self._resolved(dial, [], error, channel.answer)
                 return []
             with suppress(OSError):
                 answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -167,7 +167,7 @@ def _not_tried(channel: Any) -> str | None:
     if channel.refusal == PROHIBITED:
         return f"sshd does not connect for us ({PROHIBITED}): AllowTcpForwarding, PermitOpen or the key's options there"
     if channel.refusal not in (None, CONNECT_FAILED):
-        return f"sshd does not connect for us ({channel.refusal}{': ' + channel.said if channel.said else ''})"
+        return f"sshd does not connect for us ({channel.refusal}{': ' + channel.answer if channel.answer else ''})"
     if not channel.asked and not channel.answered:
         return f"ssh did not get as far as asking sshd: {channel.last or 'it says nothing'}"
     return None

@@ -56,7 +56,7 @@ class Channel:
     opened: bool = False
     refusal: str | None = None
     """The reason's name of RFC 4254, 5.1."""
-    said: str = ""
+    answer: str = ""
     """What sshd said of it."""
     last: str = ""
     """What the client said last."""
@@ -68,11 +68,11 @@ class Channel:
     @property
     def errno(self) -> str | None:
         """None: connect() failed and sshd does not say why. OpenSSH does not where it failed at once."""
-        return next((errno for text, errno in _ERRNOS.items() if self.said.endswith(text)), None)
+        return next((errno for text, errno in _ERRNOS.items() if self.answer.endswith(text)), None)
 
     @property
     def resolver_error(self) -> str | None:
-        return next((code for text, code in _UNRESOLVED.items() if self.said.endswith(text)), None)
+        return next((code for text, code in _UNRESOLVED.items() if self.answer.endswith(text)), None)
 
     def read(self, line: str) -> None:
         """A line that OpenSSH's client writes with LogLevel=DEBUG2."""
@@ -83,7 +83,7 @@ class Channel:
         elif _OPENED.search(said):
             self.opened = True
         elif self.asked and (match := _REFUSED.match(line)):
-            self.refusal, self.said = match[1], match[2].strip()
+            self.refusal, self.answer = match[1], match[2].strip()
         elif not line.startswith("debug"):
             self.last = line or self.last
 

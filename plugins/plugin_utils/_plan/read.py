@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._model.prose import NOTHING, Prose
 from .._model.records import RecordError, build
 from .flows import EXPECTATIONS
 from .options import ALTERATIONS, NORMAL
@@ -37,7 +38,7 @@ class _Told:
 @dataclass(frozen=True)
 class _Failure:
     kind: str
-    message: str = ""
+    message: Prose = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,6 @@ def read_answer(raw: Mapping[str, Any], run: str, host: str, phase: str) -> dict
     evidence = raw.get("evidence")
     if told.failure is None and not isinstance(evidence, Mapping):
         raise RecordError("the answer has neither evidence nor a failure")
-    failure = {"kind": told.failure.kind[:80], "message": told.failure.message} if told.failure else None
+    failure = {"kind": told.failure.kind[:80], "message": f"{told.failure.message}"} if told.failure else None
     heading = {"run": run, "host": host, "phase": phase, "seconds": told.seconds, "at": told.at, "controller": told.controller[:MAX_NAME]}
     return {**heading, "failure": failure, "evidence": evidence if failure is None else None}

@@ -84,12 +84,12 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Choice:
-    """The run whose evidence of a host is taken; None where that is `why`."""
+    """The run whose evidence of a host is taken; None where it was observed `apart`, in words."""
 
     run: Run | None
     traces: bool = True
     """Whether that of the phases that trace counts: what was tried once more was tried in one run alone."""
-    why: str = ""
+    apart: str = ""
 
 
 def merge(runs: Sequence[Run], run: str) -> Merged:
@@ -142,7 +142,7 @@ class _Group:
 
 
 def _agreed(choice: _Choice) -> tuple[int, bool, str]:
-    return id(choice.run), choice.traces, choice.why
+    return id(choice.run), choice.traces, choice.apart
 
 
 def _chosen(runs: Sequence[Run]) -> dict[Key, tuple[Run, Entry]]:
@@ -165,7 +165,7 @@ def _choices(entry: Entry, client_run: Run, runs: Sequence[Run]) -> dict[str, _C
     found = {entry.client: _Choice(client_run), **{host: _choice(host, entry, client_run, runs) for host in others}}
     if len({id(each.run) for each in found.values() if each.run}) == 1:
         return found
-    return {host: _Choice(each.run, not _is_traced(each.run, host), each.why) for host, each in found.items()}
+    return {host: _Choice(each.run, not _is_traced(each.run, host), each.apart) for host, each in found.items()}
 
 
 def _choice(host: str, entry: Entry, client_run: Run, runs: Sequence[Run]) -> _Choice:
@@ -179,7 +179,7 @@ def _choice(host: str, entry: Entry, client_run: Run, runs: Sequence[Run]) -> _C
         if why is None:
             return _Choice(run)
         told.append(f"in run {run.plan.run} {why}")
-    return _Choice(None, why=f"it was observed {', and '.join(told)}") if told else _Choice(client_run)
+    return _Choice(None, apart=f"it was observed {', and '.join(told)}") if told else _Choice(client_run)
 
 
 def _useless(run: Run, host: str, entry: Entry, tried: tuple[float, float]) -> str | None:
@@ -203,7 +203,7 @@ def _is_traced(run: Run | None, host: str) -> bool:
 
 def _evidence(host: str, choice: _Choice) -> Answers:
     if choice.run is None:
-        failure = {"kind": APART, "message": choice.why}
+        failure = {"kind": APART, "message": choice.apart}
         return {PHASES[0]: {"host": host, "phase": PHASES[0], "failure": failure, "evidence": None}}
     phases = choice.run.answers.get(host, {})
     return phases if choice.traces else {phase: answer for phase, answer in phases.items() if phase not in TRACE_PHASES}

@@ -23,7 +23,7 @@ _DAY = 86400
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """``history``: a path or a URL of a database. ``days``: how long to keep runs, 0 for ever. ``webhook``: its URL, empty for none.
-    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told. ``message`` makes what is
+    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told. ``posted`` makes what is
     posted of the document of changes; with ``standing`` that has in every run whatever is not ok.
     """
 
@@ -33,7 +33,7 @@ class Keeping:
     timeout: float
     causes: bool
     _: KW_ONLY
-    message: Callable[[Mapping[str, Any]], object] = dict
+    posted: Callable[[Mapping[str, Any]], object] = dict
     standing: bool = False
 
 
@@ -58,7 +58,7 @@ def keep(report: Mapping[str, object], wanted: Keeping) -> int:
         _news.told(connection, wanted.webhook, [state for state in states if state not in news])
         document = _news.document(connection, run, str(report.get("finished")), controller, news)
     if news:
-        _webhook.post(wanted.webhook, wanted.message(document), wanted.timeout)
+        _webhook.post(wanted.webhook, wanted.posted(document), wanted.timeout)
         with database.writing() as connection:
             _news.told(connection, wanted.webhook, news)
     return len(news)

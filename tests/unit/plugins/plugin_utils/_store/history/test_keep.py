@@ -73,7 +73,7 @@ def told(where: str, webhook: Webhook, document: dict[str, Any], causes: bool = 
 
 def test_alerts_stand_until_they_are_told_to_end(where: str, webhook: Webhook) -> None:
     """Alertmanager forgets what it is not reminded of; another alert begins where the status becomes another that is not ok."""
-    wanted = Keeping(where, 0, webhook.url, 5.0, False, message=MESSAGES["alertmanager"], standing=True)
+    wanted = Keeping(where, 0, webhook.url, 5.0, False, posted=MESSAGES["alertmanager"], standing=True)
     for number, status in enumerate(["broken", "broken", "degraded", "ok", "ok"]):
         keep(report(number, flow(status)), wanted)
     sent = [[(alert["labels"]["alertname"], "startsAt" in alert) for alert in alerts] for alerts in webhook.posted]
