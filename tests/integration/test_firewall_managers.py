@@ -133,8 +133,12 @@ def test_firewalld_forwards_between_zones_by_a_policy(fleet: SystemdFleet) -> No
 @pytest.mark.parametrize(
     ("command", "line", "advice"),
     [
-        pytest.param("default deny", None, "ufw allow proto tcp from 10.0.1.11 to any port 5432", marks=pytest.mark.slow),
-        ("deny 5432/tcp", "ufw deny proto tcp from any to any port 5432", "ufw insert 3 allow proto tcp from 10.0.1.11 to any port 5432"),
+        pytest.param("default deny", None, "ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432", marks=pytest.mark.slow),
+        (
+            "deny 5432/tcp",
+            "ufw deny proto tcp from any to any port 5432",
+            "ufw insert 3 allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432",
+        ),
     ],
 )
 def test_ufw(fleet: SystemdFleet, command: str, line: str | None, advice: str) -> None:

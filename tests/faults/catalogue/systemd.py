@@ -178,8 +178,11 @@ def firewalld(zone: str, fleet: Machines) -> None:
     fleet.run("db1", ["firewall-cmd", f"--zone={zone}", "--change-interface=eth0"])
 
 
+WORD: dict[str, Any] = {"certainties": ("proven",)}  # the kernel names the hook at which it drops
 OPENED: dict[str, Any] = {"says": ("firewalld", "zone public", "firewall-cmd --zone=public --add-port=5432/tcp")}
-fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **OPENED, **FIREWALL)(partial(firewalld, "public"))
+fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **OPENED, **{**FIREWALL, **WORD})(
+    partial(firewalld, "public")
+)
 fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=("firewalld", "zone drop"), **FIREWALL, **SILENCE)(
     partial(firewalld, "drop")
 )
