@@ -57,7 +57,7 @@ def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
     if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
         return known
-    if (found := _own_claimed(case) or _given_up(case)) is not None:
+    if (found := _given_up(case) or _own_claimed(case)) is not None:
         return found
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
