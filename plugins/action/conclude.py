@@ -121,9 +121,9 @@ def _evidence(arguments: dict[str, Any]) -> RunEvidence:
     run = take_over(report_dir) if arguments["interrupted"] else arguments["run"]
     check(report_dir, run)
     files = EvidenceFiles(arguments["evidence_dir"] or str(report_dir), run)
-    plan, started = files.plan()
-    if captures := captures_of(arguments["captures"], plan.parties()):
-        keep_captures(files, plan, started, captures, arguments["captures_only"])
+    if arguments["captures"]:
+        plan, started = files.plan()
+        keep_captures(files, plan, started, captures_of(arguments["captures"], set(plan.parties())), arguments["captures_only"])
     return own(files)
 
 

@@ -116,7 +116,7 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
-        plan = replace(plan, groups=inventory.groups(plan.parties()))
+        plan = replace(plan, groups=inventory.groups(set(plan.parties())))
         captures = captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
         for capture in captures:
             with Source(capture.path):

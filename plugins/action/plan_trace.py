@@ -27,8 +27,7 @@ class ActionModule(HandshakeAction):
         try:
             files.check()
             plan, _started = files.plan()
-            hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-            orders = {host: order for host in hosts if (order := files.order(host)) is not None}
+            orders = {host: order for host in plan.parties() if (order := files.order(host)) is not None}
             options = RoleOptions(HostVariables(self, task_vars), self._loader)
             trace = trace_orders(plan, files.answers(plan), orders, {host: depth(options, host) for host in orders})
             files.keep_trace_orders(trace)

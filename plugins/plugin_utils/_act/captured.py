@@ -29,12 +29,12 @@ def keep(files: EvidenceFiles, plan: Plan, started: str, captures: Sequence[Capt
     by_host: dict[str, list[tuple[CaptureFile, Selected]]] = defaultdict(list)
     for capture, selected in read:
         by_host[capture.host or capture.point].append((capture, selected))
-    points = [name for name in by_host if name not in _hosts(plan)]
+    points = [name for name in by_host if name not in plan.parties()]
     plan = replace(plan, entries=tuple(_with_points(entry, points) for entry in plan.entries))
     by_one_clock = aligned(read)
     window = common_time(by_one_clock)
     probes = attempts(plan, by_one_clock, window) if only else {}
-    for host in sorted({*_hosts(plan), *by_host} if only else by_host):
+    for host in sorted({*plan.parties(), *by_host} if only else by_host):
         told: dict[str, Any] = {"absent": []}
         if host in by_host:
             told = recording(host, by_host[host], plan, None if only and not covering(by_host[host], window) else window)
@@ -44,10 +44,6 @@ def keep(files: EvidenceFiles, plan: Plan, started: str, captures: Sequence[Capt
         files.keep(host, PHASE, told)
     files.keep_plan(plan, started)
     return plan
-
-
-def _hosts(plan: Plan) -> set[str]:
-    return {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
 
 
 def _with_points(entry: Any, points: Sequence[str]) -> Any:

@@ -34,7 +34,8 @@ class Examined:
 def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[Examined]]:
     """The hosts by name, and what is known of each of the plan's entries before causes are asked for."""
     hosts = {
-        name: contained(partial(_unreadable, name), _host, name, evidence.get(name, {}), name in plan.not_in_play) for name in _names(plan)
+        name: contained(partial(_unreadable, name), _host, name, evidence.get(name, {}), name in plan.not_in_play)
+        for name in plan.parties()
     }
     packets = Packets()
     for host in hosts.values():
@@ -68,10 +69,6 @@ def _examined(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: 
 
 def _unexamined(why: str) -> Examined:
     return Examined([], Prose(why))
-
-
-def _names(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
 
 
 def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool) -> Host:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,10 @@ def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     patterns = isolate(results, common) if len(results) > 1 else []
     if len(patterns) > MOST_PATTERNS:
         return []
-    return [_isolated(pattern, [flow for flow in tried if matrix.cell(flow) in set(pattern.cells)], matrix, common) for pattern in patterns]
+    at: dict[Cell, list[Flow]] = defaultdict(list)
+    for flow in tried:
+        at[matrix.cell(flow)].append(flow)
+    return [_isolated(pattern, [flow for cell in pattern.cells for flow in at[cell]], matrix, common) for pattern in patterns]
 
 
 def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: Common) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def conclude(
     before = {host: each.state for host, each in kept.items() if isinstance(each, Baseline)}
     mine = parts(plan, {host: each.state for host, each in observed.items()}, before)
     now = baselines(plan, observed, expectations)
-    names = list(dict.fromkeys(name for entry in plan.entries for name in (entry.client, *entry.via, entry.server) if name))
+    names = plan.parties()
     hosts = [
         contained(
             partial(_unfinished, host),

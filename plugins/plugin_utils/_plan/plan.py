@@ -70,9 +70,9 @@ class Plan:
     deadlines: Deadlines | None = None
     """How long hosts are waited for; it is kept apart from the plan, since every task needs it."""
 
-    def parties(self) -> set[str]:
-        """The hosts that have a part in some flow."""
-        return {name for entry in self.entries for name in (entry.client, *entry.via, entry.server) if name}
+    def parties(self) -> list[str]:
+        """The hosts that have a part in some flow, each once, in the order of the entries."""
+        return list(dict.fromkeys(name for entry in self.entries for name in (entry.client, *entry.via, entry.server) if name))
 
     def phases(self) -> dict[str, list[str]]:
         """host -> the round trips that it takes part in."""

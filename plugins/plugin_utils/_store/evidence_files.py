@@ -113,8 +113,7 @@ class EvidenceFiles(JsonFiles):
 
     def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
         """Everything that was kept for the plan's hosts, by host and phase."""
-        hosts = {host for entry in plan.entries for host in (entry.client, entry.server, *entry.via) if host}
-        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES, CAPTURE)} for host in sorted(hosts)}
+        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES, CAPTURE)} for host in sorted(plan.parties())}
         return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
 
     def _answer(self, host: str, phase: str) -> dict[str, Any] | None:
