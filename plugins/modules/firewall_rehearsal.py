@@ -37,7 +37,7 @@ options:
     suboptions:
       rules:
         description:
-          - The options of M(threeway.handshake.firewall_rule) for each rule. O(fixes[].rules[].state) and O(fixes[].rules[].file) are not
+          - The options of M(threeway.handshake.firewall_rule) for each rule. Its C(state) and C(file) are not
             used.
         type: list
         elements: dict

@@ -25,7 +25,7 @@ def run(identity: str, plan: Plan, answers: Phases, hosts: set[str], later: floa
     for phases in seen.values():
         for phase, answer in phases.items():
             answer.update(run=identity, at=AT.get(phase, 130.0) + later, seconds=2.0)
-    absent = tuple(sorted(plan.parties() - hosts))
+    absent = tuple(sorted(set(plan.parties()) - hosts))
     started = f"2026-11-29T10:00:{int(later) % 60:02}Z"
     return Run(plan=replace(plan, run=identity, not_in_play=absent), started=started, controller="here", source=identity, answers=seen)
 
@@ -42,7 +42,7 @@ def test_halves_at_the_same_time_tell_what_one_run_tells() -> None:
     plan, answers = recorded(BROKEN)
     whole = decide(plan, answers, "2026-11-29T10:00:00Z", "2026-11-29T11:00:00Z").report
     clients = {entry.client for entry in plan.entries}
-    others = plan.parties() - clients
+    others = set(plan.parties()) - clients
     merged = merge([run("one", plan, answers, clients), run("two", plan, answers, others)], "both")
     assert causes(report(merged)) == causes(whole)
     assert causes(whole)[0][0] == ("firewall_drop", "db1", "proven")
@@ -55,7 +55,7 @@ def test_halves_at_the_same_time_tell_what_one_run_tells() -> None:
 def test_what_was_observed_at_another_time_is_absent_and_proves_nothing(later: float) -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
-    runs = [run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients, later)]
+    runs = [run("one", plan, answers, clients), run("two", plan, answers, set(plan.parties()) - clients, later)]
     if later == 3.0:  # open had answered at 103, the client was asked at 108; it was asked to close at 121
         assert causes(report(merge(runs, "both")))[0][0][2] == "proven"
         return
@@ -70,7 +70,7 @@ def test_what_was_observed_at_another_time_is_absent_and_proves_nothing(later: f
 def test_evidence_that_does_not_say_when_belongs_to_its_own_run_alone() -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
-    one, two = run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients)
+    one, two = run("one", plan, answers, clients), run("two", plan, answers, set(plan.parties()) - clients)
     for answer in two.answers["db1"].values():
         answer["at"] = None
     (gap,) = [each for each in report(merge([one, two], "both"))["unobserved"] if each["host"] == "db1"]
@@ -104,7 +104,7 @@ def test_of_the_same_entry_the_last_run_counts() -> None:
 def test_nobody_is_not_in_play_whom_another_slice_observed() -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
-    merged = merge([run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients)], "both")
+    merged = merge([run("one", plan, answers, clients), run("two", plan, answers, set(plan.parties()) - clients)], "both")
     assert merged.plan.not_in_play == ()
     alone = merge([run("one", plan, answers, clients)], "both")
     assert "db1" in alone.plan.not_in_play
@@ -117,7 +117,7 @@ def test_traces_count_for_handshakes_of_their_own_run() -> None:
         template = next(iter(phases.values()))
         phases["trace_close"] = {**template, "phase": "trace_close", "evidence": {"trace": None, "drops": None, "absent": []}}
     clients = {entry.client for entry in plan.entries}
-    (view,) = merge([run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients)], "both").views
+    (view,) = merge([run("one", plan, answers, clients), run("two", plan, answers, set(plan.parties()) - clients)], "both").views
     assert not {phase for phases in view.evidence.values() for phase in phases} & set(TRACE_PHASES)
     (view,) = merge([run("one", plan, answers, plan.parties())], "both").views
     assert "trace_close" in view.evidence["db1"]

@@ -158,10 +158,13 @@ def test_sets_of_any_text_are_read_or_refused(text: str) -> None:
     "word", ['"', '"\\', 'a"b"', "! ", "-m ", "--u32 0=0 ", "-m u32 --u32 " + "0=0,", "-m multiport --ports " + "1,", "\\" * 2]
 )
 def test_long_lines_take_time_that_grows_with_their_length(word: str) -> None:
-    def took(times: int) -> float:
+    def once(times: int) -> float:
         begun = time.process_time()
         evaluate(f"*filter\n:INPUT ACCEPT\n-A INPUT {word * times}\nCOMMIT\n", "ip")
         return time.process_time() - begun
+
+    def took(times: int) -> float:
+        return min(once(times) for _ in range(3))  # the rest is the collection of other tests' garbage
 
     took(100)
     short = took(5_000)
