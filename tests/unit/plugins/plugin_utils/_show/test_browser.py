@@ -61,9 +61,12 @@ def load(browser: Any, tmp_path: Path) -> Iterator[Open]:
     assert complaints == []
 
 
-def test_five_thousand_flows_are_three_thousand_nodes_at_most(load: Open, fleet: Callable[..., Report]) -> None:
+def test_five_thousand_flows_are_ten_megabytes_and_three_thousand_nodes_at_most(
+    load: Open, fleet: Callable[..., Report], tmp_path: Path
+) -> None:
     page = load(fleet(clients=500))
     assert page.evaluate(NODES) <= 3000
+    assert (tmp_path / "report.html").stat().st_size < 10_000_000
 
 
 @pytest.mark.clock("the processor time that a browser gets")

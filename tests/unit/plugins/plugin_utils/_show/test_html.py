@@ -166,7 +166,8 @@ def later(timeline: list[Report], ms: int) -> list[Report]:
     return [row | {"t_ms": row["t_ms"] + ms} for row in timeline]
 
 
-@pytest.mark.parametrize("status", ["ok", pytest.param("broken", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("status", ["ok", "broken"])
 def test_five_thousand_flows_are_less_than_ten_megabytes(fleet: Callable[..., Report], status: str) -> None:
     report = fleet(clients=500)
     if status == "broken":

