@@ -175,8 +175,9 @@ build/bench/.ready: tests/bench/requirements.txt constraints.txt
 
 # -- writing
 
-docs: setup  ## docs/causes.md from the catalogue in the code
+docs: setup  ## docs/causes.md and docs/schema/ from the code
 	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_causes.py
+	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_schemas.py
 
 changelog: setup  ## CHANGELOG.md from the fragments, for the version in galaxy.yml
 	antsibull-changelog release --reload-plugins --update-existing
