@@ -175,8 +175,10 @@ build/bench/.ready: tests/bench/requirements.txt constraints.txt
 
 # -- writing
 
-docs: setup  ## docs/causes.md from the catalogue in the code
+docs: setup  ## docs/causes.md and docs/schema/ from the code, the README's links from galaxy.yml
 	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_causes.py
+	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_schemas.py
+	'$(BIN)/python' docs/generate_readme.py
 
 changelog: setup  ## CHANGELOG.md from the fragments, for the version in galaxy.yml
 	antsibull-changelog release --reload-plugins --update-existing

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import schemas
 from tests.lab.fleet import Fleet
 from tests.lab.postgresql import PASSWORD, Server
 
@@ -95,6 +96,8 @@ def test_broken_and_mended(fleet: Fleet, webhook: Webhook, where: str) -> None:
         printed += diagnose(fleet, **keep) + diagnose(fleet, "--check", **keep)
     assert "WARNING" not in printed, printed
 
+    for document in webhook.posted:
+        schemas.check("changes", document)
     changes = [change for document in webhook.posted for change in document["changes"]]
     assert [(change["name"], change["from"], change["to"]) for change in changes] == [
         ("web-to-db", None, "broken"),

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,8 @@ class Machines(ABC):
     python = sys.executable  # on the hosts
     tools = HERE  # where the hosts find this directory
     port = 5432  # of the service that a test is about
+    kept: Callable[[Path], object] | None = None
+    """What is asked about the directory of a fleet that ends well."""
 
     def __init__(self) -> None:
         self._handles: list[Handle] = []
@@ -74,7 +76,11 @@ class Machines(ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._end()
+        try:
+            if kind is None and Machines.kept is not None:
+                Machines.kept(self.directory)
+        finally:
+            self._end()
 
     def _end(self) -> None:
         try:

@@ -23,6 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import write
+from tests import schemas
 
 Json = dict[str, Any]
 Phases = dict[str, dict[str, Json]]
@@ -192,6 +193,7 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
     conclusion = decide(plan, evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z")
     shown = forms(conclusion.report, conclusion.captures)
     assert not shown.faults, shown.faults
+    schemas.check("report", json.loads(shown.files["report.json"] or b""))
     write(directory, shown.files, conclusion.captures)
     told = json.dumps(conclusion.report)
     assert "fault of the collection" not in told, told[told.index("fault of the collection") :][:200]

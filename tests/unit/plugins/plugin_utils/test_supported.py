@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is supported is said once, in the README as well, and agrees with what ansible-core itself says."""
+"""What is supported is said once, in docs/requirements.md as well, and agrees with what ansible-core itself says."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_pythons_of_hosts():
     assert [older(*pair) for pair in (("3.6", "3.7"), ("2.7", "3.7"), ("3.7", "3.7"), ("3.10", "3.9"))] == [True, True, False, False]
 
 
-def test_the_readme_shows_the_same():
-    lines = (CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()
-    rows = [tuple(cell.strip().replace(" to ", "-") for cell in line.split("|")[1:-1]) for line in lines if line.startswith("  | 2.")]
+def test_the_page_of_requirements_shows_the_same():
+    lines = (CHECKOUT / "docs/requirements.md").read_text(encoding="utf-8").splitlines()
+    rows = [tuple(cell.strip().replace(" to ", "-") for cell in line.split("|")[1:-1]) for line in lines if line.startswith("| 2.")]
     assert rows == [(core, *pythons) for core, pythons in CORES.items()]
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.status import STATUSES
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
+from ansible_collections.threeway.handshake.plugins.plugin_utils._report import document
+from tests import schemas
 from tests.faults._recorded import differences
 from tests.unit.examples import examples
 from tests.unit.plugins.plugin_utils import recordings
@@ -70,6 +73,13 @@ def test_whole_evidence_gives_the_expected_answer(path: Path) -> None:
     flow = whole(path)["flows"][0]
     assert differences(flow, recordings.kept(stem(path))["expected"]) == []
     assert not [sentence for sentence in flow["not_observed"] if "malformed" in sentence]
+
+
+@recorded
+def test_the_report_is_as_its_schema_says(path: Path) -> None:
+    schemas.check("report", json.loads(document.render(whole(path))))
+    compact = decide(*recordings.recorded(stem(path)), "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z", keep_all=False).report
+    schemas.check("report", json.loads(document.render(compact)))
 
 
 @recorded

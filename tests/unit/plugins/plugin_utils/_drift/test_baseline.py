@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import D
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.baseline import MOST_BYTES, SCHEMA, Baseline, parse, render
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.compare import differences, not_compared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from tests import schemas
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 ports = st.integers(1, 65535)
@@ -66,6 +68,7 @@ states = st.builds(
 def test_what_is_written_is_read_again(told: state.State, host: str, flows: list[str], expectations: dict[str, str]) -> None:
     baseline = Baseline(host, told, tuple(sorted(set(flows))), (), expectations)
     text = render(baseline)
+    schemas.check("baseline", yaml.safe_load(text))
     assert text.isascii() and text.replace("\n", "").isprintable()
     assert parse(text.encode(), "db1.yml") == baseline
     assert render(parse(text.encode(), "db1.yml")) == text

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the links at the end of README.md absolute, by galaxy.yml's repository: Galaxy shows the page without the files beside it.
+
+``python docs/generate_readme.py`` rewrites what a link has in front of the path, so that a new one may be written as ``[x]: docs/x.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+_LINK = re.compile(r"^(\[[\w-]+\]: )(?:https?://\S+?/blob/[\w.-]+/)?(?!https?:)(\S+)$", re.MULTILINE)
+
+
+def base() -> str:
+    """What is in front of a path of the repository."""
+    repository = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["repository"]
+    return f"{repository}/blob/main/"
+
+
+def render(text: str) -> str:
+    return _LINK.sub(rf"\g<1>{base()}\2", text)
+
+
+if __name__ == "__main__":
+    page = ROOT / "README.md"
+    page.write_text(render(page.read_text(encoding="utf-8")), encoding="utf-8")
