@@ -120,6 +120,10 @@ records:
       description: The interface through which the packet leaves.
       type: str
       sample: eth1
+    ttl:
+      description: The packet's time to live, or hop limit, as the rule that logged it saw it.
+      type: int
+      sample: 63
     of:
       description: The bond that the interface belongs to.
       type: str

@@ -24,7 +24,7 @@ _NEIGHBOURS = re.compile(r"(?:neighbour: |ipv[46]: )?(?:(arp_cache|ndisc_cache):
 _MARTIAN = re.compile(r"IPv4: martian (source|destination) ([\d.]+) from ([\d.]+), (?:on )?dev (\S+)")
 # net/netfilter/nf_log_syslog.c nf_log_dump_packet_common(): whatever the rule's prefix is, the packet is behind it
 _LOGGED = re.compile(r"IN=(\S{0,32}) OUT=(\S{0,32}) ")
-_PART = re.compile(r"(SRC|DST|PROTO|SPT|DPT)=(\S+)")
+_PART = re.compile(r"(SRC|DST|TTL|HOPLIMIT|PROTO|SPT|DPT)=(\S+)")
 _FLAG = re.compile(r" (SYN|ACK|RST|FIN)(?= )")
 # mm/oom_kill.c dump_oom_summary(), __oom_kill_process()
 _OOM_OF = re.compile(r"oom-kill:.*task_memcg=(\S+),task=(.{1,15}),pid=(\d+),uid=\d+$")
@@ -67,6 +67,7 @@ def packet(text: str) -> Fields | None:
         "kind": "firewall_log",
         "interface": head.group(1) or None,
         "out_interface": head.group(2) or None,
+        "ttl": _number(parts.get("TTL") or parts.get("HOPLIMIT")),
         "sender": sender,
         "sender_port": _port(parts.get("SPT")),
         "receiver": receiver,

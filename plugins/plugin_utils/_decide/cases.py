@@ -56,6 +56,7 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
                 source=entry.source,
                 attempts=attempts,
                 expect=entry.expect,
+                fleet=fleet,
             )
         )
     for case in cases:

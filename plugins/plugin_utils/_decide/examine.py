@@ -48,7 +48,7 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
     examined = [contained(_unexamined, _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
     for each in examined:
         for case in each.cases:
-            case.declared, case.fleet, case.normal = declared, fleet, frozenset(plan.normal)
+            case.declared, case.normal = declared, frozenset(plan.normal)
     return hosts, examined
 
 

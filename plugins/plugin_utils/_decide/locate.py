@@ -13,6 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from .._model.host import Host, Observation
 from .._model.network_records import LOOPBACK
+from .._model.socket_records import TakenHandshake
 from .case import Case
 from .outcome import OUTCOMES, Leg, Outcome
 from .rows import Row
@@ -184,13 +185,27 @@ def _stood_in(case: Case, attempt: Attempt) -> Outcome | None:
     server = case.server
     if server is None or server.temporary_listeners is None:
         return None
-    taken = server.temporary_listeners.taken or ()
     by_end = case.taken_by_stand_in(attempt)
-    # Behind an address that is not the server's own, the ends may be others; what was taken there is taken for it.
-    by_place = server.stands_in(case.address, case.port) or (case.server_owns(case.address) is False and bool(taken))
+    # Behind an address that is not the server's own, the ends may be others; what was taken there of nobody known is taken for it.
+    by_place = server.stands_in(case.address, case.port) or (case.server_owns(case.address) is False and bool(_of_nobody(case, server)))
     if not (by_end or by_place):
         return None
     return Outcome("stood_in", None, "server.socket", server.name, last_seen=_seen_at(attempt.of("ack", "client"), (server, "in")))
+
+
+def _of_nobody(case: Case, server: Host) -> list[TakenHandshake]:
+    """The handshakes that a host's temporary listeners took and that no client of the run made with the very ends of theirs."""
+
+    def found() -> list[TakenHandshake]:
+        made = {
+            (probe.local_address, probe.local_port, probe.address, probe.port)
+            for host in case.fleet.hosts.values()
+            for probe in host.probes
+        }
+        taken = (server.temporary_listeners.taken if server.temporary_listeners else None) or ()
+        return [each for each in taken if (each.remote, each.remote_port, each.address, each.port) not in made]
+
+    return case.fleet.once(("taken of nobody", server.name), found)
 
 
 def _connected(case: Case, attempt: Attempt) -> Outcome:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from .._model.host import Host
+from .._model.host import Host, Observation
 from .._model.log_records import LogRecord
 from .._model.socket_records import Process
 from .._values.times import clock
@@ -21,6 +21,8 @@ from .case import Case, is_any
 from .finding import Evidence, Finding, Weight
 
 Attribution = Literal["ours", "perhaps"]
+_End = tuple[str | None, int | None]
+"""Address and port."""
 MOST_LINES = 3
 
 _PACKETS = ("firewall_log", "turned_away")
@@ -99,19 +101,50 @@ def _of_packet(case: Case, host: Host, record: LogRecord) -> Attribution | None:
     if record.sender is None and record.sender_port is None:
         return "perhaps"
     ends = frozenset(((record.sender, record.sender_port), (record.receiver, record.receiver_port)))
-    return "ours" if ends in set(_ends(case, host)) else None
+    if ends not in set(_ends(case, host)):
+        return None
+    return _logged_here(case, host, record, ends) if record.kind == "firewall_log" else "ours"
 
 
-def _ends(case: Case, host: Host) -> Iterator[frozenset[tuple[str | None, int | None]]]:
+def _logged_here(case: Case, host: Host, record: LogRecord, ends: frozenset[_End]) -> Attribution | None:
+    """Whether the packet was logged on this host: the others that it passes may have the same log, and rules with the same prefix.
+
+    Each router takes one from its TTL, ahead of the hook forward; where a host sends it, it came in by no interface.
+    """
+    if record.interface is None:
+        return "ours" if record.out_interface else "perhaps"
+    here = [seen for attempt in case.attempts for row in attempt.rows if (seen := row.at(host.name, "in")) and _ends_of(seen) == ends]
+    if record.ttl is None or not here:
+        return "perhaps"
+    left = 1 if record.out_interface else 0
+    alike = [seen for seen in here if record.ttl in (seen.packet.ttl, seen.packet.ttl - left)]
+    if not alike:
+        return None
+    return "ours" if any(record.interface in _with_masters(host, seen.interface) for seen in alike) else "perhaps"
+
+
+def _with_masters(host: Host, interface: str) -> set[str]:
+    """An interface and the bridge, bond or VRF that it is a part of, by whose name IP's rules know it."""
+    names = {interface}
+    while (link := host.link(interface)) and link.master and link.master not in names:
+        names.add(interface := link.master)
+    return names
+
+
+def _ends_of(seen: Observation) -> frozenset[_End]:
+    tcp = seen.packet.tcp
+    return frozenset(((seen.packet.src, tcp.sport), (seen.packet.dst, tcp.dport))) if tcp else frozenset()
+
+
+def _ends(case: Case, host: Host) -> Iterator[frozenset[_End]]:
     for attempt in case.attempts:
         probe = attempt.probe
         if probe.local_port:
             yield frozenset(((probe.local_address, probe.local_port), (case.address, case.port)))
         for row in attempt.of("syn"):
             for seen in (row.at(host.name, "in"), row.at(host.name, "out")):
-                packet = seen.packet if seen else None
-                if packet and packet.tcp:
-                    yield frozenset(((packet.src, packet.tcp.sport), (packet.dst, packet.tcp.dport)))
+                if seen:
+                    yield _ends_of(seen)
 
 
 def _of_process(case: Case, host: Host, record: LogRecord) -> Attribution | None:

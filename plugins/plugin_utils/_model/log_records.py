@@ -21,6 +21,8 @@ class LogRecord:
     attested: bool
     text: Prose
     interface: str | None = None
+    out_interface: str | None = None
+    ttl: Count | None = None
     sender: IpAddress | None = None
     sender_port: Port | None = None
     receiver: IpAddress | None = None

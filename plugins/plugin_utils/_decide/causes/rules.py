@@ -10,12 +10,13 @@ from dataclasses import asdict, replace
 
 from ..._model.firewall_records import Rule, RuleStep, Verdict
 from ..._model.host import Host
+from ..._model.log_records import LogRecord
 from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..logged import ours
 from .counted import Proof, proof
-from .traversals import Place, bridge_setting, bridged, judged, suspects, verdict, way
+from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict, way
 
 Ruled = tuple[Place, Verdict]
 
@@ -84,13 +85,21 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
 
 def _logged_it(case: Case, place: Place, rule: Rule) -> bool:
     """Whether the kernel logged this very packet with the prefix of this rule, which no other rule on its way has."""
-    if not rule.log_prefix or place.leg == "ack" or place.host.rules_changed(rule):
+    if not rule.log_prefix or place.leg == "ack" or place.host.rules_changed(rule) is not False:
         return False  # one that logged need not have dropped then
     steps = [step.rule for told in place.host.rulings.all() for step in told.path if step.rule]
     if any(other.log_prefix == rule.log_prefix and other.identity != rule.identity for other in steps):
         return False
     flags = {"SYN"} if place.leg == "syn" else {"SYN", "ACK"}
-    return any(set(line.flags) == flags and line.prefix == rule.log_prefix for line in ours(case, place.host, "firewall_log"))
+    return any(
+        set(line.flags) == flags and line.prefix == rule.log_prefix and _goes(line, place.direction)
+        for line in ours(case, place.host, "firewall_log")
+    )
+
+
+def _goes(line: LogRecord, direction: Direction) -> bool:
+    """Whether a logged packet went that way through the host, by the interfaces that the hook knows."""
+    return {"in": line.out_interface is None, "out": line.interface is None, "forward": line.interface is not None}[direction]
 
 
 def _named(ruling: Verdict) -> str:

@@ -12,8 +12,15 @@ from ansible_collections.threeway.handshake.plugins.module_utils._logs.collect i
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.line import KERNEL, WIDTH, Line, told
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.question import Question
 
-PACKET = {"sender": "10.0.1.11", "sender_port": 40001, "receiver": "10.0.2.21", "receiver_port": 5432, "flags": ["SYN"]}
-V6 = {"sender": "2001:db8:1::11", "sender_port": 40002, "receiver": "2001:db8:2::21", "receiver_port": 5432, "flags": ["SYN"]}
+PACKET = {"sender": "10.0.1.11", "sender_port": 40001, "receiver": "10.0.2.21", "receiver_port": 5432, "flags": ["SYN"], "ttl": 63}
+V6 = {
+    "sender": "2001:db8:1::11",
+    "sender_port": 40002,
+    "receiver": "2001:db8:2::21",
+    "receiver_port": 5432,
+    "flags": ["SYN"],
+    "ttl": 63,
+}
 MAC = "MAC=52:54:00:12:34:56:52:54:00:ab:cd:ef:08:00"
 IPV4 = f"IN=eth0 OUT= {MAC} SRC=10.0.1.11 DST=10.0.2.21 LEN=60 TOS=0x00 PREC=0x00 TTL=63 ID=54321 DF PROTO=TCP SPT=40001 DPT=5432"
 IPV4 += " WINDOW=64240 RES=0x00 SYN URGP=0"
@@ -86,7 +93,7 @@ KERNEL_LINES: dict[str, dict[str, Any]] = {
 PROGRAM_LINES: list[tuple[Line, dict[str, Any]]] = [
     (
         Line(1.0, "journal", True, "sshd", "drop connection #10 from [10.0.1.11]:40001 on [10.0.2.21]:22 past MaxStartups", pid=5),
-        {"kind": "turned_away", "state": "max_startups", **{**PACKET, "receiver_port": 22, "flags": None}},
+        {"kind": "turned_away", "state": "max_startups", **{**PACKET, "receiver_port": 22, "flags": None, "ttl": None}},
     ),
     (
         Line(

@@ -32,10 +32,13 @@ def kernel(text: str, attested: bool = True) -> Line:
     return Line(1763697600.0, "kmsg" if attested else "/var/log/messages", attested, KERNEL, text)
 
 
-def packet(found: Phases, prefix: str = PREFIX, port: int | None = None, flags: str = "SYN") -> str:
+def packet(
+    found: Phases, prefix: str = PREFIX, port: int | None = None, flags: str = "SYN", ttl: int = 63, came: str = "eth0", left: str = ""
+) -> str:
+    """``ttl``: as it comes to db1, behind one router."""
     probe = found["web1"]["try"]["evidence"]["probes"][0]
-    ends = f"SRC={probe['local_address']} DST={probe['address']} LEN=60 TTL=63 ID=1 DF PROTO=TCP"
-    return f"{prefix}IN=eth0 OUT= {ends} SPT={port or probe['local_port']} DPT={probe['port']} WINDOW=64240 RES=0x00 {flags} URGP=0"
+    ends = f"SRC={probe['local_address']} DST={probe['address']} LEN=60 TTL={ttl} ID=1 DF PROTO=TCP"
+    return f"{prefix}IN={came} OUT={left} {ends} SPT={port or probe['local_port']} DPT={probe['port']} WINDOW=64240 RES=0x00 {flags} URGP=0"
 
 
 def first(name: str, change: Callable[[Phases], None]) -> dict[str, Any]:
@@ -48,6 +51,7 @@ def first(name: str, change: Callable[[Phases], None]) -> dict[str, Any]:
 def uncounted(found: Phases, *prefixes: str) -> None:
     """The rules on the way have no counter, and log with these prefixes, those that stop the packet first."""
     for snapshot in snapshots(found, "db1"):
+        snapshot["firewall"]["generation"] = 1
         for verdict in snapshot["firewall"]["verdicts"]:
             rules = [verdict["rule"], *(step["rule"] for step in verdict["path"] if step["rule"])]
             for rule in filter(None, rules):
@@ -76,6 +80,10 @@ def logged_by_the_rule() -> tuple[Plan, Phases]:
         (lambda found: kernel(packet(found, port=1)), (PREFIX,), "likely"),  # another connection
         (lambda found: kernel(packet(found, flags="ACK FIN")), (PREFIX,), "likely"),
         (lambda found: kernel(packet(found)), (PREFIX, PREFIX), "likely"),  # two rules write the same
+        (lambda found: kernel(packet(found, ttl=64)), (PREFIX,), "likely"),  # the router did, which shares the log
+        (lambda found: kernel(packet(found, left="eth1")), (PREFIX,), "likely"),  # it was forwarded there
+        (lambda found: kernel(packet(found, came="eth7")), (PREFIX,), "likely"),
+        (lambda found: kernel(packet(found, came="", left="eth0")), (PREFIX,), "likely"),  # it was sent there
         (lambda found: Line(1.0, "journal", True, "app", packet(found), unit="a.service", urgent=True), (PREFIX,), "likely"),
     ],
 )
@@ -88,14 +96,25 @@ def test_a_rule_that_logged_the_very_packet_is_proven(line: Callable[[Phases], L
     assert (told["code"], told["certainty"]) == ("firewall_drop", certainty)
 
 
+def test_a_rule_that_may_have_changed_since_is_not_proven() -> None:
+    def change(found: Phases) -> None:
+        uncounted(found, PREFIX)
+        for snapshot in snapshots(found, "db1"):
+            snapshot["firewall"].pop("generation")
+        logging(found, "db1", kernel(packet(found)))
+
+    assert first("firewall_drop.server-input", change)["certainty"] == "likely"
+
+
 def test_the_first_line_to_read_stands_first() -> None:
     told = first("firewall_drop.server-input", lambda found: logging(found, "db1", kernel(packet(found))))
     assert told["evidence"][0]["observation"].startswith(PREFIX)
     assert told["evidence"][0]["source"] == "kmsg 04:00:00.000"
 
 
-def test_lines_of_others_are_not_told() -> None:
-    told = first("firewall_drop.server-input", lambda found: logging(found, "db1", kernel(packet(found, port=1))))
+@pytest.mark.parametrize("other", [{"port": 1}, {"ttl": 64}])
+def test_lines_of_others_are_not_told(other: dict[str, int]) -> None:
+    told = first("firewall_drop.server-input", lambda found: logging(found, "db1", kernel(packet(found, **other))))  # type: ignore[arg-type]
     assert not [each for each in told["evidence"] if PREFIX in each["observation"]]
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,28 @@ def test_handshakes_of_another_port_of_the_host_are_not_taken_for_these() -> Non
             each["port"] = 6000
 
     assert judged("temporary_listener.open-way", elsewhere)["status"] != "broken"
+
+
+VIRTUAL = "10.0.2.200"
+
+
+@pytest.mark.parametrize(
+    ("balancer", "status"), [pytest.param(None, "ok", id="another server took it"), pytest.param("10.0.2.1", "broken", id="its proxy did")]
+)
+def test_what_the_listener_took_of_others_is_not_taken_for_a_virtual_address(balancer: str | None, status: str) -> None:
+    plan, found = recorded("temporary_listener.open-way")
+    unrecorded(found)
+    direct = plan.entries[0]
+    tried = found["web1"]["try"]["evidence"]
+    behind = [{**probe, "dial": direct.dial + 1, "address": VIRTUAL, "local_port": probe["local_port"] + 1000} for probe in tried["probes"]]
+    tried["probes"] += behind
+    if balancer:
+        closing(found)["temporary_listeners"]["taken"].append(
+            {"address": direct.address, "port": direct.port, "remote": balancer, "remote_port": 40000}
+        )
+    plan = replace(plan, entries=(direct, replace(direct, dial=direct.dial + 1, address=VIRTUAL)))
+    flows = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"]
+    assert [flow["status"] for flow in flows] == ["broken", status]
 
 
 def test_what_blocks_comes_first_and_then_that_nothing_listens() -> None:
