@@ -36,9 +36,9 @@ options:
     suboptions:
       steps:
         description:
-          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule) or C(community.general.ufw),
-            and its C(arguments). C(state) and C(file) of M(threeway.handshake.firewall_rule) are not used. For ufw, only rules that allow TCP
-            from one address to one address and port can be rehearsed.
+          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule) or
+            C(community.general.ufw), and its C(arguments). C(state) and C(file) of M(threeway.handshake.firewall_rule) are not used.
+          - For ufw, only rules that allow TCP from one address to one address and port can be rehearsed.
         type: list
         elements: dict
         required: true

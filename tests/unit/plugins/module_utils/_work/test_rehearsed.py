@@ -62,6 +62,7 @@ SCENES = {
 def test_the_printed_command_opens_in_the_copy_and_on_the_host_exactly_its_flow(scene: str) -> None:
     told = observed(scene)
     assert told["rehearsed"]["result"] == "opens", told
+    assert set(told["legs"]) >= {"syn", "syn_ack"}
     assert told["untouched"], "the rehearsal changes neither the rules nor the files of ufw"
     assert told["before"]["flow"] is False and told["after"] == {**told["before"], "flow": True}, told
     if scene.startswith("translated"):
@@ -124,6 +125,7 @@ def _main(client: str, guest: str, scene: str, number: str) -> None:
     from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
     from ansible_collections.threeway.handshake.plugins.module_utils._host.apart import files_of
     from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import rehearse
+    from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.firewall import packets as passing
     from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
     from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Verdict
     from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
@@ -151,14 +153,18 @@ def _main(client: str, guest: str, scene: str, number: str) -> None:
 
     listening = [_serve(None, port) for port in (5432, 5433)] + [_serve(guest, port) for port in (80, 81)]
     ends = {"source": source, "destination": server, "port": 5432}
-    packets: list[dict[str, Any]] = [{"packet": "syn", "direction": "in", **ends, "interface": "v0"}]
-    (said,) = observe(packets, run)["verdicts"]
+    (said,) = observe([{"packet": "syn", "direction": "in", **ends, "interface": "v0"}], run)["verdicts"]
     assert said["change"], said
     verdict = build(Verdict, said, "verdict")
     fix = with_ufw(Host("host"), verdict, verdict.change.before or verdict.rule, Prose("allow it"))
     assert fix, said
-    step = fix.steps[0]
-    told: dict[str, Any] = {"before": connects(), "command": step.command, "printed": said["change"]["commands"][0]}
+    step, packets = fix.steps[0], list(passing([verdict]))
+    told: dict[str, Any] = {
+        "legs": [packet["packet"] for packet in packets],
+        "before": connects(),
+        "command": step.command,
+        "printed": said["change"]["commands"][0],
+    }
     was = state()
     fixes = [([read(step.module, step.arguments)], packets)]
     if int(number):
