@@ -119,7 +119,7 @@ class _Transaction:
         order = self.order.get("rehearsal") or []
         if not order:
             return {}
-        fixes = [{name: fix[name] for name in ("rules", "packets")} for fix in order]
+        fixes = [{name: fix[name] for name in ("steps", "packets")} for fix in order]
         return rehearsal.answered(order, self.action.module(rehearsal.MODULE, {"fixes": fixes}, self.task_vars, check=True))
 
     def _left_open(self) -> list[str]:

@@ -10,12 +10,11 @@ module: firewall_rehearsal
 short_description: Try changes of a firewall in a copy of the host's rules
 version_added: 0.2.0
 description:
-  - Copies the rules of nf_tables, legacy iptables and ipset into a network namespace that ends with this module, adds the rules of
-    M(threeway.handshake.firewall_rule) there, and evaluates what then becomes of given packets. Nothing on the host changes, and no packet
-    is sent.
+  - Copies the rules of nf_tables, legacy iptables and ipset into a network namespace that ends with this module, takes the steps of fixes
+    there, and evaluates what then becomes of given packets. Nothing on the host changes, and no packet is sent.
   - Also evaluates the neighbours of each packet, which differ from it by one in the service's port, the source address or the destination
     address. A change after which a neighbour fares otherwise than before opens more than it says.
-  - Rules of firewalld and ufw cannot be tried in this way, because these programs write their rules themselves.
+  - Rules of ufw are made by ufw itself, which writes into a copy of its files.
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
@@ -35,10 +34,11 @@ options:
     elements: dict
     required: true
     suboptions:
-      rules:
+      steps:
         description:
-          - The options of M(threeway.handshake.firewall_rule) for each rule. Its C(state) and C(file) are not
-            used.
+          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule) or
+            C(community.general.ufw), and its C(arguments). C(state) and C(file) of M(threeway.handshake.firewall_rule) are not used.
+          - For ufw, only rules that allow TCP from one address to one address and port can be rehearsed.
         type: list
         elements: dict
         required: true
@@ -57,11 +57,13 @@ EXAMPLES = r"""
 - name: Would this rule open the flow, and nothing else?
   threeway.handshake.firewall_rehearsal:
     fixes:
-      - rules:
-          - chain: input
-            source: 192.0.2.11
-            destination: 192.0.2.21
-            port: 5432
+      - steps:
+          - module: threeway.handshake.firewall_rule
+            arguments:
+              chain: input
+              source: 192.0.2.11
+              destination: 192.0.2.21
+              port: 5432
         packets:
           - packet: syn
             direction: in
@@ -87,7 +89,7 @@ fixes:
       description:
         - V(opens) if its packets pass and their neighbours fare as before. V(further) if its packets pass the rule that stops them now, and
           another rule stops them. V(fails) if the fix does not help, cannot be made, or changes something else. V(unknown) if the
-          evaluation depends on something that is not known.
+          evaluation depends on something that is not known. V(not_rehearsed) if it cannot be told what the steps would do.
       type: str
       returned: always
     why:
@@ -111,10 +113,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import FAMILIES, Place, checked
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import DIRECTIONS, KINDS, STATES
 from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import Fix, rehearse
+from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsed import read
 
 
 def main() -> None:
@@ -125,7 +126,7 @@ def main() -> None:
                 "elements": "dict",
                 "required": True,
                 "options": {
-                    "rules": {"type": "list", "elements": "dict", "required": True},
+                    "steps": {"type": "list", "elements": "dict", "required": True},
                     "packets": {"type": "list", "elements": "dict", "required": True},
                 },
             },
@@ -150,26 +151,12 @@ def main() -> None:
 
 def _fix(number: int, fix: t.Mapping[str, t.Any]) -> Fix:
     try:
-        rules = [_rule(rule) for rule in fix["rules"]]
+        steps = [read(str(step["module"]), step["arguments"]) for step in fix["steps"]]
         packets = [_packet(packet) for packet in fix["packets"]]
     except (KeyError, TypeError, ValueError) as error:
         said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise ObserveError(f"fixes[{number}] cannot be rehearsed: {said}") from error
-    return rules, packets
-
-
-def _rule(rule: t.Mapping[str, t.Any]) -> tuple[Place, Accepted, str | None]:
-    variant = rule.get("variant") or VARIANTS[0]
-    if variant not in VARIANTS:
-        raise ValueError(f"variant is {variant!r}: give one of {', '.join(VARIANTS)}")
-    family = rule.get("family") or FAMILIES[2]
-    if family not in FAMILIES:
-        raise ValueError(f"family is {family!r}: give one of {', '.join(FAMILIES)}")
-    place = Place(variant, family, checked(rule.get("table") or "filter"), checked(rule["chain"]))
-    source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("source", "destination"))
-    ports = [None if rule.get(name) is None else int(rule[name]) for name in ("port", "source_port")]
-    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")))
-    return place, accepted, rule.get("before")
+    return steps, packets
 
 
 def _packet(packet: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

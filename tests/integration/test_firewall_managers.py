@@ -133,11 +133,16 @@ def test_firewalld_forwards_between_zones_by_a_policy(fleet: SystemdFleet) -> No
 @pytest.mark.parametrize(
     ("command", "line", "advice"),
     [
-        pytest.param("default deny", None, "ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432", marks=pytest.mark.slow),
+        pytest.param(
+            "default deny",
+            None,
+            "ufw allow in from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake",
+            marks=pytest.mark.slow,
+        ),
         (
             "deny 5432/tcp",
             "ufw deny proto tcp from any to any port 5432",
-            "ufw insert 3 allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432",
+            "ufw insert 3 allow in from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake",
         ),
     ],
 )
@@ -170,7 +175,7 @@ def test_ufw_routes(fleet: SystemdFleet) -> None:
     fleet.run("r1", ["sh", "-c", UFW.format("default deny routed")])
     assert connects(fleet) == "timeout"
     verdict = ask(fleet, "r1", **SYN)
-    assert verdict["change"]["commands"] == ["ufw route allow in on eth0 out on eth1 proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"]
+    assert verdict["change"]["commands"] == ["ufw route allow from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake"]
     follow(fleet, "r1", verdict)
     assert connects(fleet) == "connected"
 

@@ -4,7 +4,8 @@
 """Rehearse fixes of a firewall in a copy of this host's rules: do they let their packets through, and nothing else?
 
 The copy is made as the guard restores rules, in a network namespace that ends with the child process that made it. Each fix is made there
-by the same code as on the host, one after the other. The evaluator then says of each packet what becomes of it. Routes, addresses and
+by the same code and programs as on the host, one after the other; files that programs write are copies, too. The evaluator then says of
+each packet what becomes of it. Routes, addresses and
 whatever else rules ask for are those of the host: they are asked for in its own network namespace.
 """
 
@@ -18,9 +19,6 @@ import os
 import typing as t
 
 from .._errors import ObserveError
-from .._firewall.accept.change import Change, carry_out, plan
-from .._firewall.accept.loaded import Loaded, Place
-from .._firewall.accept.words import Accepted
 from .._firewall.facts import LiveFacts
 from .._firewall.loaded import load, sets
 from .._firewall.named_links import names_in
@@ -28,15 +26,15 @@ from .._firewall.saved import make_link
 from .._firewall.verdicts import Describer, judge
 from .._guard.base import unpacked
 from .._guard.firewall import Firewall
-from .._host.apart import CLONE_NEWNET, in_namespace
+from .._host.apart import CLONE_NEWNET, Files, copied, files_of, in_namespace, put_files
 from .._wire.netlink import NETLINK_ROUTE, Netlink
+from .rehearsed import NotRehearsedError, Run, Step
 
-Run = t.Callable[..., t.Tuple[int, str, str]]
 Json = t.Dict[str, t.Any]
-# The rules, each with the digest of the one before which it goes; and the packets.
-Fix = t.Tuple[t.List[t.Tuple[Place, Accepted, t.Optional[str]]], t.List[Json]]
+Fix = t.Tuple[t.List[Step], t.List[Json]]
+"""The steps, and the packets that they are to let through."""
 
-OPENS, FURTHER, FAILS, UNKNOWN = "opens", "further", "fails", "unknown"
+OPENS, FURTHER, FAILS, UNKNOWN, NOT_REHEARSED = "opens", "further", "fails", "unknown", "not_rehearsed"
 _STOPS = ("drop", "reject")
 _HERE = "/proc/self/ns/net"
 
@@ -45,8 +43,8 @@ def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
     """Of each fix, in their order: `result`, `why`, and the packets with their verdicts before and after. Raises ObserveError.
 
     opens: its packets pass, and the neighbours' fare as before. further: they pass the rule that the fix is for, and another stops them.
-    fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
-    A fix that fails is taken back, so that the next one is rehearsed without it.
+    fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell. not_rehearsed: it is not
+    known what its steps would do. A fix that fails is taken back, so that the next one is rehearsed without it.
     """
     blobs = _Memory()
     firewall = Firewall()
@@ -61,35 +59,36 @@ def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
 
             def work() -> Json:
                 copy = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+                directories = sorted({directory for steps, _packets in fixes for step in steps for directory in step.directories})
+                if directories:
+                    copied(directories)
                 _make_links(facts, links)
                 firewall.restore(saved, blobs, run)
                 theirs = t.cast(LiveFacts, _There(facts, host, copy))
-                return {"told": [_one(run, theirs, *fix) for fix in fixes]}
+                return {"told": [_one(run, theirs, directories, *fix) for fix in fixes]}
 
             return list(in_namespace("rehearse the change", work)["told"])
     finally:
         os.close(host)
 
 
-def _one(run: Run, facts: LiveFacts, rules: t.Sequence[tuple[Place, Accepted, str | None]], packets: t.Sequence[Json]) -> Json:
-    beside = [(number, neighbour) for number, packet in enumerate(packets) for neighbour in neighbours(packet)]
-    questions = [*packets, *(packet for _number, packet in beside)]
+def _one(run: Run, facts: LiveFacts, directories: t.Sequence[str], steps: t.Sequence[Step], packets: t.Sequence[Json]) -> Json:
+    beside = [neighbour for packet in packets for neighbour in neighbours(packet)]
+    questions = [*packets, *beside]
     before = _verdicts(run, facts, questions)
-    made: list[tuple[Place, Accepted, Change]] = []
+    state = _State(run, directories)
     try:
-        for place, accepted, known in rules:
-            change = plan(run, place, accepted, known, None, True)
-            carry_out(run, place, accepted, change)
-            made.append((place, accepted, change))
+        for step in steps:
+            step.take(run)
     except ObserveError as error:
-        _take_back(run, made)
-        return {"result": FAILS, "why": str(error), "packets": []}
+        state.back()
+        return {"result": NOT_REHEARSED if isinstance(error, NotRehearsedError) else FAILS, "why": str(error), "packets": []}
     after = _verdicts(run, facts, questions)
     told = _told(before[: len(packets)], after[: len(packets)])
     opened = [now for then, now in zip(before[len(packets) :], after[len(packets) :]) if now["verdict"] != then["verdict"]]
     result, why = _result(packets, before, after, opened)
     if result in (FAILS, UNKNOWN):
-        _take_back(run, made)
+        state.back()
     return {"result": result, "why": why, "packets": told}
 
 
@@ -153,13 +152,6 @@ def _ends(verdict: Json) -> str:
     return f"{done} by {rule['text']} (table {rule['family']} {rule['table']}, chain {rule['chain']})" if rule else done
 
 
-def _take_back(run: Run, made: t.Sequence[tuple[Place, Accepted, Change]]) -> None:
-    for place, accepted, change in reversed(made):
-        if change.missing:
-            loaded = Loaded(run, place, accepted)
-            loaded.remove(loaded.ours(loaded.rules()))
-
-
 def _make_links(facts: LiveFacts, names: t.Iterable[str]) -> None:
     """Links of the same names and numbers, as chains are bound to them and rules name them. One that cannot be made is left out."""
     with Netlink(NETLINK_ROUTE) as netlink:
@@ -193,6 +185,20 @@ def _enter(namespace: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(namespace, CLONE_NEWNET) != 0:
         raise ObserveError(f"the network namespace cannot be changed: {os.strerror(ctypes.get_errno())}")
+
+
+class _State:
+    """The copy as it is now, to which it goes back."""
+
+    def __init__(self, run: Run, directories: t.Sequence[str]) -> None:
+        self._run, self._blobs, self._firewall = run, _Memory(), Firewall()
+        self._rules = self._firewall.save(True, self._blobs, run)
+        self._files: dict[str, Files] = {directory: files_of(directory) for directory in directories}
+
+    def back(self) -> None:
+        self._firewall.restore(self._rules, self._blobs, self._run)
+        for directory, files in self._files.items():
+            put_files(directory, files)
 
 
 class _Memory:

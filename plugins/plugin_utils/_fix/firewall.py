@@ -100,7 +100,7 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
             rulings.append(other)
-    return replace(fix, packets=tuple(_packets(rulings))) if fix.steps else fix
+    return replace(fix, packets=tuple(packets(rulings))) if fix.steps else fix
 
 
 def _behind(ruling: Verdict) -> Iterator[Verdict]:
@@ -119,18 +119,23 @@ def _halfway(host: Host, fix: Fix, behind: Verdict, more: Fix | None) -> Fix:
     return advice("firewall", host.name, f"{fix.summary}; {further}", commands, why=f"{fix.why}; {stop} would stop it next")
 
 
-def _packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
-    """What must pass the host: the packets that were stopped, and the handshake's others, unless they are translated."""
+def packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
+    """What must pass the host: the packets that were stopped, and the handshake's others; of one that is translated, the answer."""
     yield from map(_question, rulings)
     first, known = rulings[0], {each.packet for each in rulings}
+    met = first.rewritten
+    if met is not None:
+        if first.packet == "syn" and met.direction == "forward":  # as whoever answers it sends it
+            (answer,) = traversal("via", (met.source, None), (met.destination, met.port))[1:2]
+            yield {name: value for name, value in answer.items() if value is not None}
+        return
     source, destination = (first.source, first.source_port), (first.destination, first.port)
     client, server = (destination, source) if first.packet == "syn_ack" else (source, destination)
     towards = first.direction if first.packet != "syn_ack" else {"in": "out", "out": "in"}.get(first.direction, first.direction)
     role = {"in": "server", "out": "client"}.get(towards, "via")
-    if first.rewritten is None:
-        for packet in traversal(role, client, server, first.uid):
-            if packet["packet"] not in known:
-                yield {name: value for name, value in packet.items() if value is not None}
+    for packet in traversal(role, client, server, first.uid):
+        if packet["packet"] not in known:
+            yield {name: value for name, value in packet.items() if value is not None}
 
 
 def _question(ruling: Verdict) -> dict[str, object]:

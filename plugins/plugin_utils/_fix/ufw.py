@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.ufw_words import MODULE, allowing, words
+
 from .._model.firewall_records import Rule, Verdict
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
@@ -14,6 +16,8 @@ from .._model.prose import Prose
 from .make import mending, shell
 
 _AHEAD = re.compile(r"ufw6?-(before|not-local|logging).*")
+_USER = ("ufw-user-", "ufw6-user-")
+_DIRECTIONS = ("in", "out", "forward")
 _MOST_RULES = 10_000
 
 
@@ -23,35 +27,22 @@ def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | N
     direction = (ruling.rewritten.direction if ruling.rewritten else None) or ruling.direction
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     number = origin.get("number")
-    if ruling.packet != "syn" or _AHEAD.fullmatch(rule.chain):
+    user = rule.chain.startswith(_USER)
+    if ruling.packet != "syn" or _AHEAD.fullmatch(rule.chain) or direction not in _DIRECTIONS or not met.port:
         return None
-    arguments: dict[str, object] = {
-        "rule": "allow",
-        "proto": "tcp",
-        "from_ip": met.source,
-        "to_ip": met.destination,
-        "to_port": str(met.port),
-        "comment": "threeway.handshake",
-    }
-    words = ["ufw"]
-    if direction == "forward":
-        arguments["route"] = True
-        words.append("route")
-    else:
-        arguments["direction"] = direction
-    if isinstance(number, int) and 0 < number < _MOST_RULES:
-        arguments["insert"] = number
-        words += ["insert", str(number)]
-    flow = ["allow", *([direction] if direction != "forward" else []), "proto", "tcp", "from", met.source]
-    flow += ["to", met.destination, "port", str(met.port)]
-    command = shell(*words, *flow, "comment", "threeway.handshake")
+    if not isinstance(number, int) or not 0 < number < _MOST_RULES:
+        if user:  # which of them it is nobody knows, and a rule at the end would come too late
+            return None
+        number = None
+    arguments = allowing(met.source, met.destination, met.port, direction, number)
+    command = shell(*words(arguments))
     return mending(
         "firewall",
         host.name,
         summary,
-        [Step("community.general.ufw", arguments, command)],
+        [Step(MODULE, arguments, command)],
         Saves(files=("/etc/ufw",), firewall=True),
         why=f"rule {number} of ufw stops it" if "insert" in arguments else f"{rule.name} stops it",
-        undo=[shell(*(["ufw", "route"] if direction == "forward" else ["ufw"]), "delete", *flow)],
+        undo=[shell(*words(arguments, delete=True))],
         check=f"ufw status numbered shows {met.destination} {met.port}/tcp ALLOW for {met.source}",
     )

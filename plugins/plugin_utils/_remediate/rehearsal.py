@@ -11,8 +11,8 @@ from typing import Any
 from .mending import Mending
 
 MODULE = "threeway.handshake.firewall_rehearsal"
-_RULE = "threeway.handshake.firewall_rule"
-_BY_THEMSELVES = {"community.general.ufw": "ufw", "ansible.posix.firewalld": "firewalld"}
+_STEPS = ("threeway.handshake.firewall_rule", "community.general.ufw")
+_BY_THEMSELVES = {"ansible.posix.firewalld": "firewalld"}
 _REFUSED = ("fails", "unknown")
 NOT_REHEARSED = "not_rehearsed"
 
@@ -24,9 +24,13 @@ Rehearsed = Mapping[str, Json]
 def asked(several: Iterable[Mending]) -> list[dict[str, Any]]:
     """The fixes of one host that can be rehearsed, in the order in which they are made."""
     return [
-        {"key": each.key, "rules": [step["arguments"] for step in each.steps], "packets": list(each.packets)}
+        {
+            "key": each.key,
+            "steps": [{name: step[name] for name in ("module", "arguments")} for step in each.steps],
+            "packets": list(each.packets),
+        }
         for each in several
-        if each.packets and each.steps and all(step["module"] == _RULE for step in each.steps)
+        if each.packets and each.steps and all(step["module"] in _STEPS for step in each.steps)
     ]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..accept.ufw_words import allowing, words
 from .files import lines
 from .flow import Flow, quoted
 from .iptables import ports_of, rule_line
@@ -70,14 +71,11 @@ class Ufw:
         if ahead_of_rules:
             return {"summary": f"let {flow.words()} through ahead of ufw, whose own rules it does not come to", "commands": []}
         routed = flow.direction == "forward"
-        start = ["ufw", "route"] if routed else ["ufw"]
-        if origin.get("number"):
-            start += ["insert", str(origin["number"])]
-        elif re.fullmatch(r"ufw6?-user-.*", chain):
-            start += ["prepend"]
-        ways = {"in": [], "out": ["out"], "forward": _interfaces(flow)}[flow.direction]
-        narrow = [*start, "allow", *ways, "proto", "tcp", "from", flow.source, "to", flow.destination, "port", str(flow.port)]
-        simple = [*start, "allow", *(["out"] if flow.direction == "out" else []), f"{flow.port}/tcp"]
+        number = origin.get("number") or None
+        start = ["prepend"] if not number and re.fullmatch(r"ufw6?-user-.*", chain) else []
+        narrow = words(allowing(flow.source, flow.destination, flow.port, flow.direction, number), start)
+        begin = ["insert", str(number)] if number else start
+        simple = ["ufw", *begin, "allow", *(["out"] if flow.direction == "out" else []), f"{flow.port}/tcp"]
         where = f" before rule {origin['number']}" if origin.get("number") else ""
         return {
             "summary": f"allow {flow.words()}{where}",
@@ -104,11 +102,6 @@ class Ufw:
                 if place == number and rule.startswith(f"-A {chain} "):
                     return each if ports_of(rule) == ports_of(text) else None
         return None
-
-
-def _interfaces(flow: Flow) -> list[str]:
-    arrives = ["in", "on", flow.interface] if flow.interface else []
-    return arrives + (["out", "on", flow.out_interface] if flow.out_interface else [])
 
 
 def read_tuples(text: t.Sequence[str], before: int) -> list[Tuple]:

@@ -157,7 +157,13 @@ def test_a_step_that_fails_on_a_host_that_is_cut_off_is_undone_later(files: Reme
 FIREWALL = {
     **ORDER,
     "steps": [{"module": "threeway.handshake.firewall_rule", "arguments": {"chain": "input"}, "command": "nft add rule ..."}],
-    "rehearsal": [{"key": "k1", "rules": [{"chain": "input"}], "packets": [{"packet": "syn"}]}],
+    "rehearsal": [
+        {
+            "key": "k1",
+            "steps": [{"module": "threeway.handshake.firewall_rule", "arguments": {"chain": "input"}}],
+            "packets": [{"packet": "syn"}],
+        }
+    ],
 }
 FAILED = {"fixes": [{"result": "fails", "why": "a SYN would still be dropped", "packets": []}]}
 OPENED = {"fixes": [{"result": "opens", "why": "", "packets": []}]}

@@ -108,6 +108,7 @@ def _main(other: str, mode: str) -> None:
     from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted, digest
     from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
     from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import rehearse
+    from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsed import Rule
 
     def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
         try:
@@ -135,14 +136,14 @@ def _main(other: str, mode: str) -> None:
     told: dict[str, Any] = {"before": connects()}
     listed = _listed(run)
     if mode == "refusing":
-        late = (Place("nft", "inet", "t", "input"), accepted, None)
-        gone = (Place("nft", "inet", "t", "input"), accepted, "0123456789abcdef")
-        good = (place, accepted, known)
-        wide = (place, Accepted(CLIENT, SERVER, 5433, None, False), known)
+        late = Rule(Place("nft", "inet", "t", "input"), accepted, None)
+        gone = Rule(Place("nft", "inet", "t", "input"), accepted, "0123456789abcdef")
+        good = Rule(place, accepted, known)
+        wide = Rule(place, Accepted(CLIENT, SERVER, 5433, None, False), known)
         run(["nft", "add rule inet t input tcp dport 5433 drop"])
         told["rehearsed"] = rehearse(run, [([late], [packet]), ([gone], [packet]), ([good, wide], [packet]), ([good], [packet])])
     elif mode == "opening":
-        told["rehearsed"] = rehearse(run, [([(place, accepted, known)], [packet])])
+        told["rehearsed"] = rehearse(run, [([Rule(place, accepted, known)], [packet])])
         told["untouched"] = _listed(run) == listed
         carry_out(run, place, accepted, plan(run, place, accepted, known, None, True))
     else:

@@ -15,7 +15,7 @@ from tests.unit.plugins.module_utils._firewall.test_walk import FORWARD, walk
 
 DENIED = rule("ip filter ufw-docker-logging-deny", "-A ufw-docker-logging-deny -j DROP")
 CONTAINER = {"destination": "172.17.0.2", "port": 80, "direction": "forward", "interface": "eth0", "out_interface": "docker0"}
-ROUTED = "ufw route allow in on eth0 out on docker0 proto tcp from 10.0.1.11 to 172.17.0.2 port 80"
+ROUTED = "ufw route allow from 10.0.1.11 to 172.17.0.2 port 80 proto tcp comment threeway.handshake"
 
 
 def test_ufw_docker_is_not_ufw() -> None:
@@ -36,8 +36,8 @@ def test_ufw_routes_to_where_it_is_translated() -> None:
         port=8080,
         rewritten=Rewritten(source="10.0.1.11", destination="172.17.0.2", source_port=40000, port=80, direction="forward"),
     )
-    fix = with_ufw(Host("db1"), ruling, Rule(family="ip", table="filter", chain="ufw-user-forward"), Prose("allow it"))
-    assert fix and fix.steps[0].command == "ufw route allow proto tcp from 10.0.1.11 to 172.17.0.2 port 80 comment threeway.handshake"
+    fix = with_ufw(Host("db1"), ruling, Rule(family="ip", table="filter", chain="FORWARD"), Prose("allow it"))
+    assert fix and fix.steps[0].command == "ufw route allow from 10.0.1.11 to 172.17.0.2 port 80 proto tcp comment threeway.handshake"
     assert fix.steps[0].arguments["route"] is True
 
 

@@ -212,7 +212,7 @@ def test_ufw_is_advised_where_the_packet_comes_to_its_rules() -> None:
     without = change(stopped, entered=[["ip", "filter", "ufw-reject-input"]])
     assert without and not without["commands"]
     told = change(stopped, entered=[["ip", "filter", "ufw-user-input"]])
-    assert told and told["commands"] == ["ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"]
+    assert told and told["commands"] == ["ufw allow in from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake"]
 
 
 @pytest.mark.parametrize(
@@ -243,17 +243,21 @@ def test_firewalld_lets_replies_through_by_itself() -> None:
 @pytest.mark.parametrize(
     ("reference", "question", "command"),
     [
-        (policy("ip filter INPUT"), {}, "ufw allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
+        (policy("ip filter INPUT"), {}, "ufw allow in from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake"),
         (
             rule("ip filter ufw-user-input", "-A ufw-user-input -j DROP"),
             {},
-            "ufw prepend allow proto tcp from 10.0.1.11 to 10.0.2.21 port 5432",
+            "ufw prepend allow in from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake",
         ),
-        (policy("ip filter OUTPUT"), {"direction": "out"}, "ufw allow out proto tcp from 10.0.1.11 to 10.0.2.21 port 5432"),
+        (
+            policy("ip filter OUTPUT"),
+            {"direction": "out"},
+            "ufw allow out from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake",
+        ),
         (
             policy("ip filter FORWARD"),
             {"direction": "forward", "out_interface": "eth1"},
-            "ufw route allow in on eth0 out on eth1 proto tcp from 10.0.1.11 to 10.0.2.21 port 5432",
+            "ufw route allow from 10.0.1.11 to 10.0.2.21 port 5432 proto tcp comment threeway.handshake",
         ),
     ],
 )

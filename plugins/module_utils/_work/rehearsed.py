@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The steps of a fix as they are taken in a copy of the host's firewall: each by the code or the program that takes it on the host."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import typing as t
+
+from .._errors import ObserveError
+from .._firewall.accept import ufw_words
+from .._firewall.accept.change import carry_out, plan
+from .._firewall.accept.loaded import FAMILIES, Place, checked
+from .._firewall.accept.words import VARIANTS, Accepted
+from .._firewall.managers.ufw import DIRECTORY as UFW
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+Arguments = t.Mapping[str, t.Any]
+
+
+class NotRehearsedError(ObserveError):
+    """It is not known what a step would do."""
+
+
+class Rule(t.NamedTuple):
+    """Of the module firewall_rule."""
+
+    place: Place
+    accepted: Accepted
+    known: str | None  # the digest of the rule before which it goes
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """What its program writes into."""
+        return ()
+
+    def take(self, run: Run) -> None:
+        carry_out(run, self.place, self.accepted, plan(run, self.place, self.accepted, self.known, None, True))
+
+
+class Ufw(t.NamedTuple):
+    """Of the module community.general.ufw: ufw itself, which writes the copies of its files and loads them into the copy of the rules."""
+
+    arguments: Arguments
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        return (UFW,)
+
+    def take(self, run: Run) -> None:
+        if os.geteuid() != 0:
+            raise NotRehearsedError("ufw asks for root, which this is not")
+        words = ufw_words.words(self.arguments)
+        code, output, error = run(words)
+        if code == 127:
+            raise NotRehearsedError(f"ufw cannot be run: {error.strip()[:300]}")
+        if code != 0:
+            raise ObserveError(f"{' '.join(words)} says {(error or output).strip()[:300]}")
+
+
+Step = t.Union[Rule, Ufw]
+
+
+def read(module: str, arguments: Arguments) -> Step:
+    """A step of a fix, by its module and arguments. Raises KeyError, TypeError, ValueError, ObserveError."""
+    if module not in _READERS:
+        raise ValueError(f"module is {module!r}: give one of {', '.join(sorted(_READERS))}")
+    return _READERS[module](arguments)
+
+
+def _rule(rule: Arguments) -> Rule:
+    variant = rule.get("variant") or VARIANTS[0]
+    if variant not in VARIANTS:
+        raise ValueError(f"variant is {variant!r}: give one of {', '.join(VARIANTS)}")
+    family = rule.get("family") or FAMILIES[2]
+    if family not in FAMILIES:
+        raise ValueError(f"family is {family!r}: give one of {', '.join(FAMILIES)}")
+    place = Place(variant, family, checked(rule.get("table") or "filter"), checked(rule["chain"]))
+    source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("source", "destination"))
+    ports = [None if rule.get(name) is None else int(rule[name]) for name in ("port", "source_port")]
+    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")))
+    return Rule(place, accepted, rule.get("before"))
+
+
+def _ufw(told: Arguments) -> Ufw:
+    """Only what `ufw_words.allowing` makes: nothing else is a word of a command here."""
+    source, destination = (str(ipaddress.ip_address(told[end])) for end in ("from_ip", "to_ip"))
+    direction = "forward" if told.get("route") else str(told["direction"])
+    if direction not in ("in", "out", "forward"):
+        raise ValueError(f"direction is {direction!r}: give in or out, or route")
+    number = None if told.get("insert") is None else int(told["insert"])
+    allowing = ufw_words.allowing(source, destination, int(told["to_port"]), direction, number)
+    if {name: str(value) for name, value in allowing.items()} != {name: str(value) for name, value in told.items() if value is not None}:
+        raise ValueError("only a rule that allows TCP from one address to one address and port can be rehearsed")
+    return Ufw(allowing)
+
+
+_READERS: dict[str, t.Callable[[Arguments], Step]] = {"threeway.handshake.firewall_rule": _rule, ufw_words.MODULE: _ufw}
