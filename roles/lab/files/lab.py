@@ -133,7 +133,7 @@ def start(topology: object, log: Path, tied: bool) -> tuple[dict[str, Any], sock
     answer = json.loads(line)
     if "error" in answer:
         raise LabError(answer["error"])
-    outside = pids_outside(holder)
+    outside = pids_outside(holder, answer["hosts"].values())
     hosts = {name: process(outside[inside]) for name, inside in answer["hosts"].items()}
     return {"holder": process(holder), "hosts": hosts, "topology": topology}, ours
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,15 +16,22 @@ from topology import LabError
 PATIENCE = 5.0  # seconds for killed processes to go
 
 
-def pids_outside(holder: int) -> dict[int, int]:
-    """The holder's children: process id in the lab -> process id here."""
-    children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
-    found = {}
-    for child in children:
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines() if ":" in line)
-        if not status["State"].strip().startswith("Z"):
-            # NSpid: here, (namespaces between), in the lab, in the host
-            found[int(status["NSpid"].split()[-2])] = int(child)
+def pids_outside(holder: int, inside: Collection[int]) -> dict[int, int]:
+    """The holder's children: process id in the lab -> process id here. LabError if one of `inside` is gone.
+
+    The kernel's list is complete only while no child ends (proc_pid_children(5)), and helpers of the lab do.
+    """
+    give_up = time.monotonic() + PATIENCE
+    found: dict[int, int] = {}
+    while missing := set(inside) - set(found):
+        if time.monotonic() > give_up:
+            raise LabError(f"Of the lab's hosts, the processes {sorted(missing)} are gone.")
+        for child in Path(f"/proc/{holder}/task/{holder}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines() if ":" in line)
+                if not status["State"].strip().startswith("Z"):
+                    # NSpid: here, (namespaces between), in the lab, in the host
+                    found[int(status["NSpid"].split()[-2])] = int(child)
     return found
 
 
