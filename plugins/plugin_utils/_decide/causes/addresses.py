@@ -19,7 +19,7 @@ from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
 from .neighbour import on_link
 from .routing import entered
-from .stretch import swallower
+from .stretch import kept_unasked
 from .traversals import Place, comes_to_routing
 
 
@@ -109,7 +109,7 @@ def _own_claimed(case: Case) -> Finding | None:
     holder = case.fleet.with_mac(mac)
     who = holder.name if holder else f"one with the link address {mac}"
     return Finding(
-        "likely" if hops or not server.saw_everything or _ended_before(case) else "proven",
+        "likely" if hops or not server.saw_everything or kept_unasked(case, case.address) else "proven",
         holder.name if holder else "path",
         "path.forward",
         f"two machines have the address {case.address}: {server.name}, to which no SYN comes, and {who}",
@@ -133,7 +133,7 @@ def _given_up(case: Case) -> Finding | None:
     if server is None or mine is None or "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
         return None
     return Finding(
-        "likely" if not server.saw_everything or _ended_before(case) else "proven",
+        "likely" if not server.saw_everything or kept_unasked(case, case.address) else "proven",
         server.name,
         "path.forward",
         f"{server.name} does not use its address {case.address}: another machine had it when {mine.interface} took it (dadfailed)",
@@ -142,13 +142,6 @@ def _given_up(case: Case) -> Finding | None:
         detail={"address": case.address, "interface": mine.interface},
         subject=mine,
     )
-
-
-def _ended_before(case: Case) -> bool:
-    """Whether a managed host kept the SYN without having asked in vain who has the address: it did not come to where that matters."""
-    kept = case.client if case.outcome.local else swallower(case)
-    entry = kept.neighbour(case.address, None) if kept else None
-    return kept is not None and not kept.unanswered_requests(case.address) and not (entry and entry.unresolved)
 
 
 def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding | None:

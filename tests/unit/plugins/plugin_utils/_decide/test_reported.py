@@ -62,7 +62,14 @@ def test_a_router_looks_for_the_way_to_where_its_rules_send_the_packet() -> None
     plan, found = recorded("router_route")
     rules(found, "r1", type="nat")
     sent = {"source": "10.0.1.11", "destination": "10.0.2.22", "port": 5432, "source_port": None, "changes": []}
-    verdict = {"packet": "syn", "direction": "forward", "source": "10.0.1.11", "destination": "10.0.2.21", "port": 5432, "verdict": "accept"}
+    verdict = {
+        "packet": "syn",
+        "direction": "forward",
+        "source": "10.0.1.11",
+        "destination": "10.0.2.21",
+        "port": 5432,
+        "verdict": "accept",
+    }
     for snapshot in snapshots(found, "r1"):
         snapshot["firewall"]["verdicts"].append({**verdict, "path": [], "rewritten": sent})
     assert "router_route" not in answer(plan, found)
@@ -87,6 +94,15 @@ def test_a_guests_tap_on_a_bridge_is_no_tunnel() -> None:
             if link["name"] == "flannel.1":
                 link.update(kind="tun", master="br0")
     assert "tunnel_drop" not in answer(plan, found)
+
+
+@pytest.mark.parametrize("host", ["db1", "db2"])
+def test_links_that_share_a_link_address_by_design_are_no_conflict(host: str) -> None:
+    plan, found = recorded("mac_conflict")
+    for snapshot in snapshots(found, host):
+        for link in snapshot["links"]:
+            link["kind"] = "ipvlan"
+    assert "mac_conflict" not in answer(plan, found)
 
 
 def test_no_neighbour_entry_is_wrong_where_two_hosts_have_the_link_address() -> None:
