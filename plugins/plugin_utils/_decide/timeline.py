@@ -82,6 +82,7 @@ class Packets:
         self._syns_by_port: dict[tuple[str, int], list[Observation]] = defaultdict(list)
         self._cut: dict[object, set[str]] = defaultdict(set)
         self._sharing: dict[object, set[int]] = defaultdict(set)
+        self._dialled: set[int] = set()  # the numbers of SYNs that clients of the run sent
         self._began: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         for host in hosts:
             self.add(host)
@@ -102,6 +103,8 @@ class Packets:
         for observation in host.observations or ():
             if observation.packet.tcp and observation.packet.tcp.is_syn:
                 note(self._syns_by_port, (host.name, observation.packet.tcp.sport), observation)
+                if observation.direction == "out" and (host.name, observation.packet.tcp.sport) in self._began:
+                    self._dialled.add(observation.packet.tcp.seq)
             for isn in _client_isns(observation.packet):
                 note(self._by_isn, isn, observation)
             flow = _flow(observation.packet)
@@ -134,7 +137,8 @@ class Packets:
         translated, more = _translated([seen for seen in by_isn if seen.host in parties])
         for other in translated:  # behind the ACK only the 4-tuple tells
             found.update({id(seen): seen for seen in of_probe(self._by_flow[other])})
-        others = {seq for seen in self._by_flow.get(flow, ()) if seen.host == client and (seq := _syn(seen)) is not None} - {isn}
+        alike = (seen for each in (flow, *translated) for seen in self._by_flow.get(each, ()))
+        others = self._dialled.intersection(seq for seen in alike if (seq := _syn(seen)) is not None) - {isn}
         observations, most = _first(_of_connection(found.values(), isn, others, client) if others else found.values())
         own = [seen for seen in observations if seen.host in parties]
         strays = [seen for seen in observations if seen.host not in parties]
