@@ -19,13 +19,17 @@ BROKEN = "firewall_drop.iptables-nft.port"
 AT = {"open": 100.0, "try": 110.0, "close": 120.0}
 
 
+def parties(plan: Plan) -> set[str]:
+    return set(plan.parties())
+
+
 def run(identity: str, plan: Plan, answers: Phases, hosts: set[str], later: float = 0.0) -> Run:
     """A run in whose play these hosts were, so much later."""
     seen = copy.deepcopy({host: phases for host, phases in answers.items() if host in hosts})
     for phases in seen.values():
         for phase, answer in phases.items():
             answer.update(run=identity, at=AT.get(phase, 130.0) + later, seconds=2.0)
-    absent = tuple(sorted(plan.parties() - hosts))
+    absent = tuple(sorted(parties(plan) - hosts))
     started = f"2026-11-29T10:00:{int(later) % 60:02}Z"
     return Run(plan=replace(plan, run=identity, not_in_play=absent), started=started, controller="here", source=identity, answers=seen)
 
@@ -42,7 +46,7 @@ def test_halves_at_the_same_time_tell_what_one_run_tells() -> None:
     plan, answers = recorded(BROKEN)
     whole = decide(plan, answers, "2026-11-29T10:00:00Z", "2026-11-29T11:00:00Z").report
     clients = {entry.client for entry in plan.entries}
-    others = plan.parties() - clients
+    others = parties(plan) - clients
     merged = merge([run("one", plan, answers, clients), run("two", plan, answers, others)], "both")
     assert causes(report(merged)) == causes(whole)
     assert causes(whole)[0][0] == ("firewall_drop", "db1", "proven")
@@ -55,7 +59,7 @@ def test_halves_at_the_same_time_tell_what_one_run_tells() -> None:
 def test_what_was_observed_at_another_time_is_absent_and_proves_nothing(later: float) -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
-    runs = [run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients, later)]
+    runs = [run("one", plan, answers, clients), run("two", plan, answers, parties(plan) - clients, later)]
     if later == 3.0:  # open had answered at 103, the client was asked at 108; it was asked to close at 121
         assert causes(report(merge(runs, "both")))[0][0][2] == "proven"
         return
@@ -67,10 +71,25 @@ def test_what_was_observed_at_another_time_is_absent_and_proves_nothing(later: f
     assert any("it was observed in run two" in sentence for sentence in found["flows"][0]["not_observed"])
 
 
+@pytest.mark.parametrize(("controllers", "apart"), [(("here", "there"), True), (("here", "here"), False)])
+def test_two_controllers_whose_clocks_differ_are_not_believed(controllers: tuple[str, str], apart: bool) -> None:
+    """By their clocks it was at the same time; by those of the hosts, the client tried a minute later."""
+    plan, answers = recorded(BROKEN)
+    for entry in plan.entries:
+        for probe in answers[entry.client]["try"]["evidence"]["probes"]:
+            probe["started"] += 60.0
+    clients = {entry.client for entry in plan.entries}
+    one, two = run("one", plan, answers, clients), run("two", plan, answers, set(plan.parties()) - clients)
+    one, two = (replace(each, controller=controller) for each, controller in zip((one, two), controllers, strict=True))
+    found = report(merge([one, two], "both"))
+    assert [each["kind"] for each in found["unobserved"] if each["host"] == "db1"] == (["apart"] if apart else [])
+    assert not apart or "by its own clock" in found["unobserved"][0]["why"]
+
+
 def test_evidence_that_does_not_say_when_belongs_to_its_own_run_alone() -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
-    one, two = run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients)
+    one, two = run("one", plan, answers, clients), run("two", plan, answers, parties(plan) - clients)
     for answer in two.answers["db1"].values():
         answer["at"] = None
     (gap,) = [each for each in report(merge([one, two], "both"))["unobserved"] if each["host"] == "db1"]
@@ -81,9 +100,9 @@ def test_a_host_of_two_runs_is_taken_from_the_run_in_which_the_client_tried() ->
     plan, answers = recorded(BROKEN)
     (entry,) = plan.entries
     healthy_plan, healthy = recorded(f"{BROKEN}.twin")
-    early = run("early", plan, answers, plan.parties())
+    early = run("early", plan, answers, parties(plan))
     other = replace(healthy_plan, entries=tuple(replace(each, flow="other") for each in healthy_plan.entries))
-    late = run("late", other, healthy, other.parties(), 3600.0)
+    late = run("late", other, healthy, parties(other), 3600.0)
     merged = merge([early, late], "both")
     assert len(merged.views) == 2
     found = {flow["name"]: flow for flow in report(merged)["flows"]}
@@ -94,7 +113,7 @@ def test_a_host_of_two_runs_is_taken_from_the_run_in_which_the_client_tried() ->
 
 def test_of_the_same_entry_the_last_run_counts() -> None:
     plan, answers = recorded(BROKEN)
-    first, second = run("first", plan, answers, plan.parties()), run("second", plan, answers, plan.parties(), 600.0)
+    first, second = run("first", plan, answers, parties(plan)), run("second", plan, answers, parties(plan), 600.0)
     for runs in ([first, second], [second, first]):
         merged = merge(runs, "both")
         assert len(merged.plan.entries) == 1
@@ -104,7 +123,7 @@ def test_of_the_same_entry_the_last_run_counts() -> None:
 def test_nobody_is_not_in_play_whom_another_slice_observed() -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
-    merged = merge([run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients)], "both")
+    merged = merge([run("one", plan, answers, clients), run("two", plan, answers, parties(plan) - clients)], "both")
     assert merged.plan.not_in_play == ()
     alone = merge([run("one", plan, answers, clients)], "both")
     assert "db1" in alone.plan.not_in_play
@@ -117,16 +136,16 @@ def test_traces_count_for_handshakes_of_their_own_run() -> None:
         template = next(iter(phases.values()))
         phases["trace_close"] = {**template, "phase": "trace_close", "evidence": {"trace": None, "drops": None, "absent": []}}
     clients = {entry.client for entry in plan.entries}
-    (view,) = merge([run("one", plan, answers, clients), run("two", plan, answers, plan.parties() - clients)], "both").views
+    (view,) = merge([run("one", plan, answers, clients), run("two", plan, answers, parties(plan) - clients)], "both").views
     assert not {phase for phases in view.evidence.values() for phase in phases} & set(TRACE_PHASES)
-    (view,) = merge([run("one", plan, answers, plan.parties())], "both").views
+    (view,) = merge([run("one", plan, answers, parties(plan))], "both").views
     assert "trace_close" in view.evidence["db1"]
 
 
 def test_a_run_that_reached_the_client_itself_recorded_other_handshakes() -> None:
     plan, answers = recorded(BROKEN)
     one = run("one", plan, answers, {"web1"})
-    two = run("two", plan, answers, plan.parties())  # it has web1 as well, and recorded what web1 tried there
+    two = run("two", plan, answers, parties(plan))  # it has web1 as well, and recorded what web1 tried there
     later = copy.deepcopy(one.answers)
     later["web1"]["try"]["at"] += 1.0
     found = report(merge([replace(one, answers=later), two], "both"))
