@@ -13,6 +13,7 @@ import socket
 import typing as t
 
 CONFIGURATION = "/etc/xinetd.conf"
+_INHERITED = ("only_from", "no_access")  # from what the defaults have so far; a service adds to them and takes from them
 MOST_FILES, MOST_BYTES, MOST_ADDRESSES = 200, 65536, 50
 
 Record = t.Dict[str, t.Any]
@@ -55,11 +56,11 @@ def _read(path: str, defaults: Attributes, services: list[tuple[str, str, Attrib
         if words[0] == "}":
             section = None
         elif section is not None:
-            _assign(section, words)
+            _assign(section, words, adds=section is defaults)
         elif words[0] == "defaults":
             section = defaults
         elif words[0] == "service" and len(words) > 1:
-            section = {}
+            section = {attribute: list(defaults[attribute]) for attribute in _INHERITED if attribute in defaults}
             services.append((words[1], path, section))
         elif words[0] == "include" and len(words) > 1:
             _read(words[1], defaults, services, seen)
@@ -69,11 +70,12 @@ def _read(path: str, defaults: Attributes, services: list[tuple[str, str, Attrib
                     _read(os.path.join(words[1], name), defaults, services, seen)
 
 
-def _assign(section: Attributes, words: list[str]) -> None:
+def _assign(section: Attributes, words: list[str], adds: bool) -> None:
+    """`adds`: what is assigned is added to what is there, as the defaults have it of several lines."""
     name, operator, values = words[0], "".join(words[1:2]), words[2:]
-    if operator == "=":
+    if operator == "=" and not adds:
         section[name] = values
-    elif operator == "+=":
+    elif operator in ("=", "+="):
         section.setdefault(name, []).extend(values)
     elif operator == "-=":
         section[name] = [value for value in section.get(name, ()) if value not in values]
@@ -84,8 +86,8 @@ def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Rec
     disabled = own.get("disable", ["no"]) == ["yes"] or bool({name, *identity} & set(defaults.get("disabled", ())))
 
     def addresses(attribute: str) -> list[str] | None:
-        told = own.get(attribute, defaults.get(attribute))
-        return None if told is None else told[:MOST_ADDRESSES]
+        told = own.get(attribute)
+        return None if told is None or len(told) > MOST_ADDRESSES else told  # of a part of them nobody can tell who is not among them
 
     return {
         "port": _port(name, own),

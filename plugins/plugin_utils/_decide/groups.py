@@ -33,7 +33,7 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
             first = flow["causes"][0]
             found.setdefault((first["code"], first["host"]), []).append(flow)
     matrix = Grid.of(flows)
-    passed = {matrix.cell(flow): True for flow in flows if flow["status"] in _CONNECTS} if len(found) * len(flows) <= MOST_WORK else {}
+    passed = {matrix.cell(flow): True for flow in flows if _connects(flow)} if len(found) * len(flows) <= MOST_WORK else {}
     listed = []
     for (code, host), members in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
         patterns = isolate({**passed, **{matrix.cell(flow): False for flow in members}}, common) if passed else []
@@ -53,12 +53,14 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
 
 def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     """The fewest patterns that account for every handshake that fails and contradict none that succeeds; none where there are too many."""
-    tried = [flow for flow in flows if flow["probes"]["attempts"] or flow["status"] in ("broken", "degraded")]
+    tried = [
+        flow for flow in flows if flow["expect"] == "open" and (flow["probes"]["attempts"] or flow["status"] in ("broken", "degraded"))
+    ]
     matrix = Grid.of(tried)
     results: dict[Cell, bool] = {}
     for flow in tried:
         cell = matrix.cell(flow)
-        results[cell] = results.get(cell, True) and flow["status"] in _CONNECTS
+        results[cell] = results.get(cell, True) and _connects(flow)
     patterns = isolate(results, common) if len(results) > 1 else []
     if len(patterns) > MOST_PATTERNS:
         return []
@@ -69,18 +71,23 @@ def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
 
 
 def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: Common) -> dict[str, Any]:
-    failing = [flow for flow in members if flow["status"] not in _CONNECTS]
+    failing = [flow for flow in members if not _connects(flow)]
     firsts = [flow["causes"][0] for flow in failing if flow["causes"]]
-    succeed = matrix.connecting
+    succeed = matrix.connecting - (len(members) - len(failing))  # of one place, some may fail and some connect
     return {
         **matrix.extent(pattern, common),
         "entries": [flow["id"] for flow in failing],
         "causes": sorted({(cause["code"], cause["host"]) for cause in firsts}),
-        "summary": f"{matrix.words(pattern.conditions, common)}: {len(failing)} of {len(failing)} fail"
+        "summary": f"{matrix.words(pattern.conditions, common)}: {len(failing)} of {len(members)} fail"
         + (f"; {succeed} others connect" if succeed else ""),
         "rivals": [matrix.words(rival, common) for rival in pattern.rivals],
         "next_probe": {"client": probe.client, "server": probe.server, "port": probe.port} if (probe := pattern.next_probe) else None,
     }
+
+
+def _connects(flow: Flow) -> bool:
+    """Whether it must connect and does: that one which must not is blocked tells nothing of the way, and that it is not, is no failure."""
+    return flow["expect"] == "open" and flow["status"] in _CONNECTS
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class Grid:
         values: dict[str, Sequence[Any]] = {
             dimension: sorted({cell[index] for cell in cells}, key=str) for index, dimension in enumerate(DIMENSIONS)
         }
-        return cls(values, sum(flow["status"] in _CONNECTS for flow in flows))
+        return cls(values, sum(map(_connects, flows)))
 
     @staticmethod
     def cell(flow: Flow) -> Cell:

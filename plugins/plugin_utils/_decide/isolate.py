@@ -234,7 +234,7 @@ _LOOKS = 10_000
 
 
 def _telling(matrix: _Results, box: Box, rivals: Sequence[Box], results: Mapping[Cell, bool]) -> Cell | None:
-    """A place that was not tried, in the box and in as few of its rivals as possible."""
+    """A place between two hosts that was not tried, in the box and in as few of its rivals as possible."""
     if not rivals:
         return None
     axes = [
@@ -244,7 +244,7 @@ def _telling(matrix: _Results, box: Box, rivals: Sequence[Box], results: Mapping
     best: tuple[int, Cell] | None = None
     for looks, values in enumerate(product(*axes)):
         cell = Cell(*values)  # type: ignore[arg-type]
-        if cell in results:
+        if cell in results or cell.client == cell.server:  # its own services do not pass the network
             continue
         shared = sum(matrix.meets(cell, rival) for rival in rivals)
         if shared < len(rivals) and (best is None or shared < best[0]):

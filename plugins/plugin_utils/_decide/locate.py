@@ -162,7 +162,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     """Nobody answered: how far did the SYN come, and the SYN-ACK on its way back?"""
     forward = _way(case, back=False)
     syn = _furthest(attempt.of("syn"), forward)
-    arrived = case.server is not None and (_seen_at(attempt.of("syn"), (case.server, "in")) or _half_open(case, attempt))
+    arrived = case.server is not None and (_came(case.server, attempt) or _half_open(case, attempt))
     if not arrived:
         return _lost("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
     back = _way(case, back=True)
@@ -217,10 +217,10 @@ def _connected(case: Case, attempt: Attempt) -> Outcome:
     # Of several servers, any may have the address, and so may a host on the way that takes connections for them.
     in_front = bool(case.partners) or any(via.owns(case.address) is not False for via in case.vias)
     another = owns is False or (owns is None and in_front)
-    if server is None or (another and not _seen_at(attempt.of("syn"), (server, "in"))):
+    if server is None or (another and not _came(server, attempt)):
         return Outcome("completed")  # with whatever stands in front of the server
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
-    if server.saw_everything and recognisable and not _seen_at(attempt.of("syn"), (server, "in")):
+    if server.saw_everything and recognisable and not _came(server, attempt):
         renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
         escaped = case.may_be_translated or (attempt.isn is None and renamed)
         if escaped and not case.led_away:
@@ -243,6 +243,12 @@ def _connected(case: Case, attempt: Attempt) -> Outcome:
     if taken and _disowned(attempt, server):
         return Outcome("ignored_ack", "ack", None, server.name, last_seen=taken)
     return _recovered(case, attempt) or Outcome("completed")
+
+
+def _came(server: Host, attempt: Attempt) -> bool:
+    """Whether a SYN came to the server: it recorded one, or the SYN-ACK that it sent itself, for captures have gaps that nobody counts."""
+    own = (row for row in attempt.of("syn_ack", "server") if row.at(server.name, "out") and not row.at(server.name, "in"))
+    return _seen_at(attempt.of("syn"), (server, "in")) is not None or next(own, None) is not None
 
 
 def _disowned(attempt: Attempt, server: Host) -> bool:

@@ -152,7 +152,9 @@ def _of_process(case: Case, host: Host, record: LogRecord) -> Attribution | None
     if host is not case.server:
         return None
     if record.kind == "access_denied" and record.receiver_port is not None:
-        return "ours" if record.receiver_port == case.server_port else None
+        if record.receiver_port != case.server_port:
+            return None
+        return "perhaps" if _shares_kernel(case, host) else "ours"  # each network namespace has ports of its own
     processes = list(_processes(case, host))
     units = {process.unit for process in processes} | {
         unit.unit for snapshot in (host.before, host.after) if snapshot for unit in snapshot.units or () if unit.port == case.server_port
@@ -160,6 +162,13 @@ def _of_process(case: Case, host: Host, record: LogRecord) -> Attribution | None
     if record.unit is not None and record.unit in units:
         return "ours"
     return "ours" if record.pid is not None and record.pid in {process.pid for process in processes} else None
+
+
+def _shares_kernel(case: Case, host: Host) -> bool:
+    """Whether another host of the run has the same kernel, as containers have, whose log tells of both."""
+    boot = host.snapshot.boot if host.snapshot else None
+    others = (other for other in case.fleet.hosts.values() if not other.is_same_machine(host))
+    return boot is not None and any(other.snapshot is not None and other.snapshot.boot == boot for other in others)
 
 
 def _processes(case: Case, host: Host) -> Iterator[Process]:

@@ -23,7 +23,8 @@ from .._model.subjects import GOAL, Outlook
 
 SYN_RETRIES, SYN_ACK_RETRIES = "net.ipv4.tcp_syn_retries", "net.ipv4.tcp_synack_retries"
 _DEFAULTS = {SYN_RETRIES: "6", SYN_ACK_RETRIES: "5"}
-_MOST_RETRIES = 16
+_MOST_RETRIES, _MOST_SECONDS = 16, 127
+"""What is within reason: connect() gives up after 127 s unless somebody has it wait longer."""
 _ROUNDING = 1e-9
 
 _HalfOpen = tuple[int, float]  # how often the server's timer has run out, and when it does next
@@ -144,7 +145,7 @@ def _percent(share: float) -> str:
 
 def _enough(found: Curve) -> int | None:
     moment = found.reaches(GOAL)
-    return None if moment is None else math.floor(moment) + 1
+    return None if moment is None or moment >= _MOST_SECONDS else math.floor(moment) + 1
 
 
 def syns(sysctls: Mapping[str, str], retries: int | None = None) -> Schedule:

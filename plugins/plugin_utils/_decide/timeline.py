@@ -12,6 +12,7 @@ and must not change how far these handshakes came.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -81,12 +82,16 @@ class Packets:
         self._syns_by_port: dict[tuple[str, int], list[Observation]] = defaultdict(list)
         self._cut: dict[object, set[str]] = defaultdict(set)
         self._sharing: dict[object, set[int]] = defaultdict(set)
+        self._dialled: set[int] = set()  # the numbers of SYNs that clients of the run sent
+        self._began: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         for host in hosts:
             self.add(host)
 
     def add(self, host: Host) -> None:
         """The packets that a host recorded."""
         alike: Counter[object] = Counter()
+        for probe in host.probes:
+            self._began[host.name, probe.local_port].append(probe.started)
 
         def note(index: dict[Any, list[Observation]], key: Any, observation: Observation) -> None:
             alike[key] += 1
@@ -98,6 +103,8 @@ class Packets:
         for observation in host.observations or ():
             if observation.packet.tcp and observation.packet.tcp.is_syn:
                 note(self._syns_by_port, (host.name, observation.packet.tcp.sport), observation)
+                if observation.direction == "out" and (host.name, observation.packet.tcp.sport) in self._began:
+                    self._dialled.add(observation.packet.tcp.seq)
             for isn in _client_isns(observation.packet):
                 note(self._by_isn, isn, observation)
             flow = _flow(observation.packet)
@@ -113,8 +120,10 @@ class Packets:
         if self._shared(client, flow, probe):
             return Attempt(probe, None, [], {}, cut=frozenset((client,)))
 
+        next_one = min((began for began in self._began[client, probe.local_port] if began > probe.started), default=math.inf)
+
         def of_probe(observations: Iterable[Observation]) -> list[Observation]:
-            return [seen for seen in observations if seen.host != client or _within(probe, seen)]
+            return [seen for seen in observations if seen.host != client or (_within(probe, seen) and seen.time < next_one)]
 
         by_flow = of_probe(self._by_flow.get(flow, ()))
         isn = _isn([seen for seen in by_flow if seen.host in parties], client)
@@ -128,7 +137,9 @@ class Packets:
         translated, more = _translated([seen for seen in by_isn if seen.host in parties])
         for other in translated:  # behind the ACK only the 4-tuple tells
             found.update({id(seen): seen for seen in of_probe(self._by_flow[other])})
-        observations, most = _first(found.values())
+        alike = (seen for each in (flow, *translated) for seen in self._by_flow.get(each, ()))
+        others = self._dialled.intersection(seq for seen in alike if (seq := _syn(seen)) is not None) - {isn}
+        observations, most = _first(_of_connection(found.values(), isn, others, client) if others else found.values())
         own = [seen for seen in observations if seen.host in parties]
         strays = [seen for seen in observations if seen.host not in parties]
         clients = {local} | {(s.packet.src, s.packet.tcp.sport) for s in own if s.packet.tcp and s.packet.tcp.is_syn}
@@ -192,6 +203,33 @@ def _first(found: Collection[Observation]) -> tuple[list[Observation], frozenset
         else:
             cut.add(observation.host)
     return observations, frozenset(cut)
+
+
+def _of_connection(observations: Iterable[Observation], isn: int | None, others: set[int], client: str) -> list[Observation]:
+    """Those at other hosts that are of the connection with an ISN, and of none with the same addresses and ports before it or after it.
+
+    Where a SYN came, those until the next connection's are its own; elsewhere those whose numbers are.
+    """
+    by_host: dict[str, list[Observation]] = defaultdict(list)
+    for seen in observations:
+        by_host[seen.host].append(seen)
+    kept = by_host.pop(client, [])
+    for there in by_host.values():
+        syns = [(seen.time, seq) for seen in there if (seq := _syn(seen)) is not None]
+        began = min((time for time, seq in syns if seq == isn), default=None)
+        ended = min((time for time, seq in syns if seq in others and began is not None and time > began), default=math.inf)
+        foreign = began is None and any(seq in others for _time, seq in syns)
+        for seen in there:
+            numbers = _client_isns(seen.packet)
+            if isn in numbers or not (foreign or numbers & others or seen.time >= ended or seen.time < (began or 0.0)):
+                kept.append(seen)
+    return kept
+
+
+def _syn(observation: Observation) -> int | None:
+    """The number of a SYN; None of any other packet."""
+    tcp = observation.packet.tcp
+    return tcp.seq if tcp and tcp.is_syn else None
 
 
 def _within(probe: Probe, observation: Observation) -> bool:

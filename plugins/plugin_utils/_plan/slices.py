@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Several runs as one: each entry by the run in which its client tried, the other hosts by evidence of the same time. Pure.
 
-Times are those of the controllers, which hosts cannot choose.
+Times are those of the controllers, which hosts cannot choose. Where two controllers told them, the hosts' own must not say otherwise.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _choice(host: str, entry: Entry, client_run: Run, runs: Sequence[Run]) -> _C
     elsewhere = [run for run in runs if run.answers.get(host)]
     told = []
     for run in elsewhere:
-        why = _useless(run, host, entry, tried)
+        why = _useless(run, host, entry, tried) or _doubted(run, host, entry, client_run)
         if why is None:
             return _Choice(run)
         told.append(f"in run {run.plan.run} {why}")
@@ -197,6 +197,34 @@ def _useless(run: Run, host: str, entry: Entry, tried: tuple[float, float]) -> s
     return f"from {iso(observed[0])} to {iso(observed[1])}, but {entry.client} tried from {iso(tried[0])} to {iso(tried[1])}"
 
 
+def _doubted(run: Run, host: str, entry: Entry, client_run: Run) -> str | None:
+    """Why the times of two controllers are not believed: by the hosts' own clocks, the host did not record while the client tried."""
+    if run.controller == client_run.controller:
+        return None
+    recorded = _part(run.answers.get(host, {}), "close", "recording")
+    probes = _part(client_run.answers.get(entry.client, {}), "try", "probes")
+    own = [probe for probe in probes if isinstance(probe, Mapping) and probe.get("dial") == entry.dial] if isinstance(probes, list) else []
+    times = [float(probe["started"]) for probe in own if _is_time(probe.get("started"))]
+    if not isinstance(recorded, Mapping) or not times or not (_is_time(recorded.get("from")) and _is_time(recorded.get("to"))):
+        return None
+    begin, end = float(recorded["from"]), float(recorded["to"])
+    if begin <= min(times) and max(times) <= end:
+        return None
+    tried = f"{entry.client} tried from {iso(min(times))} to {iso(max(times))} by its"
+    differ = f"their clocks differ, or those of {run.controller} and {client_run.controller}"
+    return f"from {iso(begin)} to {iso(end)} by its own clock, but {tried}: {differ}"
+
+
+def _part(phases: Answers, phase: str, name: str) -> object:
+    """A part of what a host returned in a phase; None where it did not."""
+    evidence = (phases.get(phase) or {}).get("evidence")
+    return evidence.get(name) if isinstance(evidence, Mapping) else None
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _is_traced(run: Run | None, host: str) -> bool:
     return bool(run and run.answers.get(host, {}).keys() & set(TRACE_PHASES))
 
@@ -212,7 +240,7 @@ def _evidence(host: str, choice: _Choice) -> Answers:
 def _times(answer: Mapping[str, Any]) -> tuple[float, float] | None:
     """When a host was asked, and when it had answered; None where that was not kept."""
     at, seconds = answer.get("at"), answer.get("seconds")
-    if not all(isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each) for each in (at, seconds)):
+    if not (_is_time(at) and _is_time(seconds)):
         return None
     return float(at or 0.0) - float(seconds or 0.0), float(at or 0.0)
 

@@ -19,6 +19,8 @@ from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
 from .neighbour import on_link
 from .routing import entered
+from .stretch import kept_unasked
+from .traversals import Place, comes_to_routing
 
 
 def _martian_source(case: Case) -> Finding | None:
@@ -36,8 +38,9 @@ def _martian_source(case: Case) -> Finding | None:
     settings = [host.sysctl(f"net.ipv4.conf.{name}.accept_local") for name in ("all", seen.interface)]
     if any(settings):
         return None
+    place = Place(host, leg, "forward" if segment.startswith("path.") else "in", segment)
     return Finding(
-        "proven" if None not in settings else "likely",
+        "proven" if None not in settings and comes_to_routing(case, place) else "likely",
         host.name,
         segment,
         f"{host.name} drops packets from {own.address} on {seen.interface} as martian: it is {host.name}'s own address, on {own.interface}",
@@ -106,7 +109,7 @@ def _own_claimed(case: Case) -> Finding | None:
     holder = case.fleet.with_mac(mac)
     who = holder.name if holder else f"one with the link address {mac}"
     return Finding(
-        "likely" if hops or not server.saw_everything else "proven",
+        "likely" if hops or not server.saw_everything or kept_unasked(case, case.address) else "proven",
         holder.name if holder else "path",
         "path.forward",
         f"two machines have the address {case.address}: {server.name}, to which no SYN comes, and {who}",
@@ -130,7 +133,7 @@ def _given_up(case: Case) -> Finding | None:
     if server is None or mine is None or "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
         return None
     return Finding(
-        "proven" if server.saw_everything else "likely",
+        "likely" if not server.saw_everything or kept_unasked(case, case.address) else "proven",
         server.name,
         "path.forward",
         f"{server.name} does not use its address {case.address}: another machine had it when {mine.interface} took it (dadfailed)",

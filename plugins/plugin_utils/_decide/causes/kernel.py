@@ -58,13 +58,18 @@ def dropped_where(case: Case, place: Place, ruling: Verdict, rule: Rule) -> Drop
 
     It does not name the rule: an evaluation does. None where it dropped some of them elsewhere.
     """
-    chain = (rule.family, rule.table, rule.chain)
-    met = (step.chain for step in reversed(ruling.path))
-    hook = next((each.hook for each in met if (each.family, each.table, each.chain) == chain), None)
+    hook = hook_of(ruling, rule)
     if hook not in _CALLED_FROM or rule.family not in _ENTRIES:
         return None
     seen = [each for each in dropped(case) if each.exact and each.host is place.host and each.leg == place.leg]
     return seen[0] if seen and all(_is_there(each, rule.family, _CALLED_FROM[hook]) for each in seen) else None
+
+
+def hook_of(ruling: Verdict, rule: Rule) -> str | None:
+    """The hook at which a packet meets a rule on the way that an evaluation tells."""
+    chain = (rule.family, rule.table, rule.chain)
+    met = (step.chain for step in reversed(ruling.path))
+    return next((each.hook for each in met if (each.family, each.table, each.chain) == chain), None)
 
 
 def _is_there(seen: Dropped, family: str, hook: tuple[str, ...]) -> bool:

@@ -29,8 +29,8 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     sender = next((host for host in case.hosts if case.outcome.between and host.name == case.outcome.between[0]), None)
     if sender is None or case.outcome.host != "path":
         return None
-    back = case.outcome.kind == "lost_syn_ack"
-    target = (case.client_address if back else case.address) or ""
+    back, last = case.outcome.kind == "lost_syn_ack", case.outcome.last_seen
+    target = last.packet.dst if last else (case.client_address if back else case.address) or ""  # behind the sender's translations
     route = sender.route(target, uid=case.uid if sender is case.client else None)
     next_hop = (route.gateway if route else None) or target
     passed = not back and _passed(case, sender)

@@ -13,8 +13,10 @@ from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .neighbour import on_link
+from .stretch import kept_unasked
 
 _BY_DESIGN = ("00:00:5e:00:01:", "00:00:5e:00:02:")  # of virtual routers (RFC 9568): whoever is master has it
+_SHARING = ("ipvlan", "ipvtap")  # kinds of links that have the link address of the one below them, which tells them apart by addresses
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class Twin:
 def _twin(case: Case, host: Host, address: str) -> tuple[Link, Twin] | None:
     mine = host.interface_of(address)
     link = host.link(mine.interface) if mine else None
-    if link is None or not link.mac or link.mac.startswith(_BY_DESIGN):
+    if link is None or not link.mac or link.mac.startswith(_BY_DESIGN) or link.kind in _SHARING:
         return None
     for other in case.fleet.hosts.values():
         for their in (other.snapshot.links if other.snapshot else None) or ():
-            if their.mac != link.mac or not their.up or other.is_same_machine(host):
+            if their.mac != link.mac or not their.up or their.kind in _SHARING or other.is_same_machine(host):
                 continue
             for entry in (other.snapshot.addresses if other.snapshot else None) or ():
                 if entry.interface == their.name and entry.address != address and on_link(other, host, address, their.name):
@@ -46,7 +48,7 @@ def _mac_conflict(case: Case) -> Finding | None:
     back = case.outcome.kind == "lost_syn_ack"
     host, address = (case.client, case.client_address) if back else (case.server, case.address)
     found = _twin(case, host, address) if host and address else None
-    if host is None or found is None or (not back and case.arrived):
+    if host is None or address is None or found is None or (not back and case.arrived) or kept_unasked(case, address):
         return None
     link, twin = found
     return Finding(
@@ -74,7 +76,7 @@ CAUSES = (
         ("path.forward", "path.return"),
         ("lost_syn", "lost_syn_ack", "silent", "icmp"),
         "Not provable at the ends: the host to which the packet does not come, and another managed host on the same network, have the same "
-        "link address, which is not that of a virtual router.",
+        "link address, which is not that of a virtual router or of the link below.",
         "The packet arrives, or the link addresses differ.",
         rule=_mac_conflict,
         explains=("path_drop", "path_loss", "neighbour_wrong", "path_icmp_unreachable"),

@@ -15,3 +15,10 @@ PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"
 def swallower(case: Case) -> Host | None:
     """The managed host on the way that took the packet in and did not let it out."""
     return next((via for via in case.vias if via.name == case.outcome.host), None)
+
+
+def kept_unasked(case: Case, address: str) -> bool:
+    """Whether a managed host kept the packet without having asked in vain who has the address: it did not come to where that matters."""
+    kept = case.client if case.outcome.local else swallower(case)
+    entry = kept.neighbour(address, None) if kept else None
+    return kept is not None and not kept.unanswered_requests(address) and not (entry and entry.unresolved)

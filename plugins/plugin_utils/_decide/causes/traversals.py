@@ -14,9 +14,11 @@ from ..._model.host import Host, Observation
 from ..case import Case
 from ..firewall_verdicts import When
 from ..outcome import Leg
-from .kernel import cleared
+from .hooks import droppers
+from .kernel import cleared, hook_of
 
 PACKETS: dict[Leg, str] = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "ack": "the final ACK"}
+_AHEAD_OF_ROUTING = ("ingress", "prerouting")
 _LOST: dict[str, Leg] = {"lost_syn": "syn", "lost_syn_ack": "syn_ack", "lost_ack": "ack"}
 
 
@@ -118,6 +120,20 @@ def verdict(case: Case, place: Place, when: When = "after", invalid: bool = Fals
             if found is not None:
                 return found
     return None
+
+
+def comes_to_routing(case: Case, place: Place) -> bool:
+    """Whether no hook ahead of the host's own routing decision may stop a packet that came in: none can, or the rules let it through."""
+    if droppers(place.host, _AHEAD_OF_ROUTING, case.family) == []:
+        return True
+    ruling = judged(case, place)
+    if ruling is None or ruling.verdict not in ("accept", "drop", "reject"):
+        return False
+    if ruling.rule is None or not ruling.stops:
+        return not ruling.stops
+    counted = place.host.rulings.counter_delta(ruling.rule)
+    met_none = counted is not None and counted.by == 0 and not counted.set_back
+    return met_none or hook_of(ruling, ruling.rule) in ("forward", "input", "postrouting")
 
 
 def bridged(case: Case, place: Place) -> Observation | None:

@@ -40,7 +40,7 @@ def _tunnel_drop(case: Case) -> Finding | None:
         return None
     host, link = found
     back = case.outcome.kind == "lost_syn_ack"
-    target = (case.client_address if back else case.address) or ""
+    target = case.outcome.last_seen.packet.dst if case.outcome.last_seen else ""  # behind the host's translations
     route = host.route(target, None if back else case.source or case.client_address)
     outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
     there = case.outcome.between[1]

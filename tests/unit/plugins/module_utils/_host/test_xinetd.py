@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._host.xinetd import read
+from ansible_collections.threeway.handshake.plugins.module_utils._host.xinetd import MOST_ADDRESSES, read
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.xinetd import _refused
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import XinetdService
 
@@ -78,3 +78,20 @@ def test_who_is_surely_refused(only_from: tuple[str, ...] | None, no_access: tup
         port=5432, service="orders", file="/etc/xinetd.d/orders", disabled=False, only_from=only_from, no_access=no_access
     )
     assert _refused(service, "10.0.1.11")[0] is refused
+
+
+@pytest.mark.parametrize(
+    ("service", "only_from"),
+    [
+        ("", ["10.0.1.0", "10.0.2.0"]),
+        ("only_from += 10.0.9.0", ["10.0.1.0", "10.0.2.0", "10.0.9.0"]),
+        ("only_from -= 10.0.1.0", ["10.0.2.0"]),
+        ("only_from = 10.0.9.0", ["10.0.9.0"]),
+        (f"only_from = {' '.join(f'10.0.9.{last}' for last in range(MOST_ADDRESSES + 1))}", None),  # who is refused cannot be told
+    ],
+)
+def test_a_service_adds_to_the_defaults_and_takes_from_them(tmp_path: Path, service: str, only_from: list[str] | None) -> None:
+    file = tmp_path / "xinetd.conf"
+    file.write_text("defaults\n{\n only_from = 10.0.1.0\n only_from = 10.0.2.0\n}\n" + SERVICE % ("orders", 5432, service))
+    (found,) = read({5432}, [], str(file))
+    assert found["only_from"] == only_from

@@ -63,6 +63,14 @@ def a_services(found: Phases) -> None:
         snapshot["routes"] = [each for each in snapshot["routes"] if each["remote"] != TARGET]
 
 
+def leads_to_a_container(found: Phases) -> None:
+    """The server's rules send the SYN to another network namespace, whose TCP counts for itself."""
+    asked = {"packet": "syn", "direction": "in", "source": "10.0.2.1", "destination": TARGET, "port": 5432}
+    target = {"source": "10.0.2.1", "destination": "172.17.0.2", "port": 5432, "source_port": None, "changes": []}
+    for snapshot in snapshots(found, SERVER):
+        snapshot["firewall"]["verdicts"].append({**asked, "verdict": "accept", "path": [], "rewritten": target})
+
+
 def rose(host: str, group: str, name: str, by: int) -> Change:
     """A counter rose by so much during the handshakes."""
 
@@ -639,6 +647,9 @@ SCENES = {
         "stale_connection",
         "likely",
         lambda found: only(SERVER, "sockets", lambda entry: entry["remote_port"] != dialled_from(found)[0])(found),
+    ),
+    "segments of old that were counted here, of a port that leads elsewhere": Scene(
+        "stale_connection.other-client", "stale_connection", "likely", leads_to_a_container
     ),
     "a counter that was set back": Scene("stale_translation", "stale_translation", "likely", generations(ROUTER, 7, 8)),
     "traffic control that may translate": Scene(

@@ -20,6 +20,7 @@ def flow(client: int, server: int, port: int, status: str, **more: Any) -> dict[
         "address": f"10.0.2.{server}",
         "resolved": [],
         "port": port,
+        "expect": "open",
         "status": status,
         "causes": [] if status == "ok" else [CAUSE],
         "probes": {"attempts": 3},
@@ -53,6 +54,26 @@ def test_what_was_not_tried_is_no_failure() -> None:
     dead = flow(1, 1, 5432, "undetermined", causes=[], probes={"attempts": 0})
     (found,) = isolated([dead, flow(2, 1, 5432, "broken"), flow(2, 2, 5432, "ok")], {})
     assert found["entries"] == ["2-1-5432"]
+
+
+def test_what_is_blocked_as_it_must_be_does_not_connect() -> None:
+    failing = [flow(1, 1, 5432, "broken"), flow(2, 2, 5432, "ok")]
+    open_ = [{**CAUSE, "code": "unexpectedly_open"}]
+    blocked = [
+        flow(1, 1, 22, "ok", expect="blocked"),
+        flow(2, 1, 5432, "ok", expect="blocked"),
+        flow(3, 1, 22, "broken", expect="blocked", causes=open_),
+    ]
+    assert isolated([*failing, *blocked], {}) == isolated(failing, {})
+    (group, other) = groups([*failing, *blocked], {})
+    assert (group["entries"], group["common"]["clients"]) == (["1-1-5432"], ["web1"])
+    assert other["entries"] == ["3-1-22"]
+
+
+def test_where_one_address_of_a_server_connects_and_another_does_not_not_all_fail() -> None:
+    virtual = flow(1, 1, 5432, "ok", id="virtual", address="10.0.2.200")
+    (found,) = isolated([flow(1, 1, 5432, "broken"), virtual, flow(2, 2, 5432, "ok")], {})
+    assert "1 of 2 fail; 1 others connect" in found["summary"]
 
 
 def test_several_reasons_in_one_group_have_no_common_part_but_all_of_theirs() -> None:

@@ -132,3 +132,9 @@ def test_planted_faults_are_found(clients: int, servers: int, times: int) -> Non
     right, said, failing = (sum(each) for each in zip(*(judged(seed, clients, servers) for seed in range(times)), strict=True))
     assert right / said >= 0.99
     assert right / failing >= 0.95
+
+
+def test_a_host_is_not_to_be_tried_with_itself() -> None:
+    (pattern,) = isolate({Cell("a", "b", 1, 4): False, Cell("b", "a", 2, 4): True}, {})
+    assert pattern.rivals
+    assert pattern.next_probe is None or pattern.next_probe.client != pattern.next_probe.server

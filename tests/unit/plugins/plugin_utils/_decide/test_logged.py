@@ -14,6 +14,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._logs.line impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.patched import denied
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 PREFIX = "denied: "
@@ -145,6 +146,14 @@ def test_a_process_that_cannot_accept_says_so_itself() -> None:
     assert told["code"] == "accept_queue_full"
     assert [each["observation"] for each in told["evidence"]].count("accept: Too many open files") == 1
     assert told["evidence"][0]["source"].startswith("journal ")
+
+
+def test_denied_access_on_a_kernel_that_hosts_share_is_nobodys() -> None:
+    plan, found = denied()
+    for host in ("web1", "db1"):
+        for snapshot in snapshots(found, host):
+            snapshot["boot"] = "d41d8cd9-8f00-4204-a980-0998ecf8427e"
+    assert flows(plan, found)[0]["causes"][0]["code"] == "no_listener"
 
 
 def test_denied_access_that_was_only_logged_denies_nothing() -> None:

@@ -72,6 +72,25 @@ def test_an_answer_to_a_wrong_link_address_where_no_syn_was_recorded() -> None:
     assert not [cause for cause in causes(plan, found) if cause[2] == "proven"]
 
 
+def test_a_server_that_answers_got_the_syn_that_its_recording_lacks() -> None:
+    plan, found = recorded("application_closes")
+    frames(evidence(found, "db1", "close")["recording"], lambda all_: [frame for frame in all_ if flags(frame) != SYN])
+    assert [code for code, _host, _certainty in causes(plan, found)] == ["application_closes"]
+
+
+def test_a_neighbour_entry_for_an_address_that_the_router_translates() -> None:
+    """What is for 10.0.2.100 leaves for 10.0.2.22, of which the router has the right link address."""
+    plan, found = recorded("neighbour_wrong.learned-at-router")
+    target = ipaddress.ip_address("10.0.2.22").packed
+
+    def translated(frame: Frame) -> Frame:
+        leaves = frame.pkttype == 4 and flags(frame) == SYN
+        return frame._replace(data=frame.data[:16] + target + frame.data[20:]) if leaves else frame
+
+    frames(evidence(found, "r1", "close")["recording"], lambda all_: map(translated, all_))
+    assert "neighbour_wrong" not in [code for code, _host, _certainty in causes(plan, found)]
+
+
 def test_a_backlog_that_the_syn_did_not_come_to() -> None:
     plan, found = recorded("firewall_drop.router-syn.uncounted")
     evidence(found, "db1", "close")["after"]["counters"]["Softnet"]["dropped"] += 500

@@ -40,6 +40,48 @@ def test_rules_of_the_other_family_do_not_matter_to_a_router() -> None:
     assert answer(plan, found)["router_route"] == "proven"
 
 
+def rules(found: Phases, host: str, **chain: object) -> None:
+    """The host has a chain of rules that was not evaluated."""
+    for snapshot in snapshots(found, host):
+        snapshot["hooks"]["netfilter"].append(
+            {"family": "ip", "table": "t", "chain": "c", "hook": "prerouting", "type": "filter", "priority": 0, "rules": 1, **chain}
+        )
+
+
+@pytest.mark.parametrize(
+    ("chain", "certainty"), [({}, "likely"), ({"type": "nat"}, "likely"), ({"hook": "forward"}, "proven"), ({"family": "ip6"}, "proven")]
+)
+@pytest.mark.parametrize(("name", "host"), [("router_route", "r1"), ("martian_source", "db1")])
+def test_a_route_is_proven_to_refuse_only_what_comes_to_it(name: str, host: str, chain: dict[str, object], certainty: str) -> None:
+    plan, found = recorded(name)
+    rules(found, host, **chain)
+    assert answer(plan, found)[name] == certainty
+
+
+def test_a_router_looks_for_the_way_to_where_its_rules_send_the_packet() -> None:
+    plan, found = recorded("router_route")
+    rules(found, "r1", type="nat")
+    sent = {"source": "10.0.1.11", "destination": "10.0.2.22", "port": 5432, "source_port": None, "changes": []}
+    verdict = {
+        "packet": "syn",
+        "direction": "forward",
+        "source": "10.0.1.11",
+        "destination": "10.0.2.21",
+        "port": 5432,
+        "verdict": "accept",
+    }
+    for snapshot in snapshots(found, "r1"):
+        snapshot["firewall"]["verdicts"].append({**verdict, "path": [], "rewritten": sent})
+    assert "router_route" not in answer(plan, found)
+
+
+def test_an_address_that_was_given_up_is_not_why_a_router_keeps_the_packet() -> None:
+    plan, found = recorded("firewall_drop.router-syn.uncounted")
+    for snapshot in snapshots(found, "db1"):
+        next(each for each in snapshot["addresses"] if each["address"] == "10.0.2.21")["flags"] = ["dadfailed", "tentative"]
+    assert answer(plan, found)["ip_conflict"] == "likely"
+
+
 @pytest.mark.parametrize("name", ["tunnel_drop", "tunnel_drop.policy-route"])
 def test_what_a_tunnel_carries_is_not_proven_to_be_lost_on_the_way(name: str) -> None:
     assert "path_drop" not in answer(*recorded(name))
@@ -52,6 +94,15 @@ def test_a_guests_tap_on_a_bridge_is_no_tunnel() -> None:
             if link["name"] == "flannel.1":
                 link.update(kind="tun", master="br0")
     assert "tunnel_drop" not in answer(plan, found)
+
+
+@pytest.mark.parametrize("host", ["db1", "db2"])
+def test_links_that_share_a_link_address_by_design_are_no_conflict(host: str) -> None:
+    plan, found = recorded("mac_conflict")
+    for snapshot in snapshots(found, host):
+        for link in snapshot["links"]:
+            link["kind"] = "ipvlan"
+    assert "mac_conflict" not in answer(plan, found)
 
 
 def test_no_neighbour_entry_is_wrong_where_two_hosts_have_the_link_address() -> None:

@@ -70,6 +70,11 @@ def test_a_way_that_loses_all_never_completes() -> None:
     assert (found.through, found.enough, found.retries) == (0.0, None, None)
 
 
+def test_nobody_is_told_to_wait_longer_than_connect_does() -> None:
+    assert outlook(Way(forward=0.67, back=0.0), 3.0, OLD, SERVER).enough is None
+    assert outlook(Way(forward=0.67, back=0.0), 3.0, NEW, SERVER).enough is None
+
+
 def test_a_lost_syn_ack_is_repeated_by_either_kernel() -> None:
     """With few SYNs it is the server that repeats it; its retries count then."""
     way = Way(forward=0.0, back=0.5)

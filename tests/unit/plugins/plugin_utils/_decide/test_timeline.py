@@ -184,3 +184,57 @@ def test_who_invents_translations_costs_only_its_own_recording() -> None:
     honest = [seen("web1", "out", 100.0, syn()), seen("db1", "in", 100.001, syn())]
     assert attempt(*honest, *invented, strangers=frozenset(("web9",))).cut == frozenset()
     assert attempt(*honest, *invented).cut == {"web9"}
+
+
+def fin(isn: int, sender: int) -> bytes:
+    """The end of a connection, which its numbers alone do not tell from that of another one."""
+    client = segment(C, S, 40000, 5432, isn + 500, SERVER_ISN + 700, 0x11, 60)
+    return client if sender == 0 else segment(S, C, 5432, 40000, SERVER_ISN + 700, isn + 501, 0x11, 61)
+
+
+def test_a_port_that_is_used_again_has_two_connections() -> None:
+    """No SYN of the first one arrives; the second one completes, 4 s later, from the same port."""
+    later = 5000
+    observations = (
+        seen("web1", "out", 100.0, syn()),
+        seen("web1", "out", 101.0, syn(ip_id=8)),
+        seen("web1", "out", 104.0, syn(isn=later, ip_id=9)),
+        seen("db1", "in", 104.001, syn(isn=later, ip_id=9)),
+        seen("db1", "out", 104.001, syn_ack(ack=later + 1)),
+        seen("web1", "in", 104.002, syn_ack(ack=later + 1)),
+        seen("web1", "out", 104.002, ack(later)),
+        seen("db1", "in", 104.003, ack(later)),
+        seen("web1", "out", 104.1, fin(later, 0)),
+        seen("db1", "in", 104.101, fin(later, 0)),
+        seen("db1", "out", 104.102, fin(later, 1)),
+        seen("web1", "in", 104.103, fin(later, 1)),
+    )
+    hosts = {name: Host(name, observations=[each for each in observations if each.host == name]) for name in ("web1", "db1")}
+    shared = {"dial": 0, "address": S, "port": 5432, "stage": "done", "local_address": C, "local_port": 40000}
+    first = Probe(**shared, attempt=0, started=99.999, outcome="error", elapsed_ms=3000.0)  # type: ignore[arg-type]
+    second = Probe(**shared, attempt=1, started=103.999, outcome="connected", elapsed_ms=3.0)  # type: ignore[arg-type]
+    hosts["web1"].probes = (first, second)
+    packets = Packets(hosts.values())
+    one, two = (packets.attempt(probe, "web1", set(hosts)) for probe in (first, second))
+    assert [(row.kind, len(row.seen)) for row in one.rows] == [("syn", 1), ("syn", 1)]
+    assert [(row.kind, len(row.seen)) for row in two.rows] == [("syn", 2), ("syn_ack", 2), ("ack", 2), ("fin", 2), ("fin", 2)]
+
+
+def test_a_port_that_is_used_again_after_a_connection_that_came() -> None:
+    """What the server sends of the first one is not of the second one, whose SYN is lost."""
+    later = 5000
+    observations = (
+        seen("web1", "out", 100.0, syn()),
+        seen("db1", "in", 100.001, syn()),
+        seen("db1", "out", 100.001, syn_ack()),
+        seen("db1", "out", 100.5, fin(ISN, 1)),
+        seen("web1", "out", 104.0, syn(isn=later, ip_id=9)),
+    )
+    hosts = {name: Host(name, observations=[each for each in observations if each.host == name]) for name in ("web1", "db1")}
+    shared = {"dial": 0, "address": S, "port": 5432, "stage": "done", "local_address": C, "local_port": 40000}
+    first = Probe(**shared, attempt=0, started=99.999, outcome="connected", elapsed_ms=3.0)  # type: ignore[arg-type]
+    second = Probe(**shared, attempt=1, started=103.999, outcome="timeout", elapsed_ms=3000.0)  # type: ignore[arg-type]
+    hosts["web1"].probes = (first, second)
+    packets = Packets(hosts.values())
+    assert [row.kind for row in packets.attempt(second, "web1", set(hosts)).rows] == ["syn"]
+    assert [row.kind for row in packets.attempt(first, "web1", set(hosts)).rows] == ["syn", "syn_ack", "fin"]

@@ -71,6 +71,21 @@ def test_what_was_observed_at_another_time_is_absent_and_proves_nothing(later: f
     assert any("it was observed in run two" in sentence for sentence in found["flows"][0]["not_observed"])
 
 
+@pytest.mark.parametrize(("controllers", "apart"), [(("here", "there"), True), (("here", "here"), False)])
+def test_two_controllers_whose_clocks_differ_are_not_believed(controllers: tuple[str, str], apart: bool) -> None:
+    """By their clocks it was at the same time; by those of the hosts, the client tried a minute later."""
+    plan, answers = recorded(BROKEN)
+    for entry in plan.entries:
+        for probe in answers[entry.client]["try"]["evidence"]["probes"]:
+            probe["started"] += 60.0
+    clients = {entry.client for entry in plan.entries}
+    one, two = run("one", plan, answers, clients), run("two", plan, answers, set(plan.parties()) - clients)
+    one, two = (replace(each, controller=controller) for each, controller in zip((one, two), controllers, strict=True))
+    found = report(merge([one, two], "both"))
+    assert [each["kind"] for each in found["unobserved"] if each["host"] == "db1"] == (["apart"] if apart else [])
+    assert not apart or "by its own clock" in found["unobserved"][0]["why"]
+
+
 def test_evidence_that_does_not_say_when_belongs_to_its_own_run_alone() -> None:
     plan, answers = recorded(BROKEN)
     clients = {entry.client for entry in plan.entries}
