@@ -132,9 +132,10 @@ def test_without_a_syn_of_the_flow_there_is_no_attempt(diagnosed: Any) -> None:
     [
         ("nonsense", "give a list of mappings"),
         ([{"host": "web1"}], "entry 1: .* has no path"),
-        ([{"path": "a"}, {"path": "b", "hosts": "web1"}], "entry 2: .*hosts.* is no key"),
+        ([{"path": "a"}, {"path": "b", "hosts": "web1"}], "entry 2: .*hosts.* is not a key"),
         ([{"path": "a", "host": "other"}], "other.* has no part in any flow"),
-        ([{"path": "a", "offset": "soon"}], "soon.* is no number of seconds"),
+        ([{"path": "a", "host": ["web1"]}], "web1.* has no part in any flow"),
+        ([{"path": "a", "offset": "soon"}], "soon.* is not a number of seconds"),
         (["x/a.pcap", "y/a.pcap"], "two files for"),
     ],
 )
