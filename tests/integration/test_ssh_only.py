@@ -98,7 +98,7 @@ def test_a_server_without_python(fleet: Fleet) -> None:
         (fleet.inventory.parent / "host_vars" / "server1.json").unlink()
     assert {port: flow["status"] for port, flow in flows.items()} == {OPEN: "ok", CLOSED: "broken"}
     assert flows[CLOSED]["causes"][0]["code"] == "no_listener"
-    assert any("server1: recording: it takes Python on the host" in each for each in flows[CLOSED]["not_observed"])
+    assert any("server1: recording: it needs Python on the host" in each for each in flows[CLOSED]["not_observed"])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ _WIRELESS = {
 }
 _ETHERTYPES = {2: ETH_P_IP, 10: ETH_P_IPV6, 24: ETH_P_IPV6, 28: ETH_P_IPV6, 30: ETH_P_IPV6}  # AF_INET; AF_INET6 of Linux, BSDs and macOS
 _MOST_TAGS = 4
+_PACKET_OUTGOING = 4  # linux/if_packet.h: the last of the types that packets on a link have
 
 
 class Network(NamedTuple):
@@ -97,13 +98,17 @@ def _cooked(frame: bytes) -> Network | None:
     """tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html: its packet types are those of linux/if_packet.h."""
     if len(frame) < 16:
         return None
-    return Network(_number(frame, 14), 16, 0, _number(frame, 0), frame[6 : 6 + min(8, _number(frame, 4))], 0)
+    return Network(_number(frame, 14), 16, 0, _way(_number(frame, 0)), frame[6 : 6 + min(8, _number(frame, 4))], 0)
 
 
 def _cooked2(frame: bytes) -> Network | None:
     if len(frame) < 20:
         return None
-    return Network(_number(frame, 0), 20, 0, frame[10], frame[12 : 12 + min(8, frame[11])], int.from_bytes(frame[4:8], "big"))
+    return Network(_number(frame, 0), 20, 0, _way(frame[10]), frame[12 : 12 + min(8, frame[11])], int.from_bytes(frame[4:8], "big"))
+
+
+def _way(pkttype: int) -> int:
+    return pkttype if pkttype <= _PACKET_OUTGOING else NO_WAY
 
 
 def _raw(frame: bytes) -> Network | None:

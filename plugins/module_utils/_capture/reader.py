@@ -64,6 +64,8 @@ class Interface:
 
     def __init__(self, number: int, link: int, order: str, block: bool, name: str = "", header: int = PCAP_HEADER) -> None:
         self.number, self.link, self.name, self.order = number, link, name, order
+        self.place = 0
+        """In `Reader.interfaces`; `number` is that within its section."""
         self.refused = refusal(link)
         self.filtered = False
         self.dropped = 0
@@ -187,7 +189,7 @@ class Reader:
         while not self.complaints and self._want(header):
             seconds, fraction, length, wire = heading.unpack_from(self._data, self._at)
             if length > MOST_LENGTH:
-                return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
+                return self._is_damaged(f"a packet of {length} bytes is impossible")
             begin = self._at + header
             frame = self._data[begin : begin + min(length, KEEP)]
             missing = self._skip(header + length)
@@ -216,7 +218,7 @@ class Reader:
                 seconds, fraction, length, wire = unpack(data, at)
                 if length > MOST_LENGTH:
                     self._at = at
-                    return self._is_damaged(f"a packet of {length} bytes at {seconds}.{fraction} s cannot be")
+                    return self._is_damaged(f"a packet of {length} bytes is impossible")
                 begin = at + header
                 at = begin + length
                 time_ns = interface.time_ns(seconds * interface.ticks + fraction)
@@ -256,7 +258,7 @@ class Reader:
                 self.sections += 1
             kind, length = struct.unpack_from(order + "II", self._data, self._at)
             if length < 12 or length % 4:
-                return self._is_damaged(f"a block of {length} bytes cannot be")
+                return self._is_damaged(f"a block of {length} bytes is impossible")
             packet = kind in (ENHANCED_PACKET, _OLD_PACKET, _SIMPLE_PACKET)
             wanted = min(length, BLOCK_HEADER + KEEP if packet else MOST_BLOCK)
             if not self._want(wanted):
@@ -312,7 +314,7 @@ class Reader:
             self._is_damaged(f"a packet of interface {number}, which the section does not have")
             return None
         if length > MOST_LENGTH or (whole and begin + length > len(body)):
-            self._is_damaged(f"a packet of {length} bytes in a block of {len(body)} cannot be")
+            self._is_damaged(f"a packet of {length} bytes in a block of {len(body)} is impossible")
             return None
         way = NO_WAY
         if whole and kind == ENHANCED_PACKET:
@@ -330,6 +332,7 @@ class Reader:
             _describe(interface, dict(_options(body, 8, order)), order)
             if self.interfaces and order != self.interfaces[0].order:
                 interface.scan = None  # `awaited` has numbers in one byte order
+            interface.place = len(self.interfaces)
             section.append(interface)
             self.interfaces.append(interface)
         elif kind == _STATISTICS and len(body) >= 12:

@@ -18,6 +18,7 @@ from .segment import ACK, RST, SYN, Error, Segment, endpoints, read, reverse
 from .source import CaptureError, Source
 
 MOST_HANDSHAKES = 2000
+_MOST_TIME = 1 << 63  # nanoseconds since the epoch
 MOST_OF_HANDSHAKE = 60  # packets of one connection
 
 
@@ -44,7 +45,7 @@ class _Selection:
         self.all: list[Handshake] = []
         self.frames: list[Frame] = []
         self.awaited = Awaited()
-        self.full = False
+        self.full = self.untimed = False
 
     def take(self, captured: Captured) -> None:
         found = read(captured)
@@ -108,18 +109,20 @@ class _Selection:
         where = captured.network()
         if where is None:
             return
+        if not 0 <= captured.time_ns < _MOST_TIME:
+            self.untimed = True
+            return
         data = captured.frame[where.start :]
         try:
             data = data[: header_length(data, where.ethertype)]
         except DecodeError:
             return
         length = min(max(captured.wire_length - where.start, len(data)), MAX_WIRE_LENGTH)
-        number = captured.interface.number
         way = where.pkttype if captured.way < 0 else captured.way
         self.frames.append(
             Frame(
                 ts_ns=captured.time_ns,
-                ifindex=number,
+                ifindex=captured.interface.place,
                 ethertype=where.ethertype,
                 vlan=where.vlan,
                 pkttype=max(way, -1),
@@ -145,7 +148,9 @@ def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected
             raise CaptureError(f"{path}: {error}") from error
     notes = list(reader.complaints)
     if selection.full:
-        notes.append(f"only the first {len(selection.all)} handshakes and {len(selection.frames)} packets of the flows are looked at")
+        notes.append(f"only the first {len(selection.all)} handshakes and {len(selection.frames)} packets of the flows are read")
+    if selection.untimed:
+        notes.append("packets with impossible times are left out")
     return Selected(
         handshakes=selection.all,
         frames=selection.frames,

@@ -16,7 +16,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class CaptureError(ObserveError):
-    """A file that is no capture, or none that can be read."""
+    """A file that is not a capture, or cannot be read."""
 
 
 class Source:
@@ -25,9 +25,11 @@ class Source:
     def __init__(self, path: str) -> None:
         """CaptureError when it cannot be opened."""
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 the source closes it
-            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-                raise CaptureError(f"{path} is no regular file: give the path of a capture file")
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # of a FIFO, to open it otherwise waits for a writer
+            self._file = os.fdopen(descriptor, "rb", buffering=0)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                self._file.close()
+                raise CaptureError(f"{path} is not a regular file: give the path of a capture file")
             self._packed = self._file.read(2) == _GZIP
             self._file.seek(0)
         except OSError as error:

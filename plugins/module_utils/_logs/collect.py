@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import ObserveError
 from . import files, journal, kernel, kmsg, programs
-from .line import KERNEL, Line, told
+from .line import KERNEL, Line, redacted
 from .question import Question
 
 MARGIN = 2.0  # seconds around the time that is asked for: the clock of kernel lines is not the host's
@@ -21,20 +21,22 @@ Absent = t.List[t.Dict[str, str]]
 
 
 def collect(question: Question, limit: int | None = None) -> tuple[Records, Absent]:
-    """In the order of their times; never raises for what cannot be read, which `absent` tells."""
+    """In the order of their times; never raises for what cannot be read, which is in `absent`."""
     lines, unread = _lines(question)
     absent: Absent = [{"what": "logs", "why": "; ".join(unread)}] if unread else []
     return select(lines, question, absent, limit), absent
 
 
 def _lines(question: Question) -> tuple[list[Line], list[str]]:
-    """Those of the time, wherever this host keeps them, and why it does not have more."""
+    """Those of the time, wherever this host keeps them, and why others may be missing."""
     since, until = question.since - MARGIN, question.until + MARGIN
     found: list[Line] = []
     unread: list[str] = []
     kernel_read = False
     try:
-        found += kmsg.lines(since, until)
+        own = kmsg.lines(since, until)
+        found += own.lines
+        unread += [own.missing] if own.missing else []
         kernel_read = True
     except ObserveError as error:
         unread.append(str(error))
@@ -43,9 +45,11 @@ def _lines(question: Question) -> tuple[list[Line], list[str]]:
             logged = journal.lines(since, until, question.units, question.pids, kernel=not kernel_read)
         except ObserveError as error:
             return found, [*unread, str(error)]
-        if not logged and os.geteuid() != 0:
+        if logged.missing:
+            unread.append(logged.missing)
+        elif not logged.lines and os.geteuid() != 0:
             unread.append("the journal shows this user nothing: run with become, or as a member of systemd-journal")
-        return [*found, *logged], unread
+        return [*found, *logged.lines], unread
     read = files.lines(since, until)
     found += [line for line in read.lines if not (kernel_read and line.program == KERNEL)]
     unread += [f"{path}: {why}" for path, why in read.unread.items()]
@@ -66,7 +70,7 @@ def select(lines: t.Iterable[Line], question: Question, absent: Absent, limit: i
         if len(kept) < (limit or MOST_RECORDS) and (limit or counts[kind] <= MOST_OF_KIND):
             kept.append(record)
     if len(kept) < len(records):
-        absent.append({"what": "logs", "why": f"the last {len(kept)} of {len(records)} lines are told"})
+        absent.append({"what": "logs", "why": f"only the last {len(kept)} of {len(records)} lines are returned"})
     return kept[::-1]
 
 
@@ -77,6 +81,6 @@ def record_of(line: Line) -> dict[str, t.Any] | None:
         return None
     for name in ("prefix", "process", "unit", "state", "interface", "out_interface", "of"):
         if isinstance(fields.get(name), str):
-            fields[name] = told(fields[name])[:128]
+            fields[name] = redacted(fields[name])[:128]
     known = {name: value for name, value in fields.items() if value is not None}
-    return {"time": round(line.time, 6), "source": line.source, "attested": line.attested, "text": told(line.text), **known}
+    return {"time": round(line.time, 6), "source": line.source, "attested": line.attested, "text": redacted(line.text), **known}

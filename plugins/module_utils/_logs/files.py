@@ -26,7 +26,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class Read(t.NamedTuple):
-    """`unread`: why files could not be read, by their paths; `there`: whether there is any that could."""
+    """`unread`: why files could not be read, or not in full, by their paths; `there`: whether there is any that could."""
 
     lines: list[Line]
     unread: dict[str, str]
@@ -41,31 +41,36 @@ def lines(since: float, until: float, directory: str = DIRECTORY) -> Read:
     for name in FILES:
         path = f"{directory}/{name}"
         try:
-            content = _end(path)
+            content, cut = _end(path)
         except FileNotFoundError:
             continue
         except OSError as error:
             unread[path] = error.strerror or str(error)
             continue
         there = True
+        first: float | None = None
         for raw in content.split(b"\n"):
             line = parse(raw, path, until)
+            if line and first is None:
+                first = line.time
             if line and since <= line.time <= until:
                 found.setdefault((line.time, line.program, line.text), line)
+        if cut and (first is None or first > since):
+            unread[path] = f"only its last {MOST_BYTES} bytes are read"
     return Read(list(found.values()), unread, there)
 
 
-def _end(path: str) -> bytes:
-    """The last part of a file, from the beginning of a line on. A link is not followed, and nothing but a file is read."""
+def _end(path: str) -> tuple[bytes, bool]:
+    """The last part of a file, from the beginning of a line on, and whether there is more. Links and what is no file are not read."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         size = os.fstat(file).st_size
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            return b""
+            return b"", False
         content = os.pread(file, MOST_BYTES, max(0, size - MOST_BYTES))
     finally:
         os.close(file)
-    return content if size <= MOST_BYTES else content.partition(b"\n")[2]
+    return (content, False) if size <= MOST_BYTES else (content.partition(b"\n")[2], True)
 
 
 def parse(raw: bytes, path: str, now: float) -> Line | None:

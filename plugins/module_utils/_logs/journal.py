@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from .._errors import ObserveError
-from .line import KERNEL, LONGEST, Line
+from .line import KERNEL, LONGEST, Line, Lines
 
 DIRECTORIES = ("/var/log/journal", "/run/log/journal")
 MOST_LINES, MOST_BYTES, MOST_SECONDS = 5000, 8 * 1024 * 1024, 5.0
@@ -23,10 +23,19 @@ _COMMS = ("keepalived", "sshd", "sshd-session", "systemd-network", "NetworkManag
 
 
 def exists() -> bool:
-    return any(os.path.isdir(directory) and os.listdir(directory) for directory in DIRECTORIES)
+    return any(map(_has_content, DIRECTORIES))
 
 
-def lines(since: float, until: float, units: t.Iterable[str], pids: t.Iterable[int], kernel: bool) -> list[Line]:
+def _has_content(directory: str) -> bool:
+    try:
+        return bool(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # it is there, and this user may not list it
+        return True
+
+
+def lines(since: float, until: float, units: t.Iterable[str], pids: t.Iterable[int], kernel: bool) -> Lines:
     """Lines of these units and processes, of programs that have to do with handshakes, and of systemd about these units.
 
     `kernel`: those of the kernel, too. Raises ObserveError.
@@ -37,8 +46,11 @@ def lines(since: float, until: float, units: t.Iterable[str], pids: t.Iterable[i
     wanted += [f"_PID={pid}" for pid in pids]
     matches = [part for match in wanted for part in ("+", match)][1:]
     output = _run([*_COMMAND, f"--since=@{int(since)}", f"--until=@{int(until) + 1}", *matches])
-    found = (parse(each) for each in output.splitlines())
-    return [line for line in found if line and since <= line.time <= until]
+    entries = output.splitlines()
+    found = [line for line in map(parse, entries) if line and since <= line.time <= until]
+    if len(output) >= MOST_BYTES:
+        return Lines(found, f"the journal: only the first {MOST_BYTES} bytes of this time are read")
+    return Lines(found, f"the journal: only the last {MOST_LINES} entries of this time are read" if len(entries) >= MOST_LINES else None)
 
 
 def parse(text: bytes) -> Line | None:
@@ -98,9 +110,9 @@ def _run(command: list[str]) -> bytes:
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function,useless-suppression
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )
-    except OSError as error:
-        raise ObserveError(f"{command[0]}: {error.strerror}") from error
-    deadline, output = time.monotonic() + MOST_SECONDS, b""
+    except (OSError, ValueError) as error:  # ValueError: a unit with a NUL
+        raise ObserveError(f"{command[0]} cannot be run: {getattr(error, 'strerror', None) or error}") from error
+    deadline, output, full = time.monotonic() + MOST_SECONDS, b"", False
     with process, selectors.DefaultSelector() as selector:
         pipe = t.cast(t.IO[bytes], process.stdout)
         selector.register(pipe, selectors.EVENT_READ)
@@ -113,7 +125,8 @@ def _run(command: list[str]) -> bytes:
                 break
             output += part
         else:
+            full = True
             process.kill()
-    if process.returncode not in (0, 1, -9):  # 1: there is nothing
+    if process.returncode not in (0, 1) and not full:  # 1: there is nothing
         raise ObserveError(f"{command[0]} failed: exit status {process.returncode}")
     return output

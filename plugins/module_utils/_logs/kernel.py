@@ -69,9 +69,9 @@ def packet(text: str) -> Fields | None:
         "out_interface": head.group(2) or None,
         "ttl": _number(parts.get("TTL") or parts.get("HOPLIMIT")),
         "sender": sender,
-        "sender_port": _port(parts.get("SPT")),
+        "sender_port": port_number(parts.get("SPT")),
         "receiver": receiver,
-        "receiver_port": _port(parts.get("DPT")),
+        "receiver_port": port_number(parts.get("DPT")),
         "flags": _FLAG.findall(f"{rest} "),
         "prefix": text[: head.start()],
     }
@@ -88,15 +88,15 @@ def access_denied(text: str) -> Fields | None:
     return {
         "kind": "access_denied",
         "module": "selinux" if avc else "apparmor",
-        "state": f"{found.group(1)}" if enforced else f"{found.group(1)} (permissive)",
+        "state": found.group(1) if enforced else f"{found.group(1)} (permissive)",
         "enforced": enforced,
         "pid": _number(pairs.get("pid")) or None,
         "process": _command(pairs.get("comm")),
         "interface": pairs.get("netif"),
         "sender": canonical(pairs.get("saddr", "") or pairs.get("faddr", "")),
-        "sender_port": _port(pairs.get("src") if "daddr" in pairs else pairs.get("fport")),
+        "sender_port": port_number(pairs.get("src") if "daddr" in pairs else pairs.get("fport")),
         "receiver": canonical(pairs.get("daddr", "") or pairs.get("laddr", "")),
-        "receiver_port": _port(pairs.get("dest") or pairs.get("lport") or pairs.get("src")),
+        "receiver_port": port_number(pairs.get("dest") or pairs.get("lport") or pairs.get("src")),
     }
 
 
@@ -106,7 +106,7 @@ def _syn_flood(text: str) -> Fields | None:
         return None
     address = canonical(found.group(1)) if found.group(1) else None
     state = "cookies" if found.group(3) == "Sending" else "dropping"
-    return {"kind": "syn_flood", "receiver": address, "receiver_port": _port(found.group(2)), "state": state}
+    return {"kind": "syn_flood", "receiver": address, "receiver_port": port_number(found.group(2)), "state": state}
 
 
 def _conntrack_full(text: str) -> Fields | None:
@@ -132,12 +132,12 @@ def _martian(text: str) -> Fields | None:
 def _oom(text: str) -> Fields | None:
     found = _OOM.match(text)
     if found:
-        return {"kind": "oom_kill", "pid": int(found.group(1)), "process": found.group(2)}
+        return {"kind": "oom_kill", "pid": _number(found.group(1)), "process": found.group(2)}
     found = _OOM_OF.match(text)
     if not found:
         return None
     unit = _UNIT.search(found.group(1))
-    return {"kind": "oom_kill", "pid": int(found.group(3)), "process": found.group(2), "unit": unit.group() if unit else None}
+    return {"kind": "oom_kill", "pid": _number(found.group(3)), "process": found.group(2), "unit": unit.group() if unit else None}
 
 
 def _memory(text: str) -> Fields | None:
@@ -156,7 +156,8 @@ def _link(text: str) -> Fields | None:
     return {"kind": "link", "interface": named["interface"], "of": named.get("of"), "state": named["state"].lower()}
 
 
-def _port(text: str | None) -> int | None:
+def port_number(text: str | None) -> int | None:
+    """None for what is none: anybody may write lines that look like these."""
     number = _number(text)
     return number if number is not None and number < 65536 else None
 

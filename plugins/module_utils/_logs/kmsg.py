@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from .._errors import ObserveError
-from .line import KERNEL, LONGEST, Line
+from .line import KERNEL, LONGEST, Line, Lines
 
 DEVICE = "/dev/kmsg"
 MOST_LINES, MOST_SECONDS = 50_000, 1.0
@@ -18,19 +18,22 @@ _RECORD = 16 * 1024  # the kernel refuses to give a part of one
 _LOG_KERN = 0  # the facility of what the kernel itself wrote: it gives that to no program
 
 
-def lines(since: float, until: float) -> list[Line]:
+def lines(since: float, until: float) -> Lines:
     """The kernel's own lines of a time. Raises ObserveError."""
     try:
         device = os.open(DEVICE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ObserveError(f"{DEVICE}: {error.strerror}") from error
     try:
-        return [line for line in filter(None, map(parse, _records(device))) if since <= line.time <= until]
+        missing: list[str] = []
+        found = [line for line in filter(None, map(parse, _records(device, missing))) if since <= line.time <= until]
+        return Lines(found, next(iter(missing), None))
     finally:
         os.close(device)
 
 
-def _records(device: int) -> t.Iterator[bytes]:
+def _records(device: int, missing: list[str]) -> t.Iterator[bytes]:
+    """From the oldest one on; `missing` gets the bound that left out later ones."""
     deadline = time.monotonic() + MOST_SECONDS
     for _count in range(MOST_LINES):
         try:
@@ -41,9 +44,13 @@ def _records(device: int) -> t.Iterator[bytes]:
             continue
         except OSError as error:
             raise ObserveError(f"{DEVICE}: {error.strerror}") from error
-        if not record or time.monotonic() > deadline:
+        if not record:
+            return
+        if time.monotonic() > deadline:
+            missing.append(f"{DEVICE}: reading it was given up after {MOST_SECONDS:.0f} s")
             return
         yield record
+    missing.append(f"{DEVICE}: only the first {MOST_LINES} lines are read")
 
 
 def parse(record: bytes, boot: float | None = None) -> Line | None:
@@ -63,5 +70,5 @@ def parse(record: bytes, boot: float | None = None) -> Line | None:
 
 
 def _booted() -> float:
-    """The kernel stamps lines by a clock that is never set: what the time of day was when that clock began, as far as it can be told."""
+    """The kernel stamps lines by a clock that is never set: what the time of day was when that clock began, as far as it can be known."""
     return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC_RAW)

@@ -10,9 +10,9 @@ import typing as t
 
 KERNEL = "kernel"
 LONGEST = 2048  # of a line, as it is read; what is behind that is not looked at
-WIDTH = 300  # of its text, as it is told
+WIDTH = 300  # of its text, as it leaves the host
 
-_VALUE = r"(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
+_VALUE = r"(\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s,;&]+)"
 _NAMED = re.compile(
     r"([\w.-]{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key|credential|cookie|session[_-]?id)[\w.-]{0,40}"
     r"[\"']?\s*[:=]\s*)" + _VALUE,
@@ -44,9 +44,16 @@ class Line(t.NamedTuple):
     event: str | None = None
 
 
-def told(text: str) -> str:
+class Lines(t.NamedTuple):
+    """Lines of a time; `missing`: why there may be more of it."""
+
+    lines: list[Line]
+    missing: str | None = None
+
+
+def redacted(text: str) -> str:
     """What of a text may leave the host: bounded, in one line, and without what looks like a secret."""
-    text = _UNSEEN.sub("?", text[: 2 * WIDTH])
+    text = _UNSEEN.sub("?", text[:LONGEST])  # more than is returned: a quoted secret is known by its end
     for pattern, kept in ((_AUTHORIZED, r"\1[cut]"), (_NAMED, r"\1[cut]"), (_IN_URL, r"\1[cut]@"), (_OPAQUE, "[cut]")):
         text = pattern.sub(kept, text)
     return text[:WIDTH]

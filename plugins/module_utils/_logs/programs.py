@@ -72,9 +72,9 @@ def _sshd(line: Line) -> Fields | None:
         "kind": "turned_away",
         "state": "penalty" if why == "penalty" else "max_startups",
         "sender": canonical(sender),
-        "sender_port": int(sender_port),
+        "sender_port": kernel.port_number(sender_port),
         "receiver": canonical(receiver),
-        "receiver_port": int(receiver_port),
+        "receiver_port": kernel.port_number(receiver_port),
     }
 
 
@@ -108,4 +108,3 @@ _READERS: dict[str, t.Callable[[Line], Fields | None]] = {
     "ulogd": lambda line: kernel.packet(line.text),
     "audit": lambda line: kernel.access_denied(line.text),
 }
-PROGRAMS = tuple(_READERS)

@@ -33,7 +33,7 @@ class Question(t.NamedTuple):
         ports = {record[name] for name in ("sender_port", "receiver_port") if record.get(name) is not None}
         addresses = {record[name] for name in ("sender", "receiver") if record.get(name) is not None} - set(_ANY)
         if record["kind"] == "firewall_log" and self.ports and not ports <= self.ports:
-            return False  # both are known of a handshake; those of others to the same service are not told
+            return False  # both are known of a handshake; those of others to the same service are left out
         if ports and self.ports and not ports & self.ports:
             return False
         return not addresses or not self.addresses or bool(addresses & self.addresses)

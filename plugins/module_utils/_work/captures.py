@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import math
 import typing as t
 
 from .._capture.handshakes import MOST_LISTED, Wanted
@@ -30,6 +31,8 @@ def observe(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         failed=options["failed"],
         limit=limit,
     )
+    if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
+        raise ObserveError(f"since is {options['since']}, and until is {options['until']}: give a time that begins before it ends")
     return observe_file(options["path"], wanted)
 
 
@@ -46,9 +49,12 @@ def _time(name: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        if math.isfinite(seconds):
+            return seconds
     try:  # Python 3.7 does not know the Z of ISO 8601
         moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:

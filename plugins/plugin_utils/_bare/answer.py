@@ -17,7 +17,7 @@ from . import network, sockets
 from .script import MARKER, MOST_LINES, questions, route_title
 
 MOST_CHARACTERS = 4 << 20
-WITHOUT = "it takes Python on the host"
+WITHOUT = "it needs Python on the host"
 _LACKING = ("recording", "hooks", "firewall", "conntrack", "owners of listeners", "units", "policy rules")
 _BIG_ENDIAN = ("s390x", "s390", "ppc", "ppc64", "mips", "mips64")
 _NETNS = re.compile(r"net:\[(\d{1,20})\]")
@@ -26,24 +26,24 @@ Absent = list[dict[str, str]]
 
 
 class NoShell(Exception):
-    """What came back is no output of the script; the message is a sentence's end."""
+    """What came back is not the output of the script; the message is the end of a sentence."""
 
 
 def sections(stdout: str) -> dict[str, str]:
     """The script's output by part. NoShell."""
     if len(stdout) > MOST_CHARACTERS:
-        raise NoShell(f"the host said {len(stdout)} characters, and {MOST_CHARACTERS} are the limit")
+        raise NoShell(f"the host returned {len(stdout)} characters, and {MOST_CHARACTERS} are the limit")
     parts: dict[str, str] = {}
     for part in stdout.replace("\r\n", "\n").split(f"\n{MARKER}")[1:]:
         title, _newline, text = part.partition("\n")
         parts.setdefault(title.strip(), text)
     if "end" not in parts:
-        raise NoShell("no POSIX shell ran the commands that look at it" if not parts else "the commands that look at it were cut short")
+        raise NoShell("no POSIX shell ran the snapshot commands" if not parts else "the output of the snapshot commands is incomplete")
     return parts
 
 
 def snapshot(parts: Mapping[str, str], order: Mapping[str, Any]) -> tuple[dict[str, Any], Absent]:
-    """The parts of a snapshot that the shell could tell, and what is missing."""
+    """The parts of a snapshot that the shell provides, and what is missing."""
     absent: Absent = [{"what": what, "why": WITHOUT} for what in _LACKING]
     told: dict[str, Any] = {"time": float(_number(parts, "time") or 0), "kernel": parts.get("kernel", "").strip()[:100]}
     uid = _number(parts, "uid")
@@ -58,7 +58,7 @@ def snapshot(parts: Mapping[str, str], order: Mapping[str, Any]) -> tuple[dict[s
         if found := read(parts.get(what, "")):
             told[what] = found
         else:
-            absent.append({"what": what, "why": "the program ip told of none"})
+            absent.append({"what": what, "why": "the program ip listed none"})
     _network(told, absent, parts, order)
     _sockets(told, absent, parts, order)
     return told, absent
@@ -76,7 +76,7 @@ def _network(told: dict[str, Any], absent: Absent, parts: Mapping[str, str], ord
     for local, remote in questions(order):
         answer = network.route(parts.get(route_title(local, remote), ""), local, remote)
         if answer is None:
-            absent.append({"what": f"route {local or '*'} - {remote}", "why": "ip route get did not say"})
+            absent.append({"what": f"route {local or '*'} - {remote}", "why": "ip route get gave no answer"})
             continue
         told["routes"].append(answer)
         if answer["type"] == "unicast" and answer["interface"]:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What `ip` says of links, addresses, routes and neighbours, as docs/evidence.md has it. A line unlike all others is left out."""
+"""Links, addresses, routes and neighbours from the output of `ip`, as in docs/evidence.md. Lines that do not parse are left out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from .._plan.flows import literal
 
-_LINK = re.compile(r"^(\d+): ([^\s:@]+)(?:@\S+)?: <([A-Z0-9_,-]*)>(.*)")
-_ADDRESS = re.compile(r"^\d+:\s+(\S+)\s+inet6?\s+([0-9a-fA-F.:]+)(?: peer [0-9a-fA-F.:]+)?(?:/(\d+))?\s*(.*)")
+_LINK = re.compile(r"^([0-9]{1,9}): ([^\s:@]+)(?:@\S+)?: <([A-Z0-9_,-]*)>(.*)")
+_ADDRESS = re.compile(r"^[0-9]+:\s+(\S+)\s+inet6?\s+([0-9a-fA-F.:]+)(?: peer [0-9a-fA-F.:]+)?(?:/([0-9]{1,3}))?(?![0-9/])\s*(.*)")
 _FLAGS = ("secondary", "temporary", "deprecated", "tentative", "dadfailed", "optimistic", "nodad", "permanent")
 _STATES = ("REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "INCOMPLETE", "NOARP", "PERMANENT")
 _TYPES = ("unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
@@ -59,7 +59,8 @@ def addresses(text: str) -> list[dict[str, Any]]:
         address = literal(match[2]) if match else None
         if match and address:
             words = match[4].split()
-            prefix = int(match[3]) if match[3] else 128 if ":" in address else 32
+            longest = 128 if ":" in address else 32
+            prefix = min(int(match[3] or longest), longest)
             flags = [flag for flag in _FLAGS if flag in words]
             found.append({"interface": match[1], "address": address, "prefix": prefix, "flags": flags})
     return found
@@ -104,4 +105,4 @@ def _behind(words: list[str], word: str) -> str | None:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -14,11 +14,12 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._host.inet_diag import LISTEN, STATES
 
 _LINE = re.compile(
-    r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2}) "
-    r"[0-9A-F]{8}:([0-9A-F]{8}) \S+ \S+\s+(\d+)\s+\d+ (\d+)"
+    r"^\s*[0-9]+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2}) "
+    r"[0-9A-F]{8}:([0-9A-F]{8}) \S+ \S+\s+([0-9]{1,10})\s+[0-9]+ ([0-9]{1,19})"
 )
-_SS = re.compile(r"^LISTEN\s+(\d+)\s+(\d+)\s+(\S+):(\d+)\s+\S+\s*(.*)")
-_NEW_SYN_RECV = 12  # TCP_NEW_SYN_RECV, which /proc tells as SYN_RECV
+_SS = re.compile(r"^LISTEN\s+([0-9]{1,10})\s+([0-9]{1,10})\s+(\S+):([0-9]{1,5})\s+\S+\s*(.*)")
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_NEW_SYN_RECV = 12  # TCP_NEW_SYN_RECV, which /proc shows as SYN_RECV
 
 
 def listeners(ss: str, proc: str, little_endian: bool = True) -> list[dict[str, Any]]:
@@ -59,7 +60,7 @@ def _of_ss(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     facts = dict(word.partition(":")[::2] for word in match[5].split())
-    numbers = {key: int(facts[name]) if facts.get(name, "").isdigit() else 0 for key, name in (("uid", "uid"), ("inode", "ino"))}
+    numbers = {key: int(facts[name]) if _NUMBER.fullmatch(facts.get(name, "")) else 0 for key, name in (("uid", "uid"), ("inode", "ino"))}
     queues = {"recv_q": int(match[1]), "send_q": int(match[2])}
     v6only = facts["v6only"] == "1" if "v6only" in facts else None if ":" in address else False
     return {**_listener(address, int(match[4])), "v6only": v6only, **queues, **numbers, "device": device.strip("]") or None}

@@ -25,7 +25,9 @@ from .._model.probe_records import Hop, Probe, Resolution
 from .._model.prose import Prose
 from .._model.records import IpAddress, Network, RecordError, build
 from .._model.snapshot import Snapshot
+from .._model.socket_records import TemporaryListeners
 from .._model.trace_records import Tracing
+from .._plan.captures import PHASE as CAPTURE
 from .._plan.plan import Entry, Plan
 from .._plan.slices import Run
 from . import frames
@@ -39,6 +41,7 @@ _PARTS: Mapping[str, Any] = {
     "resolutions": tuple[Resolution, ...],
     "probes": tuple[Probe, ...],
     "hops": tuple[Hop, ...],
+    "temporary_listeners": TemporaryListeners,
     "absent": tuple[Absence, ...],
     "trace": Tracing,
     "drops": Drops,
@@ -47,7 +50,6 @@ _PARTS: Mapping[str, Any] = {
 _VOCABULARY: Mapping[str, frozenset[str]] = {
     record: frozenset(fields.split())
     for record, fields in {
-        "Absence": "what",
         "Address": "family flags",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
@@ -58,6 +60,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
         "KernelEvent": "kind flags drop_reason function callers",
         "Link": "operstate kind manager",
         "Listener": "family",
+        "LogRecord": "kind source flags state module",
         "Missing": "kind",
         "Nameserver": "error",
         "Neighbour": "state",
@@ -91,6 +94,10 @@ _USUAL = {
     "user": frozenset(("root",)),
 }
 _INTERFACE = re.compile(r"lo|(?:eth|en[opsx]|wl|ww|bond|team|br|docker|veth|virbr|vlan|tun|tap|wg|dummy|vxlan|v)[0-9a-fnpsv]*(?:\.[0-9]+)?")
+_LIMIT = re.compile(r"[a-z ]{1,40}")
+_PLAIN = re.compile(r"[*-]|[0-9]+|\([0-9]+\)|(?:hooks\.)?[a-z][a-z0-9_-]*[:,]?")
+"""Words of an absence that are no address."""
+_AS_USER = "probes as user "
 _OF_INTERFACE = re.compile(r"(net\.(?:ipv4|ipv6)\.(?:conf|neigh)\.)(.+)(\.[a-z0-9_]+)")
 _EVERY = ("all", "default")
 
@@ -137,7 +144,12 @@ def _entry(entry: Entry, pseudonyms: Pseudonyms) -> Entry:
         via=tuple(pseudonyms.name("host", via) for via in entry.via),
         address=pseudonyms.destination(entry.address),
         source=None if entry.source is None else pseudonyms.destination(entry.source),
+        user=None if entry.user is None else _user(entry.user, pseudonyms),
     )
+
+
+def _user(name: str, pseudonyms: Pseudonyms) -> str:
+    return name if name in _USUAL["user"] else pseudonyms.name("user", name)
 
 
 def _answer(answer: Mapping[str, Any], host: str, pseudonyms: Pseudonyms) -> dict[str, Any]:
@@ -149,11 +161,11 @@ def _answer(answer: Mapping[str, Any], host: str, pseudonyms: Pseudonyms) -> dic
         **kept,
         "host": pseudonyms.name("host", host),
         "failure": told,
-        "evidence": _evidence(evidence, pseudonyms) if isinstance(evidence, Mapping) else None,
+        "evidence": _evidence(evidence, pseudonyms, answer.get("phase") == CAPTURE) if isinstance(evidence, Mapping) else None,
     }
 
 
-def _evidence(evidence: Mapping[str, Any], pseudonyms: Pseudonyms) -> dict[str, Any]:
+def _evidence(evidence: Mapping[str, Any], pseudonyms: Pseudonyms, captured: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part, kind in _PARTS.items():
         if evidence.get(part) is not None:
@@ -162,6 +174,9 @@ def _evidence(evidence: Mapping[str, Any], pseudonyms: Pseudonyms) -> dict[str, 
                 found[part] = {**_mapping(found[part]), "firewall": _part(Firewall, evidence[part]["firewall"], pseudonyms)}
     if evidence.get("recording") is not None:
         found["recording"] = _recording(evidence["recording"], pseudonyms)
+    if captured:
+        lacks = evidence.get("lacks")
+        found.update(point=evidence.get("point") is True, lacks=pseudonyms.name("text", lacks) if isinstance(lacks, str) else None)
     return found
 
 
@@ -228,8 +243,10 @@ class _Writer:
         return f"{found[1]}{found[2] if found[2] in _EVERY else interface(found[2], self.pseudonyms)}{found[3]}" if found else key
 
     def _text(self, text: str, record: str, name: str) -> str:
+        if (record, name) == ("Absence", "what"):
+            return self._absent(text)
         if name in _VOCABULARY.get(record, ()):
-            return f"sysctl {self._key(text[7:], 'sysctls')}" if text.startswith("sysctl ") else text
+            return text
         if name in _INTERFACES or (record, name) == ("Link", "name"):
             return interface(text, self.pseudonyms)
         if name == "mac":
@@ -242,6 +259,14 @@ class _Writer:
             return f"{self.pseudonyms.name('unit', text.rpartition('.')[0])}.{text.rpartition('.')[2]}"
         kind = "user" if (record, name) == ("Users", "names") else name
         return text if text.lower() in _USUAL.get(kind, ()) else self.pseudonyms.name(kind, text)
+
+    def _absent(self, what: str) -> str:
+        """What was not observed may name a sysctl of an interface, a user or addresses."""
+        if what.startswith("sysctl "):
+            return f"sysctl {self._key(what[7:], 'sysctls')}"
+        if what.startswith(_AS_USER):
+            return f"{_AS_USER}{_user(what.removeprefix(_AS_USER), self.pseudonyms)}"
+        return " ".join(word if _PLAIN.fullmatch(word) else self.pseudonyms.destination(word) for word in what.split(" "))
 
 
 def interface(name: str, pseudonyms: Pseudonyms) -> str:
@@ -258,10 +283,11 @@ def _recording(recording: object, pseudonyms: Pseudonyms) -> Any:
         return _MALFORMED
     numbers = {name: recording[name] for name in ("to", "from", "dropped", "count") if isinstance(recording.get(name), int | float)}
     interfaces = recording.get("interfaces")
-    named = {str(index): interface(str(name), pseudonyms) for index, name in interfaces.items()} if isinstance(interfaces, Mapping) else {}
+    named = interfaces.items() if isinstance(interfaces, Mapping) else ()
+    limit = recording.get("truncated")
     return {
         **numbers,
-        "interfaces": named,
+        "interfaces": {index: interface(str(name), pseudonyms) for index, name in named if str(index).isdecimal()},
         "frames": packed,
-        "truncated": str(recording["truncated"]) if recording.get("truncated") else None,
+        "truncated": (limit if _LIMIT.fullmatch(str(limit)) else pseudonyms.name("text", str(limit))) if limit else None,
     }

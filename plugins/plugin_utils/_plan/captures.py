@@ -55,14 +55,14 @@ def _capture(number: int, raw: object, hosts: Collection[str]) -> CaptureFile:
         raise PlanError(f"{where} {show(raw)} has no path: give the path of a capture file on the controller.")
     unknown = [key for key in raw if key not in _KEYS]
     if unknown:
-        raise PlanError(f"{where} {show(unknown[0])} is no key: give some of {', '.join(_KEYS)}.")
+        raise PlanError(f"{where} {show(unknown[0])} is not a key: give some of {', '.join(_KEYS)}.")
     host, offset = raw.get("host"), raw.get("offset") or 0.0
-    if host is not None and host not in hosts:
+    if host is not None and (not isinstance(host, str) or host not in hosts):
         raise PlanError(f"{where} the host {show(host)} has no part in any flow: correct it, or leave it out for a point on the path.")
     try:
         offset = float(offset)
     except (TypeError, ValueError):
         offset = math.nan
     if not abs(offset) < 1e9:
-        raise PlanError(f"{where} the offset {show(raw['offset'])} is no number of seconds.")
+        raise PlanError(f"{where} the offset {show(raw['offset'])} is not a number of seconds.")
     return CaptureFile(raw["path"], host, offset)

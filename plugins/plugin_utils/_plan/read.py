@@ -90,7 +90,7 @@ def _wrong(entry: Entry) -> str | None:
 
 
 def read_answer(raw: Mapping[str, Any], run: str, host: str, phase: str) -> dict[str, Any]:
-    """A host's answer to a phase; what it returned is read by `read_host`. RecordError."""
+    """A host's answer to a phase, whose evidence `read_host` reads; a host without Python has both a failure and evidence. RecordError."""
     told: _Heading = build(_Heading, raw, "the answer")
     if (told.run, told.host, told.phase) != (run, host, phase):
         raise RecordError(f"the answer belongs to another run, host or phase: {told.run[:80]!r}, {told.host[:80]!r}, {told.phase[:80]!r}")
@@ -101,4 +101,4 @@ def read_answer(raw: Mapping[str, Any], run: str, host: str, phase: str) -> dict
         raise RecordError("the answer has neither evidence nor a failure")
     failure = {"kind": told.failure.kind[:80], "message": f"{told.failure.message}"} if told.failure else None
     heading = {"run": run, "host": host, "phase": phase, "seconds": told.seconds, "at": told.at, "controller": told.controller[:MAX_NAME]}
-    return {**heading, "failure": failure, "evidence": evidence if failure is None else None}
+    return {**heading, "failure": failure, "evidence": evidence if isinstance(evidence, Mapping) else None}

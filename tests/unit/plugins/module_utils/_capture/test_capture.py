@@ -8,6 +8,7 @@ import gzip
 import os
 import random
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import MOST_OPEN, Handshakes, Wanted, observe
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.reader import Reader
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.selected import select
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError, Source
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._work.captures import observe as work
@@ -170,6 +172,7 @@ def test_filters_and_the_limit(read: Any) -> None:
         ("client", "web", "give an IP address"),
         ("port", 70000, "from 1 to 65535"),
         ("since", "noon", "seconds since"),
+        ("since", "nan", "seconds since"),
         ("limit", -1, "limit is -1"),
     ],
 )
@@ -177,6 +180,52 @@ def test_options_that_cannot_be(option: str, value: object, says: str) -> None:
     options = {**dict.fromkeys(("client", "server", "port", "since", "until")), "path": "/dev/null", "failed": False, "limit": 100}
     with pytest.raises(ObserveError, match=says):
         work({**options, option: value})
+
+
+def test_a_time_must_begin_before_it_ends() -> None:
+    options = {**dict.fromkeys(("client", "server", "port")), "path": "/dev/null", "failed": False, "limit": 100}
+    with pytest.raises(ObserveError, match="since is 2, and until is 1"):
+        work({**options, "since": "2", "until": "1"})
+
+
+def test_what_is_not_a_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(CaptureError, match="fifo is not a regular file"):
+        Source(str(tmp_path / "fifo"))
+
+
+def block(kind: int, body: bytes) -> bytes:
+    body += bytes(-len(body) % 4)
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+
+
+def section(name: bytes, packet: bytes, ticks: int, options: bytes = b"") -> bytes:
+    """A section of pcapng with an interface of raw IP and one packet there."""
+    interface = struct.pack("<HHI", 101, 0, 0) + struct.pack("<HH", 2, len(name)) + name + bytes(-len(name) % 4) + options
+    heading = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet))
+    return block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, interface) + block(6, heading + packet)
+
+
+def test_a_packet_belongs_to_the_interface_of_its_own_section(tmp_path: Path) -> None:
+    path = tmp_path / "some.pcapng"
+    syn = files.segment(files.SYN, seq=1)
+    path.write_bytes(section(b"eth0", syn, 10**6) + section(b"eth1", files.segment(files.SYN, seq=1, port=40002), 2 * 10**6))
+    found = select(str(path), [5432], [])
+    assert [found.interfaces[frame.ifindex] for frame in found.frames] == ["eth0", "eth1"]
+
+
+def test_frames_of_odd_files_can_be_kept(tmp_path: Path) -> None:
+    """A packet type that Linux does not have, and a time that is none."""
+    path = tmp_path / "some.pcap"
+    syn = files.segment(files.SYN, seq=1)
+    cooked = struct.pack("!HHH8sH", 0x1234, 1, 6, bytes(8), 0x0800) + syn
+    path.write_bytes(files.pcap([(0.0, cooked)], link=113))
+    found = select(str(path), [5432], [])
+    assert [frame.pkttype for frame in found.frames] == [-1] and found.notes == []
+    seconds = struct.pack("<HHB3x", 9, 1, 0)
+    path.write_bytes(section(b"eth0", syn, 1 << 63, seconds))
+    found = select(str(path), [5432], [])
+    assert found.frames == [] and found.notes == ["packets with impossible times are left out"]
 
 
 def test_more_handshakes_than_are_followed_at_a_time(read: Any) -> None:

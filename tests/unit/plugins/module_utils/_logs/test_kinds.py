@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.collect import MOST_OF_KIND, record_of, select
-from ansible_collections.threeway.handshake.plugins.module_utils._logs.line import KERNEL, WIDTH, Line, told
+from ansible_collections.threeway.handshake.plugins.module_utils._logs.line import KERNEL, WIDTH, Line, redacted
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.question import Question
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.log_records import LogRecord
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
 
 PACKET = {"sender": "10.0.1.11", "sender_port": 40001, "receiver": "10.0.2.21", "receiver_port": 5432, "flags": ["SYN"], "ttl": 63}
 V6 = {
@@ -145,7 +147,7 @@ def kernel_line(text: str, time: float = 1.0) -> Line:
 @pytest.mark.parametrize("text", KERNEL_LINES)
 def test_a_line_of_the_kernel(text: str) -> None:
     record = record_of(kernel_line(text))
-    about = {"time": 1.0, "source": "kmsg", "attested": True, "text": told(text)}
+    about = {"time": 1.0, "source": "kmsg", "attested": True, "text": redacted(text)}
     assert record is not None
     assert {"out_interface": None, **record} == {"out_interface": None, **about, **KERNEL_LINES[text]}
 
@@ -180,7 +182,7 @@ def test_other_lines_of_the_kernel_say_nothing(text: str) -> None:
 def test_hostile_lines_are_cut_and_quickly_read(text: str) -> None:
     record_of(kernel_line(text[:2048]))
     record_of(Line(1.0, "journal", True, "app", text[:2048], unit="a.service", urgent=True))
-    cut = told(text)
+    cut = redacted(text)
     assert len(cut) <= WIDTH
     assert cut.isprintable()
 
@@ -190,6 +192,8 @@ def test_hostile_lines_are_cut_and_quickly_read(text: str) -> None:
     [
         ("login password=hunter2 failed", "login password=[cut] failed"),
         ('{"api_key": "abc def", "port": 1}', '{"api_key": [cut], "port": 1}'),
+        (f"{'x' * 280} password='correct horse {'x' * 400}'", f"{'x' * 280} password=[cut]"),
+        ("password='correct horse", "password=[cut]"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer [cut]"),
         ("dsn postgres://app:s3cr3t@10.0.2.21/db", "dsn postgres://app:[cut]@10.0.2.21/db"),
         ("key AKIAABCDEFGHIJKLMNOP used", "key [cut] used"),
@@ -199,7 +203,7 @@ def test_hostile_lines_are_cut_and_quickly_read(text: str) -> None:
     ],
 )
 def test_what_looks_like_a_secret_is_cut(text: str, cut: str) -> None:
-    assert told(text) == cut
+    assert redacted(text) == cut
 
 
 ASKED = Question(
@@ -228,7 +232,7 @@ ASKED = Question(
         ("e1000e 0000:00:19.0 eth0: NIC Link is Down", True),
     ],
 )
-def test_only_lines_about_the_handshakes_are_told(text: str, wanted: bool) -> None:
+def test_only_lines_about_the_handshakes_are_returned(text: str, wanted: bool) -> None:
     assert bool(select([kernel_line(text)], ASKED, [])) is wanted
 
 
@@ -236,15 +240,30 @@ def test_only_lines_about_the_handshakes_are_told(text: str, wanted: bool) -> No
     ("who", "wanted"),
     [({"unit": "db.service"}, True), ({"pid": 7}, True), ({"program": "db"}, True), ({"unit": "web.service", "pid": 8}, False)],
 )
-def test_only_lines_of_who_listens_are_told(who: dict[str, Any], wanted: bool) -> None:
+def test_only_lines_of_who_listens_are_returned(who: dict[str, Any], wanted: bool) -> None:
     line = Line(1.0, "journal", True, who.pop("program", "x"), "accept: Too many open files", **who)
     assert bool(select([line], ASKED, [])) is wanted
 
 
-def test_of_many_lines_the_last_are_told() -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line(1.0, "/var/log/auth.log", False, "sshd", "drop connection #1 from [10.0.1.11]:99999 on [10.0.2.21]:99999 past MaxStartups"),
+        kernel_line(f"Out of memory: Killed process {'9' * 900} (db) total-vm:1kB"),
+        kernel_line(f"oom-kill:constraint=x,task_memcg=/a.service,task=db,pid={'9' * 900},uid=0"),
+    ],
+)
+def test_numbers_that_anybody_may_write_cost_no_other_line(line: Line) -> None:
+    """The controller reads the records of a host as a whole."""
+    record = record_of(line)
+    assert record is not None
+    assert build(tuple[LogRecord, ...], [record], "logs")
+
+
+def test_of_many_lines_the_last_are_returned() -> None:
     absent: list[dict[str, str]] = []
     lines = [kernel_line("e1000e 0000:00:19.0 eth0: NIC Link is Down", number) for number in range(50)]
     told_ = select([*lines, kernel_line(IPV4, 0.5)], ASKED, absent)
     assert [record["time"] for record in told_] == [0.5, *range(50 - MOST_OF_KIND, 50)]
-    assert absent == [{"what": "logs", "why": "the last 11 of 51 lines are told"}]
+    assert absent == [{"what": "logs", "why": "only the last 11 of 51 lines are returned"}]
     assert len(select(lines, ASKED, [], limit=30)) == 30

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._logs import files, journal, kmsg
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.line import KERNEL, LONGEST, Line
 
@@ -37,7 +38,7 @@ def test_what_a_program_writes_to_the_kernels_log_is_not_the_kernels() -> None:
     Path(kmsg.DEVICE).write_text(f"<4>{mark} {FULL}")
     now = time.time()
     read = kmsg.lines(now - 3600, now + 60)
-    assert not [line for line in read if mark in line.text]
+    assert not [line for line in read.lines if mark in line.text]
 
 
 def entry(**fields: Any) -> bytes:
@@ -59,6 +60,39 @@ def test_the_journal_says_who_wrote_a_line() -> None:
     about = journal.parse(entry(_COMM="systemd", _PID="1", _SYSTEMD_UNIT="init.scope", UNIT="db.service", MESSAGE_ID="d9b3"))
     assert about is not None
     assert (about.subject, about.event) == ("db.service", "d9b3")
+
+
+def test_what_a_bound_leaves_out_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    said.write_bytes(entry(_COMM="sshd") + b"\n" + entry(_COMM="sshd") + b"\n")
+    monkeypatch.setattr(journal, "_COMMAND", ("sh", "-c", f"cat {said}", "journalctl"))
+    assert journal.lines(NOW, NOW + 1, (), (), True).missing is None
+    monkeypatch.setattr(journal, "MOST_LINES", 2)
+    found = journal.lines(NOW, NOW + 1, (), (), True)
+    assert len(found.lines) == 2 and "only the last 2 entries" in str(found.missing)
+    monkeypatch.setattr(journal, "MOST_BYTES", 10)
+    assert "only the first 10 bytes" in str(journal.lines(NOW, NOW + 1, (), (), True).missing)
+    device = tmp_path / "kmsg"
+    device.write_bytes(f"4,339,5140900,-;{FULL}\n".encode())
+    monkeypatch.setattr(kmsg, "DEVICE", str(device))
+    assert kmsg.lines(0.0, 1e12).missing is None
+    monkeypatch.setattr(kmsg, "MOST_LINES", 1)
+    found = kmsg.lines(0.0, 1e12)
+    assert len(found.lines) == 1 and "only the first 1 lines" in str(found.missing)
+
+
+def test_a_unit_that_cannot_be_asked_for_is_an_error_and_not_a_traceback() -> None:
+    with pytest.raises(ObserveError, match="journalctl cannot be run: embedded null byte"):
+        journal.lines(NOW, NOW + 1, ("a\0.service",), (), True)
+
+
+def test_a_journal_that_cannot_be_listed_may_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As one of which this user may not list the directory; root may list any, so that another error stands in."""
+    monkeypatch.setattr(journal, "DIRECTORIES", (str(tmp_path / "nowhere"), str(tmp_path)))
+    assert not journal.exists()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    monkeypatch.setattr(journal, "DIRECTORIES", (str(tmp_path / "loop"),))
+    assert journal.exists()
 
 
 @pytest.mark.parametrize(
@@ -123,6 +157,7 @@ def test_the_end_of_a_file_is_read_and_no_link_followed(tmp_path: Path) -> None:
     found, unread, there = files.lines(NOW - 1, NOW + 1, str(tmp_path))
     assert [each.text for each in found] == [FULL]  # in two files, and one line
     assert there
-    assert list(unread) == [str(tmp_path / "kern.log")]
+    assert list(unread) == [str(tmp_path / "messages"), str(tmp_path / "kern.log")]
+    assert "last 1048576 bytes" in unread[str(tmp_path / "messages")]
     assert files.lines(NOW + 5, NOW + 9, str(tmp_path)).lines == []
     assert files.lines(NOW - 1, NOW + 1, str(tmp_path / "nowhere")) == ([], {}, False)

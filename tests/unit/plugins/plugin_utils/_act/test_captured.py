@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.bundling import bundled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.captured import keep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import CaptureFile, read
@@ -17,6 +18,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.run_sources import documents, read_runs
 from tests.unit.plugins.module_utils._capture import files
 
 PLAN = Plan(
@@ -130,12 +132,25 @@ def test_without_a_syn_of_the_flow_there_is_no_attempt(diagnosed: Any) -> None:
     [
         ("nonsense", "give a list of mappings"),
         ([{"host": "web1"}], "entry 1: .* has no path"),
-        ([{"path": "a"}, {"path": "b", "hosts": "web1"}], "entry 2: .*hosts.* is no key"),
+        ([{"path": "a"}, {"path": "b", "hosts": "web1"}], "entry 2: .*hosts.* is not a key"),
         ([{"path": "a", "host": "other"}], "other.* has no part in any flow"),
-        ([{"path": "a", "offset": "soon"}], "soon.* is no number of seconds"),
+        ([{"path": "a", "host": ["web1"]}], "web1.* has no part in any flow"),
+        ([{"path": "a", "offset": "soon"}], "soon.* is not a number of seconds"),
         (["x/a.pcap", "y/a.pcap"], "two files for"),
     ],
 )
 def test_captures_that_cannot_be_are_said_in_a_sentence(raw: object, says: str) -> None:
     with pytest.raises(PlanError, match=says):
         read(raw, {"web1", "db1"})
+
+
+def test_a_bundle_has_the_captures(diagnosed: Any, tmp_path: Path) -> None:
+    flow = diagnosed(("web1", files.unanswered(times=(0.0, 1.0))), ("db1", []))
+    made = bundled(tmp_path / "report", "2026-11-29T00:00:00Z")
+    assert made.differing == [] and made.counts[flow["status"]] == 1
+    path = tmp_path / "bundle.tar.gz"
+    path.write_bytes(made.content)
+    (run,) = read_runs(path)
+    assert {phase for phases in run.answers.values() for phase in phases} == {"capture"}
+    assert decide(run.plan, run.answers, run.started, run.started).report["flows"][0]["status"] == flow["status"]
+    assert "web1" not in str(documents(run)) and ".pcap" not in str(documents(run))

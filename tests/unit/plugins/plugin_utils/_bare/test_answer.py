@@ -48,7 +48,7 @@ def test_a_snapshot_of_this_machine() -> None:
     assert set(addresses_of(parts, "localhost")) & {"127.0.0.1", "::1"}
 
 
-@pytest.mark.parametrize(("said", "why"), [("ForceCommand says no\n", "no POSIX shell"), ("\n@@handshake time\n1\n", "cut short")])
+@pytest.mark.parametrize(("said", "why"), [("ForceCommand says no\n", "no POSIX shell"), ("\n@@handshake time\n1\n", "is incomplete")])
 def test_what_no_shell_says(said: str, why: str) -> None:
     with pytest.raises(NoShell, match=why):
         sections(said)
@@ -73,3 +73,22 @@ def test_junk_costs_its_own_part() -> None:
     told, absent = snapshot(junk, ORDER)
     build(Snapshot, told, "snapshot")
     assert {"counters", "links", "addresses"} <= {each["what"] for each in absent}
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "\u00b2", "\u0663"])
+def test_numbers_that_are_none_cost_their_own_line(number: str) -> None:
+    """More digits than Python converts, and characters that it calls digits."""
+    lines = {
+        "links": f"{number}: eth0: <UP> mtu 1500\n2: eth1: <UP> mtu {number}",
+        "addresses": f"2: eth1    inet 10.0.1.11/{number} scope global eth1",
+        "ss": f"LISTEN {number} 1 0.0.0.0:22 0.0.0.0:*\nLISTEN 0 1 0.0.0.0:{number} 0.0.0.0:*\n"
+        f"LISTEN 0 1 0.0.0.0:80 0.0.0.0:* uid:{number} ino:{number}",
+        "listeners": f"0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {number} 0 {number} 1",
+        "sockets": f"0: 0B01000A:9C41 1502000A:1538 01 00000000:00000000 00:00000000 00000000 {number} 0 {number} 1",
+        **dict.fromkeys(("time", "uid", "netns", "netstat", "snmp6", "softnet"), number),
+    }
+    told, _absent = snapshot(lines, ORDER)
+    found: Snapshot = build(Snapshot, told, "snapshot")
+    assert [each.port for each in found.listeners or ()] == [80] and list(found.link_by_name) == ["eth1"]
+    del lines["ss"]
+    build(Snapshot, snapshot(lines, ORDER)[0], "snapshot")

@@ -24,7 +24,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.run_sour
 from tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
 NAMES = sorted(file.name.removesuffix(".json.gz") for file in RECORDED.glob("*.json.gz"))
-FEW = NAMES[::12]
+FEW = [*NAMES[::12], "firewall_drop.logged", "firewall_drop.of-user", "temporary_listener.open-way", "undetermined.no-such-user"]
 TIMES = ("2026-11-29T10:00:00Z", "2026-11-29T11:00:00Z")
 ADDRESS = re.compile(r"\b(?:10|192\.168|172\.17)\.[0-9]+\.[0-9]+(?:\.[0-9]+)?\b|\b2001:db8:[0-9a-f:]+")
 MAC = re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b")
@@ -41,6 +41,8 @@ def test_it_is_decided_as_the_original_is_and_has_no_name_of_it(name: str) -> No
     was, told = json.dumps(documents(run)), json.dumps([documents(other), shared])
     for host in plan.parties():
         assert not re.search(rf"\b{re.escape(host)}\b", told), host
+    for user in {entry.user for entry in plan.entries if entry.user}:
+        assert not re.search(rf"\b{re.escape(user)}\b", told), user
     for secret in {*MAC.findall(was)} - {"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"}:
         assert secret not in told, secret
     for address in set(ADDRESS.findall(was)):
@@ -106,3 +108,43 @@ def test_frames_lose_what_is_behind_their_headers() -> None:
     assert b"password" not in found.data and len(found.data) == 40
     assert found.data[12:16] != bytes([10, 0, 1, 11]) and found.data[12] == 10
     assert found.lladdr != frame.lladdr
+
+
+@pytest.mark.parametrize(
+    ("what", "kept"),
+    [
+        ("hooks.ipsec_policies", "hooks.ipsec_policies"),
+        ("links, addresses, rules", "links, addresses, rules"),
+        ("other network namespaces (4026531840)", "other network namespaces (4026531840)"),
+        ("sysctl net.ipv4.conf.customer0.rp_filter", "sysctl net.ipv4.conf.if1.rp_filter"),
+        ("probes as user alice", "probes as user user1"),
+        ("probes as user root", "probes as user root"),
+        ("route * - 10.0.2.21", None),
+        ("route 10.0.1.11 - 2001:db8:7::21", None),
+        ("socket options of the listener on fe80::7%customer0 port 22", None),
+    ],
+)
+def test_what_was_not_observed_names_nobody(what: str, kept: str | None) -> None:
+    plan, answers = recorded("no_listener")
+    answers["web1"]["try"]["evidence"]["absent"] = [{"what": what, "why": "alice may not"}]
+    run = Run(plan=plan, started=TIMES[0], controller="", source="", answers=answers)
+    other = pseudonymous(run, pseudonyms_for([run], b"secret"))
+    ((told,),) = (answer["try"]["evidence"]["absent"] for answer in other.answers.values() if "try" in answer)
+    assert told["what"] == kept or not kept
+    assert not re.search(r"alice|customer|10\.0\.[12]\.|db8:7|fe80::7", json.dumps(told))
+    assert told["what"].split(" ")[0] == what.split(" ")[0]
+
+
+def test_what_a_recording_says_of_itself_names_nobody() -> None:
+    plan, answers = recorded("no_listener")
+    recording = answers["web1"]["try"]["evidence"]["recording"]
+    recording.update(truncated="deadline", interfaces={**recording["interfaces"], "db1.example.org": "eth0"})
+    run = Run(plan=plan, started=TIMES[0], controller="", source="", answers=answers)
+    (told,) = (
+        answer["try"]["evidence"]["recording"]
+        for answer in pseudonymous(run, pseudonyms_for([run], b"secret")).answers.values()
+        if "try" in answer
+    )
+    assert told["truncated"] == "deadline" and "db1.example.org" not in json.dumps(told)
+    recording["truncated"] = "db1.example.org is full"
+    assert "db1" not in json.dumps(documents(pseudonymous(run, pseudonyms_for([run], b"secret"))))

@@ -111,6 +111,17 @@ def test_an_answer_that_is_malformed_costs_that_part_only(tmp_path: Path, spoilt
     assert run.answers["db1"]["open"]["failure"] is None
 
 
+def test_what_a_host_returned_beside_its_failure_and_captures_are_read(tmp_path: Path) -> None:
+    """As of a host without Python, which the shell and sshd observe."""
+    found = files()
+    failure = {"kind": "python", "message": "observed by SSH alone"}
+    found["db1.close.json"].update(failure=failure)
+    found["db1.capture.json"] = {**found["db1.close.json"], "phase": "capture", "failure": None}
+    (run,) = read_runs(written(tmp_path / "one", found))
+    assert run.answers["db1"]["close"]["failure"] == failure
+    assert run.answers["db1"]["close"]["evidence"] == run.answers["db1"]["capture"]["evidence"] == files()["db1.close.json"]["evidence"]
+
+
 def test_what_is_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = files()
     found["db1.close.json"]["evidence"] = [[]] * 400_000
