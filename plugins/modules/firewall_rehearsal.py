@@ -14,7 +14,8 @@ description:
     there, and evaluates what then becomes of given packets. Nothing on the host changes, and no packet is sent.
   - Also evaluates the neighbours of each packet, which differ from it by one in the service's port, the source address or the destination
     address. A change after which a neighbour fares otherwise than before opens more than it says.
-  - Rules of ufw are made by ufw itself, which writes into a copy of its files.
+  - Rules of ufw are made by ufw itself, which writes into a copy of its files. Rich rules of firewalld are added where firewalld would add
+    them.
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
@@ -36,9 +37,9 @@ options:
     suboptions:
       steps:
         description:
-          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule) or
-            C(community.general.ufw), and its C(arguments). C(state) and C(file) of M(threeway.handshake.firewall_rule) are not used.
-          - For ufw, only rules that allow TCP from one address to one address and port can be rehearsed.
+          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule),
+            C(community.general.ufw) or C(ansible.posix.firewalld), and its C(arguments). C(state) and C(file) of M(threeway.handshake.firewall_rule) are not used.
+          - For ufw and firewalld, only rules that allow TCP from one address to one address and port can be rehearsed.
         type: list
         elements: dict
         required: true

@@ -8,16 +8,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._errors import ObserveError
+from .._firewall.managers.firewalld_runtime import asked, holders
 from . import boot
 from .services import RUNNING
 
 if t.TYPE_CHECKING:
-    from .boot import Host, Record, Run
+    from .boot import Host, Record
 
 UNIT, NETWORK_MANAGER = "firewalld.service", "NetworkManager.service"
-_HEAD = re.compile(r"(\S+)(?: \([\w, ]+\))?")  # public (default, active)
-_ITEM = re.compile(r"  (?P<name>[\w-]+(?: [\w-]+)*): ?(?P<values>.*)")
 _STOPPING = re.compile(r"^\+.*\b(drop|reject|DROP|REJECT|%%REJECT%%|target|priority)\b")
 
 
@@ -29,7 +27,7 @@ def changes(host: Host) -> list[Record]:
     found = []
     manages = host.units.get(NETWORK_MANAGER)
     for kind, option in (("zone", "--list-all-zones"), ("policy", "--list-all-policies")):
-        now, then = (holders(_asked(host.run, *permanent, option)) for permanent in ((), ("--permanent",)))
+        now, then = (holders(asked(host.run, *permanent, option)) for permanent in ((), ("--permanent",)))
         for name in sorted({*now, *then}):
             if manages and manages.active in RUNNING:  # which binds interfaces to zones by itself
                 for each in (now, then):
@@ -40,32 +38,6 @@ def changes(host: Host) -> list[Record]:
                 because = "firewall-cmd --permanent tells what a boot or a reload brings"
                 answers = _losing(host, kind, name) if known else None
                 found.append(boot.item("firewalld", f"{kind} {name}", lines, because, answers))
-    return found
-
-
-def _asked(run: Run, *arguments: str) -> str:
-    code, output, complaint = run(["firewall-cmd", *arguments])
-    if code:
-        raise ObserveError(f"firewall-cmd {' '.join(arguments)} failed: {' '.join(complaint.split())[:300]}")
-    return output
-
-
-def holders(listing: str) -> dict[str, set[str]]:
-    """Zone or policy -> what it has, each thing a line of its own: "ports: 5432/tcp"."""
-    found: dict[str, set[str]] = {}
-    lines: set[str] = set()
-    item = ""
-    for line in listing.splitlines():
-        head = _HEAD.fullmatch(line)
-        told = _ITEM.fullmatch(line)
-        if head:
-            lines = found[head[1]] = set()
-        elif told:
-            item = told["name"]
-            # Rich rules follow on lines of their own; what is `yes` or `no`, and targets, is one value.
-            lines.update(f"{item}: {value}" for value in told["values"].split())
-        elif line.strip():
-            lines.add(f"{item}: {line.strip()}")
     return found
 
 

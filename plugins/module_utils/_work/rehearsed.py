@@ -10,10 +10,12 @@ import os
 import typing as t
 
 from .._errors import ObserveError
-from .._firewall.accept import ufw_words
+from .._firewall.accept import firewalld_words, ufw_words
 from .._firewall.accept.change import carry_out, plan
-from .._firewall.accept.loaded import FAMILIES, Place, checked
+from .._firewall.accept.loaded import FAMILIES, Loaded, Place, checked
 from .._firewall.accept.words import VARIANTS, Accepted
+from .._firewall.managers.firewalld import DIRECTORIES as FIREWALLD
+from .._firewall.managers.firewalld_files import Files
 from .._firewall.managers.ufw import DIRECTORY as UFW
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -60,7 +62,37 @@ class Ufw(t.NamedTuple):
             raise ObserveError(f"{' '.join(words)} says {(error or output).strip()[:300]}")
 
 
-Step = t.Union[Rule, Ufw]
+class Firewalld(t.NamedTuple):
+    """Of the module ansible.posix.firewalld: the rule that firewalld makes of a rich rule, in the chain into which it puts it.
+
+    firewalld itself cannot be asked to: it keeps what is set at runtime in its own memory, and writes into the running rules alone.
+    """
+
+    zone: str
+    rich: firewalld_words.Rich
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        return ()
+
+    def take(self, run: Run) -> None:
+        files = Files(FIREWALLD)
+        kept = files.holder("zone", self.zone)
+        if kept is None and files.readable:
+            raise ObserveError(f"zone {self.zone} of firewalld exists at runtime alone: the rule cannot be made permanent in it")
+        rich = self.rich
+        place = Place("nft", "inet", "firewalld", checked(f"filter_IN_{self.zone}_{rich.part}"))
+        loaded = Loaded(run, place, Accepted(rich.source, rich.destination, rich.port, None, False))
+        try:
+            rules = loaded.rules()
+        except ObserveError as error:
+            raise NotRehearsedError(f"firewalld's chain of zone {self.zone} is not read: {error}") from error
+        first = [item for item in kept.all_items if item.priority == firewalld_words.FIRST] if kept else []
+        at = len(first) if rich.priority == firewalld_words.FIRST else len(rules)
+        loaded.insert(rules[at] if at < len(rules) else None)
+
+
+Step = t.Union[Rule, Ufw, Firewalld]
 
 
 def read(module: str, arguments: Arguments) -> Step:
@@ -97,4 +129,12 @@ def _ufw(told: Arguments) -> Ufw:
     return Ufw(allowing)
 
 
-_READERS: dict[str, t.Callable[[Arguments], Step]] = {"threeway.handshake.firewall_rule": _rule, ufw_words.MODULE: _ufw}
+def _firewalld(told: Arguments) -> Firewalld:
+    return Firewalld(str(told["zone"]), firewalld_words.read(str(told["rich_rule"])))
+
+
+_READERS: dict[str, t.Callable[[Arguments], Step]] = {
+    "threeway.handshake.firewall_rule": _rule,
+    ufw_words.MODULE: _ufw,
+    firewalld_words.MODULE: _firewalld,
+}

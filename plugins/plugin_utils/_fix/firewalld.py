@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.firewalld_words import (
+    MODULE,
+    PRIORITIES,
+    Rich,
+    commands,
+)
+
 from .._model.firewall_records import Rule, Verdict
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import Prose
 from . import fit
-from .make import mending, shell
-
-# Rich rules are sorted by priority; firewalld.richlanguage(5). By the part of the zone that stops the packet: what comes before it.
-_PRIORITIES = {"pre": -32768, "log": -1, "deny": -1}
+from .make import mending
 
 
 def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
@@ -23,11 +27,12 @@ def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | No
     forwarded = "forward" in (ruling.direction, ruling.rewritten.direction if ruling.rewritten else None)
     if ruling.packet != "syn" or forwarded or not fit.zone(zone):
         return None
-    rich = rich_rule(ruling, _PRIORITIES.get(str(origin.get("part")), 0))
+    met = ruling.rewritten or ruling
+    if not met.port:
+        return None
+    rich = Rich(met.source, met.destination, met.port, PRIORITIES.get(str(origin.get("part")), 0)).text()
     arguments: dict[str, object] = {"zone": zone, "rich_rule": rich, "permanent": True, "immediate": True, "state": "enabled"}
-    now = shell("firewall-cmd", f"--zone={zone}", f"--add-rich-rule={rich}")
-    step = Step("ansible.posix.firewalld", arguments, f"{now} && {now.replace('firewall-cmd', 'firewall-cmd --permanent', 1)}")
-    gone = shell("firewall-cmd", f"--zone={zone}", f"--remove-rich-rule={rich}")
+    step = Step(MODULE, arguments, " && ".join(commands("zone", str(zone), rich)))
     return mending(
         "firewall",
         host.name,
@@ -35,14 +40,6 @@ def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | No
         [step],
         Saves(files=("/etc/firewalld",), units=("firewalld.service",), firewall=True),
         why=f"zone {zone} of firewalld stops it",
-        undo=[gone, gone.replace("firewall-cmd", "firewall-cmd --permanent", 1)],
-        check=f"{shell('firewall-cmd', f'--zone={zone}', f'--query-rich-rule={rich}')} says yes, with --permanent too",
+        undo=commands("zone", str(zone), rich, "remove"),
+        check=f"{commands('zone', str(zone), rich, 'query')[0]} says yes, with --permanent too",
     )
-
-
-def rich_rule(ruling: Verdict, priority: int) -> str:
-    """In the words of firewalld.richlanguage(5)."""
-    before = f' priority="{priority}"' if priority else ""
-    family = "ipv6" if ":" in ruling.source else "ipv4"
-    ends = f'source address="{ruling.source}" destination address="{ruling.destination}"'
-    return f'rule{before} family="{family}" {ends} port port="{ruling.port}" protocol="tcp" accept'

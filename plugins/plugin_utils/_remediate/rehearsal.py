@@ -11,8 +11,7 @@ from typing import Any
 from .mending import Mending
 
 MODULE = "threeway.handshake.firewall_rehearsal"
-_STEPS = ("threeway.handshake.firewall_rule", "community.general.ufw")
-_BY_THEMSELVES = {"ansible.posix.firewalld": "firewalld"}
+_STEPS = ("threeway.handshake.firewall_rule", "community.general.ufw", "ansible.posix.firewalld")
 _REFUSED = ("fails", "unknown")
 NOT_REHEARSED = "not_rehearsed"
 
@@ -55,8 +54,7 @@ def remark(mending: Mending, rehearsed: Rehearsed) -> str | None:
     """What the plan says of a fix that may be made; None for fixes of other things than firewalls."""
     found = rehearsed.get(mending.key)
     if found is None:
-        programs = [_BY_THEMSELVES[step["module"]] for step in mending.steps if step["module"] in _BY_THEMSELVES]
-        return f"not rehearsed: {programs[0]} writes its rules itself, and into the running firewall alone" if programs else None
+        return None
     if found["result"] == NOT_REHEARSED:
         return f"not rehearsed: {found['why']}"
     if found["result"] == "further":

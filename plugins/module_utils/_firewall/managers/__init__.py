@@ -4,7 +4,7 @@
 """Which program made a rule, where that program stores it, and how to let a flow through with that program.
 
 Names of tables and chains, and the text of rules, come from the host and may be hostile: they are bounded, and quoted for the shell.
-No tool is run: what programs keep is read from their files.
+What programs keep is read from their files; only what firewalld would forget is asked of itself, where a reload is to be advised.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Managers:
     """`run` None: a saved ruleset, of which only names can tell, because no file of this host is about it."""
 
     def __init__(self, run: Run | None) -> None:
-        self._here = run is not None
+        self._run, self._here = run, run is not None
         self._chains: dict[tuple[str, str, str], str] = {}  # chains of the kernel that a program took over
         self._keepers: dict[str, t.Any] = {}
 
@@ -64,15 +64,16 @@ class Managers:
     def _keeper(self, manager: str) -> t.Any:
         """What knows the files and words of a program."""
         if manager not in self._keepers:
-            self._keepers[manager] = _make(manager, self._here)
+            self._keepers[manager] = _make(manager, self._run)
         return self._keepers[manager]
 
 
-def _make(manager: str, here: bool) -> t.Any:
+def _make(manager: str, run: Run | None) -> t.Any:
+    here = run is not None
     if manager == "firewalld":
         from .firewalld import Firewalld
 
-        return Firewalld(here)
+        return Firewalld(here, run=run)
     if manager in ("ufw", "ufw-docker"):  # which leaves what is forwarded to `ufw route`, and drops the rest
         from .ufw import Ufw
 

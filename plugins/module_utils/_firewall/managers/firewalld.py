@@ -4,7 +4,8 @@
 """Rules of firewalld: their zone or policy; their service, port, rich rule or target; and whether they are permanent.
 
 A rule that is loaded is part of firewalld's runtime configuration. Whether it is permanent, too, the files tell: see firewalld.zone(5),
-firewalld.policy(5) and firewalld.richlanguage(5). So firewall-cmd, which takes a third of a second and the bus, need not be asked.
+firewalld.policy(5) and firewalld.richlanguage(5). So firewall-cmd, which takes a third of a second and the bus, is asked
+only what a reload would change.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._errors import ObserveError
+from ..accept.firewalld_words import PRIORITIES, commands
 from .firewalld_files import Files, Holder, Item
+from .firewalld_runtime import Run, reloading
 from .flow import Flow, quoted
 
 DIRECTORIES = ("/etc/firewalld", "/usr/lib/firewalld", "/usr/share/firewalld")
-_MOST_NAMES = 100
-_FIRST = -32768  # the priority of rich rules that precede all others
+_MOST_NAMES, _MOST_TOLD = 100, 8
+_UNKNOWN = (
+    "which forgets all that is not permanent: compare the output of firewall-cmd --list-all-zones and --list-all-policies with that of the "
+    "same commands with --permanent first"
+)
 _CHAIN = re.compile(
     r"(?:(?:filter|nat|mangle|raw)_)?(?P<way>PRE|POST|IN|OUT|FWD|FWDI|FWDO)_(?P<policy>policy_)?(?P<name>.+?)(?:_(?P<list>pre|log|deny|allow|post))?"
 )
@@ -27,8 +34,9 @@ _VERDICT = re.compile(r"(?:-[jg] |\b)(accept|reject|drop)\b", re.IGNORECASE)
 
 
 class Firewalld:
-    def __init__(self, here: bool, directories: t.Sequence[str] = DIRECTORIES) -> None:
-        self._files = Files(directories) if here else None
+    def __init__(self, here: bool, directories: t.Sequence[str] = DIRECTORIES, run: Run | None = None) -> None:
+        self._files, self._run = Files(directories) if here else None, run
+        self._forgets: str | None = None
 
     def origin(self, reference: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
         """{zone, policy, part, item, permanent, file}. One of zone and policy is a name; None for firewalld's own frame of rules.
@@ -60,44 +68,66 @@ class Firewalld:
         holder, name, part = self._holder(str(reference["chain"]))
         if name is None:
             return None
-        priority = _FIRST if part == "pre" else -1 if part in ("log", "deny") else 0
-        rich = f"--add-rich-rule={quoted(flow.rich_rule(priority))}"
         if holder == "zone" and flow.direction == "forward":
             return self._forwarded(name, flow)
         simple = None
         if holder == "zone" and part == "target":
             simple = quoted("firewall-cmd", f"--zone={name}", f"--add-port={flow.port}/tcp")
-        where = f"--{holder}={name}"
         only_now = (reference.get("origin") or {}).get("permanent") is False and part != "target"
         note = "; the rule that stops it is not permanent, firewall-cmd --reload forgets it" if only_now else ""
         return {
             "summary": f"accept {flow.words()} in {holder} {name}, now and permanently{note}",
-            "commands": [f"{quoted('firewall-cmd', where)} {rich}", f"{quoted('firewall-cmd', '--permanent', where)} {rich}"],
+            "commands": commands(holder, name, flow.rich_rule(PRIORITIES.get(part, 0))),
             "simple": simple,
         }
 
     def _forwarded(self, zone: str, flow: Flow) -> dict[str, t.Any]:
-        """Between zones it takes a policy: see firewalld.policies(5). Rules can be added to one at once; a new one takes a reload."""
-        leaves = (self._files.zone_of(flow.out_interface) or self._files.default_zone()) if self._files and flow.out_interface else None
-        command = ["firewall-cmd", "--permanent"]
+        """Between zones it takes a policy: see firewalld.policies(5). Rules can be added to one at once; a new one takes a reload.
+
+        A policy is in force between interfaces that are bound to its zones, which those of the default zone need not be.
+        """
+        leaves = self._zone_of(flow.out_interface)
         name, exists = self._policy(zone, leaves or "ANY")
-        allowed = f"{quoted(f'--policy={name}')} --add-rich-rule={quoted(flow.rich_rule())}"
+        allowed, permanently = commands("policy", name, flow.rich_rule())
         summary = f"forward {flow.words()} from zone {zone} to {f'zone {leaves}' if leaves else 'any zone'} with policy {name}"
+        ways = ((flow.interface, zone), (flow.out_interface, leaves))
+        bind = [quoted(f"--zone={place}", f"--add-interface={link}") for link, place in ways if link and place and self._unbound(link)]
         if exists:
-            return {
-                "summary": f"{summary}, now and permanently",
-                "commands": [f"firewall-cmd {allowed}", f"firewall-cmd --permanent {allowed}"],
-            }
+            now = [f"firewall-cmd {each}" for each in bind]
+            lasting = [f"firewall-cmd --permanent {each}" for each in bind]
+            return {"summary": f"{summary}, now and permanently", "commands": [*now, allowed, *lasting, permanently]}
+        there = quoted("firewall-cmd", "--permanent", f"--info-policy={name}")
+        ends = [f"--policy={name}", f"--add-ingress-zone={zone}"], [f"--policy={name}", f"--add-egress-zone={leaves or 'ANY'}"]
+        forgets = self._forgotten()
         return {
-            "summary": f"{summary}. It takes effect with firewall-cmd --reload, which forgets all that is not permanent: compare the "
-            "output of firewall-cmd --list-all-zones and --list-all-policies with that of the same commands with --permanent first",
+            "summary": f"{summary}. It takes effect with firewall-cmd --reload, {forgets or 'which changes nothing else now'}",
             "commands": [
-                quoted(*command, f"--new-policy={name}"),
-                quoted(*command, f"--policy={name}", f"--add-ingress-zone={zone}"),
-                quoted(*command, f"--policy={name}", f"--add-egress-zone={leaves or 'ANY'}"),
-                f"firewall-cmd --permanent {allowed}",
+                f"{there} > /dev/null 2>&1 || {quoted('firewall-cmd', '--permanent', f'--new-policy={name}')}",
+                *(quoted("firewall-cmd", "--permanent", *each) for each in ends),
+                *(f"firewall-cmd --permanent {each}" for each in bind),
+                permanently,
+                *([] if forgets else ["firewall-cmd --reload"]),
             ],
         }
+
+    def _zone_of(self, link: str | None) -> str | None:
+        return (self._files.zone_of(link) or self._files.default_zone()) if self._files and link else None
+
+    def _unbound(self, link: str) -> bool:
+        return self._files is not None and self._files.zone_of(link) is None
+
+    def _forgotten(self) -> str:
+        """What else a reload would change, as half a sentence; empty where that is nothing."""
+        if self._forgets is None:
+            try:
+                found = [each.words() for each in reloading(self._run)] if self._run else None
+            except ObserveError as error:
+                self._forgets = f"and it is not known what else that changes: {error}"
+            else:
+                more = f" and {len(found) - _MOST_TOLD} more" if found and len(found) > _MOST_TOLD else ""
+                told = f"which would also change: {', '.join(found[:_MOST_TOLD])}{more}" if found else ""
+                self._forgets = _UNKNOWN if found is None else told
+        return self._forgets
 
     def _policy(self, arrives: str, leaves: str) -> tuple[str, bool]:
         """The name of the policy between two zones that these commands make, and whether it is there; names of others are left to them."""

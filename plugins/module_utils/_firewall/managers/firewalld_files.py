@@ -27,6 +27,7 @@ class Item(t.NamedTuple):
     verdict: str  # accept | reject | drop | other
     source: str | None = None
     family: str | None = None
+    priority: int = 0  # of a rich rule
 
     def protocol_fits(self, text: str) -> bool:
         """Whether the rule, as text of nft, may be of the item's IP version."""
@@ -132,7 +133,12 @@ class Files:
                 ports = self._service(element.get("name") or "")
             elif element.tag in ("accept", "reject", "drop"):
                 verdict = element.tag
-        return Item("rich " + " ".join(words), ports, verdict, source, rule.get("family"))
+        return Item("rich " + " ".join(words), ports, verdict, source, rule.get("family"), _priority(rule))
+
+
+def _priority(rule: Xml.Element) -> int:
+    told = re.fullmatch(r"-?\d{1,5}", rule.get("priority") or "0")
+    return int(told[0]) if told else 0
 
 
 def _ports(element: Xml.Element) -> tuple[Ports | None, ...]:

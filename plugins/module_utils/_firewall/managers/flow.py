@@ -8,6 +8,8 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from ..accept.firewalld_words import Rich
+
 
 class Flow:
     """The packet that was stopped, and the words for no more than packets like it. The source port may be unknown.
@@ -65,11 +67,8 @@ class Flow:
         return [] if self.source_port is None else [f"{at_source} {self.source_port}"]
 
     def rich_rule(self, priority: int = 0) -> str:
-        """A rich rule of firewalld that accepts it; see firewalld.richlanguage(5)."""
-        before = f' priority="{priority}"' if priority else ""
-        family = "ipv6" if self.ipv6 else "ipv4"
-        ends = f'source address="{self.source}" destination address="{self.destination}"'
-        return f'rule{before} family="{family}" {ends} port port="{self.port}" protocol="tcp" accept'
+        """A rich rule of firewalld that accepts it."""
+        return Rich(self.source, self.destination, self.port, priority).text()
 
     def words(self) -> str:
         """For people."""

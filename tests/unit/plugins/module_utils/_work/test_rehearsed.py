@@ -1,46 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of ufw are rehearsed by ufw itself in a copy; what is called good is then typed, and real connections try it."""
+"""Changes of ufw and firewalld are rehearsed in a copy; what is called good is then typed, and real connections try it."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
+import shutil
 from typing import Any
 
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.ufw_words import allowing
 from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsed import NotRehearsedError, Ufw, read
+from tests.unit.plugins.module_utils._work._scene import BEHIND, CLIENT, FIREWALLD, GUEST, HERE, IPV6, OTHER, SERVER, observed
 
-COLLECTIONS = Path(__file__).absolute().parents[5] / "build" / "collections"
-CLIENT, OTHER, SERVER, BESIDE, GUEST = "10.9.0.2", "10.9.0.3", "10.9.0.1", "10.9.0.5", "10.8.0.2"
-# A client, a host with ufw and the services at its own address, and a guest behind it, to which the host may translate.
-SCENE = """
-mount --make-rprivate /
-mount -t tmpfs none /run; cp -a /etc/ufw /run/ufw; mount --bind /run/ufw /etc/ufw
-cp /etc/default/ufw /run/defaults; mount --bind /run/defaults /etc/default/ufw
-ip link set lo up
-own=$(readlink /proc/$$/ns/net)
-unshare --net sleep 60 & client=$!
-unshare --net sleep 60 & guest=$!
-for each in $client $guest; do until [ "$(readlink /proc/$each/ns/net)" != "$own" ]; do :; done; done
-on() { nsenter --target "$@"; }
-ip link add v0 type veth peer name v1 netns $client; ip link add g0 type veth peer name g1 netns $guest
-for each in 10.9.0.1 10.9.0.5; do ip address add $each/24 dev v0; done
-for each in 10.9.0.2 10.9.0.3; do on $client --net ip address add $each/24 dev v1; done
-ip address add 10.8.0.1/24 dev g0; for each in 10.8.0.2 10.8.0.3; do on $guest --net ip address add $each/24 dev g1; done
-ip address add fd09::1/64 dev v0 nodad; ip address add fd09::5/64 dev v0 nodad
-for each in 2 3; do on $client --net ip address add fd09::$each/64 dev v1 nodad; done
-ip link set v0 up; ip link set g0 up; on $client --net ip link set v1 up; on $guest --net ip link set g1 up
-on $client --net ip route add default via 10.9.0.1; on $guest --net ip route add default via 10.8.0.1
-sysctl -qw net.ipv4.ip_forward=1
-sh -ec "$1"
-exec "$0" "$2" $client $guest "$3" "$4"
-"""
 TRANSLATED = """nft 'table ip nat { chain pre { type nat hook prerouting priority -100;
 ip daddr 10.9.0.1 tcp dport 5432 dnat to 10.8.0.2:80; ip daddr 10.9.0.1 tcp dport 5433 dnat to 10.8.0.2:81;
 ip daddr 10.9.0.5 tcp dport 5432 dnat to 10.8.0.3:80; }; }'; """
@@ -56,30 +29,35 @@ SCENES = {
     "translated, denied": f"{TRANSLATED} {ENABLE} ufw route allow to {GUEST} port 81 proto tcp; "
     f"ufw route deny to {GUEST} port 80 proto tcp",
 }
+QUICK = ("default", "deny", "translated, denied", "bound", "denied", "forwarded, unbound")
 
 
-@pytest.mark.parametrize("scene", SCENES)
+def scenes(several: dict[str, str]) -> list[Any]:
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in several]
+
+
+@pytest.mark.parametrize("scene", scenes(SCENES))
 def test_the_printed_command_opens_in_the_copy_and_on_the_host_exactly_its_flow(scene: str) -> None:
-    told = observed(scene)
+    told = observed(SCENES[scene], IPV6 if scene == "ipv6" else HERE)
     assert told["rehearsed"]["result"] == "opens", told
     assert set(told["legs"]) >= {"syn", "syn_ack"}
     assert told["untouched"], "the rehearsal changes neither the rules nor the files of ufw"
     assert told["before"]["flow"] is False and told["after"] == {**told["before"], "flow": True}, told
     if scene.startswith("translated"):
         assert told["command"].startswith("ufw route ") and f" to {GUEST} port 80 " in told["command"]
-    assert told["command"] == told["printed"], "what is printed for people is what the step does"
+    assert [told["command"]] == told["advised"]["commands"], "what is printed for people is what the step does"
     assert told["undone"]["flow"] is False, "its undo takes it back"
 
 
 def test_a_rule_that_comes_too_late_fails_and_leaves_the_copy_as_it_was() -> None:
-    told = observed("deny", number=3)
-    late, good = told["late"], told["rehearsed"]
-    assert late["result"] == "fails" and "would still be dropped" in late["why"]
-    assert good["result"] == "opens"
+    told = observed(SCENES["deny"], HERE, late={"insert": 3})
+    assert told["late"]["result"] == "fails" and "would still be dropped" in told["late"]["why"]
+    assert told["rehearsed"]["result"] == "opens"
 
 
+@pytest.mark.slow
 def test_what_ufw_refuses_fails_in_its_own_words() -> None:
-    told = observed("default", number=77)
+    told = observed(SCENES["default"], HERE, late={"insert": 77})
     assert told["late"]["result"] == "fails" and "Invalid position" in told["late"]["why"]
 
 
@@ -111,99 +89,69 @@ def test_only_what_we_make_of_ufw_becomes_a_command(wrong: dict[str, Any]) -> No
         read("ansible.builtin.command", good)
 
 
-def observed(scene: str, number: int = 0) -> dict[str, Any]:
-    run = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    environment = {"PYTHONPATH": str(COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-    words = [*run, "sh", "-ec", SCENE, sys.executable, SCENES[scene], __file__, scene, str(number)]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+def test_only_what_we_make_of_firewalld_is_rehearsed() -> None:
+    with pytest.raises(ValueError, match="only a rich rule that accepts TCP"):
+        read("ansible.posix.firewalld", {"zone": "public", "rich_rule": 'rule family="ipv4" accept'})
 
 
-def _main(client: str, guest: str, scene: str, number: str) -> None:
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
-    from ansible_collections.threeway.handshake.plugins.module_utils._host.apart import files_of
-    from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import rehearse
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.firewall import packets as passing
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Verdict
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
-    from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
-        except OSError as error:
-            return 127, "", str(error)
-        return done.returncode, done.stdout, done.stderr
-
-    def state() -> object:
-        listed = run(["nft", "-s", "list", "ruleset"])[1]
-        return listed, {name: content.decode() for name, (_mode, content) in files_of("/etc/ufw").items()}
-
-    source, other, server, beside = ("fd09::2", "fd09::3", "fd09::1", "fd09::5") if scene == "ipv6" else (CLIENT, OTHER, SERVER, BESIDE)
-
-    def connects() -> dict[str, bool]:
-        """The flow, and its neighbours: another port, another source, another destination."""
-        asked = {"flow": (source, server, 5432), "port": (source, server, 5433)}
-        asked.update(source=(other, server, 5432), destination=(source, beside, 5432))
-        return {name: _connects(client, *flow) for name, flow in asked.items()}
-
-    listening = [_serve(None, port) for port in (5432, 5433)] + [_serve(guest, port) for port in (80, 81)]
-    ends = {"source": source, "destination": server, "port": 5432}
-    (said,) = observe([{"packet": "syn", "direction": "in", **ends, "interface": "v0"}], run)["verdicts"]
-    assert said["change"], said
-    verdict = build(Verdict, said, "verdict")
-    fix = with_ufw(Host("host"), verdict, verdict.change.before or verdict.rule, Prose("allow it"))
-    assert fix, said
-    step, packets = fix.steps[0], list(passing([verdict]))
-    told: dict[str, Any] = {
-        "legs": [packet["packet"] for packet in packets],
-        "before": connects(),
-        "command": step.command,
-        "printed": said["change"]["commands"][0],
-    }
-    was = state()
-    fixes = [([read(step.module, step.arguments)], packets)]
-    if int(number):
-        fixes.insert(0, ([read(step.module, {**step.arguments, "insert": int(number)})], packets))
-    told["late"], *_rest, told["rehearsed"] = rehearse(run, [*fixes, *fixes][-2:])
-    told["untouched"] = state() == was
-    subprocess.run(["sh", "-ec", step.command], check=True, capture_output=True)
-    told["after"] = connects()
-    for command in fix.undo:
-        subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
-    told["undone"] = connects()
-    print(json.dumps(told))
-    for each in listening:
-        each.kill()
-        each.wait()
+BIND = "firewall-cmd --permanent --zone=public --add-interface=v0; firewall-cmd --permanent --zone=internal --add-interface=g0; "
+RELOAD = "firewall-cmd --reload; "
+RUNTIME = "firewall-cmd --zone=public --add-port=8080/tcp"
+RULE = "firewall-cmd --zone=public --add-rich-rule='rule %s family=ipv4 port port=5432 protocol=tcp %s'; "
+ZONES = {
+    "unbound": RUNTIME,
+    "bound": f"firewall-cmd --zone=public --add-interface=v0; {RUNTIME}",
+    "denied": f"{RULE % ('', 'drop')} firewall-cmd --zone=public --add-port=5433/tcp",
+    "denied first": RULE % ("priority=-200", "reject"),
+    "denied behind another first": f"{RULE % ('priority=-32768', 'log')} firewall-cmd --runtime-to-permanent; "
+    f"{RULE % ('priority=-200', 'reject')}",
+    "dropped": "firewall-cmd --zone=drop --change-interface=v0",
+    "by source": "firewall-cmd --zone=work --add-source=10.9.0.0/24",
+    "ipv6": "firewall-cmd --zone=public --add-port=5433/tcp",
+}
+FORWARDED = {
+    "forwarded": f"{BIND} {RELOAD}",
+    "forwarded, unbound": f"firewall-cmd --permanent --zone=internal --add-interface=g0; {RELOAD}",
+    "forwarded, name taken": f"{BIND} firewall-cmd --permanent --new-policy=public-intern; {RELOAD}",
+}
+firewalld = pytest.mark.skipif(not shutil.which("firewalld") or not shutil.which("dbus-daemon"), reason="firewalld is not installed")
 
 
-SERVE = """
-import socket, sys
-listening = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
-print("listening", flush=True)
-while True:
-    listening.accept()
-"""
+@firewalld
+@pytest.mark.parametrize("scene", scenes(ZONES))
+def test_firewalld_does_what_was_rehearsed_and_keeps_what_is_set_at_runtime(scene: str) -> None:
+    told = observed(FIREWALLD + ZONES[scene], IPV6 if scene == "ipv6" else HERE)
+    assert told["rehearsed"]["result"] == "opens", told
+    assert told["untouched"]
+    assert told["before"]["flow"] is False and told["after"] == {**told["before"], "flow": True}, told
+    assert told["command"] == " && ".join(told["advised"]["commands"]) and "--reload" not in told["command"]
+    assert ("8080/tcp" in told["ports"]) == (RUNTIME in ZONES[scene])
+    if scene not in ("dropped", "by source"):  # whose zone is that of the flow at runtime only
+        assert told["reloaded"]["flow"] is True
+    assert told["undone"]["flow"] is (scene == "by source" and told["reloaded"]["flow"])
 
 
-def _serve(where: str | None, port: int) -> Any:
-    inside = ["nsenter", "--target", where, "--net"] if where else []
-    serving = subprocess.Popen([*inside, sys.executable, "-Sc", SERVE, str(port)], stdout=subprocess.PIPE)
-    assert serving.stdout
-    serving.stdout.readline()
-    return serving
+@firewalld
+@pytest.mark.parametrize("scene", scenes(FORWARDED))
+def test_what_is_advised_between_zones_opens_a_first_and_a_second_flow(scene: str) -> None:
+    told = observed(FIREWALLD + FORWARDED[scene], BEHIND)
+    assert "which changes nothing else now" in told["advised"]["summary"]
+    assert told["advised"]["commands"][-1] == "firewall-cmd --reload"
+    assert told["before"]["flow"] is False and told["after"] == {**told["before"], "flow": True}, told
+    assert told["second"] == {**told["after"], "source": True}, "what was advised for both at once works for the other flow, too"
 
 
-def _connects(other: str, source: str, destination: str, port: int) -> bool:
-    code = f"import socket; socket.create_connection(({destination!r}, {port}), 0.4, ({source!r}, 0)).close()"
-    command = ["nsenter", "--target", other, "--net", sys.executable, "-Sc", code]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+@firewalld
+@pytest.mark.slow
+def test_a_reload_that_would_forget_something_is_left_to_people_with_what_it_forgets() -> None:
+    told = observed(f"{FIREWALLD} {FORWARDED['forwarded']} {RUNTIME}", BEHIND)
+    assert not any("--reload" in command for command in told["advised"]["commands"])
+    assert told["advised"]["summary"].endswith("firewall-cmd --reload, which would also change: zone public loses ports: 8080/tcp")
+    assert "8080/tcp" in told["ports"]
 
 
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
+@firewalld
+@pytest.mark.slow
+def test_a_zone_that_is_not_permanent_fails() -> None:
+    told = observed(FIREWALLD + ZONES["bound"], HERE, late={"zone": "elsewhere"})
+    assert told["late"]["result"] == "fails" and "exists at runtime alone" in told["late"]["why"]

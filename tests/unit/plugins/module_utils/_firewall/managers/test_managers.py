@@ -157,20 +157,60 @@ def test_firewalld_precedes_the_rule_that_stops_it(chain: str, option: str, prio
     assert told and told["commands"][0].startswith(f"firewall-cmd {option} --add-rich-rule='rule{priority} family=")
 
 
+NEW = "firewall-cmd --permanent --info-policy=internal-any > /dev/null 2>&1 || firewall-cmd --permanent --new-policy=internal-any"
+BETWEEN = rule("inet firewalld filter_FWD_internal", "reject with icmpx admin-prohibited")
+
+
 def test_firewalld_forwards_by_a_policy() -> None:
-    told = change(rule("inet firewalld filter_FWD_internal", "reject with icmpx admin-prohibited"), direction="forward")
+    told = change(BETWEEN, direction="forward")
     assert told and told["commands"][:3] == [
-        "firewall-cmd --permanent --new-policy=internal-any",
+        NEW,
         "firewall-cmd --permanent --policy=internal-any --add-ingress-zone=internal",
         "firewall-cmd --permanent --policy=internal-any --add-egress-zone=ANY",
     ]
 
 
 def test_firewalld_does_not_forget_what_is_not_permanent() -> None:
-    """No command reloads: that would drop what others have set at runtime."""
-    told = change(rule("inet firewalld filter_FWD_internal", "reject with icmpx admin-prohibited"), direction="forward")
+    """No command reloads where it is not known what that drops of what others have set at runtime."""
+    told = change(BETWEEN, direction="forward")
     assert told and not any("--reload" in command for command in told["commands"])
     assert "--reload, which forgets all that is not permanent" in told["summary"]
+
+
+LISTED = "internal (active)\n  target: default\n  ports: %s\n\nwork\n  services: %s\n"
+
+
+@pytest.mark.parametrize(
+    ("now", "permanently", "summary"),
+    [
+        (("80/tcp", ""), ("80/tcp", ""), "which changes nothing else now"),
+        (
+            ("80/tcp 81/tcp", ""),
+            ("80/tcp", "ssh"),
+            "which would also change: zone internal loses ports: 81/tcp, zone work gets services: ssh",
+        ),
+        (None, ("", ""), "and it is not known what else that changes: firewall-cmd --list-all-zones failed: not running"),
+    ],
+)
+def test_firewalld_reloads_only_where_that_changes_nothing_else(
+    tmp_path: pathlib.Path, now: tuple[str, str] | None, permanently: tuple[str, str], summary: str
+) -> None:
+    def run(words: list[str]) -> tuple[int, str, str]:
+        if words[-1] != "--list-all-zones":
+            return 0, "", ""
+        listed = permanently if "--permanent" in words else now
+        return (0, LISTED % listed, "") if listed else (1, "", "not running")
+
+    (tmp_path / "zones").mkdir()
+    flow = Flow({**QUESTION, "direction": "forward", "out_interface": "eth1"})
+    told = Firewalld(True, [str(tmp_path)], run).change(BETWEEN, flow)
+    assert told and told["summary"].endswith(f"It takes effect with firewall-cmd --reload, {summary}")
+    assert (told["commands"][-1] == "firewall-cmd --reload") is (now == permanently)
+    bound = [command for command in told["commands"] if "--add-interface" in command]
+    assert bound == [
+        "firewall-cmd --permanent --zone=internal --add-interface=eth0",
+        "firewall-cmd --permanent --zone=public --add-interface=eth1",
+    ], "a policy is in force between interfaces that are bound"
 
 
 POLICY = '<policy><ingress-zone name="internal"/><egress-zone name="%s"/></policy>'
@@ -181,19 +221,18 @@ def test_firewalld_adds_a_second_flow_to_its_policy(tmp_path: pathlib.Path) -> N
     (tmp_path / "zones").mkdir()
     (tmp_path / "firewalld.conf").write_text("DefaultZone=dmz\n")
     (tmp_path / "policies/internal-dmz.xml").write_text(POLICY % "dmz")
-    assert forwarded(tmp_path)["commands"] == [
+    assert [command for command in forwarded(tmp_path)["commands"] if "--add-interface" not in command] == [
         f"firewall-cmd --policy=internal-dmz --add-rich-rule='{NARROW}'",
         f"firewall-cmd --permanent --policy=internal-dmz --add-rich-rule='{NARROW}'",
     ]
     (tmp_path / "policies/internal-dmz.xml").write_text(POLICY % "public")
-    assert "firewall-cmd --permanent --new-policy=internal-dmz2" in forwarded(tmp_path)["commands"]
+    assert forwarded(tmp_path)["commands"][0].endswith("firewall-cmd --permanent --new-policy=internal-dmz2")
 
 
 def forwarded(directory: pathlib.Path) -> dict[str, t.Any]:
     """What is advised for eth1, which is bound to no zone and so belongs to the default one."""
-    reference = rule("inet firewalld filter_FWD_internal", "reject with icmpx admin-prohibited")
     flow = Flow({**QUESTION, "direction": "forward", "out_interface": "eth1"})
-    return t.cast("dict[str, t.Any]", Firewalld(True, [str(directory)]).change(reference, flow))
+    return t.cast("dict[str, t.Any]", Firewalld(True, [str(directory)]).change(BETWEEN, flow))
 
 
 WAY = [["ip", "filter", "FORWARD"]]
