@@ -93,7 +93,11 @@ def compatible(first: Fault, second: Fault) -> bool:
         return False
     if first.segment == second.segment and not str(first.segment).endswith(".firewall"):
         return False
-    network = [fault.host for fault in (first, second) if str(fault.segment).partition(".")[2] in NETWORK]
+    network = [
+        "web1" if fault.name in OTHER_SOURCE else fault.host
+        for fault in (first, second)
+        if fault.name in OTHER_SOURCE or str(fault.segment).partition(".")[2] in NETWORK
+    ]
     managed = {bool(fault.flow.via) for fault in (first, second) if fault.flow.via or fault.host == "path"}
     needing = [fault for fault in (first, second) if fault.code in NEEDS_HANDSHAKES]
     if any(one.code in OF_THE_SOURCE and {other.name, other.code} & {*OTHER_SOURCE} for one, other in ((first, second), (second, first))):

@@ -61,6 +61,7 @@ class Host:
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()
     hops: tuple[Hop, ...] = ()
+    hops_back: tuple[Hop, ...] = ()  # of SYN-ACKs, from a server
     temporary_listeners: TemporaryListeners | None = None
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
