@@ -96,7 +96,7 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
 
     It ends last: what counters count until they are read is recorded.
     """
-    answer: dict[str, Any] = {"recording": None, "temporary_listeners": None, "after": None, "absent": []}
+    answer: dict[str, Any] = {"recording": None, "temporary_listeners": None, "after": None, "hops_back": [], "absent": []}
     if listeners:
         with part(answer, LISTENERS):
             from .._record.detached import stop_detached

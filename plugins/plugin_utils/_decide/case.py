@@ -321,7 +321,8 @@ class Case:
 
     def hops_back(self) -> list[Hop]:
         """The server's SYN-ACKs with rising TTL to the client, and what became of each."""
-        return [hop for hop in self.server.hops_back if hop.address == self.client_address] if self.server else []
+        ends = (self.client_address, self.server_port)
+        return [hop for hop in self.server.hops_back if (hop.address, hop.local_port) == ends] if self.server else []
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
