@@ -26,7 +26,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text im
 PARTS = {
     "open": ("snapshot", "recorder", "temporary_listeners", "absent"),
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
-    "close": ("recording", "temporary_listeners", "after", "absent"),
+    "close": ("recording", "temporary_listeners", "after", "hops_back", "absent"),
     "trace_open": ("tracer", "absent"),
     "trace_try": ("probes", "trace", "drops", "absent"),
     "trace_close": ("trace", "drops", "absent"),

@@ -9,6 +9,7 @@ import errno
 import selectors
 import socket
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,12 @@ from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, o
 
 MAX_DESTINATIONS = 16
 MAX_TTL = 16
-WAVE = 4  # TTLs sent at once; the next wave goes only where this one shows hops, so that few SYNs reach a silent server
+WAVE = 4  # TTLs that are sent at once, behind the last that is answered; no more, so that few SYNs reach a silent server
 WAVE_TIME = 0.35  # seconds
-TIME_LIMIT = 1.5  # seconds in all
+RATE_TIME = 0.8  # seconds before the last try: with the waves' own time, routers that limit themselves have a second for one more error
+TIME_LIMIT = 2.5  # seconds in all
+TRIES = 3  # SYNs with one TTL, as traceroute has it: one of them, or its answer, may be lost
+BEYOND = 2  # TTLs behind the last that is answered which are tried again: whether they are silent is what is asked
 
 _TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}  # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
 
@@ -116,7 +120,7 @@ def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -
 
     At most MAX_DESTINATIONS are asked, different addresses first; it takes at most `time_limit` seconds for all of them together.
     A hop without an answer proves nothing: a Linux router sends one host six ICMP errors at once, then one a second
-    (inet_peer_xrlim_allow in net/ipv4/inetpeer.c).
+    (inet_peer_xrlim_allow in net/ipv4/inetpeer.c). So silent TTLs are tried again, each time all at once, the last time a second later.
     """
     chosen, left_out = _choose(destinations)
     missing = (
@@ -132,29 +136,51 @@ def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -
     deadline = time.monotonic() + time_limit
     with selectors.DefaultSelector() as selector:
         try:
-            for first in range(1, MAX_TTL + 1, WAVE):
-                now = time.monotonic()
-                if not going or now >= deadline:
+            while going:
+                wanted = [(each, ttl, tries) for each in going for ttl, tries in _wanted(steps, each)]
+                if not wanted:
                     break
+                last = all(tries == TRIES - 1 for _destination, _ttl, tries in wanted)
+                begins = time.monotonic() + (RATE_TIME if last else 0.0)
+                if begins >= deadline:
+                    break
+                if last:
+                    _await(selector, steps, [step for step in steps if step.answer == "none"], begins)
                 wave = []
-                for destination in list(going):
-                    for ttl in range(first, min(first + WAVE, MAX_TTL + 1)):
-                        step = _Step(destination, ttl)
-                        refused = step.start()
-                        if refused:
-                            missing.append(f"no SYN with TTL {ttl} to {destination.text}: {refused}")
-                            going.remove(destination)
-                            break
-                        wave.append(step)
-                        selector.register(step.sock, selectors.EVENT_WRITE, step)  # type: ignore[arg-type]
+                for destination, ttl, tries in wanted:
+                    if destination not in going or (ttl, tries) not in _wanted(steps, destination):
+                        continue  # answered meanwhile
+                    step = _Step(destination, ttl)
+                    refused = step.start()
+                    if refused:
+                        missing.append(f"no SYN with TTL {ttl} to {destination.text}: {refused}")
+                        going.remove(destination)
+                        continue
+                    wave.append(step)
+                    selector.register(step.sock, selectors.EVENT_WRITE, step)  # type: ignore[arg-type]
                 steps += wave
                 _await(selector, steps, wave, min(deadline, time.monotonic() + WAVE_TIME))
-                going = [d for d in going if _goes_on(d, wave)]
-            _await(selector, steps, steps, deadline if _unsettled(steps) else 0.0)
         finally:
             for step in steps:
                 step.close()
     return [step.record() for step in sorted(steps, key=lambda s: (s.destination.text, s.ttl))], missing
+
+
+def _wanted(steps: list[_Step], destination: Destination) -> list[tuple[int, int]]:
+    """The TTLs to send next, each with how often it was sent: a wave behind the last that is answered, and the silent ones up to there.
+
+    None behind an answer that is no router's.
+    """
+    own = [step for step in steps if step.destination == destination]
+    answered = {step.ttl for step in own if step.answer != "none"}
+    last = max(answered, default=0)
+    end = min((step.ttl for step in own if step.answer not in ("none", "time_exceeded")), default=MAX_TTL + 1)
+    tries = Counter(step.ttl for step in own)
+    return [
+        (ttl, tries[ttl])
+        for ttl in range(1, min(last + WAVE, MAX_TTL, end - 1) + 1)
+        if ttl not in answered and tries[ttl] < (TRIES if ttl <= last + BEYOND else 1)
+    ]
 
 
 def _choose(destinations: list[Destination]) -> tuple[list[Destination], list[Destination]]:
@@ -166,23 +192,6 @@ def _choose(destinations: list[Destination]) -> tuple[list[Destination], list[De
         ranked.append((seen[address], destination))
     ordered = [destination for _rank, destination in sorted(ranked, key=lambda pair: pair[0])]
     return ordered[:MAX_DESTINATIONS], ordered[MAX_DESTINATIONS:]
-
-
-def _goes_on(destination: Destination, wave: list[_Step]) -> bool:
-    """Whether higher TTLs can tell more: a hop beyond the first of this wave answered, and no SYN got to an end."""
-    steps = [step for step in wave if step.destination == destination]
-    beyond = any(step.answer == "time_exceeded" for step in steps if step.ttl % WAVE != 1)
-    return beyond and all(step.answer in ("time_exceeded", "none") for step in steps)
-
-
-def _unsettled(steps: list[_Step]) -> bool:
-    """Routers answer seldom and late: worth the rest of the time where a hop below one that answered is missing."""
-    return any(
-        step.answer == "none" and other.answer != "none" and other.ttl > step.ttl
-        for step in steps
-        for other in steps
-        if other.destination == step.destination
-    )
 
 
 def _await(selector: selectors.BaseSelector, steps: list[_Step], until: list[_Step], deadline: float) -> None:

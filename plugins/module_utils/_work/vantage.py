@@ -96,7 +96,7 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
 
     It ends last: what counters count until they are read is recorded.
     """
-    answer: dict[str, Any] = {"recording": None, "temporary_listeners": None, "after": None, "absent": []}
+    answer: dict[str, Any] = {"recording": None, "temporary_listeners": None, "after": None, "hops_back": [], "absent": []}
     if listeners:
         with part(answer, LISTENERS):
             from .._record.detached import stop_detached
@@ -121,7 +121,17 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
             from .._record.detached import stop_detached
 
             answer["recording"] = stop_detached(handle, order["interest"])
+        if order.get("hops_back") and answer["recording"] and answer["after"]:
+            with part(answer, "hops back"):
+                _locate_back(answer)
     return answer
+
+
+def _locate_back(answer: dict[str, Any]) -> None:
+    """Behind the recording, which is about the handshakes alone."""
+    from .._connect import way_back
+
+    answer["hops_back"] = way_back.locate_back(way_back.half_open(answer["after"], answer["recording"]))
 
 
 def _listen(answer: dict[str, Any], order: Order) -> None:

@@ -313,7 +313,16 @@ class Case:
 
     def hops(self) -> list[Hop]:
         """The routers that answered SYNs with rising TTL on this way."""
-        return [hop for hop in self.client.hops if (hop.address, hop.port) == (self.address, self.port) and hop.offender]
+        return [hop for hop in self.asked_hops() if hop.offender]
+
+    def asked_hops(self) -> list[Hop]:
+        """The SYNs with rising TTL on this way, and what became of each."""
+        return [hop for hop in self.client.hops if (hop.address, hop.port) == (self.address, self.port)]
+
+    def hops_back(self) -> list[Hop]:
+        """The server's SYN-ACKs with rising TTL to the client, and what became of each."""
+        ends = (self.client_address, self.server_port)
+        return [hop for hop in self.server.hops_back if (hop.address, hop.local_port) == ends] if self.server else []
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""

@@ -67,7 +67,7 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
         "timeline": timeline(cases) if whole else [],
         "vantages": [vantage_document(hosts[name], role) for name, role in parties(entry)] if whole else [],
         "clock": clocks_document(cases) if whole else {},
-        "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], explanations),
+        "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], status, explanations),
     }
 
 

@@ -122,6 +122,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "conntrack_invalid": firewall.conntrack_invalid,
     "firewall_rate_limited": firewall.rate_limited,
     "synproxy_loose": stack.synproxy_loose,
+    "synproxy_unserved": stack.synproxy_unserved,
     "firewall_reject": firewall.stopped,
     "firewall_drop": firewall.stopped,
 }

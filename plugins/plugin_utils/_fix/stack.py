@@ -99,6 +99,15 @@ def synproxy_loose(_case: Case, finding: Finding) -> Fix | None:
     )
 
 
+def synproxy_unserved(case: Case, finding: Finding) -> Fix:
+    return advice(
+        "firewall",
+        finding.host,
+        f"find out on {finding.host} itself why nothing takes connections to port {case.server_port}: whether anything listens there, its "
+        "options, and rules for the packets that SYNPROXY sends",
+    )
+
+
 def softirq_drop(case: Case, finding: Finding) -> Fix | None:
     """Twice the receive queue that overflowed, and room for what was dropped."""
     host = case.named(finding.host)

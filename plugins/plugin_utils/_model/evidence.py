@@ -53,6 +53,7 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         ("resolutions", "resolutions", tuple[Resolution, ...]),
         ("probes", "probes", tuple[Probe, ...]),
         ("hops", "hops", tuple[Hop, ...]),
+        ("hops_back", "hops_back", tuple[Hop, ...]),
         ("temporary_listeners", "temporary_listeners", TemporaryListeners),
     )
     for key, attribute, kind in parts:

@@ -61,6 +61,7 @@ class Host:
     resolutions: tuple[Resolution, ...] = ()
     probes: tuple[Probe, ...] = ()
     hops: tuple[Hop, ...] = ()
+    hops_back: tuple[Hop, ...] = ()  # of SYN-ACKs, from a server
     temporary_listeners: TemporaryListeners | None = None
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
@@ -141,6 +142,14 @@ class Host:
             return 0
         messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "out"]
         return sum(bool(message and message.operation == "request" and message.target == address) for message in messages)
+
+    def asked_in_vain(self, address: str) -> dict[str, int]:
+        """Who asks on this host's links for an address time and again, so that nobody can have answered, and how often."""
+        messages = [message for seen in self.observations or () if seen.direction == "in" and (message := seen.packet.neighbour)]
+        if any(message.operation == "reply" and message.sender == address for message in messages):
+            return {}
+        asked = Counter(each.sender for each in messages if each.operation == "request" and each.target == address)
+        return {who: count for who, count in asked.items() if count > 1}  # an answer goes to who asked, and is not seen here
 
     def interface_of(self, address: str) -> Address | None:
         """The interface address entry that has an address."""

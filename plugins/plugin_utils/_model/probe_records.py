@@ -111,3 +111,4 @@ class Hop:
     ttl: Count
     answer: str
     offender: IpAddress | None = None
+    local_port: Port | None = None

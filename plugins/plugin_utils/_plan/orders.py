@@ -20,7 +20,7 @@ from .plan import ON_THE_WAY, PHASES, Entry, Plan
 from .shares import Share, shares
 
 MAX_ENTRIES = 20_000
-HOPS = 2.0  # seconds that a client may take for asking how far SYNs get
+HOPS = 3.0  # seconds that a client may take for asking how far SYNs get
 SPEAKS_FIRST = (21, 22, 25, 110, 119, 143, 587, 3306, 5900)
 """Ports whose servers speak first, unencrypted: FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, RFB."""
 GREETING = 2.0  # seconds that a client waits for their first byte
@@ -44,6 +44,8 @@ class _Part:
     handshakes: dict[tuple[str, End, End], None] = field(default_factory=dict)
     """(role, client, server) of those that cross it, for its firewall"""
     dials: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    through: bool = False
+    """Some flow to it passes managed hosts, whose recordings SYN-ACKs that only ask for hops would disturb."""
     nameless: bool = False
     """Some flow's addresses are all unknown yet (names): packets cannot be chosen by address."""
 
@@ -159,6 +161,8 @@ class _Builder:
         here, there = (end if end and _alike(end, far or end) else None for end in (own, near))
         if server and there:
             self._part(server, "server").pairs.add((here or far, there))
+        if server and via:
+            self._part(server, "server").through = True
         for host in via:
             self._part(host, "via").pairs |= {(None, end) for end in (here or far, there) if end}
         for destination in dict.fromkeys(end for end in (far, own) if end):
@@ -256,6 +260,7 @@ class _Builder:
             "patience": options.patience,
             "settle": options.settle,
             "hops": options.hops,
+            "hops_back": options.hops and "server" in part.roles and not part.through,
             "ports": sorted(part.ports),
             "addresses": [] if part.nameless else sorted(part.addresses),
             "units": part.units,

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
 from tests.faults.catalogue.firewall import PURE_ACK, SYN_ACK, chain
 from tests.lab._machines import Machines
@@ -17,15 +19,25 @@ def at_router(rule: str, fleet: Machines) -> None:
     fleet.nft("r1", chain("forward", rule))
 
 
-def on_the_way(name: str, rule: str, kernel: str, code: str, leg: str, segment: str, flow: Flow | None = None) -> None:
-    @fault(name, kernel, code=code, host="path", leg=leg, segment=segment, flow=flow or Flow(), packed="path")
+def on_the_way(name: str, rule: str, kernel: str, code: str, leg: str, segment: str, flow: Flow | None = None, says: str = "") -> None:
+    more: dict[str, Any] = {"flow": flow or Flow(), "says": (says,), "packed": "path"}
+
+    @fault(name, kernel, code=code, host="path", leg=leg, segment=segment, **more)
     def make(fleet: Machines) -> None:
         at_router(rule, fleet)
 
 
 on_the_way("path_drop/syn", "tcp dport $port drop", "timeout", "path_drop", "syn", "path.forward")
 on_the_way("path_drop/syn-ipv6", "tcp dport $port drop", "timeout", "path_drop", "syn", "path.forward", flow=Flow(DB1_V6))
-on_the_way("path_drop/syn-ack", f"tcp sport $port {SYN_ACK} drop", "timeout", "path_drop", "syn_ack", "path.return")
+on_the_way(
+    "path_drop/syn-ack",
+    f"tcp sport $port {SYN_ACK} drop",
+    "timeout",
+    "path_drop",
+    "syn_ack",
+    "path.return",
+    says="the last hop that answers is 10.0.2.1 (hop 1), and from hop 2 on",
+)
 on_the_way("path_drop/ack", f"tcp dport $port {PURE_ACK} drop", "connected", "path_drop", "ack", "path.forward")
 on_the_way("path_reset", "tcp dport $port reject with tcp reset", "ECONNREFUSED", "path_reset", "syn", "path.forward")
 on_the_way(

@@ -68,6 +68,26 @@ def _accept_queue_full(case: Case) -> Finding | None:
     )
 
 
+def would_wait(case: Case) -> tuple[str, Finding] | None:
+    """(code, finding): that the accept queue which the SYN does not come to has no room for it."""
+    server, listener = case.server, case.listener()
+    if server is None or listener is None or not listener.full or case.server_owns(case.address) is not True:
+        return None
+    if not case.surely_untranslated or server.translates("prerouting") is not False:
+        return None
+    who, limit = accepting(listener), _limit(server, listener)
+    return "accept_queue_full", Finding(
+        "likely",
+        server.name,
+        "server.backlog",
+        f"the accept queue of {describe(listener)} on {server.name} is full as well ({listener.recv_q} waiting, limit {listener.send_q}): "
+        f"{who.name} does not accept{who.state}",
+        (case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}"),),
+        leg="syn",
+        subject=AcceptQueue(listener, who, limit, connections(server, listener.port)),
+    )
+
+
 def _limit(server: Host, listener: Listener) -> str:
     """Which of the two limits the queue: listen()'s backlog is cut to net.core.somaxconn."""
     return SOMAXCONN if server.sysctl(SOMAXCONN) == listener.send_q else "the application's backlog"

@@ -11,8 +11,9 @@ from ..._model.firewall_records import Verdict
 from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Finding
+from .backlog import would_wait
 from .rules import kept_by, told, with_what
-from .sockets import not_listening
+from .sockets import would_refuse
 from .traversals import Place, judged, passed, suspects, way
 
 MOST = 5
@@ -23,16 +24,18 @@ _FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered
 
 
 def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
-    """(code, finding) of rules that would also stop the flow, at any place that its packets have not passed, and of a missing listener.
+    """(code, finding) of rules that would also stop the flow, at any place that its packets have not passed, and of a listener that would
+    not take it.
 
     ``found``: the causes so far; a rule that they name is not named again.
     """
     if case.outcome.kind == "late" and case.server is not None and case.server.temporary_listeners is not None:
-        ending = not_listening(case)  # it was a temporary listener that completed it, too late
-        return [("no_listener", ending)] if ending else []
+        ending = would_refuse(case)  # it was a temporary listener that completed it, too late
+        return [ending] if ending else []
     if case.outcome.kind not in _FAILED or case.completed:
         return []
-    ending = None if any(finding.segment in _SOCKETS for finding in found) or not found else not_listening(case)
+    at_socket = any(finding.segment in _SOCKETS for finding in found)
+    ending = None if at_socket or not found else would_refuse(case) or would_wait(case)
     named = {(finding.host, *_named(finding.detail)) for finding in found}
     more: dict[object, tuple[str, Finding]] = {}
     for place, ruling in _stopping(case):
@@ -55,7 +58,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
             subject=Stop(ruling),
         )
         more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))
-    return list(more.values())[:MOST] + ([("no_listener", ending)] if ending else [])
+    return list(more.values())[:MOST] + ([ending] if ending else [])
 
 
 def only_evaluated(code: str, finding: Finding) -> bool:

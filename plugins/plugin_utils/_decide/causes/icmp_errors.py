@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from ..._model.subjects import RouterError
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
+from ..reach import reach
 from .catalogue import Accounts, Cause
 from .icmp import answer_of, meaning_of, quoting
 
@@ -106,9 +106,9 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
 
 
 def _hops_repeat(case: Case) -> bool:
-    """Whether the same router answers at several distances."""
-    hops = {(hop.offender, hop.ttl) for hop in case.hops() if hop.answer == "time_exceeded"}
-    return max(Counter(offender for offender, _ttl in hops).values(), default=0) > 1
+    """Whether the same router answered at several TTLs, as in a loop."""
+    found = reach(case.asked_hops())
+    return found is not None and bool(found.loop)
 
 
 def _ttl_too_low(case: Case) -> Finding | None:

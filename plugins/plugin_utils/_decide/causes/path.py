@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ..._model.host import Observation
+from ..._model.host import Host, Observation
 from ..._values.words import plural
 from .. import retries
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
+from ..reach import Reach, reach
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .last_sight import last_sight
@@ -173,7 +174,8 @@ def _path_drop(case: Case) -> Finding | None:
     beyond = next((host for host in case.hosts if host.name == case.outcome.between[1]), None)
     blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
     certainty: Certainty = "likely" if foreign or late or blind or (translated and not via) else "proven"
-    last_hop = max(case.hops(), key=lambda hop: hop.ttl, default=None) if case.outcome.kind == "lost_syn" else None
+    reached, asking = _reached(case)
+    last_hop = reached.last if reached else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     strays = elsewhere(case)
     if strays:
@@ -182,11 +184,7 @@ def _path_drop(case: Case) -> Finding | None:
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
     )
-    located = (
-        [case.saw(case.client, "SYNs with rising TTL", f"the last hop that answers is {last_hop.offender} (hop {last_hop.ttl})")]
-        if last_hop
-        else []
-    )
+    located = [case.saw(asking, f"{packet}s with rising TTL", reached.told)] if reached and asking else []
     owner = f"{case.address} is no address of {case.server.name}: it must be translated on the way" if foreign and case.server else None
     return Finding(
         weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,
@@ -195,13 +193,24 @@ def _path_drop(case: Case) -> Finding | None:
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
         (*(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *last_sight(case), *located, *case.passage()),
         against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
-        detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl} if last_hop else {},
+        detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl, "first_silent_ttl": reached.silent or None}
+        if reached and last_hop
+        else {},
         undecided=(
             *(() if via else (f"a managed host {case.outcome.stretch}, named in the flow's via, would narrow it down",)),
             *(_OR_LATE if late else ()),
             *(f"the XDP program on {name} of {case.outcome.between[1]} may drop it ahead of the recorder" for name in blind),
         ),
     )
+
+
+def _reached(case: Case) -> tuple[Reach | None, Host | None]:
+    """How far the lost packet's like came, and who asked for that."""
+    if case.outcome.kind == "lost_syn":
+        return reach(case.asked_hops()), case.client
+    if case.outcome.kind == "lost_syn_ack":
+        return reach(case.hops_back()), case.server
+    return None, None
 
 
 def elsewhere(case: Case) -> list[Observation]:

@@ -133,9 +133,10 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
         answer is not None and (answer.meaning, answer.about) == ("unreachable", case.address) and not case.is_end(answer.offender)
     )
     on_link = case.outcome.local and case.gateway[0] == case.address
-    if case.dialled != case.address or not (unreachable or on_link):
+    asked = server.asked_in_vain(case.address)
+    if case.dialled != case.address or not (unreachable or on_link or asked):
         return None
-    asking = answer.offender if answer and unreachable else case.client.name
+    asking = answer.offender if answer and unreachable else case.client.name if on_link else next(iter(asked))
     return Finding(
         "likely",
         server.name,
@@ -144,6 +145,7 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
+            *(case.saw(server, "capture", f"{plural(count, 'request')} of {who} for it, no reply") for who, count in asked.items()),
         ),
         leg="syn",
         detail={"address": case.address},
@@ -236,13 +238,13 @@ CAUSES = (
         "address_not_local",
         "The address dialled is not the server's",
         ("server.ingress",),
-        ("unanswered", "icmp", "refused_locally", "unsent"),
+        ("unanswered", "icmp", "lost_syn", "refused_locally", "unsent"),
         "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
         "forwards it and says with an ICMP error that it cannot. Where only a router, or the client on the same link, cannot reach the "
-        "address: likely.",
+        "address, or the server's recording has requests for it that nobody answers: likely.",
         "An interface has the address.",
         rule=_address_not_local,
-        explains=("path_icmp_unreachable", "neighbour_unresolved"),
+        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             Accounts("request_unanswered", anywhere=True),

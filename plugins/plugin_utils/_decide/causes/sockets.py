@@ -166,21 +166,22 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
     )
 
 
-def not_listening(case: Case) -> Finding | None:
-    """That nothing listens where the SYN, which does not come that far, would lead, as far as that is known."""
+def would_refuse(case: Case) -> tuple[str, Finding] | None:
+    """(code, finding): that no listener would take the SYN, which does not come that far, as far as that is known."""
     server, port = case.server, case.server_port
-    if server is None or case.listeners_on_port() != [] or case.listened_before() or _elsewhere(server, port):
+    if server is None or case.server_owns(case.address) is not True:
         return None
-    if case.server_owns(case.address) is not True or not case.surely_untranslated or server.translates("prerouting") is not False:
+    if not case.surely_untranslated or server.translates("prerouting") is not False:
         return None
-    return Finding(
-        "likely",
-        server.name,
-        "server.socket",
-        f"nothing listens on port {port} of {server.name} either",
-        (case.saw(server, "inet_diag", f"no socket listens on port {port}"),),
-        leg="syn",
-    )
+    if case.listeners_on_port() and (kind := _nearest(case)):
+        return f"listener_other_{kind}", _misplaced(case, kind, server, "likely", ())
+    if case.listeners_on_port() != [] or case.listened_before():
+        return None
+    evidence = case.saw(server, "inet_diag", f"no socket listens on port {port}")
+    if where := _elsewhere(server, port):
+        return "listener_other_namespace", _only_apart(case, server, where, "likely", (evidence,))
+    summary = f"nothing listens on port {port} of {server.name} either"
+    return "no_listener", Finding("likely", server.name, "server.socket", summary, (evidence,), leg="syn")
 
 
 def _refused_unseen(case: Case) -> Finding:
@@ -216,7 +217,10 @@ def _listener_other_namespace(case: Case) -> Finding | None:
     where = _elsewhere(refusal[0], case.server_port) if refusal else None
     if refusal is None or where is None or case.listeners_on_port():
         return None
-    server, certainty, evidence = refusal
+    return _only_apart(case, refusal[0], where, *refusal[1:])
+
+
+def _only_apart(case: Case, server: Host, where: str, certainty: Certainty, evidence: tuple[Evidence, ...]) -> Finding:
     unit = _unit_apart(server, case.server_port)
     return Finding(
         certainty,
@@ -237,42 +241,53 @@ def _unit_apart(server: Host, port: int) -> str | None:
     return found.unit if found and found.container is None and (found.unit or "").endswith(".service") else None
 
 
-def _listener_other(kind: str, noun: Callable[[Case, Listener], str]) -> Callable[[Case], Finding | None]:
+def _family(case: Case, listener: Listener) -> str:
+    return f"for {'IPv6' if listener.family == 'ipv6' else 'IPv4'} only ({describe(listener)}), and {case.address} is IPv{case.family}"
+
+
+_WHERE: dict[str, Callable[[Case, Listener], str]] = {
+    "address": lambda case, listener: f"on {describe(listener)}, not on {case.server_address}",
+    "family": _family,
+    "device": lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere",
+}
+
+
+def _listener_other(kind: str) -> Callable[[Case], Finding | None]:
     def rule(case: Case) -> Finding | None:
         refusal = _refusal(case)
-        listeners = case.listeners_on_port() or []
-        if refusal is None or not listeners or case.listener() is not None:
-            return None
-        near = [listener for listener in listeners if case.mismatch(listener) == kind]
-        if not near or _nearest(case, listeners) != kind:
-            return None
-        server, certainty, evidence = refusal
-        owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
-        unit = units.stopped_unit(server, case.server_port)
-        displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit else None
-        return Finding(
-            certainty,
-            server.name,
-            "server.socket",
-            f"{owner} on {server.name} listens on port {case.server_port}, but {noun(case, near[0])}"
-            + (f"; {units.state_of(displaced)}" if displaced else ""),
-            (
-                *evidence,
-                *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
-                *(units.last_words(server, displaced) if displaced else ()),
-            ),
-            leg="syn",
-            detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-            subject=SocketOwner(owner, process, displaced.unit if displaced else None),
-        )
+        return _misplaced(case, kind, *refusal) if refusal is not None and _nearest(case) == kind else None
 
     return rule
 
 
-def _nearest(case: Case, listeners: list[Listener]) -> str | None:
-    """The mismatch to name when listeners differ in several ways: the one that leaves least to change."""
+def _misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidence: tuple[Evidence, ...]) -> Finding:
+    """Sockets listen on the port, and none gets the SYN, for what is `kind` of `_WHERE`."""
+    near = [listener for listener in case.listeners_on_port() or () if case.mismatch(listener) == kind]
+    owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
+    unit = units.stopped_unit(server, case.server_port)
+    displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit else None
+    return Finding(
+        certainty,
+        server.name,
+        "server.socket",
+        f"{owner} on {server.name} listens on port {case.server_port}, but {_WHERE[kind](case, near[0])}"
+        + (f"; {units.state_of(displaced)}" if displaced else ""),
+        (
+            *evidence,
+            *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
+            *(units.last_words(server, displaced) if displaced else ()),
+        ),
+        leg="syn",
+        detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
+        subject=SocketOwner(owner, process, displaced.unit if displaced else None),
+    )
+
+
+def _nearest(case: Case) -> str | None:
+    """Why no listener on the port gets the SYN; where they differ in several ways, the one that leaves least to change."""
+    listeners = case.listeners_on_port() or []
     kinds = {case.mismatch(listener) for listener in listeners}
-    return next((kind for kind in ("device", "address", "family") if kind in kinds), None)
+    return None if None in kinds else next((kind for kind in ("device", "address", "family") if kind in kinds), None)
 
 
 def describe(listener: Listener) -> str:
@@ -286,7 +301,7 @@ def process_of(listener: Listener) -> str:
     return f"{process.name} (pid {process.pid})" if process else "a process"
 
 
-_listener_other_address = _listener_other("address", lambda case, listener: f"on {describe(listener)}, not on {case.server_address}")
+_listener_other_address = _listener_other("address")
 
 CAUSES = (
     Cause(
@@ -329,12 +344,7 @@ CAUSES = (
         _REFUSED,
         "The server's TCP answers with an RST, and the sockets on the port are of the other family only.",
         "A socket of the family, or a dual-stack one, listens.",
-        rule=_listener_other(
-            "family",
-            lambda case, listener: (
-                f"for {'IPv6' if listener.family == 'ipv6' else 'IPv4'} only ({describe(listener)}), and {case.address} is IPv{case.family}"
-            ),
-        ),
+        rule=_listener_other("family"),
     ),
     Cause(
         "listener_other_device",
@@ -343,7 +353,7 @@ CAUSES = (
         _REFUSED,
         "The server's TCP answers with an RST, and the socket on the port is bound to another interface or VRF (SO_BINDTODEVICE).",
         "The socket is bound to the interface on which the SYN came in, or to none.",
-        rule=_listener_other("device", lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere"),
+        rule=_listener_other("device"),
     ),
     Cause(
         "no_listener",

@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""SYNPROXY answers SYNs in the server's place, and hands nothing on where connection tracking takes the client's ACK for a connection's."""
+"""SYNPROXY answers SYNs in the server's place, and hands nothing on: connection tracking takes the client's ACK for a connection's, or the
+listener behind does not take the proxy's own handshake."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from ..._model.firewall_records import Rule, Verdict
+from ..._model.host import Host
 from ..._model.subjects import Setting
 from ..._values.words import plural
 from ..case import Case
@@ -19,18 +22,50 @@ from .traversals import Place, judged
 LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
 
 
-def _synproxy_loose(case: Case) -> Finding | None:
-    server = case.server
-    if server is None or not server.sysctl(LOOSE):
-        return None
+def _proxying(case: Case, server: Host) -> tuple[Verdict, Rule, Proof] | None:
+    """The server's verdict over the SYN, where it hands it to SYNPROXY, the rule that does, and what its counter says of that."""
     place = Place(server, "syn", "in", "server.firewall")
     ruling = judged(case, place)
     rule = ruling.last_to("synproxy") if ruling is not None and ruling.verdict == "stolen" else None
-    if ruling is None or rule is None:
+    return None if ruling is None or rule is None else (ruling, rule, proof(case, place, ruling, rule))
+
+
+def _synproxy_unserved(case: Case) -> Finding | None:
+    """SYNPROXY completes the client's handshake first, and then begins its own with the listener (nf_synproxy_core.c)."""
+    server = case.server
+    if server is None or server.sysctl(LOOSE) != 0 or server.delta("Tcp", "PassiveOpens") != 0:
         return None
-    weighed: Proof = proof(case, place, ruling, rule)
+    found = _proxying(case, server)
+    if found is None:
+        return None
+    ruling, rule, weighed = found
+    return Finding(
+        weighed.certainty,
+        server.name,
+        "server.firewall",
+        f"{rule.name} on {server.name} answers the SYN in the server's place, and no listener takes the handshake that SYNPROXY then makes",
+        (
+            *weighed.evidence,
+            case.saw(server, "counter Tcp PassiveOpens", "+0: no connection came to any listener"),
+            *kept_by(server, rule),
+            *case.passage(),
+        ),
+        against=weighed.against,
+        leg="ack",
+        detail=told(ruling, weighed, rule),
+        undecided=unproven(server, rule, weighed),
+    )
+
+
+def _synproxy_loose(case: Case) -> Finding | None:
+    server = case.server
+    if server is None or not server.sysctl(LOOSE) or (found := _proxying(case, server)) is None:
+        return None
+    ruling, rule, weighed = found
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts") or 0
     opened = server.delta("Tcp", "PassiveOpens")
+    if case.outcome.kind == "completed" and opened != 0:
+        return None
     disowned = 0 < made <= counted and opened == 0  # TCP resets what it knows no connection of
     if weighed.certainty == "proven" and not disowned:
         weighed = replace(weighed, certainty="likely")
@@ -58,12 +93,31 @@ def _synproxy_loose(case: Case) -> Finding | None:
 
 CAUSES = (
     Cause(
+        "synproxy_unserved",
+        "SYNPROXY answers, and no listener takes its handshake",
+        ("server.firewall",),
+        ("completed", "reset_after"),
+        f"Evaluated, a rule hands the SYN to SYNPROXY, its counter rises by the SYNs, {LOOSE} is 0, the client's handshakes complete, and "
+        "no connection came to any listener of the server (PassiveOpens).",
+        "PassiveOpens rises, or the rule's counter does not move.",
+        rule=_synproxy_unserved,
+        explains=("application_closes",),
+        accounts_for=(
+            Accounts("closed_unused", anywhere=True, any_leg=True),
+            Accounts("uncounted_open", any_leg=True),
+            Accounts("stray_reset", anywhere=True, any_leg=True),
+            Accounts("firewall_verdict", any_leg=True),
+            Accounts("altered", anywhere=True, any_leg=True),
+        ),
+    ),
+    Cause(
         "synproxy_loose",
         "SYNPROXY answers, and conntrack takes the ACK away from it",
         ("server.firewall",),
-        ("reset_after", "ignored_ack"),
+        ("completed", "reset_after", "ignored_ack"),
         f"Evaluated, a rule hands the SYN to SYNPROXY, its counter rises by the SYNs, {LOOSE} is 1, the server's TCP resets the ACKs "
-        "(OutRsts), and no connection came to a listener (PassiveOpens). Where other connections came meanwhile: likely.",
+        "(OutRsts), and no connection came to a listener (PassiveOpens). Where other connections came meanwhile, or nothing resets the "
+        "ACKs: likely.",
         f"{LOOSE} is 0, or the rule's counter does not move.",
         rule=_synproxy_loose,
         explains=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),

@@ -595,7 +595,10 @@ SCENES = {
         "firewall_reject.server-icmp", "address_not_local", "likely", all_of(not_of(SERVER, TARGET), icmp(code=1))
     ),
     "an address that nobody calls unreachable: the error quotes a packet for another one": Scene(
-        "address_not_local.gone", "address_not_local", None, quoting(bytes((10, 0, 2, 99)))
+        "address_not_local.gone", "address_not_local", None, all_of(quoting(bytes((10, 0, 2, 99))), unrecorded(SERVER))
+    ),
+    "an address that nobody calls unreachable, asked for on the server's link in vain": Scene(
+        "address_not_local.gone", "address_not_local", "likely", quoting(bytes((10, 0, 2, 99)))
     ),
     "another way back that a loose filter does not mind": Scene(
         "rp_filter_drop.server", "rp_filter_drop", None, setting(SERVER, "net.ipv4.conf.all.rp_filter", "2")

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Find out how far SYN-ACKs get: those of half-open connections once more, from raw sockets, with a rising TTL.
+
+To whatever is on the way they are retransmissions. Each carries its TTL where an ICMP error quotes it: IPv4 in the identification, IPv6,
+which has none, in TCP's window.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+import typing as t
+
+from .._wire.frames import unpack
+from .._wire.packet import decode
+from .hops import BEYOND, MAX_TTL, TRIES, WAVE, WAVE_TIME
+
+MOST_ENDS = 4
+TIME_LIMIT = 2.0  # seconds in all
+_OUTGOING = 4  # linux/if_packet.h PACKET_OUTGOING
+_IPV6_HDRINCL = 36  # linux/in6.h
+_MARK = 0x7A00  # the TTL is in its low byte
+_SYN_ACK = 0x12
+_TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}  # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
+_UNREACHABLE: dict[int, int] = {socket.AF_INET: 3, socket.AF_INET6: 1}
+_IPV4, _IPV6, _TCP = struct.Struct("!BBHHHBBH4s4s"), struct.Struct("!IHBB16s16s"), struct.Struct("!HHIIBBHHH")
+
+
+class HalfOpen(t.NamedTuple):
+    """A SYN-ACK that nobody acknowledged: from whom to whom, and its numbers."""
+
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    seq: int
+    ack: int
+
+    @property
+    def family(self) -> int:
+        return socket.AF_INET6 if ":" in self.remote else socket.AF_INET
+
+
+def half_open(snapshot: t.Mapping[str, t.Any], recording: t.Mapping[str, t.Any]) -> list[HalfOpen]:
+    """One for each client that has half-open connections in the snapshot whose SYN-ACKs are recorded. Raises DecodeError."""
+    waiting = {
+        (each["local"], each["local_port"], each["remote"], each["remote_port"])
+        for each in snapshot.get("sockets") or ()
+        if each["state"] == "SYN_RECV"
+    }
+    found: dict[tuple[str, int, str], HalfOpen] = {}
+    for frame in unpack(recording["frames"]) if waiting else ():
+        packet = decode(frame.data, frame.ethertype) if frame.pkttype == _OUTGOING else None
+        tcp = packet.tcp if packet else None
+        if packet is None or tcp is None or not tcp.is_syn_ack:
+            continue
+        end = (packet.src, tcp.sport, packet.dst, tcp.dport)
+        if end in waiting:
+            found[end[:3]] = HalfOpen(*end, seq=tcp.seq, ack=tcp.ack)
+    return list(found.values())[:MOST_ENDS]
+
+
+def locate_back(ends: t.Sequence[HalfOpen]) -> list[dict[str, t.Any]]:
+    """H of docs/evidence.md for each SYN-ACK that was sent. OSError where raw sockets are not permitted, or nothing may be sent."""
+    found: list[dict[str, t.Any]] = []
+    for family in sorted({end.family for end in ends}):
+        found += _locate_back(family, [end for end in ends if end.family == family])
+    return found
+
+
+def _locate_back(family: int, ends: list[HalfOpen]) -> list[dict[str, t.Any]]:
+    icmp = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+    records: list[dict[str, t.Any]] = []
+    with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as out, socket.socket(family, socket.SOCK_RAW, icmp) as errors:
+        if family == socket.AF_INET6:
+            out.setsockopt(socket.IPPROTO_IPV6, _IPV6_HDRINCL, 1)
+        deadline = time.monotonic() + TIME_LIMIT
+        while time.monotonic() < deadline:
+            wanted = [(end, ttl) for end in ends for ttl in _wanted([each for each in records if _of(each, end)])]
+            if not wanted:
+                break
+            for end, ttl in wanted:
+                out.sendto(packet_of(end, ttl), (end.remote, 0))
+                records.append(_record(end, ttl))
+            _await(errors, family, records, min(deadline, time.monotonic() + WAVE_TIME))
+    return records
+
+
+def _wanted(records: list[dict[str, t.Any]]) -> list[int]:
+    """The TTLs to send next, as for SYNs (hops)."""
+    answered = {each["ttl"] for each in records if each["answer"] != "none"}
+    end = min((each["ttl"] for each in records if each["answer"] == "unreachable"), default=MAX_TTL + 1)
+    last, tries = max(answered, default=0), [each["ttl"] for each in records]
+    return [
+        ttl
+        for ttl in range(1, min(last + WAVE, MAX_TTL, end - 1) + 1)
+        if ttl not in answered and tries.count(ttl) < (TRIES if ttl <= last + BEYOND else 1)
+    ]
+
+
+def _record(end: HalfOpen, ttl: int) -> dict[str, t.Any]:
+    return {
+        "address": end.remote,
+        "port": end.remote_port,
+        "ttl": ttl,
+        "local_port": end.local_port,
+        "answer": "none",
+        "offender": None,
+        "rtt_ms": None,
+    }
+
+
+def _of(record: t.Mapping[str, t.Any], end: HalfOpen) -> bool:
+    return (record["address"], record["port"], record["local_port"]) == (end.remote, end.remote_port, end.local_port)
+
+
+def _await(errors: socket.socket, family: int, records: list[dict[str, t.Any]], deadline: float) -> None:
+    """Take ICMP errors in until all of `records` have theirs, or the deadline is over."""
+    while any(each["answer"] == "none" for each in records):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([errors], [], [], left)[0]:
+            return
+        data, sender = errors.recvfrom(2048)
+        if family == socket.AF_INET:
+            data = data[(data[0] & 15) * 4 :]
+        answer = {_TIME_EXCEEDED[family]: "time_exceeded", _UNREACHABLE[family]: "unreachable"}.get(data[0] if data else -1)
+        quoted = quote(family, data[8:]) if answer else None
+        if quoted is None:
+            continue
+        for each in records:
+            if each["answer"] == "none" and (each["address"], each["port"], each["local_port"], each["ttl"]) == quoted:
+                each["answer"], each["offender"] = answer, sender[0]
+                break
+
+
+def quote(family: int, data: bytes) -> tuple[str, int, int, int] | None:
+    """(remote address, its port, our port, TTL) of the SYN-ACK that an ICMP error quotes; None if it is none of ours, or cut too short."""
+    try:
+        if family == socket.AF_INET:
+            mark, remote, start = _IPV4.unpack_from(data)[3], data[16:20], (data[0] & 15) * 4
+        else:
+            remote, start = data[24:40], _IPV6.size
+            mark = _TCP.unpack_from(data, start)[6]
+        local_port, remote_port = struct.unpack_from("!HH", data, start)
+        if mark & 0xFF00 != _MARK:
+            return None
+        return socket.inet_ntop(family, remote), remote_port, local_port, mark & 0xFF
+    except (struct.error, ValueError):
+        return None
+
+
+def packet_of(end: HalfOpen, ttl: int) -> bytes:
+    """The whole IP packet as it is sent."""
+    source, target = (socket.inet_pton(end.family, address) for address in (end.local, end.remote))
+    window = _MARK | ttl if end.family == socket.AF_INET6 else 64240
+    fields = [end.local_port, end.remote_port, end.seq, end.ack, 5 << 4, _SYN_ACK, window, 0, 0]
+    length = struct.pack("!II", _TCP.size, socket.IPPROTO_TCP)
+    fields[7] = _checksum(source + target + length + _TCP.pack(*fields))
+    if end.family == socket.AF_INET6:
+        return _IPV6.pack(6 << 28, _TCP.size, socket.IPPROTO_TCP, ttl, source, target) + _TCP.pack(*fields)
+    dont_fragment = 0x4000
+    header = _IPV4.pack(0x45, 0, _IPV4.size + _TCP.size, _MARK | ttl, dont_fragment, ttl, socket.IPPROTO_TCP, 0, source, target)
+    return header + _TCP.pack(*fields)  # the kernel adds the header's checksum
+
+
+def _checksum(data: bytes) -> int:
+    """RFC 1071, of an even number of bytes."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies behind the place at which a handshake ends: named as not reached, and by the server's state where that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+
+def judged(name: str, change: Callable[[Phases], object] = lambda _found: None) -> dict[str, Any]:
+    plan, found = recorded(name)
+    change(found)
+    flow: dict[str, Any] = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]
+    return flow
+
+
+def behind(flow: dict[str, Any]) -> list[str]:
+    return [sentence.partition("of their own: ")[2] for sentence in flow["not_observed"] if sentence.startswith("not reached behind ")]
+
+
+@pytest.mark.parametrize(
+    ("name", "segments"),
+    [
+        pytest.param(
+            "firewall_drop.server-output",
+            "of the SYN-ACK server.egress, path.return, client.ingress, client.firewall, client.socket; "
+            "of the ACK client.firewall, path.forward, server.ingress, server.firewall, server.backlog, server.application",
+            id="the SYN-ACK ends",
+        ),
+        pytest.param("defer_accept", "of the ACK server.application", id="the ACK comes to the backlog"),
+    ],
+)
+def test_all_segments_behind_the_cause_are_named(name: str, segments: str) -> None:
+    assert behind(judged(name)) == [segments]
+
+
+@pytest.mark.parametrize("name", ["firewall_drop.accept-before-drop.twin", "path_loss"])
+def test_nothing_is_unreached_where_handshakes_complete_or_should_not(name: str) -> None:
+    assert behind(judged(name)) == []
+
+
+def listeners(found: Phases) -> Iterator[dict[str, Any]]:
+    for phase, snapshot in (("open", "snapshot"), ("close", "after")):
+        for listener in found["db1"][phase]["evidence"][snapshot]["listeners"]:
+            if listener["port"] == 5432:
+                yield listener
+
+
+def moved(found: Phases) -> None:
+    for listener in listeners(found):
+        listener.update(address="127.0.0.1", family="ipv4", v6only=False)
+
+
+def of_the_other_family(found: Phases) -> None:
+    for listener in listeners(found):
+        listener.update(address="::", family="ipv6", v6only=True)
+
+
+def full(found: Phases) -> None:
+    for listener in listeners(found):
+        listener.update(recv_q=5, send_q=4)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(moved, "listener_other_address"), (of_the_other_family, "listener_other_family"), (full, "accept_queue_full")],
+)
+def test_a_listener_that_would_not_take_the_syn_is_named_beside_what_stops_it(change: Callable[[Phases], None], code: str) -> None:
+    causes = judged("path_drop.syn", change)["causes"]
+    assert [(cause["code"], cause["certainty"]) for cause in causes] == [("path_drop", "proven"), (code, "likely")]
+    assert causes[1]["fix"]
