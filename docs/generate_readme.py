@@ -14,7 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs/docsite/rst/guide.rst")
-_LINK = re.compile(r"^((?:\[[\w-]+\]|\.\. _[^:\n]+): )(?:https?://\S+?/blob/[\w.-]+/)?(?!https?:)(\S+)$", re.MULTILINE)
+_LINK = re.compile(r"^(\[[\w-]+\]: )(?:https?://\S+?/blob/[\w.-]+/)?(?!https?:)(\S+)$", re.MULTILINE)
+_INLINE = re.compile(r"<https?://[^\s<>]+?/blob/[\w.-]+/([^\s<>]+)>`__")
 
 
 def base() -> str:
@@ -24,7 +25,8 @@ def base() -> str:
 
 
 def render(text: str) -> str:
-    return _LINK.sub(rf"\g<1>{base()}\2", text)
+    """A page of Markdown, with its links at its end, or of reStructuredText, with anonymous ones."""
+    return _INLINE.sub(rf"<{base()}\1>`__", _LINK.sub(rf"\g<1>{base()}\2", text))
 
 
 if __name__ == "__main__":
