@@ -63,7 +63,8 @@ class Visit:
                 os.kill(process, signal.SIGKILL)
         shutil.rmtree(self._place)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, callback: str = "default") -> subprocess.Popen[str]:
+        self._environment["ANSIBLE_STDOUT_CALLBACK"] = callback
         return self.run([sys.executable, "-m", "ansible", "playbook", DEMO, *arguments])
 
     def run(self, argv: list[str]) -> subprocess.Popen[str]:
@@ -100,7 +101,7 @@ def test_a_visit_does_not_touch_another_at_the_same_time(collections: Path) -> N
 @pytest.mark.root
 class TestDemoOfAnOrdinaryUser:
     def test_it_ends_with_the_place_of_the_answer(self, visit: Visit) -> None:
-        demo = visit.start()
+        demo = visit.start(callback="threeway.handshake.answer")
         shown, _none = demo.communicate(timeout=300)
         assert demo.returncode == 0, shown
         report = visit.home / "handshake-report" / "report.html"
