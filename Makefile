@@ -27,7 +27,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit differential fault faults mutations integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs changelog constraints build clean
+.PHONY: help setup lint sanity unit differential fault faults mutations integration systemd molecule galaxy bare oldest random slow test test-all demo bench docs docsite changelog constraints build clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,11 +37,22 @@ help:  ## list the targets
 setup: $(VENV)/.ready $(CHECKOUT) $(DEPENDENCIES)  ## virtual environment, collections path and programs
 	@dev/programs test
 
-$(VENV)/.ready: requirements.txt constraints.txt
+$(VENV)/.ready: requirements.txt requirements-core.txt constraints.txt
 	@test -n '$(PYTHON)'
 	@dev/programs venv
 	'$(PYTHON)' -m venv --clear '$(VENV)'
 	'$(BIN)/pip' install -qq --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+# ansible-core alone, unless there is all of it.
+SMALL := $(if $(wildcard $(VENV)/.ready),,build/core/.ready)
+IN_SMALL := PATH="$(if $(SMALL),$(CURDIR)/build/core/bin:)$$PATH"
+
+build/core/.ready: requirements-core.txt constraints.txt
+	@test -n '$(PYTHON)'
+	@dev/programs venv
+	'$(PYTHON)' -m venv --clear build/core
+	build/core/bin/pip install -qq --disable-pip-version-check -r requirements-core.txt -c constraints.txt
 	@touch $@
 
 $(CHECKOUT):
@@ -158,9 +169,13 @@ test-all: setup  ## `test`, mutations, the oldest Python, new random examples, w
 
 # -- showing
 
-demo: $(VENV)/.ready $(CHECKOUT) $(DEPENDENCIES)  ## build the embedded lab, break it in several ways, diagnose, show the report
+demo: $(SMALL) $(CHECKOUT)  ## build the embedded lab, break it in several ways, diagnose, show the report
 	@dev/programs demo
-	ANSIBLE_STDOUT_CALLBACK=threeway.handshake.answer ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
+	$(IN_SMALL) ANSIBLE_STDOUT_CALLBACK=threeway.handshake.answer ansible-playbook threeway.handshake.demo $(DEMO_ARGS)
+	@printf '%s\n' '' 'Try next:' \
+	    '  open handshake-report/report.html: the ladder of the packets of each flow' \
+	    '  make demo DEMO_ARGS="-e demo_keep_lab=true": the lab stays, broken, for experiments' \
+	    '  docs/start.md: the same with your own hosts, and how to read the answer'
 
 bench: setup build/bench/.ready  ## measure against what others do (BENCH_ARGS=--quick for a short run)
 	@for script in tests/bench/*.py; do \
@@ -180,6 +195,9 @@ docs: setup  ## docs/causes.md and docs/schema/ from the code, the README's link
 	PYTHONPATH=$(COLLECTIONS) '$(BIN)/python' docs/generate_schemas.py
 	'$(BIN)/python' docs/generate_readme.py
 
+docsite: setup  ## the documentation as a site in build/docsite/html: all pages, a page for each cause, every plugin; no network
+	PYTHONPATH='$(COLLECTIONS):$(CURDIR)' '$(BIN)/python' dev/docsite build/docsite
+
 changelog: setup  ## CHANGELOG.md from the fragments, for the version in galaxy.yml
 	antsibull-changelog release --reload-plugins --update-existing
 
@@ -189,9 +207,9 @@ constraints:  ## constraints.txt anew, from requirements.txt and a fresh environ
 	sed -i '/==/d' constraints.txt
 	build/constraints/bin/pip freeze >> constraints.txt
 
-build: setup  ## the collection as a tarball in build/
+build: $(SMALL)  ## the collection as a tarball in build/
 	rm -f build/threeway-handshake-*.tar.gz
-	ansible-galaxy collection build --force --output-path build .
+	$(IN_SMALL) ansible-galaxy collection build --force --output-path build .
 
 clean:  ## remove what this Makefile made
 	rm -rf build '$(VENV)' .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible handshake-report

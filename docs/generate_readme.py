@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the links at the end of README.md absolute, by galaxy.yml's repository: Galaxy shows the page without the files beside it.
+"""Make the links of README.md and of the guide absolute, by galaxy.yml's repository: both are shown without the files beside them.
 
 ``python docs/generate_readme.py`` rewrites what a link has in front of the path, so that a new one may be written as ``[x]: docs/x.md``.
 """
@@ -13,7 +13,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs/docsite/rst/guide.rst")
 _LINK = re.compile(r"^(\[[\w-]+\]: )(?:https?://\S+?/blob/[\w.-]+/)?(?!https?:)(\S+)$", re.MULTILINE)
+_INLINE = re.compile(r"<https?://[^\s<>]+?/blob/[\w.-]+/([^\s<>]+)>`__")
 
 
 def base() -> str:
@@ -23,9 +25,10 @@ def base() -> str:
 
 
 def render(text: str) -> str:
-    return _LINK.sub(rf"\g<1>{base()}\2", text)
+    """A page of Markdown, with its links at its end, or of reStructuredText, with anonymous ones."""
+    return _INLINE.sub(rf"<{base()}\1>`__", _LINK.sub(rf"\g<1>{base()}\2", text))
 
 
 if __name__ == "__main__":
-    page = ROOT / "README.md"
-    page.write_text(render(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(render(page.read_text(encoding="utf-8")), encoding="utf-8")

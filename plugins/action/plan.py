@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -23,6 +23,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._libraries import lacking
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
@@ -35,6 +36,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
+_PASSWORDS = frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"})
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = (
     *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener", "without_python"),
@@ -76,14 +78,14 @@ class ActionModule(HandshakeAction):
         )
         arguments = plain(arguments)
         try:
-            plan, taking_part, traces = self._plan(arguments, task_vars)
+            plan, taking_part, traces, missing = self._plan(arguments, task_vars)
         except (PlanError, OptionError, VariableError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {arguments['report_dir']}", error)}
         phases = plan.phases()
         clients = sum("try" in each for each in phases.values())
-        result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play))
+        result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play), lacking=missing)
         result["waits"] = plan.deadlines.waits() if plan.deadlines else {}
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
         facts = {
@@ -95,7 +97,7 @@ class ActionModule(HandshakeAction):
         }
         return {**result, "run": plan.run, "ansible_facts": facts}
 
-    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str], bool]:
+    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str], bool, list[str]]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         started = time.time()
@@ -128,7 +130,7 @@ class ActionModule(HandshakeAction):
         for sentence in plan.lowered:
             self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
-        return plan, inventory.patterns(list(plan.orders)), asked.traces and not asked.captures_only
+        return plan, inventory.patterns(list(plan.orders)), asked.traces and not asked.captures_only, asked.lacking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,8 @@ class _Asked:
     """Whether some host may be asked to look deeper into what broke."""
     captures: object = None
     captures_only: bool = False
+    lacking: list[str] = field(default_factory=list)
+    """What the controller lacks for it."""
 
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -170,6 +174,9 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
     if "drift" in roles and any(options.of(host, "drift_remediate") for host in options.hosts):
         options.check("remediate")
 
+    missing = _lacking(options)
+    for sentence in missing:
+        action._display.warning(f"{sentence}.")
     traces = any(depth(options, host) != "quick" for host in options.hosts)
     common["within"] /= 2 if traces else 1  # what broke is tried once more then, which takes as long again
 
@@ -187,7 +194,27 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
         traces=traces,
         captures=captures,
         captures_only=bool(captures) and options.one("diagnose_captures_only"),
+        lacking=[*missing, *_lacking_at_most(options, variables)],
     )
+
+
+def _lacking(options: RoleOptions) -> list[str]:
+    """The libraries without which a part of what is asked for fails. The diagnosis itself needs none."""
+    history = options.one("diagnose_history")
+    needed = ("sqlalchemy", "psycopg") if history.startswith("postgres") else ("sqlalchemy",)
+    return [said] if history and (said := lacking("diagnose_history", *needed)) else []
+
+
+def _lacking_at_most(options: RoleOptions, variables: HostVariables) -> list[str]:
+    """The same of those that are needed only if a host turns out to have no usable Python."""
+    hosts = [
+        host
+        for host in options.hosts
+        if not _PASSWORDS.isdisjoint(variables.names(host)) and options.of(host, "diagnose_without_python") == "auto"
+    ]
+    named = ", ".join(hosts[:3]) + (" ..." if len(hosts) > 3 else "")
+    said = lacking(f"Logging in to {named} with a password, if no usable Python is there,", "paramiko") if hosts else None
+    return [said] if said else []
 
 
 def _held(variables: HostVariables, name: str) -> list[Held]:

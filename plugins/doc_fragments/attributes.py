@@ -40,6 +40,35 @@ attributes:
     support: none
 """
 
+    # For modules that only the roles and playbooks of the collection call.
+    INNER = r"""
+options: {}
+notes:
+  - This is an inner module, which the roles and playbooks of the collection call. Its options and what it returns may change without
+    notice.
+"""
+
+    # For modules of an action group.
+    ACTION_GROUP_PORTS = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/threeway.handshake.ports) in C(module_defaults) to set the option O(ports) of several modules.
+    support: full
+    membership:
+      - threeway.handshake.ports
+"""
+
+    ACTION_GROUP_REPORTS = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/threeway.handshake.reports) in C(module_defaults) to set the option O(path) of several modules.
+    support: full
+    membership:
+      - threeway.handshake.reports
+"""
+
     # The same, for modules that write to the report directory.
     PLANNING = r"""
 options: {}

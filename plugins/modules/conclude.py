@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: conclude
-short_description: Judge the evidence of a diagnosis and write its report
+short_description: Judge the evidence of a diagnosis and write its report (inner module)
 version_added: 0.1.0
 description:
   - Reads the plan and the evidence that M(threeway.handshake.plan) and M(threeway.handshake.vantage) wrote to the report directory. Finds
@@ -16,6 +16,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.report
 attributes:

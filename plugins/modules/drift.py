@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: drift
-short_description: Save what handshakes depend on as baselines, and compare hosts with them
+short_description: Save what handshakes depend on as baselines, and compare hosts with them (inner module)
 version_added: 0.1.0
 description:
   - The role P(threeway.handshake.drift#role) calls this on the controller, before and after every host has returned its state (the
@@ -16,6 +16,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.report
   - threeway.handshake.report.run

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: firewall_rehearsal
-short_description: Try changes of a firewall in a copy of the host's rules
+short_description: Try changes of a firewall in a copy of the host's rules (inner module)
 version_added: 0.2.0
 description:
   - Copies the rules of nf_tables, legacy iptables and ipset into a network namespace that ends with this module, takes the steps of fixes
@@ -21,6 +21,7 @@ author:
 requirements:
   - Linux, root on the host, and the tools of the variants
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
 attributes:
   check_mode:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: judge_fixes
-short_description: Judge whether changes fixed what they were made for
+short_description: Judge whether changes fixed what they were made for (inner module)
 version_added: 0.1.0
 description:
   - Compares the report from before a batch of changes with the evidence after it. A host's changes are kept if the handshakes that they
@@ -16,6 +16,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.report
   - threeway.handshake.report.remediation

@@ -19,6 +19,7 @@ author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
   - threeway.handshake.attributes.info_module
+  - threeway.handshake.attributes.action_group_ports
 options:
   ports:
     description:

@@ -21,6 +21,7 @@ author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
   - threeway.handshake.attributes.info_module
+  - threeway.handshake.attributes.action_group_ports
 options:
   since:
     description:

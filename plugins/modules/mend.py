@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mend
-short_description: Make the changes of one host as a transaction
+short_description: Make the changes of one host as a transaction (inner module)
 version_added: 0.1.0
 description:
   - Makes the changes on one host that M(threeway.handshake.plan_fixes) chose. The role P(threeway.handshake.remediate#role) calls it.
@@ -21,6 +21,7 @@ author:
 requirements:
   - Linux, and root on the host, for example with C(become=true)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.report
   - threeway.handshake.report.remediation

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan
-short_description: Plan what each host does in a diagnosis
+short_description: Plan what each host does in a diagnosis (inner module)
 version_added: 0.1.0
 description:
   - Reads the flows, resolves them against the inventory, and writes a work order for each host into the report directory.
@@ -16,6 +16,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.attributes.planning
   - threeway.handshake.report
@@ -189,6 +190,12 @@ phases:
   returned: success
   type: dict
   sample: {"web1": ["try"], "db1": ["open", "close"]}
+lacking:
+  description: For each Python library that the controller lacks, what needs it, and the command that installs it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["diagnose_history needs the Python library SQLAlchemy on the controller: /usr/bin/python3 -m pip install 'SQLAlchemy>=2.0'"]
 waits:
   description: For each phase, how many seconds it takes beside the work of its tasks, and how many at most.
   returned: success

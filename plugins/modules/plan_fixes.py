@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_fixes
-short_description: Plan which broken handshakes are fixed, and in which order
+short_description: Plan which broken handshakes are fixed, and in which order (inner module)
 version_added: 0.1.0
 description:
   - Reads the report of a diagnosis and takes the fixes of the decisive causes that the policy allows. A fix that several flows need is
@@ -19,6 +19,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.report
 attributes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_trace
-short_description: Plan which broken handshakes the hosts' kernels trace
+short_description: Plan which broken handshakes the hosts' kernels trace (inner module)
 version_added: 0.1.0
 description:
   - Reads the plan and the evidence that M(threeway.handshake.plan) and M(threeway.handshake.vantage) wrote to the report directory. Finds
@@ -19,6 +19,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
   - threeway.handshake.attributes.planning
   - threeway.handshake.report

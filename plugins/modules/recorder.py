@@ -24,6 +24,7 @@ requirements:
   - Linux, and C(CAP_NET_RAW) on the host, for example with C(become=true)
 extends_documentation_fragment:
   - threeway.handshake.attributes
+  - threeway.handshake.attributes.action_group_ports
 attributes:
   check_mode:
     support: partial

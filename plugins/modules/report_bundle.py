@@ -22,6 +22,7 @@ author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
   - threeway.handshake.attributes
+  - threeway.handshake.attributes.action_group_reports
 attributes:
   check_mode:
     support: full

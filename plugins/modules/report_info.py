@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - threeway.handshake.attributes
   - threeway.handshake.attributes.unchanging
+  - threeway.handshake.attributes.action_group_reports
 options:
   path:
     description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vantage
-short_description: Run one phase of a diagnosis on a host
+short_description: Run one phase of a diagnosis on a host (inner module)
 version_added: 0.1.0
 description:
   - The role P(threeway.handshake.diagnose#role) calls this on every host that takes part, once for each of its phases, with the
@@ -26,6 +26,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 extends_documentation_fragment:
+  - threeway.handshake.attributes.inner
   - threeway.handshake.attributes
 attributes:
   check_mode:

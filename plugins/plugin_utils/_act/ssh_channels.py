@@ -17,12 +17,12 @@ from contextlib import suppress
 from typing import Any
 
 from .._bare.channel import Channel, NoChannel
+from .._libraries import lacking
 
 MOST_AT_ONCE = 4
 """Of the 10 connections that sshd lets log in at a time (MaxStartups)."""
 _MOST_OUTPUT = 1 << 20
 _SPARE = 5.0  # seconds for the key exchange and the login, beyond the connection's own timeout
-_NO_PARAMIKO = "its connection has a password, for which the controller needs paramiko: python3 -m pip install paramiko"
 
 Ask = tuple[str, int, float]
 """Address or name, port, seconds to wait for an answer."""
@@ -46,7 +46,7 @@ def _by_paramiko(transport_of: Callable[[Any], Any]) -> Callable[[list[Ask]], li
     from . import paramiko_channels
 
     if paramiko_channels.paramiko is None:
-        raise NoChannel(_NO_PARAMIKO)
+        raise NoChannel(lacking("a connection with a password", "paramiko") or "paramiko cannot be imported on the controller")
     transport = transport_of(paramiko_channels)
     return lambda asks: [paramiko_channels.ask(transport, *each) for each in asks]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._libraries import lacking
 from .._plan.flows import show
 from . import DriftError
 
 MOST, LONGEST = 200, 2000
-_NEEDED = "drift_expect needs the Python library jmespath on the controller: install it there, or leave drift_expect empty."
 
 
 def read(raw: object, of_host: str = "") -> dict[str, tuple[str, str]]:
@@ -48,7 +48,7 @@ def compiled(expression: str, place: str) -> Any:
         import jmespath  # type: ignore[import-untyped, unused-ignore]
         from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
-        raise DriftError(_NEEDED) from error
+        raise DriftError(f"{lacking('drift_expect', 'jmespath') or error}. Or leave drift_expect empty.") from error
     try:
         return jmespath.compile(expression)
     except (JMESPathError, ValueError, RecursionError) as error:

@@ -59,8 +59,16 @@ def test_the_links_of_the_readme_are_absolute_and_made_from_galaxy_yml(generator
     assert used == set(defined)
 
 
+def test_the_links_of_the_guide_are_made_alike(generator: ModuleType) -> None:
+    text = (ROOT / "docs/docsite/rst/guide.rst").read_text(encoding="utf-8")
+    targets = re.findall(r"<(https?://[^>]+)>`__", text)
+    assert len(targets) >= 8 and text == generator.render(text), "run `make docs`"
+    assert all((ROOT / target.removeprefix(generator.base())).exists() for target in targets)
+
+
 def test_a_link_follows_the_repository(generator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generator, "base", lambda: "https://example.org/x/blob/main/")
+    assert generator.render("`a <https://example.com/old/blob/main/docs/a.md>`__") == "`a <https://example.org/x/blob/main/docs/a.md>`__"
     text = "[a]: docs/a.md\n[b]: https://example.com/old/name/blob/main/docs/b.md#c\n[d]: https://jmespath.org\n"
     made = generator.render(text)
     assert (

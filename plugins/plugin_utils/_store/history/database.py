@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._history.errors import HistoryError
+from ..._libraries import lacking
 from ..._values.text import clean
 from . import schema
 
@@ -133,8 +133,8 @@ def _begin_reading(connection: Connection) -> None:
 
 
 def _url(where: str) -> URL:
-    if importlib.util.find_spec("sqlalchemy") is None:
-        raise HistoryError("A history needs the Python library SQLAlchemy (2.0 or later) on the controller: pip install SQLAlchemy.")
+    if why := lacking("A history", "sqlalchemy"):
+        raise HistoryError(f"{why}.")
     from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -156,8 +156,8 @@ def _url(where: str) -> URL:
         raise HistoryError(
             f"A history of the kind {kind} is not supported: give the path of a file (SQLite) or postgresql://host/database."
         )
-    if importlib.util.find_spec("psycopg") is None:
-        raise HistoryError("A history in PostgreSQL needs the Python library psycopg (3.1 or later): pip install 'psycopg[binary]'.")
+    if why := lacking("A history in PostgreSQL", "psycopg"):
+        raise HistoryError(f"{why}.")
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -161,5 +161,5 @@ except Exception as error:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
     assert said.startswith("HistoryError A history ") and said.rstrip().endswith(
-        ("pip install SQLAlchemy.", "pip install 'psycopg[binary]'.")
+        (f"{sys.executable} -m pip install 'SQLAlchemy>=2.0'.", f"{sys.executable} -m pip install 'psycopg[binary]>=3.1'.")
     )
