@@ -245,7 +245,7 @@ CAUSES = (
         "taken (dadfailed). Where the real one is not seen to claim it, or the other one did not record the flow: likely.",
         "All claims come from the managed host.",
         rule=_ip_conflict,
-        explains=(
+        precedes=(
             "neighbour_wrong",
             "neighbour_unresolved",
             "path_reset",
@@ -275,7 +275,7 @@ CAUSES = (
         "neighbour's entry is FAILED or INCOMPLETE, or a router says that it is unreachable.",
         "Somebody answers for the address, or Ansible reaches the server.",
         rule=_host_down,
-        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
+        precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             Accounts("request_unanswered", anywhere=True),

@@ -162,7 +162,7 @@ CAUSES = (
         "SYNs came through a router, and none arrives.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
         rule=_asymmetric_route,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("other_way_back", any_leg=True), Accounts("other_interface", any_leg=True)),
     ),
     Cause(
@@ -174,7 +174,7 @@ CAUSES = (
         "which it leaves has one, and no SYN-ACK arrives.",
         "The inventory has the source for the client, or a SYN-ACK arrives.",
         rule=_wrong_source_address,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("undeclared_source", anywhere=True, any_leg=True),),
     ),
 )

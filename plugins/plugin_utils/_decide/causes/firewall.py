@@ -228,7 +228,7 @@ CAUSES = (
         "server's own address.",
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
         rule=_firewall_reject,
-        explains=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
+        precedes=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("stray_reset", ("uncounted",)),
@@ -250,7 +250,7 @@ CAUSES = (
         "anything; a counter of the TCP stack accounts for the packets.",
         rule=_firewall_drop,
         last_resort=_dropped_somehow,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
 )

@@ -231,7 +231,7 @@ CAUSES = (
         "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
-        explains=("application_closes",),
+        precedes=("application_closes",),
         accounts_for=(
             Accounts("closed_unused", anywhere=True),
             Accounts("stray_reset"),

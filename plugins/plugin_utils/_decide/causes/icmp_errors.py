@@ -164,7 +164,7 @@ CAUSES = (
         "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
         "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
         rule=_ttl_too_low,
-        explains=("routing_loop",),
+        precedes=("routing_loop",),
         accounts_for=(
             Accounts("icmp_error", ("11/0", "3/0"), anywhere=True),
             Accounts("other_outcome", ("lost_syn",), anywhere=True),

@@ -194,7 +194,7 @@ CAUSES = (
         "SYN or answered it. Where it did not record the flow: likely.",
         "The SYN arrives at the server.",
         rule=address_elsewhere,
-        explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
+        precedes=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
         accounts_for=(
             Accounts("claimed_address", anywhere=True),
             Accounts("shared_address", anywhere=True),

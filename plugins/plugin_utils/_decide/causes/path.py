@@ -248,7 +248,7 @@ CAUSES = (
         "the plain retransmission passes.",
         "A SYN without ECN is lost, or one with ECN passes.",
         rule=_ecn_blackhole,
-        explains=("path_loss",),
+        precedes=("path_loss",),
     ),
     Cause(
         "path_loss",

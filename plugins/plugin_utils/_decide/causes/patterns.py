@@ -223,7 +223,7 @@ CAUSES = (
         "In two or three: likely.",
         "A first SYN passes, or a repetition is lost.",
         rule=_first_syn_dropped,
-        explains=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
+        precedes=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True), Accounts("other_outcome", anywhere=True, any_leg=True)),
     ),
     Cause(
@@ -235,7 +235,7 @@ CAUSES = (
         "other, as one time in 200 by chance, while their times do not. As one time in 20: likely.",
         "Of one attempt's packets some arrive and some do not.",
         rule=_port_range_dropped,
-        explains=("path_loss",),
+        precedes=("path_loss",),
         accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
     Cause(
@@ -246,7 +246,7 @@ CAUSES = (
         "Not provable: each source port either loses all its packets or none, in two attempts or more on either side, whatever its number.",
         "Of one attempt's packets some arrive and some do not.",
         rule=_ecmp_member_bad,
-        explains=("path_loss",),
+        precedes=("path_loss",),
         accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
 )

@@ -109,7 +109,7 @@ CAUSES = (
         "destination on a link where it is not and nobody answers for it: likely.",
         "The route lookup leads on.",
         rule=_router_route,
-        explains=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
+        precedes=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered"),

@@ -242,7 +242,7 @@ CAUSES = (
         "address: likely.",
         "An interface has the address.",
         rule=_address_not_local,
-        explains=("path_icmp_unreachable", "neighbour_unresolved"),
+        precedes=("path_icmp_unreachable", "neighbour_unresolved"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             Accounts("request_unanswered", anywhere=True),
@@ -257,7 +257,7 @@ CAUSES = (
         "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives.",
         "A SYN arrives at the server.",
         rule=_server_link_down,
-        explains=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
+        precedes=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),

@@ -59,6 +59,6 @@ CAUSES = (
         "nothing listens there; or that it denied a socket what comes to that port, and SYNs are not answered.",
         "A socket listens on the port and answers, or the denial was only logged (permissive).",
         rule=_server_lsm_denied,
-        explains=("no_listener", "service_stopped"),
+        precedes=("no_listener", "service_stopped"),
     ),
 )

@@ -65,6 +65,6 @@ CAUSES = (
         "server's interface, and nobody there answers for it. Where nobody is asked for link addresses: possible.",
         "The server is on that network, or answers for its address there.",
         rule=_shadowing_route,
-        explains=("neighbour_unresolved",),
+        precedes=("neighbour_unresolved",),
     ),
 )

@@ -66,7 +66,7 @@ CAUSES = (
         "(OutRsts), and no connection came to a listener (PassiveOpens). Where other connections came meanwhile: likely.",
         f"{LOOSE} is 0, or the rule's counter does not move.",
         rule=_synproxy_loose,
-        explains=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
+        precedes=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
         accounts_for=(
             Accounts("closed_unused", anywhere=True, any_leg=True),
             Accounts("uncounted_open", any_leg=True),

@@ -185,7 +185,7 @@ CAUSES = (
         "RST, as one that belongs to no connection. Later than its last wait alone makes it likely.",
         "The ACK comes in time.",
         rule=_synack_retries_too_low,
-        explains=("application_closes",),
+        precedes=("application_closes",),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
 )

@@ -315,7 +315,7 @@ CAUSES = (
         "unreachable.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         rule=_nat_wrong_target,
-        explains=(
+        precedes=(
             "ecmp_member_bad",
             "port_range_dropped",
             "first_syn_dropped",
@@ -348,7 +348,7 @@ CAUSES = (
         "the SYN-ACK does not come back to that host.",
         "The SYN arrives with another source, or the SYN-ACK comes back to the host that translates.",
         rule=_nat_wrong_source,
-        explains=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
+        precedes=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),

@@ -94,7 +94,7 @@ CAUSES = (
         "once without a byte, and only_from or no_access of the service, numbers alone considered, refuses the client.",
         "A byte comes, or a connection stays open.",
         rule=_xinetd_refuses,
-        explains=("application_hangs_up",),
+        precedes=("application_hangs_up",),
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),
 )
