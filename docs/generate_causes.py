@@ -50,6 +50,8 @@ def _entry(cause: Cause) -> str:
         f"- Proof: {cause.proof}",
         f"- Contradicted by: {cause.contradicted_by}",
     ]
+    if needed := [f"the {part.party}'s {part.part}" if part.part else f"a managed {part.party}" for part in cause.parts if part.party]:
+        lines.append(f"- Needs: {', '.join(dict.fromkeys(needed))}")
     if cause.precedes:
         lines.append(f"- Precedes: {', '.join(f'[{code}](#{code})' for code in cause.precedes)}")
     if cause.accounts_for:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 from ..case import Case
 from ..finding import Finding
+from .needs import Part, parts_of
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,8 @@ class Cause:
     accounts_for: tuple[Accounts, ...] = ()
     passing: bool = False
     forbids: bool = False
+
+    @property
+    def parts(self) -> list[Part[Any]]:
+        """What its rules declare to need of hosts' answers."""
+        return list(dict.fromkeys(parts_of(self.rule, self.last_resort)))

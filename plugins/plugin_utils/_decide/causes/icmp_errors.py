@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from ..._model.host import Observation
 from ..._model.subjects import RouterError
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
-from .icmp import answer_of, meaning_of, quoting
+from .icmp import IcmpAnswer, answer_of, meaning_of, quoting
+from .needs import SYN_OUT, needs
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 
@@ -111,9 +113,9 @@ def _hops_repeat(case: Case) -> bool:
     return max(Counter(offender for offender, _ttl in hops).values(), default=0) > 1
 
 
-def _ttl_too_low(case: Case) -> Finding | None:
-    answer, sent = answer_of(case), case.observation("syn", case.client, "out")
-    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
+@needs(answer_of, SYN_OUT)
+def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
+    if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
         return None  # in a loop no TTL is high enough
     return Finding(
         "proven",

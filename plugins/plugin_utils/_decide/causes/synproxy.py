@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..._model.host import Host
 from ..._model.subjects import Setting
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import Proof, proof
+from .needs import SERVER, needs
 from .rules import kept_by, told, unproven
 from .traversals import Place, judged
 
 LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
 
 
-def _synproxy_loose(case: Case) -> Finding | None:
-    server = case.server
-    if server is None or not server.sysctl(LOOSE):
+@needs(SERVER)
+def _synproxy_loose(case: Case, server: Host) -> Finding | None:
+    if not server.sysctl(LOOSE):
         return None
     place = Place(server, "syn", "in", "server.firewall")
     ruling = judged(case, place)
