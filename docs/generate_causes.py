@@ -20,10 +20,11 @@ and nothing is left that it does not account for ([anomalies.md](anomalies.md)),
 
 
 def render() -> str:
-    """The whole page."""
+    """The whole page, with the causes as a handshake passes where they act first."""
+    ordered = sorted(CATALOGUE, key=lambda cause: (SEGMENTS.index(cause.segments[0]), cause.code))
     parts = [HEAD, "## Causes by segment\n", "| segment | causes |", "|---|---|"]
     for segment in SEGMENTS:
-        codes = [f"[{cause.code}](#{cause.code})" for cause in CATALOGUE if segment in cause.segments]
+        codes = [f"[{cause.code}](#{cause.code})" for cause in ordered if segment in cause.segments]
         parts.append(f"| `{segment}` | {', '.join(codes) or 'none yet'} |")
     parts += [
         "",
@@ -34,7 +35,7 @@ def render() -> str:
     ]
     parts += [f"- `{kind}`: {meaning}." for kind, meaning in OUTCOMES.items()]
     parts += ["", "## Causes", ""]
-    parts += [_entry(cause) for cause in CATALOGUE]
+    parts += [_entry(cause) for cause in ordered]
     return "\n".join(parts)
 
 
@@ -49,6 +50,10 @@ def _entry(cause: Cause) -> str:
         f"- Proof: {cause.proof}",
         f"- Contradicted by: {cause.contradicted_by}",
     ]
+    if needed := [f"the {part.party}'s {part.part}" if part.part else f"a managed {part.party}" for part in cause.parts if part.party]:
+        lines.append(f"- Needs: {', '.join(dict.fromkeys(needed))}")
+    if cause.precedes:
+        lines.append(f"- Precedes: {', '.join(f'[{code}](#{code})' for code in cause.precedes)}")
     if cause.accounts_for:
         lines.append(f"- Accounts for: {'; '.join(_accounted(each) for each in cause.accounts_for)}")
     if cause.last_resort:

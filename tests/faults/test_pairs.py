@@ -47,7 +47,7 @@ def complaint(pair: Pair, flow: dict[str, Any]) -> str | None:
     causes = [(cause["code"], cause["host"], cause["certainty"]) for cause in flow["causes"]]
     told = f"{pair[0].name} + {pair[1].name}: {flow['status']} {causes}"
     expected = {(fault.code, fault.host) for fault in pair}
-    symptoms = {code for cause in CAUSES if cause.code in {fault.code for fault in pair} for code in cause.explains}
+    symptoms = {code for cause in CAUSES if cause.code in {fault.code for fault in pair} for code in cause.precedes}
     unreached = " ".join(sentence for sentence in flow["not_observed"] if "not reached" in sentence)
     if flow["status"] == "ok":
         return f"{told}: the status"

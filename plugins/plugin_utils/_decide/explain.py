@@ -20,6 +20,7 @@ from .causes.catalogue import Accounts, Cause
 from .causes.further import further, only_evaluated
 from .finding import Finding
 from .logged import with_lines
+from .outcome import SEGMENTS
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
@@ -46,7 +47,7 @@ def explain(case: Case) -> Explanation:
     """The causes of a case's outcome, and what they leave over."""
     seen = anomalies(case)
     told = _ask(case, last_resort=False)
-    remarks = [found for found in told if found[1].remark]
+    remarks = sorted((found for found in told if found[1].remark), key=_place)
     findings = [found for found in told if not found[1].remark]
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         codes = {cause.code for cause, _finding in findings}
@@ -70,14 +71,23 @@ def _further(case: Case, found: Sequence[Found]) -> list[Found]:
 
 
 def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> list[Found]:
-    """Symptoms last, the certain first; of those that are equally certain, the one that accounts for more, then as the catalogue has it."""
-    symptoms = {code for cause, finding in findings if finding.certainty != "possible" for code in cause.explains}
+    """A cause behind all that are at least likely and precede it, then the certain first; of those that are equally certain, the one that
+    accounts for more, then as a handshake passes them."""
+    preceding = [cause for cause, finding in findings if finding.certainty != "possible"]
 
-    def rank(found: Found) -> tuple[bool, int, int]:
+    def depth(code: str) -> int:
+        return max((1 + depth(cause.code) for cause in preceding if code in cause.precedes), default=0)
+
+    def rank(found: Found) -> tuple[int, int, int, tuple[int, str]]:
         accounted = sum(_accounted(case, [found], anomaly) for anomaly in seen)
-        return found[0].code in symptoms, _CERTAINTIES.index(found[1].certainty), -accounted
+        return depth(found[0].code), _CERTAINTIES.index(found[1].certainty), -accounted, _place(found)
 
     return sorted(findings, key=rank)
+
+
+def _place(found: Found) -> tuple[int, str]:
+    """Where a handshake passes what was found; the code only makes one order of it, whatever order the catalogue has."""
+    return SEGMENTS.index(found[1].segment), found[0].code
 
 
 def _kept(ranked: Sequence[Found]) -> list[Found]:

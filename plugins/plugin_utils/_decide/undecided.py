@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .._model.host import Host
 from .._model.prose import Prose, Wording
+from . import causes
 from .case import Case
 from .causes.listener_options import signed_session
 from .explain import Explanation
@@ -40,7 +41,7 @@ def undecided(answers: Sequence[tuple[Case, Explanation]], status: str, client: 
         if explained.decisive and explained.decisive[1].certainty != "proven":
             sentences += [sentence for _cause, finding in explained.causes for sentence in finding.undecided]
         elif not explained.causes and case.outcome.kind != "completed":
-            sentences.append(Prose(_would_decide(case)))
+            sentences += [Prose(_would_decide(case)), *map(Prose, _could_not_see(case))]
     if not answers:
         sentences.append(Prose(_untried(client, user)))
     return list(dict.fromkeys(sentences))
@@ -64,6 +65,18 @@ def _blind(host: Host) -> str:
         return f"run with become on {host.name}"
     why = next((absence.why for absence in host.absent if absence.what == "recording"), None)
     return f"{host.name} did not record" + (f" ({why})" if why else ", set diagnose_record")
+
+
+def _could_not_see(case: Case) -> Iterator[str]:
+    """What causes of such an outcome declare to need, and nobody told, but for the recordings and the hosts that are asked for anyhow."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for cause in causes.CATALOGUE:
+        for part in cause.parts if case.outcome.kind in cause.outcomes else ():
+            host = part.lacking(case)
+            if host is not None and not host.gap and part.part != "recording":
+                lacking.setdefault((host.name, part.part), []).append(cause.code)
+    for (name, what), codes in lacking.items():
+        yield f"could not see the {what} of {name}: without them, causes such as {', '.join(sorted(codes)[:5])} cannot be told"
 
 
 def _would_decide(case: Case) -> str:

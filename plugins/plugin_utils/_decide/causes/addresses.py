@@ -7,30 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._model.host import Host
+from ..._model.host import Host, Observation
+from ..._model.network_records import LOOPBACK, Address
 from ..._model.subjects import ClaimedAddress, TwinAddress
 from ..._values.words import asking, plural
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import sender_mac
+from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
+from .needs import SERVER, SERVER_ADDRESS, needs
 from .neighbour import on_link
 from .routing import entered
 from .stretch import kept_unasked
 from .traversals import Place, comes_to_routing
 
 
-def _martian_source(case: Case) -> Finding | None:
+@needs(entered)
+def _martian_source(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | None:
     """Linux refuses what comes in on a wire from one of its own IPv4 addresses (fib_validate_source())."""
-    if case.family != 4:
-        return None
-    kind, host, segment, leg = entered(case)
-    seen = case.observation(kind, host, "in") if host else None
-    own = host.interface_of(seen.packet.src) if host and seen and seen.interface != "lo" else None
-    if host is None or seen is None or own is None:
+    host, seen, segment, leg = entry
+    own = host.interface_of(seen.packet.src) if seen.interface != LOOPBACK else None
+    if case.family != 4 or own is None:
         return None
     links = [host.link(name) for name in (own.interface, seen.interface)]
     if any(link is None or link.vrf for link in links):
@@ -93,11 +94,10 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
     )
 
 
-def _own_claimed(case: Case) -> Finding | None:
+@needs(SERVER, SERVER_ADDRESS)
+def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
     """The SYN does not come to the server, which was told by another machine, asked for the address that was dialled, that it has it."""
-    server = case.server
-    mine = server.interface_of(case.address) if server else None
-    if server is None or mine is None or case.arrived or case.outcome.kind == "lost_ack":
+    if case.arrived or case.outcome.kind == "lost_ack":
         return None
     own = {link.mac.lower() for link in (server.snapshot.links if server.snapshot else None) or () if link.mac}
     claims = {mac: count for mac, count in server.claims(case.address).items() if mac not in own}
@@ -126,11 +126,10 @@ def _own_claimed(case: Case) -> Finding | None:
     )
 
 
-def _given_up(case: Case) -> Finding | None:
+@needs(SERVER, SERVER_ADDRESS)
+def _given_up(case: Case, server: Host, mine: Address) -> Finding | None:
     """The kernel does not use an IPv6 address for which another machine answered when it looked for duplicates (RFC 4862, 5.4)."""
-    server = case.server
-    mine = server.interface_of(case.address) if server else None
-    if server is None or mine is None or "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
+    if "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
         return None
     return Finding(
         "likely" if not server.saw_everything or kept_unasked(case, case.address) else "proven",
@@ -201,10 +200,11 @@ def _next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
                     yield sender, owner, address
 
 
-def _host_down(case: Case) -> Finding | None:
+@needs(SERVER)
+def _host_down(case: Case, server: Host) -> Finding | None:
     """Neither does Ansible reach the server, nor does anybody answer for its address on the last network."""
-    server, answer = case.server, answer_of(case)
-    if server is None or not server.unreachable or server.snapshot is not None:
+    answer = answer_of(case)
+    if not server.unreachable or server.snapshot is not None:
         return None
     asked = [(host, entry) for host in (case.client, *case.vias) if (entry := host.neighbour(case.address, None)) and entry.unresolved]
     refused = answer is not None and answer.meaning == "unreachable" and not case.is_end(answer.offender)
@@ -248,7 +248,7 @@ CAUSES = (
         "taken (dadfailed). Where the real one is not seen to claim it, or the other one did not record the flow: likely.",
         "All claims come from the managed host.",
         rule=_ip_conflict,
-        explains=(
+        precedes=(
             "neighbour_wrong",
             "neighbour_unresolved",
             "path_reset",
@@ -278,7 +278,7 @@ CAUSES = (
         "neighbour's entry is FAILED or INCOMPLETE, or a router says that it is unreachable.",
         "Somebody answers for the address, or Ansible reaches the server.",
         rule=_host_down,
-        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
+        precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             Accounts("request_unanswered", anywhere=True),

@@ -15,18 +15,21 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
+from .needs import SERVER, needs
 
 
-def _option_altered(case: Case) -> Finding | None:
+@needs(SERVER)
+def _option_altered(case: Case, server: Host) -> Finding | None:
     """On either way, of the SYN and of the SYN-ACK: what is called normal is only remarked."""
-    found = [(kind, *altered) for kind in ("syn", "syn_ack") if (altered := _altered(case, kind))]
-    if not found or case.server is None:
+    ways = {"syn": (case.client, server), "syn_ack": (server, case.client)}
+    found = [(kind, *altered) for kind, (here, there) in ways.items() if (altered := _altered(case, kind, here, there))]
+    if not found:
         return None
     kind, number, changes = max(found, key=lambda each: bool(_wrong(case, each[2])))
     wrong = _wrong(case, changes)
     told = ", ".join(change.text for change in wrong or changes)
     packet = "SYN" if kind == "syn" else "SYN-ACK"
-    ends = f"between {case.client.name} and {case.server.name}"
+    ends = f"between {case.client.name} and {server.name}"
     return Finding(
         "proven",
         "path",
@@ -48,11 +51,8 @@ class _Change(NamedTuple):
     text: str
 
 
-def _altered(case: Case, kind: str) -> tuple[int, list[_Change]] | None:
+def _altered(case: Case, kind: str, here: Host, there: Host) -> tuple[int, list[_Change]] | None:
     """The number of the first packet of a kind that was altered on its way, and how: what is wrong stands before what is normal."""
-    if case.server is None:
-        return None
-    here, there = (case.client, case.server) if kind == "syn" else (case.server, case.client)
     found = []
     for row in case.rows(kind):
         sent, got = row.at(here.name, "out"), row.at(there.name, "in")
@@ -89,22 +89,21 @@ def _changes(sent: TcpOptions, got: TcpOptions, family: int) -> list[_Change]:
     return changes
 
 
-def _sequence_rewritten(case: Case) -> Finding | None:
-    if case.server is None:
-        return None
+@needs(SERVER)
+def _sequence_rewritten(case: Case, server: Host) -> Finding | None:
     for row in case.rows("syn"):
-        sent, got = row.at(case.client.name, "out"), row.at(case.server.name, "in")
+        sent, got = row.at(case.client.name, "out"), row.at(server.name, "in")
         if sent and got and sent.packet.tcp and got.packet.tcp and sent.packet.tcp.seq != got.packet.tcp.seq:
             return Finding(
                 "proven",
                 "path",
                 "path.forward",
-                f"something between {case.client.name} and {case.server.name} rewrites sequence numbers",
+                f"something between {case.client.name} and {server.name} rewrites sequence numbers",
                 (
                     Evidence(
                         "path",
                         "captures",
-                        f"the same SYN has ISN {sent.packet.tcp.seq} at {case.client.name} and {got.packet.tcp.seq} at {case.server.name}",
+                        f"the same SYN has ISN {sent.packet.tcp.seq} at {case.client.name} and {got.packet.tcp.seq} at {server.name}",
                     ),
                 ),
                 remark="sequence_rewritten" in case.normal,
@@ -139,11 +138,10 @@ def _path_slow(case: Case) -> Finding | None:
     )
 
 
-def _answer_ms(case: Case) -> float | None:
+@needs(SERVER)
+def _answer_ms(case: Case, server: Host) -> float | None:
     """How long the server took at most to answer a SYN, by its own recording; ``None`` without one."""
-    if case.server is None or not case.server.saw_everything:
-        return None
-    return max(_spans(case, case.server, "in", "out"), default=None)
+    return max(_spans(case, server, "in", "out"), default=None) if server.saw_everything else None
 
 
 def _spans(case: Case, host: Host, way: str, back: str) -> list[float]:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from ..._model.host import Host
 from ..._model.probe_records import Probe
+from ..._model.socket_records import Listener
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
+from .needs import LISTENER, SERVER, needs
 from .sockets import describe, process_of
 
 _STOPPED = ("T", "t")  # proc_pid_stat(5): by a signal, by a tracer
@@ -44,23 +47,23 @@ def _application_silent(case: Case) -> Finding | None:
     )
 
 
-def _stopped(case: Case) -> Finding | None:
+@needs(SERVER, LISTENER)
+def _stopped(case: Case, server: Host, listener: Listener) -> Finding | None:
     """Whoever speaks first: processes that a signal stopped accept nothing, and the kernel makes connections for them all the same."""
-    listener, made = case.listener(), [probe for probe in case.probes if probe.connected]
-    processes = (listener.processes if listener else None) or ()
-    if case.server is None or listener is None or not processes or not listener.recv_q or any(probe.peer != "open" for probe in made):
+    processes = listener.processes or ()
+    if not processes or not listener.recv_q or any(probe.peer != "open" for probe in case.probes if probe.connected):
         return None
     if any(process.state not in _STOPPED for process in processes):
         return None
     process = processes[0]
     return Finding(
         "proven",
-        case.server.name,
+        server.name,
         "server.application",
         f"the handshake with {case.target} completes, but nobody accepts the connection: {process_of(listener)}, which listens there, "
         "is stopped",
         (
-            case.saw(case.server, "/proc", f"{process.name} (pid {process.pid}): state {process.state}, stopped by a signal or a debugger"),
+            case.saw(server, "/proc", f"{process.name} (pid {process.pid}): state {process.state}, stopped by a signal or a debugger"),
             *_accept_queue(case),
         ),
         detail={"pid": process.pid, "state": process.state},

@@ -12,20 +12,19 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..last_hop import believed, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
+from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, needs
 
 
-def _asymmetric_route(case: Case) -> Finding | None:
+@needs(SERVER, CLIENT_ADDRESS, SYN_IN, SYN_ACK_OUT)
+def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, left: Observation) -> Finding | None:
     """The SYN-ACK leaves the server by another way than the SYN came in by, and is lost there."""
-    server, client = case.server, case.client_address
-    came = case.observation("syn", server, "in")
-    left = case.observation("syn_ack", server, "out")
-    if server is None or client is None or came is None or left is None or case.count("syn_ack", case.client, "in"):
+    if case.count("syn_ack", case.client, "in"):
         return None
     if any(row.at(case.client.name, "in") for attempt in case.attempts for row in attempt.of("syn_ack")):
         return None  # one arrived by that way
     route = server.route(client, case.server_address)
     if not _interfaces(case, server, "syn", "in").isdisjoint(_interfaces(case, server, "syn_ack", "out")):
-        return _next_door(case, server, route, came) if route and route.gateway is None and route.interface else None
+        return _next_door(case, server, client, route, came) if route and route.gateway is None and route.interface else None
     if server.is_port(came.interface) or server.is_port(left.interface):
         return None
     hop = hop_of(server, came)
@@ -65,9 +64,8 @@ def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:
     return found | masters
 
 
-def _next_door(case: Case, server: Host, route: Route, came: Observation) -> Finding | None:
+def _next_door(case: Case, server: Host, client: str, route: Route, came: Observation) -> Finding | None:
     """The server takes the client for a neighbour, whose SYN came through a router."""
-    client = case.client_address or ""
     why = believed(server, route)
     if why is None or not routed(came):
         return None
@@ -104,19 +102,10 @@ def _told(server: Host, route: Route | None, client: str, interface: str | None)
     return [Evidence(server.name, "rtnetlink route get", f"{client}: {via}dev {route.interface or interface}{prefix}")]
 
 
-def _wrong_source_address(case: Case) -> Finding | None:
+@needs(CLIENT_ADDRESS, SYN_OUT, SERVER, SYN_ACK_OUT)
+def _wrong_source_address(case: Case, source: str, sent: Observation, server: Host, left: Observation) -> Finding | None:
     """The client sends from an address that the inventory does not have for it, on a way where another one of its own would do."""
-    server, source = case.server, case.client_address
-    sent = case.observation("syn", case.client, "out")
-    left = case.observation("syn_ack", server, "out")
-    if (
-        server is None
-        or source is None
-        or sent is None
-        or left is None
-        or sent.packet.src != source
-        or case.client.owns(source) is not True
-    ):
+    if sent.packet.src != source or case.client.owns(source) is not True:
         return None
     holder = case.client.interface_of(source)
     declared = [address for address in case.declared.of(case.client.name) if "/" not in address]
@@ -162,7 +151,7 @@ CAUSES = (
         "SYNs came through a router, and none arrives.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
         rule=_asymmetric_route,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("other_way_back", any_leg=True), Accounts("other_interface", any_leg=True)),
     ),
     Cause(
@@ -174,7 +163,7 @@ CAUSES = (
         "which it leaves has one, and no SYN-ACK arrives.",
         "The inventory has the source for the client, or a SYN-ACK arrives.",
         rule=_wrong_source_address,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("undeclared_source", anywhere=True, any_leg=True),),
     ),
 )

@@ -15,27 +15,25 @@ from ..outcome import Leg
 from . import inside
 from .accepting import accepting, connections, group, shared
 from .catalogue import Accounts, Cause
+from .needs import LISTENER, SERVER, FirstOf, needs, risen
 from .sockets import describe
 
 
-def _listener_then(case: Case) -> list[Listener]:
+def _listener_then(now: Listener, server: Host) -> list[Listener]:
     """The flow's listener, and those that share its address, as they were after and before the probes."""
-    now = case.listener()
-    if now is None or case.server is None:
-        return []
-    snapshots = (case.server.after, case.server.before)
+    snapshots = (server.after, server.before)
     return [now, *(each for snapshot in snapshots if snapshot for each in group(now, snapshot.listeners or ()) if each is not now)]
 
 
-def _accept_queue_full(case: Case) -> Finding | None:
+@needs(SERVER, LISTENER)
+def _accept_queue_full(case: Case, server: Host, now: Listener) -> Finding | None:
     """sk_acceptq_is_full(): more connections wait for accept() than the backlog (include/net/sock.h): N admits N+1."""
-    server = case.server
-    full = [listener for listener in _listener_then(case) if listener.full]
-    overflows = server.delta("TcpExt", "ListenOverflows") if server else None
-    if server is None or not full or overflows == 0:
+    full = [listener for listener in _listener_then(now, server) if listener.full]
+    overflows = server.delta("TcpExt", "ListenOverflows")
+    if not full or overflows == 0:
         return None
     listener = full[0]
-    who = accepting(listener if listener.processes else (case.listener() or listener))
+    who = accepting(listener if listener.processes else now)
     among = shared(listener, (server.snapshot.listeners if server.snapshot else None) or ())
     at_ack = case.outcome.kind in ("ignored_ack", "reset_after")
     missed = case.swallowed_at(server) if case.outcome.kind == "unanswered" else len(case.subject)
@@ -93,13 +91,12 @@ def _limit(server: Host, listener: Listener) -> str:
     return SOMAXCONN if server.sysctl(SOMAXCONN) == listener.send_q else "the application's backlog"
 
 
-def _syn_queue_full(case: Case) -> Finding | None:
+@needs(SERVER, LISTENER, risen("TcpExt", "TCPReqQFullDrop"))
+def _syn_queue_full(case: Case, server: Host, listener: Listener, dropped: int) -> Finding | None:
     """With SYN cookies off, SYNs are dropped once as many are half-open as the backlog allows (tcp_conn_request())."""
-    server, listener = case.server, case.listener()
-    dropped = server.delta("TcpExt", "TCPReqQFullDrop") if server else None
-    if server is None or listener is None or listener.send_q is None or not dropped:
+    if listener.send_q is None:
         return None
-    half_open, cookies = _half_open(case), server.sysctl("net.ipv4.tcp_syncookies")
+    half_open, cookies = _half_open(case, server), server.sysctl("net.ipv4.tcp_syncookies")
     if cookies or 2 * half_open < listener.send_q:
         return None  # the counter rose for another listener, or earlier
     return Finding(
@@ -119,19 +116,19 @@ def _syn_queue_full(case: Case) -> Finding | None:
     )
 
 
-def _half_open(case: Case) -> int:
-    counts = [snapshot.socket_counts for snapshot in (case.server.before, case.server.after) if snapshot] if case.server else []
+def _half_open(case: Case, server: Host) -> int:
+    counts = [snapshot.socket_counts for snapshot in (server.before, server.after) if snapshot]
     return max((entry.get(str(case.server_port), {}).get("SYN_RECV", 0) for entry in counts if entry), default=0)
 
 
-def _syn_backlog_reserved(case: Case) -> Finding | None:
+@needs(SERVER, LISTENER, risen("TcpExt", "ListenDrops"))
+def _syn_backlog_reserved(case: Case, server: Host, _listener: object, dropped: int) -> Finding | None:
     """Cookies off: the last quarter of tcp_max_syn_backlog is kept for peers that were known before (tcp_conn_request())."""
-    server = case.server
-    if server is None or server.sysctl("net.ipv4.tcp_syncookies") != 0 or case.listener() is None:
+    if server.sysctl("net.ipv4.tcp_syncookies") != 0:
         return None
-    dropped, overflows, full = (server.delta("TcpExt", name) for name in ("ListenDrops", "ListenOverflows", "TCPReqQFullDrop"))
-    backlog, half_open = server.sysctl("net.ipv4.tcp_max_syn_backlog"), _half_open(case)
-    if not dropped or overflows or full or backlog is None or half_open <= backlog - (backlog >> 2) - 1:
+    overflows, full = (server.delta("TcpExt", name) for name in ("ListenOverflows", "TCPReqQFullDrop"))
+    backlog, half_open = server.sysctl("net.ipv4.tcp_max_syn_backlog"), _half_open(case, server)
+    if overflows or full or backlog is None or half_open <= backlog - (backlog >> 2) - 1:
         return None
     return Finding(
         "proven" if dropped >= case.swallowed_at(server) else "likely",
@@ -148,11 +145,11 @@ def _syn_backlog_reserved(case: Case) -> Finding | None:
     )
 
 
-def _defer_accept(case: Case) -> Finding | None:
-    server, listener = case.server, case.listener()
-    dropped = server.delta("TcpExt", "TCPDeferAcceptDrop") if server else None
+@needs(SERVER, risen("TcpExt", "TCPDeferAcceptDrop"))
+def _defer_accept(case: Case, server: Host, dropped: int) -> Finding | None:
+    listener = case.listener()
     deferred = listener.defer_accept if listener else None
-    if server is None or not dropped or deferred == 0:
+    if deferred == 0:
         return None
     return Finding(
         "proven" if deferred and dropped >= len(case.subject) else "possible",
@@ -164,31 +161,30 @@ def _defer_accept(case: Case) -> Finding | None:
     )
 
 
-def _queue_near_limit(case: Case) -> Finding | None:
-    listener = case.listener()
-    if listener is None or case.server is None or listener.send_q is None or listener.send_q < 8 or listener.recv_q < 0.9 * listener.send_q:
+@needs(SERVER, LISTENER)
+def _queue_near_limit(case: Case, server: Host, listener: Listener) -> Finding | None:
+    if listener.send_q is None or listener.send_q < 8 or listener.recv_q < 0.9 * listener.send_q:
         return None
-    limit = _limit(case.server, listener)
+    limit = _limit(server, listener)
     return Finding(
         "likely",
-        case.server.name,
+        server.name,
         "server.backlog",
-        f"the accept queue of {describe(listener)} on {case.server.name} is nearly full ({listener.recv_q} of {listener.send_q}): soon "
+        f"the accept queue of {describe(listener)} on {server.name} is nearly full ({listener.recv_q} of {listener.send_q}): soon "
         "SYNs will be dropped",
-        (case.saw(case.server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
+        (case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit},
-        subject=AcceptQueue(listener, accepting(listener), limit, connections(case.server, listener.port)),
+        subject=AcceptQueue(listener, accepting(listener), limit, connections(server, listener.port)),
     )
 
 
-def _application_closes(case: Case) -> Finding | None:
-    if case.server is None:
-        return None
+@needs(SERVER)
+def _application_closes(case: Case, server: Host) -> Finding:
     return Finding(
         "likely",
-        case.server.name,
+        server.name,
         "server.application",
-        f"the handshake with {case.target} completes, then {case.server.name} resets the connection at once",
+        f"the handshake with {case.target} completes, then {server.name} resets the connection at once",
         (case.saw(case.client, "probe", f"reset within moments, {plural(len(case.subject), 'attempt')}"), *case.passage()),
     )
 
@@ -202,7 +198,7 @@ CAUSES = (
         "The listener's Recv-Q exceeds its Send-Q, and ListenOverflows rises by the SYNs (or ACKs) of the flow. That of a listener in "
         "another network namespace of the server, to which its firewall translates the SYN: likely.",
         "ListenOverflows does not move, or the queue has room.",
-        rule=lambda case: _accept_queue_full(case) or inside.accept_queue_full(case),
+        rule=FirstOf((_accept_queue_full, inside.accept_queue_full)),
         accounts_for=(Accounts("counter", ("TcpExt.ListenOverflows", "TcpExt.ListenDrops"), any_leg=True),),
     ),
     Cause(

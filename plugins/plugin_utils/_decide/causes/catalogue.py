@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 from ..case import Case
 from ..finding import Finding
+from .needs import Part, parts_of
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Cause:
     """One cause: its stable code, where it acts, the outcomes that it can explain, its rule, and what the documentation says of it.
 
     ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
-    only when no rule found anything that is at least likely. ``explains`` names causes that are symptoms of this one,
-    ``accounts_for`` the anomalies that would be there because of it: any other one keeps it from being proven.
+    only when no rule found anything that is at least likely. ``precedes`` names causes that stand behind this one, however certain they
+    are, where it is at least likely itself: they are its symptoms, or say less. ``accounts_for`` has the anomalies that would be there
+    because of it: any other one keeps it from being proven.
 
     Of a flow that must be closed: a ``passing`` cause lets others through, or the same later, and so does not show that it is; one that
     ``forbids`` is as good as a rule of a firewall.
@@ -46,7 +49,12 @@ class Cause:
     _: KW_ONLY
     rule: Callable[[Case], Finding | None] | None = None
     last_resort: Callable[[Case], Finding | None] | None = None
-    explains: tuple[str, ...] = ()
+    precedes: tuple[str, ...] = ()
     accounts_for: tuple[Accounts, ...] = ()
     passing: bool = False
     forbids: bool = False
+
+    @property
+    def parts(self) -> list[Part[Any]]:
+        """What its rules declare to need of hosts' answers."""
+        return list(dict.fromkeys(parts_of(self.rule, self.last_resort)))

@@ -16,6 +16,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from .catalogue import Accounts, Cause
+from .needs import COUNTERS, SERVER, needs
 
 Checksum = Literal["right", "unfinished", "wrong"]
 _CHECKSUM_AT, _ALL_ONES = 16, 0xFFFF
@@ -57,11 +58,11 @@ def header_is_right(seen: Observation) -> bool:
     return seen.frame.ethertype != ETH_P_IP or _sum(data[: (data[0] & 0xF) * 4]) == _ALL_ONES
 
 
-def _bad_checksum(case: Case) -> Finding | None:
+@needs(SERVER, COUNTERS)
+def _bad_checksum(case: Case, server: Host, _counters: object) -> Finding | None:
     """IP counts wrong headers, and TCP wrong segments, which are not the same packets."""
-    server = case.server
-    arrived = [seen for row in case.rows("syn") if server and (seen := row.at(server.name, "in"))]
-    if server is None or not arrived:
+    arrived = [seen for row in case.rows("syn") if (seen := row.at(server.name, "in"))]
+    if not arrived:
         return None
     by_tcp, by_ip = server.delta("Tcp", "InCsumErrors") or 0, server.delta("IpExt", "InCsumErrors") or 0
     segments = {checksum(seen) for seen in arrived}

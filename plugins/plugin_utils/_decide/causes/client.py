@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from ..._model.network_records import LOOPBACK
+from ..._model.network_records import LOOPBACK, Route
 from ..._model.records import whole
 from ..._model.subjects import Lone, PortRange, RefusingRoute
 from ..._values.words import plural
@@ -16,6 +16,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
+from .needs import ROUTE, needs
 
 _LOCAL = ("refused_locally",)
 
@@ -164,9 +165,9 @@ def _no_route(case: Case) -> Finding | None:
 
 
 def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
-    def rule(case: Case) -> Finding | None:
-        route = case.route
-        if case.errno() != errno or route is None or route.error != errno or route.type not in (kind, None):
+    @needs(ROUTE)
+    def rule(case: Case, route: Route) -> Finding | None:
+        if case.errno() != errno or route.error != errno or route.type not in (kind, None):
             return None
         if route.type is None and errno == "EINVAL":
             return None  # a source that is not fit for the way gives the same error

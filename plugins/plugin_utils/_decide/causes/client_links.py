@@ -132,7 +132,7 @@ CAUSES = (
         "interfaces with addresses are administratively down. Where others are up, or only the carrier is missing: possible.",
         "A SYN left through the interface.",
         rule=_link_down,
-        explains=("no_route",),
+        precedes=("no_route",),
         accounts_for=(
             Accounts("icmp_error"),
             Accounts("request_unanswered"),

@@ -15,8 +15,9 @@ from ..outcome import Leg
 from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
-from .icmp import answer_of
+from .icmp import IcmpAnswer, answer_of
 from .limits import hangs_on_a_limit
+from .needs import SERVER, needs
 from .presumed import presumed
 from .rules import objection, stopped_by, weaker
 from .traversals import Direction, Place, judged, suspects
@@ -136,10 +137,10 @@ def _rejected_by_client(case: Case) -> Finding | None:
     )
 
 
-def _rejected_by_icmp(case: Case) -> Finding | None:
+@needs(answer_of)
+def _rejected_by_icmp(case: Case, answer: IcmpAnswer) -> Finding | None:
     """A host's TCP never answers a SYN with ICMP: an ICMP error from the server's own address comes from its firewall."""
-    answer = answer_of(case)
-    if answer is None or not case.is_end(answer.offender):
+    if not case.is_end(answer.offender):
         return None
     server = case.server
     if server and case.syn_at_server and server.owns(case.syn_at_server.dst) is False:
@@ -161,11 +162,9 @@ def _rejected_by_icmp(case: Case) -> Finding | None:
     )
 
 
-def _rejected_by_reset(case: Case) -> Finding | None:
+@needs(SERVER)
+def _rejected_by_reset(case: Case, server: Host) -> Finding | None:
     """RSTs left the server that its TCP did not count: a firewall made them. Or, unseen: although a socket listens all the time."""
-    server = case.server
-    if server is None:
-        return None
     made = case.count("rst", server, "out", "server")
     counted = server.delta("Tcp", "OutRsts")
     if server.saw_everything and not made:
@@ -228,7 +227,7 @@ CAUSES = (
         "server's own address.",
         "TcpOutRsts rose by the RSTs and nothing listens; the ICMP error comes from another host; the rule's counter does not move.",
         rule=_firewall_reject,
-        explains=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
+        precedes=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("stray_reset", ("uncounted",)),
@@ -250,7 +249,7 @@ CAUSES = (
         "anything; a counter of the TCP stack accounts for the packets.",
         rule=_firewall_drop,
         last_resort=_dropped_somehow,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
 )

@@ -18,6 +18,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from .catalogue import Accounts, Cause
+from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
 
 _STOPPED = ("T", "t")
@@ -46,11 +47,9 @@ class Why:
         worded(self, "reason")
 
 
-def _no_backend(case: Case) -> Finding | None:
+@needs(SERVER, BEHIND, LISTENER)  # one in front that has no listener does not take connections at this port: it translates
+def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Finding | None:
     """The handshake ends in front of the server, and the server takes no connection."""
-    front, behind = case.server, case.behind
-    if front is None or behind is None or case.listener() is None:
-        return None  # it does not take connections at this port: it translates
     tried, closed = tried_with(case, front, behind), _closed(case)
     known = behind.snapshot.listeners if behind.snapshot else None
     listening = None if known is None else [listener for listener in known if listener.port == case.port]
@@ -206,11 +205,9 @@ def taker(case: Case) -> str | None:
     return f"{processes[0].name}, pid {processes[0].pid}" if processes else None
 
 
-def told_of(case: Case) -> str | None:
+@needs(SERVER, BEHIND, LISTENER)
+def told_of(case: Case, front: Host, behind: Host, _listener: object) -> str:
     """That the handshakes end in front of the server, and what is seen of its part."""
-    front, behind = case.server, case.behind
-    if front is None or behind is None or case.listener() is None:
-        return None
     tried, named = tried_with(case, front, behind), taker(case)
     return (
         f"{behind.name}: its part of the handshakes: they end at {front.name}"
@@ -231,7 +228,7 @@ CAUSES = (
         "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
-        explains=("application_closes",),
+        precedes=("application_closes",),
         accounts_for=(
             Accounts("closed_unused", anywhere=True),
             Accounts("stray_reset"),

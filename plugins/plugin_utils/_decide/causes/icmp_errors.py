@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..._model.host import Observation
 from ..._model.subjects import RouterError
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from ..reach import reach
 from .catalogue import Accounts, Cause
-from .icmp import answer_of, meaning_of, quoting
+from .icmp import IcmpAnswer, answer_of, meaning_of, quoting
+from .needs import SYN_OUT, needs
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 
@@ -111,9 +113,9 @@ def _hops_repeat(case: Case) -> bool:
     return found is not None and bool(found.loop)
 
 
-def _ttl_too_low(case: Case) -> Finding | None:
-    answer, sent = answer_of(case), case.observation("syn", case.client, "out")
-    if answer is None or answer.meaning != "loop" or sent is None or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
+@needs(answer_of, SYN_OUT)
+def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
+    if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
         return None  # in a loop no TTL is high enough
     return Finding(
         "proven",
@@ -164,7 +166,7 @@ CAUSES = (
         "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
         "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
         rule=_ttl_too_low,
-        explains=("routing_loop",),
+        precedes=("routing_loop",),
         accounts_for=(
             Accounts("icmp_error", ("11/0", "3/0"), anywhere=True),
             Accounts("other_outcome", ("lost_syn",), anywhere=True),

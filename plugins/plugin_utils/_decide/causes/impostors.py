@@ -5,22 +5,23 @@
 
 from __future__ import annotations
 
-from ..._model.host import Host
+from ..._model.host import Host, Observation
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import INITIAL_TTLS
 from ..rows import Row
 from .catalogue import Accounts, Cause
 from .misdelivered import address_elsewhere, conflict, others
+from .needs import ADDRESSES, SERVER, SYN_OUT, needs
 
 _ECN = 0xC0  # ECE and CWR
 _ONE_WITHOUT_ECN = "an attempt without ECN (net.ipv4.tcp_ecn=2 on the client) would tell whether that is what something on the way refuses"
 
 
-def _path_reset(case: Case) -> Finding | None:
+@needs(SERVER, lambda case: case.outcome.row)
+def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
     """An RST reached the client that the server did not send."""
-    server, row = case.server, case.outcome.row
-    if server is None or not server.saw_everything or row is None or row.at(server.name, "out"):
+    if not server.saw_everything or row.at(server.name, "out"):
         return None
     if conflict(case) or address_elsewhere(case):
         return None  # another managed host has the address, too, or instead: that is told by name
@@ -56,12 +57,12 @@ def _path_reset(case: Case) -> Finding | None:
     )
 
 
-def _nat_not_undone(case: Case) -> Finding | None:
+@needs(SYN_OUT)
+def _nat_not_undone(case: Case, sent: Observation) -> Finding | None:
     """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
-    sent = case.observation("syn", case.client, "out")
     answers = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
-    foreign = next((seen for seen in answers if sent and seen.packet.src != sent.packet.dst), None)
-    if foreign is None or sent is None:
+    foreign = next((seen for seen in answers if seen.packet.src != sent.packet.dst), None)
+    if foreign is None:
         return None
     source, dialled = foreign.packet.src, sent.packet.dst
     reset = ", answered with an RST" if any(case.rows("rst", "client")) else ""
@@ -76,9 +77,10 @@ def _nat_not_undone(case: Case) -> Finding | None:
     )
 
 
-def _answered_by_middlebox(case: Case) -> Finding | None:
-    row, server = case.outcome.row, case.server
-    if server is None or case.server_owns(case.address) is not True or case.led_away or conflict(case):
+@needs(SERVER, ADDRESSES)
+def _answered_by_middlebox(case: Case, server: Host, _addresses: object) -> Finding | None:
+    row = case.outcome.row
+    if case.server_owns(case.address) is not True or case.led_away or conflict(case):
         return None
     via = _answerer(case, row) if row else None
     on_the_way = via is not None or (row is not None and nearer(case, row))

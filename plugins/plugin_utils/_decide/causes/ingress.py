@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+from ..._model.host import Host
+from ..._model.network_records import Link
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
+from .needs import BETWEEN, LINKS, SERVER, needs, risen
 
 
-def _xdp_drop(case: Case) -> Finding | None:
+@needs(SERVER, LINKS)
+def _xdp_drop(case: Case, server: Host, links: tuple[Link, ...]) -> Finding | None:
     """Taps see what XDP passed on: an XDP program on the server's interface may have eaten the SYN."""
-    server = case.server
-    if server is None or server.snapshot is None or case.outcome.kind not in ("lost_syn", "lost_ack") or case.outcome.host != "path":
+    if case.outcome.host != "path":
         return None
     route = server.route(case.client_address or "", None)
     interface = route.interface if route else None
-    link = next((link for link in server.snapshot.links or () if link.xdp and interface in (None, link.name)), None)
+    link = next((link for link in links if link.xdp and interface in (None, link.name)), None)
     if link is None:
         return None
     return Finding(
@@ -32,12 +35,9 @@ def _xdp_drop(case: Case) -> Finding | None:
     )
 
 
-def _softirq_drop(case: Case) -> Finding | None:
-    server = case.server
-    dropped = server.delta("Softnet", "dropped") if server else None
-    if server is None or dropped is None or dropped <= 0 or case.outcome.kind != "lost_syn":
-        return None
-    if case.outcome.between is None or case.outcome.host != "path" or case.outcome.between[1] != server.name:  # lost before it came so far
+@needs(SERVER, BETWEEN, risen("Softnet", "dropped"))
+def _softirq_drop(case: Case, server: Host, between: tuple[str, str], dropped: int) -> Finding | None:
+    if dropped <= 0 or case.outcome.host != "path" or between[1] != server.name:  # lost before it came so far
         return None
     lost = sum(row.at(server.name, "in") is None for row in case.rows("syn"))
     return Finding(

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
+from ..._model.host import Host
 from ..._model.socket_records import ForeignListener, Namespace
 from ..._model.subjects import Published
 from ..case import Case, is_any
 from ..finding import Finding
+from .needs import SERVER, needs
 from .rules import kept_by, told
 from .translated import connections, distinct
 from .traversals import Place, judged
@@ -59,11 +61,11 @@ def full(listener: ForeignListener) -> bool:
     return listener.recv_q is not None and listener.send_q is not None and listener.recv_q > listener.send_q
 
 
-def inside(case: Case) -> Inside | None:
+@needs(SERVER)
+def inside(case: Case, server: Host) -> Inside | None:
     """Where the SYN goes in the server's other namespaces, if its rules, evaluated, send it there."""
-    server = case.server
-    snapshot = server.snapshot if server else None
-    if server is None or snapshot is None or snapshot.namespaces is None or not case.arrived:
+    snapshot = server.snapshot
+    if snapshot is None or snapshot.namespaces is None or not case.arrived:
         return None
     ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
     target = ruling.rewritten if ruling else None
@@ -84,10 +86,10 @@ def inside(case: Case) -> Inside | None:
     )
 
 
-def listener_other_address(case: Case) -> Finding | None:
+@needs(SERVER, inside)
+def listener_other_address(case: Case, server: Host, found: Inside) -> Finding | None:
     """Somebody listens on the translated port in there, at other addresses than the one to which the SYN is translated."""
-    found, server = inside(case), case.server
-    if found is None or server is None or found.state != "other" or case.outcome.kind != "reset":
+    if found.state != "other" or case.outcome.kind != "reset":
         return None
     counted = connections(server, found.rule, distinct(case, server, found.ruling))
     near = found.listeners[0]
@@ -118,10 +120,10 @@ def listener_other_address(case: Case) -> Finding | None:
     )
 
 
-def accept_queue_full(case: Case) -> Finding | None:
+@needs(SERVER, inside)
+def accept_queue_full(case: Case, server: Host, found: Inside) -> Finding | None:
     """The SYN is translated to a listener in there that accepts nothing; its namespace's counters are not known."""
-    found, server = inside(case), case.server
-    if found is None or server is None or found.state != "full":
+    if found.state != "full":
         return None
     listener = next(each for each in found.listeners if found.takes(each))
     owner = f"{listener.name} (pid {listener.pid})" if listener.name else "the application"

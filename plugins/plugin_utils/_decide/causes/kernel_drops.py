@@ -202,7 +202,7 @@ CAUSES = (
         "the attempts that the client's kernel refuses: likely.",
         "No counter of /proc/net/xfrm_stat moves.",
         rule=_ipsec_policy,
-        explains=("connect_forbidden",),
+        precedes=("connect_forbidden",),
         accounts_for=(Accounts("counter", tuple(f"Xfrm.{name}" for name in (*_INBOUND, *_OUTBOUND)), any_leg=True),),
     ),
     Cause(

@@ -134,7 +134,7 @@ CAUSES = (
         "Evaluated, a rule hands the packet to an NFQUEUE that no program reads, and its counter rises by our packets. Without: likely.",
         "A program reads the queue, or the counter does not move.",
         rule=_queue_unread,
-        explains=("path_drop",),
+        precedes=("path_drop",),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
     Cause(
@@ -147,7 +147,7 @@ CAUSES = (
         "found, and a rule with such a counter stops it.",
         "The rule's counter does not move.",
         rule=_conntrack_invalid,
-        explains=("path_drop", "firewall_drop", "firewall_reject"),
+        precedes=("path_drop", "firewall_drop", "firewall_reject"),
         accounts_for=(
             Accounts("firewall_verdict", any_leg=True),
             Accounts("counter", ("conntrack.invalid",)),
@@ -163,7 +163,7 @@ CAUSES = (
         "there.",
         "No packet ends inside that host.",
         rule=_rate_limited,
-        explains=("path_loss", "path_drop", "ecmp_member_bad"),
+        precedes=("path_loss", "path_drop", "ecmp_member_bad"),
         accounts_for=(
             Accounts("firewall_verdict", any_leg=True),
             Accounts("icmp_error", any_leg=True),

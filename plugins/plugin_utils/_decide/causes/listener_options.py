@@ -8,23 +8,26 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
+
 from ..._model.host import Host
-from ..._model.socket_records import Socket
+from ..._model.socket_records import Listener, Socket
 from ..._model.subjects import SocketOwner
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
+from .needs import LISTENER, SERVER, SYN, needs, risen
 from .sockets import describe, process_of
 
 _AO = ("TCPAORequired", "TCPAOKeyNotFound", "TCPAOBad")
 
 
-def _tcp_md5_mismatch(case: Case) -> Finding | None:
+@needs(SERVER, SYN, LISTENER)
+def _tcp_md5_mismatch(case: Case, server: Host, syn: Packet, listener: Listener) -> Finding | None:
     """RFC 2385: a listener with a key for the client drops unsigned SYNs, one without a key drops signed ones, silently."""
-    server, syn, listener = case.server, case.syn_at_server, case.listener()
-    if server is None or syn is None or syn.tcp is None or listener is None:
+    if syn.tcp is None:
         return None
     signed = syn.tcp.options.md5 is not None
     keyed = None if listener.md5 is None else covers(listener.md5, syn.src)
@@ -67,22 +70,17 @@ def _in_kernels_words(case: Case, server: Host, counter: str) -> list[Evidence]:
 _SESSIONS = "ss -tn state established"
 
 
-def signed_session(case: Case) -> Socket | None:
+@needs(SERVER)
+def signed_session(case: Case, server: Host) -> Socket | None:
     """The connection that these two hosts have on the port, where the server turns away what is not signed: the probe cannot sign."""
-    server = case.server
-    refused = (
-        any(server.delta("TcpExt", name) for name in ("TCPMD5NotFound", *_AO)) if server and case.outcome.kind == "unanswered" else False
-    )
+    refused = case.outcome.kind == "unanswered" and any(server.delta("TcpExt", name) for name in ("TCPMD5NotFound", *_AO))
     return _session(case) if refused else None
 
 
-def _session(case: Case) -> Socket | None:
+@needs(SERVER, SYN)
+def _session(case: Case, server: Host, syn: Packet) -> Socket | None:
     """A connection between the two hosts on the flow's port that was established before the attempts, whoever of them dialled it."""
-    server, syn = case.server, case.syn_at_server
-    before = server.before if server else None
-    if before is None or syn is None:
-        return None
-    for each in before.sockets or ():
+    for each in (server.before.sockets if server.before else None) or ():
         if each.state == "ESTABLISHED" and each.remote == syn.src and case.server_port in (each.local_port, each.remote_port):
             return each
     return None
@@ -113,11 +111,8 @@ def covers(networks: tuple[str, ...], address: str) -> bool:
     return False
 
 
-def _min_ttl_drop(case: Case) -> Finding | None:
-    server, syn, listener = case.server, case.syn_at_server, case.listener()
-    rise = server.delta("TcpExt", "TCPMinTTLDrop") if server else None
-    if server is None or syn is None or listener is None or not rise:
-        return None
+@needs(SERVER, SYN, LISTENER, risen("TcpExt", "TCPMinTTLDrop"))
+def _min_ttl_drop(case: Case, server: Host, syn: Packet, listener: Listener, rise: int) -> Finding | None:
     if listener.min_ttl is not None and syn.ttl >= listener.min_ttl:
         return None
     counted = rise >= case.swallowed_at(server)
@@ -136,9 +131,9 @@ def _min_ttl_drop(case: Case) -> Finding | None:
     )
 
 
-def _listener_filtered(case: Case) -> Finding | None:
-    server, listener = case.server, case.listener()
-    if server is None or listener is None or not listener.filtered:
+@needs(SERVER, LISTENER)
+def _listener_filtered(case: Case, server: Host, listener: Listener) -> Finding | None:
+    if not listener.filtered:
         return None
     # The programs of a control group drop for the same reason.
     seen = next((each for each in case.dropped if each.host is server and each.drop_reason == "SOCKET_FILTER" and not each.programs), None)
@@ -154,10 +149,10 @@ def _listener_filtered(case: Case) -> Finding | None:
     )
 
 
-def _tcp_ao_mismatch(case: Case) -> Finding | None:
-    server = case.server
-    rises = {name: rise for name in _AO if server and (rise := server.delta("TcpExt", name))}
-    if server is None or not rises or not case.arrived:
+@needs(SERVER)
+def _tcp_ao_mismatch(case: Case, server: Host) -> Finding | None:
+    rises = {name: rise for name in _AO if (rise := server.delta("TcpExt", name))}
+    if not rises or not case.arrived:
         return None
     name = max(rises, key=lambda each: rises[each])
     if session := _session(case):

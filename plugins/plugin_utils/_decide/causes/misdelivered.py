@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..._model.host import Host, Observation
-from ..._model.network_records import LOOPBACK
+from ..._model.network_records import LOOPBACK, Address
 from ..._model.subjects import Misdelivered, SharedAddress
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..fleet import Owner
 from .catalogue import Accounts, Cause
+from .needs import SERVER, SERVER_ADDRESS, needs
 from .stretch import swallower
 
 _ANSWERS = {"rst": "an RST", "syn_ack": "a SYN-ACK", "icmp": "an ICMP error"}
@@ -56,16 +57,18 @@ def _other(case: Case, host: Host, owner: Owner | None) -> Other:
     return Other(host, owner, took, next(sent, None))
 
 
-def conflict(case: Case) -> Finding | None:
+def _owner(case: Case) -> tuple[Other, Address] | None:
+    """Another managed host that has the address, and where; one that has to do with the packets first."""
+    return next(((other, other.owner.entry) for other in others(case) if other.owner), None)
+
+
+@needs(SERVER, SERVER_ADDRESS, _owner)
+def conflict(case: Case, server: Host, mine: Address, owner: tuple[Other, Address]) -> Finding | None:
     """The server and another managed host have the address, and the packets went to the other."""
-    server = case.server
-    mine = server.interface_of(case.address) if server else None
-    other = next((other for other in others(case) if other.owner), None)
-    if server is None or mine is None or mine.interface == LOOPBACK or other is None or other.owner is None or case.arrived:
+    other, theirs = owner
+    if mine.interface == LOOPBACK or case.arrived or (not other.seen and _ended_on_the_way(case)):
         return None
-    if not other.seen and _ended_on_the_way(case):
-        return None
-    name, theirs = other.host.name, other.owner.entry
+    name = other.host.name
     holders = [server.name, *(each.host.name for each in others(case) if each.owner)]
     several = f"{', '.join(holders[:-1])} and {holders[-1]}"
     return Finding(
@@ -87,17 +90,17 @@ def conflict(case: Case) -> Finding | None:
     )
 
 
-def address_elsewhere(case: Case) -> Finding | None:
+@needs(SERVER, _owner)
+def address_elsewhere(case: Case, server: Host, owner: tuple[Other, Address]) -> Finding | None:
     """Another managed host has the address that was dialled, and the server has not."""
-    server = case.server
-    other = next((other for other in others(case) if other.owner), None)
-    if server is None or other is None or other.owner is None or case.server_owns(case.address) is not False or case.arrived:
+    other, entry = owner
+    if case.server_owns(case.address) is not False or case.arrived:
         return None
     if case.dialled != case.address:
         return None  # a name: what it resolves to is the cause
     if not other.seen and (_ended_on_the_way(case) or not case.surely_untranslated):
         return None  # a host on the way may send it on to the server
-    name, entry = other.host.name, other.owner.entry
+    name = other.host.name
     return Finding(
         "proven" if other.seen else "likely",
         name,
@@ -115,19 +118,19 @@ def address_elsewhere(case: Case) -> Finding | None:
     )
 
 
-def delivered_to_another(case: Case) -> Finding | None:
+@needs(SERVER, lambda case: next(((other, other.took) for other in others(case) if other.took and not other.owner), None))
+def delivered_to_another(case: Case, server: Host, taker: tuple[Other, Observation]) -> Finding | None:
     """The last hop sends packets for the server's address to the link address of another host of the same network."""
-    server = case.server
-    mine = case.fleet.owners(case.address, besides=[host for host in case.hosts if host is not server]) if server else []
-    other = next((other for other in others(case) if other.took and not other.owner), None)
-    if server is None or not mine or other is None or other.took is None or other.host.owns(other.took.packet.dst) is not False:
+    mine = case.fleet.owners(case.address, besides=[host for host in case.hosts if host is not server])
+    other, took = taker
+    if not mine or other.host.owns(took.packet.dst) is not False:
         return None
-    if mine[0].host is not server or not _share_network(server, mine[0].entry.interface, other.host, other.took.interface):
+    if mine[0].host is not server or not _share_network(server, mine[0].entry.interface, other.host, took.interface):
         return None
-    link, theirs = server.link(mine[0].entry.interface), other.host.link(other.took.interface)
+    link, theirs = server.link(mine[0].entry.interface), other.host.link(took.interface)
     if link and theirs and link.mac == theirs.mac:
         return None  # the entry is right: two machines have the link address
-    name, sender = other.host.name, other.took.frame.lladdr.hex(":")
+    name, sender = other.host.name, took.frame.lladdr.hex(":")
     known = case.fleet.with_mac(sender)
     hop = known.name if known else "the last hop"
     return Finding(
@@ -137,7 +140,7 @@ def delivered_to_another(case: Case) -> Finding | None:
         f"{hop} sends packets for {case.address} to {name}, but it is {server.name} that has the address: {hop}'s neighbour entry for it "
         "is old or wrong",
         (
-            case.saw(other.host, "capture", f"SYN for {case.address} in on {other.took.interface}, sent by link address {sender}"),
+            case.saw(other.host, "capture", f"SYN for {case.address} in on {took.interface}, sent by link address {sender}"),
             case.saw(other.host, "rtnetlink addresses", f"{case.address} is on no interface"),
             case.saw(server, "rtnetlink addresses", f"{case.address} is on {mine[0].entry.interface}"),
             *case.passage(),
@@ -194,7 +197,7 @@ CAUSES = (
         "SYN or answered it. Where it did not record the flow: likely.",
         "The SYN arrives at the server.",
         rule=address_elsewhere,
-        explains=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
+        precedes=("path_reset", "path_drop", "answered_by_middlebox", "firewall_reject", "address_not_local"),
         accounts_for=(
             Accounts("claimed_address", anywhere=True),
             Accounts("shared_address", anywhere=True),

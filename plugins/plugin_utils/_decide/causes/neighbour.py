@@ -130,7 +130,7 @@ CAUSES = (
         "server has it and did not get the SYN.",
         "The link addresses agree.",
         rule=_neighbour_wrong,
-        explains=("path_drop", "path_loss", "address_not_local"),
+        precedes=("path_drop", "path_loss", "address_not_local"),
         accounts_for=(
             Accounts("shared_address", anywhere=True),
             Accounts("claimed_address", anywhere=True),

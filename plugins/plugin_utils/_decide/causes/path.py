@@ -17,6 +17,7 @@ from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .last_sight import last_sight
 from .losses import beside_each_other, outlook, told, wilson
+from .needs import BETWEEN, SERVER, needs
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, swallower
 from .tunnels import entered
@@ -28,10 +29,10 @@ _BY_CHANCE = 0.01  # how often random loss looks like an outage
 _OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost or only late",)
 
 
-def _router_not_forwarding(case: Case) -> Finding | None:
+@needs(swallower, lambda case: case.outcome.last_seen)
+def _router_not_forwarding(case: Case, via: Host, seen: Observation) -> Finding | None:
     """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
-    via, seen = swallower(case), case.outcome.last_seen
-    if via is None or seen is None or seen.bridged:  # a bridge does not ask whether IP forwards
+    if seen.bridged:  # a bridge does not ask whether IP forwards
         return None
     name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
     if via.sysctl(name) != 0:
@@ -50,15 +51,14 @@ def _router_not_forwarding(case: Case) -> Finding | None:
     )
 
 
-def _ecn_blackhole(case: Case) -> Finding | None:
+@needs(SERVER)
+def _ecn_blackhole(case: Case, server: Host) -> Finding | None:
     """ECN-setup SYNs are lost, plain ones pass: the kernel falls back at its first retransmission (RFC 3168, 6.1.1.1)."""
-    if case.outcome.kind != "lost_syn" or case.server is None:
-        return None
     lost, passed = 0, 0
     for attempt in case.attempts:
         for row in attempt.of("syn"):
             ecn = bool(row.packet.tcp and row.packet.tcp.flags & 0xC0)
-            arrived = row.at(case.server.name, "in") is not None
+            arrived = row.at(server.name, "in") is not None
             if ecn == arrived:
                 return None
             lost, passed = lost + ecn, passed + (not ecn)
@@ -75,9 +75,10 @@ def _ecn_blackhole(case: Case) -> Finding | None:
     )
 
 
-def _path_loss(case: Case) -> Finding | None:
+@needs(SERVER)
+def _path_loss(case: Case, server: Host) -> Finding | None:
     """Some packets of a direction arrive and some do not."""
-    if case.server is None or not (case.client.saw_everything and case.server.saw_everything):
+    if not (case.client.saw_everything and server.saw_everything):
         return None
     forward = case.outcome.kind != "lost_syn_ack"
     sent, lost = _losses(case, forward)
@@ -85,7 +86,7 @@ def _path_loss(case: Case) -> Finding | None:
         return None
     low, high = wilson(lost, sent)
     via = swallower(case)
-    way = f"{case.client.name} to {case.server.name}" if forward else f"{case.server.name} to {case.client.name}"
+    way = f"{case.client.name} to {server.name}" if forward else f"{server.name} to {case.client.name}"
     late, pattern = _may_be_late(case), _pattern(case, forward)
     ahead = outlook(case) if pattern == "random" and case.outcome.kind != "lost_ack" else None
     return Finding(
@@ -162,16 +163,17 @@ def _losses(case: Case, forward: bool) -> tuple[int, int]:
     return len(arrived), arrived.count(False)
 
 
-def _path_drop(case: Case) -> Finding | None:
+@needs(BETWEEN)
+def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     """All packets of one kind left one recorded vantage point, and none reached the next."""
-    if case.outcome.between is None or case.outcome.recovered or entered(case) is not None:
+    if case.outcome.recovered or entered(case) is not None:
         return None
     via = swallower(case)
     packet = PACKETS[case.outcome.kind]
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
     foreign = case.outcome.kind == "lost_syn" and case.server_owns(case.address) is False
     late = _may_be_late(case)
-    beyond = next((host for host in case.hosts if host.name == case.outcome.between[1]), None)
+    beyond = next((host for host in case.hosts if host.name == between[1]), None)
     blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
     certainty: Certainty = "likely" if foreign or late or blind or (translated and not via) else "proven"
     reached, asking = _reached(case)
@@ -179,7 +181,7 @@ def _path_drop(case: Case) -> Finding | None:
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     strays = elsewhere(case)
     if strays:
-        summary = f"the {packet} does not come to {case.outcome.between[1]}: {strays[0].host} has it {_how(strays[0])}"
+        summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(strays[0])}"
     against = tuple(
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
@@ -199,7 +201,7 @@ def _path_drop(case: Case) -> Finding | None:
         undecided=(
             *(() if via else (f"a managed host {case.outcome.stretch}, named in the flow's via, would narrow it down",)),
             *(_OR_LATE if late else ()),
-            *(f"the XDP program on {name} of {case.outcome.between[1]} may drop it ahead of the recorder" for name in blind),
+            *(f"the XDP program on {name} of {between[1]} may drop it ahead of the recorder" for name in blind),
         ),
     )
 
@@ -257,7 +259,7 @@ CAUSES = (
         "the plain retransmission passes.",
         "A SYN without ECN is lost, or one with ECN passes.",
         rule=_ecn_blackhole,
-        explains=("path_loss",),
+        precedes=("path_loss",),
     ),
     Cause(
         "path_loss",

@@ -9,12 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..._model.host import Host
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
 from .losses import beside_each_other, told
+from .needs import SERVER, needs
 from .stretch import PACKETS
 
 _CHANCE, _SURE = 0.05, 0.005  # how often random loss looks so: to say it at all, to prove it
@@ -48,11 +50,10 @@ class Passages:
         return sum(len(arrived) - 1 for _attempt, arrived in self.attempts if not any(arrived))
 
 
-def passages(case: Case) -> Passages | None:
+@needs(SERVER)
+def passages(case: Case, server: Host) -> Passages | None:
     """Of the packets of the kind that was lost; ``None`` where they cannot be told."""
-    if case.outcome.kind not in ("lost_syn", "lost_syn_ack") or case.server is None:
-        return None
-    if not (case.client.saw_everything and case.server.saw_everything):
+    if case.outcome.kind not in ("lost_syn", "lost_syn_ack") or not (case.client.saw_everything and server.saw_everything):
         return None
     if any(not outcome.completed and outcome.kind not in (case.outcome.kind, "late") for outcome in case.outcomes):
         return None  # another fault besides, which may end attempts as well
@@ -60,10 +61,10 @@ def passages(case: Case) -> Passages | None:
     return Passages(tuple((attempt, tuple(came for _sent, came in sent)) for attempt, sent in packets if sent))
 
 
-def _first_syn_dropped(case: Case) -> Finding | None:
+@needs(passages)
+def _first_syn_dropped(case: Case, known: Passages) -> Finding | None:
     """The first SYNs of each connection are lost, as many each time, and all others pass: a device wants to see the sender repeat them."""
-    known = passages(case) if case.outcome.kind == "lost_syn" else None
-    if known is None or len(known.attempts) < 2:
+    if len(known.attempts) < 2:
         return None
     firsts = {arrived.index(True) if any(arrived) else len(arrived) for _attempt, arrived in known.attempts}
     if len(firsts) != 1 or not all(all(arrived[min(firsts) :]) and any(arrived) for _attempt, arrived in known.attempts):
@@ -125,21 +126,21 @@ def _needed(known: Passages) -> float | None:
     return max(waits, default=None)
 
 
-def _source_ports(case: Case) -> tuple[Passages, float] | None:
+@needs(passages)
+def _source_ports(case: Case, known: Passages) -> tuple[Passages, float] | None:
     """The passages that source ports decide, and how often chance has those that are lost beside each other."""
-    known = passages(case)
-    if known is None or not known.all_or_none or known.repeated < _REPEATED or min(len(known.lost), len(known.passed)) < 2:
+    if not known.all_or_none or known.repeated < _REPEATED or min(len(known.lost), len(known.passed)) < 2:
         return None
     ports = sorted((attempt.probe.local_port or 0, not any(arrived)) for attempt, arrived in known.attempts)
     return known, beside_each_other([lost for _port, lost in ports])
 
 
-def _port_range_dropped(case: Case) -> Finding | None:
+@needs(_source_ports)
+def _port_range_dropped(case: Case, found: tuple[Passages, float]) -> Finding | None:
     """A filter that knows some of the ephemeral ports only: either all packets of a connection are lost or none, by ranges of its port."""
-    found = _source_ports(case)
-    if found is None or found[1] > _CHANCE:
-        return None
     known, chance = found
+    if chance > _CHANCE:
+        return None
     lost, passed = _ranges(known)
     packet = PACKETS[case.outcome.kind]
     in_time = sorted((attempt.probe.started, not any(arrived)) for attempt, arrived in known.attempts)
@@ -189,12 +190,12 @@ def _some(attempts: Sequence[Attempt]) -> str:
     return ", ".join(ports[:_MANY_PORTS]) + (f" and {len(ports) - _MANY_PORTS} more" if len(ports) > _MANY_PORTS else "")
 
 
-def _ecmp_member_bad(case: Case) -> Finding | None:
+@needs(_source_ports)
+def _ecmp_member_bad(case: Case, found: tuple[Passages, float]) -> Finding | None:
     """Each attempt, that is each source port, either loses all its packets or none, in no order: one of several ways is bad."""
-    found = _source_ports(case)
-    if found is None or found[1] <= _CHANCE:
-        return None
     known, chance = found
+    if chance <= _CHANCE:
+        return None
     ranges = ", or a filter drops a range of ports" if chance < 1.0 else ""
     packet, forward = PACKETS[case.outcome.kind], case.outcome.kind == "lost_syn"
     side = "from" if forward else "to"
@@ -223,7 +224,7 @@ CAUSES = (
         "In two or three: likely.",
         "A first SYN passes, or a repetition is lost.",
         rule=_first_syn_dropped,
-        explains=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
+        precedes=("path_loss", "ecn_blackhole", "connect_timeout_too_short"),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True), Accounts("other_outcome", anywhere=True, any_leg=True)),
     ),
     Cause(
@@ -235,7 +236,7 @@ CAUSES = (
         "other, as one time in 200 by chance, while their times do not. As one time in 20: likely.",
         "Of one attempt's packets some arrive and some do not.",
         rule=_port_range_dropped,
-        explains=("path_loss",),
+        precedes=("path_loss",),
         accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
     Cause(
@@ -246,7 +247,7 @@ CAUSES = (
         "Not provable: each source port either loses all its packets or none, in two attempts or more on either side, whatever its number.",
         "Of one attempt's packets some arrive and some do not.",
         rule=_ecmp_member_bad,
-        explains=("path_loss",),
+        precedes=("path_loss",),
         accounts_for=(Accounts("other_outcome", anywhere=True, any_leg=True),),
     ),
 )

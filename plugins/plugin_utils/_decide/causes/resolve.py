@@ -224,7 +224,7 @@ CAUSES = (
         "the server.",
         "The SYN arrives at the server after all (address translation).",
         rule=_name_resolves_elsewhere,
-        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
+        precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
         accounts_for=(
             Accounts("claimed_address", anywhere=True),
             Accounts("stray_reset", anywhere=True),

@@ -13,6 +13,7 @@ from ..finding import Finding
 from ..last_hop import believed, by_policy
 from .catalogue import Accounts, Cause
 from .icmp import answer_of, meaning_of, quoting
+from .needs import FirstOf, needs
 from .neighbour import on_link
 from .stretch import PACKETS, swallower
 from .traversals import Place, comes_to_routing, judged
@@ -33,12 +34,12 @@ def _stopped_at(case: Case) -> Host | None:
     return next((host for host in case.vias if any(host.owns(source) for source in told)), None)
 
 
-def _router_refuses(case: Case) -> Finding | None:
+@needs(_stopped_at)
+def _router_refuses(case: Case, via: Host) -> Finding | None:
     """A route of type unreachable, blackhole or prohibit: the kernel says so when it is asked for the way."""
-    via = _stopped_at(case)
-    target, known = _target(case, via) if via else (None, False)
-    route = via.route(target) if via and target else None
-    if via is None or target is None or route is None or route.type not in REFUSING:
+    target, known = _target(case, via)
+    route = via.route(target) if target else None
+    if target is None or route is None or route.type not in REFUSING:
         return None
     prefix = route.prefix or "default"
     asked = known and _only_usual_rules(case, via)  # it was asked as for a packet of its own
@@ -60,14 +61,13 @@ def _only_usual_rules(case: Case, via: Host) -> bool:
     return rules is not None and all(rule.priority in _USUAL_RULES for rule in rules if rule.family == f"ipv{case.family}")
 
 
-def _router_hides(case: Case) -> Finding | None:
+@needs(_stopped_at, lambda case: case.client if case.outcome.kind == "lost_syn_ack" else case.server)
+def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
     """A bridge of containers, a VPN or a prefix that is too wide has the address on a link of the host on the way, where nobody answers."""
-    via = _stopped_at(case)
-    target = _target(case, via)[0] if via else None
-    owner = case.client if case.outcome.kind == "lost_syn_ack" else case.server
-    route = via.route(target) if via and target else None
-    entry = owner.interface_of(target) if owner and target else None
-    if via is None or target is None or owner is None or entry is None or route is None or route.error or route.interface is None:
+    target, _known = _target(case, via)
+    route = via.route(target) if target else None
+    entry = owner.interface_of(target) if target else None
+    if target is None or entry is None or route is None or route.error or route.interface is None:
         return None
     why, neighbour, asked = believed(via, route), via.neighbour(target, route.interface), via.unanswered_requests(target)
     if why is None or on_link(via, owner, target, route.interface) or not (asked or (neighbour and neighbour.unresolved)):
@@ -112,10 +112,6 @@ def _packet(case: Case) -> str:
     return PACKETS.get(case.outcome.kind, "SYN")
 
 
-def _router_route(case: Case) -> Finding | None:
-    return _router_refuses(case) or _router_hides(case)
-
-
 CAUSES = (
     Cause(
         "router_route",
@@ -127,8 +123,8 @@ CAUSES = (
         "policy rules of its own, where a rule may stop the packet ahead of the lookup, or where it has the destination on a link where it "
         "is not and nobody answers for it: likely.",
         "The route lookup leads on.",
-        rule=_router_route,
-        explains=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
+        rule=FirstOf((_router_refuses, _router_hides)),
+        precedes=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered"),

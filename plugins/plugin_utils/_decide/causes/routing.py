@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ..._model.host import Host
+from ..._model.host import Host, Observation
+from ..._model.network_records import Address
 from ..._model.subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
 from ..._values.words import plural
 from ..case import Case
@@ -14,20 +15,32 @@ from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
+from .needs import ADDRESSES, CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
+from .stretch import swallower
 
 
-def _rp_filter_drop(case: Case) -> Finding | None:
+def entered(case: Case) -> tuple[Host, Observation, str, Leg] | None:
+    """The host that a packet entered, and in which it did not come further: the packet there, the segment and what it is."""
+    leg: Leg = case.outcome.leg or "syn"
+    host, segment = swallower(case), case.outcome.segment or "path.forward"
+    if case.outcome.kind == "ignored_syn_ack":
+        host, segment, leg = case.client, "client.ingress", "syn_ack"
+    elif case.outcome.kind == "unanswered":
+        host, segment, leg = case.server, "server.route", "syn"
+    seen = case.observation(leg, host, "in")
+    return (host, seen, segment, leg) if host and seen else None
+
+
+@needs(entered)
+def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | None:
     """Linux drops what comes in on another interface than its own way back uses (RFC 3704; net/ipv4/fib_frontend.c)."""
     if case.family != 4:
         return None
-    kind, host, segment, leg = entered(case)
-    seen = case.observation(kind, host, "in") if host else None
-    if host is None or seen is None:
-        return None
+    host, seen, segment, leg = entry
     mode = max(host.sysctl("net.ipv4.conf.all.rp_filter") or 0, host.sysctl(f"net.ipv4.conf.{seen.interface}.rp_filter") or 0)
     if mode not in (1, 2):
         return None
-    packets = case.count(kind, host, "in")
+    packets = case.count(leg, host, "in")
     dropped = host.delta("TcpExt", "IPReversePathFilter")
     back = host.route(seen.packet.src, seen.packet.dst)
     elsewhere = back is not None and (back.error is not None or (mode == 1 and back.interface != seen.interface))
@@ -52,21 +65,8 @@ def _rp_filter_drop(case: Case) -> Finding | None:
     )
 
 
-def entered(case: Case) -> tuple[str, Host | None, str, Leg]:
-    """The packet that entered a host and did not come further, that host, and the segment there."""
-    if case.outcome.kind == "ignored_syn_ack":
-        return "syn_ack", case.client, "client.ingress", "syn_ack"
-    if case.outcome.kind == "unanswered":
-        return "syn", case.server, "server.route", "syn"
-    via = next((via for via in case.vias if via.name == case.outcome.host), None)
-    kind: Leg = case.outcome.leg or "syn"
-    return kind, via, case.outcome.segment or "path.forward", kind
-
-
-def _no_return_route(case: Case) -> Finding | None:
-    server, client = case.server, case.client_address
-    if server is None or client is None:
-        return None
+@needs(SERVER, CLIENT_ADDRESS)
+def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
     route = server.route(client, case.server_address) if server.owns(case.server_address) else None
     if route is None or not (route.error or route.type in REFUSING):
         return None
@@ -91,9 +91,10 @@ def _no_return_route(case: Case) -> Finding | None:
     )
 
 
-def _address_not_local(case: Case) -> Finding | None:
-    server, syn = case.server, case.syn_at_server
-    if server is None or server.owns(syn.dst if syn else case.address) is not False:
+@needs(SERVER, ADDRESSES)
+def _address_not_local(case: Case, server: Host, _addresses: object) -> Finding | None:
+    syn = case.syn_at_server
+    if server.owns(syn.dst if syn else case.address) is not False:
         return None
     if syn is None:
         return _address_gone(case, server)
@@ -153,35 +154,33 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
     )
 
 
-def _server_link_down(case: Case) -> Finding | None:
+@needs(SERVER, SERVER_ADDRESS)
+def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | None:
     """The interface that has the address is down: whoever is asked about the way there is only the messenger."""
-    entry = case.server.interface_of(case.address) if case.server else None
-    link = case.server.link(entry.interface) if case.server and entry else None
-    if case.server is None or link is None or case.arrived or (link.up is not False and link.carrier is not False):
+    link = server.link(entry.interface)
+    if link is None or case.arrived or (link.up is not False and link.carrier is not False):
         return None
     if case.outcome.kind == "refused_locally" and case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None):
         return None
     # Another interface may receive for the address (weak host model), unless the whole host is cut off.
-    others = [
-        other for other in (case.server.snapshot.links if case.server.snapshot else None) or () if other.name not in ("lo", link.name)
-    ]
+    others = [other for other in (server.snapshot.links if server.snapshot else None) or () if other.name not in ("lo", link.name)]
     alone = not any(other.up and other.carrier is not False for other in others)
     state = "administratively down" if link.up is False else "without carrier"
     return Finding(
-        "proven" if case.server.saw_everything and alone else "likely",
-        case.server.name,
+        "proven" if server.saw_everything and alone else "likely",
+        server.name,
         "server.ingress",
-        f"the interface {link.name} of {case.server.name}, which has {case.address}, is {state}",
-        (case.saw(case.server, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *case.passage()),
+        f"the interface {link.name} of {server.name}, which has {case.address}, is {state}",
+        (case.saw(server, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *case.passage()),
         leg="syn",
         subject=link,
     )
 
 
-def _return_neighbour_unresolved(case: Case) -> Finding | None:
-    server, client = case.server, case.client_address
-    route = server.route(client, case.server_address) if server and client else None
-    if server is None or client is None or (route is not None and route.error):
+@needs(SERVER, CLIENT_ADDRESS)
+def _return_neighbour_unresolved(case: Case, server: Host, client: str) -> Finding | None:
+    route = server.route(client, case.server_address)
+    if route is not None and route.error:
         return None
     next_hop = (route.gateway if route else None) or client
     entry = server.neighbour(next_hop, route.interface if route else None)
@@ -244,7 +243,7 @@ CAUSES = (
         "address, or the server's recording has requests for it that nobody answers: likely.",
         "An interface has the address.",
         rule=_address_not_local,
-        explains=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
+        precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             Accounts("request_unanswered", anywhere=True),
@@ -259,7 +258,7 @@ CAUSES = (
         "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives.",
         "A SYN arrives at the server.",
         rule=_server_link_down,
-        explains=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
+        precedes=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),

@@ -79,7 +79,7 @@ CAUSES = (
         "link address, which is not that of a virtual router or of the link below.",
         "The packet arrives, or the link addresses differ.",
         rule=_mac_conflict,
-        explains=("path_drop", "path_loss", "neighbour_wrong", "path_icmp_unreachable"),
+        precedes=("path_drop", "path_loss", "neighbour_wrong", "path_icmp_unreachable"),
         accounts_for=(
             Accounts("third_host", anywhere=True),
             Accounts("other_receiver", anywhere=True),

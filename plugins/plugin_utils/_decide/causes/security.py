@@ -5,22 +5,22 @@
 
 from __future__ import annotations
 
+from ..._model.host import Host
 from ..._model.log_records import LogRecord
 from ..case import Case
 from ..finding import Finding
 from ..logged import ours
 from .catalogue import Cause
+from .needs import SERVER, needs
 
 _MODULES = {"selinux": "SELinux", "apparmor": "AppArmor"}
 _LISTENING = frozenset(("name_bind", "node_bind", "bind", "listen", "create"))
 _RECEIVING = frozenset(("recv", "recvfrom", "recv_msg", "recvmsg", "tcp_recv", "ingress"))
 
 
-def _server_lsm_denied(case: Case) -> Finding | None:
+@needs(SERVER)
+def _server_lsm_denied(case: Case, server: Host) -> Finding | None:
     """Nobody listens because the port was denied, or a SYN is not answered because the socket may not have it."""
-    server = case.server
-    if server is None:
-        return None
     refused = case.outcome.kind == "reset"
     if refused and case.listeners_on_port() != []:
         return None
@@ -59,6 +59,6 @@ CAUSES = (
         "nothing listens there; or that it denied a socket what comes to that port, and SYNs are not answered.",
         "A socket listens on the port and answers, or the denial was only logged (permissive).",
         rule=_server_lsm_denied,
-        explains=("no_listener", "service_stopped"),
+        precedes=("no_listener", "service_stopped"),
     ),
 )

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+from ..._model.host import Host
+from ..._model.network_records import Address, Route
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import believed, by_policy
 from .catalogue import Cause
+from .needs import ROUTE, SERVER, SERVER_ADDRESS, needs
 from .neighbour import on_link
 
 
-def _shadowing_route(case: Case) -> Finding | None:
+@needs(SERVER, ROUTE, SERVER_ADDRESS)
+def _shadowing_route(case: Case, server: Host, route: Route, entry: Address) -> Finding | None:
     """A bridge of containers, a VPN or a prefix that is too wide has the server's address on the client's own link."""
-    client, server = case.client, case.server
-    route = case.route
-    entry = server.interface_of(case.address) if server else None
-    if server is None or route is None or entry is None or route.error or route.type != "unicast" or case.arrived:
+    client = case.client
+    if route.error or route.type != "unicast" or case.arrived:
         return None
     why, link = believed(client, route), client.link(route.interface)
     if why is None or route.interface is None or on_link(client, server, case.address, route.interface):
@@ -65,6 +67,6 @@ CAUSES = (
         "server's interface, and nobody there answers for it. Where nobody is asked for link addresses: possible.",
         "The server is on that network, or answers for its address there.",
         rule=_shadowing_route,
-        explains=("neighbour_unresolved",),
+        precedes=("neighbour_unresolved",),
     ),
 )

@@ -289,7 +289,7 @@ CAUSES = (
         "Asked once: likely.",
         "It replies.",
         rule=_neighbour_silent,
-        explains=(
+        precedes=(
             "path_icmp_unreachable",
             "neighbour_unresolved",
             "return_neighbour_unresolved",

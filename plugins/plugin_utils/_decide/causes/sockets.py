@@ -16,16 +16,18 @@ from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from . import inside, units
 from .catalogue import Accounts, Cause
+from .needs import LISTENERS, SERVER, FirstOf, Rule, needs
 from .xinetd import switched_off
 
 _REFUSED = ("reset", "stood_in")
 
 
-def _refusal(case: Case) -> tuple[Host, Certainty, tuple[Evidence, ...]] | None:
+_Refusal = tuple[Host, Certainty, tuple[Evidence, ...]]
+
+
+@needs(SERVER, LISTENERS)
+def _refusal(case: Case, server: Host, _listeners: object) -> _Refusal | None:
     """The server's TCP itself refused: an RST that left the server and that TCP counted. Or our own listener took what it would refuse."""
-    server = case.server
-    if server is None or case.listeners_on_port() is None:
-        return None
     if case.outcome.kind == "stood_in":
         return server, *_instead_of_refusal(case, server)
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
@@ -54,9 +56,9 @@ def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evid
     return "proven" if known == len(case.subject) else "likely", (shown, *case.passage())
 
 
-def _service_stopped(case: Case) -> Finding | None:
-    refusal = _refusal(case)
-    if refusal is None or case.listeners_on_port():
+@needs(_refusal)
+def _service_stopped(case: Case, refusal: _Refusal) -> Finding | None:
+    if case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
     port = case.server_port
@@ -166,10 +168,11 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
     )
 
 
-def would_refuse(case: Case) -> tuple[str, Finding] | None:
+@needs(SERVER)
+def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     """(code, finding): that no listener would take the SYN, which does not come that far, as far as that is known."""
-    server, port = case.server, case.server_port
-    if server is None or case.server_owns(case.address) is not True:
+    port = case.server_port
+    if case.server_owns(case.address) is not True:
         return None
     if not case.surely_untranslated or server.translates("prerouting") is not False:
         return None
@@ -212,10 +215,10 @@ def _elsewhere(server: Host, port: int) -> str | None:
     )
 
 
-def _listener_other_namespace(case: Case) -> Finding | None:
-    refusal = _refusal(case)
-    where = _elsewhere(refusal[0], case.server_port) if refusal else None
-    if refusal is None or where is None or case.listeners_on_port():
+@needs(_refusal)
+def _listener_other_namespace(case: Case, refusal: _Refusal) -> Finding | None:
+    where = _elsewhere(refusal[0], case.server_port)
+    if where is None or case.listeners_on_port():
         return None
     return _only_apart(case, refusal[0], where, *refusal[1:])
 
@@ -252,10 +255,10 @@ _WHERE: dict[str, Callable[[Case, Listener], str]] = {
 }
 
 
-def _listener_other(kind: str) -> Callable[[Case], Finding | None]:
-    def rule(case: Case) -> Finding | None:
-        refusal = _refusal(case)
-        return _misplaced(case, kind, *refusal) if refusal is not None and _nearest(case) == kind else None
+def _listener_other(kind: str) -> Rule[Finding]:
+    @needs(_refusal)
+    def rule(case: Case, refusal: _Refusal) -> Finding | None:
+        return _misplaced(case, kind, *refusal) if _nearest(case) == kind else None
 
     return rule
 
@@ -334,7 +337,7 @@ CAUSES = (
         "evaluated, translates the SYN to an address of another network namespace of it, where the sockets on that port are bound to other "
         "addresses, and its counter rises by the connections; without the counter, likely.",
         "A socket is bound to the address, or to all.",
-        rule=lambda case: inside.listener_other_address(case) or _listener_other_address(case),
+        rule=FirstOf((inside.listener_other_address, _listener_other_address)),
         accounts_for=(Accounts("stray_reset", any_leg=True),),
     ),
     Cause(

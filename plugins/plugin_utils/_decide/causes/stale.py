@@ -225,7 +225,7 @@ CAUSES = (
         "and the rule's counter does not move. Without a counter: likely.",
         "The rule sends it to where it went, or its counter moves.",
         rule=_stale_translation,
-        explains=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
+        precedes=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
         accounts_for=(
             Accounts("stray_reset", anywhere=True),
             Accounts("icmp_error", anywhere=True, any_leg=True),

@@ -16,13 +16,18 @@ from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import Proof, proof
+from .needs import SERVER, needs
 from .rules import kept_by, told, unproven
 from .traversals import Place, judged
 
 LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
 
 
-def _proxying(case: Case, server: Host) -> tuple[Verdict, Rule, Proof] | None:
+_Proxying = tuple[Verdict, Rule, Proof]
+
+
+@needs(SERVER)
+def _proxying(case: Case, server: Host) -> _Proxying | None:
     """The server's verdict over the SYN, where it hands it to SYNPROXY, the rule that does, and what its counter says of that."""
     place = Place(server, "syn", "in", "server.firewall")
     ruling = judged(case, place)
@@ -30,15 +35,12 @@ def _proxying(case: Case, server: Host) -> tuple[Verdict, Rule, Proof] | None:
     return None if ruling is None or rule is None else (ruling, rule, proof(case, place, ruling, rule))
 
 
-def _synproxy_unserved(case: Case) -> Finding | None:
+@needs(SERVER, _proxying)
+def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding | None:
     """SYNPROXY completes the client's handshake first, and then begins its own with the listener (nf_synproxy_core.c)."""
-    server = case.server
-    if server is None or server.sysctl(LOOSE) != 0 or server.delta("Tcp", "PassiveOpens") != 0:
+    if server.sysctl(LOOSE) != 0 or server.delta("Tcp", "PassiveOpens") != 0:
         return None
-    found = _proxying(case, server)
-    if found is None:
-        return None
-    ruling, rule, weighed = found
+    ruling, rule, weighed = proxying
     return Finding(
         weighed.certainty,
         server.name,
@@ -57,11 +59,11 @@ def _synproxy_unserved(case: Case) -> Finding | None:
     )
 
 
-def _synproxy_loose(case: Case) -> Finding | None:
-    server = case.server
-    if server is None or not server.sysctl(LOOSE) or (found := _proxying(case, server)) is None:
+@needs(SERVER, _proxying)
+def _synproxy_loose(case: Case, server: Host, proxying: _Proxying) -> Finding | None:
+    if not server.sysctl(LOOSE):
         return None
-    ruling, rule, weighed = found
+    ruling, rule, weighed = proxying
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts") or 0
     opened = server.delta("Tcp", "PassiveOpens")
     if case.outcome.kind == "completed" and opened != 0:
@@ -101,7 +103,7 @@ CAUSES = (
         "no connection came to any listener of the server (PassiveOpens).",
         "PassiveOpens rises, or the rule's counter does not move.",
         rule=_synproxy_unserved,
-        explains=("application_closes",),
+        precedes=("application_closes",),
         accounts_for=(
             Accounts("closed_unused", anywhere=True, any_leg=True),
             Accounts("uncounted_open", any_leg=True),
@@ -120,7 +122,7 @@ CAUSES = (
         "ACKs: likely.",
         f"{LOOSE} is 0, or the rule's counter does not move.",
         rule=_synproxy_loose,
-        explains=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
+        precedes=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
         accounts_for=(
             Accounts("closed_unused", anywhere=True, any_leg=True),
             Accounts("uncounted_open", any_leg=True),

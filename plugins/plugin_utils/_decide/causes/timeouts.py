@@ -18,6 +18,7 @@ from ..finding import Finding
 from ..rows import Row
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
+from .needs import SERVER, needs
 
 _MODULUS = 1 << 32
 _RETRIES = "net.ipv4.tcp_synack_retries"
@@ -98,12 +99,12 @@ def _chances(case: Case) -> str:
     return f"SYNs are sent {times} s after the first one: a timeout of {case.timeout:g} s leaves room for {plural(count, 'SYN')}"
 
 
-def _synack_retries_too_low(case: Case) -> Finding | None:
+@needs(SERVER)
+def _synack_retries_too_low(case: Case, server: Host) -> Finding | None:
     """The server forgets a half-open connection before the ACK comes, and answers that with an RST (reqsk_timer_handler())."""
-    server = case.server
-    waits = [wait for attempt in case.attempts if server and (wait := _refused_late(server, attempt))]
-    retries = server.sysctl(_RETRIES) if server else None
-    if server is None or not waits or retries is None:
+    waits = [wait for attempt in case.attempts if (wait := _refused_late(server, attempt))]
+    retries = server.sysctl(_RETRIES)
+    if not waits or retries is None:
         return None
     try:
         schedule = syn_ack({_RETRIES: str(retries)})
@@ -185,7 +186,7 @@ CAUSES = (
         "RST, as one that belongs to no connection. Later than its last wait alone makes it likely.",
         "The ACK comes in time.",
         rule=_synack_retries_too_low,
-        explains=("application_closes",),
+        precedes=("application_closes",),
         accounts_for=(Accounts("slow", anywhere=True, any_leg=True),),
     ),
 )

@@ -17,6 +17,7 @@ from .draws import drawn
 from .hooks import droppers
 from .icmp import answer_of
 from .inside import Inside, inside
+from .needs import SERVER, needs
 from .rules import kept_by, told
 from .translated import connections as _connections
 from .translated import distinct as _distinct
@@ -153,10 +154,10 @@ def _translated_by_client(case: Case) -> Finding | None:
     )
 
 
-def _translated_by_rule(case: Case) -> Finding | None:
+@needs(SERVER)
+def _translated_by_rule(case: Case, server: Host) -> Finding | None:
     """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
-    server = case.server
-    if server is None or case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
+    if case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
     for via in case.vias:
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
@@ -187,10 +188,11 @@ def _translated_by_rule(case: Case) -> Finding | None:
     return None
 
 
-def _translated_at_server(case: Case) -> Finding | None:
+@needs(SERVER)
+def _translated_at_server(case: Case, server: Host) -> Finding | None:
     """The server itself answers with a refusal that only what it translates the SYN to can give."""
-    server, answer = case.server, answer_of(case)
-    if server is None or not server.translates("prerouting") or not case.arrived:
+    answer = answer_of(case)
+    if not server.translates("prerouting") or not case.arrived:
         return None
     ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
     target, rule = _translation(ruling, case.server_address, case.server_port)
@@ -258,11 +260,9 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
     )
 
 
-def _nat_wrong_source(case: Case) -> Finding | None:
+@needs(SERVER)
+def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
     """A managed host gives the SYN a source that is not its own, and no answer to that address comes back to it."""
-    server = case.server
-    if server is None:
-        return None
     for place in (Place(case.client, "syn", "out", "path.return"), *(Place(via, "syn", "forward", "path.return") for via in case.vias)):
         host, ruling = place.host, judged(case, place)
         source = ruling.rewritten.source if ruling and ruling.verdict == "accept" and ruling.rewritten else None
@@ -315,7 +315,7 @@ CAUSES = (
         "unreachable.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         rule=_nat_wrong_target,
-        explains=(
+        precedes=(
             "ecmp_member_bad",
             "port_range_dropped",
             "first_syn_dropped",
@@ -348,7 +348,7 @@ CAUSES = (
         "the SYN-ACK does not come back to that host.",
         "The SYN arrives with another source, or the SYN-ACK comes back to the host that translates.",
         rule=_nat_wrong_source,
-        explains=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
+        precedes=("path_drop", "return_neighbour_unresolved", "firewall_reject", "no_return_route"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),

@@ -12,6 +12,7 @@ from ..case import Case
 from ..finding import Finding
 from ..last_hop import by_policy
 from .catalogue import Accounts, Cause
+from .needs import BETWEEN, needs
 from .stretch import LOSSES, PACKETS, swallower
 
 # IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
@@ -33,17 +34,17 @@ def entered(case: Case) -> tuple[Host, Link] | None:
     return host, link
 
 
-def _tunnel_drop(case: Case) -> Finding | None:
+@needs(entered, BETWEEN)
+def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str]) -> Finding | None:
     """Either host may drop it as well as whatever is between: its firewall, the peer's list of addresses, the program that reads a tun."""
-    found = entered(case)
-    if found is None or case.outcome.between is None or case.outcome.recovered:
+    if case.outcome.recovered:
         return None
-    host, link = found
+    host, link = entry
     back = case.outcome.kind == "lost_syn_ack"
     target = case.outcome.last_seen.packet.dst if case.outcome.last_seen else ""  # behind the host's translations
     route = host.route(target, None if back else case.source or case.client_address)
     outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
-    there = case.outcome.between[1]
+    there = between[1]
     dropped = _dropped_by_itself(case, host, link)
     return Finding(
         "likely",

@@ -47,5 +47,6 @@ CAUSES = (
         "one time in ten at most.",
         "An attempt completes behind one that does not.",
         rule=_turned_away,
+        precedes=("application_closes",),
     ),
 )

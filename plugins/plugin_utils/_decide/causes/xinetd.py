@@ -8,18 +8,20 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from ..._model.host import Host
 from ..._model.subjects import RefusingService
 from ..._model.unit_records import XinetdService
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
+from .needs import CLIENT_ADDRESS, SERVER, needs
 
 
-def service_of(case: Case) -> XinetdService | None:
+@needs(SERVER)
+def service_of(case: Case, server: Host) -> XinetdService | None:
     """The one on the server's port, where there is one only."""
-    snapshot = case.server.snapshot if case.server else None
-    found = [each for each in (snapshot.xinetd if snapshot else None) or () if each.port == case.server_port]
+    found = [each for each in (server.snapshot.xinetd if server.snapshot else None) or () if each.port == case.server_port]
     return found[0] if len(found) == 1 else None
 
 
@@ -29,11 +31,11 @@ def switched_off(case: Case) -> XinetdService | None:
     return service if service and service.disabled else None
 
 
-def _xinetd_refuses(case: Case) -> Finding | None:
+@needs(SERVER, service_of, CLIENT_ADDRESS)
+def _xinetd_refuses(case: Case, server: Host, service: XinetdService, client: str) -> Finding | None:
     """Every connection is closed at once, and xinetd's files do not let the client in."""
-    server, service, client = case.server, service_of(case), case.client_address
     connected = [probe for probe in case.probes if probe.connected]
-    if server is None or service is None or client is None or not connected or any(probe.peer != "closed" for probe in connected):
+    if not connected or any(probe.peer != "closed" for probe in connected):
         return None
     refused, by = _refused(service, client)
     if not refused:
@@ -94,7 +96,7 @@ CAUSES = (
         "once without a byte, and only_from or no_access of the service, numbers alone considered, refuses the client.",
         "A byte comes, or a connection stays open.",
         rule=_xinetd_refuses,
-        explains=("application_hangs_up",),
+        precedes=("application_hangs_up",),
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),
 )

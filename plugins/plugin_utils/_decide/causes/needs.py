@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What rules cannot do without: declared at a rule, taken from the case before it runs, and told where it could not be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
+
+from ..._model.host import Host, Observation
+from ..._model.network_records import Address, Link, Route
+from ..._model.snapshot import Snapshot
+from ..._model.socket_records import Listener
+from ..case import Case
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Part(Generic[A]):
+    """What a case has of a ``part`` of the client's or the server's answer: a field of `Snapshot`, the recording, or nothing in particular.
+
+    It is ``None`` as well if that part was seen, and has no such thing.
+    """
+
+    take: Callable[[Case], A | None]
+    party: Literal["client", "server"] | None = None
+    part: str = ""
+
+    def __call__(self, case: Case) -> A | None:
+        return self.take(case)
+
+    @property
+    def parts(self) -> Iterator[Part[Any]]:
+        """Itself."""
+        yield self
+
+    def lacking(self, case: Case) -> Host | None:
+        """The host whose answer does not have the part."""
+        host = case.client if self.party == "client" else case.server if self.party == "server" else None
+        return host if host is not None and self.part and not host.told_of(self.part) else None
+
+
+@dataclass(frozen=True)
+class Rule(Generic[R]):
+    """A function of a case, and of what it needs; it finds nothing where any of that is ``None``."""
+
+    needs: tuple[Callable[[Case], object], ...]
+    find: Callable[..., R | None]
+
+    def __call__(self, case: Case) -> R | None:
+        taken = []
+        for need in self.needs:
+            taken.append(need(case))
+            if taken[-1] is None:
+                return None
+        return self.find(case, *taken)
+
+    @property
+    def parts(self) -> Iterator[Part[Any]]:
+        """All that it needs of hosts' answers, by itself or by what else it needs."""
+        return parts_of(*self.needs)
+
+
+@dataclass(frozen=True)
+class FirstOf(Generic[R]):
+    """The first of several rules that finds something."""
+
+    rules: tuple[Rule[R], ...]
+
+    def __call__(self, case: Case) -> R | None:
+        return next((found for rule in self.rules if (found := rule(case)) is not None), None)
+
+    @property
+    def parts(self) -> Iterator[Part[Any]]:
+        """All that any of them needs."""
+        return parts_of(*self.rules)
+
+
+def parts_of(*needing: Callable[[Case], object] | None) -> Iterator[Part[Any]]:
+    """What rules and other functions of a case declare to need of hosts' answers."""
+    return (part for each in needing if isinstance(each, (Part, Rule, FirstOf)) for part in each.parts)
+
+
+@overload
+def needs(a: Callable[[Case], A | None], /) -> Callable[[Callable[[Case, A], R | None]], Rule[R]]: ...
+@overload
+def needs(a: Callable[[Case], A | None], b: Callable[[Case], B | None], /) -> Callable[[Callable[[Case, A, B], R | None]], Rule[R]]: ...
+@overload
+def needs(
+    a: Callable[[Case], A | None], b: Callable[[Case], B | None], c: Callable[[Case], C | None], /
+) -> Callable[[Callable[[Case, A, B, C], R | None]], Rule[R]]: ...
+@overload
+def needs(
+    a: Callable[[Case], A | None], b: Callable[[Case], B | None], c: Callable[[Case], C | None], d: Callable[[Case], D | None], /
+) -> Callable[[Callable[[Case, A, B, C, D], R | None]], Rule[R]]: ...
+def needs(*wanted: Callable[[Case], object]) -> Callable[[Callable[..., Any]], Rule[Any]]:
+    """Declare what a rule needs: parts, or other functions of a case, such as other rules. The rule gets each as an argument."""
+    return lambda find: Rule(wanted, find)
+
+
+SERVER: Part[Host] = Part(lambda case: case.server, "server")
+BEHIND: Part[Host] = Part(lambda case: case.behind)
+BETWEEN: Part[tuple[str, str]] = Part(lambda case: case.outcome.between)
+CLIENT_ADDRESS: Part[str] = Part(lambda case: case.client_address)
+ROUTE: Part[Route] = Part(lambda case: case.route, "client", "routes")
+SYN_OUT: Part[Observation] = Part(lambda case: case.observation("syn", case.client, "out"), "client", "recording")
+SYN_IN: Part[Observation] = Part(lambda case: case.observation("syn", case.server, "in"), "server", "recording")
+SYN: Part[Packet] = Part(lambda case: case.syn_at_server, "server", "recording")
+SYN_ACK_OUT: Part[Observation] = Part(lambda case: case.observation("syn_ack", case.server, "out"), "server", "recording")
+LISTENERS: Part[list[Listener]] = Part(Case.listeners_on_port, "server", "listeners")
+LISTENER: Part[Listener] = Part(Case.listener, "server", "listeners")
+SERVER_ADDRESS: Part[Address] = Part(needs(SERVER)(lambda case, server: server.interface_of(case.address)), "server", "addresses")
+
+
+def _told(part: str, read: Callable[[Snapshot], A | None]) -> Part[A]:
+    return Part(needs(SERVER)(lambda _case, server: read(server.snapshot) if server.snapshot else None), "server", part)
+
+
+ADDRESSES: Part[tuple[Address, ...]] = _told("addresses", lambda snapshot: snapshot.addresses)
+COUNTERS: Part[dict[str, dict[str, int]]] = _told("counters", lambda snapshot: snapshot.counters)
+LINKS: Part[tuple[Link, ...]] = _told("links", lambda snapshot: snapshot.links)
+
+
+def risen(group: str, name: str) -> Part[int]:
+    """How far one of the server's counters rose during the attempts, if it did."""
+    return Part(needs(SERVER)(lambda _case, server: server.delta(group, name) or None), "server", "counters")
