@@ -14,6 +14,7 @@ from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
+from .stretch import forbidden, kept_unasked
 
 
 def _rp_filter_drop(case: Case) -> Finding | None:
@@ -164,9 +165,10 @@ def _server_link_down(case: Case) -> Finding | None:
         other for other in (case.server.snapshot.links if case.server.snapshot else None) or () if other.name not in ("lo", link.name)
     ]
     alone = not any(other.up and other.carrier is not False for other in others)
+    elsewhere = case.completed or kept_unasked(case, case.address) or forbidden(case)  # is where the SYN ended
     state = "administratively down" if link.up is False else "without carrier"
     return Finding(
-        "proven" if case.server.saw_everything and alone else "likely",
+        "proven" if case.server.saw_everything and alone and not elsewhere else "likely",
         case.server.name,
         "server.ingress",
         f"the interface {link.name} of {case.server.name}, which has {case.address}, is {state}",
