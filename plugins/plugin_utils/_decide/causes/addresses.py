@@ -22,7 +22,7 @@ from .misdelivered import conflict
 from .needs import SERVER, SERVER_ADDRESS, needs
 from .neighbour import on_link
 from .routing import entered
-from .stretch import kept_unasked
+from .stretch import forbidden, kept_unasked
 from .traversals import Place, comes_to_routing
 
 
@@ -41,7 +41,7 @@ def _martian_source(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
         return None
     place = Place(host, leg, "forward" if segment.startswith("path.") else "in", segment)
     return Finding(
-        "proven" if None not in settings and comes_to_routing(case, place) else "likely",
+        "proven" if None not in settings and comes_to_routing(case, place) and not case.completed else "likely",
         host.name,
         segment,
         f"{host.name} drops packets from {own.address} on {seen.interface} as martian: it is {host.name}'s own address, on {own.interface}",
@@ -61,7 +61,7 @@ def _ip_conflict(case: Case) -> Finding | None:
     """Two machines have one address: the packets go to the wrong one, or the right one does not speak to its like."""
     if case.outcome.kind in MISDELIVERED and (known := conflict(case)):
         return known
-    if (found := _given_up(case) or _own_claimed(case)) is not None:
+    if not kept_unasked(case, case.address) and (found := _given_up(case) or _own_claimed(case)) is not None:
         return found
     for sender, owner, address in _next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
@@ -109,7 +109,7 @@ def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
     holder = case.fleet.with_mac(mac)
     who = holder.name if holder else f"one with the link address {mac}"
     return Finding(
-        "likely" if hops or not server.saw_everything or kept_unasked(case, case.address) else "proven",
+        "likely" if hops or not server.saw_everything or forbidden(case) else "proven",
         holder.name if holder else "path",
         "path.forward",
         f"two machines have the address {case.address}: {server.name}, to which no SYN comes, and {who}",
@@ -132,7 +132,7 @@ def _given_up(case: Case, server: Host, mine: Address) -> Finding | None:
     if "dadfailed" not in mine.flags or case.arrived or case.outcome.kind == "lost_ack":
         return None
     return Finding(
-        "likely" if not server.saw_everything or kept_unasked(case, case.address) else "proven",
+        "likely" if not server.saw_everything or case.completed or forbidden(case) else "proven",
         server.name,
         "path.forward",
         f"{server.name} does not use its address {case.address}: another machine had it when {mine.interface} took it (dadfailed)",

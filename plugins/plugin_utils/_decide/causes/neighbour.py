@@ -41,6 +41,8 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         if host is not sender and host.owns(next_hop) and on_link(sender, host, next_hop, entry.interface if entry else None)
     ]
     real = {mac.lower(): host for host in owners for mac in _macs(host, next_hop)}
+    if entry is not None and entry.state == "PERMANENT" and case.completed:
+        return None  # it is used for each attempt
     if entry is not None and entry.mac and not owners and entry.state == "PERMANENT" and not passed:
         return _pinned_otherwise(case, sender, entry)
     own = {link.mac.lower() for owner in owners for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
@@ -49,7 +51,9 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     mac, owner = next(iter(real.items()))
     segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.outcome.segment
     return Finding(
-        "proven" if entry.state == "PERMANENT" else "likely",  # one that was learned is what somebody answered, as some networks do for all
+        "proven"
+        if entry.state == "PERMANENT" and not case.completed
+        else "likely",  # one that was learned is what somebody answered, as some networks do for all
         sender.name,
         segment or "path.forward",
         f"{sender.name} sends to {entry.mac} for {next_hop}, but {owner.name} has {mac} there",

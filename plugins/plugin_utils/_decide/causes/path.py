@@ -18,6 +18,7 @@ from .icmp import meaning_of, quoting
 from .last_sight import last_sight
 from .losses import beside_each_other, outlook, told, wilson
 from .needs import BETWEEN, SERVER, needs
+from .onward import onward
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, swallower
 from .tunnels import entered
@@ -35,11 +36,12 @@ def _router_not_forwarding(case: Case, via: Host, seen: Observation) -> Finding 
     if seen.bridged:  # a bridge does not ask whether IP forwards
         return None
     name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
-    if via.sysctl(name) != 0:
+    way = onward(case, via)
+    if via.sysctl(name) != 0 or way.passed or (way.target is not None and via.owns(way.target)):
         return None
     errors = via.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
     return Finding(
-        "proven",
+        "proven" if way.sure else "likely",
         via.name,
         case.outcome.segment or "path.forward",
         f"{via.name} does not forward packets ({name}=0): the {PACKETS[case.outcome.kind]} went in and did not come out",
@@ -242,8 +244,9 @@ CAUSES = (
         "A host on the way does not forward",
         ("path.forward", "path.return"),
         LOSSES,
-        "The packet enters a managed host on the way and does not leave it, and forwarding is off there.",
-        "Forwarding is on.",
+        "The packet enters a managed host on the way and does not leave it, and forwarding is off there. Where a rule may stop it ahead of "
+        "that, or other attempts complete: likely.",
+        "Forwarding is on, or a rule behind the routing decision counts the packet.",
         rule=_router_not_forwarding,
         accounts_for=(
             Accounts("icmp_error"),

@@ -15,8 +15,8 @@ from .catalogue import Accounts, Cause
 from .icmp import answer_of, meaning_of, quoting
 from .needs import FirstOf, needs
 from .neighbour import on_link
+from .onward import onward
 from .stretch import PACKETS, swallower
-from .traversals import Place, comes_to_routing, judged
 
 _MEANINGS = ("unreachable", "no_route", "rejected")  # of ICMP errors
 _USUAL_RULES = (0, 32766, 32767)  # that look up the tables local, main and default
@@ -37,14 +37,14 @@ def _stopped_at(case: Case) -> Host | None:
 @needs(_stopped_at)
 def _router_refuses(case: Case, via: Host) -> Finding | None:
     """A route of type unreachable, blackhole or prohibit: the kernel says so when it is asked for the way."""
-    target, known = _target(case, via)
+    way = onward(case, via)
+    target = way.target
     route = via.route(target) if target else None
-    if target is None or route is None or route.type not in REFUSING:
+    if way.passed or target is None or route is None or route.type not in REFUSING:
         return None
     prefix = route.prefix or "default"
-    asked = known and _only_usual_rules(case, via)  # it was asked as for a packet of its own
     return Finding(
-        "proven" if asked and comes_to_routing(case, _place(case, via)) else "likely",
+        "proven" if way.sure and _only_usual_rules(case, via) else "likely",  # it was asked as for a packet of its own
         via.name,
         case.outcome.segment or "path.forward",
         f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}: the {_packet(case)} goes in and does not "
@@ -64,7 +64,7 @@ def _only_usual_rules(case: Case, via: Host) -> bool:
 @needs(_stopped_at, lambda case: case.client if case.outcome.kind == "lost_syn_ack" else case.server)
 def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
     """A bridge of containers, a VPN or a prefix that is too wide has the address on a link of the host on the way, where nobody answers."""
-    target, _known = _target(case, via)
+    target = onward(case, via).target
     route = via.route(target) if target else None
     entry = owner.interface_of(target) if target else None
     if target is None or entry is None or route is None or route.error or route.interface is None:
@@ -88,24 +88,6 @@ def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
         detail={"interface": route.interface, "prefix": route.prefix},
         subject=RouterRoute(route, target),
     )
-
-
-def _place(case: Case, via: Host) -> Place:
-    back = case.outcome.kind == "lost_syn_ack"
-    return Place(via, "syn_ack" if back else "syn", "forward", "path.return" if back else "path.forward")
-
-
-def _target(case: Case, via: Host) -> tuple[str | None, bool]:
-    """Where a host on the way is to send the packet, and whether that is known: it translates the destination ahead of its routes."""
-    came = case.observation("syn", via, "in")
-    if case.outcome.kind == "lost_syn_ack":  # what was done to the SYN's source is undone first
-        untranslated = via.translates("prerouting", "postrouting") is False
-        return (came.packet.src, True) if came else (case.client_address, untranslated)
-    ruling = judged(case, _place(case, via))
-    if ruling is not None and ruling.rewritten:
-        return ruling.rewritten.destination, True
-    known = via.translates("prerouting") is False or (ruling is not None and ruling.verdict in ("accept", "drop", "reject"))
-    return came.packet.dst if came else case.address, known
 
 
 def _packet(case: Case) -> str:

@@ -16,7 +16,7 @@ from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .needs import ADDRESSES, CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
-from .stretch import swallower
+from .stretch import forbidden, kept_unasked, swallower
 
 
 def entered(case: Case) -> tuple[Host, Observation, str, Leg] | None:
@@ -165,9 +165,10 @@ def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | Non
     # Another interface may receive for the address (weak host model), unless the whole host is cut off.
     others = [other for other in (server.snapshot.links if server.snapshot else None) or () if other.name not in ("lo", link.name)]
     alone = not any(other.up and other.carrier is not False for other in others)
+    elsewhere = case.completed or kept_unasked(case, case.address) or forbidden(case)  # is where the SYN ended
     state = "administratively down" if link.up is False else "without carrier"
     return Finding(
-        "proven" if server.saw_everything and alone else "likely",
+        "proven" if server.saw_everything and alone and not elsewhere else "likely",
         server.name,
         "server.ingress",
         f"the interface {link.name} of {server.name}, which has {case.address}, is {state}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..._model.host import Host
 from ..case import Case
+from .icmp import answer_of
 
 LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
 PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"}
@@ -18,7 +19,16 @@ def swallower(case: Case) -> Host | None:
 
 
 def kept_unasked(case: Case, address: str) -> bool:
-    """Whether a managed host kept the packet without having asked in vain who has the address: it did not come to where that matters."""
-    kept = case.client if case.outcome.local else swallower(case)
+    """Whether the packet did not come to where it matters who has the address: a managed host kept it, or answered it, without having
+    asked in vain for the address."""
+    row = case.outcome.row
+    answered = next((via for via in case.vias if row and row.at(via.name, "out") and not row.at(via.name, "in")), None)
+    kept = case.client if case.outcome.local else swallower(case) or answered
     entry = kept.neighbour(address, None) if kept else None
     return kept is not None and not kept.unanswered_requests(address) and not (entry and entry.unresolved)
+
+
+def forbidden(case: Case) -> bool:
+    """Whether somebody on the way says that the packet is not allowed, which is none of the reasons for which it cannot be delivered."""
+    answer = answer_of(case)
+    return answer is not None and answer.meaning == "rejected" and not case.is_end(answer.offender)
