@@ -74,6 +74,7 @@ class ActionModule(HandshakeAction):
                 "captures_only": {"type": "bool", "default": False},
                 "overlap": {"type": "float", "default": 0.0},
                 "within": {"type": "float", "default": 0.0},
+                "sparing": {"type": "bool", "default": False},
             }
         )
         arguments = plain(arguments)
@@ -101,7 +102,7 @@ class ActionModule(HandshakeAction):
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         started = time.time()
-        common = {"forks": int(task_vars.get("ansible_forks", 5)), "within": arguments["within"]}
+        common = {"forks": int(task_vars.get("ansible_forks", 5)), "within": arguments["within"], "sparing": arguments["sparing"]}
         asked = _by_variables(self, arguments["roles"], task_vars, common) if arguments["roles"] else _by_arguments(arguments, common)
         flows = read_ad_hoc(asked.client, asked.server, dialled, asked.port, _service_port)
         if not flows:

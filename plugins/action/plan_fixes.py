@@ -152,6 +152,7 @@ class ActionModule(HandshakeAction):
             "attempted": bool(remediation.changes),
             "settle": remediation.settle(),
             "within": remediation.within("drift" in report),
+            "sparing": remediation.sparing(report),
             "msg": "nothing is left to be done" if done else f"next: {', '.join(remediation.batch)}",
         }
 
@@ -188,16 +189,16 @@ def _timeouts(remediation: Remediation, hosts: Iterable[str]) -> dict[str, int]:
     return {host: math.ceil(remediation.policies[host].confirm_timeout) for host in hosts}
 
 
-def _not_held(report: Json, history: str) -> list[tuple[str, str, str, int]]:
-    """By the report's flows: how often a fix for a cause on a host was kept. What is wanted again did not hold. HistoryError."""
+def _not_held(report: Json, history: str) -> list[tuple[str, str, str, str, int]]:
+    """By the report's flows: how often such a fix was kept on a host. What is wanted again did not hold. HistoryError."""
     if not history:
         return []
     with Database(history).reading() as connection:
         names = {named.key: (named.name, named.client, named.server, named.address, named.port) for named in ask.named(connection)}
-        times = {(names[key], code, host): number for (key, code, host), number in ask.kept(connection).items() if key in names}
+        times = {(names[key], *rest): number for (key, *rest), number in ask.kept(connection).items() if key in names}
     return [
-        (raw["id"], code, host, number)
+        (raw["id"], code, host, subject, number)
         for raw, flow in zip(report["flows"], view(report).flows, strict=True)
-        for (name, code, host), number in times.items()
+        for (name, code, host, subject), number in times.items()
         if name == (flow.name, flow.client, flow.server, flow.address, flow.port)
     ]

@@ -38,9 +38,8 @@ options:
     suboptions:
       steps:
         description:
-          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule),
-            C(community.general.ufw) or C(ansible.posix.firewalld), and its C(arguments). C(state) and C(file) of
-            M(threeway.handshake.firewall_rule) are not used.
+          - What the fix does, in this order. Each has C(module), which is C(threeway.handshake.firewall_rule), C(community.general.ufw) or
+            C(ansible.posix.firewalld), and its C(arguments). C(state) and C(file) of M(threeway.handshake.firewall_rule) are not used.
           - For ufw and firewalld, only rules that allow TCP from one address to one address and port can be rehearsed.
         type: list
         elements: dict

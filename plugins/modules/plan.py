@@ -154,6 +154,12 @@ options:
         handshakes get half of it.
     type: float
     default: 0.0
+  sparing:
+    description:
+      - Whether each client makes one connection to each address and no more, whatever it is asked for, because connections may use up a
+        limit on the server, such as that of starts.
+    type: bool
+    default: false
 seealso:
   - module: threeway.handshake.vantage
   - module: threeway.handshake.conclude

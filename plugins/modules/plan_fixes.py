@@ -139,6 +139,13 @@ within:
   returned: O(phase=next)
   type: float
   sample: 44.25
+sparing:
+  description:
+    - Whether the attempts behind the changes may use up a limit on a server, such as that of the starts of a unit, so that each client
+      makes one to each address.
+  returned: O(phase=next)
+  type: bool
+  sample: false
 attempted:
   description: Whether the run has tried to change any host.
   returned: O(phase=next)

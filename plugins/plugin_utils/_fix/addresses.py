@@ -40,10 +40,17 @@ def address_elsewhere(case: Case, finding: Finding) -> Fix | None:
     )
 
 
-def martian_source(_case: Case, finding: Finding) -> Fix | None:
+def martian_source(case: Case, finding: Finding) -> Fix | None:
+    """The address goes only where it is not the host's by the inventory: packets of its own may come back to it by a translation."""
     own = finding.about(Address)
     if own is None:
         return None
+    if finding.host == case.client.name or case.declared.has(finding.host, own.address):
+        summary = (
+            f"have who sends packets of {own.address} to {finding.host} translate their source as well (masquerade), or have "
+            f"{finding.host} dial {case.server_address} itself: {own.address} is its own, and stays there"
+        )
+        return advice("firewall", "path", summary)
     summary = f"remove {own.address} from {own.interface} of {finding.host}, or give the sender another address"
     return advice("address", finding.host, summary)
 
@@ -71,7 +78,7 @@ def ip_conflict(case: Case, finding: Finding) -> Fix | None:
     if claimed.interface is None or case.server is None:
         return advice("address", finding.host, take)
     who = _who_has(claimed.address, claimed.interface)
-    return advice("address", finding.host, f"{take}; {_MASTERS}", [f"{who}  # on {case.server.name}: who answers has it"])
+    return advice("address", finding.host, f"{take} ({who} on {case.server.name}: who answers has it); {_MASTERS}")
 
 
 def address_without_interface(case: Case, finding: Finding) -> Fix | None:

@@ -45,13 +45,13 @@ def _delivered_to_another(case: Case, delivered: Misdelivered) -> Fix | None:
     if case.server is None:
         return None
     hop = delivered.hop or f"the last hop (link address {delivered.mac})"
-    delete = shell("ip", "neigh", "delete", case.address, "dev", "INTERFACE")
+    announce = "" if ":" in case.address else f" (arping -U -c 3 -I {delivered.interface} {case.address})"
     return advice(
         "neighbour",
         delivered.hop or "path",
         f"have {hop} forget its neighbour entry for {case.address}, and look for what pins it there; {case.server.name} can announce the "
-        "address once more (arping -U)",
-        [delete, f"arping -U -c 3 -I {delivered.interface} {case.address}  # on {case.server.name}"],
+        f"address once more{announce}",
+        [shell("ip", "neigh", "flush", "to", case.address, "nud", "all")] if delivered.hop else (),
     )
 
 

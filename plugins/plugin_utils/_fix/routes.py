@@ -48,10 +48,8 @@ def _said_on_link(client: Host, lone: Lone, address: str) -> Fix:
         "route",
         client.name,
         f"add a route to {address} on {client.name} with onlink, since {own} on {interface} has no network in which a gateway could be "
-        "(netplan: on-link: true; systemd-networkd: GatewayOnLink=yes), or give that address its real prefix",
-        [f"ip {family}route add {address} via GATEWAY dev {shell(interface)} onlink"]
-        if fit.address(address) and fit.interface(interface)
-        else (),
+        f"(ip {family}route add {address} via GATEWAY dev {interface} onlink; netplan: on-link: true; "
+        "systemd-networkd: GatewayOnLink=yes), or give that address its real prefix",
     )
 
 
@@ -102,9 +100,11 @@ def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
         f"have {server} answer from {source} by {ways.comes_in} (a table of its own for that source), or have the way behind "
         f"{ways.leaves} let its answers pass",
         [
-            shell("ip", "route", "add", "default", "via", ways.router or "GATEWAY", "dev", ways.comes_in, "table", _OWN_TABLE),
+            shell("ip", "route", "add", "default", "via", ways.router, "dev", ways.comes_in, "table", _OWN_TABLE),
             shell("ip", "rule", "add", "from", source, "table", _OWN_TABLE),
-        ],
+        ]
+        if ways.router
+        else (),
     )
 
 
@@ -192,9 +192,7 @@ def _towards(case: Case, host: Host, remote: str) -> Fix:
     """A route to one address, by a host of the flow's way that is on one network with ``host``; other next hops would be guessed."""
     found = _next_hop(case, host, remote)
     if found is None or not fit.address(remote):
-        summary = f"add a route to {remote} on {host.name}"
-        family = "-6 " if ":" in remote else ""
-        return advice("route", host.name, summary, [f"ip {family}route add {remote} via GATEWAY"] if fit.address(remote) else ())
+        return advice("route", host.name, f"add a route to {remote} on {host.name}")
     name, gateway, interface = found
     prefix = str(ipaddress.ip_network(remote))
     command = shell("ip", "route", "replace", prefix, "via", gateway, "dev", interface)

@@ -171,8 +171,12 @@ class Options:
     within: float = 0.0
     """What the diagnosis may take, where somebody waits for it; 0: as long as recorders can live."""
     forks: int = 5
+    sparing: bool = False
+    """One attempt, and none to see where others differ: each may use up a limit on the server."""
 
     def __post_init__(self) -> None:
+        if self.sparing:
+            object.__setattr__(self, "attempts", 1)
         for name, value in asdict(self).items():
             if said := complaint(f"diagnose_{name}", value):
                 raise PlanError(f"diagnose_{name} {said}.")

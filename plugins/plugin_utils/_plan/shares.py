@@ -45,7 +45,8 @@ def shares(entries: Iterable[Entry], options: Mapping[str, Options]) -> tuple[di
         most, wanted = options[client].connects, options[client].attempts
         attempts = max(1, min((wanted * most // max(most, asked[each]) for each in reached), default=wanted))
         spare = min((most - asked[each]) // dials[each] for each in reached)
-        found[client, dial] = {"attempts": attempts, "further": max(0, min(FURTHER, spare))}
+        further = 0 if options[client].sparing else max(0, min(FURTHER, spare))
+        found[client, dial] = {"attempts": attempts, "further": further}
     limits = {listener: options[client].connects for (client, _dial), reached in listeners.items() for listener in reached}
     return found, tuple(
         f"{count} connections to {server} port {port} would be made, more than diagnose_connects ({limits[server, port]}): each of the "

@@ -30,6 +30,7 @@ def change(
     return {
         "code": mending.code,
         "host": mending.host,
+        "subject": mending.subject,
         "kind": mending.kind,
         "outcome": outcome,
         "summary": unwrapped(mending.summary),

@@ -41,6 +41,8 @@ class Mending:
     check: Wording = NOTHING
     packets: tuple[Json, ...] = ()
     """What a change of a firewall must let through."""
+    subject: str = ""
+    """What is at fault on the host, the same from run to run: a digest of the firewall's rule; empty where the code tells it."""
 
     def __post_init__(self) -> None:
         worded(self, "summary", "why", "check")
@@ -118,7 +120,17 @@ def _mending(flow: str, cause: Json, fix: Json) -> Mending:
         undo=_texts(fix.get("undo")),
         check=fix.get("check") or "",
         packets=tuple(fix.get("packets") or ()),
+        subject=_subject(cause),
     )
+
+
+def _subject(cause: Json) -> str:
+    """A rule is known again by its place and its words: handles, numbers and counters are other ones by then."""
+    rule = (cause.get("detail") or {}).get("rule")
+    if not isinstance(rule, Mapping):
+        return ""
+    told = [str(rule.get(name) or "") for name in ("family", "table", "chain", "text")]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16] if any(told) else ""
 
 
 def _merged(known: Mending, other: Mending) -> Mending:

@@ -16,6 +16,10 @@ from .mending import BY_CERTAINTY, Mending, merged_saves
 BY_RISK = ("low", "disruptive")
 FOR_GOOD = ("connection", "conntrack")
 """Kinds that end what nothing can bring back, so that there is nothing to save."""
+STARTS = ("service",)
+"""Kinds behind which an attempt may start a program, which systemd lets happen so often and no more."""
+RATES = ("firewall_rate_limited",)
+"""Causes that let so many attempts through and no more."""
 MOST_TURNS = 5
 """How often a run changes one host: where something new shows each time, something else may be at work."""
 ESCALATED_AFTER = 2
@@ -25,6 +29,10 @@ _SLACK = 1.5
 """How much longer a diagnosis may take than the one before."""
 _CHANGE_SECONDS = 5.0
 """For the change itself and for the connections that are made anew."""
+
+
+NotHeld = Mapping[tuple[str, str, str, str], int]
+"""How often a fix did not hold: by flow id, code and host of the cause, and subject of the fix."""
 
 
 class PolicyError(ValueError):
@@ -106,9 +114,9 @@ def _check(options: Policy | Limits) -> None:
             raise PolicyError(f"remediate_{name} {said}.")
 
 
-def escalation(mending: Mending, not_held: Mapping[tuple[str, str, str], int]) -> str | None:
-    """Why a fix is left to people: it did not hold before. ``not_held``: how often, by flow id, code and host of the cause."""
-    times = max((not_held.get((flow, mending.code, mending.host), 0) for flow in mending.flows), default=0)
+def escalation(mending: Mending, not_held: NotHeld) -> str | None:
+    """Why a fix is left to people: it did not hold before."""
+    times = max((not_held.get((flow, mending.code, mending.host, mending.subject), 0) for flow in mending.flows), default=0)
     if times < ESCALATED_AFTER:
         return None
     return f"it was made {times} times before, and is wanted again: find out what undoes it"

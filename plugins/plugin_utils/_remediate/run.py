@@ -15,10 +15,9 @@ from . import batch as _batch
 from . import rehearsal
 from .changes import change
 from .mending import Mending, by_host, mendings, merged_saves
-from .policy import FOR_GOOD, MOST_TURNS, Limits, Policy, escalation, refusal
+from .policy import FOR_GOOD, MOST_TURNS, RATES, STARTS, Limits, Policy, escalation, refusal
 
 Json = Mapping[str, Any]
-NotHeld = Mapping[tuple[str, str, str], int]
 
 _DIAGNOSED, _COMPARED = 0.75, 0.4
 """Which part of the time to confirm a diagnosis may take, and one after which the hosts are compared with their baselines."""
@@ -36,8 +35,8 @@ class Remediation:
     """Of each host that this run reaches."""
     limits: Limits
     _: KW_ONLY
-    not_held: list[tuple[str, str, str, int]] = field(default_factory=list)
-    """Id of a flow, code and host of its cause, and how often a fix for it did not hold."""
+    not_held: list[tuple[str, str, str, str, int]] = field(default_factory=list)
+    """Id of a flow, code and host of its cause, the subject of the fix, and how often such a fix did not hold."""
     turn: int = 0
     report: str = "before"
     """The name of the report of how things are now."""
@@ -90,6 +89,11 @@ class Remediation:
         part = (_COMPARED if drifted else _DIAGNOSED) * (_LESS if len(self.batch) > 1 else 1.0)
         return max(self._time_to_confirm() * part, _LEAST_SECONDS)
 
+    def sparing(self, report: Json) -> bool:
+        """Whether the attempts behind the change may use up a limit on the server: of a unit's starts, or of a rule's packets."""
+        limited = any(cause["code"] in RATES for flow in report["flows"] for cause in flow["causes"])
+        return limited or any(mending.kind in STARTS for several in self.batch.values() for mending in several)
+
     def patience(self) -> float:
         """How long a host is waited for while it is changed: of several, one that hangs must leave the others time to confirm."""
         return max(self._time_to_confirm() * _CHANGED, _LEAST_SECONDS) if len(self.batch) > 1 else self._shortest()
@@ -102,7 +106,7 @@ class Remediation:
 
     def wanted(self, report: Json) -> tuple[list[Mending], list[tuple[Mending, str, Wording]]]:
         """The fixes that may be made, those on the canary first, and the others with their outcome and why."""
-        not_held = {(flow, code, host): times for flow, code, host, times in self.not_held}
+        not_held = {(flow, code, host, subject): times for flow, code, host, subject, times in self.not_held}
         allowed, left = [], []
         for mending in mendings(report):
             if mending.key in self.tried:

@@ -39,7 +39,7 @@ ORDER BY flow, number
 """
 
 _KEPT = """
-SELECT DISTINCT flows.flow, changes.code, changes.host, runs.finished, runs.run
+SELECT DISTINCT flows.flow, changes.code, changes.host, changes.subject, runs.finished, runs.run
 FROM handshake_changes AS changes
 JOIN handshake_changed_flows AS flows ON flows.run = changes.run AND flows.number = changes.number
 JOIN handshake_runs AS runs ON runs.run = changes.run
@@ -125,12 +125,12 @@ def not_held(connection: Connection) -> Mapping[tuple[str, str, str], int]:
     return {(flow, code, host): number for flow, code, host, number in connection.execute(text(_NOT_HELD))}
 
 
-def kept(connection: Connection) -> Mapping[tuple[str, str, str], int]:
-    """How many fixes were kept, per (key of the flow, code of the cause, host). Where a fix is wanted again, none of them held."""
+def kept(connection: Connection) -> Mapping[tuple[str, str, str, str], int]:
+    """How many fixes were kept, per (key of the flow, code of the cause, host, subject). Where a fix is wanted again, none of them held."""
     from sqlalchemy import text
 
-    query = f"SELECT flow, code, host, COUNT(*) FROM ({_KEPT}) AS kept GROUP BY flow, code, host"
-    return {(flow, code, host): number for flow, code, host, number in connection.execute(text(query))}
+    query = f"SELECT flow, code, host, subject, COUNT(*) FROM ({_KEPT}) AS kept GROUP BY flow, code, host, subject"
+    return {(flow, code, host, subject): number for flow, code, host, subject, number in connection.execute(text(query))}
 
 
 def _histories(connection: Connection, flows: Mapping[str, Named]) -> Iterator[History]:

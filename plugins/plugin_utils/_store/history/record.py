@@ -117,7 +117,7 @@ def _changes(value: object) -> Iterator[tuple[dict[str, Any], list[str]]]:
     """Each change, and the ids of the report's flows that it was made for."""
     changes = [change for change in value if isinstance(change, Mapping)] if isinstance(value, list | tuple) else []
     for number, change in enumerate(changes):
-        told = {name: clean(change.get(name), NAME) for name in ("code", "host", "kind", "outcome")}
+        told = {name: clean(change.get(name), NAME) for name in ("code", "host", "subject", "kind", "outcome")}
         flows = change.get("flows")
         yield {"number": number, **told, "summary": clean(change.get("summary"))}, [*map(str, flows)] if isinstance(flows, list) else []
 

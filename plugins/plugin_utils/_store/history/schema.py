@@ -80,6 +80,7 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
             host TEXT NOT NULL,
             PRIMARY KEY (webhook, flow))""",
     ),
+    ("ALTER TABLE handshake_changes ADD COLUMN subject TEXT NOT NULL DEFAULT ''",),
 )
 """What makes version n + 1 of a database out of version n, at index n. An entry that was released never changes: add one."""
 

@@ -83,6 +83,7 @@ def test_a_fix_is_complete_or_for_people(path: Path) -> None:
         if not fix:
             continue
         assert set(fix) == KEYS
+        assert not any("GATEWAY" in command or "INTERFACE" in command or "  # " in command for command in fix["commands"]), fix
         assert (fix["risk"] == "advice") is (not fix["steps"]), fix
         if not fix["steps"]:
             continue
@@ -232,3 +233,12 @@ def test_what_a_start_does_not_cure_is_not_started(state: dict[str, Any], advise
     fix = started(Host("db1"), Unit(port=7001, unit="orders.service", how="unit", **told))
     assert fix.risk == "advice" and not fix.steps and f"{fix.summary}".startswith(advised)
     assert f"{fix.why}".startswith("orders: bind: Permission denied (orders.service is ")
+
+
+def test_an_address_that_is_the_hosts_own_stays_where_packets_come_back_to_it() -> None:
+    """A host that dials what is translated back to it, a hairpin, is told nothing that takes its address away."""
+    path = RECORDED / "martian_source.json.gz"
+    assert "remove 10.0.1.11 from lo of db1" in next(fixes(path))["summary"]
+    told = next(fixes(path, addresses={"web1": WEB1, "db1": [*DB1, "10.0.1.11"]}))
+    assert (told["host"], told["risk"]) == ("path", "advice")
+    assert "translate their source as well" in told["summary"] and "remove" not in told["summary"]

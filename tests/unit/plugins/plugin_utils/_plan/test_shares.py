@@ -45,3 +45,9 @@ def test_an_unmanaged_server_is_known_by_its_address() -> None:
     entries = [entry("web1", None), entry("web2", None), entry("web3", None, "10.0.2.22")]
     found, _sentences = shares(entries, dict.fromkeys(("web1", "web2", "web3"), Options(attempts=4, connects=4)))
     assert [found[f"web{number}", 0]["attempts"] for number in (1, 2, 3)] == [2, 2, 4]
+
+
+def test_where_attempts_may_use_up_a_limit_each_client_makes_one() -> None:
+    entries = [entry("web1"), entry("web2"), entry("web1", port=80, dial=1)]
+    found, sentences = shares(entries, dict.fromkeys(("web1", "web2"), Options(attempts=5, sparing=True)))
+    assert [*found.values()] == [{"attempts": 1, "further": 0}] * 3 and not sentences

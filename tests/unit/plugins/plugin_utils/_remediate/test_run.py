@@ -86,11 +86,43 @@ class TestPolicy:
 
     def test_what_did_not_hold_twice_is_escalated(self) -> None:
         mending = mendings(report(flow("a", causes=[cause()]), flow("b", causes=[cause()])))[0]
-        assert escalation(mending, {("b.id", "syn_flood", "db1"): 1, ("b.id", "syn_flood", "db2"): 9}) is None
-        assert "2 times" in str(escalation(mending, {("b.id", "syn_flood", "db1"): 2}))
+        assert escalation(mending, {("b.id", "syn_flood", "db1", ""): 1, ("b.id", "syn_flood", "db2", ""): 9}) is None
+        assert "2 times" in str(escalation(mending, {("b.id", "syn_flood", "db1", ""): 2}))
+
+    def test_what_counts_is_the_same_rule_and_not_the_same_host(self) -> None:
+        def of(text: str, **more: Any) -> Any:
+            rule = {"family": "inet", "table": "filter", "chain": "input", "text": text, **more}
+            return mendings(report(flow("a", causes=[{**cause(), "detail": {"rule": rule}}])))[0]
+
+        first, other = of("tcp dport 5432 drop", handle=4, packets=0), of("ip saddr 10.0.1.0/24 drop")
+        assert first.subject == of("tcp dport 5432 drop", handle=9, packets=7).subject != other.subject != ""
+        made_twice = {("a.id", "syn_flood", "db1", first.subject): 2}
+        assert escalation(first, made_twice) and escalation(other, made_twice) is None
+
+    def test_what_fails_in_the_rehearsal_is_refused_where_drift_is_mended_as_well(self) -> None:
+        """Baselines, schedules and diagnoses ask for their fixes in the same way."""
+        before = report(flow("a", causes=[cause()]))
+        drifted = {**before, "drift": {"flows": before["flows"], "hosts": []}}
+        for each in (before, drifted):
+            run = remediation({"db1": {}})
+            (wanted,), _left = run.wanted(each)
+            run.rehearsed = {wanted.key: {"result": "fails", "why": "a SYN would still be dropped"}}
+            allowed, left = run.wanted(each)
+            assert allowed == [] and left[0][1] == "refused" and "a SYN would still be dropped" in str(left[0][2])
 
 
 class TestTurns:
+    @pytest.mark.parametrize(
+        ("code", "kind", "sparing"),
+        [("syn_flood", "sysctl", False), ("service_stopped", "service", True), ("firewall_rate_limited", "sysctl", True)],
+    )
+    def test_attempts_behind_a_change_spare_the_limits_of_starts_and_rates(self, code: str, kind: str, sparing: bool) -> None:
+        wanted = cause(code=code)
+        before = report(flow("a", causes=[{**wanted, "fix": {**wanted["fix"], "kind": kind}}]))
+        run = remediation()
+        run.begin_turn(before)
+        assert list(run.batch) == ["db1"] and run.sparing(before) is sparing
+
     def test_one_host_first_and_then_several_up_to_the_limit(self) -> None:
         limits = Limits(max_hosts=4, batch_hosts=2)
         hosts = ["h1", "h2", "h3", "h4", "h5"]

@@ -158,7 +158,14 @@ class TestChanges:
         record(where, report(1, flow("ok"), changes=[FIX]), report(2, flow("ok"), changes=[FIX, {**FIX, "outcome": "rolled_back"}]))
         assert self.not_held(where) == {("no_listener", "db1"): 1}
         with Database(where).reading() as connection:
-            assert [(code, host, times) for (_flow, code, host), times in _ask.kept(connection).items()] == [("no_listener", "db1", 2)]
+            assert [(rest, times) for (_flow, *rest), times in _ask.kept(connection).items()] == [(["no_listener", "db1", ""], 2)]
+
+    def test_kept_fixes_of_different_rules_are_counted_apart(self, where: str) -> None:
+        one, other = {**FIX, "subject": "a1"}, {**FIX, "subject": "b2"}
+        record(where, report(1, flow("ok"), changes=[one]), report(2, flow("ok"), changes=[one, other]))
+        with Database(where).reading() as connection:
+            times = {subject: times for (_flow, _code, _host, subject), times in _ask.kept(connection).items()}
+        assert times == {"a1": 2, "b2": 1}
 
     def test_what_was_rolled_back_was_no_attempt(self, where: str) -> None:
         record(where, report(1, flow("broken"), changes=[{**FIX, "outcome": "rolled_back"}]), report(2, flow("broken")))

@@ -12,6 +12,17 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.history.
 
 from .reports import contents, flow, record, report, rows
 
+NOW = len(schema.UPGRADES)
+
+
+def test_the_first_version_gets_subjects(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as released:
+        released.setattr(schema, "UPGRADES", schema.UPGRADES[:1])
+        with Database(where).writing() as connection:
+            schema.prepare(connection, "it")
+    record(where, report(1, flow("ok")))
+    assert rows(where, "SELECT COUNT(subject) FROM handshake_changes") == [(0,)]
+
 
 def test_to_itself_is_no_change(where: str) -> None:
     record(where, report(1, flow("ok")))
@@ -19,18 +30,20 @@ def test_to_itself_is_no_change(where: str) -> None:
     with Database(where).writing() as connection:
         schema.prepare(connection, "it")
     assert contents(where) == before
-    assert rows(where, "SELECT version FROM handshake_schema") == [(1,)]
+    assert rows(where, "SELECT version FROM handshake_schema") == [(NOW,)]
 
 
 def test_an_older_one_is_brought_up_to_date_by_a_writer(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     record(where, report(1, flow("ok")))
     added = ("ALTER TABLE handshake_runs ADD COLUMN reason TEXT NOT NULL DEFAULT 'schedule'",)
     monkeypatch.setattr(schema, "UPGRADES", (*schema.UPGRADES, added))
-    with pytest.raises(HistoryError, match="has version 1 of its tables, and this collection reads 2: the next run that is recorded"):
+    with pytest.raises(
+        HistoryError, match=f"has version {NOW} of its tables, and this collection reads {NOW + 1}: the next run that is recorded"
+    ):
         contents(where)
     record(where, report(2, flow("ok")))
     assert rows(where, "SELECT reason FROM handshake_runs") == [("schedule",)] * 2
-    assert rows(where, "SELECT version FROM handshake_schema") == [(2,)]
+    assert rows(where, "SELECT version FROM handshake_schema") == [(NOW + 1,)]
 
 
 def test_a_newer_one_is_left_alone(where: str) -> None:
@@ -38,5 +51,5 @@ def test_a_newer_one_is_left_alone(where: str) -> None:
     with Database(where).writing() as connection:
         connection.exec_driver_sql("UPDATE handshake_schema SET version = 7")
     for attempt in (lambda: record(where, report(2, flow("ok"))), lambda: contents(where)):
-        with pytest.raises(HistoryError, match="has version 7 of its tables, and this collection knows 1: it was written by a newer"):
+        with pytest.raises(HistoryError, match=f"has version 7 of its tables, and this collection knows {NOW}: it was written by a newer"):
             attempt()
