@@ -115,6 +115,7 @@ def test_orders_of_a_flow_with_a_router():
         "patience": 2.0,
         "settle": 0.25,
         "hops": True,
+        "hops_back": False,
         "ports": [5432],
         "addresses": ["10.0.1.1", "10.0.1.11", "10.0.2.21"],
         "units": {},
