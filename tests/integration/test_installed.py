@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -98,15 +100,21 @@ def test_a_visit_does_not_touch_another_at_the_same_time(collections: Path) -> N
         program.kill()
 
 
+def the_readme_s_picture(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "docs")
+    return importlib.import_module("generate_picture")
+
+
 @pytest.mark.root
 class TestDemoOfAnOrdinaryUser:
-    def test_it_ends_with_the_place_of_the_answer(self, visit: Visit) -> None:
+    def test_it_ends_with_the_place_of_the_answer(self, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
         demo = visit.start(callback="threeway.handshake.answer")
         shown, _none = demo.communicate(timeout=300)
         assert demo.returncode == 0, shown
         report = visit.home / "handshake-report" / "report.html"
         assert report.is_file() and str(report) in shown.rstrip().splitlines()[-1]
-        assert "7 flows: 5 broken, 2 ok" in shown
+        picture = the_readme_s_picture(monkeypatch)
+        assert picture.masked(picture.excerpt(shown)) == picture.masked(picture.picture()), "run docs/generate_picture.py"
         visit.leaves_nothing()
 
     @pytest.mark.slow
