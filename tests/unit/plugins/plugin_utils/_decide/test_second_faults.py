@@ -61,6 +61,8 @@ SCENES = {
     "the client's own firewall stops the SYN": Scene("firewall_drop.client-output-ipv6", "db1", without_carrier, "server_link_down"),
     "a router rejects the SYN": Scene("firewall_reject.router-reset", "db1", given_up, "ip_conflict"),
     "a router that is not managed forbids it": Scene("path_icmp_rejected", "db1", without_carrier, "server_link_down"),
+    "the client sends the SYN to another address": Scene("nat_wrong_target.client-elsewhere", "db1", given_up, "ip_conflict"),
+    "a router does": Scene("nat_wrong_target.router-elsewhere", "db1", given_up, "ip_conflict"),
     "some attempts complete by the pinned entry": Scene("path_loss", "web1", pinned, "neighbour_wrong"),
     "some attempts complete by the address": Scene("path_loss", "db1", given_up, "ip_conflict"),
     "a rule behind the routing decision counts the SYN": Scene("firewall_drop.router-syn", "r1", not_forwarding, "router_not_forwarding"),
