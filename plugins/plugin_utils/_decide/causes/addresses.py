@@ -21,9 +21,8 @@ from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
 from .needs import SERVER, SERVER_ADDRESS, needs
 from .neighbour import on_link
-from .routing import entered
+from .routing import entered, routed_in
 from .stretch import forbidden, kept_unasked
-from .traversals import Place, comes_to_routing
 
 
 @needs(entered)
@@ -39,9 +38,8 @@ def _martian_source(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     settings = [host.sysctl(f"net.ipv4.conf.{name}.accept_local") for name in ("all", seen.interface)]
     if any(settings):
         return None
-    place = Place(host, leg, "forward" if segment.startswith("path.") else "in", segment)
     return Finding(
-        "proven" if None not in settings and comes_to_routing(case, place) and not case.completed else "likely",
+        "proven" if None not in settings and routed_in(case, host, segment, leg) and not case.completed else "likely",
         host.name,
         segment,
         f"{host.name} drops packets from {own.address} on {seen.interface} as martian: it is {host.name}'s own address, on {own.interface}",

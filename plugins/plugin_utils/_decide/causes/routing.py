@@ -17,6 +17,7 @@ from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .needs import ADDRESSES, CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
 from .stretch import forbidden, kept_unasked, swallower
+from .traversals import Place, comes_to_routing
 
 
 def entered(case: Case) -> tuple[Host, Observation, str, Leg] | None:
@@ -49,7 +50,7 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     way = "no way back exists" if back and back.error else f"its way back is {back.interface}" if back else "its way back is unknown"
     strictness = "strict" if mode == 1 else "loose"
     return Finding(
-        "proven" if elsewhere and dropped >= case.swallowed_at(host) else "likely",
+        "proven" if elsewhere and dropped >= case.swallowed_at(host) and routed_in(case, host, segment, leg) else "likely",
         host.name,
         segment,
         f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}",
@@ -63,6 +64,11 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
         detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
         subject=ReversePath(seen.interface, seen.packet.src, mode, back is not None and back.error is not None),
     )
+
+
+def routed_in(case: Case, host: Host, segment: str, leg: Leg) -> bool:
+    """Whether the packet came as far as the routing decision of the host that it entered, which checks its source as well."""
+    return comes_to_routing(case, Place(host, leg, "forward" if segment.startswith("path.") else "in", segment))
 
 
 @needs(SERVER, CLIENT_ADDRESS)
@@ -104,7 +110,7 @@ def _address_not_local(case: Case, server: Host, _addresses: object) -> Finding 
     if forwards and not refused:
         return None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
-    counted = errors is not None and errors >= case.swallowed_at(server)
+    counted = errors is not None and errors >= case.swallowed_at(server) and routed_in(case, server, "server.ingress", "syn")
     unknown = [partner.name for partner in case.partners if partner.owns(syn.dst) is None]  # it may have moved there
     owners = [owner.host.name for owner in case.fleet.owners(syn.dst, besides=(server,))]
     return Finding(

@@ -16,7 +16,9 @@ from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from . import inside, units
 from .catalogue import Accounts, Cause
+from .hooks import RECEIVING, droppers
 from .needs import LISTENERS, SERVER, FirstOf, Rule, needs
+from .traversals import Place, judged
 from .xinetd import switched_off
 
 _REFUSED = ("reset", "stood_in")
@@ -42,7 +44,14 @@ def _refusal(case: Case, server: Host, _listeners: object) -> _Refusal | None:
     # leads the SYN away from says nothing either.
     everything = max(made, case.totals.resets.get(server.name, 0))
     decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
-    return server, "proven" if decisive else "likely", tuple(evidence)
+    others = counted != everything and not _lets_in(case, server)  # among those that were counted, and these may be a firewall's
+    return server, "proven" if decisive and not others else "likely", tuple(evidence)
+
+
+def _lets_in(case: Case, server: Host) -> bool:
+    """Whether the server's firewall, evaluated, lets the SYN in, or has nothing that could stop it."""
+    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
+    return (ruling is not None and ruling.verdict == "accept") or droppers(server, RECEIVING, case.family) == []
 
 
 def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:
@@ -154,8 +163,11 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
     if case.listeners_on_port() != [] or case.listened_before() or not case.arrived or counted < case.arrived:
         return None
     port = case.server_port
+    most = sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
+    alone, let_in = case.swallowed_at(server) <= counted <= most, _lets_in(case, server)  # a host refuses others' connections, too
+    certainty: Certainty = "likely" if alone or let_in else "possible"
     return Finding(
-        "proven" if counted >= case.swallowed_at(server) and server.translates("prerouting") is False else "likely",
+        "proven" if alone and let_in and server.translates("prerouting") is False else certainty,
         server.name,
         "server.socket",
         f"nothing listens on port {port} of {server.name}, and the RSTs that say so do not leave it",
@@ -364,8 +376,9 @@ CAUSES = (
         ("server.socket",),
         (*_REFUSED, "unanswered"),
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
-        "the SYNs nevertheless. Or the temporary listener, which is there only where nothing listens, has the attempts among the "
-        "handshakes that completed there.",
+        "the SYNs nevertheless, which the server's firewall, evaluated, lets in. Where it rises by more, and a firewall may have made or "
+        "stopped something: likely at most. Or the temporary listener, which is there only where nothing listens, has the attempts among "
+        "the handshakes that completed there.",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
         rule=_no_listener,
         accounts_for=(Accounts("other_outcome", ("stood_in",), anywhere=True, any_leg=True),),

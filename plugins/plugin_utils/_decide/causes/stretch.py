@@ -19,8 +19,10 @@ def swallower(case: Case) -> Host | None:
 
 
 def kept_unasked(case: Case, address: str) -> bool:
-    """Whether the packet did not come to where it matters who has the address: a managed host kept it, or answered it, without having
-    asked in vain for the address."""
+    """Whether the packet did not come to where it matters who has the address: a managed host sends it to another one, or kept it, or
+    answered it, without having asked in vain for the address."""
+    if case.translated_on_the_way:
+        return True
     row = case.outcome.row
     answered = next((via for via in case.vias if row and row.at(via.name, "out") and not row.at(via.name, "in")), None)
     kept = case.client if case.outcome.local else swallower(case) or answered

@@ -103,9 +103,9 @@ def passed(case: Case, place: Place) -> bool:
 
 
 def _refused_by_tcp(case: Case, host: Host) -> bool:
-    """Whether the host's TCP counted every RST of the run that left it: those are no firewall's."""
+    """Whether the host's TCP counted the RSTs of the run that left it, and no others: those are no firewall's."""
     made = case.totals.resets.get(host.name, 0)
-    return case.outcome.kind == "reset" and made > 0 and (host.delta("Tcp", "OutRsts") or 0) >= made
+    return case.outcome.kind == "reset" and made > 0 and host.delta("Tcp", "OutRsts") == made
 
 
 def verdict(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:

@@ -61,6 +61,8 @@ SCENES = {
     "the client's own firewall stops the SYN": Scene("firewall_drop.client-output-ipv6", "db1", without_carrier, "server_link_down"),
     "a router rejects the SYN": Scene("firewall_reject.router-reset", "db1", given_up, "ip_conflict"),
     "a router that is not managed forbids it": Scene("path_icmp_rejected", "db1", without_carrier, "server_link_down"),
+    "the client sends the SYN to another address": Scene("nat_wrong_target.client-elsewhere", "db1", given_up, "ip_conflict"),
+    "a router does": Scene("nat_wrong_target.router-elsewhere", "db1", given_up, "ip_conflict"),
     "some attempts complete by the pinned entry": Scene("path_loss", "web1", pinned, "neighbour_wrong"),
     "some attempts complete by the address": Scene("path_loss", "db1", given_up, "ip_conflict"),
     "a rule behind the routing decision counts the SYN": Scene("firewall_drop.router-syn", "r1", not_forwarding, "router_not_forwarding"),
@@ -86,3 +88,33 @@ def test_a_router_that_takes_the_packet_itself_need_not_forward() -> None:
     for snapshot in snapshots(found, "r1"):
         snapshot["firewall"]["verdicts"].append({**asked, "verdict": "accept", "path": [], "rewritten": taken})
     assert "router_not_forwarding" not in [code for code, _host, _certainty in causes(plan, found)]
+
+
+def refusing_others(found: Phases, resets: int) -> None:
+    """Nothing listens on the flow's port, and the server refuses connections of others as well."""
+    before, after = (found["db1"][phase]["evidence"][part] for phase, part in (("open", "snapshot"), ("close", "after")))
+    before["listeners"], after["listeners"] = [], []
+    after["counters"]["Tcp"]["OutRsts"] = before["counters"]["Tcp"]["OutRsts"] + resets
+
+
+@pytest.mark.parametrize("resets", [15, 500])
+def test_the_resets_of_others_do_not_prove_that_the_server_answers_the_syns_that_its_firewall_drops(resets: int) -> None:
+    plan, found = recorded("firewall_drop.server-input")
+    refusing_others(found, resets)
+    told = causes(plan, found)
+    assert told[0] == ("firewall_drop", "db1", "proven")
+    assert ("no_listener", "db1", "proven") not in told
+
+
+def test_the_resets_of_others_are_not_those_that_a_rule_made() -> None:
+    plan, found = recorded("firewall_reject.no-listener-either")
+    refusing_others(found, 500)
+    told = causes(plan, found)
+    assert told[0] == ("firewall_reject", "db1", "likely")
+    assert ("no_listener", "db1", "proven") not in told
+
+
+def test_resets_of_others_change_nothing_where_no_rule_stops_the_syn() -> None:
+    plan, found = recorded("no_listener")
+    refusing_others(found, 500)
+    assert causes(plan, found) == [("no_listener", "db1", "proven")]
