@@ -194,3 +194,42 @@ def the_unit_has_a_network_of_its_own(fleet: Machines) -> None:
     """https://github.com/dragonflydb/dragonfly/issues/983"""
     unit(fleet, ("orders.service", f"[Service]\nExecStart={SERVE} :: 5432\nPrivateNetwork=yes\n"))
     fleet.run("db1", ["sh", "-c", "until systemctl is-active -q orders; do sleep 0.1; done; sleep 1"])
+
+
+REFUSED_BY: dict[str, Any] = {"kernel": "connected", "status": "degraded", "host": "db1", "segment": "server.application"}
+
+
+@fault(
+    "systemd/service_refuses",
+    code="service_refuses",
+    says=("TCP wrappers refuse the client", "refused connect from 10.0.1.11", "such as sshd: 10.0.1.11"),
+    flow=Flow(port=22),
+    **REFUSED_BY,
+)
+def hosts_deny_has_the_client(fleet: Machines) -> None:
+    """Connections stay open for some seconds, in which nothing is said."""
+    fleet.write("db1", "/etc/hosts.deny", "sshd: 10.0.1.\n")
+
+
+@fault("systemd/service_refuses/twin", "connected", slow=True, status="ok", flow=Flow(port=22))
+def hosts_allow_has_the_client(fleet: Machines) -> None:
+    hosts_deny_has_the_client(fleet)
+    fleet.write("db1", "/etc/hosts.allow", "sshd: 10.0.1.11\n")
+
+
+@fault(
+    "systemd/application_hangs_up/max-startups",
+    slow=True,
+    code="application_hangs_up",
+    certainties=("likely",),
+    says=("says something and closes the connection at once", "MaxStartups"),
+    flow=Flow(port=2222),
+    **REFUSED_BY,
+)
+def too_many_wait_to_be_authenticated(fleet: Machines) -> None:
+    """https://github.com/ansible/ansible/issues/24594: sshd logs the first one alone, which may be long ago."""
+    fleet.write("db1", "/etc/ssh/sshd_data", "Port 2222\nMaxStartups 2:100:4\n")
+    runtime = "RuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n"
+    unit(fleet, ("data.service", f"[Service]\nExecStart=/usr/sbin/sshd -D -f /etc/ssh/sshd_data\n{runtime}"), start="data")
+    fleet.run("db1", ["sh", "-c", "until ss -Hltn sport = :2222 | grep -q .; do sleep 0.1; done"])
+    fleet.hold("r1", "10.0.2.21", 2222, 4)
