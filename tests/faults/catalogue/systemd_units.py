@@ -196,6 +196,27 @@ def the_unit_has_a_network_of_its_own(fleet: Machines) -> None:
     fleet.run("db1", ["sh", "-c", "until systemctl is-active -q orders; do sleep 0.1; done; sleep 1"])
 
 
+LATE = "[Service]\nExecStart=/usr/sbin/sshd -D -f /etc/ssh/sshd_data\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n"
+
+
+@fault(
+    "systemd/no_listener/too-early",
+    slow=True,
+    code="no_listener",
+    says=("data.service is failed", "if data.service should listen there, start data.service on db1", "network-online.target"),
+    flow=Flow(port=2222),
+    **REFUSED,
+)
+def a_unit_started_before_the_address_was_there(fleet: Machines) -> None:
+    """https://agest.am/ssh-wait-for-network: nothing in the unit tells the port, which stands in the program's own file."""
+    fleet.write("db1", "/etc/ssh/sshd_data", "Port 2222\nListenAddress 10.0.2.21\n")
+    fleet.run("db1", ["ip", "address", "delete", "10.0.2.21/24", "dev", "eth0"])
+    unit(fleet, ("data.service", f"[Unit]\nDescription=for users\n{LATE}[Install]\nWantedBy=multi-user.target\n"), start="data")
+    fleet.run("db1", ["sh", "-c", "systemctl enable -q data; until systemctl is-failed -q data; do sleep 0.1; done; sleep 0.2"])
+    shell = "ip address add 10.0.2.21/24 dev eth0; ip route replace default via 10.0.2.1"
+    fleet.run("db1", ["sh", "-ec", shell])
+
+
 REFUSED_BY: dict[str, Any] = {"kernel": "connected", "status": "degraded", "host": "db1", "segment": "server.application"}
 
 
