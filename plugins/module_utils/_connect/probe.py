@@ -19,7 +19,7 @@ from .._errors import ObserveError
 from .identity import acting_as
 from .resolve import Dial, Resolved
 from .source_ports import bind, ephemeral, spread
-from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
+from .tcp_info import CLOSE_WAIT, SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
 
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
@@ -82,6 +82,7 @@ class _Attempt:
             "late_errno": None,
             "icmp": None,
             "peer": None,
+            "ended": False,
             "awaited_ms": None,
             "tcp_info": None,
         }
@@ -155,6 +156,7 @@ class _Attempt:
     def settled(self, peer: str, now: float) -> None:
         """What the peer did within the time to settle."""
         self.record["peer"] = peer
+        self.record["ended"] = peer in ("closed", "reset") or (self.sock is not None and tcp_state(self.sock) == CLOSE_WAIT)
         if self.dial.greeting:
             self.record["awaited_ms"] = _ms(now - self.started)
         self.close()

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._host import hosts_file
+from .._host import hosts_file, nsswitch
 from .._host.nameservers import ask, configured
 from .identity import Identity
 from .tcp_info import canonical
@@ -20,6 +20,8 @@ from .tcp_info import canonical
 RESOLVER_THREADS = 32
 SLOW_MS = 1000.0
 _WORTHWHILE = 3.0  # seconds
+_MOST_ASKED = 8  # names about which nameservers are asked because they cannot be resolved, or by a search list
+_UNRESOLVED = ("EAI_NONAME", "EAI_NODATA", "EAI_AGAIN", "EAI_FAIL")
 _EAI = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
@@ -54,6 +56,7 @@ class Resolved:
     again_ms: float | None = None
     nameservers: list[dict[str, Any]] | None = None
     hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
+    sources: list[str] | None = None  # which sources nsswitch.conf has the C library ask, of a name that it cannot resolve
 
     def record(self) -> dict[str, Any]:
         """R of docs/evidence.md."""
@@ -65,6 +68,7 @@ class Resolved:
             "message": self.message,
             "elapsed_ms": self.elapsed_ms,
             "hosts": self.hosts,
+            "sources": self.sources,
         }
         return told if self.nameservers is None else {**told, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
@@ -134,6 +138,23 @@ def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
     return [
         replace(answer, again_ms=times.get(key), nameservers=told) if key in slow and (answer.elapsed_ms or 0.0) >= SLOW_MS else answer
         for answer, key in ((answer, (answer.dial.address, bool(answer.dial.source))) for answer in answers)
+    ]
+
+
+def examine_odd(answers: list[Resolved], until: float) -> list[Resolved]:
+    """Ask the nameservers themselves about names that could not be resolved, and about those that the search list may have changed."""
+    resolver, told = configured(), {}  # type: Any, dict[str, list[dict[str, Any]]]
+    for answer in answers:
+        name = answer.dial.address
+        searched = "." in name and not answer.hosts and resolver.names(name)[0] != name.rstrip(".")
+        odd = answer.nameservers is None and (answer.error in _UNRESOLVED or (answer.hosts is not None and not answer.error and searched))
+        if odd and name not in told and len(told) < _MOST_ASKED and until - time.monotonic() >= _WORTHWHILE:
+            told[name] = ask(resolver, name)
+    return [
+        replace(answer, nameservers=told[answer.dial.address], sources=nsswitch.sources("hosts") if answer.error else None)
+        if answer.dial.address in told and answer.nameservers is None
+        else answer
+        for answer in answers
     ]
 
 

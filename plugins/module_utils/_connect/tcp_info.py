@@ -16,7 +16,7 @@ IPV6_RECVERR = 25  # include/uapi/linux/in6.h
 SO_EE_ORIGIN_ICMP = 2  # include/uapi/linux/errqueue.h
 SO_EE_ORIGIN_ICMP6 = 3
 
-SYN_SENT = 2  # include/net/tcp_states.h
+SYN_SENT, CLOSE_WAIT = 2, 8  # include/net/tcp_states.h
 CLOSED = 7
 
 _EXTENDED_ERR = struct.Struct("=IBBBxII")  # struct sock_extended_err: errno, origin, type, code, info, data

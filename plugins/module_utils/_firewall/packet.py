@@ -120,6 +120,7 @@ class Packet:
         self.direction = "in"  # in | out | forward
         self.iif: Link | None = None
         self.oif: Link | None = None
+        self.port_in: Link | None = None  # of the bridge `iif`, where the frame is for another machine
         self.mark: int | None = 0
         self.uid: int | None = None  # of the socket that sends it; None: unknown or none
         self.gid: int | None = None

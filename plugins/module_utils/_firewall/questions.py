@@ -32,6 +32,8 @@ def packet_of(question: Question, facts: Facts) -> Packet:
     packet.direction = question.get("direction") or _direction(packet, facts)
     if question.get("header"):
         _put_header(packet, question["header"])
+    if question.get("sender"):
+        packet.link.put(6, bytes.fromhex(question["sender"].replace(":", "")))
     packet.link.put(12, struct.pack("!H", 0x0800 if packet.family == 4 else 0x86DD))
     if packet.direction == "out":
         packet.uid, packet.has_socket = _limited(question, "uid", 0, 0xFFFFFFFE), True
@@ -85,6 +87,9 @@ def _direction(packet: Packet, facts: Facts) -> str:
 def _interfaces(packet: Packet, question: Question, facts: Facts) -> None:
     """Where it arrives: by the way back to its source. Where it leaves: by the way to its destination."""
     arrives, leaves = question.get("interface"), question.get("out_interface")
+    port = facts.link(question["port_in"]) if question.get("port_in") else None
+    if port is not None and port.master and packet.direction == "forward":  # within the bridge
+        packet.port_in, arrives, leaves = port, arrives or port.master, leaves or port.master
     if packet.direction == "out":
         leaves, arrives = leaves or arrives, None
         leaves = leaves or facts.route(packet.destination, packet.source, packet.mark or 0)["interface"]

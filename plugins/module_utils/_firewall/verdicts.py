@@ -98,7 +98,7 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     verdicts = []
     for packet, question in zip(packets, questions):
         told = asked(packet, question)
-        key = (*told.values(), question.get("header"))
+        key = (*told.values(), *(question.get(name) for name in ("header", "sender", "port_in")))
         if key not in known:
             known[key] = {**told, **_verdict(packet, told, facts, ruleset, describer)}
         verdicts.append(known[key])

@@ -86,7 +86,7 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
     """Queries for a name's addresses to each nameserver, as the resolver sends them, all at once: who answers which of them, and when.
 
     Each as {"address", "answer_ms": of the first answer, null if there is none in time, "error": null or an errno's name, "queries":
-    [{"name", "type", "answer_ms"}]}.
+    [{"name", "type", "answer_ms", "answers": how many records it has, null if there is no answer}]}.
     """
     questions = _questions(resolver.names(name)[:_MOST_NAMES])
     if not questions:
@@ -96,7 +96,7 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
     begun = time.monotonic()
     try:
         for each in told:
-            each["queries"] = [{"name": asked, "type": kind, "answer_ms": None} for asked, kind, _question in questions]
+            each["queries"] = [{"name": asked, "type": kind, "answer_ms": None, "answers": None} for asked, kind, _question in questions]
             try:
                 sock = _socket_to(each["address"])
                 waiting[sock] = each
@@ -166,4 +166,5 @@ def _receive(sock: socket.socket, asked: Asked, numbers: list[bytes], begun: flo
         query = asked["queries"][numbers.index(answer[:2])]
         if query["answer_ms"] is None:
             query["answer_ms"] = round((time.monotonic() - begun) * 1000, 3)
+            query["answers"] = _QUERY.unpack_from(answer)[3] if len(answer) >= _QUERY.size else 0
             asked["answer_ms"] = asked["answer_ms"] or query["answer_ms"]

@@ -24,6 +24,21 @@ TYPES = ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "bla
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
+# linux/rtnetlink.h: who made a route
+_ORIGINS = {
+    2: "kernel",
+    3: "boot",
+    4: "static",
+    9: "ra",
+    11: "zebra",
+    12: "bird",
+    16: "dhcp",
+    186: "bgp",
+    187: "isis",
+    188: "ospf",
+    189: "rip",
+}
+
 _ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _NUMBER, _HOP = struct.Struct("=I"), struct.Struct("=HBBi")
 _PORT = struct.Struct("!H")
@@ -66,7 +81,7 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
     names = {index: name for name, index in indices.items()}
     result: Answer = dict(question._asdict())
     result.update(error=None, type=None, interface=None, gateway=None, source=None, table=None, prefix=None, mtu=None)
-    result.update(multipath=[], rule=None)
+    result.update(multipath=[], rule=None, origin=None, instead_of=None, others=[])
     try:
         result.update(_parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE), names))
         result["source"] = result["source"] or (question.local if question.iif is None else None)
@@ -77,7 +92,11 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
         return result
     try:
         matched = _parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH), names)
-        result.update(prefix=matched["prefix"], multipath=matched["multipath"])
+        result.update(prefix=matched["prefix"], multipath=matched["multipath"], origin=matched["origin"])
+        if not matched["multipath"] and matched["gateway"] != result["gateway"]:  # an ICMP redirect knows better than the table
+            result["instead_of"] = matched["gateway"]
+        if result["origin"] == "ra":
+            result["others"] = _others(result)
     except NetlinkError:  # some answers stand in no table
         pass
     result["rule"] = _leading_rule(question, result, rules)
@@ -111,7 +130,7 @@ def _ask(netlink: Netlink, question: Question, indices: t.Mapping[str, int], fla
 
 
 def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
-    family, length, _source_length, _tos, table, _protocol, _scope, kind, _flags = unpack(_ROUTE, body, "a route")
+    family, length, _source_length, _tos, table, protocol, _scope, kind, _flags = unpack(_ROUTE, body, "a route")
     about = attributes(body[_ROUTE.size :])
     name = TYPES[kind] if kind < len(TYPES) else str(kind)
     mtu = attributes(about.get(RTA_METRICS, b"")).get(RTAX_MTU)
@@ -126,6 +145,7 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
         "mtu": _index(mtu) or None,
         "multipath": hops if len(hops) > 1 else [],
+        "origin": _ORIGINS.get(protocol),
     }
 
 
@@ -221,6 +241,21 @@ def _covering(destination: str) -> dict[int, tuple[int, str, str]]:
             if not beaten and (int.from_bytes(network, "big") ^ target) >> (bits - length) == 0 and kind < len(TYPES):
                 best[table] = (length, TYPES[kind], f"{address_text(family, network)}/{length}")
     return best
+
+
+def _others(result: Answer) -> list[str]:
+    """The gateways that other routes to the same prefix in the same table have; those of tables that are too large are not told."""
+    family, prefix = (socket.AF_INET6 if ":" in result["prefix"] else socket.AF_INET), result["prefix"]
+    found: list[str] = []
+    with Netlink(NETLINK_ROUTE) as own:
+        for position, body in enumerate(own.stream(RTM_GETROUTE, NLM_F_DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))):
+            if position >= _MOST_ROUTES:
+                return []
+            each = _parse(body, {})
+            hops = each["multipath"] or [each]
+            if each["table"] == result["table"] and each["prefix"] == prefix and each["type"] == "unicast":
+                found += [hop["gateway"] for hop in hops if hop["gateway"] not in (None, result["gateway"], *found)]
+    return found
 
 
 def _applying(rules: t.Sequence[Rule], packet: Packet) -> t.Iterator[Rule]:

@@ -95,6 +95,8 @@ def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dic
             "port": tcp.dport,
             # What a bridge takes in for another machine passes IP's rules, if at all, as if it came from the bridge itself.
             "interface": None if frame.pkttype == _OTHERHOST else interfaces.get(str(frame.ifindex)),
+            "port_in": interfaces.get(str(frame.ifindex)) if frame.pkttype == _OTHERHOST else None,
+            "sender": frame.lladdr.hex(":") if len(frame.lladdr) == 6 and any(frame.lladdr) else None,
             "header": frame.data.hex() if packet.version == 4 or frame.data[6] == socket.IPPROTO_TCP else None,  # no extension headers
         }
         first = found.setdefault(_key(question), question)

@@ -29,6 +29,8 @@ _SSHD = re.compile(
     r" on \[([0-9A-Fa-f:.]{2,60})\]:(\d{1,5}) (past MaxStartups|penalty)"
 )
 _THROTTLING = re.compile(r"(?:error: )?beginning MaxStartups throttling")
+# libwrap (tcp_wrappers), in whichever program
+_REFUSED = re.compile(r"refused connect from (?:\S{1,255} \(([0-9A-Fa-f:.]{2,60})\)|([0-9A-Fa-f:.]{2,60}))$")
 _CARRIER = re.compile(r"(\S{1,20}): (Lost|Gained) carrier")
 _NM_CARRIER = re.compile(r".{0,80}device \((\S{1,20}?)\): carrier: link (dis)?connected")
 _NO_DESCRIPTOR = re.compile(r"too many open files( in system)?|\bE([MN])FILE\b", re.IGNORECASE)
@@ -40,7 +42,7 @@ def read(line: Line) -> Fields | None:
     of_program = _READERS.get((line.program or "")[:15])
     found = of_program(line) if of_program else None
     if found is None:
-        found = _accept_error(line.text)
+        found = _refused(line.text) or _accept_error(line.text)
         if found is None and line.urgent and line.unit:
             found = {"kind": "unit_error"}
         if found is not None:
@@ -76,6 +78,12 @@ def _sshd(line: Line) -> Fields | None:
         "receiver": canonical(receiver),
         "receiver_port": kernel.port_number(receiver_port),
     }
+
+
+def _refused(text: str) -> Fields | None:
+    found = _REFUSED.match(text)
+    sender = canonical(found.group(1) or found.group(2)) if found else None
+    return {"kind": "turned_away", "state": "tcp_wrappers", "sender": sender} if sender else None
 
 
 def _networkd(line: Line) -> Fields | None:

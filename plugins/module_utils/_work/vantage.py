@@ -44,7 +44,7 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
 def try_(order: Order, run: Run) -> dict[str, Any]:
     """Try the handshakes between two looks at this host, and ask how far the SYNs get that nobody answered."""
     from .._connect.probe import try_all
-    from .._connect.resolve import examine_slow, resolve
+    from .._connect.resolve import examine_odd, examine_slow, resolve
     from .._host.nameservers import MOST_SECONDS
     from .._host.snapshot import destinations_of
     from .dials import dials_of
@@ -59,7 +59,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
         "absent": [],
     }
     until = time.monotonic() + MOST_SECONDS
-    resolved = examine_slow(resolve(dials_of(order, answer["absent"])), until)
+    resolved = examine_odd(examine_slow(resolve(dials_of(order, answer["absent"])), until), until)
     answer["resolutions"] = [each.record() for each in resolved]
     destinations = destinations_of(resolved)
     order = {**order, "addresses": sorted({*order["addresses"], *(each.address for each in destinations)})}

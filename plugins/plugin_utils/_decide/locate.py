@@ -162,7 +162,8 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     """Nobody answered: how far did the SYN come, and the SYN-ACK on its way back?"""
     forward = _way(case, back=False)
     syn = _furthest(attempt.of("syn"), forward)
-    arrived = case.server is not None and (_came(case.server, attempt) or _half_open(case, attempt))
+    # Where no server is known, whoever answers has it.
+    arrived = _came(case.server, attempt) or _half_open(case, attempt) if case.server else bool(attempt.of("syn_ack"))
     if not arrived:
         return _lost("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
     back = _way(case, back=True)
@@ -170,9 +171,9 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.observations is None:
         return Outcome("silent", "syn_ack", None, "path", last_seen=_seen_at(attempt.of("syn_ack"), back[syn_ack]))
     if syn_ack is None:
-        last = _seen_at(attempt.of("syn"), (case.server, "in"))  # type: ignore[arg-type]
-        if case.server.saw_everything and last:  # type: ignore[union-attr]
-            return Outcome("unanswered", "syn", None, case.server.name, last_seen=last)  # type: ignore[union-attr]
+        last = _seen_at(attempt.of("syn"), (case.server, "in")) if case.server else None
+        if case.server and case.server.saw_everything and last:
+            return Outcome("unanswered", "syn", None, case.server.name, last_seen=last)
         return Outcome("silent", None, None, "path", last_seen=last)
     if back[syn_ack][0] is case.client and back[syn_ack][1] == "in":
         last = _seen_at(attempt.of("syn_ack"), back[syn_ack])

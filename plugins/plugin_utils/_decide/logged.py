@@ -47,7 +47,8 @@ SPEAKS_OF: dict[str, tuple[str, ...]] = {
     "turned_away": ("turned_away", "accept_error"),
     "application_closes": ("turned_away", "accept_error", "oom_kill", "unit_error"),
     "application_hangs_up": ("turned_away", "accept_error", "oom_kill", "unit_error"),
-    "application_silent": ("accept_error", "unit_error"),
+    "application_silent": ("turned_away", "accept_error", "unit_error"),
+    "service_refuses": ("turned_away",),
     "link_down": ("link",),
     "server_link_down": ("link",),
     "address_not_local": ("vrrp",),
@@ -97,9 +98,14 @@ def attribution(case: Case, host: Host, record: LogRecord) -> Attribution | None
 
 
 def _of_packet(case: Case, host: Host, record: LogRecord) -> Attribution | None:
-    """By both ends, as the host saw them or the client had them; a line that names none may be about any connection."""
+    """By both ends, as the host saw them or the client had them; a line that names none may be about any connection.
+
+    One that names the client alone must be of who listens on the flow's port.
+    """
     if record.sender is None and record.sender_port is None:
         return "perhaps"
+    if record.sender is not None and record.sender_port is None and record.receiver is None:
+        return _of_process(case, host, record) if record.sender in _clients(case, host) else None
     ends = frozenset(((record.sender, record.sender_port), (record.receiver, record.receiver_port)))
     if ends not in set(_ends(case, host)):
         return None
@@ -134,6 +140,11 @@ def _with_masters(host: Host, interface: str) -> set[str]:
 def _ends_of(seen: Observation) -> frozenset[_End]:
     tcp = seen.packet.tcp
     return frozenset(((seen.packet.src, tcp.sport), (seen.packet.dst, tcp.dport))) if tcp else frozenset()
+
+
+def _clients(case: Case, host: Host) -> set[str | None]:
+    """The client's addresses, as it has them and as the host saw them."""
+    return {case.client_address, *(seen.packet.src for row in case.rows("syn") if (seen := row.at(host.name, "in")))}
 
 
 def _ends(case: Case, host: Host) -> Iterator[frozenset[_End]]:

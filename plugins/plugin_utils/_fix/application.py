@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.socket_records import Process
-from .._model.subjects import Published, RefusingService, SocketOwner, UnitApart
+from .._model.subjects import Published, Refusal, RefusingService, SocketOwner, UnitApart
 from .make import advice, shell
 from .service import displaced
 
@@ -112,7 +112,19 @@ def application_closes(_case: Case, finding: Finding) -> Fix:
     return _refusing(finding, "access list, TLS, limit of connections")
 
 
-def application_hangs_up(_case: Case, finding: Finding) -> Fix:
+_LIMITS = {
+    "sshd": "MaxStartups (of connections that are not authenticated), PerSourceMaxStartups and LoginGraceTime of sshd_config, TCP wrappers",
+    "redis-server": "protected-mode (without a password it takes connections of other hosts only with bind ADDRESS), maxclients",
+    "mysqld": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
+    "mariadbd": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
+}
+
+
+def application_hangs_up(case: Case, finding: Finding) -> Fix:
+    process = finding.about(Process)
+    if process and process.name in _LIMITS:
+        summary = f"read what {process.name} says before it closes, and look at {_LIMITS[process.name]}"
+        return advice("application", finding.host, summary, [f"timeout 3 nc {shell(case.address, case.port)} </dev/null"])
     return _refusing(finding, "access list, limit of connections, a dead backend")
 
 
@@ -137,6 +149,34 @@ def application_silent(_case: Case, finding: Finding) -> Fix:
         finding.host,
         "look whether the application is stuck, has no worker left, or looks the client's name up in vain before it greets",
     )
+
+
+_REFUSALS = {
+    "max_startups": (
+        "find out who holds connections to {target} that are not authenticated, and raise MaxStartups in sshd_config or shorten "
+        "LoginGraceTime",
+        ("ss", "-tnp", "state", "established", "sport", "=", ":{port}"),
+    ),
+    "penalty": (
+        "exempt {client} by PerSourcePenaltyExemptList in sshd_config, and find out what it did to be punished (authentication that fails)",
+        (),
+    ),
+    "tcp_wrappers": (
+        "let {client} in by a line of /etc/hosts.allow, such as {daemon}: {client}, or take it out of /etc/hosts.deny; both are read anew "
+        "for each connection",
+        ("grep", "-n", "^[^#]", "/etc/hosts.allow", "/etc/hosts.deny"),
+    ),
+}
+
+
+def service_refuses(case: Case, finding: Finding) -> Fix | None:
+    refusal = finding.about(Refusal)
+    if refusal is None or refusal.why not in _REFUSALS:
+        return None
+    summary, command = _REFUSALS[refusal.why]
+    words = {"target": case.target, "port": case.server_port, "client": case.client_address or case.client.name}
+    told = summary.format(daemon=refusal.process or "DAEMON", **words)
+    return advice("application", finding.host, told, [shell(*(word.format(**words) for word in command))] if command else [])
 
 
 def turned_away(case: Case, finding: Finding) -> Fix:

@@ -22,6 +22,13 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
         return None
     if name.waiting:
         return _resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)")
+    if name.unasked:
+        return _resolvable(
+            case,
+            f"have the line hosts of /etc/nsswitch.conf on {case.client.name} come to dns for {case.dialled} (hosts: files dns; now: "
+            f"{' '.join(name.unasked)})",
+            so="; until then,",
+        )
     return _resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)")
 
 
@@ -32,6 +39,13 @@ def name_resolves_elsewhere(case: Case, finding: Finding) -> Fix | None:
     if name.by_hosts_file:
         return _resolvable(
             case, f"correct the line of {case.dialled} in /etc/hosts of {case.client.name}, now {case.address}, or take it out"
+        )
+    if name.domain:
+        return _resolvable(
+            case,
+            f"dial {case.dialled}. with a dot at its end, or take {name.domain} out of the search list of {case.client.name} or lower "
+            f"ndots (/etc/resolv.conf), or take the wildcard record out of {name.domain}",
+            so="; until then,",
         )
     return _resolvable(case, f"correct what {case.dialled} resolves to on {case.client.name}, now {case.address}")
 
@@ -54,11 +68,11 @@ def dead_address_family(case: Case, _finding: Finding) -> Fix:
     )
 
 
-def _resolvable(case: Case, summary: str) -> Fix:
+def _resolvable(case: Case, summary: str, so: str = ":") -> Fix:
     """The server's address on the data network, where it is managed."""
     addresses = _data_addresses(case, case.server) if case.server else []
     lines = "; ".join(f"{address} {case.dialled}" for address in addresses)
-    told = f": as lines of /etc/hosts, {lines}" if lines else ""
+    told = f"{so} as lines of /etc/hosts, {lines}" if lines else ""
     check = f"{shell('getent', 'ahosts', case.dialled)} names an address of {case.server.name}" if case.server else ""
     return advice("dns", case.client.name, summary + told, check=check)
 

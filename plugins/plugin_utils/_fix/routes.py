@@ -94,16 +94,17 @@ def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
     if ways is None:
         return None
     source = case.server_address
+    way = (ways.network,) if ways.network else ("default", "via", ways.router) if ways.router else ()
     return advice(
         "route",
         server,
         f"have {server} answer from {source} by {ways.comes_in} (a table of its own for that source), or have the way behind "
         f"{ways.leaves} let its answers pass",
         [
-            shell("ip", "route", "add", "default", "via", ways.router, "dev", ways.comes_in, "table", _OWN_TABLE),
+            shell("ip", "route", "add", *way, "dev", ways.comes_in, "table", _OWN_TABLE),
             shell("ip", "rule", "add", "from", source, "table", _OWN_TABLE),
         ]
-        if ways.router
+        if way
         else (),
     )
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
@@ -76,7 +78,10 @@ def no_listener(case: Case, finding: Finding) -> Fix:
         on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
         return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
     start = f"start the service that should listen on port {port} of {server.name}, or correct the port"
-    meant = finding.about(Unit)
+    stopped, meant = finding.about(StoppedUnit), finding.about(Unit)
+    if stopped and stopped.too_early_for and fit.unit(stopped.unit.unit):
+        fix = _in_time(server, stopped.unit, stopped.too_early_for)
+        return replace(fix, summary=f"if {stopped.unit.unit} should listen there, {fix.summary}; else {start}")
     if meant and fit.unit(meant.unit):
         start = f"if {meant.unit} should listen there, find out why it ends ({shell('journalctl', '-u', meant.unit)}); else {start}"
     return advice("service", server.name, start)

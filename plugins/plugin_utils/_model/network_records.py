@@ -62,6 +62,9 @@ class Route:
     prefix: Network | None = None
     rule: int | None = None  # the priority of the policy rule that leads to the table
     multipath: tuple[PathHop, ...] | None = None  # all next hops, where connections are spread over several
+    origin: str | None = None  # who made it: ra, dhcp, static, kernel ...
+    instead_of: IpAddress | None = None  # the gateway that the table has, where an ICMP redirect led to another one
+    others: tuple[IpAddress, ...] | None = None  # the gateways of other routes to the same prefix, of one that an advertisement brought
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
 
 

@@ -34,6 +34,7 @@ class Query:
     name: str
     type: str
     answer_ms: Milliseconds | None = None
+    answers: Count | None = None  # records in the answer
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,16 @@ class Resolution:
     again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
     hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
+    sources: tuple[str, ...] | None = None  # which sources nsswitch.conf has the C library ask
+
+    def held(self) -> tuple[str, tuple[str, ...]] | None:
+        """The first name, as the search list has it, for which nameservers have records, and these nameservers; None: there is none."""
+        names = [query.name for entry in self.nameservers or () for query in entry.queries]
+        for name in dict.fromkeys(names):
+            holders = [entry.address for entry in self.nameservers or () if any(q.name == name and q.answers for q in entry.queries)]
+            if holders:
+                return name, tuple(holders)
+        return None
 
 
 CAPTURED = "captured"
@@ -85,6 +96,7 @@ class Probe:
     late_errno: str | None = None
     icmp: IcmpError | None = None
     peer: str | None = None
+    ended: bool = False  # whether the peer had ended it when we had waited
     awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
     via: str | None = None  # who connected in the place of the application: sshd; only its word is known then

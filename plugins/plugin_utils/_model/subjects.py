@@ -29,16 +29,21 @@ SOMAXCONN = "net.core.somaxconn"
 
 @dataclass(frozen=True)
 class Unresolved:
-    """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting."""
+    """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting.
+
+    ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it.
+    """
 
     waiting: bool
+    unasked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A name that resolves to another machine's address, by the client's hosts file or not."""
+    """A name that resolves to another machine's address, by the client's hosts file, by its search list, or neither."""
 
     by_hosts_file: bool
+    domain: str | None = None  # of the search list, which was put behind the name
 
 
 @dataclass(frozen=True)
@@ -142,11 +147,12 @@ class FalseNeighbour:
 
 @dataclass(frozen=True)
 class TwoWays:
-    """Interfaces of a server by which packets come in and answers leave, and the router by which they come in."""
+    """Interfaces of a server by which packets come in and answers leave, and by whom they come in: a router, or neighbours of a network."""
 
     comes_in: str
     leaves: str
     router: str | None
+    network: str | None = None
 
 
 @dataclass(frozen=True)
@@ -467,3 +473,11 @@ class Late:
     """How long after the first packet what it waits for comes."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers."""
+
+    why: str
+    process: str | None

@@ -19,7 +19,8 @@ from .plan import Plan
 
 # What one dial may cause on other hosts, whatever its client says: routes to look up, ports to look for.
 MAX_LOCAL, MAX_PORTS = 64, 4096
-# {"dial", "address", "port", "local": [..], "local_ports": [..], "isns": [..] | None (no recording), "connected": whether all attempts did}
+# {"dial", "address", "port", "local": [..], "local_ports": [..], "isns": [..] | None (no recording), "connected": whether all attempts did,
+# "odd": whether the server ended one of them, or said nothing where it should speak first}
 Dialled = dict[str, Any]
 
 
@@ -32,9 +33,11 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
             continue
         each = found.setdefault(
             (dial, address, port),
-            {"dial": dial, "address": address, "port": port, "local": [], "local_ports": [], "isns": None, "connected": True},
+            {"dial": dial, "address": address, "port": port, "local": [], "local_ports": [], "isns": None, "connected": True, "odd": False},
         )
         each["connected"] = each["connected"] and probe.get("outcome") == "connected"
+        silent = probe.get("awaited_ms") is not None and probe.get("peer") == "open"
+        each["odd"] = each["odd"] or probe.get("ended") is True or silent
         _note(each, probe.get("local_address"), probe.get("local_port"))
     by_destination: dict[tuple[str, int], list[Dialled]] = {}
     for each in found.values():
@@ -59,7 +62,8 @@ def complete(
 
     Local ports and initial sequence numbers tell the tried handshakes from everything else on the same ports. Where a client could not
     record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
-    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, it reads its logs since. Where
+    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, or were
+    ended at once, it reads its logs since. Where
     this play does not reach a client, which may try meanwhile in another slice, the whole recording is asked for.
     """
     host = order["host"]
@@ -83,7 +87,7 @@ def complete(
             if each["dial"] not in dials:
                 continue
             ports |= set(each["local_ports"])
-            broken = broken or not each["connected"]
+            broken = broken or not each["connected"] or each["odd"]
             addresses |= {each["address"], *each["local"]}
             isns |= set(each["isns"] or ())
             if not each["isns"]:

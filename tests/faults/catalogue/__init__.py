@@ -4,6 +4,7 @@
 
 from tests.faults.catalogue import (
     addresses,
+    asked,
     backlog,
     client,
     closed,
@@ -37,6 +38,7 @@ from tests.faults.catalogue import (
 
 __all__ = [
     "addresses",
+    "asked",
     "backlog",
     "client",
     "closed",

@@ -61,3 +61,58 @@ def name_of_the_client_itself(fleet: Machines) -> None:
     """As installers write a host's own name."""
     service(fleet)
     fleet.write("web1", "/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 db.example.org\n")
+
+
+def answering(fleet: Machines, configuration: str, *records: str) -> None:
+    """dnsmasq on db2 knows the name, and further records."""
+    service(fleet)
+    listening = ["--listen-address=10.0.2.22", "--user=root", RECORD, *records]
+    fleet.popen("db2", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", *listening])
+    fleet.write("web1", "/etc/resolv.conf", f"nameserver 10.0.2.22\n{configuration}")
+    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+
+
+@fault(
+    "name_resolution_failed/nsswitch",
+    "",
+    code="name_resolution_failed",
+    host="web1",
+    segment="client.resolve",
+    says=("nameserver 10.0.2.22 has an address for db.example.org", "hosts: files [NOTFOUND=return] dns", "(hosts: files dns; now:"),
+    flow=BY_NAME,
+)
+def dns_is_not_asked(fleet: Machines) -> None:
+    """https://support.microfocus.com/kb/doc.php?id=3794674: what mdns4_minimal does to names that end in .local."""
+    answering(fleet, "")
+    fleet.write("web1", "/etc/nsswitch.conf", "hosts: files [NOTFOUND=return] dns\n")
+
+
+@twin("name_resolution_failed/nsswitch", flow=BY_NAME, slow=True)
+def dns_is_asked(fleet: Machines) -> None:
+    answering(fleet, "")
+    fleet.write("web1", "/etc/nsswitch.conf", "hosts: files dns\n")
+
+
+WILDCARD = "--address=/example.net/10.0.2.31"
+
+
+@fault(
+    "name_resolves_elsewhere/search",
+    "",
+    code="name_resolves_elsewhere",
+    host="web1",
+    leg="syn",
+    segment="client.resolve",
+    certainties=("likely",),
+    says=("ask for db.example.org.example.net first", "dial db.example.org. with a dot at its end", "take example.net out"),
+    flow=BY_NAME,
+    slow=True,
+)
+def the_search_list_has_a_wildcard(fleet: Machines) -> None:
+    """https://github.com/kubernetes/kubernetes/issues/49113"""
+    answering(fleet, "search example.net\noptions ndots:5\n", WILDCARD)
+
+
+@twin("name_resolves_elsewhere/search", flow=BY_NAME, slow=True)
+def the_search_list_comes_behind(fleet: Machines) -> None:
+    answering(fleet, "search example.net\n", WILDCARD)

@@ -275,6 +275,42 @@ def bridged_frames_pass_no_chain(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.bridge.bridge-nf-call-iptables", 0)
 
 
+MACS = """
+iptables-nft -P FORWARD ACCEPT; iptables-nft -N vnet0-OUT
+iptables-nft -A FORWARD -m physdev --physdev-is-bridged --physdev-in vnet0 -j vnet0-OUT
+iptables-nft -A vnet0-OUT -m mac ! --mac-source {} -j DROP
+"""
+
+
+def guest_with_its_link_address(fleet: Machines, lladdr: str) -> None:
+    """db1 lets its guest send from one link address only, as hypervisors do."""
+    guest_on_a_bridge(fleet)
+    fleet.run("db1", ["ip", "netns", "exec", "vm", "ip", "link", "set", "eth0", "address", "52:54:00:00:00:99"])
+    fleet.run("db1", ["sh", "-ec", MACS.format(lladdr)])
+    fleet.sysctl("db1", "net.bridge.bridge-nf-call-iptables", 1)
+
+
+@fault(
+    "firewall_drop/bridged-link-address",
+    "timeout",
+    code="firewall_drop",
+    host="db1",
+    certainties=("proven", "likely"),
+    says=("--mac-source 52:54:00:aa:bb:cc", "drops the SYN-ACK"),
+    flow=GUEST,
+    leg="syn_ack",
+    segment="path.return",
+)
+def the_guest_has_another_link_address(fleet: Machines) -> None:
+    """Proxmox VE's option macfilter: the guest, which nobody manages, answers, and its host drops that."""
+    guest_with_its_link_address(fleet, "52:54:00:aa:bb:cc")
+
+
+@twin("firewall_drop/bridged-link-address", flow=GUEST, slow=True)
+def the_guest_has_the_link_address_that_is_let_through(fleet: Machines) -> None:
+    guest_with_its_link_address(fleet, "52:54:00:00:00:99")
+
+
 def sends_as_a_pod(fleet: Machines) -> None:
     """The SYN has the source of a network of web1's own, to which no router has a way."""
     fleet.listen("db1", "::", fleet.port)

@@ -194,3 +194,63 @@ def the_unit_has_a_network_of_its_own(fleet: Machines) -> None:
     """https://github.com/dragonflydb/dragonfly/issues/983"""
     unit(fleet, ("orders.service", f"[Service]\nExecStart={SERVE} :: 5432\nPrivateNetwork=yes\n"))
     fleet.run("db1", ["sh", "-c", "until systemctl is-active -q orders; do sleep 0.1; done; sleep 1"])
+
+
+LATE = "[Service]\nExecStart=/usr/sbin/sshd -D -f /etc/ssh/sshd_data\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n"
+
+
+@fault(
+    "systemd/no_listener/too-early",
+    slow=True,
+    code="no_listener",
+    says=("data.service is failed", "if data.service should listen there, start data.service on db1", "network-online.target"),
+    flow=Flow(port=2222),
+    **REFUSED,
+)
+def a_unit_started_before_the_address_was_there(fleet: Machines) -> None:
+    """https://agest.am/ssh-wait-for-network: nothing in the unit tells the port, which stands in the program's own file."""
+    fleet.write("db1", "/etc/ssh/sshd_data", "Port 2222\nListenAddress 10.0.2.21\n")
+    fleet.run("db1", ["ip", "address", "delete", "10.0.2.21/24", "dev", "eth0"])
+    unit(fleet, ("data.service", f"[Unit]\nDescription=for users\n{LATE}[Install]\nWantedBy=multi-user.target\n"), start="data")
+    fleet.run("db1", ["sh", "-c", "systemctl enable -q data; until systemctl is-failed -q data; do sleep 0.1; done; sleep 0.2"])
+    shell = "ip address add 10.0.2.21/24 dev eth0; ip route replace default via 10.0.2.1"
+    fleet.run("db1", ["sh", "-ec", shell])
+
+
+REFUSED_BY: dict[str, Any] = {"kernel": "connected", "status": "degraded", "host": "db1", "segment": "server.application"}
+
+
+@fault(
+    "systemd/service_refuses",
+    code="service_refuses",
+    says=("TCP wrappers refuse the client", "refused connect from 10.0.1.11", "such as sshd: 10.0.1.11"),
+    flow=Flow(port=22),
+    **REFUSED_BY,
+)
+def hosts_deny_has_the_client(fleet: Machines) -> None:
+    """Connections stay open for some seconds, in which nothing is said."""
+    fleet.write("db1", "/etc/hosts.deny", "sshd: 10.0.1.\n")
+
+
+@fault("systemd/service_refuses/twin", "connected", slow=True, status="ok", flow=Flow(port=22))
+def hosts_allow_has_the_client(fleet: Machines) -> None:
+    hosts_deny_has_the_client(fleet)
+    fleet.write("db1", "/etc/hosts.allow", "sshd: 10.0.1.11\n")
+
+
+@fault(
+    "systemd/application_hangs_up/max-startups",
+    slow=True,
+    code="application_hangs_up",
+    certainties=("likely",),
+    says=("says something and closes the connection at once", "MaxStartups"),
+    flow=Flow(port=2222),
+    **REFUSED_BY,
+)
+def too_many_wait_to_be_authenticated(fleet: Machines) -> None:
+    """https://github.com/ansible/ansible/issues/24594: sshd logs the first one alone, which may be long ago."""
+    fleet.write("db1", "/etc/ssh/sshd_data", "Port 2222\nMaxStartups 2:100:4\n")
+    runtime = "RuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n"
+    unit(fleet, ("data.service", f"[Service]\nExecStart=/usr/sbin/sshd -D -f /etc/ssh/sshd_data\n{runtime}"), start="data")
+    fleet.run("db1", ["sh", "-c", "until ss -Hltn sport = :2222 | grep -q .; do sleep 0.1; done"])
+    fleet.hold("r1", "10.0.2.21", 2222, 4)

@@ -22,6 +22,8 @@ _TABLES = {
     "sshguard": r"sshguard",
     "calico": r"calico",
     "keepalived": r"keepalived(_.*)?",
+    "mullvad": r"mullvad(_.*)?",
+    "proxmox": r"proxmox-firewall(-guests)?",
 }
 _CHAINS = {
     "ufw-docker": r"ufw6?-docker-.*",
@@ -39,6 +41,7 @@ _CHAINS = {
     "tailscale": r"ts-.*",
     "crowdsec": r"CROWDSEC_.*",
     "sshguard": r"sshguard",
+    "proxmox": r"PVEFW-.*|(tap|veth)\d+i\d+-(IN|OUT)",
     "csf": r"LOCALINPUT|LOCALOUTPUT|DENYIN|DENYOUT|ALLOWIN|ALLOWOUT|LOGDROPIN|LOGDROPOUT|INVDROP",
     "shorewall": r"(?!FORWARD)\w+(2fw|2all)|fw2\w+|smurfs|sfilter|shorewall|reject|dynamic|\w+_(in|fwd|out|ofwd)",
     "firewalld": r"(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)_(direct|ZONES|POLICIES_pre|POLICIES_post|IN_ZONES|OUT_ZONES)"

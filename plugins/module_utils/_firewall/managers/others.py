@@ -64,6 +64,10 @@ _ADVICE = {
     "wireguard": "the packet must come through the tunnel: see AllowedIPs of the interface, or write the rule into PreUp",
     "keepalived": "its vrrp_instance must say `accept` (or take vrrp_strict out of global_defs) in /etc/keepalived/keepalived.conf, and be "
     "reloaded: it drops what is for its virtual addresses otherwise",
+    "mullvad": "what does not go through its tunnel is refused: turn local network sharing on (mullvad lan set allow) for a private "
+    "address, or lockdown mode off",
+    "proxmox": "the firewall of the guest or of the node must have a rule for it (/etc/pve/firewall, qm config); what is dropped for its "
+    "link or IP address must be sent from the one in the guest's configuration, or the guest's MAC filter or IP filter be off",
     "sshguard": "sshguard must not block the address: add it to its whitelist, and restart it to end the block",
 }
 

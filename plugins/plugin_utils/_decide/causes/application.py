@@ -16,6 +16,11 @@ from .catalogue import Accounts, Cause
 from .needs import LISTENER, SERVER, needs
 from .sockets import describe, process_of
 
+# Of these, by the name of the process, the client has the next word, or the first one, in the protocol.
+_DIALOGUES = (
+    *("sshd", "sshd-session", "dropbear", "redis-server", "valkey-server", "mysqld", "mariadbd", "postgres"),
+    *("vsftpd", "proftpd", "exim4", "dovecot"),
+)
 _STOPPED = ("T", "t")  # proc_pid_stat(5): by a signal, by a tracer
 
 
@@ -101,11 +106,12 @@ def _closes_unheard(case: Case) -> Finding | None:
 
 
 def _closes_after_a_word(case: Case) -> Finding | None:
-    """What it says may be why it takes nobody in, or all that it has to say: never more than a remark."""
+    """What it says may be why it takes nobody in, or all that it has to say: a remark, where no dialogue is known to be meant."""
     made = [attempt for attempt in case.attempts if attempt.probe.connected]
     if not all(attempt.probe.peer == "data" and _server_ends_first(case, attempt) for attempt in made):
         return None
     listener, host = case.listener(), case.server.name if case.server else "path"
+    process = next(iter((listener.processes if listener else None) or ()), None)
     return Finding(
         "likely",
         host,
@@ -114,7 +120,8 @@ def _closes_after_a_word(case: Case) -> Finding | None:
         "client has said nothing" + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
         (case.saw(case.client, "capture", f"the server's FIN came first, {plural(len(made), 'attempt')}"), *case.passage()),
         undecided=(f"what it says (nc {case.address} {case.port}), and the application's log, would tell why",),
-        remark=True,
+        subject=process,
+        remark=process is None or process.name not in _DIALOGUES,
     )
 
 
@@ -143,11 +150,11 @@ CAUSES = (
     ),
     Cause(
         "application_hangs_up",
-        "The application closes the connection without a byte",
+        "The application closes the connection at once",
         ("server.application",),
         ("completed",),
         "Not provable from outside the application: the handshake completes, and a FIN follows at once. Where the server does not speak "
-        "first, it is a remark, and so it is where the server says something first, as one that takes nobody in.",
+        "first, it is a remark, and so it is where it says something and closes, unless its protocol has the client speak next.",
         "The connection stays open, or the client closes it.",
         rule=_closes_unheard,
         accounts_for=(Accounts("closed_unused", any_leg=True),),

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from ..._model.host import Host, Observation
-from ..._model.network_records import Route
+from ..._model.network_records import Address, Route
 from ..._model.subjects import Source, TwoWays
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import believed, came_by, hop_of, routed
+from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, needs
 
@@ -35,6 +37,7 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
         "path.return",
         f"the SYN comes in at {server.name} by {came.interface}, but the SYN-ACK leaves by {left.interface}"
         + (f" via {route.gateway}" if route and route.gateway else "")
+        + (by_policy(route) if route else "")
         + ", and is lost there: who filters by source address or connection on that way drops it",
         (
             *case.passage(),
@@ -52,8 +55,16 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
             "source": case.server_address,
         },
         undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would tell who drops it",),
-        subject=TwoWays(came.interface, left.interface, hop),
+        subject=TwoWays(came.interface, left.interface, hop, None if routed(came) else _network(address, came.interface, client)),
     )
+
+
+def _network(own: Address | None, interface: str, other: str) -> str | None:
+    """The network of a host's own address on an interface, where the other address belongs to it as well."""
+    if own is None or own.interface != interface:
+        return None
+    network = ipaddress.ip_interface(f"{own.address}/{own.prefix}").network
+    return str(network) if ipaddress.ip_address(other) in network else None
 
 
 def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:
@@ -99,7 +110,7 @@ def _told(server: Host, route: Route | None, client: str, interface: str | None)
         return []
     via = f"via {route.gateway} " if route.gateway else "on the link, "
     prefix = f", by {route.prefix}" if route.prefix else ""
-    return [Evidence(server.name, "rtnetlink route get", f"{client}: {via}dev {route.interface or interface}{prefix}")]
+    return [Evidence(server.name, "rtnetlink route get", f"{client}: {via}dev {route.interface or interface}{prefix}{by_policy(route)}")]
 
 
 @needs(CLIENT_ADDRESS, SYN_OUT, SERVER, SYN_ACK_OUT)

@@ -11,6 +11,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolv
 
 from ..._model.probe_records import Nameserver
 from ..._model.subjects import Resolved, SlowNames, Unresolved
+from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
@@ -33,14 +34,22 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             undecided=(f"getent ahosts {case.dialled} on {case.client.name} would tell whether it answers after all",),
             subject=Unresolved(waiting=True),
         )
+    held, sources = failed.held(), failed.sources or ()
+    unasked = held is not None and bool(sources) and (sources[-1:] != ("dns",) or any(source.startswith("[") for source in sources))
     return Finding(
         "proven",
         case.client.name,
         "client.resolve",
-        f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent",
-        (case.saw(case.client, "getaddrinfo", said),),
-        detail={"name": case.dialled, "error": failed.error},
-        subject=Unresolved(waiting=False),
+        f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent"
+        + (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else "")
+        + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may end ahead of it" if held and unasked else ""),
+        (
+            case.saw(case.client, "getaddrinfo", said),
+            *([case.saw(case.client, "/etc/nsswitch.conf", f"hosts: {' '.join(sources)}")] if sources and held else []),
+            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_told(entry)}") for entry in failed.nameservers or ()),
+        ),
+        detail={"name": case.dialled, "error": failed.error, "held_by": list(held[1]) if held else []},
+        subject=Unresolved(waiting=False, unasked=sources if unasked else ()),
     )
 
 
@@ -103,7 +112,9 @@ def _told(entry: Nameserver) -> str:
     if entry.silent:
         return "no answer"
     parts = [
-        f"{query.type} {query.name}: " + (f"answers in {query.answer_ms:.0f} ms" if query.answer_ms is not None else "no answer")
+        f"{query.type} {query.name}: "
+        + (f"answers in {query.answer_ms:.0f} ms" if query.answer_ms is not None else "no answer")
+        + (f", {plural(query.answers, 'record')}" if query.answers is not None else "")
         for query in entry.queries
     ]
     return "; ".join(parts)
@@ -121,6 +132,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
         return None
     written = _in_hosts_file(case)
+    searched = None if written else _searched(case)
     known = server.snapshot.addresses if server.snapshot else None
     owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
     return Finding(
@@ -128,17 +140,28 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         case.client.name,
         "client.resolve",
         f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}"
-        + (": that stands in its /etc/hosts, which wins over DNS" if written else ""),
+        + (": that stands in its /etc/hosts, which wins over DNS" if written else "")
+        + (f": its search list has it ask for {searched} first, which a nameserver has" if searched else ""),
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
+            *([case.saw(case.client, "DNS query", f"{searched} has an address")] if searched else []),
             *([case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}")] if written else []),
             case.saw(server, "rtnetlink addresses", f"{server.name} has {owned}"),
             *([Evidence(server.name, "capture", "no SYN of this flow arrived")] if server.saw_everything else []),
         ),
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
-        subject=Resolved(by_hosts_file=written),
+        subject=Resolved(by_hosts_file=written, domain=searched[len(case.dialled) + 1 :] if searched else None),
     )
+
+
+def _searched(case: Case) -> str | None:
+    """The name with a domain of the search list behind it, where that one has an address and is asked for ahead of the name itself."""
+    for each in case.client.resolutions:
+        held = each.held() if each.name == case.dialled else None
+        if held and held[0] != case.dialled.rstrip(".") and held[0].startswith(f"{case.dialled}."):
+            return held[0]
+    return None
 
 
 def _in_hosts_file(case: Case) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..._model.subjects import RunningUnit, SocketOwner, UnitApart
+from ..._model.subjects import RunningUnit, SocketOwner, StoppedUnit, UnitApart
 from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
@@ -138,8 +138,14 @@ def _no_listener(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off or next(iter(restless), None),
+        subject=instead or off or _told_of(case, server, next(iter(restless), None)),
     )
+
+
+def _told_of(case: Case, server: Host, unit: Unit | None) -> Unit | StoppedUnit | None:
+    """The unit that may be meant, with what is known of why it failed where the host got the address too late for it."""
+    early = unit is not None and units.came_later(server, unit, case.server_address) is not None
+    return units.not_running(server, unit, case.server_port, case.server_address) if unit and early else unit
 
 
 def _meant(restless: list[Unit]) -> str:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from ..._model.subjects import Refusal
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from .catalogue import Cause
+from ..logged import ours
+from .catalogue import Accounts, Cause
 from .losses import beside_each_other
+from .sockets import process_of
 
 _REFUSED = ("reset", "reset_after", "icmp")
 _CHANCE = 0.1
@@ -37,7 +40,48 @@ def _turned_away(case: Case) -> Finding | None:
     )
 
 
+_REASONS = {
+    "max_startups": "more connections are waiting for authentication than its MaxStartups lets in",
+    "penalty": "of what came from that address before (PerSourcePenalties)",
+    "tcp_wrappers": "TCP wrappers refuse the client (/etc/hosts.allow, /etc/hosts.deny)",
+}
+
+
+def _service_refuses(case: Case) -> Finding | None:
+    """The kernel made the connections, and the service that took them ended them, which its own log says."""
+    server = case.server
+    unused = [
+        probe for probe in case.probes if probe.connected and (probe.ended or (probe.awaited_ms is not None and probe.peer == "open"))
+    ]
+    said = [record for record in ours(case, server, "turned_away") if record.state in _REASONS] if server else []
+    if server is None or not said or not unused:
+        return None
+    listener, why = case.listener(), said[0].state or ""
+    return Finding(
+        "proven" if len(said) >= len(unused) == len(case.probes) else "likely",
+        server.name,
+        "server.application",
+        f"{process_of(listener) if listener and listener.processes else server.name} takes the connections to {case.target} and turns them "
+        f"away, since {_REASONS[why]}",
+        (case.saw(case.client, "probe", f"{plural(len(unused), 'connection')} of {len(case.probes)} of no use"), *case.passage()),
+        detail={"why": why, "lines": len(said), "unused": len(unused)},
+        subject=Refusal(why, said[0].process),
+    )
+
+
 CAUSES = (
+    Cause(
+        "service_refuses",
+        "The service turns the client away",
+        ("server.application",),
+        ("completed", "reset_after"),
+        "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
+        "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely.",
+        "A connection is of use.",
+        rule=_service_refuses,
+        precedes=("application_hangs_up", "application_silent", "application_closes"),
+        accounts_for=(Accounts("closed_unused", any_leg=True),),
+    ),
     Cause(
         "turned_away",
         "Connections are turned away after the first ones, perhaps for our own attempts",

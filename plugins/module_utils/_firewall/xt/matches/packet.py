@@ -13,6 +13,7 @@ from ...packet import Link, Packet, text
 from .. import condition
 from ..condition import Answer, Builder, Condition, Place, Seen, Test
 from ..syntax import Clause, Option
+from .core import named
 
 _ARPHRD_ETHER = 1
 _GROUPS = ("/usr/share/iproute2/group", "/etc/iproute2/group")
@@ -119,24 +120,33 @@ def _group(value: str) -> tuple[int, int]:
 
 
 def _physdev(clause: Clause, place: Place) -> list[Condition]:
-    """A packet that no bridge passed on matches only what is negated. For one that a bridge did, the port is not known."""
+    """A packet that no bridge passed on matches only what is negated. Of one that a bridge did, the port out is not known."""
 
     def test_of(option: Option) -> Test:
         def test(packet: Packet, evaluation: Evaluation) -> Answer:
-            bridges = [link for link in (packet.iif, packet.oif) if link is not None and link.kind == "bridge"]
-            name = "bridge/bridge-nf-call-iptables" if place.family == 4 else "bridge/bridge-nf-call-ip6tables"
-            if bridges and evaluation.facts.sysctl(name.replace("/", ".")) not in (None, "0"):
-                reason = "-m physdev " + Option(option.name, option.values).text
-                return condition.untold(packet, reason)
-            return False
+            if not _shown_to_ip(packet, place, evaluation):
+                return False
+            if packet.port_in is not None:
+                if option.name in ("physdev-is-in", "physdev-is-out", "physdev-is-bridged"):
+                    return packet.direction == "forward" or option.name == "physdev-is-in"
+                if option.name == "physdev-in":
+                    return named(packet.port_in, option.value)
+            return condition.untold(packet, "-m physdev " + Option(option.name, option.values).text)
 
         return test
 
-    return [Condition("-m physdev " + option.text, test_of(option), option.negated, _no_bridge) for option in clause.options]
+    return [Condition("-m physdev " + option.text, test_of(option), option.negated, _port) for option in clause.options]
 
 
-def _no_bridge(packet: Packet) -> str:
-    return "no bridge"
+def _shown_to_ip(packet: Packet, place: Place, evaluation: Evaluation) -> bool:
+    """Whether it may be a frame of a bridge that br_netfilter shows to the rules of IP."""
+    bridges = [link for link in (packet.iif, packet.oif) if link is not None and link.kind == "bridge"]
+    name = "net.bridge.bridge-nf-call-iptables" if place.family == 4 else "net.bridge.bridge-nf-call-ip6tables"
+    return bool(bridges) and evaluation.facts.sysctl(name) not in (None, "0")
+
+
+def _port(packet: Packet) -> str:
+    return f"bridge port {packet.port_in.name}" if packet.port_in else "no bridge"
 
 
 BUILDERS: dict[str, Builder] = {

@@ -73,3 +73,11 @@ def test_what_cannot_be_asked_is_refused_with_a_sentence(change: dict[str, objec
     with pytest.raises(ObserveError) as refusal:
         packet_of({**IN, **change}, Host())
     assert str(refusal.value) == sentence
+
+
+def test_what_a_bridge_passes_on_comes_by_its_port_from_a_known_sender() -> None:
+    bridged = {**IN, "destination": "198.51.100.9", "direction": "forward", "port_in": "port1", "sender": "52:54:00:00:00:99"}
+    packet = packet_of(bridged, Host())
+    assert packet.port_in is not None
+    assert (packet.port_in.name, asked(packet, bridged)["interface"], asked(packet, bridged)["out_interface"]) == ("port1", "br0", "br0")
+    assert packet.link.get(6, 6) == bytes.fromhex("525400000099")

@@ -17,11 +17,19 @@ CLIENT, SERVER = ("192.0.2.11", 40001), ("198.51.100.21", 5432)
 SYN, SYN_ACK, ACK, FIN_ACK, RST = 0x02, 0x12, 0x10, 0x11, 0x04
 
 
-def frame(source: tuple[str, int], destination: tuple[str, int], flags: int, ifindex: int = 2, pkttype: int = 0, vlan: int = 0) -> Frame:
+def frame(
+    source: tuple[str, int],
+    destination: tuple[str, int],
+    flags: int,
+    ifindex: int = 2,
+    pkttype: int = 0,
+    vlan: int = 0,
+    lladdr: bytes = b"",
+) -> Frame:
     ends = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
     ip = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0x4000, 61, 6, 0) + ends
     tcp = struct.pack("!HHIIBBHHH", source[1], destination[1], 7, 0, 0x50, flags, 64240, 0, 0)
-    return Frame(ts_ns=1, ifindex=ifindex, ethertype=0x0800, vlan=vlan, pkttype=pkttype, lladdr=b"", wire_length=40, data=ip + tcp)
+    return Frame(ts_ns=1, ifindex=ifindex, ethertype=0x0800, vlan=vlan, pkttype=pkttype, lladdr=lladdr, wire_length=40, data=ip + tcp)
 
 
 def recording(*frames: Frame) -> dict[str, t.Any]:
@@ -58,6 +66,15 @@ def test_what_came_in_is_asked_as_it_came() -> None:
         ("ack", 40001, 5432, None),
     ]
     assert bytes.fromhex(found[0]["header"])[8] == 61  # its TTL
+
+
+def test_what_a_bridge_takes_in_is_asked_with_its_port_and_who_sent_it() -> None:
+    bridged = frame(CLIENT, SERVER, SYN, pkttype=3, lladdr=bytes.fromhex("525400000099"))
+    found = traversals.recorded(recording(bridged, frame(("192.0.2.12", 40002), SERVER, SYN)), [])
+    assert told([each for each in found if each["packet"] == "syn"], "interface", "port_in", "sender") == [
+        (None, "eth0", "52:54:00:00:00:99"),
+        ("eth0", None, None),
+    ]
 
 
 def test_what_translation_made_of_it_is_asked_besides() -> None:

@@ -104,6 +104,21 @@ PROGRAM_LINES: list[tuple[Line, dict[str, Any]]] = [
         {"kind": "turned_away", "state": "penalty", "sender": "2001:db8::1", "receiver": "2001:db8::2", "receiver_port": 22},
     ),
     (Line(1.0, "journal", True, "sshd", "error: beginning MaxStartups throttling"), {"kind": "turned_away", "state": "max_startups"}),
+    (
+        Line(1.0, "journal", True, "sshd", "refused connect from web1 (10.0.1.11)", pid=5, unit="ssh.service"),
+        {
+            "kind": "turned_away",
+            "state": "tcp_wrappers",
+            "sender": "10.0.1.11",
+            "process": "sshd",
+            "pid": 5,
+            "unit": "ssh.service",
+        },
+    ),
+    (
+        Line(1.0, "journal", True, "vsftpd", "refused connect from 2001:db8::1"),
+        {"kind": "turned_away", "state": "tcp_wrappers", "sender": "2001:db8::1"},
+    ),
     (Line(1.0, "journal", True, "keepalived", "(VI_1) Entering MASTER STATE"), {"kind": "vrrp", "process": "VI_1", "state": "master"}),
     (
         Line(1.0, "journal", True, "Keepalived_vrrp", "VRRP_Instance(VI_1) Entering BACKUP STATE"),

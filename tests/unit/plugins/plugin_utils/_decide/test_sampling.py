@@ -157,6 +157,18 @@ def test_a_server_that_says_a_word_and_hangs_up_is_remarked(recording: str, rema
     assert all("says something and closes the connection at once" in remark for remark in told["remarks"])
 
 
+def test_a_server_with_which_the_client_is_to_speak_and_that_hangs_up_after_a_word_is_degraded() -> None:
+    plan, found = recorded("application_hangs_up")
+    for probe in tried(found):
+        probe["peer"] = "data"
+    for listener in evidence(found, "db1", "close")["after"]["listeners"]:
+        for process in listener["processes"] or ():
+            process["name"] = "redis-server"
+    told = flow(plan, found)
+    assert (told["status"], told["causes"][0]["code"]) == ("degraded", "application_hangs_up")
+    assert "protected-mode" in told["causes"][0]["fix"]["summary"]
+
+
 @pytest.mark.parametrize(
     ("recording", "silent", "says"),
     [

@@ -9,6 +9,7 @@ import socket
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,8 +34,8 @@ EVIDENCE = {
     "recording": {"frames": pack([syn(40001, 5432, 7), syn(40001, 5432, 7), syn(40009, 5432, 9), syn(41000, 5432, 1)])},
 }
 FIRST = {"dial": 0, "address": "10.0.2.21", "port": 5432, "local": ["10.0.1.11"], "local_ports": [40001, 40002, 40009]}
-FIRST.update({"isns": [7, 9], "connected": False})
-SECOND = {"dial": 1, "address": "10.0.2.21", "port": 80, "local": [], "local_ports": [], "isns": [], "connected": False}
+FIRST.update({"isns": [7, 9], "connected": False, "odd": False})
+SECOND = {"dial": 1, "address": "10.0.2.21", "port": 80, "local": [], "local_ports": [], "isns": [], "connected": False, "odd": False}
 
 PLAN = Plan(
     "r",
@@ -75,6 +76,21 @@ def test_logs_are_read_only_where_a_handshake_failed():
     done = complete(order("db1"), PLAN, lambda _client: [{**FIRST, "connected": True}], 1763697600.5)
     assert done["interest"]["logs_since"] is None
     assert complete(order("db1"), PLAN, lambda _client: [FIRST])["interest"]["logs_since"] == 0.0
+    odd = {**FIRST, "connected": True, "odd": True}
+    assert complete(order("db1"), PLAN, lambda _client: [odd], 1763697600.5)["interest"]["logs_since"] == 1763697600.5
+
+
+@pytest.mark.parametrize(
+    ("more", "odd"),
+    [
+        ({"peer": "open"}, False),
+        ({"peer": "data", "ended": False, "awaited_ms": 1.0}, False),
+        ({"peer": "data", "ended": True}, True),
+        ({"peer": "open", "awaited_ms": 2000.0}, True),
+    ],
+)
+def test_connections_that_are_of_no_use_are_odd(more: dict[str, object], odd: bool) -> None:
+    assert [each["odd"] for each in dialled({"probes": [probe(outcome="connected", **more)]})] == [odd]
 
 
 def test_a_host_on_the_way_is_asked_for_both_directions():

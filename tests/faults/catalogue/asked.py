@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults as people asked about them in public: VPNs, gateways that were learned, names; each names where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.firewall_rules import BRIEF
+from tests.faults.catalogue.reported import SHORT, TUN, shell
+from tests.lab._machines import Machines
+
+# -- answers into a tunnel
+
+INTO: dict[str, Any] = {"code": "asymmetric_route", "certainties": ("likely",), "leg": "syn_ack", "segment": "path.return", **BRIEF}
+
+
+def tunnel(fleet: Machines, host: str, name: str) -> None:
+    """A tunnel whose other end takes everything and returns nothing."""
+    fleet.popen(host, [fleet.python, "-c", TUN.replace("tailscale0", name)]).await_answer()
+    shell(fleet, host, f"ip address add 100.80.115.142/32 dev {name}; ip link set {name} up")
+
+
+@fault(
+    "asymmetric_route/vpn",
+    "timeout",
+    host="db1",
+    says=("leaves by wg0 (table 51820, by policy rule", "ip route add default via 10.0.2.1 dev eth0 table 100", f"ip rule add from {DB1}"),
+    flow=SHORT,
+    **INTO,
+)
+def a_server_sends_everything_into_its_vpn(fleet: Machines) -> None:
+    """https://cr0x.net/en/vpn-ufw-nftables-lockout-fixes: what wg-quick makes of AllowedIPs = 0.0.0.0/0."""
+    fleet.listen("db1", "::", 5432)
+    tunnel(fleet, "db1", "wg0")
+    shell(fleet, "db1", "ip route add default dev wg0 table 51820; ip rule add not fwmark 51820 table 51820")
+    shell(fleet, "db1", "ip rule add table main suppress_prefixlength 0")
+
+
+@fault(
+    "asymmetric_route/vpn-lan",
+    "timeout",
+    host="web1",
+    says=("leaves by tailscale0 (table 52, by policy rule 5270)", "ip route add 10.0.1.0/24 dev eth0 table 100"),
+    flow=Flow("10.0.1.11", client="web2", server="web1", timeout=1.0),
+    slow=True,
+    **INTO,
+)
+def a_server_looks_for_its_neighbours_in_its_vpn(fleet: Machines) -> None:
+    """https://github.com/tailscale/tailscale/issues/15055: the routes that it accepts have its own network."""
+    fleet.listen("web1", "::", 5432)
+    tunnel(fleet, "web1", "tailscale0")
+    shell(fleet, "web1", "ip rule add pref 5270 lookup 52; ip route add 10.0.1.0/24 dev tailscale0 table 52")
+
+
+# -- gateways that were learned
+
+LEARNED: dict[str, Any] = {"code": "learned_gateway", "host": "web1", "certainties": ("likely",), "leg": "syn", "segment": "path.forward"}
+
+
+def redirected(fleet: Machines) -> None:
+    """r1 tells web1 that web2 is the way to db1, which web2 is not."""
+    fleet.listen("db1", "::", 5432)
+    for host, setting in (("r1", "send_redirects"), ("web1", "accept_redirects")):
+        for name in ("all", "eth0"):
+            fleet.sysctl(host, f"net.ipv4.conf.{name}.{setting}", 1)
+    for name in ("all", "eth0"):
+        fleet.sysctl("web1", f"net.ipv4.conf.{name}.secure_redirects", 0)
+    fleet.run("r1", ["ip", "route", "add", f"{DB1}/32", "via", "10.0.1.12"])
+    for _attempt in range(3):
+        fleet.connect("web1", DB1, 5432, 2.0)
+    fleet.run("r1", ["ip", "route", "delete", f"{DB1}/32", "via", "10.0.1.12"])
+
+
+@fault(
+    "learned_gateway",
+    "timeout",
+    says=("by 10.0.1.12, to which an ICMP redirect sent it", "its table has 10.0.1.1 as well", "ip route flush cache"),
+    flow=SHORT,
+    **LEARNED,
+    **BRIEF,
+)
+def a_redirect_leads_nowhere(fleet: Machines) -> None:
+    """http://commandline.ninja/tag/routing/"""
+    redirected(fleet)
+
+
+@twin("learned_gateway", flow=SHORT, slow=True, **BRIEF)
+def a_redirect_leads_to_a_router(fleet: Machines) -> None:
+    """What is advised would do as well: web2 forwards."""
+    redirected(fleet)
+    fleet.sysctl("web2", "net.ipv4.ip_forward", 1)
+
+
+def advertised(fleet: Machines) -> None:
+    """web1 has taken web2 for a router, beside the one that it was given."""
+    fleet.listen("db1", "::", 5432)
+    shown = fleet.run("web2", ["ip", "-6", "-brief", "address", "show", "dev", "eth0", "scope", "link"]).stdout
+    gateway = shown.split()[2].partition("/")[0]
+    fleet.run("web1", ["ip", "-6", "route", "add", "default", "via", gateway, "dev", "eth0", "proto", "ra", "metric", "512"])
+
+
+@fault(
+    "learned_gateway/advertised",
+    "timeout",
+    says=("a router by its own advertisement", "its table has 2001:db8:1::1 as well", "ip -6 route del"),
+    flow=Flow(DB1_V6, timeout=1.0),
+    slow=True,
+    **LEARNED,
+    **BRIEF,
+)
+def a_machine_advertises_itself_and_is_no_router(fleet: Machines) -> None:
+    """https://blog.selfnet.de/tag/icmp.html"""
+    advertised(fleet)
+
+
+@twin("learned_gateway/advertised", flow=Flow(DB1_V6, timeout=1.0), slow=True, **BRIEF)
+def a_router_advertises_itself(fleet: Machines) -> None:
+    advertised(fleet)
+    fleet.sysctl("web2", "net.ipv6.conf.all.forwarding", 1)
