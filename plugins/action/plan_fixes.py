@@ -195,9 +195,8 @@ def _not_held(report: Json, history: str) -> list[tuple[str, str, str, str, int]
         return []
     with Database(history).reading() as connection:
         names = {named.key: (named.name, named.client, named.server, named.address, named.port) for named in ask.named(connection)}
-        times = {
-            (names[key], code, host, subject): number for (key, code, host, subject), number in ask.kept(connection).items() if key in names
-        }
+        kept = ask.kept(connection).items()
+        times = {(names[key], code, host, subject): number for (key, code, host, subject), number in kept if key in names}
     return [
         (raw["id"], code, host, subject, number)
         for raw, flow in zip(report["flows"], view(report).flows, strict=True)

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue made executable: each fault breaks as the kernel confirms, and the report names it; each twin comes out ok."""
+"""The catalogue made executable: each fault breaks as the kernel confirms, and the report names it; each twin comes out ok.
+
+What the report advises is then typed, see `_advice.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
+from tests.faults._advice import follow
 from tests.faults._fault import CATALOGUE, Fault, clocks, diagnose
 from tests.faults._pack import Pack, packs
 from tests.faults._recorded import record
@@ -49,7 +53,8 @@ def test_fault(fault: Fault) -> None:
         report = diagnose(fleet, fault)
         if RECORD_TO:
             record(fleet, fault, Path(RECORD_TO))
-    judge(fault, report["flows"][0])
+        judge(fault, report["flows"][0])
+        follow(fleet, fault, report["flows"][0])
 
 
 @pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name, marks=clocks(*pack.faults)) for pack in PACKS])
@@ -62,6 +67,7 @@ def test_pack(pack: Pack) -> None:
         with ThreadPoolExecutor(len(views)) as several:  # they mostly wait
             wrong = list(several.map(lambda view, fault: complaint(fault, kernel_agrees, view, fault), views, pack.faults))
         flows = pack.diagnose(fleet, views)
+        wrong += [complaint(fault, follow, view, fault, flow) for fault, view, flow in zip(pack.faults, views, flows, strict=True)]
     wrong += [complaint(fault, judge, fault, flow) for fault, flow in zip(pack.faults, flows, strict=True)]
     if complaints := [sentence for sentence in wrong if sentence]:
         pytest.fail("\n".join(complaints), pytrace=False)

@@ -127,8 +127,9 @@ def _ties(name: str, shown: Properties) -> dict[str, str]:
 
 
 def _related(relative: str, tie: str, shown: t.Iterable[Properties]) -> t.Iterator[dict[str, t.Any]]:
-    """The unit that is meant, or the one that ended last of a pattern's."""
-    meant = [each for each in shown if fnmatch.filter(names(each), relative) and one(each, "LoadState") == "loaded"]
+    """The unit that is meant, or the one that ended last of a pattern's. A start fails for a required one that cannot even be loaded."""
+    there = [each for each in shown if fnmatch.filter(names(each), relative)]
+    meant = [each for each in there if tie == "requires" or one(each, "LoadState") == "loaded"]
     for each in sorted(meant, key=lambda each: count(each, "ExecMainExitTimestampMonotonic"))[-1:]:
         if tie != "requires" or one(each, "ActiveState") not in ("active", "activating", "reloading"):
             yield {**_state(each), "tie": tie}

@@ -93,7 +93,9 @@ class Policy:
         if mending.risk not in BY_RISK[: BY_RISK.index(self.max_risk) + 1]:
             return f"its risk is {mending.risk}, and remediate_max_risk is {self.max_risk} for host {host}"
         if mending.certainty not in BY_CERTAINTY[BY_CERTAINTY.index(self.require) :]:
-            return f"the cause is {mending.certainty}, and remediate_require is {self.require} for host {host}"
+            traced = "; a rule without a counter is proven by a trace of the rules (diagnose_depth=full)"
+            more = traced if mending.kind == "firewall" else ""
+            return f"the cause is {mending.certainty}, and remediate_require is {self.require} for host {host}{more}"
         return None
 
 

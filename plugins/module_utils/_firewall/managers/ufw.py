@@ -14,7 +14,7 @@ import typing as t
 from ..accept.ufw_words import allowing, words
 from .files import lines
 from .flow import Flow, quoted
-from .iptables import ports_of, rule_line
+from .iptables import binary, inserted, ports_of, rule_line
 
 DIRECTORY, DEFAULTS = "/etc/ufw", "/etc/default/ufw"
 _ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -63,11 +63,7 @@ class Ufw:
         origin = reference.get("origin") or {}
         ahead = re.fullmatch(r"ufw6?-(before|not-local|logging).*", chain)
         if ahead:
-            file = origin.get("file")
-            place = f"line {origin['line']} of {file}" if file else "/etc/ufw/before.rules"
-            rule = f"-A {chain} {flow.iptables()} -j ACCEPT"
-            loads = "ufw reload then loads all its files anew: what others have put into its chains without ufw is gone"
-            return {"summary": f"ufw stops it before its own rules: write {rule} before {place}; {loads}", "commands": ["ufw reload"]}
+            return _ahead(reference, flow)
         if ahead_of_rules:
             return {"summary": f"let {flow.words()} through ahead of ufw, whose own rules it does not come to", "commands": []}
         routed = flow.direction == "forward"
@@ -102,6 +98,20 @@ class Ufw:
                 if place == number and rule.startswith(f"-A {chain} "):
                     return each if ports_of(rule) == ports_of(text) else None
         return None
+
+
+def _ahead(reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any]:
+    """In the running rules and in ufw's file. No reload: that would take from ufw's chains what others have put into them without ufw."""
+    origin = reference.get("origin") or {}
+    now, where = inserted(binary(reference, flow), reference, flow)
+    rule, file = f"-A {reference['chain']} {flow.iptables()} -j ACCEPT", origin.get("file")
+    kept = [quoted("sed", "-i", f"{int(origin['line'])}i {rule}", str(file))] if file else []
+    lasts = (
+        f" and before line {origin['line']} of {file}"
+        if file
+        else "; the rule that stops it was not recognised in ufw's files: a reload drops this one"
+    )
+    return {"summary": f"ufw stops it before its own rules: accept {flow.words()} {where}{lasts}", "commands": [now, *kept]}
 
 
 def read_tuples(text: t.Sequence[str], before: int) -> list[Tuple]:

@@ -115,6 +115,9 @@ def _main(client: str, guest: str, about: dict[str, Any]) -> None:
     if not fix:
         _type(second["change"]["commands"])
         told["second"] = connects()
+        if said["rule"]["manager"] == "ufw":
+            _type(["ufw reload"])
+            told["kept"] = connects()
     if said["rule"]["manager"] == "firewalld":
         told["ports"] = _run(["firewall-cmd", "--zone=public", "--list-ports"])[1].split()
         _type(["firewall-cmd --reload"])

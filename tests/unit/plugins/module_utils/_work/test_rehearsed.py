@@ -49,6 +49,19 @@ def test_the_printed_command_opens_in_the_copy_and_on_the_host_exactly_its_flow(
     assert told["undone"]["flow"] is False, "its undo takes it back"
 
 
+AHEAD = "sed -i '/^# End required lines/a -A ufw-before-input -p tcp --dport 5432 -j DROP' /etc/ufw/before.rules; "
+
+
+def test_what_ufw_stops_ahead_of_its_own_rules_is_opened_without_a_reload() -> None:
+    """A reload would take away what others have put into ufw's chains; the rule lasts all the same."""
+    told = observed(f"{AHEAD} {ENABLE} iptables -A ufw-before-input -p tcp --dport 8080 -j ACCEPT", HERE)
+    assert "rehearsed" not in told, "it is left to people"
+    assert len(told["advised"]["commands"]) == 2 and not any("reload" in command for command in told["advised"]["commands"])
+    assert told["before"]["flow"] is False and told["after"] == {**told["before"], "flow": True}, told
+    assert told["second"] == {**told["after"], "source": True}
+    assert told["kept"] == told["second"], "ufw loads it the next time"
+
+
 def test_a_rule_that_comes_too_late_fails_and_leaves_the_copy_as_it_was() -> None:
     told = observed(SCENES["deny"], HERE, late={"insert": 3})
     assert told["late"]["result"] == "fails" and "would still be dropped" in told["late"]["why"]

@@ -60,6 +60,12 @@ class TestPolicy:
             ({"risk": "disruptive"}, {"max_risk": "disruptive"}, None),
             ({"certainty": "likely"}, {}, "the cause is likely, and remediate_require is proven for host db1"),
             ({"certainty": "likely"}, {"require": "possible"}, None),
+            (
+                {"certainty": "likely", "kind": "firewall"},
+                {},
+                "the cause is likely, and remediate_require is proven for host db1; a rule without a counter is proven by a trace of the "
+                "rules (diagnose_depth=full)",
+            ),
         ],
     )
     def test_what_is_refused(self, changes: Any, policy: Any, why: str | None) -> None:
