@@ -39,6 +39,7 @@ _PARTS: Mapping[str, Any] = {
     "resolutions": tuple[Resolution, ...],
     "probes": tuple[Probe, ...],
     "hops": tuple[Hop, ...],
+    "hops_back": tuple[Hop, ...],
     "absent": tuple[Absence, ...],
     "trace": Tracing,
     "drops": Drops,
@@ -49,6 +50,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
     for record, fields in {
         "Absence": "what",
         "Address": "family flags",
+        "BalancedServer": "status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
         "Drops": "how",

@@ -103,7 +103,14 @@ print(json.dumps([opened, tried, vantage.close({**order, "interest": None}, run,
 """)
     told = {place for answer in (opened, tried, closed) for place in fields(answer)}
     page = shapes()
-    parts = {"resolutions": [page["R"]], "probes": [page["P"]], "hops": [page["H"]], "hops_back": [page["H"]], "recording": page["F"], "absent": [page["A"]]}
+    parts = {
+        "resolutions": [page["R"]],
+        "probes": [page["P"]],
+        "hops": [page["H"]],
+        "hops_back": [page["H"]],
+        "recording": page["F"],
+        "absent": [page["A"]],
+    }
     shown = set(
         fields(
             {**parts, **dict.fromkeys(("snapshot", "before", "after"), page["S"]), "recorder": {"handle": ""}, "temporary_listeners": None}
