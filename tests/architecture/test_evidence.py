@@ -76,7 +76,7 @@ KEPT = {
     "KernelEvent": dict.fromkeys(("time", "sequence", "namespace", "interface", "cgroup"), PEOPLE),
     "Program": {"identifier": PEOPLE},
     "Missing": dict.fromkeys(("kind", "value"), PEOPLE),
-    "Hop": {"local_port": "becomes `interest` of the last order", "rtt_ms": PEOPLE},
+    "Hop": {"rtt_ms": PEOPLE},
 }
 """What is told and no record has, by record, and why."""
 

@@ -231,6 +231,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
+        _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
@@ -260,6 +261,14 @@ def _of_xinetd(snapshot: _Snapshot, ports: set[int], listeners: list[dict[str, t
 
     if os.path.exists(xinetd.CONFIGURATION):
         snapshot.add("xinetd", lambda: xinetd.read(ports, listeners))
+
+
+def _of_balancers(snapshot: _Snapshot, listeners: list[dict[str, t.Any]]) -> None:
+    """What a balancer that takes handshakes on our ports says of the servers behind it."""
+    if any(process["name"] == "haproxy" for listener in listeners for process in listener["processes"] or ()):
+        from . import haproxy
+
+        snapshot.add_partial("balancers", lambda: haproxy.read(listeners))
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:

@@ -42,6 +42,7 @@ _PARTS: Mapping[str, Any] = {
     "probes": tuple[Probe, ...],
     "hops": tuple[Hop, ...],
     "temporary_listeners": TemporaryListeners,
+    "hops_back": tuple[Hop, ...],
     "absent": tuple[Absence, ...],
     "trace": Tracing,
     "drops": Drops,
@@ -51,6 +52,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
     record: frozenset(fields.split())
     for record, fields in {
         "Address": "family flags",
+        "BalancedServer": "status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
         "Drops": "how",

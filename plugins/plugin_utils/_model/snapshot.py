@@ -13,7 +13,7 @@ from .log_records import LogRecord
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
 from .records import Count, Time
 from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
-from .unit_records import Unit, XinetdService
+from .unit_records import BalancedServer, Unit, XinetdService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class Snapshot:
     port_holders: tuple[PortHolder, ...] | None = None
     peers: tuple[Peer, ...] | None = None
     xinetd: tuple[XinetdService, ...] | None = None
+    balancers: tuple[BalancedServer, ...] | None = None
     logs: tuple[LogRecord, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.

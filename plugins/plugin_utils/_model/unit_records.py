@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The systemd units that belong to a port, as typed records (docs/evidence.md)."""
+"""The systemd units that belong to a port, and what xinetd and balancers say of it, as typed records (docs/evidence.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from .prose import Prose
-from .records import Count, Port
+from .records import Count, IpAddress, Port
 
 _AT_ONCE_S = 2.0
 
@@ -73,6 +73,20 @@ class Unit:
         """Whether its main process was done as soon as it ran: what it had put into the background systemd ended with it."""
         done = self.active == "inactive" and self.code == "exited" and self.status == 0 and not self.once
         return done and self.ran_s is not None and self.ran_s < _AT_ONCE_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancedServer:
+    """A server behind a balancer on one of our ports, as the balancer itself has it; ``told``: of its last check."""
+
+    proxy: str
+    server: str
+    address: IpAddress | None
+    port: Port | None
+    up: bool
+    status: str
+    check: str | None = None
+    told: Prose | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ FRONT = Flow("10.0.2.22", via=("db2",), timeout=1.0)
 CONFIGURATION = """
 global
     maxconn 100
+    stats socket /run/haproxy.sock
 defaults
     mode %s
     timeout connect 2s
@@ -48,6 +49,17 @@ def the_balancer_knows_that_nobody_is_there(fleet: Machines) -> None:
 @fault("load_balancer_no_backend", says=("haproxy", "nothing listens on port 5432 of db1"), **UNSERVED)
 def the_balancer_tries_in_vain(fleet: Machines) -> None:
     haproxy(fleet)
+
+
+@fault(
+    "load_balancer_no_backend/other-port",
+    says=("orders/db1 is DOWN for the balancer, which checks port 8080", "Connection refused"),
+    **UNSERVED,
+)
+def the_balancer_says_that_nobody_is_there(fleet: Machines) -> None:
+    """It connects to a port that nobody records, and knows better than the listeners of the flow's own port."""
+    haproxy(fleet, CHECKED, backend=8080)
+    fleet.listen("db1", "10.0.2.21", 5432)
 
 
 @fault("load_balancer_no_backend/stopped", says=("is stopped",), slow=True, **UNSERVED)
@@ -113,5 +125,5 @@ def connects_only_when_asked(fleet: Machines) -> None:
 
 @twin("load_balancer_no_backend/other-port", flow=FRONT, slow=True)
 def serves_on_another_port(fleet: Machines) -> None:
-    haproxy(fleet, backend=8080)
+    haproxy(fleet, CHECKED, backend=8080)
     fleet.listen("db1", "10.0.2.21", 8080)

@@ -13,15 +13,17 @@ from ..._model.host import Host, Observation
 from ..._model.prose import Wording, worded
 from ..._model.socket_records import Listener, Process
 from ..._model.subjects import Backend
-from ..._model.unit_records import Unit
+from ..._model.unit_records import BalancedServer, Unit
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Finding
+from ..finding import Certainty, Evidence, Finding, Weight
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
 
 _STOPPED = ("T", "t")
+_REFUSED = "L4CON"  # HAProxy's check_status: an error of connect(), such as ECONNREFUSED
+_MOST_SAID = 5
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     why = _stopped(case, behind, tried, listening or []) or (
         _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
     )
+    said = _said(front, behind)
+    if why is None or why.certainty != "proven":
+        why = _down(said, tried, closed, behind) or why
     if why is None:
         return None
     named = f" ({process})" if (process := taker(case)) else ""
@@ -68,6 +73,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         + (f" ({unit.unit} is {unit.active})" if unit else ""),
         (
             case.saw(front, "inet_diag", f"{front.name} has {case.address} and listens on port {case.port}{named}"),
+            *(_in_its_words(front, each) for each in said[:_MOST_SAID]),
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
             case.saw(behind, "capture", _counted(front, tried)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
@@ -82,6 +88,33 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and the port that it uses would tell",),
         subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
+
+
+def _said(front: Host, behind: Host) -> list[BalancedServer]:
+    """What the balancer itself says of the server, under whatever names it has it."""
+    known = (front.snapshot.balancers if front.snapshot else None) or ()
+    return [each for each in known if each.address is not None and behind.owns(each.address) is True]
+
+
+def _down(said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:
+    """The balancer has no name for the server under which it is up."""
+    if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
+        return None
+    first = said[0]
+    return Why(
+        "proven" if closed else "likely",
+        f"{first.proxy}/{first.server} is {first.status} for the balancer"
+        + (f", which checks port {first.port} ({first.check})" if first.check else ""),
+        Backend("closed" if first.check == _REFUSED else "unserved", first.port or 0),
+        behind.name,
+    )
+
+
+def _in_its_words(front: Host, server: BalancedServer) -> Evidence:
+    checked = f", last check {server.check}" if server.check else ""
+    told = f": {server.told}" if server.told else ""
+    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
+    return Evidence(front.name, "HAProxy, show stat", said, Weight.WORDS)
 
 
 def _stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Sequence[Listener]) -> Why | None:
@@ -224,7 +257,8 @@ CAUSES = (
         ("completed", "reset_after", "late"),
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
-        "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Some of the latter alone, or "
+        "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
+        "own socket that the server is up under no name, and closes at once. Some of the latter alone, or "
         "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,

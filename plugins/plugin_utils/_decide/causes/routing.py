@@ -10,7 +10,7 @@ from ..._model.network_records import Address
 from ..._model.subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding
+from ..finding import Certainty, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
@@ -173,8 +173,9 @@ def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | Non
     alone = not any(other.up and other.carrier is not False for other in others)
     elsewhere = case.completed or kept_unasked(case, case.address) or forbidden(case)  # is where the SYN ended
     state = "administratively down" if link.up is False else "without carrier"
+    sure: Certainty = "proven" if server.saw_everything and alone and not elsewhere else "likely"
     return Finding(
-        "proven" if server.saw_everything and alone and not elsewhere else "likely",
+        sure if _may_end_at_server(case) else "possible",
         server.name,
         "server.ingress",
         f"the interface {link.name} of {server.name}, which has {case.address}, is {state}",
@@ -182,6 +183,14 @@ def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | Non
         leg="syn",
         subject=link,
     )
+
+
+def _may_end_at_server(case: Case) -> bool:
+    """Whether the client, or who answers it, may fail to reach the server's address, and does not stop at something else before."""
+    if case.outcome.local:
+        return case.gateway[0] == case.address
+    answer = answer_of(case) if case.outcome.kind == "icmp" else None
+    return answer is None or answer.meaning in ("unreachable", "no_route")
 
 
 @needs(SERVER, CLIENT_ADDRESS)
@@ -262,7 +271,8 @@ CAUSES = (
         "The server's interface is down",
         ("server.ingress",),
         ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
-        "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives.",
+        "The interface that has the address dialled is administratively down or has no carrier, and no SYN arrives. Where the client, or a "
+        "router that answers, stops at something else before: possible.",
         "A SYN arrives at the server.",
         rule=_server_link_down,
         precedes=("path_icmp_unreachable", "path_no_route", "path_drop", "neighbour_unresolved"),

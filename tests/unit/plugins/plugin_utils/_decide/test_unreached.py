@@ -75,3 +75,19 @@ def test_a_listener_that_would_not_take_the_syn_is_named_beside_what_stops_it(ch
     causes = judged("path_drop.syn", change)["causes"]
     assert [(cause["code"], cause["certainty"]) for cause in causes] == [("path_drop", "proven"), (code, "likely")]
     assert causes[1]["fix"]
+
+
+def down(found: Phases) -> None:
+    """The server's interface, to which no SYN comes."""
+    for phase, snapshot in (("open", "snapshot"), ("close", "after")):
+        for link in found["db1"][phase]["evidence"][snapshot]["links"]:
+            if link["name"] == "eth0":
+                link.update(up=False, carrier=False, operstate="down")
+
+
+@pytest.mark.parametrize("name", ["neighbour_unresolved", "ttl_too_low"])
+def test_a_link_that_is_down_behind_what_ends_the_handshake_is_not_its_cause(name: str) -> None:
+    causes = judged(name, down)["causes"]
+    told = [(cause["code"], cause["certainty"]) for cause in causes]
+    assert told[0] == (name, "proven")
+    assert ("server_link_down", "possible") in told

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""What HAProxy says of the servers behind it, on the socket that its configuration offers (management guide, "show stat")."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import struct
+import typing as t
+
+from .._connect.tcp_info import canonical
+
+PROGRAM = "haproxy"
+MOST_FILES, MOST_BYTES, MOST_SOCKETS, MOST_SERVERS = 50, 1 << 20, 4, 200
+ANSWER_SECONDS = 1.0
+_ROLES = ("FRONTEND", "BACKEND")
+
+Record = t.Dict[str, t.Any]
+
+
+def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, str]]]:
+    """The servers of each HAProxy that owns one of the listeners, and why some could not be asked; ``proxy`` is the section's name."""
+    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+    found: list[Record] = []
+    absent: list[dict[str, str]] = []
+    asked: set[str] = set()
+    for pid in sorted(pids):
+        try:
+            paths = [path for path in sockets_of(pid) if path not in asked][:MOST_SOCKETS]
+            asked.update(paths)
+            if paths:
+                found += servers(_ask(paths[0]))
+        except (OSError, ValueError) as error:
+            absent.append({"what": "balancers", "why": f"{PROGRAM} (pid {pid}): {error}"})
+    return found[:MOST_SERVERS], absent
+
+
+def sockets_of(pid: int) -> list[str]:
+    """The Unix sockets for its statistics that a process' configuration files name. OSError: they cannot be read."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        words = [os.fsdecode(word) for word in file.read(65536).split(b"\0")]
+    names = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "-f"]
+    if os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):
+        raise OSError("its files are those of a container")
+    home = os.readlink(f"/proc/{pid}/cwd")
+    paths: list[str] = []
+    for name in names:
+        for path in _files(os.path.join(home, name)):
+            with open(path, encoding="utf-8", errors="replace") as config:
+                paths += in_configuration(config.read(MOST_BYTES))
+    return paths
+
+
+def _files(path: str) -> list[str]:
+    """A file, or the configuration files of a directory."""
+    if not os.path.isdir(path):
+        return [path]
+    return [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(".cfg")][:MOST_FILES]
+
+
+def in_configuration(text: str) -> list[str]:
+    """The Unix sockets that ``stats socket`` lines name; those of other kinds are left alone."""
+    found = []
+    for line in text.splitlines():
+        words = line.split("#", 1)[0].split()
+        if words[:2] == ["stats", "socket"] and len(words) > 2:
+            path = words[2].rpartition("unix@")[2]
+            if path.startswith("/"):
+                found.append(path)
+    return found
+
+
+def _ask(path: str) -> str:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(ANSWER_SECONDS)
+        sock.connect(path)
+        pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]  # unix(7)
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            if file.read().strip() != PROGRAM:
+                raise OSError(f"{path} is another program's")
+        sock.sendall(b"show stat\n")
+        parts: list[bytes] = []
+        while sum(map(len, parts)) < MOST_BYTES:
+            part = sock.recv(65536)
+            if not part:
+                break
+            parts.append(part)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def servers(text: str) -> list[Record]:
+    """The servers of a "show stat". ValueError: it is none."""
+    lines = text.lstrip("# ").splitlines()
+    if not lines or "svname" not in lines[0]:
+        raise ValueError(f"no statistics on its socket, but {text[:60]!r}")
+    rows = csv.DictReader(lines)
+    return [_server(row) for row in rows if row.get("svname") and row["svname"] not in _ROLES]
+
+
+def _server(row: t.Mapping[str, t.Any]) -> Record:
+    host, _colon, port = (row.get("addr") or "").rpartition(":")
+    address = _address(host)
+    return {
+        "proxy": row["pxname"],
+        "server": row["svname"],
+        "address": address,
+        "port": int(port) if address and port.isdigit() else None,
+        "up": (row.get("status") or "").split(" ")[0] in ("UP", "no"),  # "UP 1/3", "no check"
+        "status": row.get("status") or "",
+        "check": row.get("check_status") or None,
+        "told": row.get("last_chk") or None,
+    }
+
+
+def _address(host: str) -> str | None:
+    try:
+        return canonical(host.strip("[]"))
+    except (OSError, ValueError):
+        return None

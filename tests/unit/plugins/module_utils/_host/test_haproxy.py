@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What HAProxy's own socket says, by an HAProxy that runs here on loopback, and by texts of other versions."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host import haproxy
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import BalancedServer
+
+STATISTICS = """# pxname,svname,status,check_status,last_chk,addr
+orders,FRONTEND,OPEN,,,
+orders,db1,UP 1/3,L4OK,,10.0.2.21:5432
+orders,db2,DOWN,L4CON,Connection refused,[2001:db8:2::22]:5432
+orders,db3,no check,,,10.0.2.23:5432
+orders,db4,MAINT,,,
+orders,db5,UP,,,/run/socket
+orders,BACKEND,UP,,,
+"""
+
+
+def test_servers_of_a_text() -> None:
+    found = haproxy.servers(STATISTICS)
+    assert [(each["server"], each["address"], each["port"], each["up"], each["told"]) for each in found] == [
+        ("db1", "10.0.2.21", 5432, True, None),
+        ("db2", "2001:db8:2::22", 5432, False, "Connection refused"),
+        ("db3", "10.0.2.23", 5432, True, None),
+        ("db4", None, None, False, None),
+        ("db5", None, None, True, None),
+    ]
+    assert len(build(tuple[BalancedServer, ...], found, "balancers")) == 5
+
+
+def test_any_other_answer_is_none() -> None:
+    with pytest.raises(ValueError, match="Permission denied"):
+        haproxy.servers("Permission denied\n")
+
+
+def test_sockets_of_a_configuration() -> None:
+    text = (
+        "global\n  stats socket /run/a.sock mode 600\n  stats socket unix@/run/b # c\n stats socket ipv4@127.0.0.1:9\n stats timeout 2s\n"
+    )
+    assert haproxy.in_configuration(text) == ["/run/a.sock", "/run/b"]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[int]:
+    """The process id of one whose server refuses."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    config = f"global\n stats socket {tmp_path}/s\nlisten orders\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
+    config += f" bind unix@{tmp_path}/front\n server db1 127.0.0.1:{port} check inter 100ms fall 1\n"
+    (tmp_path / "haproxy.cfg").write_text(config)
+    with subprocess.Popen(
+        ["haproxy", "-db", "-f", "haproxy.cfg"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as one:
+        while not (tmp_path / "s").exists() and one.poll() is None:
+            time.sleep(0.05)
+        yield one.pid
+        one.kill()
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is missing")
+def test_one_that_runs_says_that_its_server_is_down(running: int) -> None:
+    listener = {"processes": [{"pid": running, "name": "haproxy"}]}
+    for _try in range(50):
+        found, absent = haproxy.read([listener])
+        if found and not found[0]["up"]:
+            break
+        time.sleep(0.1)
+    assert absent == []
+    assert [(each["proxy"], each["server"], each["address"], each["up"], each["check"]) for each in found] == [
+        ("orders", "db1", "127.0.0.1", False, "L4CON")
+    ]
+
+
+def test_other_programs_are_not_asked() -> None:
+    assert haproxy.read([{"processes": [{"pid": 1, "name": "nginx"}]}, {"processes": None}]) == ([], [])
