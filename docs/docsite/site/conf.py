@@ -20,7 +20,6 @@ myst_enable_extensions = ["attrs_block"]
 
 _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest"
 _PAGES = {
-    "action_plugins": "plugins/action.html#action-plugins",
     "ansible_configuration_settings": "reference_appendices/config.html",
     "common_return_values": "reference_appendices/common_return_values.html",
 }
@@ -30,7 +29,9 @@ def _ansibles_own(app, env, node, contnode):
     """Links to what Ansible documents: antsibull-docs refers to it by labels that only Ansible's own site has."""
     label = node.get("reftarget", "")
     plugin = re.fullmatch(r"ansible_collections\.(ansible|community)\.(\w+)\.(\w+_(?:module|connection|callback))", label)
-    page = f"collections/{plugin[1]}/{plugin[2]}/{plugin[3]}.html" if plugin else _PAGES.get(label)
+    kind = re.fullmatch(r"(action|callback|connection|lookup)_plugins", label)
+    general = f"plugins/{kind[1]}.html" if kind else _PAGES.get(label)
+    page = f"collections/{plugin[1]}/{plugin[2]}/{plugin[3]}.html" if plugin else general
     return nodes.reference("", "", contnode, refuri=f"{_ANSIBLE}/{page}", internal=False) if page else None
 
 
