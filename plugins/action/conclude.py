@@ -168,7 +168,7 @@ def _unobserved(report: dict[str, Any]) -> str:
     clients = [each for each in report["unobserved"] if "client" in each["roles"]]
     if not clients:
         return ""
-    more = f", and {len(clients) - 1} more clients have told nothing" if len(clients) > 1 else ""
+    more = f", and {len(clients) - 1} more clients returned nothing" if len(clients) > 1 else ""
     return f"{clients[0]['host']}: {clients[0]['kind'].replace('_', ' ')}: {clients[0]['why'].rstrip('.')}{more}. "
 
 

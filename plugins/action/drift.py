@@ -78,8 +78,10 @@ class ActionModule(HandshakeAction):
             mends = arguments["mends"] and any(options.of(host, "drift_remediate") for host in options.hosts)
             arguments.update(fail_on="never" if mends else arguments["fail_on"])
             plan, started = files.plan()
-            given = {host: arguments["expect"] or options.of(host, "drift_expect") for host in _names(plan)}
-            arguments["seconds"] = {host: options.of(host, "drift_host_timeout") for host in _names(plan) if host not in plan.not_in_play}
+            given = {host: arguments["expect"] or options.of(host, "drift_expect") for host in sorted(plan.parties())}
+            arguments["seconds"] = {
+                host: options.of(host, "drift_host_timeout") for host in sorted(plan.parties()) if host not in plan.not_in_play
+            }
             wanted = self._expectations(given, task_vars["groups"])
             result["mends"] = mends
             result.update(**phases[arguments["phase"]](files, plan, started, wanted, arguments))
@@ -118,7 +120,9 @@ class ActionModule(HandshakeAction):
         self, files: EvidenceFiles, plan: Plan, _started: str, _wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
         """What can be wrong before a host is touched; and orders get what else they need: time, and what the baselines have."""
-        orders = {host: {**order, "state_seconds": arguments["seconds"][host]} for host in _names(plan) if (order := files.order(host))}
+        orders = {
+            host: {**order, "state_seconds": arguments["seconds"][host]} for host in sorted(plan.parties()) if (order := files.order(host))
+        }
         for host, order in orders.items():
             files.write(host_file(host, "order"), order)
         if not arguments["compare"]:
@@ -175,7 +179,7 @@ class ActionModule(HandshakeAction):
         self, files: EvidenceFiles, plan: Plan, started: str, wanted: dict[str, dict[str, str]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
         finished = iso(time.time())
-        kept = drift_files.read(arguments["baseline_dir"], _names(plan))
+        kept = drift_files.read(arguments["baseline_dir"], sorted(plan.parties()))
         answers = _answers(files, plan)
         report = {**conclude(plan, _observed(answers), kept, wanted, started, finished), "changes": arguments["changes"]}
         report_dir = Path(arguments["report_dir"])
@@ -207,13 +211,9 @@ class ActionModule(HandshakeAction):
         return {**result, "msg": f"{drift_report.totals(report)}. The report is {result['report']}."}
 
 
-def _names(plan: Plan) -> list[str]:
-    return sorted({name for entry in plan.entries for name in (entry.client, entry.server, *entry.via) if name})
-
-
 def _answers(files: EvidenceFiles, plan: Plan) -> dict[str, dict[str, Any] | None]:
     """Of the hosts of this play."""
-    return {host: files.answer(host, "state") for host in _names(plan) if host not in plan.not_in_play}
+    return {host: files.answer(host, "state") for host in sorted(plan.parties()) if host not in plan.not_in_play}
 
 
 def _observed(answers: dict[str, dict[str, Any] | None]) -> dict[str, Observed]:

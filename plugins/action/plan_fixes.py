@@ -19,7 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_optio
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines import waited_in_vain
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines import lost_to_failures
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import by_host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy, PolicyError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
@@ -77,8 +77,8 @@ class ActionModule(HandshakeAction):
             remediation.not_held = _not_held(report, arguments["history"])
         except HistoryError as error:
             remediation.stopped = Prose(f"without the history it is not known which fixes did not hold before: {error}")
-        in_vain = self._waited_in_vain(files, report["run"], task_vars)
-        remediation.mind_the_time(max(0.0, (took(view(report)) or 0.0) - in_vain))
+        lost = self._lost_to_failures(files, report["run"], task_vars)
+        remediation.mind_the_time(max(0.0, (took(view(report)) or 0.0) - lost))
         allowed, _left = remediation.wanted(report)
         chosen = by_host(allowed)
         for host, order in orders(remediation, chosen).items():
@@ -97,14 +97,14 @@ class ActionModule(HandshakeAction):
         }
 
     @staticmethod
-    def _waited_in_vain(files: RemediationFiles, run: str, task_vars: dict[str, Any]) -> float:
-        """What hosts that returned nothing cost the diagnosis; the next one waits for them no longer than there is time."""
+    def _lost_to_failures(files: RemediationFiles, run: str, task_vars: dict[str, Any]) -> float:
+        """The seconds that hosts cost the diagnosis that returned nothing; the next one waits for them no longer than there is time."""
         evidence = EvidenceFiles(str(files.report_dir), run)
         try:
             plan, _started = evidence.plan()
         except (EvidenceError, OSError):  # whoever keeps a report need not keep its evidence
             return 0.0
-        return waited_in_vain(evidence.answers(plan).values(), int(task_vars.get("ansible_forks", 5)))
+        return lost_to_failures(evidence.answers(plan).values(), int(task_vars.get("ansible_forks", 5)))
 
     @staticmethod
     def _reported(files: RemediationFiles, arguments: Json) -> Json:

@@ -31,7 +31,7 @@ class ActionModule(HandshakeAction):
         arguments = plain(arguments)
         report_dir, file = Path(arguments["report_dir"]), Path(arguments["path"])
         if not file.name.endswith(".tar.gz"):
-            return {**result, "failed": True, "msg": f"{file} is no name for a bundle: give one that ends in .tar.gz."}
+            return {**result, "failed": True, "msg": f"{file} is not a name for a bundle: give one that ends in .tar.gz."}
         try:
             made = bundled(report_dir, iso(time.time()))
         except (EvidenceError, OSError) as error:
@@ -49,5 +49,5 @@ class ActionModule(HandshakeAction):
                     f"the collection: {named}. Say so where you attach it."
                 )
             )
-        msg = f"The bundle is {file}: look into its report.html before you share it."
+        msg = f"The bundle {'would be' if self._task.check_mode else 'is'} {file}: look into its report.html before you share it."
         return {**result, "changed": True, "path": str(file), "summary": made.counts, "differing": made.differing, "msg": msg}

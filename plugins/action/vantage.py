@@ -157,7 +157,7 @@ class ActionModule(HandshakeAction):
     def _evidence(self, phase: str, returned: dict[str, Any]) -> dict[str, Any]:
         if returned.get("failed") or unparsed(returned):
             said = "\n".join(str(returned.get(key) or "") for key in ("msg", "module_stderr", "module_stdout"))
-            message = (said.strip() or "the module failed without a word")[-600:]
+            message = (said.strip() or "the module failed without a message")[-600:]
             if not unparsed(returned):
                 raise _Failure("module", message)
             if _is_about_become(self, message):
@@ -174,7 +174,7 @@ class ActionModule(HandshakeAction):
         except TooMuch as error:
             raise _Failure("malformed", error.message) from error
         except (LookupError, RecursionError, TypeError, ValueError) as error:
-            raise _Failure("malformed", f"the answer cannot be read ({type(error).__name__})") from error
+            raise _Failure("malformed", f"the answer cannot be parsed ({type(error).__name__})") from error
 
 
 def _is_about_become(action: HandshakeAction, message: str) -> bool:

@@ -11,7 +11,7 @@ type: stdout
 short_description: Shows what a diagnosis waits for, its answer, and where the report is
 version_added: 0.2.0
 description:
-  - While the tasks of this collection run, one line says which task runs, which hosts it waits for, and how long still.
+  - While the tasks of this collection run, one line says which task runs, which hosts it waits for, and how much longer that may take.
     If standard output is no terminal, such a line is printed only for a task that takes longer than 2 seconds, and again every 30 seconds.
   - Then comes the answer. The last line says where the report is.
   - If a task of this collection fails, or a host cannot be reached, it says so in a sentence.

@@ -161,5 +161,5 @@ answer:
   returned: O(phase=next), the first time, if the stdout callback is for programs, such as P(ansible.posix.json#callback)
   type: list
   elements: str
-  sample: [nothing to mend]
+  sample: [nothing to fix]
 """

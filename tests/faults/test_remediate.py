@@ -83,7 +83,7 @@ def test_a_closed_firewall_is_opened_and_stays_so(fleet: Fleet) -> None:
 
     mended = state(fleet)
     report, said = remediate(fleet, remediate_apply=True)
-    assert report["changes"] == [] and "nothing to mend" in said and "changed=1" not in said
+    assert report["changes"] == [] and "nothing to fix" in said and "changed=1" not in said
     assert state(fleet) == mended
 
 

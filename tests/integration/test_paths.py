@@ -47,11 +47,11 @@ def test_home_is_where_the_tilde_points(fleet: Fleet, tmp_path: Path, monkeypatc
 def test_a_report_directory_that_cannot_be_made_is_named(fleet: Fleet, book: str) -> None:
     role = book if book in ("diagnose", "remediate") else "drift"
     said = play(fleet, book, f"{role}_report_dir=/proc/none", fails=True)
-    assert "The report directory /proc/none cannot be used: No such file or directory (none): mend that, or give another one." in said
+    assert "The report directory /proc/none cannot be used: No such file or directory (none): fix that, or give another one." in said
     assert "Errno" not in said
 
 
 def test_baselines_that_cannot_be_written_are_found_before_a_host_is_touched(fleet: Fleet) -> None:
     said = play(fleet, "baseline", "drift_baseline_dir=/proc/none", fails=True)
-    assert "Baselines cannot be written into /proc/none: No such file or directory: mend that, or give another directory" in said
+    assert "Baselines cannot be written into /proc/none: No such file or directory: fix that, or give another directory" in said
     assert "Read what the handshakes depend on" not in said and not list(fleet.directory.glob("handshake-drift/evidence/*.state.json"))

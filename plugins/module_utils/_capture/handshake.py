@@ -13,7 +13,7 @@ from typing import Any
 from .._wire.tcp_options import decode_options
 from .segment import ACK, FIN, RST, SYN, Error, Segment, endpoints
 
-MOST_TIMES = 16  # retransmissions of a packet that are told
+MOST_TIMES = 16  # retransmissions of a packet that are reported
 RETRANSMISSION_NS = 10**9  # after so long, an unanswered SYN would have been repeated (RFC 6298)
 _SYN, _SYN_ACK, _ACK, _DATA, _FIN, _RST = 1, 2, 4, 8, 16, 32  # Wireshark's bits
 COMPLETED, REFUSED, ICMP_ERROR, UNANSWERED = "completed", "refused", "icmp_error", "unanswered"
@@ -148,7 +148,7 @@ class Handshake:
         return {(True, True): "SF", (True, False): "S2", (False, True): "S3"}.get(("F" in seen, "f" in seen), "S1")
 
     def lost(self, outcome: str) -> dict[str, Any] | None:
-        """What did not get through, as far as this one place can tell: packets that may be it, and on which side of the capture."""
+        """What did not get through, as far as this one place shows: packets that may be it, and on which side of the capture."""
         if outcome == UNANSWERED:
             return {"packets": ["syn", "syn_ack"], "side": "server"}
         if outcome == UNACKNOWLEDGED:

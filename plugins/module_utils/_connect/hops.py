@@ -125,7 +125,7 @@ def locate(destinations: list[Destination], *, time_limit: float = TIME_LIMIT) -
     chosen, left_out = _choose(destinations)
     missing = (
         [
-            f"the hops to {len(left_out)} more silent destinations were not asked for: {MAX_DESTINATIONS} are the limit"
+            f"the hops to {len(left_out)} more silent destinations were not asked for: the limit is {MAX_DESTINATIONS}"
             f" ({left_out[0].text} is the first)"
         ]
         if left_out

@@ -275,7 +275,7 @@ class _Trial:
             self._arm(attempt)
 
     def _expired(self, attempt: _Attempt, now: float) -> None:
-        if attempt.sock is None or attempt.due > now:  # ended, or armed anew since
+        if attempt.sock is None or attempt.due > now:  # ended, or armed again since
             return
         if attempt.state == "settling":
             self._end(attempt, lambda: attempt.settled("open", now))

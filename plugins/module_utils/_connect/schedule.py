@@ -66,5 +66,5 @@ def _schedule(retransmissions: int, linear: int, longest: float, deadline: float
 def _number(sysctls: t.Mapping[str, str], name: str, missing: str = "") -> int:
     text = sysctls.get(name, missing)
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise DecodeError(f"the schedule cannot be told: {name} is {text[:20]!r}, not a number")
+        raise DecodeError(f"the schedule is unknown: {name} is {text[:20]!r}, not a number")
     return int(text)

@@ -173,7 +173,7 @@ def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.
     busy = [link["name"] for link in links if link["up"] and link["name"] != "lo"]
     snapshot.add_partial("sysctls", lambda: sysctls.read(busy[:MOST_INTERFACES]))
     if len(links) > MOST_LINKS:
-        snapshot.lacks("links", f"{MOST_LINKS} of {len(links)} are told")
+        snapshot.lacks("links", f"only {MOST_LINKS} of {len(links)} are returned")
         del links[MOST_LINKS:]
 
 
@@ -242,7 +242,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
     def sockets() -> list[dict[str, t.Any]]:
         found, complete = _sockets.sockets(ports, addresses or None)
         if not complete:
-            snapshot.lacks("sockets", f"only the first {len(found)} are told; socket_counts has them all")
+            snapshot.lacks("sockets", f"only the first {len(found)} are returned; socket_counts counts all")
         return found
 
     snapshot.add("sockets", sockets)
@@ -338,7 +338,7 @@ def _meant(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str],
 def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: _Snapshot) -> list[dict[str, t.Any]]:
     """Those on wanted ports and, as far as there is room, the others."""
     if len(listeners) > MOST_LISTENERS:
-        snapshot.lacks("listeners", f"{MOST_LISTENERS} of {len(listeners)} are told, those on our ports among them")
+        snapshot.lacks("listeners", f"only {MOST_LISTENERS} of {len(listeners)} are returned, those on our ports among them")
     return sorted(listeners, key=lambda one: one["port"] not in ports)[:MOST_LISTENERS]
 
 

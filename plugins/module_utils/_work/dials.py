@@ -13,7 +13,7 @@ from .._errors import ObserveError
 
 
 def dials_of(order: t.Mapping[str, t.Any], absent: list[dict[str, str]]) -> list[Dial]:
-    """All dials; those of a user as whom this process cannot act are left out, which `absent` tells: they are tried as nobody else."""
+    """All dials; those of a user as whom this process cannot act are left out, and listed in `absent`."""
     found, refused = [], set()
     for told in order["dials"]:
         named = {name: value for name, value in told.items() if name != "user"}

@@ -20,7 +20,7 @@ def port_numbers(ports: t.Iterable[str]) -> list[int]:
 
 
 def observe(ports: t.Collection[int] | None, owners: bool, options: bool, other_namespaces: bool) -> dict[str, t.Any]:
-    """The return values of listener_info; ObserveError when the kernel tells of no sockets."""
+    """The return values of listener_info; ObserveError if the kernel lists no sockets."""
     listeners = sockets.listeners(ports)
     absent = []
     if owners:

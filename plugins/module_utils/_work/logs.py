@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import typing as t
 
@@ -46,8 +47,8 @@ def observe(options: Mapping) -> dict[str, t.Any]:
     now = time.time()
     until = now if options["until"] is None else options["until"]
     since = until - options["seconds"] if options["since"] is None else options["since"]
-    if since >= until:
-        raise ObserveError(f"since is {since}, and until is {until}: give a time with a beginning before its end")
+    if not (math.isfinite(since) and math.isfinite(until) and since < until):
+        raise ObserveError(f"since is {since}, and until is {until}: give a time that begins before it ends")
     if not 1 <= options["limit"] <= 1000:
         raise ObserveError(f"limit is {options['limit']}: give a number from 1 to 1000")
     for port in options["ports"]:

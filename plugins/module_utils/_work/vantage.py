@@ -159,7 +159,7 @@ def _ask_next_hops(answer: dict[str, Any], remotes: set[str]) -> None:
 
 
 def _ask_about_silence(snapshot: dict[str, Any], order: Order, handle: str) -> None:
-    """Ask who else has an address that was dialled in vain, and whose next hops back that are pinned are while handshakes are half open."""
+    """Ask who else has an address of ours at which no SYN arrived; and, while handshakes are half open, the pinned next hops back."""
     from .._connect import neighbour_probe
     from .._host.traversals import arrivals
     from .._record.detached import read_detached

@@ -78,7 +78,7 @@ def unusable(what: str, error: Exception) -> str:
     if not isinstance(error, OSError) or not error.strerror:
         return f"{what} cannot be used: {error}"
     file = f" ({error.filename})" if error.filename else ""
-    return f"{what} cannot be used: {error.strerror}{file}: {_ADVICE.get(error.errno or 0, 'mend that, or give another one')}."
+    return f"{what} cannot be used: {error.strerror}{file}: {_ADVICE.get(error.errno or 0, 'fix that, or give another one')}."
 
 
 class TooMuch(AnsibleError):

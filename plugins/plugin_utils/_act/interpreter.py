@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""A Python on a managed host that is too old to read a module: its traceback would tell nobody what is wrong."""
+"""A Python on a managed host that is too old to read a module: its traceback would not show what is wrong."""
 
 from __future__ import annotations
 

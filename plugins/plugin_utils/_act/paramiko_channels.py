@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Ask an sshd for a connection over a transport that paramiko has. It tells sshd's words only in its log, so that is read."""
+"""Ask an sshd for a connection over a transport that paramiko has. What sshd said is only in paramiko's log, so that is read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Words(logging.Handler):
 
 
 def logged_in(connection: Any) -> Any:
-    """A transport for the settings of an OpenSSH connection with a password. NoChannel."""
+    """A client with the settings of an OpenSSH connection with a password. NoChannel."""
     if "Proxy" in " ".join(str(connection.get_option(name) or "") for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")):
         raise NoChannel("its connection has both a password and a proxy: use a key for it")
     client = paramiko.SSHClient()
@@ -51,7 +51,7 @@ def logged_in(connection: Any) -> Any:
         )
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise NoChannel(f"paramiko could not log in: {error}") from error
-    return client.get_transport()
+    return client
 
 
 def ask(transport: Any, address: str, port: int, seconds: float) -> tuple[Channel, float, float]:

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Handshakes that a host's sshd makes: `ssh -W` with the settings of Ansible's own connection, or the connection that paramiko has.
 
-OpenSSH makes a connection of its own for each attempt: a shared one does not tell why sshd refuses.
+Each attempt has an OpenSSH connection of its own: over a shared one, OpenSSH does not say why sshd refuses.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def asker(connection: Any) -> Callable[[list[Ask]], list[Answer]]:
         return lambda asks: list(_by_openssh(connection, asks))
     if connection.transport == "paramiko":
         connection._connect()
-        return _by_paramiko(lambda _paramiko: connection.ssh.get_transport())
+        return _by_paramiko(lambda _paramiko: connection.ssh)
     raise NoChannel(f"its connection is {connection.transport}, and only an SSH server can connect for us: use ansible.builtin.ssh for it")
 
 
-def _by_paramiko(transport_of: Callable[[Any], Any]) -> Callable[[list[Ask]], list[Answer]]:
+def _by_paramiko(client_of: Callable[[Any], Any]) -> Callable[[list[Ask]], list[Answer]]:
     from . import paramiko_channels
 
     if paramiko_channels.paramiko is None:
         raise NoChannel(lacking("a connection with a password", "paramiko") or "paramiko cannot be imported on the controller")
-    transport = transport_of(paramiko_channels)
-    return lambda asks: [paramiko_channels.ask(transport, *each) for each in asks]
+    client = client_of(paramiko_channels)  # which older versions of paramiko close when nobody has it any more
+    return lambda asks: [paramiko_channels.ask(client.get_transport(), *each) for each in asks]
 
 
 def _by_openssh(connection: Any, asks: list[Ask]) -> Iterator[Answer]:

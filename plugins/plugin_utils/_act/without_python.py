@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""A host's part in a diagnosis where it has no usable Python: its shell tells its state, and its sshd makes the handshakes."""
+"""A host's part in a diagnosis where it has no usable Python: its shell shows its state, and its sshd makes the handshakes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TOLD = "observed by SSH alone: its shell and its sshd, without Python"
 _SHELLS = ("sh", "csh", "fish")
 _MOST_ATTEMPTS = 200
 _BY_SSHD = (
-    "sshd makes these connections, as the user as whom it serves {user}: no packet of them is recorded there, an ICMP error is not "
-    "told from a refusal, and their durations include the way to sshd"
+    "sshd makes these connections as {user}: no packet of them is recorded there, an ICMP error cannot be distinguished from a refusal, "
+    "and their durations include the round trip to sshd"
 )
 
 Json = dict[str, Any]
@@ -85,7 +85,7 @@ class _Part:
         """A snapshot by the host's shell."""
         if no_python(self.connection):
             self.lacks("recording", WITHOUT)
-            self.lacks("snapshot", f"{no_python(self.connection)}: there is nothing to look at the host with")
+            self.lacks("snapshot", f"{no_python(self.connection)}: nothing can be observed on the host")
             return None
         names = {dial["address"] for dial in self.order["dials"] if literal(dial["address"]) is None}
         try:
@@ -106,14 +106,14 @@ class _Part:
         except (NoChannel, AnsibleError, OSError) as error:
             self.lacks("probes", error)
             return []
-        user = self.connection.get_option("remote_user") or "the login"
-        self.lacks("attempts", _BY_SSHD.format(user=user))
+        user = self.connection.get_option("remote_user")
+        self.lacks("attempts", _BY_SSHD.format(user=f"user {user}" if user else "the user of the login"))
         targets = [(dial, address) for dial in self.order["dials"] if self._can(dial) for address in self._addresses(dial, ask)]
         sources = {route["remote"]: route["source"] for route in (before or {}).get("routes") or ()}
         rounds = range(max((dial["attempts"] for dial, _address in targets), default=0))
         wanted = [(number, *target) for number in rounds for target in targets if number < target[0]["attempts"]]
         if len(wanted) > _MOST_ATTEMPTS:
-            self.lacks("attempts", f"{_MOST_ATTEMPTS} of {len(wanted)} were made")
+            self.lacks("attempts", f"only {_MOST_ATTEMPTS} of {len(wanted)} were made")
         probes: list[Json] = []
         refused: set[tuple[str, int]] = set()
         for number in rounds:
@@ -132,7 +132,7 @@ class _Part:
     def _can(self, dial: Json) -> bool:
         """Whether sshd can make these handshakes as they are wanted."""
         if dial.get("user"):
-            self.lacks(f"probes as user {dial['user']}", "sshd connects as the user that it serves")
+            self.lacks(f"probes as user {dial['user']}", "sshd connects as the user of the login")
         if dial["source"]:
             self.lacks("probes", f"sshd chooses no source address, and the flow wants {dial['source']}")
         return not (dial.get("user") or dial["source"])
@@ -151,7 +151,11 @@ class _Part:
             with suppress(OSError):
                 answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
                 found = list(dict.fromkeys(str(literal(str(sockaddr[0]))) for *_kinds, sockaddr in answers))
-            why = "its addresses are those that the controller has, as the host has no getent" if found else "nobody knows an address of it"
+            why = (
+                "its addresses are those that the controller has, as the host has no getent"
+                if found
+                else "neither the host nor the controller can resolve it"
+            )
             self.lacks("resolutions", f"{name}: {why}")
         if found:
             self._resolved(dial, found)
@@ -169,5 +173,5 @@ def _not_tried(channel: Any) -> str | None:
     if channel.refusal not in (None, CONNECT_FAILED):
         return f"sshd does not connect for us ({channel.refusal}{': ' + channel.answer if channel.answer else ''})"
     if not channel.asked and not channel.answered:
-        return f"ssh did not get as far as asking sshd: {channel.last or 'it says nothing'}"
+        return f"ssh ended before it asked sshd: {channel.last or 'it gave no reason'}"
     return None

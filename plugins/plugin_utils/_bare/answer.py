@@ -32,7 +32,7 @@ class NoShell(Exception):
 def sections(stdout: str) -> dict[str, str]:
     """The script's output by part. NoShell."""
     if len(stdout) > MOST_CHARACTERS:
-        raise NoShell(f"the host returned {len(stdout)} characters, and {MOST_CHARACTERS} are the limit")
+        raise NoShell(f"the host returned {len(stdout)} characters; the limit is {MOST_CHARACTERS}")
     parts: dict[str, str] = {}
     for part in stdout.replace("\r\n", "\n").split(f"\n{MARKER}")[1:]:
         title, _newline, text = part.partition("\n")

@@ -58,17 +58,17 @@ def dump(document: object) -> str:
 def parse(content: bytes, where: str) -> Baseline:
     """What ``render`` wrote, or people changed in it. DriftError: a sentence with ``where``."""
     if len(content) > MOST_BYTES:
-        raise DriftError(f"The baseline {where} has {len(content)} bytes, and {MOST_BYTES} are the limit: write it anew.")
+        raise DriftError(f"The baseline {where} has {len(content)} bytes; the limit is {MOST_BYTES}: write it again.")
     document = _loaded(content, where)
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else None
-        raise DriftError(f"The baseline {where} is not of the schema {SCHEMA} (but {_shown(found)}): write it anew.")
+        raise DriftError(f"The baseline {where} is not of the schema {SCHEMA} (but {_shown(found)}): write it again.")
     try:
         state = read_state(document.get("state"), "state")
         expectations = {str(name): str(expression) for name, expression in _mapping(document, "expectations").items()}
         return Baseline(str(document.get("host")), state, _texts(document, "flows"), _texts(document, "not_observed"), expectations)
     except DriftError as error:
-        raise DriftError(f"The baseline {where} is damaged: {error}. Write it anew, or take it from git.") from error
+        raise DriftError(f"The baseline {where} is damaged: {error}. Write it again, or take it from git.") from error
 
 
 def _loaded(content: bytes, where: str) -> Any:
@@ -80,13 +80,13 @@ def _loaded(content: bytes, where: str) -> Any:
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or tagged or depth > _DEEPEST:
                 what = "a tag" if tagged else "an anchor or alias" if depth <= _DEEPEST else f"more than {_DEEPEST} levels"
                 line = getattr(event.start_mark, "line", 0) + 1
-                raise DriftError(f"The baseline {where} has {what} in line {line}: no baseline has that, write it anew.")
+                raise DriftError(f"The baseline {where} has {what} in line {line}: no baseline has that, write it again.")
         return yaml.load(content, Loader=_LOADER)  # a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = " ".join(str(getattr(error, "problem", None) or error).split())[:200]
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        raise DriftError(f"The baseline {where} is not YAML{line} ({_shown(problem)}): write it anew, or take it from git.") from error
+        raise DriftError(f"The baseline {where} is not YAML{line} ({_shown(problem)}): write it again, or take it from git.") from error
 
 
 def _texts(document: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ class Deadlines:
         return asdict(self)
 
 
-def waited_in_vain(answers: Iterable[Mapping[str, Mapping[str, Any]]], forks: int) -> float:
-    """How much shorter a diagnosis would have been without the hosts that returned nothing. `answers`: of each host by phase."""
+def lost_to_failures(answers: Iterable[Mapping[str, Mapping[str, Any]]], forks: int) -> float:
+    """The seconds that a diagnosis spent only because hosts returned nothing. `answers`: of each host by phase."""
     asked: dict[str, list[tuple[float, bool]]] = {}
     for phases in answers:
         for phase, answer in phases.items():

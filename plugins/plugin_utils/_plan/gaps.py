@@ -21,7 +21,7 @@ _WORDS = {
     "become": ("does not let Ansible become root", "correct its become method and password"),
     "timeout": ("did not answer in time", "find out why it is slow, or raise diagnose_host_timeout"),
     "interrupted": ("had not answered when the run was interrupted", "diagnose again"),
-    "module": ("could not do its part", "mend what its error says"),
+    "module": ("could not do its part", "fix what its error says"),
     "malformed": ("returned an answer that cannot be read", "find out what else writes to its standard output"),
     "controller": ("was not asked, because the controller failed", "report the fault"),
     NOT_IN_PLAY: ("is not among the hosts of this play", "run the play on it as well: widen --limit, or the slice"),

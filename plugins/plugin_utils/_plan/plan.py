@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
 
@@ -46,6 +46,11 @@ class Entry:
         return self.flow, self.client, self.server, self.address, self.port
 
 
+def parties(entries: Iterable[Entry]) -> list[str]:
+    """The hosts that have a part in some of these, each once, in their order."""
+    return list(dict.fromkeys(name for entry in entries for name in (entry.client, *entry.via, entry.server) if name))
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that the three round trips are to do."""
@@ -72,7 +77,7 @@ class Plan:
 
     def parties(self) -> list[str]:
         """The hosts that have a part in some flow, each once, in the order of the entries."""
-        return list(dict.fromkeys(name for entry in self.entries for name in (entry.client, *entry.via, entry.server) if name))
+        return parties(self.entries)
 
     def phases(self) -> dict[str, list[str]]:
         """host -> the round trips that it takes part in."""

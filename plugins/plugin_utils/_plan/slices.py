@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from .._values.times import iso
-from .plan import PHASES, TRACE_PHASES, Entry, Key, Plan
+from .plan import PHASES, TRACE_PHASES, Entry, Key, Plan, parties
 
 APART = "apart"
 """The kind of failure of a host that was observed, but not while the client tried."""
@@ -108,7 +108,7 @@ def merge(runs: Sequence[Run], run: str) -> Merged:
         run,
         tuple(entry for group in grouped for entry in group.entries),
         {},
-        not_in_play=tuple(sorted(host for host in _parties(entries.values()) if not any(each.answers.get(host) for each in runs))),
+        not_in_play=tuple(sorted(host for host in parties(entries.values()) if not any(each.answers.get(host) for each in runs))),
         addresses=_united(each.plan.addresses for each in runs),
         normal=normal,
         groups=_united(each.plan.groups for each in runs),
@@ -191,7 +191,7 @@ def _useless(run: Run, host: str, entry: Entry, tried: tuple[float, float]) -> s
         return f"only for other handshakes than those of {entry.client} with {entry.address} port {entry.port}"
     observed = run.observed(host)
     if observed is None:
-        return "at times that its evidence does not tell"
+        return "at times that its evidence does not show"
     if observed[0] <= tried[0] and tried[1] <= observed[1]:
         return None
     return f"from {iso(observed[0])} to {iso(observed[1])}, but {entry.client} tried from {iso(tried[0])} to {iso(tried[1])}"
@@ -243,10 +243,6 @@ def _times(answer: Mapping[str, Any]) -> tuple[float, float] | None:
     if not (_is_time(at) and _is_time(seconds)):
         return None
     return float(at or 0.0) - float(seconds or 0.0), float(at or 0.0)
-
-
-def _parties(entries: Iterable[Entry]) -> set[str]:
-    return {name for entry in entries for name in (entry.client, *entry.via, entry.server) if name}
 
 
 def _united(several: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:

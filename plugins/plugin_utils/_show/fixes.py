@@ -79,7 +79,7 @@ def _left(plan: FixPlan, width: int, style: Style) -> Iterator[str]:
     left, advice = sum(map(len, reasons.values())), sum(not mending.steps for mending, _outcome, _why in plan.left)
     if plan.left:
         yield ""
-        yield style("not mended", "strong")
+        yield style("not fixed", "strong")
     for why, several in list(reasons.items())[:LEFT]:
         for mending in several[:ALIKE]:
             yield from wrap(clean(f"{mending.code} at {mending.host}: {mending.summary}"), width, "  ", _INDENT)
@@ -94,15 +94,15 @@ def _left(plan: FixPlan, width: int, style: Style) -> Iterator[str]:
 
 def _title(plan: FixPlan) -> str:
     if not plan.wanted:
-        return "nothing to mend" + (" that the policy allows" if plan.left else "")
+        return "nothing to fix" + (" that the policy allows" if plan.left else "")
     made = [mending for mending in plan.wanted if mending.where not in plan.only_planned]
     if made and not plan.stopped:
-        return f"mending: {_counted(made)}, one host first"
+        return f"fixing: {_counted(made)}, one host first"
     return f"planned: {_counted(plan.wanted)}; nothing is changed" + ("" if made else " without remediate_apply=true")
 
 
 def _counted(several: Sequence[Mending]) -> str:
-    return f"{count(len(several), 'fix').replace('fixs', 'fixes')} on {count(len(by_host(several)), 'host')}"
+    return f"{count(len(several), 'fix', 'es')} on {count(len(by_host(several)), 'host')}"
 
 
 def _mending(mending: Mending, flows: Mapping[str, str], width: int, style: Style) -> Iterator[str]:

@@ -89,10 +89,10 @@ def place(flow: Flow) -> str:
 
 
 def isolated(found: Isolated) -> str:
-    """``port 7001: 100 of 100 fail; 900 others connect; or: ...; what would tell: web2 -> db1:5432``"""
+    """``port 7001: 100 of 100 fail; 900 others connect; or: ...; would decide: web2 -> db1:5432``"""
     rivals = f"; or: {', '.join(found.rivals[:_RIVALS])}" if found.rivals else ""
     more = f" and {len(found.rivals) - _RIVALS} more" if len(found.rivals) > _RIVALS else ""
-    probe = f"; what would tell: {found.next_probe}" if found.next_probe else ""
+    probe = f"; would decide: {found.next_probe}" if found.next_probe else ""
     return f"{found.summary}{rivals}{more}{probe}"
 
 
@@ -209,8 +209,8 @@ def duration(ms: float | None) -> str:
     return f"{ms:.0f} ms" if size >= 99.95 else f"{ms:.1f} ms" if size >= 9.995 else f"{ms:.2f} ms"
 
 
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{ending}"
 
 
 def totals(report: Report) -> str:

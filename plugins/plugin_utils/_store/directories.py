@@ -75,7 +75,7 @@ def read(directory: int, name: str, most: int | None = None) -> bytes:
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise PermissionError(f"{name} is no plain file: remove it")
+            raise PermissionError(f"{name} is not a plain file: remove it")
         content = file.read() if most is None else file.read(most + 1)
         if most is not None and len(content) > most:
             raise PermissionError(f"{name} is larger than {most} bytes, and cannot be read")

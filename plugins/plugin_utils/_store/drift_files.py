@@ -40,11 +40,11 @@ def read(directory: str, hosts: Iterable[str]) -> dict[str, Baseline | str]:
 
 def _read(path: Path, host: str) -> Baseline:
     if path.exists() and not path.is_file():
-        raise DriftError(f"The baseline {path} is no plain file: remove it, and write the baseline anew.")
+        raise DriftError(f"The baseline {path} is not a plain file: remove it, and write the baseline again.")
     with path.open("rb") as file:
         baseline = parse(file.read(MOST_BYTES + 1), str(path))
     if baseline.host != host:
-        raise DriftError(f"The baseline {path} is of another host than {host}: write it anew.")
+        raise DriftError(f"The baseline {path} is of another host than {host}: write it again.")
     return baseline
 
 
@@ -86,5 +86,5 @@ def _told(directory: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise DriftError(
-            f"Baselines cannot be written into {directory}: {error.strerror}: mend that, or give another directory as drift_baseline_dir."
+            f"Baselines cannot be written into {directory}: {error.strerror}: fix that, or give another directory as drift_baseline_dir."
         ) from error

@@ -148,4 +148,4 @@ def controller_faults(answers: Iterable[Mapping[str, Any]]) -> str | None:
     if not ours:
         return None
     named = ", ".join(list(ours)[:10]) + (f" and {len(ours) - 10} more" if len(ours) > 10 else "")
-    return f"The controller failed when it was to ask {named}, so that what they could tell is missing; {next(iter(ours.values()))}."
+    return f"The controller failed before it could ask {named}, so that their evidence is missing; {next(iter(ours.values()))}."

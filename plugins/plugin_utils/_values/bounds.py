@@ -30,16 +30,16 @@ class Bounds:
     def exceeded_by(self, text: str) -> str | None:
         """The sentence that says which limit a JSON text exceeds, in linear time and without parsing it."""
         if len(text) > self.characters:
-            return f"the host said {len(text)} characters, and {self.characters} are the limit"
+            return f"the host returned {len(text)} characters; the limit is {self.characters}"
         outside = _STRING.sub("", text.replace("\\\\", "").replace('\\"', ""))
         values = outside.count(",") + outside.count("[") + outside.count("{")
         if values > self.values:
-            return f"the host's answer has about {values} values, and {self.values} are the limit"
+            return f"the host's answer has about {values} values; the limit is {self.values}"
         depth = deepest = 0
         for bracket in _NO_BRACKET.sub("", outside):
             depth += 1 if bracket in "[{" else -1
             deepest = max(deepest, depth)
-        return f"the host's answer is nested {deepest} deep, and {self.depth} is the limit" if deepest > self.depth else None
+        return f"the host's answer is nested {deepest} levels deep; the limit is {self.depth}" if deepest > self.depth else None
 
 
 def bounds_of(order: Mapping[str, Any]) -> Bounds:

@@ -44,7 +44,7 @@ def keep(report: Mapping[str, object], wanted: Keeping) -> int:
     twice if this process ends in between, but misses nothing.
     """
     if not wanted.history:
-        raise HistoryError("The webhook is not told anything: set diagnose_history, because only a history knows what has changed.")
+        raise HistoryError("The webhook is not called: set diagnose_history, because only a history shows what has changed.")
     database, controller = Database(wanted.history), socket.gethostname()
     run = record.run_id(report)
     with database.writing() as connection:

@@ -76,7 +76,7 @@ def run_id(report: Mapping[str, object]) -> str:
     """The identity of the report's run, as it is stored. HistoryError where there is none."""
     if run := clean(report.get("run"), NAME):
         return run
-    raise HistoryError("The report has no run id: it cannot be told from others.")
+    raise HistoryError("The report has no run id, without which it cannot be recorded.")
 
 
 def flow_key(flow: Flow) -> str:

@@ -55,7 +55,7 @@ def post(url: str, document: object, timeout: float, pause: Callable[[float], No
         except (OSError, HTTPException, ValueError) as error:
             reason = error.reason if isinstance(error, URLError) else error
             why = clean(str(reason) or type(reason).__name__, 200)
-    raise HistoryError(f"The webhook at {shown} could not be told, after {TRIES} tries: {why}.")
+    raise HistoryError(f"The webhook at {shown} could not be reached after {TRIES} tries: {why}.")
 
 
 def check(url: str) -> str:

@@ -193,8 +193,8 @@ def test_a_terminal_ends_lines_in_its_own_way(play):
         ("old python", "python", "old python has Python 3.6 (/"),
         ("not/executable", "python", "ermission denied"),
         ("junk", "malformed", "BOOM? nothing to see"),
-        ("wordy", "malformed", "the host said 70000"),
-        ("many", "malformed", "the host said 60000"),
+        ("wordy", "malformed", "the host returned 70000"),
+        ("many", "malformed", "the host returned 60000"),
         ("odd", "malformed", "lacks snapshot, recorder"),
         ("no become", "become", "sudo: a password is required"),
     ],
@@ -236,7 +236,7 @@ def test_a_fault_on_the_controller_is_not_the_hosts(tmp_path):
     (tmp_path / "broken.py").write_text(BROKEN_CONNECTION)
     done, report = diagnose(tmp_path, {"h1": {"ansible_connection": "broken"}}, [{"clients": "h1", "address": "127.0.0.1", "port": 7009}])
     assert done.returncode != 0
-    assert "The controller failed when it was to ask h1" in done.stdout + done.stderr
+    assert "The controller failed before it could ask h1" in done.stdout + done.stderr
     assert failure(report, "h1", "try")["kind"] == "controller"
     assert (report / "report.html").exists()
 

@@ -279,4 +279,4 @@ show({"hops": hops, "missing": missing, "took": took, "many": many[1], "asked": 
     assert answer["missing"] == ["no SYN with TTL 1 to 10.0.91.1 port 81: EHOSTUNREACH"]
     assert answer["took"] < 1.8
     assert answer["asked"] == 16
-    assert answer["many"][0].startswith("the hops to 4 more silent destinations were not asked for: 16 are the limit")
+    assert answer["many"][0].startswith("the hops to 4 more silent destinations were not asked for: the limit is 16")

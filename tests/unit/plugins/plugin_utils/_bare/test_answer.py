@@ -55,7 +55,7 @@ def test_what_no_shell_says(said: str, why: str) -> None:
 
 
 def test_more_than_any_host_has() -> None:
-    with pytest.raises(NoShell, match="are the limit"):
+    with pytest.raises(NoShell, match="the limit is"):
         sections("x" * (MOST_CHARACTERS + 1))
 
 

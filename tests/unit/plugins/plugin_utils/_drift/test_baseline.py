@@ -112,7 +112,7 @@ GOOD = render(Baseline("db1", state.State(sysctls={"net.ipv4.tcp_syncookies": "1
         (GOOD + "x: " + "[" * 100 + "]" * 100 + "\n", "has more than 12 levels in line"),
         ("x: " + "[" * 100_000, "has more than 12 levels in line"),
         (GOOD + "x: \x00\n", "is not YAML"),
-        ("#" * (MOST_BYTES + 1), f"and {MOST_BYTES} are the limit"),
+        ("#" * (MOST_BYTES + 1), f"the limit is {MOST_BYTES}"),
     ],
 )
 def test_files_that_are_no_baselines(content: str, says: str) -> None:

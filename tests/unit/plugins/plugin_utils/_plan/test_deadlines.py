@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.deadlines
     MAX_RECORDER_SECONDS,
     Deadlines,
     deadlines,
-    waited_in_vain,
+    lost_to_failures,
 )
 
 ATTEMPTS = 13.0
@@ -77,7 +77,7 @@ def answer(seconds: float, *, fails: bool = False) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "forks", "in_vain"),
+    ("hosts", "forks", "lost"),
     [
         ({"web1": {"open": answer(2.0), "try": answer(5.0)}, "db1": {"open": answer(3.0)}}, 5, 0.0),
         ({"web1": {"open": answer(2.0), "try": answer(5.0)}, "db1": {"open": answer(60.0, fails=True)}}, 5, 58.0),
@@ -87,5 +87,5 @@ def answer(seconds: float, *, fails: bool = False) -> dict[str, object]:
         ({}, 5, 0.0),
     ],
 )
-def test_what_hosts_cost_that_return_nothing(hosts: dict[str, dict[str, dict[str, object]]], forks: int, in_vain: float) -> None:
-    assert waited_in_vain(hosts.values(), forks) == in_vain
+def test_what_hosts_cost_that_return_nothing(hosts: dict[str, dict[str, dict[str, object]]], forks: int, lost: float) -> None:
+    assert lost_to_failures(hosts.values(), forks) == lost

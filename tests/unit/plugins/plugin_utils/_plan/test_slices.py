@@ -93,7 +93,7 @@ def test_evidence_that_does_not_say_when_belongs_to_its_own_run_alone() -> None:
     for answer in two.answers["db1"].values():
         answer["at"] = None
     (gap,) = [each for each in report(merge([one, two], "both"))["unobserved"] if each["host"] == "db1"]
-    assert "at times that its evidence does not tell" in gap["why"]
+    assert "at times that its evidence does not show" in gap["why"]
 
 
 def test_a_host_of_two_runs_is_taken_from_the_run_in_which_the_client_tried() -> None:

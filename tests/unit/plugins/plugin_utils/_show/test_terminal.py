@@ -104,5 +104,5 @@ def test_a_host_cannot_move_the_cursor_or_leave_its_line(hostile: Callable[[str]
 def test_what_fails_is_told_before_the_root_causes(demo: Callable[[], Report]) -> None:
     probe = {"client": "web2", "server": "db1", "port": 5432}
     text = render(demo() | {"isolated": [{"summary": "server db1: 3 of 3 fail", "rivals": ["port 5432"], "next_probe": probe}]}, width=100)
-    said = "\nwhat fails: server db1: 3 of 3 fail; or: port 5432; what would tell: web2 -> db1:5432\n"
+    said = "\nwhat fails: server db1: 3 of 3 fail; or: port 5432; would decide: web2 -> db1:5432\n"
     assert text.index(said) < text.index("firewall_drop")

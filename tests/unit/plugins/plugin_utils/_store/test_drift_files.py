@@ -41,5 +41,5 @@ def test_says_what_is_wrong(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.yml")
     found = drift_files.read(str(tmp_path), ["db1", "web1", "dir", "fifo"])
     assert found["db1"] == f"There is no baseline {tmp_path}/db1.yml: run the playbook threeway.handshake.baseline for db1 first."
-    assert found["web1"] == f"The baseline {tmp_path}/web1.yml is of another host than web1: write it anew."
-    assert "is no plain file" in str(found["dir"]) and "is no plain file" in str(found["fifo"])
+    assert found["web1"] == f"The baseline {tmp_path}/web1.yml is of another host than web1: write it again."
+    assert "is not a plain file" in str(found["dir"]) and "is not a plain file" in str(found["fifo"])

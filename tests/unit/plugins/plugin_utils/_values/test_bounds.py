@@ -55,11 +55,11 @@ def test_values_and_depth_are_counted_without_parsing(value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("x" * (17 << 20), "the host said 17825792 characters, and 16777216 are the limit"),
-        ("[" + "[]," * 400_000 + "0]", "the host's answer has about 800001 values, and 300000 are the limit"),
-        ("[" * 100_000, "the host's answer is nested 100000 deep, and 40 is the limit"),
+        ("x" * (17 << 20), "the host returned 17825792 characters; the limit is 16777216"),
+        ("[" + "[]," * 400_000 + "0]", "the host's answer has about 800001 values; the limit is 300000"),
+        ("[" * 100_000, "the host's answer is nested 100000 levels deep; the limit is 40"),
         ('"' + '\\"' * 4_000_000, None),
-        ('"[' * 2_000_000, "the host's answer has about 1000000 values, and 300000 are the limit"),
+        ('"[' * 2_000_000, "the host's answer has about 1000000 values; the limit is 300000"),
     ],
     ids=["long", "many", "deep", "escapes", "quotes"],
 )

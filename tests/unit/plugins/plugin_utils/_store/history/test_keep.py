@@ -153,7 +153,7 @@ def test_a_webhook_that_is_busy_is_tried_again(where: str, webhook: Webhook) -> 
 
 def test_what_could_not_be_told_is_told_after_the_next_run(where: str, webhook: Webhook) -> None:
     webhook.answers = [500, 502, 429]
-    with pytest.raises(HistoryError, match=r"^The webhook at http://127.0.0.1:\d+ could not be told, after 3 tries: it answered 429.$"):
+    with pytest.raises(HistoryError, match=r"^The webhook at http://127.0.0.1:\d+ could not be reached after 3 tries: it answered 429.$"):
         told(where, webhook, report(0, flow("broken")))
     assert rows(where, "SELECT status FROM handshake_verdicts") == [("broken",)]
     assert told(where, webhook, report(1, flow("broken"))) == 1
@@ -171,7 +171,7 @@ def test_a_webhook_that_says_no_is_not_asked_again(where: str, webhook: Webhook,
 def test_a_webhook_that_does_not_answer(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Handler, "do_POST", lambda self: time.sleep(0.5))
     began = time.monotonic()
-    with pytest.raises(HistoryError, match=r"could not be told, after 3 tries: .*timed out") as refused:
+    with pytest.raises(HistoryError, match=r"could not be reached after 3 tries: .*timed out") as refused:
         _webhook.post(webhook.url, {}, 0.1)
     assert time.monotonic() - began < 5
     assert "s3cret" not in str(refused.value) and "t0ken" not in str(refused.value)
@@ -211,13 +211,13 @@ def test_a_certificate_that_nobody_vouches_for(webhook: Webhook, tmp_path: Path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
     webhook.socket = context.wrap_socket(webhook.socket, server_side=True, do_handshake_on_connect=False)
-    with pytest.raises(HistoryError, match=r"^The webhook at https://127.0.0.1:\d+ could not be told, after 3 tries: .*certificate"):
+    with pytest.raises(HistoryError, match=r"^The webhook at https://127.0.0.1:\d+ could not be reached after 3 tries: .*certificate"):
         _webhook.post(webhook.url.replace("http:", "https:"), {}, 5.0)
     assert webhook.posted == []
 
 
 def test_a_webhook_alone_knows_no_changes() -> None:
-    with pytest.raises(HistoryError, match=r"^The webhook is not told anything: set diagnose_history, because only a history knows"):
+    with pytest.raises(HistoryError, match=r"^The webhook is not called: set diagnose_history, because only a history shows"):
         keep(report(0, flow("broken")), Keeping("", 0, "http://127.0.0.1:9/", 1.0, False))
 
 

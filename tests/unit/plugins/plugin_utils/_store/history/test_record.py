@@ -71,7 +71,7 @@ def test_an_error_in_the_middle_leaves_nothing(where: str) -> None:
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        ({"run": None}, "The report has no run id: it cannot be told from others."),
+        ({"run": None}, "The report has no run id, without which it cannot be recorded."),
         (
             {"finished": "yesterday"},
             "The report of the run run-00001.00 does not say when it finished: it cannot be put in order with others.",
