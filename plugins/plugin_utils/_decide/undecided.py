@@ -68,12 +68,12 @@ def _blind(host: Host) -> str:
 
 
 def _could_not_see(case: Case) -> Iterator[str]:
-    """What causes of such an outcome declare to need, and nobody told, but for the recordings and the hosts that are asked for anyhow."""
+    """What causes of such an outcome declare to need, and a host did not tell among other things: more than that is asked for anyhow."""
     lacking: dict[tuple[str, str], list[str]] = {}
     for cause in causes.CATALOGUE:
         for part in cause.parts if case.outcome.kind in cause.outcomes else ():
             host = part.lacking(case)
-            if host is not None and not host.gap and part.part != "recording":
+            if host is not None and host.snapshot is not None and part.part != "recording":
                 lacking.setdefault((host.name, part.part), []).append(cause.code)
     for (name, what), codes in lacking.items():
         yield f"could not see the {what} of {name}: without them, causes such as {', '.join(sorted(codes)[:5])} cannot be told"

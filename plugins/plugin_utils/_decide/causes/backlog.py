@@ -66,10 +66,10 @@ def _accept_queue_full(case: Case, server: Host, now: Listener) -> Finding | Non
     )
 
 
-def would_wait(case: Case) -> tuple[str, Finding] | None:
+@needs(SERVER, LISTENER)
+def would_wait(case: Case, server: Host, listener: Listener) -> tuple[str, Finding] | None:
     """(code, finding): that the accept queue which the SYN does not come to has no room for it."""
-    server, listener = case.server, case.listener()
-    if server is None or listener is None or not listener.full or case.server_owns(case.address) is not True:
+    if not listener.full or case.server_owns(case.address) is not True:
         return None
     if not case.surely_untranslated or server.translates("prerouting") is not False:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..case import Case
 from ..finding import Finding
-from .needs import Part, parts_of
+from .needs import Need, parts_of
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,6 @@ class Cause:
     forbids: bool = False
 
     @property
-    def parts(self) -> list[Part[Any]]:
+    def parts(self) -> list[Need[Any]]:
         """What its rules declare to need of hosts' answers."""
         return list(dict.fromkeys(parts_of(self.rule, self.last_resort)))

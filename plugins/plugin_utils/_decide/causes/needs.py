@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Part(Generic[A]):
+class Need(Generic[A]):
     """What a case has of a ``part`` of the client's or the server's answer: a field of `Snapshot`, the recording, or nothing in particular.
 
     It is ``None`` as well if that part was seen, and has no such thing.
@@ -39,7 +39,7 @@ class Part(Generic[A]):
         return self.take(case)
 
     @property
-    def parts(self) -> Iterator[Part[Any]]:
+    def parts(self) -> Iterator[Need[Any]]:
         """Itself."""
         yield self
 
@@ -50,7 +50,7 @@ class Part(Generic[A]):
 
 
 @dataclass(frozen=True)
-class Rule(Generic[R]):
+class Needing(Generic[R]):
     """A function of a case, and of what it needs; it finds nothing where any of that is ``None``."""
 
     needs: tuple[Callable[[Case], object], ...]
@@ -65,7 +65,7 @@ class Rule(Generic[R]):
         return self.find(case, *taken)
 
     @property
-    def parts(self) -> Iterator[Part[Any]]:
+    def parts(self) -> Iterator[Need[Any]]:
         """All that it needs of hosts' answers, by itself or by what else it needs."""
         return parts_of(*self.needs)
 
@@ -74,62 +74,62 @@ class Rule(Generic[R]):
 class FirstOf(Generic[R]):
     """The first of several rules that finds something."""
 
-    rules: tuple[Rule[R], ...]
+    rules: tuple[Needing[R], ...]
 
     def __call__(self, case: Case) -> R | None:
         return next((found for rule in self.rules if (found := rule(case)) is not None), None)
 
     @property
-    def parts(self) -> Iterator[Part[Any]]:
+    def parts(self) -> Iterator[Need[Any]]:
         """All that any of them needs."""
         return parts_of(*self.rules)
 
 
-def parts_of(*needing: Callable[[Case], object] | None) -> Iterator[Part[Any]]:
+def parts_of(*needing: Callable[[Case], object] | None) -> Iterator[Need[Any]]:
     """What rules and other functions of a case declare to need of hosts' answers."""
-    return (part for each in needing if isinstance(each, (Part, Rule, FirstOf)) for part in each.parts)
+    return (part for each in needing if isinstance(each, (Need, Needing, FirstOf)) for part in each.parts)
 
 
 @overload
-def needs(a: Callable[[Case], A | None], /) -> Callable[[Callable[[Case, A], R | None]], Rule[R]]: ...
+def needs(a: Callable[[Case], A | None], /) -> Callable[[Callable[[Case, A], R | None]], Needing[R]]: ...
 @overload
-def needs(a: Callable[[Case], A | None], b: Callable[[Case], B | None], /) -> Callable[[Callable[[Case, A, B], R | None]], Rule[R]]: ...
+def needs(a: Callable[[Case], A | None], b: Callable[[Case], B | None], /) -> Callable[[Callable[[Case, A, B], R | None]], Needing[R]]: ...
 @overload
 def needs(
     a: Callable[[Case], A | None], b: Callable[[Case], B | None], c: Callable[[Case], C | None], /
-) -> Callable[[Callable[[Case, A, B, C], R | None]], Rule[R]]: ...
+) -> Callable[[Callable[[Case, A, B, C], R | None]], Needing[R]]: ...
 @overload
 def needs(
     a: Callable[[Case], A | None], b: Callable[[Case], B | None], c: Callable[[Case], C | None], d: Callable[[Case], D | None], /
-) -> Callable[[Callable[[Case, A, B, C, D], R | None]], Rule[R]]: ...
-def needs(*wanted: Callable[[Case], object]) -> Callable[[Callable[..., Any]], Rule[Any]]:
+) -> Callable[[Callable[[Case, A, B, C, D], R | None]], Needing[R]]: ...
+def needs(*wanted: Callable[[Case], object]) -> Callable[[Callable[..., Any]], Needing[Any]]:
     """Declare what a rule needs: parts, or other functions of a case, such as other rules. The rule gets each as an argument."""
-    return lambda find: Rule(wanted, find)
+    return lambda find: Needing(wanted, find)
 
 
-SERVER: Part[Host] = Part(lambda case: case.server, "server")
-BEHIND: Part[Host] = Part(lambda case: case.behind)
-BETWEEN: Part[tuple[str, str]] = Part(lambda case: case.outcome.between)
-CLIENT_ADDRESS: Part[str] = Part(lambda case: case.client_address)
-ROUTE: Part[Route] = Part(lambda case: case.route, "client", "routes")
-SYN_OUT: Part[Observation] = Part(lambda case: case.observation("syn", case.client, "out"), "client", "recording")
-SYN_IN: Part[Observation] = Part(lambda case: case.observation("syn", case.server, "in"), "server", "recording")
-SYN: Part[Packet] = Part(lambda case: case.syn_at_server, "server", "recording")
-SYN_ACK_OUT: Part[Observation] = Part(lambda case: case.observation("syn_ack", case.server, "out"), "server", "recording")
-LISTENERS: Part[list[Listener]] = Part(Case.listeners_on_port, "server", "listeners")
-LISTENER: Part[Listener] = Part(Case.listener, "server", "listeners")
-SERVER_ADDRESS: Part[Address] = Part(needs(SERVER)(lambda case, server: server.interface_of(case.address)), "server", "addresses")
+SERVER: Need[Host] = Need(lambda case: case.server, "server")
+BEHIND: Need[Host] = Need(lambda case: case.behind)
+BETWEEN: Need[tuple[str, str]] = Need(lambda case: case.outcome.between)
+CLIENT_ADDRESS: Need[str] = Need(lambda case: case.client_address)
+ROUTE: Need[Route] = Need(lambda case: case.route, "client", "routes")
+SYN_OUT: Need[Observation] = Need(lambda case: case.observation("syn", case.client, "out"), "client", "recording")
+SYN_IN: Need[Observation] = Need(lambda case: case.observation("syn", case.server, "in"), "server", "recording")
+SYN: Need[Packet] = Need(lambda case: case.syn_at_server, "server", "recording")
+SYN_ACK_OUT: Need[Observation] = Need(lambda case: case.observation("syn_ack", case.server, "out"), "server", "recording")
+LISTENERS: Need[list[Listener]] = Need(Case.listeners_on_port, "server", "listeners")
+LISTENER: Need[Listener] = Need(Case.listener, "server", "listeners")
+SERVER_ADDRESS: Need[Address] = Need(needs(SERVER)(lambda case, server: server.interface_of(case.address)), "server", "addresses")
 
 
-def _told(part: str, read: Callable[[Snapshot], A | None]) -> Part[A]:
-    return Part(needs(SERVER)(lambda _case, server: read(server.snapshot) if server.snapshot else None), "server", part)
+def _told(part: str, read: Callable[[Snapshot], A | None]) -> Need[A]:
+    return Need(needs(SERVER)(lambda _case, server: read(server.snapshot) if server.snapshot else None), "server", part)
 
 
-ADDRESSES: Part[tuple[Address, ...]] = _told("addresses", lambda snapshot: snapshot.addresses)
-COUNTERS: Part[dict[str, dict[str, int]]] = _told("counters", lambda snapshot: snapshot.counters)
-LINKS: Part[tuple[Link, ...]] = _told("links", lambda snapshot: snapshot.links)
+ADDRESSES: Need[tuple[Address, ...]] = _told("addresses", lambda snapshot: snapshot.addresses)
+COUNTERS: Need[dict[str, dict[str, int]]] = _told("counters", lambda snapshot: snapshot.counters)
+LINKS: Need[tuple[Link, ...]] = _told("links", lambda snapshot: snapshot.links)
 
 
-def risen(group: str, name: str) -> Part[int]:
+def risen(group: str, name: str) -> Need[int]:
     """How far one of the server's counters rose during the attempts, if it did."""
-    return Part(needs(SERVER)(lambda _case, server: server.delta(group, name) or None), "server", "counters")
+    return Need(needs(SERVER)(lambda _case, server: server.delta(group, name) or None), "server", "counters")

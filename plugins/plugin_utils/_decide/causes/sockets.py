@@ -17,7 +17,7 @@ from ..finding import Certainty, Evidence, Finding
 from . import inside, units
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, droppers
-from .needs import LISTENERS, SERVER, FirstOf, Rule, needs
+from .needs import LISTENERS, SERVER, FirstOf, Needing, needs
 from .traversals import Place, judged
 from .xinetd import switched_off
 
@@ -273,7 +273,7 @@ _WHERE: dict[str, Callable[[Case, Listener], str]] = {
 }
 
 
-def _listener_other(kind: str) -> Rule[Finding]:
+def _listener_other(kind: str) -> Needing[Finding]:
     @needs(_refusal)
     def rule(case: Case, refusal: _Refusal) -> Finding | None:
         return _misplaced(case, kind, *refusal) if _nearest(case) == kind else None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..._model.host import Host
 from ..._model.subjects import Refusal
 from ..._values.words import plural
 from ..case import Case
@@ -12,6 +13,7 @@ from ..finding import Finding
 from ..logged import ours
 from .catalogue import Accounts, Cause
 from .losses import beside_each_other
+from .needs import SERVER, needs
 from .sockets import process_of
 
 _REFUSED = ("reset", "reset_after", "icmp")
@@ -47,14 +49,14 @@ _REASONS = {
 }
 
 
-def _service_refuses(case: Case) -> Finding | None:
+@needs(SERVER)
+def _service_refuses(case: Case, server: Host) -> Finding | None:
     """The kernel made the connections, and the service that took them ended them, which its own log says."""
-    server = case.server
     unused = [
         probe for probe in case.probes if probe.connected and (probe.ended or (probe.awaited_ms is not None and probe.peer == "open"))
     ]
-    said = [record for record in ours(case, server, "turned_away") if record.state in _REASONS] if server else []
-    if server is None or not said or not unused:
+    said = [record for record in ours(case, server, "turned_away") if record.state in _REASONS]
+    if not said or not unused:
         return None
     listener, why = case.listener(), said[0].state or ""
     return Finding(

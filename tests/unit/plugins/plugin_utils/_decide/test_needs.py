@@ -12,7 +12,13 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes import CATALOGUE
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.needs import CLIENT_ADDRESS, LISTENER, SERVER, Rule, needs
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.needs import (
+    CLIENT_ADDRESS,
+    LISTENER,
+    SERVER,
+    Needing,
+    needs,
+)
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
@@ -75,7 +81,7 @@ def test_parts_are_those_of_evidence() -> None:
 
 def test_what_a_cause_declares_is_that_of_its_rules() -> None:
     (cause,) = (cause for cause in CATALOGUE if cause.code == "accept_queue_near_limit")
-    assert isinstance(cause.rule, Rule)
+    assert isinstance(cause.rule, Needing)
     assert cause.parts == [SERVER, LISTENER]
 
 

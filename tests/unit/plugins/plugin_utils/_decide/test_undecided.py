@@ -84,7 +84,7 @@ def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
 
 
 def test_a_host_without_root_or_with_part_of_a_recording() -> None:
-    web1 = Host("web1", after=Snapshot(time=0.0, root=False))
+    web1 = Host("web1", after=Snapshot(time=0.0, root=False, routes=()))
     db1 = Host("db1", observations=[], incomplete=Prose("the kernel dropped 3 packets"))
     case = Case(
         flow="flow",
