@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
+from .._decide.causes.xinetd import network
 from .._model.drop_records import Drops
 from .._model.firewall_records import Firewall
 from .._model.host import Absence
@@ -25,6 +26,7 @@ from .._model.probe_records import Hop, Probe, Resolution
 from .._model.prose import Prose
 from .._model.records import IpAddress, Network, RecordError, build
 from .._model.snapshot import Snapshot
+from .._model.socket_records import TemporaryListeners
 from .._model.trace_records import Tracing
 from .._plan.plan import Entry, Plan
 from .._plan.slices import Run
@@ -42,6 +44,7 @@ _PARTS: Mapping[str, Any] = {
     "absent": tuple[Absence, ...],
     "trace": Tracing,
     "drops": Drops,
+    "temporary_listeners": TemporaryListeners,
 }
 # The fields of records whose texts are a vocabulary of kernels, systemd or this collection.
 _VOCABULARY: Mapping[str, frozenset[str]] = {
@@ -58,6 +61,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
         "KernelEvent": "kind flags drop_reason function callers",
         "Link": "operstate kind manager",
         "Listener": "family",
+        "LogRecord": "kind source flags state module",
         "Missing": "kind",
         "Nameserver": "error",
         "Neighbour": "state",
@@ -238,6 +242,8 @@ class _Writer:
             return text if name == "sysctls" and re.fullmatch(r"[-0-9 \t]*", text) else self.pseudonyms.name(name, text)
         if (record, name) in (("Nameserver", "address"), ("Listener", "md5"), ("Resolution", "name"), ("Query", "name")):
             return self.pseudonyms.destination(text)
+        if record == "XinetdService" and name in ("only_from", "no_access") and (listed := network(text)):
+            return self.pseudonyms.network(str(listed))
         if name == "unit" and "." in text:
             return f"{self.pseudonyms.name('unit', text.rpartition('.')[0])}.{text.rpartition('.')[2]}"
         kind = "user" if (record, name) == ("Users", "names") else name
