@@ -26,7 +26,6 @@ from .._model.probe_records import Hop, Probe, Resolution
 from .._model.prose import Prose
 from .._model.records import IpAddress, Network, RecordError, build
 from .._model.snapshot import Snapshot
-from .._model.socket_records import TemporaryListeners
 from .._model.trace_records import Tracing
 from .._plan.plan import Entry, Plan
 from .._plan.slices import Run
@@ -44,7 +43,6 @@ _PARTS: Mapping[str, Any] = {
     "absent": tuple[Absence, ...],
     "trace": Tracing,
     "drops": Drops,
-    "temporary_listeners": TemporaryListeners,
 }
 # The fields of records whose texts are a vocabulary of kernels, systemd or this collection.
 _VOCABULARY: Mapping[str, frozenset[str]] = {
@@ -61,7 +59,6 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
         "KernelEvent": "kind flags drop_reason function callers",
         "Link": "operstate kind manager",
         "Listener": "family",
-        "LogRecord": "kind source flags state module",
         "Missing": "kind",
         "Nameserver": "error",
         "Neighbour": "state",

@@ -24,8 +24,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.run_sour
 from tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
 NAMES = sorted(file.name.removesuffix(".json.gz") for file in RECORDED.glob("*.json.gz"))
-FEW = {*NAMES[::12], "firewall_drop.logged", "temporary_listener.open-way", "xinetd_refuses"}
-"""With evidence that no other recordings have."""
+FEW = NAMES[::12]
 TIMES = ("2026-11-29T10:00:00Z", "2026-11-29T11:00:00Z")
 ADDRESS = re.compile(r"\b(?:10|192\.168|172\.17)\.[0-9]+\.[0-9]+(?:\.[0-9]+)?\b|\b2001:db8:[0-9a-f:]+")
 MAC = re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b")
