@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._bundle.evidence import pseudonyms_for, pseudonymous
+from ansible_collections.threeway.handshake.plugins.plugin_utils._bundle.evidence import pseudonymous, pseudonyms_for
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.slices import Run
 from tests.unit.plugins.plugin_utils.recordings import recorded
