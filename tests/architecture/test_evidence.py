@@ -71,7 +71,7 @@ KEPT = {
     "Resolution": {"addresses": PROBE},
     "Probe": {"family": PROBE},
     "TcpInfo": dict.fromkeys(("rtt_us", "options", "mss"), PROBE),
-    "LogRecord": dict.fromkeys(("out_interface", "of", "error"), "is what log_info tells of a line"),
+    "LogRecord": dict.fromkeys(("of", "error"), "is what log_info tells of a line"),
     "Drops": dict.fromkeys(("lost", "truncated"), PEOPLE),
     "KernelEvent": dict.fromkeys(("time", "sequence", "namespace", "interface", "cgroup"), PEOPLE),
     "Program": {"identifier": PEOPLE},

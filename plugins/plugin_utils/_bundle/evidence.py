@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
+from .._decide.causes.xinetd import network
 from .._model.drop_records import Drops
 from .._model.firewall_records import Firewall
 from .._model.host import Absence
@@ -257,6 +258,8 @@ class _Writer:
             return text if name == "sysctls" and re.fullmatch(r"[-0-9 \t]*", text) else self.pseudonyms.name(name, text)
         if (record, name) in (("Nameserver", "address"), ("Listener", "md5"), ("Resolution", "name"), ("Query", "name")):
             return self.pseudonyms.destination(text)
+        if record == "XinetdService" and name in ("only_from", "no_access") and (listed := network(text)):
+            return self.pseudonyms.network(str(listed))
         if name == "unit" and "." in text:
             return f"{self.pseudonyms.name('unit', text.rpartition('.')[0])}.{text.rpartition('.')[2]}"
         kind = "user" if (record, name) == ("Users", "names") else name

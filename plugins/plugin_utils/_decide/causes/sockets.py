@@ -171,9 +171,10 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
     port = case.server_port
     most = sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
     alone, let_in = case.swallowed_at(server) <= counted <= most, _lets_in(case, server)  # a host refuses others' connections, too
-    certainty: Certainty = "likely" if alone or let_in else "possible"
+    if not (alone or let_in):
+        return None
     return Finding(
-        "proven" if alone and let_in and server.translates("prerouting") is False else certainty,
+        "proven" if alone and let_in and server.translates("prerouting") is False else "likely",
         server.name,
         "server.socket",
         f"nothing listens on port {port} of {server.name}, and the RSTs that say so do not leave it",

@@ -21,7 +21,8 @@ def swallower(case: Case) -> Host | None:
 def kept_unasked(case: Case, address: str) -> bool:
     """Whether the packet did not come to where it matters who has the address: a managed host sends it to another one, or kept it, or
     answered it, without having asked in vain for the address."""
-    if case.translated_on_the_way:
+    sent = [case.sent_elsewhere(host) for host in (case.client, *case.vias)]
+    if any(each and each.rewritten and each.rewritten.destination != case.address for each in sent):
         return True
     row = case.outcome.row
     answered = next((via for via in case.vias if row and row.at(via.name, "out") and not row.at(via.name, "in")), None)

@@ -68,15 +68,15 @@ def _refused(service: XinetdService, client: str) -> tuple[bool, str]:
 
 def _listed(addresses: Sequence[str], client: str) -> bool | None:
     """Whether an address is among those of a list; None where the list has others than numbers, as names, and it is none of the numbers."""
-    networks = [_network(text) for text in addresses]
+    networks = [network(text) for text in addresses]
     address = ipaddress.ip_address(client)
     if any(network is not None and address in network for network in networks):
         return True
     return None if None in networks else False
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """A number with zeros at its end stands for a network, 0.0.0.0 for everybody (xinetd.conf(5))."""
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """What a number in a list stands for: one with zeros at its end for a network, 0.0.0.0 for everybody (xinetd.conf(5)); None: a name."""
     try:
         if "/" in text or ":" in text:
             return ipaddress.ip_network(text, strict=False)
