@@ -119,3 +119,42 @@ def a_machine_advertises_itself_and_is_no_router(fleet: Machines) -> None:
 def a_router_advertises_itself(fleet: Machines) -> None:
     advertised(fleet)
     fleet.sysctl("web2", "net.ipv6.conf.all.forwarding", 1)
+
+
+# -- address translation
+
+PUBLISHED = "203.0.113.1"
+HAIRPIN = Flow(PUBLISHED, client="web2", server="web1", via=("r1",), timeout=1.0)
+
+
+def published(fleet: Machines) -> None:
+    """r1 publishes web1 at an address of its own."""
+    fleet.listen("web1", "::", 5432)
+    rule = f"-t nat -A PREROUTING -d {PUBLISHED} -p tcp --dport 5432 -j DNAT --to-destination 10.0.1.11"
+    shell(fleet, "r1", f"ip address add {PUBLISHED}/32 dev eth1; iptables-nft {rule}")
+
+
+MASQUERADE = "-s 10.0.1.0/24 -d 10.0.1.11 -p tcp --dport 5432 -j MASQUERADE"
+
+
+@fault(
+    "nat_not_undone/hairpin",
+    "timeout",
+    code="nat_not_undone",
+    host="r1",
+    leg="syn_ack",
+    segment="path.return",
+    says=("DNAT --to-destination 10.0.1.11", "since web2 is on web1's own network, 10.0.1.0/24", MASQUERADE),
+    flow=HAIRPIN,
+    **BRIEF,
+)
+def a_published_address_from_inside(fleet: Machines) -> None:
+    """https://github.com/rtr7/router7/issues/53"""
+    published(fleet)
+
+
+@twin("nat_not_undone/hairpin", flow=HAIRPIN, slow=True, **BRIEF)
+def a_published_address_from_inside_with_masquerading(fleet: Machines) -> None:
+    """What is advised."""
+    published(fleet)
+    shell(fleet, "r1", f"iptables-nft -t nat -A POSTROUTING {MASQUERADE}")
