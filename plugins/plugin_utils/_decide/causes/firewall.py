@@ -234,6 +234,7 @@ CAUSES = (
             Accounts("stray_reset", ("uncounted",)),
             Accounts("stray_reset", ("foreign",), anywhere=True),
             Accounts("firewall_verdict", any_leg=True),
+            Accounts("undeclared_source", ("syn",), anywhere=True, any_leg=True),
         ),
     ),
     Cause(
@@ -251,6 +252,6 @@ CAUSES = (
         rule=_firewall_drop,
         last_resort=_dropped_somehow,
         explains=("path_drop",),
-        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True), Accounts("undeclared_source", ("syn",), anywhere=True, any_leg=True)),
     ),
 )
