@@ -28,6 +28,7 @@ FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 _ADDRESS_FLAGS = {0x02: "nodad", 0x04: "optimistic", 0x08: "dadfailed", 0x10: "homeaddress", 0x20: "deprecated", 0x40: "tentative"}
 _STATES = {1: "INCOMPLETE", 2: "REACHABLE", 4: "STALE", 8: "DELAY", 16: "PROBE", 32: "FAILED", 64: "NOARP", 128: "PERMANENT"}
+_TEMPORARY = 0x01
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, hardware type, index, flags, changed flags
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
 _CACHEINFO = struct.Struct("=IIII")  # struct ifa_cacheinfo: preferred, valid, created, updated
@@ -70,11 +71,17 @@ def addresses(netlink: Netlink, names: t.Mapping[int, str]) -> list[dict[str, t.
                     "interface": names.get(index, str(index)),
                     "address": address_text(family, raw),
                     "prefix": prefix,
-                    "flags": [name for bit, name in _ADDRESS_FLAGS.items() if bits & bit],
+                    "flags": _flags(family, bits),
                     "since_s": _since(about.get(IFA_CACHEINFO)),
                 }
             )
     return found
+
+
+def _flags(family: int, bits: int) -> list[str]:
+    """By name; the bit of temporary addresses (RFC 8981) is that of further addresses in IPv4."""
+    temporary = ["temporary"] if family == socket.AF_INET6 and bits & _TEMPORARY else []
+    return [*(name for bit, name in _ADDRESS_FLAGS.items() if bits & bit), *temporary]
 
 
 def _since(cacheinfo: bytes | None) -> float | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .._model.subjects import DeadTargets, Source, Translated, TranslatedInside
-from .make import advice, endpoint
+from .._model.subjects import DeadTargets, Hairpin, Source, Translated, TranslatedInside
+from .make import advice, endpoint, shell
 
 
 def nat_wrong_target(case: Case, finding: Finding) -> Fix:
@@ -38,9 +38,29 @@ def redirected_to_proxy(case: Case, finding: Finding) -> Fix:
     return advice("firewall", finding.host, f"exempt tcp/{case.port} to {case.address} from the redirect on {finding.host}")
 
 
-def nat_not_undone(case: Case, _finding: Finding) -> Fix | None:
+def nat_not_undone(case: Case, finding: Finding) -> Fix | None:
+    if hairpin := finding.about(Hairpin):
+        return _hairpin(hairpin)
     sent = case.observation("syn", case.client, "out")
     if sent is None:
         return None
     summary = f"make replies pass the host that translates {sent.packet.dst} (routing, or translate the source as well)"
     return advice("advice", "path", summary)
+
+
+def _hairpin(told: Hairpin) -> Fix:
+    """Have the answers come back by who translates: they go to whom the SYN comes from."""
+    end = endpoint(told.address, told.port)
+    whose = f"from {told.network} " if told.network else ""
+    known = told.network is not None and told.manager == "iptables"
+    command = shell(
+        *("ip6tables" if ":" in told.address else "iptables", "-t", "nat", "-A", "POSTROUTING", "-s", told.network, "-d", told.address),
+        *("-p", "tcp", "--dport", told.port, "-j", "MASQUERADE"),
+    )
+    return advice(
+        "firewall",
+        told.host,
+        f"have {told.host} translate the source, too, of what it sends {whose}to {end} (masquerade), or have those clients dial "
+        f"{told.address} (by their DNS)",
+        [command] if known else [],
+    )

@@ -49,6 +49,13 @@ def unknown_client(case: Case, host: Host, address: str | None) -> str | None:
 
 def _undeclared(case: Case, owner: Host, address: str) -> str:
     known = ", ".join(case.declared.of(owner.name)) or "none"
+    entry = owner.interface_of(address)
+    if entry is not None and "temporary" in entry.flags:
+        setting = f"net.ipv6.conf.{entry.interface.replace('.', '/')}.use_tempaddr=0"
+        return (
+            f"{address} is a temporary address of {owner.name} (IPv6 privacy extensions), which gives it up for another one: have "
+            f"{owner.name} send from a lasting one ({setting}, or the flow's and the application's source), or let its network in"
+        )
     way_out = (
         f"if it is {owner.name}'s address on the data network, declare it, as handshake_address: {address} or among handshake_addresses of "
         f"{owner.name}, and run this again"

@@ -481,3 +481,14 @@ class Refusal:
 
     why: str
     process: str | None
+
+
+@dataclass(frozen=True)
+class Hairpin:
+    """A translation that the server's answers do not pass: by whom, to which end, for clients of which network; who made its rule."""
+
+    host: str
+    address: str
+    port: int
+    network: str | None
+    manager: str | None

@@ -119,3 +119,82 @@ def a_machine_advertises_itself_and_is_no_router(fleet: Machines) -> None:
 def a_router_advertises_itself(fleet: Machines) -> None:
     advertised(fleet)
     fleet.sysctl("web2", "net.ipv6.conf.all.forwarding", 1)
+
+
+# -- address translation
+
+PUBLISHED = "203.0.113.1"
+HAIRPIN = Flow(PUBLISHED, client="web2", server="web1", via=("r1",), timeout=1.0)
+
+
+def published(fleet: Machines) -> None:
+    """r1 publishes web1 at an address of its own."""
+    fleet.listen("web1", "::", 5432)
+    rule = f"-t nat -A PREROUTING -d {PUBLISHED} -p tcp --dport 5432 -j DNAT --to-destination 10.0.1.11"
+    shell(fleet, "r1", f"ip address add {PUBLISHED}/32 dev eth1; iptables-nft {rule}")
+
+
+MASQUERADE = "-s 10.0.1.0/24 -d 10.0.1.11 -p tcp --dport 5432 -j MASQUERADE"
+
+
+@fault(
+    "nat_not_undone/hairpin",
+    "timeout",
+    code="nat_not_undone",
+    host="r1",
+    leg="syn_ack",
+    segment="path.return",
+    says=("DNAT --to-destination 10.0.1.11", "since web2 is on web1's own network, 10.0.1.0/24", MASQUERADE),
+    flow=HAIRPIN,
+    **BRIEF,
+)
+def a_published_address_from_inside(fleet: Machines) -> None:
+    """https://github.com/rtr7/router7/issues/53"""
+    published(fleet)
+
+
+@twin("nat_not_undone/hairpin", flow=HAIRPIN, slow=True, **BRIEF)
+def a_published_address_from_inside_with_masquerading(fleet: Machines) -> None:
+    """What is advised."""
+    published(fleet)
+    shell(fleet, "r1", f"iptables-nft -t nat -A POSTROUTING {MASQUERADE}")
+
+
+# -- sources
+
+TEMPORARY = "2001:db8:1:0:a8bb:ccff:fedd:1"
+OTHERS = """
+table inet filter {{
+ chain input {{ type filter hook input priority 0; ip6 saddr {} tcp dport 5432 accept; tcp dport 5432 counter drop; }}
+}}
+"""
+
+
+def private(fleet: Machines, let_in: str) -> None:
+    """web1 sends from a temporary address of its network, and db1 lets some addresses in."""
+    fleet.listen("db1", "::", 5432)
+    fleet.sysctl("web1", "net.ipv6.conf.eth0.use_tempaddr", 2)
+    shell(fleet, "web1", f"ip address add {TEMPORARY}/64 dev eth0 mngtmpaddr nodad")
+    shell(fleet, "web1", "until ip -6 address show dev eth0 temporary -tentative | grep -q inet6; do sleep 0.1; done")
+    fleet.nft("db1", OTHERS.format(let_in))
+
+
+@fault(
+    "firewall_drop/temporary-source",
+    "timeout",
+    code="firewall_drop",
+    host="db1",
+    leg="syn",
+    segment="server.firewall",
+    says=("a temporary address (IPv6 privacy extensions) of web1, and not from 2001:db8:1::11", "net.ipv6.conf.eth0.use_tempaddr=0"),
+    flow=Flow(DB1_V6, timeout=1.0),
+    **BRIEF,
+)
+def a_client_hides_its_address_and_is_not_known(fleet: Machines) -> None:
+    """https://oneuptime.com/blog/post/2026-03-20-temporary-vs-stable-ipv6-addresses/view"""
+    private(fleet, "2001:db8:1::11")
+
+
+@twin("firewall_drop/temporary-source", flow=Flow(DB1_V6, timeout=1.0), slow=True, **BRIEF)
+def the_network_of_the_client_is_let_in(fleet: Machines) -> None:
+    private(fleet, "2001:db8:1::/64")

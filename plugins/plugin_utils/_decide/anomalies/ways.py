@@ -13,6 +13,7 @@ from ..._model.network_records import LOOPBACK
 from ..._values.words import plural
 from ..case import Case
 from ..outcome import Leg
+from ..sources import declared_beside
 from ..story import LABELS
 from .anomaly import Anomaly
 from .seen import Key, at, key, outermost, pairs
@@ -115,7 +116,7 @@ def _sources_of_syns(case: Case) -> Iterator[Anomaly]:
         if client.owns(source) is False:
             text = f"{plural(count, 'SYN')} left {client.name} from {source}, which is not its own"
             yield Anomaly("other_source", client.name, text, "syn", leg="syn", count=count, attempts=of)
-        elif better := _declared_beside(case, source):
+        elif better := declared_beside(case, source):
             text = f"{plural(count, 'SYN')} left {client.name} from {source}; the inventory gives it {better} on the same interface"
             yield Anomaly("undeclared_source", client.name, text, "syn", leg="syn", count=count, attempts=of)
 
@@ -128,16 +129,6 @@ def _lost_to_nobody(case: Case) -> Iterator[Anomaly]:
     if not any(case.declared.has(host, client) for host in case.declared.hosts):
         text = f"the SYN-ACKs go to {client}, an address that the inventory gives no host"
         yield Anomaly("undeclared_source", case.client.name, text, "lost", leg="syn_ack", count=len(case.subject))
-
-
-def _declared_beside(case: Case, source: str) -> str | None:
-    """Another address of the interface that has ``source``, one that the inventory gives the client while it does not give it this one."""
-    own = case.client.interface_of(source)
-    if own is None or case.declared.has(case.client.name, source) or case.client is case.server:
-        return None
-    beside = [entry.address for entry in (case.client.snapshot.addresses if case.client.snapshot else None) or ()]
-    same = [address for address in beside if (entry := case.client.interface_of(address)) and entry.interface == own.interface]
-    return next((address for address in same if (":" in address) == (":" in source) and case.declared.has(case.client.name, address)), None)
 
 
 def third_hosts(case: Case) -> Iterator[Anomaly]:

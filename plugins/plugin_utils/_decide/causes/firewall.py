@@ -233,6 +233,7 @@ CAUSES = (
             Accounts("stray_reset", ("uncounted",)),
             Accounts("stray_reset", ("foreign",), anywhere=True),
             Accounts("firewall_verdict", any_leg=True),
+            Accounts("undeclared_source", ("syn",), anywhere=True, any_leg=True),
         ),
     ),
     Cause(
@@ -250,6 +251,6 @@ CAUSES = (
         rule=_firewall_drop,
         last_resort=_dropped_somehow,
         precedes=("path_drop",),
-        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True), Accounts("undeclared_source", ("syn",), anywhere=True, any_leg=True)),
     ),
 )

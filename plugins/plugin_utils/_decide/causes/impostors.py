@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.host import Host, Observation
+from ..._model.subjects import Hairpin
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import INITIAL_TTLS
@@ -13,6 +15,8 @@ from ..rows import Row
 from .catalogue import Accounts, Cause
 from .misdelivered import address_elsewhere, conflict, others
 from .needs import ADDRESSES, SERVER, SYN_OUT, needs
+from .rules import kept_by
+from .traversals import Place, judged
 
 _ECN = 0xC0  # ECE and CWR
 _ONE_WITHOUT_ECN = "an attempt without ECN (net.ipv4.tcp_ecn=2 on the client) would tell whether that is what something on the way refuses"
@@ -66,6 +70,9 @@ def _nat_not_undone(case: Case, sent: Observation) -> Finding | None:
         return None
     source, dialled = foreign.packet.src, sent.packet.dst
     reset = ", answered with an RST" if any(case.rows("rst", "client")) else ""
+    via = next((via for via in case.vias if (out := case.observation("syn", via, "out")) and out.packet.dst == source), None)
+    if via is not None and not case.count("syn_ack", via, "in"):
+        return _answered_directly(case, via, source, dialled, reset)
     return Finding(
         "proven",
         "path",
@@ -74,6 +81,35 @@ def _nat_not_undone(case: Case, sent: Observation) -> Finding | None:
         (*case.passage(), case.saw(case.client, "capture", f"SYN-ACK from {source}{reset}")),
         leg="syn_ack",
         detail={"source": source},
+    )
+
+
+def _answered_directly(case: Case, via: Host, source: str, dialled: str, reset: str) -> Finding:
+    """A host on the way translates the SYN, and the server answers past it: usually the client's neighbour, behind one router."""
+    ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
+    rule = ruling.last_to(*DESTINATION_NAT) if ruling else None
+    server, client = case.server, case.client_address or ""
+    route = server.route(client, source) if server else None
+    network = route.prefix if route and route.gateway is None else None
+    why = f", since {case.client.name} is on {server.name}'s own network, {network}," if server and network else ""
+    out = case.observation("syn", via, "out")
+    port = out.packet.tcp.dport if out and out.packet.tcp else case.port
+    return Finding(
+        "proven",
+        via.name,
+        "path.return",
+        f"{f'{rule.name} on ' if rule else ''}{via.name} translates {dialled} to {source}, and the SYN-ACK{why} goes straight to "
+        f"{case.client.name} from {source}, which {case.client.name} has not dialled: {via.name} cannot undo the translation",
+        (
+            *case.passage(),
+            case.saw(via, "capture", f"the SYN leaves for {source} port {port}, and no SYN-ACK comes in"),
+            case.saw(case.client, "capture", f"SYN-ACK from {source}{reset}"),
+            *([case.saw(server, "rtnetlink route get", f"{client}: on the link, by {network}")] if server and network else []),
+            *(kept_by(via, rule) if rule else ()),
+        ),
+        leg="syn_ack",
+        detail={"source": source, "network": network},
+        subject=Hairpin(via.name, source, port, network, rule.manager if rule else None),
     )
 
 
@@ -151,6 +187,7 @@ CAUSES = (
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("stray_reset", anywhere=True),
             Accounts("other_source", anywhere=True),
+            Accounts("altered", ("ttl",), anywhere=True, any_leg=True),  # the client's RST goes the straight way
         ),
     ),
     Cause(

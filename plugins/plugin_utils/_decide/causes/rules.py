@@ -15,6 +15,7 @@ from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..logged import ours
+from ..sources import declared_beside
 from .counted import Proof, proof
 from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict, way
 
@@ -39,6 +40,16 @@ def answered_so(case: Case, place: Place, ruling: Verdict) -> bool:
     if ruling.reject_with == "tcp-reset":
         return case.outcome.kind != "icmp"
     return case.outcome.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
+
+
+def _from_another(case: Case, ruling: Verdict) -> str:
+    """What is to be said of a source that is the client's own, and not the one that the inventory has for it, as rules may have it."""
+    better = declared_beside(case, ruling.source) if ruling.packet == "syn" else None
+    own = case.client.interface_of(ruling.source)
+    if better is None or own is None:
+        return ""
+    kind = "a temporary address (IPv6 privacy extensions)" if "temporary" in own.flags else "an address"
+    return f"; it comes from {ruling.source}, {kind} of {case.client.name}, and not from {better}, which the inventory has"
 
 
 def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
@@ -66,7 +77,8 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         + shadow(ruling)
         + for_the_way_back(ruling)
         + _marked(ruling)
-        + _unserved(ruling),
+        + _unserved(ruling)
+        + _from_another(case, ruling),
         (
             *weighed.evidence,
             *kept_by(host, ruling.rule),
