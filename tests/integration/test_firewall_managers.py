@@ -125,7 +125,7 @@ def test_firewalld_forwards_between_zones_by_a_policy(fleet: SystemdFleet) -> No
     assert connects(fleet) != "connected"
     verdict = ask(fleet, "r1", **SYN)
     assert (verdict["verdict"], verdict["direction"], verdict["rule"]["manager"]) == ("reject", "forward", "firewalld")
-    assert "firewall-cmd --permanent --policy=public-internal --add-egress-zone=internal" in verdict["change"]["commands"]
+    assert "firewall-cmd --permanent --policy=public-intern --add-egress-zone=internal" in verdict["change"]["commands"]
     follow(fleet, "r1", verdict)
     assert connects(fleet) == "connected"
 

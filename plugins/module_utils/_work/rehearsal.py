@@ -65,30 +65,31 @@ def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
                 _make_links(facts, links)
                 firewall.restore(saved, blobs, run)
                 theirs = t.cast(LiveFacts, _There(facts, host, copy))
-                return {"told": [_one(run, theirs, directories, *fix) for fix in fixes]}
+                there = _Copy(run, lambda: firewall.restore(saved, blobs, run), directories)
+                return {"told": [_one(run, theirs, there, *fix) for fix in fixes]}
 
             return list(in_namespace("rehearse the change", work)["told"])
     finally:
         os.close(host)
 
 
-def _one(run: Run, facts: LiveFacts, directories: t.Sequence[str], steps: t.Sequence[Step], packets: t.Sequence[Json]) -> Json:
+def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], packets: t.Sequence[Json]) -> Json:
     beside = [neighbour for packet in packets for neighbour in neighbours(packet)]
     questions = [*packets, *beside]
     before = _verdicts(run, facts, questions)
-    state = _State(run, directories)
     try:
-        for step in steps:
-            step.take(run)
+        there.take(steps)
     except ObserveError as error:
-        state.back()
+        there.back()
         return {"result": NOT_REHEARSED if isinstance(error, NotRehearsedError) else FAILS, "why": str(error), "packets": []}
     after = _verdicts(run, facts, questions)
     told = _told(before[: len(packets)], after[: len(packets)])
     opened = [now for then, now in zip(before[len(packets) :], after[len(packets) :]) if now["verdict"] != then["verdict"]]
     result, why = _result(packets, before, after, opened)
     if result in (FAILS, UNKNOWN):
-        state.back()
+        there.back()
+    else:
+        there.keep(steps)
     return {"result": result, "why": why, "packets": told}
 
 
@@ -187,18 +188,25 @@ def _enter(namespace: int) -> None:
         raise ObserveError(f"the network namespace cannot be changed: {os.strerror(ctypes.get_errno())}")
 
 
-class _State:
-    """The copy as it is now, to which it goes back."""
+class _Copy:
+    """The copy as it is with the steps that are kept. To go back costs the more, because it is rare: all of them are taken once more."""
 
-    def __init__(self, run: Run, directories: t.Sequence[str]) -> None:
-        self._run, self._blobs, self._firewall = run, _Memory(), Firewall()
-        self._rules = self._firewall.save(True, self._blobs, run)
+    def __init__(self, run: Run, restore: t.Callable[[], None], directories: t.Sequence[str]) -> None:
+        self._run, self._restore, self._kept = run, restore, t.cast("list[Step]", [])
         self._files: dict[str, Files] = {directory: files_of(directory) for directory in directories}
 
+    def take(self, steps: t.Iterable[Step]) -> None:
+        for step in steps:
+            step.take(self._run)
+
+    def keep(self, steps: t.Iterable[Step]) -> None:
+        self._kept.extend(steps)
+
     def back(self) -> None:
-        self._firewall.restore(self._rules, self._blobs, self._run)
+        self._restore()
         for directory, files in self._files.items():
             put_files(directory, files)
+        self.take(self._kept)
 
 
 class _Memory:

@@ -66,11 +66,12 @@ def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene
 
 def test_a_fix_that_comes_too_late_or_opens_more_fails_and_the_next_is_rehearsed_without_it() -> None:
     told = observed(NFT % "tcp dport 5432 counter drop;", "refusing")
-    late, gone, wide, good = told["rehearsed"]
+    late, gone, wide, good, wider, then = told["rehearsed"]
     assert (late["result"], late["packets"][0]["after"]) == ("fails", "drop") and "would still be dropped" in late["why"]
     assert gone["result"] == "fails" and "diagnose again" in gone["why"]
     assert wide["result"] == "fails" and "it would also change what becomes of a SYN" in wide["why"]
     assert (good["result"], good["why"]) == ("opens", "")
+    assert wider["result"] == "fails" and then["packets"][0]["before"] == "accept", "what was kept before stays"
 
 
 def test_a_second_firewall_behind_the_first_is_told() -> None:
@@ -141,7 +142,9 @@ def _main(other: str, mode: str) -> None:
         good = Rule(place, accepted, known)
         wide = Rule(place, Accepted(CLIENT, SERVER, 5433, None, False), known)
         run(["nft", "add rule inet t input tcp dport 5433 drop"])
-        told["rehearsed"] = rehearse(run, [([late], [packet]), ([gone], [packet]), ([good, wide], [packet]), ([good], [packet])])
+        told["rehearsed"] = rehearse(
+            run, [([late], [packet]), ([gone], [packet]), ([good, wide], [packet]), ([good], [packet]), ([wide], [packet]), ([], [packet])]
+        )
     elif mode == "opening":
         told["rehearsed"] = rehearse(run, [([Rule(place, accepted, known)], [packet])])
         told["untouched"] = _listed(run) == listed
