@@ -50,7 +50,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
     for record, fields in {
         "Absence": "what",
         "Address": "family flags",
-        "BalancedServer": "status check",
+        "BalancedServer": "program status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
         "Drops": "how",
