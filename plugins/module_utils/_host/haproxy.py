@@ -104,6 +104,7 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
     host, _colon, port = (row.get("addr") or "").rpartition(":")
     address = _address(host)
     return {
+        "program": PROGRAM,
         "proxy": row["pxname"],
         "server": row["svname"],
         "address": address,
@@ -112,6 +113,7 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "status": row.get("status") or "",
         "check": row.get("check_status") or None,
         "told": row.get("last_chk") or None,
+        "client": None,
     }
 
 

@@ -126,7 +126,7 @@ def take(
     rewritten = _firewall(snapshot, order, run, destinations, local_ports or {})
     if closing:
         snapshot.add("counters", counters.read)
-    _transport(snapshot, order, owners, run, rewritten)
+    _transport(snapshot, order, owners, run, rewritten, closing)
     if closing and snapshot.parts["root"]:
         _next_door(snapshot)
     snapshot.add("ephemeral", lambda: _sockets.ephemeral({(each.address, each.port) for each in destinations}) if destinations else [])
@@ -212,7 +212,7 @@ def _decides(chain: t.Mapping[str, t.Any]) -> bool:
     return chain["family"] != "arp" and (chain["policy"] == "drop" or bool(chain["rules"]))
 
 
-def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewritten: set[End]) -> None:
+def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewritten: set[End], closing: bool) -> None:
     ports = set(order.get("ports") or ())
     wanted = ports | {port for _address, port in rewritten}
     listeners = snapshot.add("listeners", lambda: _sockets.listeners(wanted))
@@ -231,7 +231,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
-        _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports])
+        _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports], closing)
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
@@ -263,12 +263,17 @@ def _of_xinetd(snapshot: _Snapshot, ports: set[int], listeners: list[dict[str, t
         snapshot.add("xinetd", lambda: xinetd.read(ports, listeners))
 
 
-def _of_balancers(snapshot: _Snapshot, listeners: list[dict[str, t.Any]]) -> None:
+def _of_balancers(snapshot: _Snapshot, listeners: list[dict[str, t.Any]], closing: bool) -> None:
     """What a balancer that takes handshakes on our ports says of the servers behind it."""
-    if any(process["name"] == "haproxy" for listener in listeners for process in listener["processes"] or ()):
+    names = {process["name"] for listener in listeners for process in listener["processes"] or ()}
+    if "haproxy" in names:
         from . import haproxy
 
         snapshot.add_partial("balancers", lambda: haproxy.read(listeners))
+    if "nginx" in names and closing:
+        from . import nginx
+
+        snapshot.add_partial("balancers", lambda: nginx.read(listeners))
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:

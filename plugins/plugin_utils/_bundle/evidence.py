@@ -53,7 +53,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
     record: frozenset(fields.split())
     for record, fields in {
         "Address": "family flags",
-        "BalancedServer": "status check",
+        "BalancedServer": "program status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
         "Drops": "how",

@@ -77,16 +77,22 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedServer:
-    """A server behind a balancer on one of our ports, as the balancer itself has it; ``told``: of its last check."""
+    """A server behind a balancer on one of our ports, as the balancer itself has it.
 
-    proxy: str
-    server: str
+    HAProxy: ``status`` of its "show stat"; ``check`` and ``told`` are of its last check. nginx, which names none: ``status`` is the number
+    of the error of the last connect(), which was for ``client``.
+    """
+
+    program: str
+    proxy: str | None
+    server: str | None
     address: IpAddress | None
     port: Port | None
     up: bool
     status: str
     check: str | None = None
     told: Prose | None = None
+    client: IpAddress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,13 +53,45 @@ def the_balancer_tries_in_vain(fleet: Machines) -> None:
 
 @fault(
     "load_balancer_no_backend/other-port",
-    says=("orders/db1 is DOWN for the balancer, which checks port 8080", "Connection refused"),
+    says=("orders/db1 is down for the balancer, which checks port 8080", "Connection refused"),
     **UNSERVED,
 )
 def the_balancer_says_that_nobody_is_there(fleet: Machines) -> None:
     """It connects to a port that nobody records, and knows better than the listeners of the flow's own port."""
     haproxy(fleet, CHECKED, backend=8080)
     fleet.listen("db1", "10.0.2.21", 5432)
+
+
+NGINX = """
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+pid /run/nginx.pid;
+error_log /run/nginx-error.log error;
+events { worker_connections 64; }
+stream { server { listen 10.0.2.22:5432; proxy_pass 10.0.2.21:%d; proxy_connect_timeout 1s; } }
+"""
+
+
+def nginx(fleet: Machines, backend: int) -> None:
+    fleet.write("db2", "/etc/nginx.conf", NGINX % backend)
+    fleet.popen("db2", ["nginx", "-c", "/etc/nginx.conf", "-e", "/run/nginx-error.log"])
+    fleet.run("db2", ["sh", "-c", "until ss -Hltn sport = :5432 | grep -q .; do sleep 0.05; done"])
+
+
+@fault(
+    "load_balancer_no_backend/nginx",
+    says=("10.0.2.21 port 8080 is down for the balancer", "connecting to 10.0.2.21 port 8080 failed: Connection refused"),
+    **UNSERVED,
+)
+def nginx_logs_that_nobody_is_there(fleet: Machines) -> None:
+    nginx(fleet, 8080)
+    fleet.listen("db1", "10.0.2.21", 5432)
+
+
+@twin("load_balancer_no_backend/nginx", flow=FRONT, slow=True)
+def nginx_is_served(fleet: Machines) -> None:
+    nginx(fleet, 8080)
+    fleet.listen("db1", "10.0.2.21", 8080)
 
 
 @fault("load_balancer_no_backend/stopped", says=("is stopped",), slow=True, **UNSERVED)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
 
 _STOPPED = ("T", "t")
-_REFUSED = "L4CON"  # HAProxy's check_status: an error of connect(), such as ECONNREFUSED
+_REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
+_SAYS = {"haproxy": "HAProxy, show stat", "nginx": "nginx, error log"}
 _MOST_SAID = 5
 
 
@@ -61,7 +63,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     )
     said = _said(front, behind)
     if why is None or why.certainty != "proven":
-        why = _down(said, tried, closed, behind) or why
+        why = _down(case, said, tried, closed, behind) or why
     if why is None:
         return None
     named = f" ({process})" if (process := taker(case)) else ""
@@ -93,28 +95,34 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
 def _said(front: Host, behind: Host) -> list[BalancedServer]:
     """What the balancer itself says of the server, under whatever names it has it."""
     known = (front.snapshot.balancers if front.snapshot else None) or ()
-    return [each for each in known if each.address is not None and behind.owns(each.address) is True]
+    return [each for each in known if each.program in _SAYS and each.address is not None and behind.owns(each.address) is True]
 
 
-def _down(said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:
+def _down(case: Case, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:
     """The balancer has no name for the server under which it is up."""
     if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
         return None
     first = said[0]
+    refused = _REFUSED[first.program] in (first.check, first.status)
     return Why(
-        "proven" if closed else "likely",
-        f"{first.proxy}/{first.server} is {first.status} for the balancer"
-        + (f", which checks port {first.port} ({first.check})" if first.check else ""),
-        Backend("closed" if first.check == _REFUSED else "unserved", first.port or 0),
+        "proven" if closed and first.client in (None, case.client_address) else "likely",
+        f"{_named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
+        Backend("closed" if refused else "unserved", first.port or 0),
         behind.name,
     )
+
+
+def _named(server: BalancedServer) -> str:
+    return f"{server.proxy}/{server.server}" if server.proxy else f"{server.address} port {server.port}"
 
 
 def _in_its_words(front: Host, server: BalancedServer) -> Evidence:
     checked = f", last check {server.check}" if server.check else ""
     told = f": {server.told}" if server.told else ""
     said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
-    return Evidence(front.name, "HAProxy, show stat", said, Weight.WORDS)
+    if server.program == "nginx":
+        said = f"connecting to {_named(server)} failed{told}"
+    return Evidence(front.name, _SAYS[server.program], said, Weight.WORDS)
 
 
 def _stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Sequence[Listener]) -> Why | None:
@@ -258,8 +266,8 @@ CAUSES = (
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
-        "own socket that the server is up under no name, and closes at once. Some of the latter alone, or "
-        "another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
+        "own socket that the server is up under no name, or nginx logs that it could not connect to it, and it closes at once. Some of "
+        "the latter alone, or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
         precedes=("application_closes",),

@@ -12,6 +12,7 @@ from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Finding
 from .backlog import would_wait
+from .icmp_errors import may_not_suffice
 from .rules import kept_by, told, with_what
 from .sockets import would_refuse
 from .traversals import Place, judged, passed, suspects, way
@@ -37,6 +38,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     at_socket = any(finding.segment in _SOCKETS for finding in found)
     ending = None if at_socket or not found else would_refuse(case) or would_wait(case)
     named = {(finding.host, *_named(finding.detail)) for finding in found}
+    lowered = None if any(finding.segment == "client.egress" for finding in found) or not found else may_not_suffice(case)
     more: dict[object, tuple[str, Finding]] = {}
     for place, ruling in _stopping(case):
         rule = ruling.rule
@@ -58,7 +60,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
             subject=Stop(ruling),
         )
         more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))
-    return list(more.values())[:MOST] + ([ending] if ending else [])
+    return list(more.values())[:MOST] + [each for each in (lowered, ending) if each]
 
 
 def only_evaluated(code: str, finding: Finding) -> bool:

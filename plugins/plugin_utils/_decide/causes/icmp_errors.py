@@ -131,6 +131,22 @@ def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding |
     )
 
 
+def may_not_suffice(case: Case) -> tuple[str, Finding] | None:
+    """(code, finding): that SYNs, which something else stops, leave with a TTL that may be used up farther on."""
+    sent = case.observation("syn", case.client, "out")
+    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived:
+        return None
+    return "ttl_too_low", Finding(
+        "possible",
+        case.client.name,
+        "client.egress",
+        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl} only, which may be used up before it is at the server",
+        (case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl},
+    )
+
+
 _ICMP_CAUSES = (
     (
         "path_icmp_rejected",

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+OUTGOING, TCP = 4, 6  # linux/if_packet.h PACKET_OUTGOING, IPPROTO_TCP
 
 
 def judged(name: str, change: Callable[[Phases], object] = lambda _found: None) -> dict[str, Any]:
@@ -91,3 +94,16 @@ def test_a_link_that_is_down_behind_what_ends_the_handshake_is_not_its_cause(nam
     told = [(cause["code"], cause["certainty"]) for cause in causes]
     assert told[0] == (name, "proven")
     assert ("server_link_down", "possible") in told
+
+
+def with_a_low_ttl(found: Phases) -> None:
+    recording = found["web1"]["try"]["evidence"]["recording"]
+    recording["frames"] = pack(
+        frame._replace(data=frame.data[:8] + b"\x02" + frame.data[9:]) if frame.pkttype == OUTGOING and frame.data[9] == TCP else frame
+        for frame in unpack(recording["frames"])
+    )
+
+
+def test_a_low_ttl_is_named_beside_what_stops_the_syn_before() -> None:
+    causes = judged("path_drop.syn", with_a_low_ttl)["causes"]
+    assert ("ttl_too_low", "possible") in [(cause["code"], cause["certainty"]) for cause in causes[1:]]

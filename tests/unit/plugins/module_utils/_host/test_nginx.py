@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines of nginx's error log as its stream module writes them; a fault of tests/faults/ has one that runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host import nginx
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import BalancedServer
+
+NOW = time.mktime((2026, 11, 29, 19, 0, 0, 0, 0, -1))
+REFUSED = (
+    "2026/11/29 19:00:0%d [error] 12#12: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 10.0.1.11, "
+    'server: 10.0.2.22:5432, upstream: "%s", bytes from/to client:0/0, bytes from/to upstream:0/0'
+)
+
+
+def test_a_server_that_refuses() -> None:
+    (found,) = nginx.failures(REFUSED % (1, "10.0.2.21:8080"), NOW)
+    assert (found["address"], found["port"], found["status"], found["told"], found["client"]) == (
+        "10.0.2.21", 8080, "111", "Connection refused", "10.0.1.11"
+    )  # fmt: skip
+    assert build(BalancedServer, found, "balancers").up is False
+
+
+def test_ipv6_and_http() -> None:
+    timed_out = (REFUSED % (1, "http://[2001:db8::21]:80/")).replace("connect() failed (111: ", "upstream timed out (110: ")
+    (found,) = nginx.failures(timed_out, NOW)
+    assert (found["address"], found["port"], found["status"]) == ("2001:db8::21", 80, "110")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(REFUSED % (1, "unix:/run/app.sock"), id="a Unix socket"),
+        pytest.param((REFUSED % (1, "10.0.2.21:8080")).replace("19:00", "18:59"), id="before"),
+        pytest.param("GET /?" + REFUSED % (1, "10.0.2.21:8080"), id="what a client wrote"),
+        pytest.param("2026/13/45 19:00:01 [error] 1#1: connect() failed", id="no time"),
+    ],
+)
+def test_other_lines(line: str) -> None:
+    assert list(nginx.failures(line, NOW)) == []
+
+
+def test_only_files_that_are_appended_to_are_read(tmp_path: Path) -> None:
+    line = time.strftime("%Y/%m/%d %H:%M:%S") + (REFUSED % (1, "10.0.2.21:8080"))[19:] + "\n"
+    log, other = tmp_path / "error.log", tmp_path / "other"
+    other.write_text(line.replace("8080", "8081"))
+    listener = {"processes": [{"pid": os.getpid(), "name": "nginx"}]}
+    with log.open("a") as appended, other.open():
+        appended.write(line)
+        appended.flush()
+        found, absent = nginx.read([listener])
+    assert ([(each["port"]) for each in found], absent) == ([8080], [])
