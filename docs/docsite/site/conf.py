@@ -11,6 +11,7 @@ copyright = "The threeway.handshake authors"
 title = html_short_title = "threeway.handshake"
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 html_theme = "alabaster"
+html_theme_options = {"page_width": "1300px", "body_max_width": "1060px"}  # an answer is 100 columns wide
 html_show_sphinx = False
 html_copy_source = False
 html_use_smartypants = False
