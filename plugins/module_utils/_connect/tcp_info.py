@@ -17,6 +17,7 @@ SO_EE_ORIGIN_ICMP = 2  # include/uapi/linux/errqueue.h
 SO_EE_ORIGIN_ICMP6 = 3
 
 SYN_SENT = 2  # include/net/tcp_states.h
+CLOSED = 7
 
 _EXTENDED_ERR = struct.Struct("=IBBBxII")  # struct sock_extended_err: errno, origin, type, code, info, data
 _TCP_INFO_LENGTH = 104  # struct tcp_info up to and including tcpi_total_retrans

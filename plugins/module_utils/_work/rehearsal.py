@@ -44,8 +44,7 @@ _HERE = "/proc/self/ns/net"
 def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
     """Of each fix, in their order: `result`, `why`, and the packets with their verdicts before and after. Raises ObserveError.
 
-    opens: its packets pass, and the verdicts of neighbouring packets do not change. further: they pass the rule that the fix is for, but
-    another one stops them.
+    opens: its packets pass, and the neighbours' fare as before. further: they pass the rule that the fix is for, and another stops them.
     fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
     A fix that fails is taken back, so that the next one is rehearsed without it.
     """
