@@ -218,6 +218,7 @@ class Tried(TypedDict):
 class Change(TypedDict):
     code: Code
     host: str
+    subject: str
     kind: str
     outcome: Annotated[str, one_of(*OUTCOMES)]
     summary: str
