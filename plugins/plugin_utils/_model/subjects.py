@@ -492,3 +492,11 @@ class Hairpin:
     port: int
     network: str | None
     manager: str | None
+
+
+@dataclass(frozen=True)
+class KeptInside:
+    """The interface by which packets from a loopback address would leave, and where to."""
+
+    interface: str
+    target: str
