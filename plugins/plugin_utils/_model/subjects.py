@@ -479,7 +479,7 @@ class Late:
 class Refusal:
     """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers."""
 
-    why: str
+    kind: str
     process: str | None
 
 
