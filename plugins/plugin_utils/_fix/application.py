@@ -26,6 +26,7 @@ _LISTEN = {
     "httpd": ("Listen {socket}", "httpd.conf"),
     "haproxy": ("bind {socket}", "the frontend"),
     "sshd": ("ListenAddress {socket}", "sshd_config"),
+    "mosquitto": ("listener {port} {address}", "mosquitto.conf (with allow_anonymous or a password_file, as its version 2 demands)"),
     "mongod": ("net.bindIp: {address}", "mongod.conf"),
     "memcached": ("-l {address}", _MEMCACHED),
 }
