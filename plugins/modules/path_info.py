@@ -151,6 +151,19 @@ paths:
       description: The MTU of the route, or else of the interface.
       type: int
       sample: 1500
+    origin:
+      description: Who made the route, such as V(static), V(dhcp) or V(ra), null where the kernel does not say.
+      type: str
+      sample: dhcp
+    instead_of:
+      description: The gateway that the routing table has, where an ICMP redirect led to another one, else null.
+      type: str
+      sample: null
+    others:
+      description: The gateways of other routes to the same prefix, of a route that a router advertisement brought.
+      type: list
+      elements: str
+      sample: []
     multipath:
       description:
         - All next hops if the route has several, ordered by gateway and interface.

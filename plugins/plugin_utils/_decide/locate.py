@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -209,9 +210,24 @@ def _of_nobody(case: Case, server: Host) -> list[TakenHandshake]:
     return case.fleet.once(("taken of nobody", server.name), found)
 
 
+def _publishes(host: Host, case: Case) -> bool:
+    """Whether a host's rules send what it dials of its own to a machine on one of its bridges: that is what containers are behind."""
+    snapshot = host.snapshot
+    bridges = {link.name for link in (snapshot.links if snapshot else None) or () if link.kind == "bridge"}
+    own = [entry for entry in (snapshot.addresses if snapshot else None) or () if entry.interface in bridges]
+    networks = [ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network for entry in own]
+    asked = ("syn", "out", case.address, case.port)
+    verdicts = [verdict for firewalls in host.rulings.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts]
+    ours = [verdict for verdict in verdicts if (verdict.packet, verdict.direction, verdict.destination, verdict.port) == asked]
+    targets = {verdict.rewritten.destination if verdict.rewritten else case.address for verdict in ours}
+    return bool(targets) and all(any(ipaddress.ip_address(target) in network for network in networks) for target in targets)
+
+
 def _connected(case: Case, attempt: Attempt) -> Outcome:
     """connect() succeeded: did the server's end complete as well?"""
     client, server, probe = case.client, case.server, attempt.probe
+    if client is server and not _wire_syns(case, attempt) and _publishes(client, case):
+        return Outcome("completed")  # with a container of its own, whose port it publishes to itself as well
     if client.saw_everything and not _wire_syns(case, attempt) and not client.translates("postrouting"):
         return Outcome("diverted", "syn", "client.firewall", client.name, row=_first(attempt.of("syn")))
     owns = case.server_owns(case.address)

@@ -26,6 +26,7 @@ _LISTEN = {
     "httpd": ("Listen {socket}", "httpd.conf"),
     "haproxy": ("bind {socket}", "the frontend"),
     "sshd": ("ListenAddress {socket}", "sshd_config"),
+    "mosquitto": ("listener {port} {address}", "mosquitto.conf (with allow_anonymous or a password_file, as its version 2 demands)"),
     "mongod": ("net.bindIp: {address}", "mongod.conf"),
     "memcached": ("-l {address}", _MEMCACHED),
 }
@@ -171,9 +172,9 @@ _REFUSALS = {
 
 def service_refuses(case: Case, finding: Finding) -> Fix | None:
     refusal = finding.about(Refusal)
-    if refusal is None or refusal.why not in _REFUSALS:
+    if refusal is None or refusal.kind not in _REFUSALS:
         return None
-    summary, command = _REFUSALS[refusal.why]
+    summary, command = _REFUSALS[refusal.kind]
     words = {"target": case.target, "port": case.server_port, "client": case.client_address or case.client.name}
     told = summary.format(daemon=refusal.process or "DAEMON", **words)
     return advice("application", finding.host, told, [shell(*(word.format(**words) for word in command))] if command else [])

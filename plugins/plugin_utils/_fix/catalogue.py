@@ -115,6 +115,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "path_reset": way.path_reset,
     "nat_not_undone": translation.nat_not_undone,
     "answered_by_middlebox": way.answered_by_middlebox,
+    "loopback_kept": translation.loopback_kept,
     "nat_wrong_target": translation.nat_wrong_target,
     "nat_wrong_source": translation.nat_wrong_source,
     "redirected_to_proxy": translation.redirected_to_proxy,

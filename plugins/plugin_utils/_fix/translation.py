@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .._model.subjects import DeadTargets, Hairpin, Source, Translated, TranslatedInside
+from .._model.subjects import DeadTargets, Hairpin, KeptInside, Source, Translated, TranslatedInside
 from .make import advice, endpoint, shell
 
 
@@ -63,4 +63,21 @@ def _hairpin(told: Hairpin) -> Fix:
         f"have {told.host} translate the source, too, of what it sends {whose}to {end} (masquerade), or have those clients dial "
         f"{told.address} (by their DNS)",
         [command] if known else [],
+    )
+
+
+def loopback_kept(case: Case, finding: Finding) -> Fix | None:
+    kept = finding.about(KeptInside)
+    if kept is None:
+        return None
+    setting = f"net.ipv4.conf.{kept.interface.replace('.', '/')}.route_localnet=1"
+    return advice(
+        "sysctl",
+        finding.host,
+        f"have {finding.host} route packets from loopback addresses to {kept.interface} ({setting}) and masquerade them there, or dial "
+        f"{kept.target} or an address of another interface, or have a proxy listen on {case.target} (Docker: userland-proxy)",
+        [
+            shell("sysctl", "-w", setting),
+            shell("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "127.0.0.0/8", "-o", kept.interface, "-j", "MASQUERADE"),
+        ],
     )

@@ -479,7 +479,7 @@ class Late:
 class Refusal:
     """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers."""
 
-    why: str
+    kind: str
     process: str | None
 
 
@@ -492,3 +492,11 @@ class Hairpin:
     port: int
     network: str | None
     manager: str | None
+
+
+@dataclass(frozen=True)
+class KeptInside:
+    """The interface by which packets from a loopback address would leave, and where to."""
+
+    interface: str
+    target: str

@@ -198,3 +198,44 @@ def a_client_hides_its_address_and_is_not_known(fleet: Machines) -> None:
 @twin("firewall_drop/temporary-source", flow=Flow(DB1_V6, timeout=1.0), slow=True, **BRIEF)
 def the_network_of_the_client_is_let_in(fleet: Machines) -> None:
     private(fleet, "2001:db8:1::/64")
+
+
+BRIDGED = """
+ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up; echo 1 > /proc/sys/net/ipv4/ip_forward
+ip netns add web; ip link add vethw type veth peer name eth0 netns web; ip link set vethw master docker0 up
+ip -n web link set lo up; ip -n web address add 172.17.0.2/16 dev eth0; ip -n web link set eth0 up
+ip -n web route add default via 172.17.0.1
+iptables-nft -t nat -A OUTPUT -p tcp --dport 5432 -m addrtype --dst-type LOCAL -j DNAT --to-destination 172.17.0.2:80
+iptables-nft -t nat -A POSTROUTING -o docker0 -m addrtype --src-type LOCAL -j MASQUERADE
+"""
+ITSELF = Flow("127.0.0.1", client="db1", server="db1", timeout=1.0)
+
+
+def container_of_its_own(fleet: Machines, route_localnet: int) -> None:
+    shell(fleet, "db1", BRIDGED)
+    fleet.sysctl("db1", "net.ipv4.conf.docker0.route_localnet", route_localnet)
+    serve = ["ip", "netns", "exec", "web", fleet.python, "-B", str(fleet.tools / "serve.py"), "0.0.0.0", "80"]
+    fleet.popen("db1", serve).await_answer()
+
+
+@fault(
+    "loopback_kept",
+    "timeout EINVAL",
+    code="loopback_kept",
+    host="db1",
+    leg="syn",
+    segment="client.firewall",
+    certainties=("proven", "likely"),
+    says=("DNAT --to-destination 172.17.0.2:80", "net.ipv4.conf.docker0.route_localnet is 0", "sysctl -w"),
+    flow=ITSELF,
+    **BRIEF,
+)
+def a_published_port_on_the_loopback_address(fleet: Machines) -> None:
+    """https://github.com/rkt/rkt/issues/1256"""
+    container_of_its_own(fleet, 0)
+
+
+@twin("loopback_kept", flow=ITSELF, slow=True, **BRIEF)
+def a_published_port_on_the_loopback_address_that_is_routed(fleet: Machines) -> None:
+    """What is advised."""
+    container_of_its_own(fleet, 1)
