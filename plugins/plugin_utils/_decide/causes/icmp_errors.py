@@ -134,8 +134,8 @@ def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding |
 def may_not_suffice(case: Case) -> tuple[str, Finding] | None:
     """(code, finding): that SYNs, which something else stops, leave with a TTL that may be used up farther on."""
     sent = case.observation("syn", case.client, "out")
-    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived:
-        return None
+    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived or _hops_repeat(case):
+        return None  # as above
     return "ttl_too_low", Finding(
         "possible",
         case.client.name,
