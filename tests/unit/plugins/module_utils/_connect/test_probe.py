@@ -277,6 +277,6 @@ show({"hops": hops, "missing": missing, "took": took, "many": many[1], "asked": 
     assert ways["10.0.3.2", 80][:4] == [*first_two, ("syn_ack", None), ("syn_ack", None)]
     assert ways["fd00::3:2", 81][:3] == [("time_exceeded", "fd00::1:1"), ("time_exceeded", "fd00::2:2"), ("none", None)]
     assert answer["missing"] == ["no SYN with TTL 1 to 10.0.91.1 port 81: EHOSTUNREACH"]
-    assert answer["took"] < 1.8
+    assert answer["took"] < 2.8  # TIME_LIMIT, and starting
     assert answer["asked"] == 16
     assert answer["many"][0].startswith("the hops to 4 more silent destinations were not asked for: the limit is 16")

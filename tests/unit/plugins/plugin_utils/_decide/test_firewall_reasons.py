@@ -83,7 +83,7 @@ def test_a_zone_of_one_direction_is_the_reason() -> None:
     assert first(flow("conntrack_invalid.zone", without("zones")))[0] == "firewall_drop"
 
 
-@pytest.mark.parametrize(("loose", "code"), [("1", "synproxy_loose"), ("0", "application_closes")])
+@pytest.mark.parametrize(("loose", "code"), [("1", "synproxy_loose"), ("0", "synproxy_unserved")])
 def test_synproxy_needs_a_strict_conntrack(loose: str, code: str) -> None:
     assert first(flow("synproxy_loose", with_sysctl("net.netfilter.nf_conntrack_tcp_loose", loose)))[0] == code
 

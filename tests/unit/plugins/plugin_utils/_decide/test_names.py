@@ -263,6 +263,7 @@ def test_what_would_decide_is_no_string_any_more() -> None:
 
 
 SENTENCES = {"summary", "observation", "because", "why", "reason", "message", "check", "failure", "fault", "stopped"}
+CODES = {("BalancedServer", "check")}  # HAProxy's, such as L4CON
 
 
 def test_no_record_has_a_sentence_that_is_a_string() -> None:
@@ -276,5 +277,6 @@ def test_no_record_has_a_sentence_that_is_a_string() -> None:
         for field in kind.body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if field.target.id in SENTENCES and "str" in ast.unparse(field.annotation)
+        if (kind.name, field.target.id) not in CODES
     ]
     assert found == []

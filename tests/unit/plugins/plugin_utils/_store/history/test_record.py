@@ -36,7 +36,7 @@ def test_what_is_kept(where: str) -> None:
         (EPOCH + 60, "ok", "", "", 3, 3, 0.41),
     ]
     assert [cause[2:] for cause in kept["causes"]] == [(0, "no_listener", "db1", "proven", "nothing listens")]
-    assert [each[1:] for each in kept["changes"]] == [(0, "no_listener", "db1", "service", "kept", "started")]
+    assert [each[1:] for each in kept["changes"]] == [(0, "no_listener", "db1", "service", "kept", "started", "")]
     assert [each[1] for each in kept["changed_flows"]] == [0]
 
 
