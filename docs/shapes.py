@@ -174,7 +174,7 @@ class Part(TypedDict):
     clients: All | list[str]
     servers: All | list[str]
     ports: All | list[Port]
-    families: All | list[str]
+    families: All | list[Literal[4, 6]]
 
 
 class Group(TypedDict):
