@@ -23,8 +23,8 @@ STRETCHES = {  # of each packet, in the order in which it passes them
     None: ("client.resolve", "client.socket"),
     "syn": (
         "client.route",
-        "client.neighbour",
         "client.firewall",
+        "client.neighbour",
         "client.egress",
         "path.forward",
         "server.ingress",
@@ -102,6 +102,8 @@ def compatible(first: Fault, second: Fault) -> bool:
     needing = [fault for fault in (first, second) if fault.code in NEEDS_HANDSHAKES]
     if any(one.code in OF_THE_SOURCE and {other.name, other.code} & {*OTHER_SOURCE} for one, other in ((first, second), (second, first))):
         return False
+    if "synproxy_unserved" in (first.code, second.code) and {first.segment, second.segment} & set(ANSWERING):
+        return False  # what is amiss with the listener is what it says, whatever that is
     on_the_way = [fault for fault in (first, second) if str(fault.segment).startswith("path.")]
     return len(set(network)) == len(network) and len(managed) < 2 and len(needing) < 2 and len(on_the_way) < 2
 

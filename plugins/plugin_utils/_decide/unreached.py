@@ -16,8 +16,8 @@ _WAY: tuple[tuple[Leg | None, tuple[str, ...]], ...] = (
         (
             "client.socket",
             "client.route",
+            "client.firewall",  # both its hooks are ahead of the neighbour table (net/ipv4/ip_output.c)
             "client.neighbour",
-            "client.firewall",
             "client.egress",
             "path.forward",
             "server.ingress",
