@@ -231,7 +231,7 @@ def observe(path: str, wanted: Wanted) -> dict[str, Any]:
             for captured in reader:
                 handshakes.take(captured)
         except CaptureError as error:
-            raise CaptureError(f"{path}: {error}") from error
+            raise CaptureError(f"{path}: {error}") from None
     answer = handshakes.result(reader.last_ns)
     notes = list(reader.complaints)
     if handshakes.forgotten:

@@ -145,7 +145,7 @@ def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected
             for captured in reader:
                 selection.take(captured)
         except CaptureError as error:
-            raise CaptureError(f"{path}: {error}") from error
+            raise CaptureError(f"{path}: {error}") from None
     notes = list(reader.complaints)
     if selection.full:
         notes.append(f"only the first {len(selection.all)} handshakes and {len(selection.frames)} packets of the flows are read")

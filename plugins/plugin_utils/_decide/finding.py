@@ -46,7 +46,7 @@ class Finding:
     segment: str
     summary: Wording
     evidence: tuple[Evidence, ...]
-    _: KW_ONLY
+    _keywords: KW_ONLY
     against: tuple[Evidence, ...] = ()
     leg: Leg | None = None  # None: the leg of the outcome
     detail: dict[str, object] = field(default_factory=dict)

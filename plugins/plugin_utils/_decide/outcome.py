@@ -46,7 +46,7 @@ class Outcome:
     leg: Leg | None = None
     segment: str | None = None
     host: str = "path"
-    _: KW_ONLY
+    _keywords: KW_ONLY
     between: tuple[str, str] | None = None
     last_seen: Observation | None = None
     row: Row | None = None

@@ -30,7 +30,7 @@ class Row:
     sender: str  # client, server, or the address that an ICMP error came from
     packet: Packet
     seen: list[Observation] = field(default_factory=list)
-    _: KW_ONLY
+    _keywords: KW_ONLY
     transmission: int = 1
     strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
 

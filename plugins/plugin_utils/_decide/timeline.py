@@ -39,7 +39,7 @@ class Attempt:
     isn: int | None
     rows: list[Row]
     clocks: dict[str, Clock]
-    _: KW_ONLY
+    _keywords: KW_ONLY
     cut: frozenset[str] = frozenset()
     """Hosts with more packets of it than are looked at."""
     strays: list[Row] = field(default_factory=list)

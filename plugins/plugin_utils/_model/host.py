@@ -50,7 +50,7 @@ class Host:
     """All that one host returned in the three round trips."""
 
     name: str
-    _: KW_ONLY
+    _keywords: KW_ONLY
     before: Snapshot | None = None
     after: Snapshot | None = None
     observations: list[Observation] | None = None  # None: nothing was recorded here

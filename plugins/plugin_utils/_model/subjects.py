@@ -236,7 +236,7 @@ class RouterError:
     meaning: str
     remote: str | None = None
     instead: str | None = None
-    _: KW_ONLY
+    _keywords: KW_ONLY
     about: str = ""
     port: int = 0
     unheard: bool = False

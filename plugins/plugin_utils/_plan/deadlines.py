@@ -35,7 +35,7 @@ class Deadlines:
     """After the first task of the phase that opens: when the last host must have answered."""
     tried: float
     closed: float
-    _: KW_ONLY
+    _keywords: KW_ONLY
     before: float = 0.0
     """How long a slice waits before its clients try, so that the other slices record by then."""
     after: float = 0.0

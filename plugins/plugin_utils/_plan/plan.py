@@ -59,7 +59,7 @@ class Plan:
     entries: tuple[Entry, ...]
     orders: dict[str, dict[str, Any]]
     """host -> work order, see docs/evidence.md"""
-    _: KW_ONLY
+    _keywords: KW_ONLY
     not_in_play: tuple[str, ...] = ()
     """Hosts with a part in some flow that this play does not reach: they have no order and no evidence."""
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)

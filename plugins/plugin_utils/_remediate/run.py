@@ -34,7 +34,7 @@ class Remediation:
     policies: dict[str, Policy]
     """Of each host that this run reaches."""
     limits: Limits
-    _: KW_ONLY
+    _keywords: KW_ONLY
     not_held: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     """Id of a flow, code and host of its cause, the subject of the fix, and how often such a fix did not hold."""
     turn: int = 0

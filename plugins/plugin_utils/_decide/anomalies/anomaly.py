@@ -50,7 +50,7 @@ class Anomaly:
     host: str
     text: Wording
     name: str = ""
-    _: KW_ONLY
+    _keywords: KW_ONLY
     leg: Leg | None = None
     interface: str | None = None
     count: int = 1

@@ -46,7 +46,7 @@ class Cause:
     outcomes: tuple[str, ...]
     proof: str
     contradicted_by: str
-    _: KW_ONLY
+    _keywords: KW_ONLY
     rule: Callable[[Case], Finding | None] | None = None
     last_resort: Callable[[Case], Finding | None] | None = None
     precedes: tuple[str, ...] = ()

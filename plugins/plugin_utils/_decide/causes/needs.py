@@ -92,16 +92,24 @@ def parts_of(*needing: Callable[[Case], object] | None) -> Iterator[Need[Any]]:
 
 @overload
 def needs(a: Callable[[Case], A | None], /) -> Callable[[Callable[[Case, A], R | None]], Needing[R]]: ...
+
+
 @overload
 def needs(a: Callable[[Case], A | None], b: Callable[[Case], B | None], /) -> Callable[[Callable[[Case, A, B], R | None]], Needing[R]]: ...
+
+
 @overload
 def needs(
     a: Callable[[Case], A | None], b: Callable[[Case], B | None], c: Callable[[Case], C | None], /
 ) -> Callable[[Callable[[Case, A, B, C], R | None]], Needing[R]]: ...
+
+
 @overload
 def needs(
     a: Callable[[Case], A | None], b: Callable[[Case], B | None], c: Callable[[Case], C | None], d: Callable[[Case], D | None], /
 ) -> Callable[[Callable[[Case, A, B, C, D], R | None]], Needing[R]]: ...
+
+
 def needs(*wanted: Callable[[Case], object]) -> Callable[[Callable[..., Any]], Needing[Any]]:
     """Declare what a rule needs: parts, or other functions of a case, such as other rules. The rule gets each as an argument."""
     return lambda find: Needing(wanted, find)

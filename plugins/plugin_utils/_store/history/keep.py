@@ -32,7 +32,7 @@ class Keeping:
     webhook: str
     timeout: float
     causes: bool
-    _: KW_ONLY
+    _keywords: KW_ONLY
     posted: Callable[[Mapping[str, Any]], object] = dict
     standing: bool = False
 

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_fil
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 OURS = "threeway.handshake.answer"
-CONCLUDE = ["ansible-playbook", "threeway.handshake.conclude", "-ediagnose_report_dir=report"]
+CONCLUDE = ("ansible-playbook", "threeway.handshake.conclude", "-ediagnose_report_dir=report")
 COLLECTIONS = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
 PATIENCE = 60
 
@@ -60,7 +60,7 @@ def environment(callback: str, **others: str) -> dict[str, str]:
     }
 
 
-def run(directory: Path, callback: str, *arguments: str, argv: list[str] = CONCLUDE, **others: str) -> subprocess.CompletedProcess[str]:
+def run(directory: Path, callback: str, *arguments: str, argv: Sequence[str] = CONCLUDE, **others: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*argv, *arguments],
         cwd=directory,

@@ -123,7 +123,7 @@ def test_link_types(read: Any, link: int, header: bytes | None) -> None:
 
 def test_ipv6(read: Any) -> None:
     packets = files.completed(ends=(files.CLIENT6, files.SERVER6))
-    answer = read(files.pcap([(time, packet) for time, packet in packets]))
+    answer = read(files.pcap(packets))
     assert answer["handshakes"][0]["client"] == files.CLIENT6 and answer["handshakes"][0]["completeness"] == 31
 
 

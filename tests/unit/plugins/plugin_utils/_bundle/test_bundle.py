@@ -64,9 +64,9 @@ def test_addresses_keep_their_relations() -> None:
     pseudonyms = drawn()
     for version, bits in ((4, 32), (6, 128)):
         known = {}
-        for _ in range(400):
+        for _value in range(400):
             value = chance.getrandbits(bits)
-            for _ in range(3):
+            for _bit in range(3):
                 value ^= chance.getrandbits(chance.randrange(1, bits))
                 address = ipaddress.ip_address(value) if version == 4 else ipaddress.IPv6Address(value)
                 if not address.is_multicast:

@@ -73,7 +73,7 @@ class TestSeveralProcesses:
             with writer(where, tmp_path / "orders") as process:
                 assert process.stdout
                 before = kill % 4
-                assert [process.stdout.readline() for _ in range(1 + before)] == ["\n"] * (1 + before)
+                assert [process.stdout.readline() for _line in range(1 + before)] == ["\n"] * (1 + before)
                 time.sleep(took / 3 * kill / kills)
                 process.send_signal(signal.SIGKILL)
                 acknowledged = before + len(process.stdout.read())
