@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
-from tests.faults._fault import CATALOGUE, Fault, Flow, diagnose
+from tests.faults._fault import CATALOGUE, Fault, Flow, clocks, diagnose
 from tests.faults.test_faults import judge, kernel_agrees
 from tests.lab import topologies
 from tests.lab.systemd_fleet import SystemdFleet
@@ -57,7 +57,11 @@ def guest_on(fleet: SystemdFleet, *hosts: str, **variables: Any) -> str:
 
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(each, id=name, marks=[pytest.mark.slow] * each.slow) for name, each in FAULTS.items() if name not in OF_THEIR_OWN],
+    [
+        pytest.param(each, id=name, marks=[*clocks(each), *[pytest.mark.slow] * each.slow])
+        for name, each in FAULTS.items()
+        if name not in OF_THEIR_OWN
+    ],
 )
 def test_fault(fleet: SystemdFleet, fault: Fault) -> None:
     judged(fault, fleet)

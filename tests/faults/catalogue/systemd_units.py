@@ -39,7 +39,10 @@ def dies_again_and_again(fleet: Machines, more: str = "") -> None:
 
 
 DIES = ("orders.service", "status 3", COMPLAINT, "find out why orders.service ends after each start")
-fault("systemd/service_stopped/crash-loop", flow=ORDERS, says=DIES, **STOPPED)(dies_again_and_again)
+# Where the host is asked twice while the process runs, systemd has forgotten how the last one ended.
+fault("systemd/service_stopped/crash-loop", flow=ORDERS, says=DIES, clock="when systemd starts the unit again", **STOPPED)(
+    dies_again_and_again
+)
 # The port stands in the unit's text: found by it, and only likely.
 fault("systemd/service_stopped/crash-loop/text", slow=True, certainties=("likely",), says=DIES, **STOPPED)(
     partial(dies_again_and_again, more="Environment=PORT=5432\n")
