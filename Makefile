@@ -113,7 +113,7 @@ bare: setup  ## demo (as root and as an ordinary user) and test from a fresh clo
 BESIDE := lint sanity
 STAGES := unit differential integration $(if $(ROOT),systemd) faults
 test: setup  ## lint, sanity, unit, differential, integration, systemd (root) and faults, up to the first failure
-	@dev/stages --anew $(BESIDE:%=--beside %) $(STAGES)
+	@dev/stages --fresh $(BESIDE:%=--beside %) $(STAGES)
 
 oldest: setup  ## unit tests of module_utils on the oldest Python of managed hosts that is here
 	dev/oldest
@@ -201,7 +201,7 @@ docsite: setup  ## the documentation as a site in build/docsite/html: all pages,
 changelog: setup  ## CHANGELOG.md from the fragments, for the version in galaxy.yml
 	antsibull-changelog release --reload-plugins --update-existing
 
-constraints:  ## constraints.txt anew, from requirements.txt and a fresh environment
+constraints:  ## constraints.txt from scratch, from requirements.txt and a fresh environment
 	'$(PYTHON)' -m venv --clear build/constraints
 	build/constraints/bin/pip install -qq -r requirements.txt
 	sed -i '/==/d' constraints.txt

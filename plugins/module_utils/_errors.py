@@ -15,4 +15,4 @@ class DecodeError(ObserveError):
 
 
 class NotPermittedError(ObserveError):
-    """The kernel refused for want of a privilege; the message says which."""
+    """The kernel refused for lack of a privilege; the message says which."""

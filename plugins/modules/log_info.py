@@ -12,7 +12,7 @@ version_added: 0.2.0
 description:
   - Reads the lines of the kernel's log and of the journal that have to do with TCP handshakes, and returns them as data. Examples are
     packets that a firewall rule logged, SYN flooding, a full connection tracking or neighbour table, access that SELinux or AppArmor
-    denied, processes that were killed for want of memory, failed units, links that went down, VRRP transitions, connections that
+    denied, processes that were killed for lack of memory, failed units, links that went down, VRRP transitions, connections that
     C(sshd) turned away, and processes that have no file descriptor left.
   - Where there is no journal, the ends of the files that syslog daemons and auditd write are read instead.
   - Lines of other kinds are not returned. What looks like a secret is cut out of the texts.

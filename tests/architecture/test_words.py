@@ -9,12 +9,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RETIRED = {
+    "anew": "again",
     "crossing": "traversal",
     "fate": "outcome",
+    "for want of": "for lack of",
     "hangs on": "depends on",
     "sighting": "observation",
     "teller": "describer",
     "whither": "where",
+    "worth a word": "worth a remark",
+    "would tell": "would show",
 }
 PLACES = ("plugins", "roles", "playbooks", "extensions", "docs", "dev", "tests", "README.md", "CONTRIBUTING.md")
 TEXTS = (".css", ".html", ".js", ".md", ".py", ".yml", "")

@@ -7,7 +7,7 @@
 A sender in one network namespace transmits small TCP packets over a veth pair; one or all of a hundred match the filter. CPU time is that
 of the recording process while packets are sent (from its scheduler statistics, so the kernel's work on its behalf counts as well); the
 column `finish` has the time that the recorder needs afterwards to read, cut and pack its frames. Lost packets are what the kernel counted
-as dropped for want of room. As tcpdump cannot run in rootless namespaces, this needs root; everything stays in namespaces of its own.
+as dropped for lack of room. As tcpdump cannot run in rootless namespaces, this needs root; everything stays in namespaces of its own.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Sent:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """`stateful`: some rule remembers packets, so that the ruleset is loaded anew for each. `lucky`: some rule is undecided on purpose."""
+    """`stateful`: some rule remembers packets, so that the ruleset is loaded again for each. `lucky`: some rule is undecided on purpose."""
 
     seed: str
     loads: tuple[Load, ...]

@@ -52,7 +52,7 @@ def test_others_keep_what_they_changed(step: str) -> None:
 
 @pytest.mark.slow
 def test_they_are_kept_where_the_remediation_undoes_its_change_itself() -> None:
-    """Somebody closes the port anew meanwhile, so that nothing is better."""
+    """Somebody closes the port again meanwhile, so that nothing is better."""
     with Fleet() as fleet:
         fleet.listen("db1", "10.0.2.21", 5432)
         fleet.nft("db1", CLOSED)

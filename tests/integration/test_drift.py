@@ -92,7 +92,7 @@ def baselines(fleet: Fleet) -> dict[str, bytes]:
 
 
 def busy(fleet: Fleet) -> None:
-    """Traffic, counters, connections, neighbours that were asked anew, sets with elements that expire, sockets without number."""
+    """Traffic, counters, connections, neighbours that were asked again, sets with elements that expire, sockets without number."""
     for host in fleet.hosts:
         fleet.run(host, ["ip", "neigh", "flush", "all"])
         fleet.run(host, ["ip", "link", "set", "lo", "up"])

@@ -219,7 +219,7 @@ class TestCommands:
         assert gone(up["holder"]["pid"], *(process["pid"] for process in up["hosts"].values()))
         assert soon(lambda: list(tmp_path.iterdir()) == [])
 
-    def test_a_tied_lab_that_is_taken_down_and_made_anew_is_left_alone(self, tmp_path: Path) -> None:
+    def test_a_tied_lab_that_is_taken_down_and_recreated_is_left_alone(self, tmp_path: Path) -> None:
         with subprocess.Popen(["sleep", "60"]) as process:
             try:
                 lab("up", tmp_path / "lab", f"--tie={process.pid}")
@@ -231,7 +231,7 @@ class TestCommands:
         assert lab("up", tmp_path / "lab")["holder"] == up["holder"]
         assert lab("down", tmp_path / "lab")["changed"]
 
-    def test_a_directory_that_another_removes_meanwhile_is_not_made_anew(self, tmp_path: Path) -> None:
+    def test_a_directory_that_another_removes_meanwhile_is_not_recreated(self, tmp_path: Path) -> None:
         directory = tmp_path / "lab"
         directory.mkdir()
         descriptor = os.open(directory, os.O_RDONLY)

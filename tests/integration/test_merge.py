@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two slices of one fleet at the same time, each with one end of the handshakes: merged, they tell what one run would tell."""
+"""Two slices of one fleet at the same time, each with one end of the handshakes: merged, they say what one run would say."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Nftables:
                 raise ChangedMeanwhileError(_CHANGED)
         except ChangedMeanwhileError:
             raise
-        except GuardError:  # it takes more: all of it is made anew
+        except GuardError:  # it takes more: all of it is recreated
             pass
         send(packed_messages(wanted.messages()), replace=True, generation=generation)
 

@@ -61,7 +61,7 @@ def _change(key: Key, there: Message, wanted: Message) -> Message:
     rest = [essence_of(kind, family, [each for each in about if each[0] != which]) for kind, family, about in (there, wanted)]
     value = dict(wanted[2]).get(which or 0)
     if which is None or value is None or rest[0] != rest[1]:
-        raise NotEditableError(f"{key[-1]!r} would have to be made anew")
+        raise NotEditableError(f"{key[-1]!r} would have to be recreated")
     return key[0], key[1], [*zip(_NAMES[key[0]], key[2:]), (which, value)]
 
 

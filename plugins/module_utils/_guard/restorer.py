@@ -130,7 +130,7 @@ def run(argv: t.Sequence[str], data: str | None = None, path: str = USUAL) -> tu
 
 
 def mend_archive(directory: str) -> None:
-    """Write the restorer's file anew where it is damaged or gone. Raises OSError."""
+    """Rewrite the restorer's file where it is damaged or gone. Raises OSError."""
     path = os.path.join(directory, RESTORER)
     try:
         with zipfile.ZipFile(path) as written:

@@ -75,7 +75,7 @@ class Routes:
 
 
 class Neighbours:
-    """State: neighbours that were set by hand (permanent). What the kernel has learnt it learns anew."""
+    """State: neighbours that were set by hand (permanent). What the kernel has learned, it learns again."""
 
     title = "permanent neighbours"
     survives_reboot = False
@@ -183,7 +183,7 @@ def _rules(netlink: Netlink) -> list[bytes]:
 
 
 def _put_rules_back(netlink: Netlink, saved: list[bytes]) -> None:
-    """Where those of one priority differ, all of that priority are made anew: the kernel tries them in the order in which they came."""
+    """Where those of one priority differ, all of that priority are recreated: the kernel tries them in the order in which they came."""
     now = _rules(netlink)
     for place in sorted({_priority(rule) for rule in [*saved, *now]}):
         are, were = [rule for rule in now if _priority(rule) == place], [rule for rule in saved if _priority(rule) == place]

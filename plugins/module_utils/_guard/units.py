@@ -39,11 +39,11 @@ class Units:
         return {name: _unit(name, run) for name in sorted(set(wanted))}
 
     def target(self, saved: Json, made: Json, now: Json, blobs: Blobs) -> Json:
-        """Unit by unit: one that we neither changed nor started anew is left to whoever did."""
+        """Unit by unit: one that we neither changed nor restarted is left to whoever did."""
         return saved if made is None else merge_maps(saved, made, now, lambda unit: [unit["links"], unit["runs"], unit["run"]])
 
     def restore(self, record: Json, blobs: Blobs, run: Run) -> None:
-        """Links first. A unit that was started anew since then is started anew, so that it runs with what it ran with before."""
+        """Links first. A unit that was restarted since then is restarted, so that it runs with what it ran with before."""
         relinked = [_relink(name, saved) for name, saved in record.items()]
         if any(relinked) or self._rereading:
             succeed(run, ["systemctl", "daemon-reload"])
@@ -73,7 +73,7 @@ class Units:
         return "reload-or-restart" if self._rereading else None
 
     def essence(self, record: Json) -> Json:
-        """Links, and whether units run; a unit that was started anew is as it was."""
+        """Links, and whether units run; a unit that was restarted is as it was."""
         return {name: [unit["links"], unit["runs"]] for name, unit in record.items()}
 
     def lines(self, record: Json, blobs: Blobs) -> list[str]:

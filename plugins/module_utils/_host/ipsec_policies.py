@@ -25,7 +25,7 @@ _TEMPLATE = struct.Struct("=20xB27xBxB13x")  # struct xfrm_user_tmpl
 
 
 def read() -> list[dict[str, t.Any]]:
-    """At most a hundred, those that the kernel asks first at the beginning. Raises NetlinkError, as for want of CAP_NET_ADMIN."""
+    """At most a hundred, those that the kernel asks first at the beginning. Raises NetlinkError, as for lack of CAP_NET_ADMIN."""
     with Netlink(NETLINK_XFRM) as netlink:
         found = map(_policy, netlink.request(XFRM_MSG_GETPOLICY, NLM_F_DUMP, bytes(_ID_SIZE)))
         return sorted((policy for policy in found if policy), key=lambda policy: t.cast("int", policy["priority"]))[:MOST_POLICIES]

@@ -134,7 +134,7 @@ def _locked(base: str) -> Iterator[None]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.samestat(os.fstat(lock), os.stat(base)):
-            raise FileNotFoundError(f"{base} was removed and made anew")
+            raise FileNotFoundError(f"{base} was removed and recreated")
         yield
     finally:
         os.close(lock)

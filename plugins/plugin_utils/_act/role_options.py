@@ -74,7 +74,7 @@ class RoleOptions:
                     self.of(host, option)
 
     def claimed(self) -> list[str]:
-        """A sentence for each host whose facts would configure the collection; that they do not count is worth a word."""
+        """A sentence for each host whose facts would configure the collection; that they do not count is worth a remark."""
         found = {host: [show(name) for name in self._variables.claimed(host) if _is_asked_for(name)] for host in self.hosts}
         return [
             f"Host {host} says in its facts what {', '.join(sorted(names))} is: that does not count, since a host's facts come from itself."

@@ -104,7 +104,7 @@ def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
 
 
 def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str]:
-    """What is only worth a word, and what was seen beside handshakes that are well, or whose cause is proven."""
+    """What is only worth a remark, and what was seen beside handshakes that are well, or whose cause is proven."""
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
     told = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]

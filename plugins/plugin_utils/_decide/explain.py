@@ -30,7 +30,7 @@ _TOLD_ALONE = ("third_host", "claimed_address")
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the catalogue says of a case: the causes of its outcome, the decisive one first; what is only worth a word; and what was seen
+    """What the catalogue says of a case: the causes of its outcome, the decisive one first; what is only worth a remark; and what was seen
     that none of this accounts for."""
 
     causes: Sequence[Found] = ()

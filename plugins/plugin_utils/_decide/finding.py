@@ -52,7 +52,7 @@ class Finding:
     detail: dict[str, object] = field(default_factory=dict)
     subject: object = None  # what it is about, for its fix: a record of the evidence, or one of _model/subjects.py
     undecided: tuple[Wording, ...] = ()
-    remark: bool = False  # it is normal, and only worth a word: it is no cause, and does not make a flow worse
+    remark: bool = False  # it is normal, and only worth a remark: it is no cause, and does not make a flow worse
 
     def __post_init__(self) -> None:
         worded(self, "summary", "undecided")

@@ -36,7 +36,7 @@ class CounterDelta:
 
     @property
     def set_back(self) -> bool:
-        """Whether the counter was, or may have been, set back in between, because rules were loaded anew."""
+        """Whether the counter was, or may have been, reset in between, because rules were reloaded."""
         known = self.first.generation is not None and self.last.generation is not None
         return self.by < 0 or (known and self.first.generation != self.last.generation)
 

@@ -5,7 +5,7 @@
 
 A pattern is a box in the matrix of clients, servers, ports and IP versions: on each of these dimensions it has one condition or none, such
 as "client web1", "servers of group db", "port 7001". It holds where a failure is in it and no success is. Of patterns that have the same
-failures, the one with the fewest conditions is reported, and what would tell it from the others is the next handshake to try.
+failures, the one with the fewest conditions is reported, and what would distinguish it from the others is the next handshake to try.
 """
 
 from __future__ import annotations

@@ -22,13 +22,13 @@ _VANISHED = {
     "ignored_syn_ack": ("SYN-ACK", True),
     "ignored_ack": ("final ACK", False),
 }
-_ELSEWHERE = "recordings at further places on the way (the flow's via) would tell more"
+_ELSEWHERE = "recordings at further places on the way (the flow's via) would show more"
 _NEXT = {
-    "reset": "a recording at the machine that has the address, and at those on the way (the flow's via), would tell who sent the RST",
-    "icmp": "the machine that sent the error would tell why",
-    "refused_locally": "the client's routing rules, firewall and security-module logs would tell",
-    "reset_after": "the application's log at the server would tell",
-    "late": "recordings at further places on the way (the flow's via) would tell where the time goes",
+    "reset": "a recording at the machine that has the address, and at those on the way (the flow's via), would show who sent the RST",
+    "icmp": "the machine that sent the error would show why",
+    "refused_locally": "the client's routing rules, firewall and security-module logs would show why",
+    "reset_after": "the application's log at the server would show why",
+    "late": "recordings at further places on the way (the flow's via) would show where the time goes",
 }
 
 
@@ -83,9 +83,9 @@ def _would_decide(case: Case) -> str:
     blind = [host for host in (case.client, case.server) if host is not None and not host.saw_everything]
     if blind:
         names = " and ".join(host.name for host in blind)
-        return f"a recording on {names} would tell how far the packets come: {'; '.join(dict.fromkeys(map(_blind, blind)))}"
+        return f"a recording on {names} would show how far the packets come: {'; '.join(dict.fromkeys(map(_blind, blind)))}"
     if case.server is None:
-        return f"a recording at {case.address} would tell whether the SYN arrives: name the machine in the flow's servers if you manage it"
+        return f"a recording at {case.address} would show whether the SYN arrives: name the machine in the flow's servers if you manage it"
     if session := signed_session(case):
         return (
             f"only signed connections are taken on port {case.port} of {case.server.name}, and the probe cannot sign: the one between "
@@ -95,6 +95,6 @@ def _would_decide(case: Case) -> str:
     if inside is not None:
         packet, at_client = inside
         where = case.client.name if at_client else case.server.name
-        logs = "its firewall, tc, BPF and security-module logs would tell"
+        logs = "its firewall, tc, BPF and security-module logs would show it"
         return f"the {packet} vanishes inside {where}, and none of the known causes shows: {logs}"
     return f"{OUTCOMES[case.outcome.kind]}, and none of the known causes shows: {_NEXT.get(case.outcome.kind, _ELSEWHERE)}"

@@ -148,7 +148,7 @@ def application_silent(_case: Case, finding: Finding) -> Fix:
     return advice(
         "application",
         finding.host,
-        "look whether the application is stuck, has no worker left, or looks the client's name up in vain before it greets",
+        "look whether the application is stuck, has no worker left, or waits for a lookup of the client's name before it greets",
     )
 
 
@@ -163,7 +163,7 @@ _REFUSALS = {
         (),
     ),
     "tcp_wrappers": (
-        "let {client} in by a line of /etc/hosts.allow, such as {daemon}: {client}, or take it out of /etc/hosts.deny; both are read anew "
+        "let {client} in by a line of /etc/hosts.allow, such as {daemon}: {client}, or take it out of /etc/hosts.deny; both are read "
         "for each connection",
         ("grep", "-n", "^[^#]", "/etc/hosts.allow", "/etc/hosts.deny"),
     ),

@@ -83,7 +83,7 @@ def unexpectedly_open(case: Case, _finding: Finding) -> Fix:
 def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequence[Verdict] = ()) -> Fix:
     """Let the packet of a ruling through, and those of `later` ones, which would stop the handshake's further packets.
 
-    Programs that write their rules anew at their next occasion are for people to tell.
+    Programs that rewrite their rules at their next occasion are for people to configure.
     """
     fix = _one(case, host, ruling) if ruling else None
     if ruling is None or fix is None:

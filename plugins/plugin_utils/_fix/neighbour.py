@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The neighbour table: entries that are wrong are removed, so that the kernel asks anew; more room where it is full."""
+"""The neighbour table: entries that are wrong are removed, so that the kernel asks again; more room where it is full."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Interfaces and their addresses. The last resort is to restart who manages a client's network, so that it makes them, and routes, anew."""
+"""Interfaces and their addresses. The last resort is a restart of what manages a client's network, which recreates them and its routes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Packets that no rule which accepts them would help: that are stopped for the way back, or for want of a proxy."""
+"""Packets that no rule which accepts them would help: that are stopped for the way back, or for lack of a proxy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _by_router(host: Host, ruling: Verdict, interface: str) -> str:
 
 
 def served(host: Host, ruling: Verdict) -> Fix | None:
-    """Advice to start the proxy; None where the packet is not dropped for want of one."""
+    """Advice to start the proxy; None where the packet is not dropped for lack of one."""
     rule = ruling.rule
     if rule is None or not ruling.without_a_proxy:
         return None

@@ -229,7 +229,7 @@ class ReversePath:
 class RouterError:
     """What a router's ICMP error says; ``remote``, ``instead``: of a SYN-ACK, the client's address, and a declared one of it.
 
-    ``about`` and ``port``: where the packet went that it quotes. ``unheard``: the server answers who asks for its address, in vain.
+    ``about`` and ``port``: where the packet went that it quotes. ``unheard``: the server answers who asks for its address, unheard.
     """
 
     offender: str

@@ -68,7 +68,7 @@ def trace_orders(
 
 
 def _broke(case: Case) -> bool:
-    """Whether no attempt completed, and not for want of a packet: without a way or a port the kernel makes none."""
+    """Whether no attempt completed, and not for lack of a packet: without a way or a port the kernel makes none."""
     tried = any(probe.local_address for probe in case.probes)
     connects = all(outcome.kind in (*DEGRADING, "stood_in") for outcome in case.outcomes)
     return tried and not case.hearsay and not case.completed and not connects

@@ -28,7 +28,7 @@ ESCALATED_AFTER = 2
 _SLACK = 1.5
 """How much longer a diagnosis may take than the one before."""
 _CHANGE_SECONDS = 5.0
-"""For the change itself and for the connections that are made anew."""
+"""For the change itself and for the connections that are made again."""
 
 
 NotHeld = Mapping[tuple[str, str, str, str], int]

@@ -43,7 +43,7 @@ def render(flows: Sequence[Mapping[str, Any]], since: str, width: int, style: St
     note = f"Times are UTC. Flaps, time to mend and the share of time in which a flow works count from {_minute(since)}."
     lines += ["", *wrap(note, width)]
     if left_out:
-        lines += wrap(f"Left out, for want of columns: {', '.join(left_out)}.", width)
+        lines += wrap(f"Left out, for lack of columns: {', '.join(left_out)}.", width)
     return "\n".join(lines) + "\n"
 
 

@@ -103,7 +103,7 @@ ONCE = """table inet test {
     says=("tcp_synack_retries",),
 )
 def given_up_too_soon(fleet: Machines) -> None:
-    """A repeated SYN would come at the very moment at which the server gives up, and may have it wait anew."""
+    """A repeated SYN would come at the very moment at which the server gives up, and may have it wait again."""
     fleet.nft("r1", ONCE)
     fleet.sysctl("db1", "net.ipv4.tcp_synack_retries", 0)
     fleet.listen("db1", "0.0.0.0", 5432)

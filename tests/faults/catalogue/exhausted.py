@@ -97,7 +97,7 @@ KNOWN = (  # who knows whom, for good: entries that do not count
     **BRIEF,
 )
 def no_room_for_the_gateway(fleet: Machines) -> None:
-    """One table for all: entries of db2, always confirmed anew, leave no room to db1. IPv6's, on which fewer others depend."""
+    """One table for all: entries of db2, always confirmed again, leave no room to db1. IPv6's, on which fewer others depend."""
     assert isinstance(fleet, Fleet)
     fleet.listen("db1", "::", fleet.port)
     for host, interface, address, other, its in KNOWN:

@@ -202,9 +202,11 @@ def strangers_hit_the_same_rule(fleet: Machines) -> None:
     fleet.popen("web2", [fleet.python, "-c", f"{again} s.connect_ex(('10.0.2.21', {fleet.port})); s.close()\n"])
 
 
-@fault("firewall_drop/reloaded", "timeout", code="firewall_drop", certainties=LIKELY, says=("anew",), flow=V4, slow=True, **SERVER, **BRIEF)
+@fault(
+    "firewall_drop/reloaded", "timeout", code="firewall_drop", certainties=LIKELY, says=("reloaded",), flow=V4, slow=True, **SERVER, **BRIEF
+)
 def rules_are_loaded_again_and_again(fleet: Machines) -> None:
-    """A counter that starts anew with its rules says nothing against them."""
+    """A counter that starts again with its rules says nothing against them."""
     fleet.listen("db1", "::", fleet.port)
     fleet.write("db1", "/run/rules.nft", fleet.with_port("flush ruleset\n" + chain("input", f"tcp dport $port {DROP}")))
     fleet.run("db1", ["nft", "-f", "/run/rules.nft"])

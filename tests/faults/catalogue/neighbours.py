@@ -18,7 +18,7 @@ V6: dict[str, Any] = {"flow": Flow(DB1_V6)}
 
 
 def forgets(fleet: Machines) -> None:
-    """The router asks anew."""
+    """The router asks again."""
     fleet.listen("db1", "::", 5432)
     fleet.run("r1", ["sh", "-c", "ip neigh flush dev eth1; ip -6 neigh flush dev eth1"])
 

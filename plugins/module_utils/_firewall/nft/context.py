@@ -127,7 +127,7 @@ class Context:
 
     @property
     def drawn(self) -> str:
-        """Why a number is unknown that is drawn anew each time: it is no other rule's."""
+        """Why a number is unknown that is drawn each time: it is no other rule's."""
         return f"what expression {self.position} of rule {' '.join(map(str, self.where))} draws cannot be foreseen"
 
     def choose(self, reason: str | None = None, key: object = None, kind: str = UNKNOWN) -> bool:

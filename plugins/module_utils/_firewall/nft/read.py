@@ -140,7 +140,7 @@ def generation() -> bytes | None:
 
 
 class Kernel:
-    """A Source: the running kernel, asked anew each time."""
+    """A Source: the running kernel, asked again each time."""
 
     def dump(self, kind: int, payload: bytes = b"", family: str = "") -> list[bytes]:
         with Netlink(NETLINK_NETFILTER) as netlink:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""ARP and neighbour discovery for addresses of the flow: asked in vain, or asked of a host that does not answer for its own address."""
+"""ARP and neighbour discovery for addresses of the flow: without an answer, or asked of a host that does not answer for its own address."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
         ),
         leg="syn",
         detail={"address": case.address, "mac": mac, "real_macs": sorted(own)},
-        undecided=(f"whether {hops[0]} answers for others' addresses (proxy ARP) would tell",) if hops else (),
+        undecided=(f"whether {hops[0]} answers for others' addresses (proxy ARP) would show it",) if hops else (),
         subject=ClaimedAddress(case.address, mac, mine.interface),
     )
 
@@ -175,7 +175,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
             *case.passage(),
         ),
         detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
-        undecided=() if both else (f"asking for {address} ({asking(address)}) would tell whether two machines answer",),
+        undecided=() if both else (f"asking for {address} ({asking(address)}) would show whether two machines answer",),
         subject=ClaimedAddress(address, foreign),
     )
 
@@ -219,7 +219,7 @@ def _host_down(case: Case, server: Host) -> Finding | None:
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer and refused else []),
         ),
         leg="syn",
-        undecided=(f"{server.name}'s console, or its hypervisor, would tell whether it runs",),
+        undecided=(f"{server.name}'s console, or its hypervisor, would show whether it runs",),
     )
 
 

@@ -48,7 +48,7 @@ def _application_silent(case: Case) -> Finding | None:
             *_accept_queue(case),
         ),
         detail={"waited_s": round(waited, 3), "silent": len(silent), "awaited": len(awaited)},
-        undecided=("the application's log, and a longer wait by hand, would tell whether it is stuck or greets late on purpose",),
+        undecided=("the application's log, and a longer wait by hand, would show whether it is stuck or greets late on purpose",),
     )
 
 
@@ -100,7 +100,7 @@ def _closes_unheard(case: Case) -> Finding | None:
         + (", although it speaks first there" if greets else "")
         + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
         (case.saw(case.client, "probe", f"closed without a byte, {plural(len(closed), 'attempt')}"), *case.passage()),
-        undecided=("the application's log would tell why",),
+        undecided=("the application's log would show why",),
         remark=not greets,
     )
 
@@ -119,7 +119,7 @@ def _closes_after_a_word(case: Case) -> Finding | None:
         f"the handshake with {case.target} completes, then the server says something and closes the connection at once, although the "
         "client has said nothing" + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
         (case.saw(case.client, "capture", f"the server's FIN came first, {plural(len(made), 'attempt')}"), *case.passage()),
-        undecided=(f"what it says (nc {case.address} {case.port}), and the application's log, would tell why",),
+        undecided=(f"what it says (nc {case.address} {case.port}), and the application's log, would show why",),
         subject=process,
         remark=process is None or process.name not in _DIALOGUES,
     )

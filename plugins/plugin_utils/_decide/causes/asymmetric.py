@@ -54,7 +54,7 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
             "prefix": route.prefix if route else None,
             "source": case.server_address,
         },
-        undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would tell who drops it",),
+        undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would show who drops it",),
         subject=TwoWays(came.interface, left.interface, hop, None if routed(came) else _network(address, came.interface, client)),
     )
 
@@ -147,7 +147,7 @@ def _wrong_source_address(case: Case, source: str, sent: Observation, server: Ho
         ),
         leg="syn_ack",
         detail={"source": source, "interface": holder.interface, "out": sent.interface, "fitting": fitting, "by": chosen},
-        undecided=(f"the routers' routes to {source} would tell: whether a way leads back to it",),
+        undecided=(f"the routers' routes to {source} would show whether a way leads back to it",),
         subject=Source(source, fitting[0]),
     )
 

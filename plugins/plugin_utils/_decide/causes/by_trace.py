@@ -63,7 +63,7 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         against=against,
         leg=place.leg,
         detail={**(told(ruling, None) if ruling else {}), "rule": _told(rule or seen, name)},
-        undecided=(f"an evaluation of the rules of {host.name} would tell whether it always does",) if ruling is None else (),
+        undecided=(f"an evaluation of the rules of {host.name} would show whether it always does",) if ruling is None else (),
     )
 
 

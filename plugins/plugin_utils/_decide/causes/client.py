@@ -114,7 +114,7 @@ def _descriptor_limit(case: Case) -> Finding | None:
         else f"the probe's own process on {name} may not open another socket",
         (errno_evidence(case), *nothing_sent(case)),
         undecided=(
-            f"/proc/sys/fs/file-nr of {name} would tell: root is exempt from fs.file-max, and is told ENFILE when memory is short"
+            f"/proc/sys/fs/file-nr of {name} would show it: root is exempt from fs.file-max, and is told ENFILE when memory is short"
             if whole_host
             else "the limit is that of Ansible's own session: an application's may be another",
         ),

@@ -77,7 +77,7 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     counter: dict[str, object] = {"before": rise.before, "after": rise.after, "expected": list(everything) if everything else None}
     said = f"counter {rise.before} -> {rise.after}"
     if rise.set_back and (rise.by <= 0 or (everything is not None and rise.by < everything[0])):
-        return Proof("likely", (_saw(host, rule, f"evaluated; {said}: rules were loaded anew meanwhile, which sets counters back"),))
+        return Proof("likely", (_saw(host, rule, f"evaluated; {said}: rules were reloaded meanwhile, which resets counters"),))
     if own is None or everything is None or own[1] == 0:
         if rise.by <= 0:
             return Proof("possible", (), (_saw(host, rule, f"{said}: it did not move"),), counter)

@@ -159,13 +159,13 @@ def _neighbour_table_full(case: Case) -> Finding | None:
             detail={"next_hop": next_hop, "entries": entries},
             undecided=()
             if lines(case, host, "neighbour_table_full")
-            else (f"the kernel log of {host.name} (neighbor table overflow) would tell",),
+            else (f"the kernel log of {host.name} (neighbor table overflow) would show it",),
         )
     return None
 
 
 def _senders(case: Case) -> Iterator[tuple[Host, str, str, Leg]]:
-    """(host, the end that it sends to, segment, leg) where a packet may have ended for want of a neighbour."""
+    """(host, the end that it sends to, segment, leg) where a packet may have ended for lack of a neighbour."""
     kind = case.outcome.kind
     if kind in ("unsent", "refused_locally", "silent"):
         yield case.client, case.address, "client.neighbour", "syn"

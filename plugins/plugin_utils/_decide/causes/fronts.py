@@ -87,7 +87,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             "ports": sorted(tried),
             **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
         },
-        undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and the port that it uses would tell",),
+        undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
         subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
 

@@ -19,7 +19,7 @@ from .rules import kept_by
 from .traversals import Place, judged
 
 _ECN = 0xC0  # ECE and CWR
-_ONE_WITHOUT_ECN = "an attempt without ECN (net.ipv4.tcp_ecn=2 on the client) would tell whether that is what something on the way refuses"
+_ONE_WITHOUT_ECN = "an attempt without ECN (net.ipv4.tcp_ecn=2 on the client) would show whether that is what something on the way refuses"
 
 
 @needs(SERVER, lambda case: case.outcome.row)
@@ -155,7 +155,7 @@ def nearer(case: Case, row: Row) -> bool:
 
 
 def _second_machine(case: Case) -> str:
-    return f"the link address that the last router has for {case.address} would tell whether another machine has the address, too"
+    return f"the link address that the last router has for {case.address} would show whether another machine has the address, too"
 
 
 CAUSES = (

@@ -39,7 +39,7 @@ def _learned_gateway(case: Case) -> Finding | None:
         ),
         leg="syn_ack" if back else "syn",
         detail={"gateway": route.gateway, "others": list(others), "origin": route.origin, "redirected": route.instead_of is not None},
-        undecided=(f"an attempt by way of {others[0]} would tell whether it leads there",),
+        undecided=(f"an attempt by way of {others[0]} would show whether it leads there",),
         subject=route,
     )
 

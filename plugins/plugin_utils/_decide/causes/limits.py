@@ -43,7 +43,7 @@ def _rate_limited(case: Case) -> Finding | None:
             ),
             leg=place.leg,
             detail=told(ruling, None, rule),
-            undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would tell whether it is the limit",),
+            undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit",),
             subject=rule,
         )
     return None

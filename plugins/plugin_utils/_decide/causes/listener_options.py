@@ -57,7 +57,7 @@ def _tcp_md5_mismatch(case: Case, server: Host, syn: Packet, listener: Listener)
             *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(listener.md5)}")] if listener.md5 else []),
         ),
         against=() if signed else (case.saw(case.client, "probe", "the probe never signs; an application that does is not hit by this"),),
-        undecided=() if signed else (f"a connection of the application itself would tell: no probe can sign for it ({_SESSIONS})",),
+        undecided=() if signed else (f"a connection of the application itself would show it: no probe can sign for it ({_SESSIONS})",),
     )
 
 

@@ -85,7 +85,7 @@ def conflict(case: Case, server: Host, mine: Address, owner: tuple[Other, Addres
         ),
         leg="syn",
         detail={"address": case.address, "hosts": holders, "interface": theirs.interface},
-        undecided=() if other.seen else (f"a recording of this flow on {name} would tell: name it in the flow's servers",),
+        undecided=() if other.seen else (f"a recording of this flow on {name} would show it: name it in the flow's servers",),
         subject=SharedAddress(tuple(holders)),
     )
 
@@ -114,7 +114,7 @@ def address_elsewhere(case: Case, server: Host, owner: tuple[Other, Address]) ->
         ),
         leg="syn",
         detail={"address": case.address, "interface": entry.interface},
-        undecided=() if other.seen else (f"a recording of this flow on {name} would tell: name it in the flow's servers",),
+        undecided=() if other.seen else (f"a recording of this flow on {name} would show it: name it in the flow's servers",),
     )
 
 

@@ -27,7 +27,7 @@ _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way'
 _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
 _ENOUGH = 5  # packets, to tell the first from the others
 _BY_CHANCE = 0.01  # how often random loss looks like an outage
-_OR_LATE = ("a longer diagnose_patience would tell whether the SYN-ACK is lost or only late",)
+_OR_LATE = ("a longer diagnose_patience would show whether the SYN-ACK is lost or only late",)
 
 
 @needs(swallower, lambda case: case.outcome.last_seen)
@@ -73,7 +73,7 @@ def _ecn_blackhole(case: Case, server: Host) -> Finding | None:
         f"something {case.outcome.stretch} drops SYNs that ask for ECN; the plain retransmission passes",
         (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
         leg="syn",
-        undecided=("a first SYN without ECN (net.ipv4.tcp_ecn=2) would tell it from a device that drops the first SYN of each connection",),
+        undecided=("a first SYN without ECN (net.ipv4.tcp_ecn=2) would rule out a device that drops the first SYN of each connection",),
     )
 
 
@@ -122,8 +122,8 @@ _PATTERNS = {
     "attempts": "of each attempt all or none: what decides may be the source port, not chance",
 }
 _WOULD_TELL = {
-    "first": ("the same once more after some minutes without traffic would tell whether it is the first packet each time",),
-    "attempts": ("more attempts (diagnose_attempts) would tell whether the source port decides",),
+    "first": ("the same once more after some minutes without traffic would show whether it is the first packet each time",),
+    "attempts": ("more attempts (diagnose_attempts) would show whether the source port decides",),
 }
 
 

@@ -96,7 +96,7 @@ def _first_syn_dropped(case: Case, known: Passages) -> Finding | None:
         ),
         leg="syn",
         detail={"dropped": dropped, "attempts": len(known.attempts), "needed_s": waits and round(waits, 3)},
-        undecided=() if chance <= _SURE else ("more attempts (diagnose_attempts) would tell it from chance",),
+        undecided=() if chance <= _SURE else ("more attempts (diagnose_attempts) would distinguish it from chance",),
     )
 
 
@@ -163,7 +163,7 @@ def _port_range_dropped(case: Case, found: tuple[Passages, float]) -> Finding | 
             ),
         ),
         detail={"lost_ports": _ports(known.lost), "passed_ports": _ports(known.passed)},
-        undecided=() if certainty == "proven" else ("more attempts (diagnose_attempts) would tell it from chance",),
+        undecided=() if certainty == "proven" else ("more attempts (diagnose_attempts) would distinguish it from chance",),
     )
 
 
@@ -209,7 +209,7 @@ def _ecmp_member_bad(case: Case, found: tuple[Passages, float]) -> Finding | Non
             case.saw(case.client, "captures", f"all {packet}s {side} ports {_some(known.lost)} are lost, none of the others"),
         ),
         detail={"lost_ports": _ports(known.lost), "passed_ports": _ports(known.passed)},
-        undecided=("more attempts (diagnose_attempts) would tell it from chance",),
+        undecided=("more attempts (diagnose_attempts) would distinguish it from chance",),
     )
 
 

@@ -31,7 +31,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             f"{case.client.name}'s resolver has not answered for {case.dialled} when we stopped waiting; no packet was sent",
             (case.saw(case.client, "getaddrinfo", said),),
             detail={"name": case.dialled, "error": failed.error},
-            undecided=(f"getent ahosts {case.dialled} on {case.client.name} would tell whether it answers after all",),
+            undecided=(f"getent ahosts {case.dialled} on {case.client.name} would show whether it answers after all",),
             subject=Unresolved(waiting=True),
         )
     held, sources = failed.held(), failed.sources or ()
@@ -76,7 +76,7 @@ def _name_resolution_slow(case: Case) -> Finding | None:
 
 
 def _to_blame(nameservers: Sequence[Nameserver], name: str) -> tuple[list[Nameserver], str]:
-    """Those that the resolver waits for in vain, and half a sentence on them or on the one that takes long itself.
+    """Those that do not answer the resolver, and half a sentence on them or on the one that takes long itself.
 
     It asks them in their order: who is silent behind one that answers is not waited for, nor is one that refuses at once.
     """
@@ -170,7 +170,7 @@ def _in_hosts_file(case: Case) -> bool:
 
 
 def _hosts_file_decides(case: Case) -> Finding | None:
-    """Nobody asks a nameserver for what stands in a hosts file: worth a word where there is no connection."""
+    """Nobody asks a nameserver for what stands in a hosts file: worth a remark where there is no connection."""
     if case.completed or not _in_hosts_file(case):
         return None
     return Finding(

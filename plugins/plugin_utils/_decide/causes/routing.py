@@ -128,7 +128,7 @@ def _address_not_local(case: Case, server: Host, _addresses: object) -> Finding 
         ),
         leg="syn",
         detail={"address": syn.dst},
-        undecided=(f"the addresses of {' and '.join(unknown)} would tell whether {syn.dst} is there now",) if unknown else (),
+        undecided=(f"the addresses of {' and '.join(unknown)} would show whether {syn.dst} is there now",) if unknown else (),
         subject=MissingAddress(syn.dst, tuple(owners)),
     )
 

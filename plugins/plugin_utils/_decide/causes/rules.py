@@ -246,7 +246,7 @@ def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
         return ()
     if rule.packets is None:
         return (f"a counter in {rule.name} on {host.name}, or a kernel trace (diagnose_trace), would prove that it is this rule",)
-    return (f"a kernel trace (diagnose_trace) on {host.name} would tell which rule stops the packet",)
+    return (f"a kernel trace (diagnose_trace) on {host.name} would show which rule stops the packet",)
 
 
 def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:

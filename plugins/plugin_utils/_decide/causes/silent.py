@@ -131,7 +131,7 @@ def _told(case: Case, asked: _Asked, leg: Leg) -> Finding:
         ),
         leg=leg,
         detail={"address": asked.address, "interface": asked.interface, "askers": asked.askers, "reason": reason.kind if reason else None},
-        undecided=() if reason else (f"arp_ignore, arp_filter and rp_filter, arptables, ebtables and tc on {owner.name} would tell why",),
+        undecided=() if reason else (f"arp_ignore, arp_filter and rp_filter, arptables, ebtables and tc on {owner.name} would show why",),
         subject=Unanswering(
             asked.address,
             asked.interface,

@@ -217,9 +217,9 @@ def _refused_unseen(case: Case) -> Finding:
         (*case.passage(), *((case.ended(case.client, "connect()", f"{told}, {plural(len(case.subject), 'attempt')}"),) if told else ())),
         leg="syn",
         undecided=(
-            f"a recording at {case.address} would tell who sends the RST: name the machine in the flow's servers if you manage it"
+            f"a recording at {case.address} would show who sends the RST: name the machine in the flow's servers if you manage it"
             if case.server is None
-            else f"the listeners and rules of {case.server.name} would tell: diagnose it, too, and not by captures only",
+            else f"the listeners and rules of {case.server.name} would show it: diagnose it, too, and not by captures only",
         ),
     )
 

@@ -52,7 +52,7 @@ def _stale_connection(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"ports": [attempt.probe.local_port for attempt, _answer in answered], "states": sorted({entry.state for entry in held})},
-        undecided=() if held or older else (f"the sockets of {server.name} (ss -tn) before the attempts would tell",),
+        undecided=() if held or older else (f"the sockets of {server.name} (ss -tn) before the attempts would show it",),
         subject=HeldSockets(tuple(held), shared=older is not None and not held),
     )
 
@@ -147,7 +147,7 @@ def _stale_unseen(case: Case, count: int) -> Finding:
         f"{case.target} answers the SYN with a bare ACK: it, or something in its name, still holds a connection from the same port",
         (*case.passage(), case.saw(case.client, "capture", f"bare ACKs answer the SYNs of {plural(count, 'attempt')}")),
         leg="syn",
-        undecided=(f"the sockets of {case.address} would tell: name the machine in the flow's servers if you manage it",),
+        undecided=(f"the sockets of {case.address} would show it: name the machine in the flow's servers if you manage it",),
     )
 
 
@@ -180,7 +180,7 @@ def _stale_translation(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={"target": went[0], "port": went[1], "wanted": wanted[0], "wanted_port": wanted[1]},
-            undecided=() if unmoved else (f"a counter in {rule.name} on {via.name} would tell whether new connections meet it",),
+            undecided=() if unmoved else (f"a counter in {rule.name} on {via.name} would show whether new connections meet it",),
             subject=Strays(tuple(strays)),
         )
     return None

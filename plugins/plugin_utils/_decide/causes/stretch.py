@@ -20,7 +20,7 @@ def swallower(case: Case) -> Host | None:
 
 def kept_unasked(case: Case, address: str) -> bool:
     """Whether the packet did not come to where it matters who has the address: a managed host sends it to another one, or kept it, or
-    answered it, without having asked in vain for the address."""
+    answered it, without requests for the address that stayed unanswered."""
     sent = [case.sent_elsewhere(host) for host in (case.client, *case.vias)]
     if any(each and each.rewritten and each.rewritten.destination != case.address for each in sent):
         return True

@@ -50,7 +50,7 @@ def _syn_retries_too_low(case: Case) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"waited_ms": round(waited * 1000, 1), "needed_ms": round(needed * 1000, 1)},
-        undecided=("a recording of the first SYN-ACKs on both ends would tell a slow way from lost packets",) if lost else (),
+        undecided=("a recording of the first SYN-ACKs on both ends would distinguish a slow way from lost packets",) if lost else (),
         subject=Late(needed),
     )
 

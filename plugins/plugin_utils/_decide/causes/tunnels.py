@@ -62,7 +62,7 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
         undecided=()
         if dropped
         else (
-            f"a recording of {outer} that carry it, at both ends, would tell whether {host.name} or {there} drops them, as a firewall "
+            f"a recording of {outer} that carry it, at both ends, would show whether {host.name} or {there} drops them, as a firewall "
             f"does, or something {case.outcome.stretch}",
         ),
         subject=Tunnel(link, host.name, there, target, outer, bool(dropped)),

@@ -38,7 +38,7 @@ def _turned_away(case: Case) -> Finding | None:
         "PerSourcePenalties, fail2ban, start limits)",
         (case.saw(case.client, "connect()", f"in the order of time: {first} completed, then {len(taken) - first} did not"),),
         detail={"taken": first, "turned_away": len(taken) - first},
-        undecided=("the same again after some minutes, with diagnose_attempts=1, would tell whether it is their number",),
+        undecided=("the same again after some minutes, with diagnose_attempts=1, would show whether it is their number",),
     )
 
 

@@ -47,7 +47,7 @@ def _admitted(case: Case) -> Verdict | None:
 
 
 def _deciding(verdict: Verdict) -> Rule | None:
-    """The last rule that accepts it, or none where it passes for want of one that stops it."""
+    """The last rule that accepts it, or none where it passes for lack of one that stops it."""
     if verdict.rule is not None:
         return verdict.rule
     accepting = [step.rule for step in verdict.path if step.matched and step.rule and step.last_effect.kind == "accept"]

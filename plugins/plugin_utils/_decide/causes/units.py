@@ -80,7 +80,7 @@ def ended(unit: Unit) -> str:
     if missing and unit.active != "active":
         return f"{missing.unit}, which it requires, is {missing.active}{_status(missing)}"
     if unit.result == "oom-kill":
-        return "it was killed for want of memory"
+        return "it was killed for lack of memory"
     if unit.code == "exited" and (unit.status or unit.sub == _AGAIN):
         return f"its process exits with status {unit.status}{_soon(unit)}"
     if unit.left_at_once:

@@ -53,7 +53,7 @@ def _xinetd_refuses(case: Case, server: Host, service: XinetdService, client: st
             *case.passage(),
         ),
         detail={"service": service.service, "file": service.file, "attribute": by},
-        undecided=(f"xinetd's log on {server.name} would tell (FAIL: {service.service} address from={client})",),
+        undecided=(f"xinetd's log on {server.name} would show it (FAIL: {service.service} address from={client})",),
         subject=RefusingService(service, by),
     )
 

@@ -244,7 +244,7 @@ def test_two_hundred_more(seed: int) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", *(pytest.param(each, marks=pytest.mark.slow) for each in ("not text", "a directory"))])
-def test_a_damaged_restorer_is_written_anew_on_demand(host: Scene, damage: str) -> None:
+def test_a_damaged_restorer_is_rewritten_on_demand(host: Scene, damage: str) -> None:
     before = host.dump()
     host.arm()
     host.sh(CHANGE)

@@ -235,7 +235,7 @@ def test_what_others_change_right_after_our_rule_is_gone_stays(host: Scene) -> N
 
 
 def test_handles_counters_and_remaining_times_go_on(host: Scene) -> None:
-    """What nobody changed is not made anew: firewalld, for one, knows its rules by their handles."""
+    """What nobody changed is not made again: firewalld, for one, knows its rules by their handles."""
     host.sh(RULES)
     live = "nft -a list table inet filter | grep -v 192.0.2.1 | sed -E 's/expires [0-9a-z]+//g'"
     before = host.sh(live)
@@ -247,7 +247,7 @@ def test_handles_counters_and_remaining_times_go_on(host: Scene) -> None:
     assert left <= 58
 
 
-def test_elements_that_are_made_anew_have_the_time_left_that_they_had(host: Scene) -> None:
+def test_elements_that_are_recreated_have_the_time_left_that_they_had(host: Scene) -> None:
     host.sh(RULES.replace("timeout 3h", "timeout 4s"))
     host.arm(saves={"firewall": True})
     host.sh("nft flush ruleset; sleep 4")

@@ -85,7 +85,7 @@ def test_every_kind_is_planted_and_documented() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in FAULTS and recorded(name)[0].entries[0].expect == "open"])
 def test_a_healthy_run_has_none(name: str) -> None:
-    """But for what its own page calls worth a word."""
+    """But for what its own page calls worth a remark."""
     _hosts, examined = examine(*recorded(name))
     found = {anomaly.kind for each in examined for case in each.cases for anomaly in explain(case).unexplained}
     assert found <= {"closed_unused", "shared_address", "undeclared_source"}, found

@@ -415,7 +415,7 @@ SCENES = {
             ]
         ),
     ),
-    "fewer drops for want of room in the SYN queue than SYNs": Scene(
+    "fewer drops for lack of room in the SYN queue than SYNs": Scene(
         "syn_queue_full", "syn_queue_full", "likely", rose(SERVER, "TcpExt", "TCPReqQFullDrop", 1)
     ),
     "fewer drops of the listener than SYNs": Scene(
@@ -447,10 +447,10 @@ SCENES = {
     "a rule that counted others' packets, too": Scene("firewall_drop.server-input", "firewall_drop", "likely", counted(SERVER, 1)),
     "a rule that missed a packet": Scene("firewall_drop.server-input", "firewall_drop", "possible", counted(SERVER, -1)),
     "a rule that counted nothing": Scene("firewall_drop.server-input", "firewall_drop", "possible", counted(SERVER, -18)),
-    "a rule that counted nothing since it was loaded anew": Scene(
+    "a rule that counted nothing since it was loaded again": Scene(
         "firewall_drop.server-input", "firewall_drop", "likely", all_of(counted(SERVER, -18), generations(SERVER, 7, 8))
     ),
-    "a rule that counted less since it was loaded anew": Scene(
+    "a rule that counted less since it was loaded again": Scene(
         "firewall_drop.server-input", "firewall_drop", "likely", all_of(counted(SERVER, -5), generations(SERVER, 7, 8))
     ),
     "a rule that counted, and packets that were not": Scene("firewall_drop.server-input", "firewall_drop", "likely", unrecorded(SERVER)),

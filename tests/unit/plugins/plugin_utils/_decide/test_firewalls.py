@@ -97,7 +97,7 @@ SYNS = packets("firewall_drop.server-input", "db1", "syn")
         ((0, SYNS + 1), "likely", f"of which {SYNS} packets can be of this run"),
         ((0, 0), "possible", "0 -> 0"),
         ((0, SYNS - 1), "possible", f"though {SYNS} packets of this run should hit it"),
-        ((9, 0), "likely", "9 -> 0: rules were loaded anew meanwhile"),
+        ((9, 0), "likely", "9 -> 0: rules were reloaded meanwhile"),
         ((None, 7), "likely", "its counter stands at 7, and was not read before"),
     ],
 )

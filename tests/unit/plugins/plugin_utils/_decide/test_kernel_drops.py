@@ -253,7 +253,7 @@ def test_a_drop_elsewhere_does_not_prove_a_rule(events: list[dict[str, Any]]) ->
     assert ruled("firewall_drop.policy", "db1", *events) == ruled("firewall_drop.policy", "db1")
 
 
-def test_rules_that_were_loaded_anew_are_not_proven_by_the_hook() -> None:
+def test_rules_that_were_reloaded_are_not_proven_by_the_hook() -> None:
     event = called("nft_do_chain_inet", "ip_local_deliver")
     assert ruled("firewall_drop.reloaded", "db1", event) == ruled("firewall_drop.reloaded", "db1")
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is normal and only worth a word: it is told, is no cause, and leaves the status of a flow as it is."""
+"""What is normal and only worth a remark: it is told, is no cause, and leaves the status of a flow as it is."""
 
 from __future__ import annotations
 

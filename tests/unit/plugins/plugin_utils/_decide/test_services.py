@@ -62,7 +62,7 @@ def test_one_that_is_only_known_to_use_the_port_makes_it_likely() -> None:
 
 def test_one_that_was_killed_for_want_of_memory_is_not_just_started() -> None:
     told = with_unit({**UNIT, "result": "oom-kill", "code": "killed", "status": 9, "ran_s": 86400.0})
-    assert "orders.service is failed, result oom-kill: it was killed for want of memory" in told["summary"]
+    assert "orders.service is failed, result oom-kill: it was killed for lack of memory" in told["summary"]
     assert not automatic(told)
 
 
