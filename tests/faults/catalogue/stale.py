@@ -119,6 +119,10 @@ def clocks(fleet: Machines, host: str, *sources: str, than: str = "0") -> str:
     return fleet.run(host, [fleet.interpreter(host), "-c", CLOCK, than, *sources]).stdout.strip()
 
 
+def until_all_are(state: str) -> str:
+    return f"until [ $(ss -Htan state {state} | wc -l) -ge 256 ]; do sleep 0.1; done"
+
+
 def closed_by_the_server(fleet: Machines, ahead: bool) -> None:
     """db1 has closed connections of web2 from all ports that the router, which remembers none of them, has for its clients."""
     others = [f"10.0.1.{last}" for last in range(100, 130)]
@@ -130,9 +134,11 @@ def closed_by_the_server(fleet: Machines, ahead: bool) -> None:
     if not ahead:
         fleet.sysctl("web2", "net.ipv4.tcp_timestamps", 2)
     fleet.nft("r1", NAT)
-    with fleet.listen("db1", "0.0.0.0", 5432, behaviour="closing"):
-        fleet.connects("web2", DB1, 5432, 256, source=other)
-        fleet.run("db1", ["sh", "-c", "until [ $(ss -Htan state time-wait | wc -l) -ge 256 ]; do sleep 0.1; done"])
+    with fleet.listen("db1", "0.0.0.0", 5432, backlog=512, behaviour="closing"):
+        # The kernel looks for a free port at random, and not everywhere: the last ones take some SYNs.
+        with fleet.hold("web2", DB1, 5432, 256, timeout=20.0, source=other):
+            fleet.run("db1", ["sh", "-c", until_all_are("fin-wait-2")])  # the server has closed first
+        fleet.run("db1", ["sh", "-c", until_all_are("time-wait")])
     fleet.run("r1", ["conntrack", "-F"])
     fleet.listen("db1", "0.0.0.0", 5432)
 
