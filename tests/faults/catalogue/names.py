@@ -11,15 +11,19 @@ from tests.lab._machines import Machines
 RECORD = "--host-record=db.example.org,10.0.2.21"
 
 
+def nameserver(fleet: Machines, configuration: str, *records: str) -> None:
+    """dnsmasq on db2 knows the name, and further records; web1 resolves by this resolv.conf."""
+    service(fleet)
+    listening = ["--listen-address=10.0.2.22", "--user=root", RECORD, *records]
+    fleet.popen("db2", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", *listening])
+    fleet.write("web1", "/etc/resolv.conf", configuration)
+    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+
+
 def resolving(fleet: Machines, *nameservers: str) -> None:
     """dnsmasq on db2 knows the name; a query to any other nameserver is lost on the way."""
-    service(fleet)
-    fleet.popen(
-        "db2", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--listen-address=10.0.2.22", "--user=root", RECORD]
-    )
     fleet.nft("r1", "table ip dead { chain f { type filter hook forward priority 0; ip daddr 10.0.2.99 drop; }; }")
-    fleet.write("web1", "/etc/resolv.conf", "".join(f"nameserver {address}\n" for address in nameservers))
-    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+    nameserver(fleet, "".join(f"nameserver {address}\n" for address in nameservers))
 
 
 @fault(
@@ -64,12 +68,8 @@ def name_of_the_client_itself(fleet: Machines) -> None:
 
 
 def answering(fleet: Machines, configuration: str, *records: str) -> None:
-    """dnsmasq on db2 knows the name, and further records."""
-    service(fleet)
-    listening = ["--listen-address=10.0.2.22", "--user=root", RECORD, *records]
-    fleet.popen("db2", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", *listening])
-    fleet.write("web1", "/etc/resolv.conf", f"nameserver 10.0.2.22\n{configuration}")
-    fleet.run("db2", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"])
+    """web1 asks db2 alone."""
+    nameserver(fleet, f"nameserver 10.0.2.22\n{configuration}", *records)
 
 
 @fault(

@@ -93,6 +93,15 @@ def _synproxy_loose(case: Case, server: Host, proxying: _Proxying) -> Finding | 
     )
 
 
+_IN_ITS_PLACE = (
+    Accounts("closed_unused", anywhere=True, any_leg=True),
+    Accounts("uncounted_open", any_leg=True),
+    Accounts("stray_reset", anywhere=True, any_leg=True),
+    Accounts("firewall_verdict", any_leg=True),
+    Accounts("altered", anywhere=True, any_leg=True),
+)
+"""What is seen wherever SYNPROXY answers and the listener has no connection."""
+
 CAUSES = (
     Cause(
         "synproxy_unserved",
@@ -104,13 +113,7 @@ CAUSES = (
         "PassiveOpens rises, or the rule's counter does not move.",
         rule=_synproxy_unserved,
         precedes=("application_closes",),
-        accounts_for=(
-            Accounts("closed_unused", anywhere=True, any_leg=True),
-            Accounts("uncounted_open", any_leg=True),
-            Accounts("stray_reset", anywhere=True, any_leg=True),
-            Accounts("firewall_verdict", any_leg=True),
-            Accounts("altered", anywhere=True, any_leg=True),
-        ),
+        accounts_for=_IN_ITS_PLACE,
     ),
     Cause(
         "synproxy_loose",
@@ -123,13 +126,6 @@ CAUSES = (
         f"{LOOSE} is 0, or the rule's counter does not move.",
         rule=_synproxy_loose,
         precedes=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
-        accounts_for=(
-            Accounts("closed_unused", anywhere=True, any_leg=True),
-            Accounts("uncounted_open", any_leg=True),
-            Accounts("stray_reset", anywhere=True, any_leg=True),
-            Accounts("firewall_verdict", any_leg=True),
-            Accounts("altered", anywhere=True, any_leg=True),
-            Accounts("counter", ("conntrack.invalid",), any_leg=True),
-        ),
+        accounts_for=(*_IN_ITS_PLACE, Accounts("counter", ("conntrack.invalid",), any_leg=True)),
     ),
 )

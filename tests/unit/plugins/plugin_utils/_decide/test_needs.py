@@ -22,22 +22,12 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.untried import untried
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 
 def case(server: Host | None) -> Case:
-    return Case(
-        flow="flow",
-        client=Host("web1"),
-        server=server,
-        vias=[],
-        address="192.0.2.21",
-        dialled="192.0.2.21",
-        port=5432,
-        timeout=3.0,
-        source=None,
-        attempts=[],
-    )
+    return untried(Host("web1"), server)
 
 
 @needs(SERVER)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.explain import Explanation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, Outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.undecided import undecided
@@ -16,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.untried import untried
 
 WHERE = {"unsent": "web1", "ignored_syn_ack": "web1", "unanswered": "db1", "ignored_ack": "db1"}
 
@@ -28,19 +28,7 @@ def sentences(answers: list[Any], status: str, client: Host) -> list[str]:
 def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
     """An RST that reached the client, say, did not vanish there."""
     web1, db1 = Host("web1", observations=[]), Host("db1", observations=[])
-    case = Case(
-        flow="flow",
-        client=web1,
-        server=db1,
-        vias=[],
-        address="192.0.2.21",
-        dialled="192.0.2.21",
-        port=5432,
-        timeout=3.0,
-        source=None,
-        attempts=[],
-        outcome=Outcome(kind),
-    )
+    case = untried(web1, db1, outcome=Outcome(kind))
     told = sentences([(case, Explanation())], "undetermined", web1)
     if kind == "completed":
         assert told == []
@@ -64,19 +52,7 @@ GAPS = {
 def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
     """Whatever the sentence says that came with it."""
     web1, db1 = Host("web1", observations=[]), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
-    case = Case(
-        flow="flow",
-        client=web1,
-        server=db1,
-        vias=[],
-        address="192.0.2.21",
-        dialled="192.0.2.21",
-        port=5432,
-        timeout=3.0,
-        source=None,
-        attempts=[],
-        outcome=Outcome("silent"),
-    )
+    case = untried(web1, db1, outcome=Outcome("silent"))
     (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert GAPS[kind] in told and "run with become" not in told
     (told,) = sentences([], "undetermined", db1)
@@ -86,18 +62,6 @@ def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
 def test_a_host_without_root_or_with_part_of_a_recording() -> None:
     web1 = Host("web1", after=Snapshot(time=0.0, root=False, routes=()))
     db1 = Host("db1", observations=[], incomplete=Prose("the kernel dropped 3 packets"))
-    case = Case(
-        flow="flow",
-        client=web1,
-        server=db1,
-        vias=[],
-        address="192.0.2.21",
-        dialled="192.0.2.21",
-        port=5432,
-        timeout=3.0,
-        source=None,
-        attempts=[],
-        outcome=Outcome("silent"),
-    )
+    case = untried(web1, db1, outcome=Outcome("silent"))
     (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")
