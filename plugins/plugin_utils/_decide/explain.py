@@ -20,7 +20,7 @@ from .causes.catalogue import Accounts, Cause
 from .causes.further import further, only_evaluated
 from .finding import Finding
 from .logged import with_lines
-from .outcome import SEGMENTS
+from .outcome import step
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
@@ -47,7 +47,7 @@ def explain(case: Case) -> Explanation:
     """The causes of a case's outcome, and what they leave over."""
     seen = anomalies(case)
     told = _ask(case, last_resort=False)
-    remarks = sorted((found for found in told if found[1].remark), key=_place)
+    remarks = sorted((found for found in told if found[1].remark), key=lambda found: _place(case, found))
     findings = [found for found in told if not found[1].remark]
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         codes = {cause.code for cause, _finding in findings}
@@ -80,14 +80,15 @@ def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> l
 
     def rank(found: Found) -> tuple[int, int, int, tuple[int, str]]:
         accounted = sum(_accounted(case, [found], anomaly) for anomaly in seen)
-        return depth(found[0].code), _CERTAINTIES.index(found[1].certainty), -accounted, _place(found)
+        return depth(found[0].code), _CERTAINTIES.index(found[1].certainty), -accounted, _place(case, found)
 
     return sorted(findings, key=rank)
 
 
-def _place(found: Found) -> tuple[int, str]:
+def _place(case: Case, found: Found) -> tuple[int, str]:
     """Where a handshake passes what was found; the code only makes one order of it, whatever order the catalogue has."""
-    return SEGMENTS.index(found[1].segment), found[0].code
+    cause, finding = found
+    return step(finding.leg or case.outcome.leg, finding.segment), cause.code
 
 
 def _kept(ranked: Sequence[Found]) -> list[Found]:

@@ -13,24 +13,35 @@ from .rows import Row
 
 Leg = Literal["syn", "syn_ack", "ack"]
 
-SEGMENTS = (
-    "client.resolve",
-    "client.socket",
-    "client.route",
-    "client.neighbour",
-    "client.firewall",
-    "client.egress",
-    "path.forward",
-    "server.ingress",
-    "server.firewall",
-    "server.route",
-    "server.socket",
-    "server.backlog",
-    "server.egress",
-    "path.return",
-    "client.ingress",
-    "server.application",
+WAY: tuple[tuple[Leg | None, tuple[str, ...]], ...] = (
+    (None, ("client.resolve", "client.socket")),
+    (
+        "syn",
+        (
+            "client.socket",
+            "client.route",
+            "client.firewall",  # both its hooks are ahead of the neighbour table (net/ipv4/ip_output.c)
+            "client.neighbour",
+            "client.egress",
+            "path.forward",
+            "server.ingress",
+            "server.firewall",
+            "server.route",
+            "server.socket",
+            "server.backlog",
+        ),
+    ),
+    ("syn_ack", ("server.route", "server.firewall", "server.egress", "path.return", "client.ingress", "client.firewall", "client.socket")),
+    ("ack", ("client.firewall", "path.forward", "server.ingress", "server.firewall", "server.backlog", "server.application")),
 )
+"""The segments that each packet of a handshake passes, in order: before there is any, the SYN, the SYN-ACK, the ACK."""
+STEPS = tuple((leg, segment) for leg, segments in WAY for segment in segments)
+SEGMENTS = tuple(dict.fromkeys(segment for _leg, segment in STEPS))
+
+
+def step(leg: Leg | None, segment: str) -> int:
+    """The index in `STEPS` at which a packet passes a segment; of the first packet that does where this one does not or is not known."""
+    return STEPS.index((leg, segment)) if (leg, segment) in STEPS else [passed for _leg, passed in STEPS].index(segment)
 
 
 @dataclass(frozen=True)

@@ -7,31 +7,9 @@ from __future__ import annotations
 
 from .case import Case
 from .explain import Explanation
-from .outcome import Leg
+from .outcome import STEPS, Leg, step
 
-_WAY: tuple[tuple[Leg | None, tuple[str, ...]], ...] = (
-    (None, ("client.resolve", "client.socket")),
-    (
-        "syn",
-        (
-            "client.socket",
-            "client.route",
-            "client.firewall",  # both its hooks are ahead of the neighbour table (net/ipv4/ip_output.c)
-            "client.neighbour",
-            "client.egress",
-            "path.forward",
-            "server.ingress",
-            "server.firewall",
-            "server.route",
-            "server.socket",
-            "server.backlog",
-        ),
-    ),
-    ("syn_ack", ("server.route", "server.firewall", "server.egress", "path.return", "client.ingress", "client.firewall", "client.socket")),
-    ("ack", ("client.firewall", "path.forward", "server.ingress", "server.firewall", "server.backlog", "server.application")),
-)
 _NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
-_STEPS = tuple((leg, segment) for leg, segments in _WAY for segment in segments)
 
 
 def unreached(case: Case, explained: Explanation) -> str | None:
@@ -39,15 +17,7 @@ def unreached(case: Case, explained: Explanation) -> str | None:
     if explained.decisive is None or case.completed:
         return None
     cause, finding = explained.decisive
-    at = _step(finding.leg or case.outcome.leg, finding.segment)
-    behind = _STEPS[at + 1 :] if at is not None else ()
+    behind = STEPS[step(finding.leg or case.outcome.leg, finding.segment) + 1 :]
     by_packet = {leg: [segment for of, segment in behind if of == leg] for leg, _segment in behind}
     parts = [f"of the {_NAMES[leg]} {', '.join(segments)}" if leg else ", ".join(segments) for leg, segments in by_packet.items()]
     return f"not reached behind {cause.code}, and may have faults of their own: {'; '.join(parts)}" if parts else None
-
-
-def _step(leg: Leg | None, segment: str) -> int | None:
-    """The place of a cause on the way of the three packets, the first where its packet is not known."""
-    if (leg, segment) in _STEPS:
-        return _STEPS.index((leg, segment))
-    return next((number for number, step in enumerate(_STEPS) if step[1] == segment), None)

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._decide.outcome import SEGMENTS
+from .._decide.outcome import SEGMENTS, step
 from .._drift.mended import remains, worse
 from .._model.prose import Prose, Wording, unwrapped, worded
 from .._model.records import RecordError, build
 from .mending import Mending
 
 Json = Mapping[str, Any]
-_LEGS = ("syn", "syn_ack", "ack")
 _WORKING = ("ok", "degraded")
 
 
@@ -177,13 +176,9 @@ def _success(before: Json, after: Json) -> str:
     return f"{named(after)} comes further, to {after['causes'][0]['code']} at {after['causes'][0]['host']}"
 
 
-def _reached(flow: Json) -> tuple[int, int]:
-    """How far a handshake comes: its first packet that is lost, and where on that packet's way."""
-    leg = _LEGS.index(flow["leg"]) if flow["leg"] in _LEGS else -1
-    place = SEGMENTS.index(flow["segment"]) if flow["segment"] in SEGMENTS else -1
-    if flow["leg"] == "syn_ack":  # comes back the same way, but for what lies in between
-        place = -place
-    return leg, place
+def _reached(flow: Json) -> int:
+    """How far a handshake comes."""
+    return step(flow["leg"], flow["segment"]) if flow["segment"] in SEGMENTS else -1
 
 
 def _by_id(report: Json) -> dict[str, Json]:

@@ -18,6 +18,8 @@ EVIDENCE = 4
 """Pieces of evidence that a cause is told with; the rest is in the report's files."""
 COMMANDS = 3
 """Commands of a fix that are shown."""
+UNOBSERVED = 3
+"""Lines, about, of each sentence on what was not observed; it is whole in the report's files."""
 LISTED = 12
 """Healthy flows up to which a line per destination reads better than a table."""
 ROWS = 40
@@ -139,7 +141,7 @@ class _Terminal:
         for remark in flow.remarks[:3]:
             yield from self.note("remark", remark)
         for sentence in flow.not_observed[:3]:
-            yield from self.note("not observed", sentence)
+            yield from self.note("not observed", clip(sentence, UNOBSERVED * (self.width - 2 * len(_INDENT))))
         for sentence in flow.undecided[:3]:
             yield from self.note("would decide", sentence)
 

@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide import 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.catalogue import Cause
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Certainty, Finding
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, SEGMENTS
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, Leg, step
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
 
@@ -35,13 +35,21 @@ def test_the_catalogue_turned_round_says_the_same(name: str, monkeypatch: pytest
     before = report(name)
     if max(len(flow["causes"]) + len(flow["remarks"]) for flow in before["flows"]) > 1:
         monkeypatch.setattr(causes, "CATALOGUE", causes.CATALOGUE[::-1])
-        monkeypatch.setattr(explain, "_place", lambda found: (SEGMENTS.index(found[1].segment), ""))
+        monkeypatch.setattr(explain, "_place", lambda case, found: (step(found[1].leg or case.outcome.leg, found[1].segment), ""))
         assert report(name) == before
 
 
-def found(code: str, *, certainty: Certainty = "likely", segment: str = "path.forward", remark: bool = False, **declared: Any) -> Cause:
+def found(
+    code: str,
+    *,
+    certainty: Certainty = "likely",
+    segment: str = "path.forward",
+    leg: Leg | None = None,
+    remark: bool = False,
+    **declared: Any,
+) -> Cause:
     def rule(case: Case) -> Finding:
-        return Finding(certainty, "path", segment, code, (), remark=remark)
+        return Finding(certainty, "path", segment, code, (), leg=leg, remark=remark)
 
     return Cause(code, code, (segment,), tuple(OUTCOMES), "-", "-", rule=rule, **declared)
 
@@ -52,10 +60,12 @@ def found(code: str, *, certainty: Certainty = "likely", segment: str = "path.fo
         (found("b", certainty="proven"), found("a")),
         (found("b", precedes=("a",)), found("a", certainty="proven")),
         (found("b", segment="client.route"), found("a", segment="server.socket")),
+        (found("b", segment="client.firewall", leg="syn"), found("a", segment="client.neighbour", leg="syn")),
+        (found("b", segment="server.firewall", leg="syn_ack"), found("a", segment="client.firewall", leg="syn_ack")),
         (found("a"), found("b")),
         (found("a", certainty="likely"), found("b", certainty="possible", precedes=("a",))),  # a mere possibility precedes nothing certain
     ],
-    ids=["the more certain", "what precedes it", "the earlier segment", "the code", "a possibility"],
+    ids=["the more certain", "what precedes it", "the earlier segment", "a hook", "on the way back", "the code", "a possibility"],
 )
 def test_one_stands_before_the_other_wherever_the_catalogue_has_them(one: Cause, other: Cause, monkeypatch: pytest.MonkeyPatch) -> None:
     for catalogue in ((one, other), (other, one)):

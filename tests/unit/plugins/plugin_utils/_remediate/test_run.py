@@ -265,6 +265,21 @@ class TestJudgement:
         judged = self.judge(self.BEFORE, self.after(further))
         assert judged.keep and "comes further, to no_listener at db1" in str(judged.why)
 
+    @pytest.mark.parametrize(
+        ("first", "then"),
+        [
+            (("syn", "client.firewall"), (None, "client.neighbour")),  # net/ipv4/ip_output.c
+            (("syn_ack", "server.route"), ("syn_ack", "server.firewall")),
+            (("syn", "server.backlog"), ("syn_ack", "client.ingress")),
+            (("syn_ack", "client.firewall"), ("ack", "client.firewall")),
+        ],
+    )
+    def test_places_are_compared_in_the_order_in_which_a_handshake_comes_to_them(self, first: Any, then: Any) -> None:
+        nearer = flow("a", causes=[cause()], leg=first[0], segment=first[1])
+        further = flow("a", causes=[cause(code="another")], leg=then[0], segment=then[1])
+        assert self.judge(report(nearer), report(further)).keep
+        assert "does not come as far" in str(self.judge(report(further), report(nearer)).why)
+
     def test_a_cause_that_comes_back_was_not_mended(self) -> None:
         """It connects at first, and the queue is full again, or the service has ended again: the very cause that broke it degrades it."""
         back = flow("a", "degraded", causes=[cause(certainty="likely")])
