@@ -56,6 +56,11 @@ def _isolated(entry: Mapping[str, object]) -> Isolated:
         summary=clean(entry.get("summary")),
         rivals=texts(entry.get("rivals")),
         next_probe=f"{client} -> {server}:{integer(probe.get('port'))}" if probe else "",
+        entries=frozenset(str(item) for item in sequence(entry.get("entries"))),
+        causes=tuple(
+            (clean(code), clean(host, NAME))
+            for code, host in (pair for pair in map(sequence, sequence(entry.get("causes"))) if len(pair) == 2)
+        ),
     )
 
 

@@ -183,6 +183,10 @@ class Isolated:
     rivals: tuple[str, ...]
     next_probe: str
     """``web2 -> db1:5432``, the handshake that tells most between this and its rivals; or nothing."""
+    entries: frozenset[str]
+    """The ids of the flows that fail there."""
+    causes: tuple[tuple[str, str], ...]
+    """Code and host of their decisive causes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ def _lines(report: Report) -> Iterator[str]:
     if report.unobserved:
         yield ""
         yield from (f"- {markdown(line)}" for line in words.unobserved(report))
-    if report.isolated:
+    if patterns := words.in_common(report):
         yield ""
-        yield from (f"- {words.IN_COMMON}: {markdown(words.isolated(found))}" for found in report.isolated)
+        yield from (f"- {words.IN_COMMON}: {markdown(words.isolated(found))}" for found in patterns)
     for group in report.groups[:GROUPS]:
         yield ""
         yield from _group(group)

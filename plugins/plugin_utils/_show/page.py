@@ -45,6 +45,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
     parts = {what: "\n" + "".join(map(_part, names)) for what, names in _PARTS.items()}
     return _page().render(
         report=seen,
+        in_common=words.in_common(seen),
         groups=[(group, anchors[id(group.flows[0])]) for group in seen.groups[:GROUPS]],
         plain=[(flow, told(flow), anchors[id(flow)]) for flow in flows[:PLAIN]],
         captures={flow.id: _capture(flow) for flow in flows[:PLAIN] if flow.id in captures},

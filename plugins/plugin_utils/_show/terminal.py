@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from .._report.read import view
 from .._report.view import STATUSES, Cause, Flow, Group, Report
@@ -20,6 +21,8 @@ COMMANDS = 3
 """Commands of a fix that are shown."""
 UNOBSERVED = 3
 """Lines, about, of each sentence on what was not observed; it is whole in the report's files."""
+SHARED = 5
+"""Such sentences that are said once, of several blocks."""
 LISTED = 12
 """Healthy flows up to which a line per destination reads better than a table."""
 ROWS = 40
@@ -64,18 +67,23 @@ class _Terminal:
         self.width = width
         self.style = style
         self.where = where
+        self.most = UNOBSERVED * (width - 2 * len(_INDENT))
 
     def lines(self, report: Report) -> Iterator[str]:
         yield from self.head(report)
         if len(report.groups) > 1 and any(len(group.flows) > 1 for group in report.groups):
             yield ""
             yield from self.overview(report.groups)
-        for group in report.groups[:BLOCKS]:
+        shown = report.groups[:BLOCKS]
+        said = Counter(sentence for group in shown for sentence in group.flows[0].not_observed)
+        shared = [sentence for sentence, blocks in said.items() if blocks > 1]
+        for group in shown:
             yield ""
-            yield from self.block(group)
+            yield from self.block(group, shared)
         if len(report.groups) > BLOCKS:
             yield ""
             yield from wrap(f"... and {len(report.groups) - BLOCKS} more root causes, see {self.where}", self.width)
+        yield from self.unobserved(shared)
         yield from self.tail(report)
         yield from self.changes(report)
 
@@ -85,7 +93,7 @@ class _Terminal:
         )
         for line in words.unobserved(report):
             yield from wrap(line, self.width)
-        for found in report.isolated:
+        for found in words.in_common(report):
             yield from wrap(f"{words.IN_COMMON}: {words.isolated(found)}", self.width, "", _INDENT)
 
     def overview(self, groups: tuple[Group, ...]) -> Iterator[str]:
@@ -101,10 +109,11 @@ class _Terminal:
         if len(groups) > ROWS:
             yield f"  ... and {len(groups) - ROWS} more"
 
-    def block(self, group: Group) -> Iterator[str]:
+    def block(self, group: Group, shared: Collection[str]) -> Iterator[str]:
+        """``shared``: what was not observed and is said once, of several blocks."""
         flow = group.flows[0]
         yield from self.headline(flow)
-        yield from self.body(flow)
+        yield from self.body(flow, shared)
         others = group.flows[1:]
         if len(others) == 1:
             yield from wrap(f"the same cause: {words.route(others[0])}", self.width, _INDENT)
@@ -128,7 +137,7 @@ class _Terminal:
         yield first.replace(status, self.style(status, flow.status), 1)
         yield from more
 
-    def body(self, flow: Flow) -> Iterator[str]:
+    def body(self, flow: Flow, shared: Collection[str]) -> Iterator[str]:
         if flow.cause:
             yield from self.cause(flow.cause)
         if flow.status != "ok" and flow.cause and flow.attempts:
@@ -140,8 +149,8 @@ class _Terminal:
             yield from self.note(words.LEFT_OVER, words.noted(note), "undetermined")
         for remark in flow.remarks[:3]:
             yield from self.note("remark", remark)
-        for sentence in flow.not_observed[:3]:
-            yield from self.note("not observed", clip(sentence, UNOBSERVED * (self.width - 2 * len(_INDENT))))
+        for sentence in [sentence for sentence in flow.not_observed if sentence not in shared][:3]:
+            yield from self.note("not observed", clip(sentence, self.most))
         for sentence in flow.undecided[:3]:
             yield from self.note("would decide", sentence)
 
@@ -171,6 +180,15 @@ class _Terminal:
             first, *more = wrap(f"{what}: {text}", self.width, _INDENT, _INDENT * 2)
             yield first.replace(f"{what}:", self.style(f"{what}:", role), 1)
             yield from more
+
+    def unobserved(self, shared: Collection[str]) -> Iterator[str]:
+        if shared:
+            yield ""
+            yield self.style("not observed, of several of these", "strong")
+        for sentence in list(shared)[:SHARED]:
+            yield from wrap(clip(sentence, self.most), self.width, _INDENT, _INDENT * 2)
+        if len(shared) > SHARED:
+            yield from self.faint(f"... {len(shared) - SHARED} more in {self.where}")
 
     def tail(self, report: Report) -> Iterator[str]:
         """The healthy in a line per destination, or all destinations in a table where there are many flows."""

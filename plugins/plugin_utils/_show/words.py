@@ -88,6 +88,22 @@ def place(flow: Flow) -> str:
     return f"at {flow.client}" if flow.segment.startswith("client.") else "on the path"
 
 
+def in_common(report: Report) -> list[Isolated]:
+    """The patterns that say more than the root causes do: of several handshakes, unless each has its own cause, proven at a host.
+
+    One cause at several hosts is a pattern again: one rule on forty of them.
+    """
+    explained = {
+        flow.id for flow in report.flows if flow.cause and flow.cause.certainty == "proven" and flow.cause.host not in ("", "path")
+    }
+
+    def says_more(found: Isolated) -> bool:
+        codes, hosts = ({cause[index] for cause in found.causes} for index in range(2))
+        return len(found.entries) > 1 and (len(codes) == 1 < len(hosts) or not found.entries <= explained)
+
+    return [found for found in report.isolated if says_more(found)]
+
+
 def isolated(found: Isolated) -> str:
     """``port 7001: 100 of 100 fail; 900 others connect; or: ...; would decide: web2 -> db1:5432``"""
     rivals = f"; or: {', '.join(found.rivals[:_RIVALS])}" if found.rivals else ""

@@ -144,7 +144,7 @@ def test_what_only_people_can_do_is_advice_without_a_command(demo: Callable[[], 
 
 def test_what_fails_is_told_first(demo: Callable[[], Report]) -> None:
     probe = {"client": "web2", "server": "db1", "port": 5432}
-    found = {"summary": "server db1: 3 of 3 fail", "entries": [], "rivals": ["port 5432"], "next_probe": probe}
+    found = {"summary": "server db1: 3 of 3 fail", "entries": ["a", "b", "c"], "rivals": ["port 5432"], "next_probe": probe}
     text = Page(render(demo() | {"isolated": [found]})).text
     assert "server db1: 3 of 3 fail; or: port 5432; would decide: web2 -> db1:5432 Root causes" in text
 

@@ -50,6 +50,7 @@ def test_a_host_cannot_add_to_the_structure(hostile: Callable[[str], Report], te
 
 
 def test_what_fails_is_told_before_the_root_causes(demo: Callable[[], Report]) -> None:
-    text = render(demo() | {"isolated": [{"summary": "server db1: 3 of 3 fail", "rivals": ["port 5432"], "next_probe": None}]})
+    found = {"summary": "server db1: 3 of 3 fail", "entries": ["a", "b", "c"], "rivals": ["port 5432"], "next_probe": None}
+    text = render(demo() | {"isolated": [found]})
     assert text.index("- what fails: server db1: 3 of 3 fail; or: port 5432\n") < text.index("## BROKEN")
     assert "**Advice** look at the router" in text

@@ -103,6 +103,41 @@ def test_a_host_cannot_move_the_cursor_or_leave_its_line(hostile: Callable[[str]
 
 def test_what_fails_is_told_before_the_root_causes(demo: Callable[[], Report]) -> None:
     probe = {"client": "web2", "server": "db1", "port": 5432}
-    text = render(demo() | {"isolated": [{"summary": "server db1: 3 of 3 fail", "rivals": ["port 5432"], "next_probe": probe}]}, width=100)
+    found = {"summary": "server db1: 3 of 3 fail", "entries": ["a", "b", "c"], "rivals": ["port 5432"], "next_probe": probe}
+    text = render(demo() | {"isolated": [found]}, width=100)
     said = "\nwhat fails: server db1: 3 of 3 fail; or: port 5432; would decide: web2 -> db1:5432\n"
     assert text.index(said) < text.index("firewall_drop")
+
+
+def of_proven(demo: Callable[[], Report], *causes: tuple[str, str]) -> Report:
+    """As many flows as causes, each proven at its host, and the pattern that they have in common."""
+    base = demo()["flows"][1]
+    flows = [
+        base | {"id": str(number), "name": str(number), "causes": [base["causes"][0] | {"code": code, "host": host, "certainty": "proven"}]}
+        for number, (code, host) in enumerate(causes)
+    ]
+    found = {"summary": "server db1: all fail", "entries": [flow["id"] for flow in flows], "causes": [list(cause) for cause in causes]}
+    return demo() | {"flows": flows, "isolated": [found]}
+
+
+@pytest.mark.parametrize(
+    ("causes", "said"),
+    [
+        ([("no_listener", "db1")], False),
+        ([("no_listener", "db1"), ("accept_queue_full", "db1")], False),
+        ([("path_drop", "path"), ("no_listener", "db1")], True),
+        ([("firewall_drop", "db1"), ("firewall_drop", "db2")], True),
+    ],
+    ids=["a single one", "each proven by itself", "one on the path", "the same at several hosts"],
+)
+def test_what_fails_is_said_where_the_root_causes_do_not(demo: Callable[[], Report], causes: list[tuple[str, str]], said: bool) -> None:
+    assert ("what fails: server db1" in render(of_proven(demo, *causes), width=100)) == said
+
+
+def test_what_several_root_causes_could_not_observe_is_said_once(demo: Callable[[], Report]) -> None:
+    report = of_proven(demo, ("no_listener", "db1"), ("accept_queue_full", "db1"))
+    report["flows"][0]["not_observed"] = ["db1: logs: denied", "only here"]
+    report["flows"][1]["not_observed"] = ["db1: logs: denied"]
+    text = render(report, width=100)
+    assert text.count("db1: logs: denied") == 1
+    assert text.index("not observed: only here") < text.index("not observed, of several of these\n    db1: logs: denied\n")
