@@ -72,7 +72,8 @@ def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> l
 
 def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dict[tuple[t.Any, ...], Question]:
     """The first packet of each kind between two ends that came in, by `_key`."""
-    from .._wire.packet import TcpFlags, decode
+    from .._wire.decode import decode
+    from .._wire.packet import TcpFlags
 
     found: dict[tuple[t.Any, ...], Question] = {}
     for frame in frames:
