@@ -9,12 +9,6 @@ import resource
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import schemas
-from tests.lab._machines import Machines
-
-# What playbooks of tests leave is as the schemas in docs/ say.
-Machines.kept = schemas.check_directory
-
 # Nothing that a loaded machine fails. By default the same examples everywhere and each time, so that no change fails for another's
 # reason; `make random` draws new ones.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None, print_blob=True)

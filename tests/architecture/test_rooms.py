@@ -98,6 +98,12 @@ def test_managed_hosts_need_nothing_but_python(module: str) -> None:
     assert others - sys.stdlib_module_names - {"__future__"} == set()
 
 
+def test_what_tests_module_utils_runs_where_the_controllers_code_does_not() -> None:
+    """With the oldest Python of managed hosts (dev/oldest); who needs both leaves itself out there."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests/unit/plugins/module_utils").rglob("*.py")}
+    assert {name for name, text in texts.items() if "plugins.plugin_utils" in text} == {"_scene.py"}
+
+
 @pytest.mark.parametrize("package", ["plugins/module_utils/", "plugins/plugin_utils/"])
 def test_what_is_imported_from_the_same_package_is_imported_relatively(package: str) -> None:
     """Tools that draw the structure follow such imports only, and a line says at a glance what is near."""

@@ -47,7 +47,8 @@ def main() -> None:
     listeners = [make_listener(told.address, told.port, told.backlog) for _listener in range(1 if told.shared else told.workers)]
     workers = []
     for number in range(told.workers):
-        if not (pid := os.fork()):
+        pid = os.fork()
+        if pid == 0:
             work(listeners[number % len(listeners)])
         workers.append(pid)
     print(json.dumps(workers), flush=True)

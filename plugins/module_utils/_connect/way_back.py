@@ -15,8 +15,8 @@ import struct
 import time
 import typing as t
 
+from .._wire.decode import decode
 from .._wire.frames import unpack
-from .._wire.packet import decode
 from .hops import BEYOND, MAX_TTL, TRIES, WAVE, WAVE_TIME
 
 MOST_ENDS = 4

@@ -72,7 +72,8 @@ def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> l
 
 def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dict[tuple[t.Any, ...], Question]:
     """The first packet of each kind between two ends that came in, by `_key`."""
-    from .._wire.packet import TcpFlags, decode
+    from .._wire.decode import decode, mac
+    from .._wire.packet import TcpFlags
 
     found: dict[tuple[t.Any, ...], Question] = {}
     for frame in frames:
@@ -96,7 +97,7 @@ def _incoming(frames: t.Sequence[Frame], interfaces: t.Mapping[str, str]) -> dic
             # What a bridge takes in for another machine passes IP's rules, if at all, as if it came from the bridge itself.
             "interface": None if frame.pkttype == _OTHERHOST else interfaces.get(str(frame.ifindex)),
             "port_in": interfaces.get(str(frame.ifindex)) if frame.pkttype == _OTHERHOST else None,
-            "sender": frame.lladdr.hex(":") if len(frame.lladdr) == 6 and any(frame.lladdr) else None,
+            "sender": mac(frame.lladdr) if len(frame.lladdr) == 6 and any(frame.lladdr) else None,
             "header": frame.data.hex() if packet.version == 4 or frame.data[6] == socket.IPPROTO_TCP else None,  # no extension headers
         }
         first = found.setdefault(_key(question), question)

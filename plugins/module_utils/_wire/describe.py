@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from .._errors import DecodeError
+from .decode import decode, mac
 from .frames import Frame, unpack
-from .packet import Icmp, Neighbour, Packet, Tcp, TcpFlags, decode, mac
+from .packet import Icmp, Neighbour, Packet, Tcp, TcpFlags
 from .pcapng import CapturedPacket, write
 
 _DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "passing", 4: "out"}  # linux/if_packet.h

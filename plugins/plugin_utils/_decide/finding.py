@@ -50,7 +50,7 @@ class Finding:
     against: tuple[Evidence, ...] = ()
     leg: Leg | None = None  # None: the leg of the outcome
     detail: dict[str, object] = field(default_factory=dict)
-    subject: object = None  # what it is about, for its fix: a record of the evidence, or one of _model/subjects.py
+    subject: object = None  # what it is about, for its fix: a record of the evidence, or one of _model/*_subjects.py
     undecided: tuple[Wording, ...] = ()
     remark: bool = False  # it is normal, and only worth a remark: it is no cause, and does not make a flow worse
 

@@ -19,7 +19,7 @@ from itertools import pairwise
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
-from .._model.subjects import GOAL, Outlook
+from .._model.network_subjects import GOAL, Outlook
 
 SYN_RETRIES, SYN_ACK_RETRIES = "net.ipv4.tcp_syn_retries", "net.ipv4.tcp_synack_retries"
 _DEFAULTS = {SYN_RETRIES: "6", SYN_ACK_RETRIES: "5"}

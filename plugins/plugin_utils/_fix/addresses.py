@@ -9,7 +9,7 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Address
-from .._model.subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
+from .._model.network_subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
 from .._values.words import asking
 from .make import advice, shell
 

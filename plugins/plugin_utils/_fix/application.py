@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.socket_records import Process
-from .._model.subjects import Published, Refusal, RefusingService, SocketOwner, UnitApart
+from .._model.socket_subjects import Published, Refusal, RefusingService, SocketOwner, UnitApart
 from .make import advice, shell
 from .service import displaced
 

@@ -11,7 +11,7 @@ from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.prose import NOTHING, Wording
 from .._model.socket_records import ForeignListener, Listener
-from .._model.subjects import SOMAXCONN, Accepting, AcceptQueue, HalfOpen
+from .._model.socket_subjects import SOMAXCONN, Accepting, AcceptQueue, HalfOpen
 from .application import longer_backlog, more_connections
 from .make import advice, shell
 from .service import restarted

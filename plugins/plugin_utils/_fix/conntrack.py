@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.firewall_subjects import Table
 from .._model.fixes import Fix
-from .._model.subjects import Table
 from .sysctl import sysctls
 
 _LEAST, _ENTRY = 65_536, 320  # bytes: about the size of struct nf_conn with its extensions

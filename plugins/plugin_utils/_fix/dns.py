@@ -12,7 +12,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import LOOPBACK
-from .._model.subjects import Resolved, SlowNames, Unresolved
+from .._model.network_subjects import Resolved, SlowNames, Unresolved
 from .make import advice, shell
 
 

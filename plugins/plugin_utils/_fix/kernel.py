@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy
 from .._model.fixes import Fix
 from .._model.log_records import LogRecord
 from .._model.network_records import Link
-from .._model.subjects import ControlGroup, DropReason, OutboundPolicy
 from .make import advice, shell
 
 

@@ -10,8 +10,8 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour
+from .._model.network_subjects import FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from .._model.socket_records import Namespace
-from .._model.subjects import FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from . import fit
 from .make import advice, mending, shell
 from .routes import not_next_door

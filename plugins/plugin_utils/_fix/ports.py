@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.firewall_records import Rule
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.subjects import PortRange
+from .._model.socket_subjects import PortRange
 from .make import advice
 from .sysctl import sysctls
 

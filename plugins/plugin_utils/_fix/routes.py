@@ -12,7 +12,17 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Route
-from .._model.subjects import REFUSING, DeafInterface, FalseNeighbour, Lone, RefusingRoute, RouterError, RouterRoute, Source, TwoWays
+from .._model.network_subjects import (
+    REFUSING,
+    DeafInterface,
+    FalseNeighbour,
+    Lone,
+    RefusingRoute,
+    RouterError,
+    RouterRoute,
+    Source,
+    TwoWays,
+)
 from . import fit
 from .make import advice, mending, shell
 from .network import or_restarted

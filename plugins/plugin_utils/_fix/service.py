@@ -14,7 +14,7 @@ from .._model.host import Host
 from .._model.prose import NOTHING, Wording
 from .._model.records import whole
 from .._model.socket_records import PortHolder, Process
-from .._model.subjects import Backend, RunningUnit, StoppedUnit
+from .._model.socket_subjects import Backend, RunningUnit, StoppedUnit
 from .._model.unit_records import Unit, XinetdService
 from . import fit
 from .make import advice, mending, shell

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.firewall_subjects import Setting
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.subjects import ReversePath, Setting
+from .._model.network_subjects import ReversePath
 from .make import advice, shell
 from .sysctl import not_settable, of_interface, sysctls
 from .trusted import for_client

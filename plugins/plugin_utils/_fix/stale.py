@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.firewall_subjects import Strays
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host, Observation
 from .._model.snapshot import Snapshot
 from .._model.socket_records import Socket
-from .._model.subjects import HeldSockets, Strays
+from .._model.socket_subjects import HeldSockets
 from .._values.words import plural
 from . import fit as _fit
 from .make import advice, endpoint, mending, shell

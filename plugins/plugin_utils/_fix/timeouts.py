@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .._model.subjects import Late
+from .._model.network_subjects import Late
 from .make import advice
 from .sysctl import sysctls
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.firewall_subjects import DeadTargets, Hairpin, Translated, TranslatedInside
 from .._model.fixes import Fix
-from .._model.subjects import DeadTargets, Hairpin, KeptInside, Source, Translated, TranslatedInside
+from .._model.network_subjects import KeptInside, Source
 from .make import advice, endpoint, shell
 
 

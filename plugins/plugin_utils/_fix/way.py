@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .._model.subjects import GOAL, Outlook, Tunnel
+from .._model.network_subjects import GOAL, Outlook, Tunnel
 from .make import advice, shell
 
 

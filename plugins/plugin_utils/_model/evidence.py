@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 
 from .._decide.firewall_verdicts import read as read_rulings
 from .._plan.plan import TRACE_PHASES

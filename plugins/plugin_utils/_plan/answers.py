@@ -10,8 +10,8 @@ from typing import Any, TypeGuard
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 
 from .declared import Declared
 from .flows import literal

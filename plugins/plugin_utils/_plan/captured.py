@@ -18,9 +18,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._capture.handsh
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.segment import endpoints
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.selected import Selected
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_PACKETS, Frame, pack
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 
 from .._model.probe_records import CAPTURED
 from .captures import CaptureFile

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ..._model.host import Host
 from ..._model.socket_records import Listener, Process
-from ..._model.subjects import Accepting
+from ..._model.socket_subjects import Accepting
 from ..._values.words import plural
 
 _STOPPED = ("T", "t")

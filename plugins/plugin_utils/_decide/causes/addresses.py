@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..._model.host import Host, Observation
 from ..._model.network_records import LOOPBACK, Address
-from ..._model.subjects import ClaimedAddress, TwinAddress
+from ..._model.network_subjects import ClaimedAddress, TwinAddress
 from ..._values.words import asking, plural
 from ..case import Case
 from ..finding import Finding

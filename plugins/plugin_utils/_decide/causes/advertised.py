@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..._model.subjects import DeafInterface
+from ..._model.network_subjects import DeafInterface
 from ..case import Case
 from ..finding import Evidence
 

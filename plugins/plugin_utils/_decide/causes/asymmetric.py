@@ -9,7 +9,7 @@ import ipaddress
 
 from ..._model.host import Host, Observation
 from ..._model.network_records import Address, Route
-from ..._model.subjects import Source, TwoWays
+from ..._model.network_subjects import Source, TwoWays
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..._model.subjects import SOMAXCONN, AcceptQueue, HalfOpen
+from ..._model.socket_subjects import SOMAXCONN, AcceptQueue, HalfOpen
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

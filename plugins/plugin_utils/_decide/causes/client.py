@@ -9,8 +9,9 @@ import ipaddress
 from collections.abc import Callable
 
 from ..._model.network_records import LOOPBACK, Route
+from ..._model.network_subjects import Lone, RefusingRoute
 from ..._model.records import whole
-from ..._model.subjects import Lone, PortRange, RefusingRoute
+from ..._model.socket_subjects import PortRange
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._model.firewall_records import Verdict
+from ..._model.firewall_subjects import DeadTargets
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
-from ..._model.subjects import DeadTargets
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

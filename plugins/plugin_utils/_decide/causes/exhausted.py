@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._model.firewall_records import SOURCE_NAT, Verdict
+from ..._model.firewall_subjects import Table
 from ..._model.host import Host
-from ..._model.subjects import Table
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

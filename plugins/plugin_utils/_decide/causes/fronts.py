@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ..._model.host import Host, Observation
 from ..._model.prose import Wording, worded
 from ..._model.socket_records import Listener, Process
-from ..._model.subjects import Backend
+from ..._model.socket_subjects import Backend
 from ..._model.unit_records import BalancedServer, Unit
 from ..._values.words import plural
 from ..case import Case

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..._model.firewall_records import Verdict
-from ..._model.subjects import Stop
+from ..._model.firewall_subjects import Stop
 from ..case import Case
 from ..finding import Finding
 from .backlog import would_wait

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..._model.host import Observation
-from ..._model.subjects import RouterError
+from ..._model.network_subjects import RouterError
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

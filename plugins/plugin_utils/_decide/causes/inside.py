@@ -11,7 +11,7 @@ from typing import Literal
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.host import Host
 from ..._model.socket_records import ForeignListener, Namespace
-from ..._model.subjects import Published
+from ..._model.socket_subjects import Published
 from ..case import Case, is_any
 from ..finding import Finding
 from .needs import SERVER, needs

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from ..._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy
 from ..._model.hook_records import IpsecPolicy
 from ..._model.host import Host
-from ..._model.subjects import ControlGroup, DropReason, OutboundPolicy
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

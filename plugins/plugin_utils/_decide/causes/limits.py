@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Rule, Verdict
-from ..._model.subjects import Stop
+from ..._model.firewall_subjects import Stop
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from ..._model.host import Host
 from ..._model.socket_records import Listener, Socket
-from ..._model.subjects import SocketOwner
+from ..._model.socket_subjects import SocketOwner
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

@@ -9,7 +9,7 @@ import ipaddress
 
 from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.host import Host
-from ..._model.subjects import KeptInside
+from ..._model.network_subjects import KeptInside
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Cause

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import comb
 
-from ..._model.subjects import Outlook
+from ..._model.network_subjects import Outlook
 from .. import retries
 from ..case import Case
 from ..timeline import Attempt

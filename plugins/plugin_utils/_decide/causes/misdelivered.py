@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..._model.host import Host, Observation
 from ..._model.network_records import LOOPBACK, Address
-from ..._model.subjects import Misdelivered, SharedAddress
+from ..._model.network_subjects import Misdelivered, SharedAddress
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..fleet import Owner

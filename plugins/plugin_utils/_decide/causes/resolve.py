@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
+from ..._model.network_subjects import Resolved, SlowNames, Unresolved
 from ..._model.probe_records import Nameserver
-from ..._model.subjects import Resolved, SlowNames, Unresolved
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

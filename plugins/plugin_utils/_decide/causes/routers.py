@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..._model.host import Host
-from ..._model.subjects import REFUSING, RouterRoute
+from ..._model.network_subjects import REFUSING, RouterRoute
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.host import Host, Observation
 from ..._model.network_records import Address
-from ..._model.subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
+from ..._model.network_subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding

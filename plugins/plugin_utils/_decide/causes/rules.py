@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from ..._model.firewall_records import Rule, RuleStep, Verdict
+from ..._model.firewall_subjects import Stop
 from ..._model.host import Host
 from ..._model.log_records import LogRecord
-from ..._model.subjects import Stop
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..logged import ours

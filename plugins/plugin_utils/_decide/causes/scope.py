@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ..._model.subjects import Unscoped
+from ..._model.network_subjects import Unscoped
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Cause

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ..._model.hook_records import BaseChain
 from ..._model.host import Host, Observation
+from ..._model.network_subjects import Unanswering
 from ..._model.prose import Wording
-from ..._model.subjects import Unanswering
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

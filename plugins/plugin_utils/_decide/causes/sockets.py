@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..._model.subjects import RunningUnit, SocketOwner, StoppedUnit, UnitApart
+from ..._model.socket_subjects import RunningUnit, SocketOwner, StoppedUnit, UnitApart
 from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case

@@ -10,7 +10,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Tcp, TcpFlags
 
 from ..._model.host import Host
-from ..._model.subjects import Late
+from ..._model.network_subjects import Late
 from ..._values.words import plural
 from .. import retries
 from ..case import Case

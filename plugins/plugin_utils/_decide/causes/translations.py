@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
+from ..._model.firewall_subjects import Translated, TranslatedInside
 from ..._model.host import Host
+from ..._model.network_subjects import Source
 from ..._model.probe_records import Probe
-from ..._model.subjects import Source, Translated, TranslatedInside
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

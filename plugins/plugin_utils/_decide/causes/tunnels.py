@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.host import Host
 from ..._model.network_records import Link, Route
-from ..._model.subjects import Tunnel
+from ..._model.network_subjects import Tunnel
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import by_policy

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..._model.host import Host
 from ..._model.socket_records import PortHolder
-from ..._model.subjects import RunningUnit, StoppedUnit
+from ..._model.socket_subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import plural
 from ..finding import Evidence, Weight

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from ..._model.host import Host
-from ..._model.subjects import RefusingService
+from ..._model.socket_subjects import RefusingService
 from ..._model.unit_records import XinetdService
 from ..._values.words import plural
 from ..case import Case

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable
+from typing import Iterable, Tuple
 
 CLIENT, SERVER = "192.0.2.11", "192.0.2.21"
 CLIENT6, SERVER6 = "2001:db8::11", "2001:db8::21"
 BEGIN = 1_763_697_600.0
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 OPTIONS = bytes.fromhex("020405b40402080a00000001000000000103 0307".replace(" ", ""))
-Timed = tuple[float, bytes]
+Timed = Tuple[float, bytes]
 
 
 def segment(

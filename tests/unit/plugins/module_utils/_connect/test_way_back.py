@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect import way_back
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.way_back import HalfOpen
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 
 IPV4 = HalfOpen("10.0.2.21", 5432, "10.0.1.11", 40001, 7, 9)
 IPV6 = HalfOpen("2001:db8:2::21", 5432, "2001:db8:1::11", 40001, 7, 9)

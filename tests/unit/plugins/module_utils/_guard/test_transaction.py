@@ -128,6 +128,7 @@ def test_a_transaction_that_nothing_guards_is_recognised(host: Scene) -> None:
     host.arm()
     host.sh(CHANGE)
     host.sh(f"kill -KILL {' '.join(host.watchers())}")
+    host.await_silence()
     (about,) = host.step("open", "")["open"]
     assert about["guarded"] is False
     assert "nothing is left that would restore it by itself: restore it" in host.arm("t2")["error"]

@@ -20,7 +20,7 @@ PREPARE = f"""
 ip link set lo up; ip addr add 127.0.0.9 dev lo
 {sys.executable} {PREFORK} 127.0.0.1 7101 --shared >/run/shared 2>/dev/null &
 {sys.executable} {PREFORK} 127.0.0.1 7102 >/run/own 2>/dev/null &
-{sys.executable} -c "import socket, time; s = socket.create_server(('127.0.0.1', 7104)); time.sleep(60)" >/dev/null 2>&1 &
+{sys.executable} -c "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 7104)); s.listen(); time.sleep(60)" >/dev/null 2>&1 &
 for i in $(seq 100); do [ -s /run/shared ] && [ -s /run/own ] && ss -Hltn sport = :7104 | grep -q . && break; sleep 0.05; done
 {sys.executable} -c "{BOUND}" >/dev/null 2>&1 & echo $! >/run/bound
 ip netns add inner; ip -n inner addr add 172.17.0.2/16 dev lo; ip -n inner link set lo up

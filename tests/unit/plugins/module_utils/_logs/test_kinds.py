@@ -11,8 +11,6 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.collect import MOST_OF_KIND, record_of, select
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.line import KERNEL, WIDTH, Line, redacted
 from ansible_collections.threeway.handshake.plugins.module_utils._logs.question import Question
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.log_records import LogRecord
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
 
 PACKET = {"sender": "10.0.1.11", "sender_port": 40001, "receiver": "10.0.2.21", "receiver_port": 5432, "flags": ["SYN"], "ttl": 63}
 V6 = {
@@ -258,21 +256,6 @@ def test_only_lines_about_the_handshakes_are_returned(text: str, wanted: bool) -
 def test_only_lines_of_who_listens_are_returned(who: dict[str, Any], wanted: bool) -> None:
     line = Line(1.0, "journal", True, who.pop("program", "x"), "accept: Too many open files", **who)
     assert bool(select([line], ASKED, [])) is wanted
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        Line(1.0, "/var/log/auth.log", False, "sshd", "drop connection #1 from [10.0.1.11]:99999 on [10.0.2.21]:99999 past MaxStartups"),
-        kernel_line(f"Out of memory: Killed process {'9' * 900} (db) total-vm:1kB"),
-        kernel_line(f"oom-kill:constraint=x,task_memcg=/a.service,task=db,pid={'9' * 900},uid=0"),
-    ],
-)
-def test_numbers_that_anybody_may_write_cost_no_other_line(line: Line) -> None:
-    """The controller reads the records of a host as a whole."""
-    record = record_of(line)
-    assert record is not None
-    assert build(tuple[LogRecord, ...], [record], "logs")
 
 
 def test_of_many_lines_the_last_are_returned() -> None:

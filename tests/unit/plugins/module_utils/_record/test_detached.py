@@ -25,7 +25,7 @@ import json, os, signal, socket, subprocess, time
 from ansible_collections.threeway.handshake.plugins.module_utils._record.detached import *
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import *
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import *
 def knock(port=5432, address="127.0.0.1"):
     with socket.socket() as dialler:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import capture_file
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 HERE = Path(__file__).parent

@@ -173,7 +173,11 @@ def _listed(run: Any) -> list[str]:
 def _listen(address: str, port: int) -> Any:
     import socket
 
-    return socket.create_server((address, port), backlog=64)
+    listener = socket.socket()  # Python 3.7 has no create_server
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(64)
+    return listener
 
 
 def _connects(other: str, source: str, destination: str, port: int) -> bool:

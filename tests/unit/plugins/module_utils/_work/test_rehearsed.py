@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accep
 from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsed import NotRehearsedError, Ufw, read
 from tests.unit.plugins.module_utils._work._scene import BEHIND, CLIENT, FIREWALLD, GUEST, HERE, IPV6, OTHER, SERVER, observed
 
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="makes its changes with the controller's code")
 TRANSLATED = """nft 'table ip nat { chain pre { type nat hook prerouting priority -100;
 ip daddr 10.9.0.1 tcp dport 5432 dnat to 10.8.0.2:80; ip daddr 10.9.0.1 tcp dport 5433 dnat to 10.8.0.2:81;
 ip daddr 10.9.0.5 tcp dport 5432 dnat to 10.8.0.3:80; }; }'; """

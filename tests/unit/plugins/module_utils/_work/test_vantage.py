@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.evidence_page import fields, shapes
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.rows import kind_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan

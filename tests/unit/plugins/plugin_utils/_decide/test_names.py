@@ -28,16 +28,12 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall
     Undecided,
     Verdict,
 )
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_subjects import TranslatedInside
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.fixes import Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Absence, Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Resolution
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.subjects import (
-    Accepting,
-    Backend,
-    StoppedUnit,
-    TranslatedInside,
-)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.socket_subjects import Accepting, Backend, StoppedUnit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement

@@ -9,9 +9,9 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import TCP
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedule import Schedule, syn, syn_ack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.retries import Way, curve, outlook, told
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.subjects import GOAL
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import GOAL
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 OLD = {"net.ipv4.tcp_syn_retries": "6", "net.ipv4.tcp_syn_linear_timeouts": "0"}

@@ -11,8 +11,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import decode
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.timeline import Attempt, Packets
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host, Observation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Probe

@@ -6,10 +6,6 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers import Managers
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import _where
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Rule, Verdict
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from tests.unit.plugins.module_utils._firewall.managers.test_managers import QUESTION, rule
 from tests.unit.plugins.module_utils._firewall.test_walk import FORWARD, walk
 
@@ -24,21 +20,6 @@ def test_ufw_docker_is_not_ufw() -> None:
     change = managers.change({**DENIED, **owner}, {**QUESTION, **CONTAINER, "asked": QUESTION})
     assert owner["manager"] == "ufw-docker"
     assert change and change["commands"] == [ROUTED]
-
-
-def test_ufw_routes_to_where_it_is_translated() -> None:
-    ruling = Verdict(
-        packet="syn",
-        direction="in",
-        source="10.0.1.11",
-        destination="10.0.2.21",
-        verdict="drop",
-        port=8080,
-        rewritten=Rewritten(source="10.0.1.11", destination="172.17.0.2", source_port=40000, port=80, direction="forward"),
-    )
-    fix = with_ufw(Host("db1"), ruling, Rule(family="ip", table="filter", chain="FORWARD"), Prose("allow it"))
-    assert fix and fix.steps[0].command == "ufw route allow from 10.0.1.11 to 172.17.0.2 port 80 proto tcp comment threeway.handshake"
-    assert fix.steps[0].arguments["route"] is True
 
 
 def test_what_a_rule_meets_is_told_as_it_went() -> None:

@@ -1,30 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What findings are about, as data: what their fixes need and cannot work out from the case.
+"""What findings about names, addresses, routes, neighbours and the way are about: what their fixes cannot work out from the case.
 
-Where one record of the evidence is enough, such as a `Link` or a `Rule`, that record itself is the subject.
+Where one record of the evidence is enough, such as a `Link`, that record itself is the subject.
 """
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
 
-from .firewall_records import Verdict
-from .host import Host, Observation
+from .host import Host
 from .network_records import Address, Link, Neighbour, Route
-from .prose import NOTHING, Wording, worded
-from .records import IpAddress
-from .socket_records import Listener, PortHolder, Process, Socket
-from .unit_records import Unit, XinetdService
+from .prose import Wording, worded
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 """Types of routes that refuse packets."""
-SOMAXCONN = "net.core.somaxconn"
-
-
-# Names
 
 
 @dataclass(frozen=True)
@@ -51,9 +42,6 @@ class SlowNames:
     """A resolver that takes long, and the addresses of the nameservers that do not answer it."""
 
     dead: tuple[str, ...]
-
-
-# Addresses, routes and neighbours
 
 
 @dataclass(frozen=True)
@@ -226,6 +214,14 @@ class ReversePath:
 
 
 @dataclass(frozen=True)
+class KeptInside:
+    """The interface by which packets from a loopback address would leave, and where to."""
+
+    interface: str
+    target: str
+
+
+@dataclass(frozen=True)
 class RouterError:
     """What a router's ICMP error says; ``remote``, ``instead``: of a SYN-ACK, the client's address, and a declared one of it.
 
@@ -240,213 +236,6 @@ class RouterError:
     about: str = ""
     port: int = 0
     unheard: bool = False
-
-
-# Firewalls and connection tracking
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A firewall's verdict that stops the packet, and those that would stop later packets of the handshake at the same host."""
-
-    verdict: Verdict
-    later: tuple[Verdict, ...] = ()
-
-
-@dataclass(frozen=True)
-class Translated:
-    """An address, or an address and port, whose translation leads astray."""
-
-    end: str
-
-
-@dataclass(frozen=True)
-class TranslatedInside:
-    """A port in another network namespace of the server, in words, to which the SYN is translated."""
-
-    port: int
-    namespace: Wording
-
-    def __post_init__(self) -> None:
-        worded(self, "namespace")
-
-
-@dataclass(frozen=True)
-class DeadTargets:
-    """Those of several ends of a translation that nobody answers at."""
-
-    ends: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the kernel, how many entries it has and how many it may have."""
-
-    count: int
-    limit: int
-
-
-@dataclass(frozen=True)
-class Strays:
-    """SYNs as they came in and as they went out, translated by an older connection."""
-
-    seen: tuple[tuple[Observation, Observation], ...]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A sysctl."""
-
-    name: str
-
-
-# Sockets and those who hold them
-
-
-@dataclass(frozen=True)
-class PortRange:
-    """The local ports of a client: the first and the last one, how many of them are reserved, and how many in TIME_WAIT."""
-
-    low: int
-    high: int
-    reserved: int
-    time_wait: int
-
-
-@dataclass(frozen=True)
-class Accepting:
-    """Who is to accept connections (None: not known), by name, and what keeps it from that, in words that go on a sentence.
-
-    ``kind``: stopped, descriptors, hung, not_waiting (it holds the socket, and does not watch it), or empty where nothing was seen.
-    """
-
-    process: Process | None
-    name: str
-    state: Wording = NOTHING
-    kind: str = ""
-
-    def __post_init__(self) -> None:
-        worded(self, "state")
-
-
-@dataclass(frozen=True)
-class AcceptQueue:
-    """An accept queue, who is to empty it, what limits it, and whose connections it has had, in words."""
-
-    listener: Listener
-    accepting: Accepting
-    limit: str
-    connections: Wording = NOTHING
-
-    def __post_init__(self) -> None:
-        worded(self, "connections")
-
-
-@dataclass(frozen=True)
-class HalfOpen:
-    """Half-open connections, and how many there may be."""
-
-    count: int
-    limit: int
-
-
-@dataclass(frozen=True)
-class HeldSockets:
-    """Connections that the server still holds; ``shared``: in TIME_WAIT, with another client behind the same address."""
-
-    sockets: tuple[Socket, ...]
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class StoppedUnit:
-    """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
-
-    ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended.
-    """
-
-    unit: Unit
-    ended: Wording = NOTHING
-    held: Wording = NOTHING
-    holder: PortHolder | None = None
-    too_early_for: IpAddress | None = None
-
-    def __post_init__(self) -> None:
-        worded(self, "ended", "held")
-
-
-@dataclass(frozen=True)
-class RefusingService:
-    """A service of xinetd that does not let the client in, by which attribute of it."""
-
-    service: XinetdService
-    attribute: str
-
-
-@dataclass(frozen=True)
-class RunningUnit:
-    """A unit that runs and listens on other ports, or on none; ``socket``: the socket unit by which it does."""
-
-    unit: Unit
-    ports: tuple[int, ...]
-    socket: str | None
-
-
-@dataclass(frozen=True)
-class UnitApart:
-    """A service that listens in a network namespace of its own."""
-
-    unit: str
-
-
-@dataclass(frozen=True)
-class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead."""
-
-    name: str
-    process: Process | None = None
-    displaced: str | None = None
-
-
-@dataclass(frozen=True)
-class Published:
-    """A process in another network namespace that does not listen where a published port leads."""
-
-    owner: str
-    address: str
-    port: int
-
-
-@dataclass(frozen=True)
-class Backend:
-    """What is amiss between a host in front and the server: connections to ``port`` are not accepted, nobody listens there, it is not
-    known why it does not serve them, nobody listens on any port, or no connection comes."""
-
-    kind: Literal["not_accepting", "closed", "unserved", "nobody", "untried"]
-    port: int
-
-
-@dataclass(frozen=True)
-class ControlGroup:
-    """The unit, container or path of a control group."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class DropReason:
-    """The kernel's reason for dropping a packet; of traffic control, the direction and the interface."""
-
-    name: str
-    direction: str | None = None
-    interface: str | None = None
-
-
-@dataclass(frozen=True)
-class OutboundPolicy:
-    """An IPsec policy for what is sent to an address."""
-
-    address: str
 
 
 GOAL = 0.999
@@ -473,30 +262,3 @@ class Late:
     """How long after the first packet what it waits for comes."""
 
     seconds: float
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers."""
-
-    kind: str
-    process: str | None
-
-
-@dataclass(frozen=True)
-class Hairpin:
-    """A translation that the server's answers do not pass: by whom, to which end, for clients of which network; who made its rule."""
-
-    host: str
-    address: str
-    port: int
-    network: str | None
-    manager: str | None
-
-
-@dataclass(frozen=True)
-class KeptInside:
-    """The interface by which packets from a loopback address would leave, and where to."""
-
-    interface: str
-    target: str

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import header_length
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Neighbour, Packet, TcpFlags, decode
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Neighbour, Packet, TcpFlags
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import (
     ARP,
     IPV4,

@@ -1,0 +1,268 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""Decode the headers of a handshake: IPv4, IPv6, TCP with its options, ICMP errors with their quotes, ARP and neighbour discovery.
+
+Pure functions over bytes. Data may end behind the headers, as recorded frames do. Nothing but DecodeError is raised.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from dataclasses import replace
+from typing import Callable, Generic, NamedTuple, TypeVar
+
+from .._errors import DecodeError
+from .headers import ETH_P_ARP, ICMP, ICMP_ERRORS, ICMPV6, ICMPV6_NEIGHBOUR, IPV6_FRAGMENT, TCP, Outline, ipv6_extensions, outline
+from .packet import Icmp, Neighbour, Packet, Quote, Tcp
+from .tcp_options import NO_OPTIONS, decode_options
+
+_T = TypeVar("_T")
+
+
+class _Header(Generic[_T]):
+    """One header as a table: a struct format and the record whose fields it fills."""
+
+    def __init__(self, name: str, layout: str, record: Callable[..., _T]) -> None:
+        self.name, self.struct, self.record = name, struct.Struct(layout), record
+
+    def read(self, data: bytes, offset: int) -> _T:
+        if len(data) < offset + self.struct.size:
+            raise DecodeError(f"{self.name} has {self.struct.size} bytes, here are {max(0, len(data) - offset)}")
+        return self.record(*self.struct.unpack_from(data, offset))
+
+
+class _Ipv4(NamedTuple):
+    version_ihl: int
+    tos: int
+    total_length: int
+    ip_id: int
+    flags_offset: int
+    ttl: int
+    protocol: int
+    checksum: int
+    src: bytes
+    dst: bytes
+
+
+class _Ipv6(NamedTuple):
+    version_class_flow: int
+    payload_length: int
+    next_header: int
+    hop_limit: int
+    src: bytes
+    dst: bytes
+
+
+class _Tcp(NamedTuple):
+    sport: int
+    dport: int
+    seq: int
+    ack: int
+    offset_flags: int
+    window: int
+    checksum: int
+    urgent: int
+
+
+class _Icmp(NamedTuple):
+    type: int
+    code: int
+    checksum: int
+    rest: int
+
+
+class _Neighbour(NamedTuple):
+    type: int
+    code: int
+    checksum: int
+    flags: int
+    target: bytes
+
+
+class _Arp(NamedTuple):
+    hardware: int
+    protocol: int
+    hardware_length: int
+    protocol_length: int
+    operation: int
+    sender_mac: bytes
+    sender: bytes
+    target_mac: bytes
+    target: bytes
+
+
+_IPV4 = _Header("an IPv4 header", "!BBHHHBBH4s4s", _Ipv4)
+_IPV6 = _Header("an IPv6 header", "!IHBB16s16s", _Ipv6)
+_TCP = _Header("a TCP header", "!HHIIHHHH", _Tcp)
+_ICMP = _Header("an ICMP header", "!BBHI", _Icmp)
+_NEIGHBOUR = _Header("a neighbour discovery message", "!BBHI16s", _Neighbour)
+_ARP = _Header("an ARP message", "!HHBBH6s4s6s4s", _Arp)
+_SPORT_DPORT_SEQ = struct.Struct("!HHI")
+_ARP_OPERATIONS: dict[int, str] = {1: "request", 2: "reply"}
+
+
+def decode(data: bytes, ethertype: int) -> Packet:
+    """Decode a network-layer packet without its link header. Raises DecodeError when a header is cut off or contradicts itself."""
+    data = bytes(data)
+    where = outline(data, ethertype)
+    if ethertype == ETH_P_ARP:
+        return _arp(data)
+    packet = _ip(data, where)
+    if where.fragment:
+        return packet
+    if where.protocol == TCP:
+        return replace(packet, tcp=_tcp(data, where.transport, _payload(packet, where)))
+    if len(data) <= where.transport:
+        return packet
+    if where.protocol == ICMPV6 and where.version == 6 and data[where.transport] in ICMPV6_NEIGHBOUR:
+        return replace(packet, neighbour=_discovery(data, where.transport, packet))
+    if where.protocol == (ICMP if where.version == 4 else ICMPV6):
+        return replace(packet, icmp=_icmp(data, where))
+    return packet
+
+
+def _ip(data: bytes, where: Outline) -> Packet:
+    if where.version == 4:
+        ip4 = _IPV4.read(data, where.start)
+        return Packet(
+            version=4,
+            src=_address(ip4.src),
+            dst=_address(ip4.dst),
+            ttl=ip4.ttl,
+            tos=ip4.tos,
+            ip_id=ip4.ip_id,
+            df=bool(ip4.flags_offset & 0x4000),
+            more_fragments=bool(ip4.flags_offset & 0x2000),
+            fragment_offset=where.fragment,
+            protocol=ip4.protocol,
+            length=ip4.total_length or None,
+        )
+    ip6 = _IPV6.read(data, where.start)
+    ip_id, more = None, False
+    for number, at, _following, _behind in ipv6_extensions(data, where.start + 40, ip6.next_header):
+        if number == IPV6_FRAGMENT:
+            ip_id, more = int.from_bytes(data[at + 4 : at + 8], "big"), bool(data[at + 3] & 1)
+    return Packet(
+        version=6,
+        src=_address(ip6.src),
+        dst=_address(ip6.dst),
+        ttl=ip6.hop_limit,
+        tos=ip6.version_class_flow >> 20 & 0xFF,
+        ip_id=ip_id,
+        df=True,
+        more_fragments=more,
+        fragment_offset=where.fragment,
+        protocol=where.protocol,
+        length=ip6.payload_length + 40 if ip6.payload_length else None,
+    )
+
+
+def _payload(packet: Packet, where: Outline) -> int | None:
+    """Bytes behind the IP headers, by the IP header."""
+    return None if packet.length is None else packet.length - (where.transport - where.start)
+
+
+def _tcp(data: bytes, offset: int, length: int | None) -> Tcp:
+    tcp = _TCP.read(data, offset)
+    header = (tcp.offset_flags >> 12) * 4
+    if header < 20:
+        raise DecodeError(f"a TCP header has at least 20 bytes, this one claims {header}")
+    options = decode_options(data[offset + 20 : offset + header], header - 20) if header > 20 else NO_OPTIONS
+    payload = None if length is None else max(0, length - header)
+    return Tcp(
+        sport=tcp.sport,
+        dport=tcp.dport,
+        seq=tcp.seq,
+        ack=tcp.ack,
+        flags=tcp.offset_flags & 0x1FF,
+        window=tcp.window,
+        options=options,
+        payload_length=payload,
+    )
+
+
+def _icmp(data: bytes, where: Outline) -> Icmp:
+    icmp = _ICMP.read(data, where.transport)
+    quote = _quote(data, where.quote) if where.quote and icmp.type in ICMP_ERRORS[where.protocol] else None
+    mtu = None
+    if (where.protocol, icmp.type, icmp.code) == (ICMP, 3, 4):
+        mtu = icmp.rest & 0xFFFF
+    elif (where.protocol, icmp.type) == (ICMPV6, 2):
+        mtu = icmp.rest
+    return Icmp(icmp.type, icmp.code, mtu, quote)
+
+
+def _quote(data: bytes, where: Outline) -> Quote:
+    ip = _ip(data, where)
+    sport = dport = seq = tcp = None
+    if where.protocol == TCP and not where.fragment and len(data) >= where.transport + _SPORT_DPORT_SEQ.size:
+        sport, dport, seq = _SPORT_DPORT_SEQ.unpack_from(data, where.transport)
+        try:
+            whole = _tcp(data, where.transport, _payload(ip, where))
+        except DecodeError:
+            pass  # routers may quote as little as 8 bytes (RFC 792)
+        else:
+            tcp = None if whole.options.malformed else whole
+    return Quote(
+        version=ip.version,
+        src=ip.src,
+        dst=ip.dst,
+        ttl=ip.ttl,
+        ip_id=ip.ip_id,
+        df=ip.df,
+        protocol=ip.protocol,
+        sport=sport,
+        dport=dport,
+        seq=seq,
+        tcp=tcp,
+    )
+
+
+def _arp(data: bytes) -> Packet:
+    arp = _ARP.read(data, 0)
+    if (arp.protocol, arp.hardware_length, arp.protocol_length) != (0x0800, 6, 4):
+        raise DecodeError(f"ARP for protocol 0x{arp.protocol:04x} with {arp.hardware_length}-byte link addresses is not ARP for IPv4")
+    if arp.operation not in _ARP_OPERATIONS:
+        raise DecodeError(f"ARP operation {arp.operation} is neither request (1) nor reply (2)")
+    sender, target = _address(arp.sender), _address(arp.target)
+    neighbour = Neighbour(_ARP_OPERATIONS[arp.operation], sender, mac(arp.sender_mac), target, 0)
+    return Packet(
+        version=0,
+        src=sender,
+        dst=target,
+        ttl=0,
+        tos=0,
+        ip_id=None,
+        df=False,
+        more_fragments=False,
+        fragment_offset=0,
+        protocol=0,
+        length=None,
+        neighbour=neighbour,
+    )
+
+
+def _discovery(data: bytes, offset: int, packet: Packet) -> Neighbour:
+    """RFC 4861, 4.3, 4.4 and 4.6.1: a solicitation tells the source's link address (option 1), an advertisement the target's (2)."""
+    message = _NEIGHBOUR.read(data, offset)
+    solicitation = message.type == 135
+    wanted, lladdr, at = (1 if solicitation else 2), None, offset + 24
+    while len(data) >= at + 8 and data[at + 1]:
+        if data[at] == wanted:
+            lladdr = mac(data[at + 2 : at + 8])
+        at += data[at + 1] * 8
+    target = _address(message.target)
+    if solicitation:
+        return Neighbour("request", packet.src, lladdr, target, 0)
+    return Neighbour("reply", target, lladdr, packet.dst, message.flags >> 29)
+
+
+def _address(packed: bytes) -> str:
+    return str(ipaddress.ip_address(packed))
+
+
+def mac(address: bytes) -> str:
+    """'02:00:5e:10:00:01' for six bytes."""
+    return ":".join(f"{octet:02x}" for octet in address)
