@@ -28,6 +28,7 @@ _QUOTA_CONSUMED = 4  # NFTA_QUOTA_CONSUMED
 _OBJECT_COUNTER, _OBJECT_QUOTA = (struct.pack("!I", kind) for kind in (1, 2))
 _ELEMENT_SAYING = {1, 2, 3, 4, 6, 9, 10}  # key, data, flags, timeout, user data, object, end of the range
 _SET_NAMED_BY = {b"lookup": 1, b"dynset": 1, b"objref": 4}  # NFTA_LOOKUP_SET, NFTA_DYNSET_SET_NAME, NFTA_OBJREF_SET_NAME
+_EXTHDR_REGISTERS, _EXTHDR_STRIPS = {1, 7}, {2, 6}  # NFTA_EXTHDR_DREG, _SREG; NFTA_EXTHDR_TYPE, _OP
 
 Names = t.Union[t.Mapping[bytes, bytes], t.Callable[[bytes], bytes]]
 
@@ -63,6 +64,21 @@ def with_set_names(expressions: bytes, names: Names) -> bytes:
         if which is not None and 2 in about:
             data = [(name, renamed(value) if name == which else value) for name, value in attribute_list(about[2])]
             element = attribute(1, about[1]) + attribute(2 | NLA_F_NESTED, b"".join(attribute(name, value) for name, value in data))
+        found.append(attribute(kind | NLA_F_NESTED, element))
+    return b"".join(found)
+
+
+def as_taken(expressions: bytes) -> bytes:
+    """A rule's expressions as the kernel takes them: of one that strips a TCP option it tells more (nft_exthdr_dump_strip in nft_exthdr.c)
+    than it wants to be told (nft_exthdr_tcpopt_strip_init).
+    """
+    found = []
+    for kind, element in attribute_list(expressions):
+        about = attributes(element)
+        data = attribute_list(about.get(2, b""))
+        if about[1].rstrip(b"\0") == b"exthdr" and not _EXTHDR_REGISTERS & {name for name, _value in data}:
+            said = b"".join(attribute(name, value) for name, value in data if name in _EXTHDR_STRIPS)
+            element = attribute(1, about[1]) + attribute(2 | NLA_F_NESTED, said)
         found.append(attribute(kind | NLA_F_NESTED, element))
     return b"".join(found)
 
