@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import _generate
 from ._host import Load
 
 _HOOKS = ("input", "forward", "output")
@@ -93,3 +94,11 @@ def _saved(name: str, file: Path) -> Iterator[Ruleset]:
     tool = "ip6tables" if "ip6tables" in file.name else "iptables"
     for variant in ("nft", "legacy"):
         yield Ruleset(f"{name} {variant}", ((Load(f"{tool}-{variant}", text + "\n"),),))
+
+
+def drawn(seed: str, count: int) -> Iterator[Ruleset]:
+    """Those with which the evaluator is compared with the kernel, but for those with ipsets."""
+    for number in range(count):
+        loads = _generate.case(f"{seed}/{number}", 0, (0,)).loads
+        if not any(load.tool == "ipset" for load in loads):
+            yield Ruleset(f"{seed}/{number}", (tuple(Load(load.tool, load.text) for load in loads),))

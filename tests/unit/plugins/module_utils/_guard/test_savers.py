@@ -22,6 +22,7 @@ table inet filter {
     set networks { type ipv4_addr; flags interval; auto-merge; elements = { 10.0.0.0/8, 192.0.2.1-192.0.2.9 comment "x" } }
     set pairs { type ipv4_addr . inet_service; flags interval; counter; elements = { 192.0.2.0/24 . 80-90 } }
     set late { type ipv4_addr; size 100; flags dynamic,timeout; timeout 1h; }
+    set often { type ipv4_addr; size 64; flags dynamic; }
     map ways { type inet_service : verdict; elements = { 22 : accept, 80 : jump web, * : continue } }
     map marks { typeof ip saddr : meta mark; elements = { 192.0.2.7 : 0x7 } }
     map objects { type ipv4_addr : counter; elements = { 192.0.2.8 : "passed" } }
@@ -32,6 +33,7 @@ table inet filter {
         ip saddr @networks counter packets 7 bytes 800 accept
         ip saddr . tcp dport @pairs accept
         tcp dport 8080 add @late { ip saddr }
+        tcp dport 22 ct state new add @often { ip saddr } tcp option maxseg size set 1200
         tcp dport 21 ct state established ct helper set "ftp"
         counter name "passed" quota name "volume" limit name "slow" log prefix "seen "
         meta mark set ip saddr map @marks

@@ -36,7 +36,9 @@ SCENES = {
     "nft-goto": "nft 'table inet t { chain in { tcp dport 5000-6000 drop; }; chain input { type filter hook input priority 0; "
     "policy accept; ip protocol tcp goto in; }; }'",
     "nft-return": NFT % "policy drop; ct state established accept; tcp dport 5432 return; tcp dport 5000-6000 accept;",
-    "nft-strip": NFT % "policy drop; ct state established accept; reset tcp option 123;",
+    "nft-options": NFT % "policy drop; ct state established accept; tcp option maxseg size set 1200; reset tcp option 123;",
+    "nft-dynamic": "nft 'table inet t { set s { type ipv4_addr; size 64; flags dynamic; }; chain input { type filter hook input "
+    "priority 0; tcp dport 5000-6000 add @s { ip saddr } drop; }; }'",
     "nft-inline": NFT % INLINE,
     "nft-ingress": "nft 'table netdev t { chain i { type filter hook ingress device v0 priority 0; tcp dport 5432 counter drop; }; }'",
     "iptables-legacy": "iptables-legacy -A INPUT -p tcp --dport 5432 -j DROP",
