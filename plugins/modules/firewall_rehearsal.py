@@ -95,7 +95,9 @@ fixes:
       type: str
       returned: always
     why:
-      description: The reason, unless the result is V(opens).
+      description:
+        - The reason, unless the result is V(opens). With V(opens), it is empty, or says of which packet it is not known what becomes of it,
+          with the change as without it.
       type: str
       returned: always
     packets:

@@ -31,14 +31,14 @@ class WorkerError(Exception):
 
 
 class Process:
-    """One worker on one CPU, by default the first that is ours; a context manager."""
+    """One worker on one CPU, by default the first that is ours; a context manager. `module`: what it runs."""
 
-    def __init__(self, cpu: int | None = None) -> None:
+    def __init__(self, cpu: int | None = None, module: str = "tests.differential._worker") -> None:
         """Root needs no user namespace, and has all users to send packets as; anybody else is root of one, and its only user."""
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
         chosen = min(os.sched_getaffinity(0)) if cpu is None else cpu
-        worker = ["sh", "-c", _SCRIPT, sys.executable, "-B", "-m", "tests.differential._worker", str(chosen)]
+        worker = ["sh", "-c", _SCRIPT, sys.executable, "-B", "-m", module, str(chosen)]
         path = f"{CHECKOUT}:{CHECKOUT / 'build' / 'collections'}"
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": path, "LC_ALL": "C.UTF-8"}
         pipe = subprocess.PIPE
@@ -68,8 +68,11 @@ class Process:
         self._process.communicate()
 
 
-def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None) -> Iterator[dict[str, Any]]:
-    """The answers of _worker.py to all orders, in the order in which they come. `workers` None: one for each CPU that is ours."""
+def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None, **process: str) -> Iterator[dict[str, Any]]:
+    """The answers of _worker.py to all orders, in the order in which they come. `workers` None: one for each CPU that is ours.
+
+    `process`: further options of `Process`.
+    """
     cpus = sorted(os.sched_getaffinity(0))
     todo: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
     for order in orders:
@@ -79,9 +82,9 @@ def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None) -> Iter
 
     def feed(cpu: int) -> None:
         try:
-            with Process(cpu) as process:
+            with Process(cpu, **process) as worker:
                 while not stop.is_set():
-                    done.put(process.ask(todo.get_nowait()))
+                    done.put(worker.ask(todo.get_nowait()))
         except queue.Empty:
             pass
         except Exception as error:

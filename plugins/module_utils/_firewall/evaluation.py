@@ -149,6 +149,7 @@ class Explored(t.NamedTuple):
     packet: t.Any  # as it leaves the host in the first try
     ways: tuple[tuple[Evaluation, t.Any], ...] = ()  # of a packet whose end is sure and whose way is not: one try for each way
     ends: tuple[Outcome, ...] = ()  # where it is sure what becomes of it, and not by which rule: one outcome for each rule
+    tries: tuple[Evaluation, ...] = ()  # all of them, where one outcome of one rule or policy is sure
 
 
 def explore(
@@ -180,7 +181,7 @@ def explore(
         left.changes = _changes([mine.changes for _evaluation, mine, _outcome in tries])
         same_rule = all(each.rule is outcome.rule and each.chain == outcome.chain for each in outcomes)
         if same_rule:
-            return Explored(outcome, None, (outcome,), first, left)
+            return Explored(outcome, None, (outcome,), first, left, tries=tuple(evaluation for evaluation, _packet, _outcome in tries))
         ends = {(id(each.rule), str(each.chain)): each for each in outcomes}
         return Explored(
             outcome=outcome._replace(rule=None, chain=None),

@@ -123,7 +123,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
     marking = _marking(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
     told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, describer)
-    moved = _bringing(outcome, path) or _gone(outcome, path)
+    moved = _bringing(outcome, path) or _gone(explored)
     before = describer.rule(moved) if moved else rule  # where a rule that lets it through has to stand
     stopped = outcome is not None and outcome.verdict in ("drop", "reject")
     back = other_way(packet, facts) if stopped else None
@@ -177,15 +177,24 @@ def _end(outcome: Outcome, describer: Describer) -> Reference | None:
     return describer.policy(outcome.chain, outcome.verdict) if outcome.verdict != "accept" and outcome.chain else None
 
 
-def _gone(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
-    """Where a policy decides: the rule by which the packet went to another chain for good. What stands behind that one is not met."""
+def _gone(explored: Explored) -> Rule | None:
+    """Where a policy decides: the first rule by which the packet may leave the base chain for good (goto, return). What stands behind
+    that one is not met, or need not be.
+    """
+    outcome = explored.outcome
     if outcome is None or outcome.rule is not None or outcome.chain is None:
         return None
-    base = [outcome.chain.get(name) for name in ("family", "table", "chain")]
-    there = [
-        step for step in path if step.matched and step.rule and [step.chain.get(name) for name in ("family", "table", "chain")] == base
-    ]
-    return next((step.rule for step in reversed(there) if step.effects and step.effects[-1].kind == "goto"), None)
+    base = _place_of(outcome.chain)
+    left = [step.rule for each in explored.tries for step in each.path if step.rule and _place_of(step.chain) == base and _leaves(step)]
+    return min(left, key=lambda rule: int(rule.reference()["number"])) if left else None
+
+
+def _leaves(step: Step) -> bool:
+    return step.matched is not False and bool(step.effects) and step.effects[-1].kind in ("goto", "return")
+
+
+def _place_of(chain: Reference) -> list[t.Any]:
+    return [chain.get(name) for name in ("family", "table", "chain", "legacy")]
 
 
 def _bringing(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
@@ -220,7 +229,7 @@ def _accepting(evaluation: Evaluation) -> Rule | None:
 def _shadowed(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
     """The rule behind the one that stops the packet that would have let it through, if there is one."""
     outcome = explored.outcome
-    culprit = (outcome.rule or _gone(outcome, explored.first.path)) if outcome and outcome.verdict in ("drop", "reject") else None
+    culprit = (outcome.rule or _gone(explored)) if outcome and outcome.verdict in ("drop", "reject") else None
     if outcome is None or culprit is None:
         return []
     instead = without((culprit,))

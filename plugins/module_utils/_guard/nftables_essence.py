@@ -28,6 +28,8 @@ _QUOTA_CONSUMED = 4  # NFTA_QUOTA_CONSUMED
 _OBJECT_COUNTER, _OBJECT_QUOTA = (struct.pack("!I", kind) for kind in (1, 2))
 _ELEMENT_SAYING = {1, 2, 3, 4, 6, 9, 10}  # key, data, flags, timeout, user data, object, end of the range
 _SET_NAMED_BY = {b"lookup": 1, b"dynset": 1, b"objref": 4}  # NFTA_LOOKUP_SET, NFTA_DYNSET_SET_NAME, NFTA_OBJREF_SET_NAME
+_EXTHDR_DREG, _EXTHDR_OFFSET, _EXTHDR_LEN, _EXTHDR_FLAGS, _EXTHDR_SREG = 1, 3, 4, 5, 7
+_DYNSET_TIMEOUT = 6
 
 Names = t.Union[t.Mapping[bytes, bytes], t.Callable[[bytes], bytes]]
 
@@ -65,6 +67,27 @@ def with_set_names(expressions: bytes, names: Names) -> bytes:
             element = attribute(1, about[1]) + attribute(2 | NLA_F_NESTED, b"".join(attribute(name, value) for name, value in data))
         found.append(attribute(kind | NLA_F_NESTED, element))
     return b"".join(found)
+
+
+def as_taken(expressions: bytes) -> bytes:
+    """A rule's expressions as the kernel takes them: of some it tells more than it wants to be told."""
+    found = []
+    for kind, element in attribute_list(expressions):
+        about = attributes(element)
+        name, data = about[1].rstrip(b"\0"), attribute_list(about.get(2, b""))
+        said = [(number, value) for number, value in data if number not in _surplus(name, dict(data))]
+        if said != data:
+            rest = b"".join(attribute(number, value) for number, value in said)
+            element = attribute(1, about[1]) + attribute(2 | NLA_F_NESTED, rest)
+        found.append(attribute(kind | NLA_F_NESTED, element))
+    return b"".join(found)
+
+
+def _surplus(name: bytes, data: t.Mapping[int, bytes]) -> set[int]:
+    """The attributes that nft_exthdr_tcpopt_set_init, nft_exthdr_tcpopt_strip_init and nft_dynset_init refuse, and the dump has."""
+    if name == b"exthdr" and _EXTHDR_DREG not in data:
+        return {_EXTHDR_FLAGS} if _EXTHDR_SREG in data else {_EXTHDR_OFFSET, _EXTHDR_LEN, _EXTHDR_FLAGS}
+    return {_DYNSET_TIMEOUT} if name == b"dynset" and not any(data.get(_DYNSET_TIMEOUT, b"")) else set()
 
 
 def _expressions(data: bytes) -> bytes:

@@ -27,7 +27,7 @@ from .._wire.netlink import (
     raise_refusal,
 )
 from .base import ChangedMeanwhileError, GuardError
-from .nftables_essence import MADE_OF, NEWCHAIN, NEWFLOWTABLE, NEWOBJ, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE
+from .nftables_essence import MADE_OF, NEWCHAIN, NEWFLOWTABLE, NEWOBJ, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, as_taken
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN, _GETOBJ, _GETFLOWTABLE = 1, 4, 7, 10, 13, 16, 19, 23
@@ -100,7 +100,10 @@ def _ruleset(netlink: Netlink) -> tuple[list[Message], list[str]]:
     with contextlib.suppress(NetlinkError):  # a kernel without them
         flowtables = ask(_GETFLOWTABLE, NEWFLOWTABLE)
     objects = ask(_GETOBJ, NEWOBJ)
-    rules = ask(_GETRULE, NEWRULE)
+    rules = [
+        (kind, family, [(name, as_taken(value) if name == 4 else value) for name, value in about])
+        for kind, family, about in ask(_GETRULE, NEWRULE)
+    ]
     tables = [message for message in tables if (message[1], dict(message[2])[1]) not in owned]
     names = sorted(name.rstrip(b"\0").decode("utf-8", "replace") for _family, name in owned)
     return [*tables, *chains, *sets, *objects, *flowtables, *elements, *rules], names

@@ -42,7 +42,8 @@ _HERE = "/proc/self/ns/net"
 def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
     """Of each fix, in their order: `result`, `why`, and the packets with their verdicts before and after. Raises ObserveError.
 
-    opens: its packets pass, and the verdicts of neighbouring packets do not change. further: they pass the rule that the fix is for, but
+    opens: its packets pass, and the verdicts of neighbouring packets do not change; `why` has those of which nobody knows what becomes of
+    them, with the change as without. further: they pass the rule that the fix is for, but
     another one stops them. fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
     not_rehearsed: it is not known what its steps would do. A fix that fails is taken back, so that the next one is rehearsed without it.
     """
@@ -107,8 +108,12 @@ def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequen
             result, why = FURTHER, f"{_words(now)} would then be {_ends(now)}"
     helped = any(then["verdict"] in _STOPS for then, _now in told)
     for then, now in told:
-        if now["verdict"] not in (*_STOPS, "accept") and (then["verdict"] in _STOPS or not helped):
-            return UNKNOWN, f"what becomes of {_words(now)} would depend on {now['undecided_because'] or 'what is not known'}"
+        if now["verdict"] in (*_STOPS, "accept"):
+            continue
+        unsure = f"what would become of {_words(now)} is not known: {now['undecided_because'] or 'it is ' + now['verdict']}"
+        if then["verdict"] in _STOPS or not helped:
+            return UNKNOWN, unsure
+        why = why or unsure  # it is not stopped for sure, neither before nor after
     return result, why
 
 

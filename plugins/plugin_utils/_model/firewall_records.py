@@ -241,7 +241,7 @@ class Verdict:
         if self.rule is None or not self.rule.is_policy:
             return None
         chain = (self.rule.family, self.rule.table, self.rule.chain)
-        gone = [step.rule for step in self.path if step.rule and step.matched and step.last_effect.kind == "goto"]
+        gone = [step.rule for step in self.path if step.rule and step.matched and step.last_effect.kind in ("goto", "return")]
         return next((rule for rule in reversed(gone) if (rule.family, rule.table, rule.chain) == chain), None)
 
     @property

@@ -59,4 +59,6 @@ def remark(mending: Mending, rehearsed: Rehearsed) -> str | None:
         return f"not rehearsed: {found['why']}"
     if found["result"] == "further":
         return f"rehearsed in a copy of the firewall: {found['why']}"
+    if found["why"]:
+        return f"rehearsed in a copy of the firewall: it lets through what is stopped now, and nothing else; {found['why']}"
     return "rehearsed in a copy of the firewall: it opens the flow, and nothing else"

@@ -22,6 +22,7 @@ table inet filter {
     set networks { type ipv4_addr; flags interval; auto-merge; elements = { 10.0.0.0/8, 192.0.2.1-192.0.2.9 comment "x" } }
     set pairs { type ipv4_addr . inet_service; flags interval; counter; elements = { 192.0.2.0/24 . 80-90 } }
     set late { type ipv4_addr; size 100; flags dynamic,timeout; timeout 1h; }
+    set often { type ipv4_addr; size 64; flags dynamic; }
     map ways { type inet_service : verdict; elements = { 22 : accept, 80 : jump web, * : continue } }
     map marks { typeof ip saddr : meta mark; elements = { 192.0.2.7 : 0x7 } }
     map objects { type ipv4_addr : counter; elements = { 192.0.2.8 : "passed" } }
@@ -32,6 +33,7 @@ table inet filter {
         ip saddr @networks counter packets 7 bytes 800 accept
         ip saddr . tcp dport @pairs accept
         tcp dport 8080 add @late { ip saddr }
+        tcp dport 22 ct state new add @often { ip saddr } tcp option maxseg size set 1200
         tcp dport 21 ct state established ct helper set "ftp"
         counter name "passed" quota name "volume" limit name "slow" log prefix "seen "
         meta mark set ip saddr map @marks
@@ -48,6 +50,7 @@ table netdev early { chain in { type filter hook ingress device "lo" priority -5
 table bridge b { chain f { type filter hook forward priority 0; ether type arp accept; }; }
 table arp a { chain in { type filter hook input priority 0; arp operation request accept; }; }
 RULES
+nft add rule inet filter web reset tcp option 123 2>/dev/null || true
 iptables -A INPUT -i lo -p tcp -m conntrack --ctstate NEW -m recent --name seen --set -j ACCEPT
 iptables -A INPUT ! -p udp -m u32 --u32 "0=1" -m comment --comment "odd one" -j DROP
 iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu

@@ -35,12 +35,18 @@ SCENES = {
     "nft-by-link": NFT % BY_INDEX,
     "nft-goto": "nft 'table inet t { chain in { tcp dport 5000-6000 drop; }; chain input { type filter hook input priority 0; "
     "policy accept; ip protocol tcp goto in; }; }'",
+    "nft-return": NFT % "policy drop; ct state established accept; tcp dport 5432 return; tcp dport 5000-6000 accept;",
+    "nft-options": NFT % "policy drop; ct state established accept; tcp option maxseg size set 1200; reset tcp option 123;",
+    "nft-dynamic": "nft 'table inet t { set s { type ipv4_addr; size 64; flags dynamic; }; chain input { type filter hook input "
+    "priority 0; tcp dport 5000-6000 add @s { ip saddr } drop; }; }'",
     "nft-inline": NFT % INLINE,
     "nft-ingress": "nft 'table netdev t { chain i { type filter hook ingress device v0 priority 0; tcp dport 5432 counter drop; }; }'",
     "iptables-legacy": "iptables-legacy -A INPUT -p tcp --dport 5432 -j DROP",
     "iptables-legacy-policy": "iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables-legacy -P INPUT DROP",
     "iptables-legacy-chain": "iptables-legacy -N web; iptables-legacy -A web -p tcp -m multiport --dports 5431:5433 -j REJECT; "
     "iptables-legacy -A INPUT -j web",
+    "iptables-legacy-return": "iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables-legacy -P INPUT DROP; "
+    "iptables-legacy -A INPUT -m connlimit --connlimit-above 3 -j RETURN; iptables-legacy -A INPUT -p tcp -j RETURN",
     "iptables-nft": "iptables-nft -A INPUT -p tcp --dport 5432 -j DROP",
     "iptables-nft-policy": "iptables-nft -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; iptables-nft -P INPUT DROP",
     "iptables-nft-match": "iptables-nft -A INPUT -p tcp -m multiport --dports 5431:5433 -m comment --comment 'closed: here' -j DROP",
