@@ -114,18 +114,18 @@ listeners:
       type: int
       sample: 0
     send_q:
-      description: The limit of the accept queue. The kernel lets one more connection wait.
+      description: The limit of the accept queue. The kernel lets one more connection wait. V(null) if the kernel has no C(inet_diag).
       type: int
       sample: 128
     fill:
-      description: The share of the accept queue that is in use; at V(1.0) the next handshake cannot complete.
+      description: The share of the accept queue that is in use, or V(null). At V(1.0) the next handshake cannot complete.
       type: float
       sample: 0.0
     limited_by:
       description:
         - What sets the limit of the accept queue.
         - V(backlog) is what the program passed to C(listen); V(somaxconn) is the limit of the host, which caps it.
-        - V(null) if the limit is greater than RV(somaxconn), because RV(somaxconn) was lowered since.
+        - V(null) if the limit is greater than RV(somaxconn), because RV(somaxconn) was lowered since, or not known.
       type: str
       sample: backlog
     uid:

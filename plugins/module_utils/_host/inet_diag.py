@@ -4,18 +4,21 @@
 """The kernel's inet_diag (linux/inet_diag.h, net/ipv4/inet_diag.c): TCP sockets of this network namespace, chosen by the kernel.
 
 It compares ports and addresses, so that 100,000 sockets cost little when one port matters. IPv4 over an IPv6 socket is told as IPv4.
-Every function raises NetlinkError (ENOENT where the kernel has no tcp_diag) and DecodeError.
+Every function raises NetlinkError and DecodeError. Where the kernel has no inet_diag or does not let us ask, as with modules not loaded and
+kernel.modules_disabled set, /proc/net/tcp stands in, and what that does not have is unknown.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
+import itertools
 import socket
 import struct
 import typing as t
 
 from .._errors import DecodeError
-from .._wire.netlink import NETLINK_SOCK_DIAG, NLM_F_DUMP, Netlink, attribute, unpack
+from .._wire.netlink import NETLINK_SOCK_DIAG, NLM_F_DUMP, Netlink, NetlinkError, attribute, unpack
 
 SOCK_DIAG_BY_FAMILY = 20
 INET_DIAG_REQ_BYTECODE = 1
@@ -44,10 +47,43 @@ WHAT = "an inet_diag answer"
 _MAPPED = bytes(10) + b"\xff\xff"
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _MOST_CONDITIONS = 500  # the kernel's check of the bytecode takes quadratic time
+_MISSING = (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES)
+UNKNOWN = 0xFFFFFFFF
+"""The send queue of a listener of which /proc/net/tcp alone tells."""
+WITHOUT_INET_DIAG = "the kernel does not answer; /proc/net/tcp lacks the limits of accept queues, IPV6_V6ONLY and interfaces of listeners"
 
 
 def dump(states: int, groups: list[list[tuple[int, bytes]]], extensions: int = 0) -> t.Iterator[bytes]:
-    """The inet_diag_msg, with its attributes, of every TCP socket in one of `states` that meets one condition of every group."""
+    """The inet_diag_msg, with its attributes, of every TCP socket in one of `states` that meets one condition of every group.
+
+    More may come: of many conditions the kernel is not asked, and /proc/net/tcp, without attributes, has all sockets.
+    """
+    asked = _ask(states, groups, extensions)
+    try:
+        first = list(itertools.islice(asked, 1))
+    except NetlinkError as error:
+        if error.errno not in _MISSING:
+            raise
+        yield from _of_proc(states)
+        return
+    yield from first
+    yield from asked
+
+
+def _of_proc(states: int) -> t.Iterator[bytes]:
+    from . import proc_tcp
+
+    for entry in proc_tcp.read():
+        if not states >> entry.state & 1:
+            continue
+        ports = socket.htons(entry.local_port), socket.htons(entry.remote_port)
+        send_q = UNKNOWN if entry.state == LISTEN else 0
+        yield ANSWER.pack(
+            entry.family, entry.state, *ports, entry.local, entry.remote, 0, entry.waiting, send_q, entry.uid, entry.inode & 0xFFFFFFFF
+        )
+
+
+def _ask(states: int, groups: list[list[tuple[int, bytes]]], extensions: int) -> t.Iterator[bytes]:
     if not all(groups):  # a group without conditions is met by nothing
         return
     code = _bytecode([group for group in groups if len(group) <= _MOST_CONDITIONS])

@@ -19,6 +19,7 @@ from . import hooks as _hooks
 from . import links as _links
 from . import routes as _routes
 from . import sockets as _sockets
+from .inet_diag import WITHOUT_INET_DIAG
 
 if t.TYPE_CHECKING:
     from .._connect.identity import Identity
@@ -219,6 +220,8 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
     silent = wanted - {listener["port"] for listener in listeners or ()}
     if listeners is not None and silent:  # what listens instead may explain it
         listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), wanted, snapshot))
+    if any(listener["send_q"] is None for listener in listeners or ()):
+        snapshot.lacks("inet_diag", WITHOUT_INET_DIAG)
     if owners and listeners:
         from . import listener_options
         from . import owners as _owners
@@ -277,7 +280,7 @@ def _of_balancers(snapshot: _Snapshot, listeners: list[dict[str, t.Any]], closin
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
-    return bool(listener["recv_q"]) and listener["recv_q"] >= 0.9 * listener["send_q"]
+    return bool(listener["recv_q"]) and listener["send_q"] is not None and listener["recv_q"] >= 0.9 * listener["send_q"]
 
 
 def _crowded(snapshot: _Snapshot, listeners: list[dict[str, t.Any]]) -> None:

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """TCP sockets of this network namespace: listeners, and connections by their ends.
 
-Every function raises NetlinkError (ENOENT where the kernel has no tcp_diag) and DecodeError.
+Every function raises NetlinkError and DecodeError, and OSError where neither inet_diag nor /proc/net/tcp can be asked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ import typing as t
 
 from .._errors import DecodeError
 from .._wire.netlink import attributes, unpack
-from .inet_diag import ALL_BUT_LISTEN, ANSWER, LISTEN, STATES, WHAT, address_of, device_name, dump, ends_of, local_port_is, remote_is
+from .inet_diag import (
+    ALL_BUT_LISTEN,
+    ANSWER,
+    LISTEN,
+    STATES,
+    UNKNOWN,
+    WHAT,
+    address_of,
+    device_name,
+    dump,
+    ends_of,
+    local_port_is,
+    remote_is,
+)
 
 INET_DIAG_INFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_CGROUP_ID, INET_DIAG_SOCKOPT = 2, 11, 15, 18, 21, 22
 _MD5_KEY = struct.Struct("=BBxx16s80x")  # struct tcp_diag_md5sig; the key itself is never looked at
@@ -45,11 +58,13 @@ def receivers(port: int) -> list[Receiver]:
     """The sockets that listen on a port."""
     found = []
     for body in dump(1 << LISTEN, [[local_port_is(port)]]):
-        family, _state, _port, _remote_port, local, _remote, device = unpack(ANSWER, body, WHAT)[:7]
+        family, _state, listened, _remote_port, local, _remote, device = unpack(ANSWER, body, WHAT)[:7]
+        if socket.ntohs(listened) != port:
+            continue
         known = attributes(body[ANSWER.size :])
         options, (name, address) = known.get(INET_DIAG_SOCKOPT, b"")[:1], address_of(family, local)
         bound = device_name(device) if device else None
-        v6only = known.get(INET_DIAG_SKV6ONLY, b"\0") != b"\0"
+        v6only = bool(_v6only(name, known))
         transparent = bool(options[0] & _TRANSPARENT) if options else None
         found.append(Receiver(4 if name == "ipv4" else 6, address, v6only, bound, transparent))
     return found
@@ -136,10 +151,10 @@ def _listener(body: bytes) -> dict[str, t.Any]:
         "family": name,
         "address": address,
         "port": socket.ntohs(port),
-        "v6only": known.get(INET_DIAG_SKV6ONLY, b"\0") != b"\0",
+        "v6only": _v6only(name, known),
         "device": device_name(device) if device else None,
         "recv_q": recv_q,
-        "send_q": send_q,
+        "send_q": None if send_q == UNKNOWN else send_q,
         "uid": uid,
         "inode": inode,
         "md5": None if mark is None else _md5_peers(known.get(INET_DIAG_MD5SIG, b"")),  # both are told to CAP_NET_ADMIN only
@@ -148,6 +163,12 @@ def _listener(body: bytes) -> dict[str, t.Any]:
         "filtered": None,
         "processes": None,
     }
+
+
+def _v6only(family: str, known: t.Mapping[int, bytes]) -> bool | None:
+    """IPV6_V6ONLY, which inet_diag has of each IPv6 socket."""
+    told = known.get(INET_DIAG_SKV6ONLY)
+    return told != b"\0" if told is not None else False if family == "ipv4" else None
 
 
 def _md5_peers(data: bytes) -> list[str]:

@@ -10,6 +10,7 @@ import typing as t
 
 from .._errors import ObserveError
 from .._host import sockets
+from .._host.inet_diag import WITHOUT_INET_DIAG
 
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
 
@@ -22,7 +23,7 @@ def port_numbers(ports: t.Iterable[str]) -> list[int]:
 def observe(ports: t.Collection[int] | None, owners: bool, options: bool, other_namespaces: bool) -> dict[str, t.Any]:
     """The return values of listener_info; ObserveError if the kernel lists no sockets."""
     listeners = sockets.listeners(ports)
-    absent = []
+    absent = [{"what": "inet_diag", "why": WITHOUT_INET_DIAG}] if any(one["send_q"] is None for one in listeners) else []
     if owners:
         from .._host import owners as _owners
 
@@ -59,14 +60,16 @@ def families(listener: dict[str, t.Any]) -> list[str]:
     return [listener["family"]]
 
 
-def fill(listener: dict[str, t.Any]) -> float:
+def fill(listener: dict[str, t.Any]) -> float | None:
     """How full the accept queue is; 1.0: the next handshake cannot complete (the kernel admits one connection more than the limit)."""
+    if listener["send_q"] is None:
+        return None
     return float(round(listener["recv_q"] / (listener["send_q"] + 1), 3))
 
 
 def limited_by(listener: dict[str, t.Any], somaxconn: int | None) -> str | None:
     """What sets the accept queue's limit: the `backlog` that the program passed to listen(2), or `somaxconn`, which caps it."""
-    if somaxconn is None or listener["send_q"] > somaxconn:  # somaxconn was lowered since listen(2)
+    if somaxconn is None or listener["send_q"] is None or listener["send_q"] > somaxconn:  # somaxconn was lowered since listen(2)
         return None
     return "somaxconn" if listener["send_q"] == somaxconn else "backlog"
 

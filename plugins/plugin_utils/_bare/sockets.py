@@ -11,15 +11,11 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._host.inet_diag import LISTEN, STATES
+from ansible_collections.threeway.handshake.plugins.module_utils._host import proc_tcp
+from ansible_collections.threeway.handshake.plugins.module_utils._host.inet_diag import LISTEN, STATES, address_of
 
-_LINE = re.compile(
-    r"^\s*[0-9]+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2}) "
-    r"[0-9A-F]{8}:([0-9A-F]{8}) \S+ \S+\s+([0-9]{1,10})\s+[0-9]+ ([0-9]{1,19})"
-)
 _SS = re.compile(r"^LISTEN\s+([0-9]{1,10})\s+([0-9]{1,10})\s+(\S+):([0-9]{1,5})\s+\S+\s*(.*)")
 _NUMBER = re.compile(r"[0-9]{1,19}")
-_NEW_SYN_RECV = 12  # TCP_NEW_SYN_RECV, which /proc shows as SYN_RECV
 
 
 def listeners(ss: str, proc: str, little_endian: bool = True) -> list[dict[str, Any]]:
@@ -28,9 +24,10 @@ def listeners(ss: str, proc: str, little_endian: bool = True) -> list[dict[str, 
     if found:
         return found
     return [
-        {**_listener(local, port), "v6only": None, "recv_q": queue, "send_q": None, "uid": uid, "inode": inode}
-        for local, port, _remote, _port, state, queue, uid, inode in _sockets(proc, little_endian)
-        if state == LISTEN
+        {**_listener(_text(each.family, each.local), each.local_port), "v6only": None, "recv_q": each.waiting, "send_q": None}
+        | {"uid": each.uid, "inode": each.inode}
+        for each in proc_tcp.entries(proc.splitlines(), little_endian)
+        if each.state == LISTEN
     ]
 
 
@@ -38,11 +35,12 @@ def sockets(proc: str, ports: Collection[int], little_endian: bool = True) -> tu
     """The sockets on these ports, and how many there are of each state."""
     found = []
     counts: dict[str, Counter[str]] = {str(port): Counter() for port in ports}
-    for local, port, remote, remote_port, state, *_more in _sockets(proc, little_endian):
-        name = STATES.get(3 if state == _NEW_SYN_RECV else state)
-        if name is None or state == LISTEN or not {port, remote_port}.intersection(ports):
+    for each in proc_tcp.entries(proc.splitlines(), little_endian):
+        name, port, remote_port = STATES.get(each.state), each.local_port, each.remote_port
+        if name is None or each.state == LISTEN or not {port, remote_port}.intersection(ports):
             continue
         if port and remote_port:
+            local, remote = _text(each.family, each.local), _text(each.family, each.remote)
             found.append({"state": name, "local": local, "local_port": port, "remote": remote, "remote_port": remote_port})
         if port in ports:
             counts[str(port)][name] += 1
@@ -70,18 +68,5 @@ def _listener(address: str, port: int) -> dict[str, Any]:
     return {"family": "ipv6" if ":" in address else "ipv4", "address": address, "port": port, "device": None, "processes": None}
 
 
-def _sockets(proc: str, little_endian: bool) -> list[tuple[str, int, str, int, int, int, int, int]]:
-    found = []
-    for line in proc.splitlines():
-        if match := _LINE.match(line):
-            local, remote = (_address(match[group], little_endian) for group in (1, 3))
-            ports = int(match[2], 16), int(match[4], 16)
-            found.append((local, ports[0], remote, ports[1], int(match[5], 16), int(match[6], 16), int(match[7]), int(match[8])))
-    return found
-
-
-def _address(digits: str, little_endian: bool) -> str:
-    """The kernel writes 32-bit words of the address as numbers in its own byte order."""
-    words = [bytes.fromhex(digits[at : at + 8]) for at in range(0, len(digits), 8)]
-    address = ipaddress.ip_address(b"".join(word[::-1] if little_endian else word for word in words))
-    return str(getattr(address, "ipv4_mapped", None) or address)
+def _text(family: int, address: bytes) -> str:
+    return address_of(family, address)[1]

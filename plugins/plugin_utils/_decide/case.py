@@ -31,6 +31,8 @@ from .timeline import Attempt
 if TYPE_CHECKING:
     from .kernel_word import Dropped
 
+INET_DIAG = "inet_diag"
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -346,7 +348,8 @@ class Case:
         return ", ".join(parts)
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:
-        return Evidence(host.name, source, observation)
+        without = source == INET_DIAG and any(absence.what == INET_DIAG for absence in host.absent)
+        return Evidence(host.name, "/proc/net/tcp" if without else source, observation)
 
     def ended(self, host: Host, source: str, observation: Wording) -> Evidence:
         """Evidence of how the handshake ended."""

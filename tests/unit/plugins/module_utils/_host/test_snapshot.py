@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -32,11 +34,11 @@ def unused_run(_arguments: list[str]) -> tuple[int, str, str]:
     raise AssertionError("no tool is run without owners")
 
 
-def take(namespace: Rootless, order: dict[str, t.Any], **more: t.Any) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
+def take(namespace: Rootless, order: dict[str, t.Any], *prefix: str, **more: t.Any) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
     ends = f", destinations=[snapshot.Destination(*each) for each in {more.pop('destinations', ())!r}]"
     options = ends + "".join(f", {name}={value!r}" for name, value in more.items())
     expression = f"snapshot.take({order!r}, run=lambda arguments: (1, '', '')" + options + ")"
-    snapshot, absent = namespace.python("_host.snapshot", expression)
+    snapshot, absent = namespace.python("_host.snapshot", expression, *prefix)
     return snapshot, absent
 
 
@@ -66,6 +68,18 @@ def test_a_snapshot_has_all_parts() -> None:
     assert snapshot["hooks"]["netfilter"] == []
     assert snapshot["firewall"]["verdicts"] == []
     assert snapshot["ephemeral"] == [{"remote": "192.0.2.2", "port": 5432, "used": 0, "time_wait": 0}]
+
+
+def test_without_inet_diag_listeners_lack_what_proc_lacks_and_the_snapshot_says_so() -> None:
+    refusing = [sys.executable, str(Path(__file__).parents[1] / "without_socket.py"), "16", "4", "93"]  # AF_NETLINK, NETLINK_SOCK_DIAG
+    with Rootless() as namespace:
+        namespace.sh("""
+        python3 -c 'import socket, time; s = socket.create_server(("127.0.0.1", 5432)); time.sleep(60)' >/dev/null 2>&1 &
+        until ss -Hltn | grep -q 5432; do sleep 0.05; done
+        """)
+        snapshot, absent = take(namespace, ORDER, *refusing, owners=True)
+    assert [(one["port"], one["send_q"], len(one["processes"])) for one in snapshot["listeners"]] == [(5432, None, 1)]
+    assert [each["what"] for each in absent] == ["inet_diag"]
 
 
 def test_a_silent_port_shows_all_listeners_and_asks_who_should_listen() -> None:

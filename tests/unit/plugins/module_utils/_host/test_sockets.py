@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -22,6 +23,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._errors import 
 from ansible_collections.threeway.handshake.plugins.module_utils._host import inet_diag, owners, sockets
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
+WITHOUT = Path(__file__).parents[1] / "without_socket.py"
 SCENE = Path(__file__).with_name("listening_scene.py")
 PREPARE = f"""
 ip link add wire type veth peer name eriw; ip link set wire up; ip link set eriw up
@@ -127,6 +129,51 @@ def test_an_answer_of_arbitrary_bytes_is_decoded_or_refused(data: bytes, family:
     for decode in (sockets._listener, inet_diag.ends_of, sockets._md5_peers):
         with contextlib.suppress(DecodeError):
             decode(bytes([family]) + data)  # type: ignore[operator]
+
+
+# The same scene, with a kernel that has no inet_diag.
+
+SOCK_DIAG = 4  # linux/netlink.h NETLINK_SOCK_DIAG
+
+
+def ask_without(network: Rootless, expression: str, number: int = errno.EPROTONOSUPPORT) -> t.Any:
+    refusing = [sys.executable, str(WITHOUT), str(int(socket.AF_NETLINK)), str(SOCK_DIAG), str(number)]
+    return network.python("_host.sockets", f"sockets.{expression}", *refusing)
+
+
+@pytest.mark.parametrize("number", [errno.EPROTONOSUPPORT, errno.EACCES])
+def test_proc_stands_in_for_inet_diag(network: Rootless, number: int) -> None:
+    unknown: dict[str, t.Any] = {"send_q": None, "device": None, "md5": None, "mark": None, "cgroup": None}
+    expected = [{**one, **unknown, "v6only": None if one["family"] == "ipv6" else False} for one in ask(network, "listeners()")]
+    assert ask_without(network, "listeners()", number) == sorted(expected, key=order)
+    assert ask_without(network, "listeners([7002, 7006])") == [one for one in sorted(expected, key=order) if one["port"] in (7002, 7006)]
+
+
+def order(one: dict[str, t.Any]) -> tuple[t.Any, ...]:
+    return one["port"], one["family"], one["address"], one["inode"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "socket_counts([7010, 7013, 7020, 9])",
+        "ephemeral([('127.0.0.1', 7020), ('127.0.0.1', 7013)])",
+        "peers([7020])",
+        "holders([7020])",
+        "sockets([7020], ['127.0.0.1'])",
+        "sockets([7020], ['10.9.9.9'])",
+    ],
+)
+def test_proc_has_the_same_connections(network: Rootless, expression: str) -> None:
+    def sorted_deep(value: t.Any) -> t.Any:
+        return sorted(map(str, map(sorted_deep, value))) if isinstance(value, list) else value
+
+    assert sorted_deep(ask_without(network, expression)) == sorted_deep(ask(network, expression))
+
+
+def test_any_other_refusal_is_an_error(network: Rootless) -> None:
+    with pytest.raises(AssertionError, match="ENOBUFS"):
+        ask_without(network, "listeners()", errno.ENOBUFS)
 
 
 # Owners, options and other namespaces of the same scene.
