@@ -16,10 +16,10 @@ import time
 from typing import Any, Callable, Iterable, Mapping
 
 from .._errors import ObserveError
-from .identity import acting_as
-from .resolve import Dial, Resolved
-from .source_ports import bind, ephemeral, spread
-from .tcp_info import CLOSE_WAIT, SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
+from .attempt import Attempt, attempts_to
+from .resolve import Resolved
+from .source_ports import ephemeral
+from .tcp_info import SYN_SENT, icmp_error, tcp_state
 
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
@@ -51,126 +51,6 @@ def try_all(
     return _Trial(resolved, patience, settle, watch or {}).run()
 
 
-class _Attempt:
-    """One connect(): `state` goes from connecting (perhaps over late) to settling, or ends before."""
-
-    def __init__(self, dial: Dial, number: int, family: int, sockaddr: tuple[Any, ...], ports: tuple[int, ...]) -> None:
-        self.dial = dial
-        self.ports = ports
-        self.family = family
-        self.sockaddr = sockaddr
-        self.sock: socket.socket | None = None
-        self.state = "new"
-        self.started = 0.0
-        self.due = 0.0
-        address = canonical(sockaddr[0])
-        self.record: dict[str, Any] = {
-            "dial": dial.id,
-            "attempt": number,
-            "address": address,
-            "port": dial.port,
-            "family": "ipv6" if ":" in address else "ipv4",
-            "uid": None,
-            "local_address": None,
-            "local_port": None,
-            "started": None,
-            "stage": "socket",
-            "outcome": "error",
-            "errno": None,
-            "elapsed_ms": 0.0,
-            "late_ms": None,
-            "late_errno": None,
-            "icmp": None,
-            "peer": None,
-            "ended": False,
-            "awaited_ms": None,
-            "tcp_info": None,
-        }
-
-    def start(self) -> bool:
-        """Send the SYN; False when the attempt ended at once."""
-        self.record["started"] = time.time()
-        self.started = time.monotonic()
-        with acting_as(self.dial.identity):
-            number = self._connect()
-        if self.sock is not None:
-            self.record["local_address"], self.record["local_port"] = local_name(self.sock)
-        if number not in (0, errno.EINPROGRESS):
-            if self.record["local_address"] is None:  # the port alone says nothing: no packet has it
-                self.record["local_port"] = None
-            self.failed(number, time.monotonic())
-            return False
-        self.record["stage"] = "wait"
-        self.state = "connecting"
-        self.due = self.started + self.dial.timeout
-        return True
-
-    def _connect(self) -> int:
-        """The errno of the step that ended it, if one did."""
-        self.record["uid"] = os.geteuid()
-        try:
-            self.sock = open_socket(self.family)
-            self.record["stage"] = "bind"
-            bind(self.sock, self.family, self.dial.source, self.ports)
-            self.record["stage"] = "connect"
-            return self.sock.connect_ex(self.sockaddr)
-        except OSError as exc:
-            return exc.errno or errno.EIO
-
-    def failed(self, number: int, now: float) -> None:
-        """The kernel ended the attempt with this errno."""
-        if self.state == "late":
-            self.record.update(late_errno=errno_name(number), late_ms=_ms(now - self.started))
-        else:
-            self.record.update(outcome="error", errno=errno_name(number), elapsed_ms=_ms(now - self.started))
-        if self.sock is not None:
-            self.record["icmp"] = icmp_error(self.sock)
-            self.record["tcp_info"] = tcp_info(self.sock)
-        self.close()
-
-    def connected(self, now: float, peer: str | None) -> None:
-        """The SYN-ACK came; after the application's timeout there is nothing left to watch."""
-        if self.state == "late":
-            self.record["late_ms"] = _ms(now - self.started)
-        else:
-            self.record.update(outcome="connected", stage="done", elapsed_ms=_ms(now - self.started), peer=peer)
-        if self.sock is not None:
-            self.record["tcp_info"] = tcp_info(self.sock)
-        if self.state == "late" or peer is not None:
-            self.close()
-        else:
-            self.state = "settling"
-
-    def gave_up(self, now: float) -> None:
-        """The application's timeout is over; the SYN may still be answered."""
-        self.record.update(outcome="timeout", elapsed_ms=_ms(now - self.started))
-        self.state = "late"
-
-    def silent(self) -> None:
-        """Patience is over as well."""
-        if self.sock is not None:
-            self.record["icmp"] = icmp_error(self.sock)
-            self.record["tcp_info"] = tcp_info(self.sock)
-        self.close()
-
-    def settled(self, peer: str, now: float) -> None:
-        """What the peer did within the time to settle."""
-        self.record["peer"] = peer
-        self.record["ended"] = peer in ("closed", "reset") or (self.sock is not None and tcp_state(self.sock) == CLOSE_WAIT)
-        if self.dial.greeting:
-            self.record["awaited_ms"] = _ms(now - self.started)
-        self.close()
-
-    def close(self) -> None:
-        """Close with a FIN. Unread data would make it a RST: the kernel throws them away unseen (tcp(7), MSG_TRUNC)."""
-        if self.sock is not None:
-            if self.record["peer"] == "data":
-                _discard(self.sock)
-            self.sock.close()
-            self.sock = None
-        self.state = "ended"
-
-
 class _Trial:
     def __init__(self, resolved: Iterable[Resolved], patience: float, settle: float, watch: Watch) -> None:
         self.patience = patience
@@ -178,11 +58,11 @@ class _Trial:
         self.watch = watch
         self.usable = ephemeral()
         self.groups = [
-            _attempts(answer.dial, family, sockaddr, range(answer.dial.attempts), self.usable)
+            attempts_to(answer.dial, family, sockaddr, range(answer.dial.attempts), self.usable)
             for answer in resolved
             for family, sockaddr in answer.targets
         ]
-        self.timers: list[tuple[float, int, _Attempt]] = []
+        self.timers: list[tuple[float, int, Attempt]] = []
         self.order = itertools.count()
         self.open = 0
         self.watched_until = 0.0
@@ -196,21 +76,21 @@ class _Trial:
             self._loop(self._more(), capacity)
         return [attempt.record for group in self.groups for attempt in group]
 
-    def _more(self) -> list[_Attempt]:
+    def _more(self) -> list[Attempt]:
         """The attempts to add where those made so far do not say the same."""
-        added: list[_Attempt] = []
+        added: list[Attempt] = []
         for group in self.groups:
             records = [attempt.record for attempt in group]
             wanted = FURTHER if _unlike(records) else BESIDE_ONE if _failed_alone(records) else 0
             spare = len(self.usable) // PORTS_FOR_ONE  # each attempt may leave its port in TIME_WAIT
             room = min(wanted, group[0].dial.further if group else 0, MOST_FURTHER - len(added), spare)
             if room > 0:
-                more = _attempts(group[0].dial, group[0].family, group[0].sockaddr, range(len(group), len(group) + room), self.usable)
+                more = attempts_to(group[0].dial, group[0].family, group[0].sockaddr, range(len(group), len(group) + room), self.usable)
                 group += more
                 added += more
         return added
 
-    def _loop(self, attempts: list[_Attempt], capacity: int) -> None:
+    def _loop(self, attempts: list[Attempt], capacity: int) -> None:
         if not attempts:
             return
         began, first = time.monotonic(), min(a.record["attempt"] for a in attempts)
@@ -238,16 +118,16 @@ class _Trial:
                 _due, _order, attempt = heapq.heappop(self.timers)
                 self._expired(attempt, now)
 
-    def _start(self, attempt: _Attempt) -> None:
+    def _start(self, attempt: Attempt) -> None:
         if attempt.start():
             self.open += 1
             self.selector.register(attempt.sock, selectors.EVENT_WRITE, attempt)  # type: ignore[arg-type]
             self._arm(attempt)
 
-    def _arm(self, attempt: _Attempt) -> None:
+    def _arm(self, attempt: Attempt) -> None:
         heapq.heappush(self.timers, (attempt.due, next(self.order), attempt))
 
-    def _event(self, attempt: _Attempt, now: float) -> None:
+    def _event(self, attempt: Attempt, now: float) -> None:
         sock = attempt.sock
         if sock is None:
             return
@@ -274,7 +154,7 @@ class _Trial:
             attempt.due = now + max(self.settle, attempt.dial.greeting)
             self._arm(attempt)
 
-    def _expired(self, attempt: _Attempt, now: float) -> None:
+    def _expired(self, attempt: Attempt, now: float) -> None:
         if attempt.sock is None or attempt.due > now:  # ended, or armed again since
             return
         if attempt.state == "settling":
@@ -286,7 +166,7 @@ class _Trial:
         else:
             self._end(attempt, attempt.silent)
 
-    def _end(self, attempt: _Attempt, step: Callable[[], None]) -> None:
+    def _end(self, attempt: Attempt, step: Callable[[], None]) -> None:
         if attempt.sock is not None:
             self.selector.unregister(attempt.sock)
         step()
@@ -297,10 +177,6 @@ class _Trial:
             self.watch[fd]()
         except (ObserveError, OSError):
             self.selector.unregister(fd)
-
-
-def _attempts(dial: Dial, family: int, sockaddr: tuple[Any, ...], numbers: range, usable: list[int]) -> list[_Attempt]:
-    return [_Attempt(dial, number, family, sockaddr, ports) for number, ports in zip(numbers, spread(len(numbers), usable))]
 
 
 def _unlike(records: list[dict[str, Any]]) -> bool:
@@ -329,16 +205,6 @@ def _look(sock: socket.socket) -> str | None:
         return "reset"
 
 
-def _discard(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_WR)
-        for _turn in range(16):
-            if not sock.recv(65536, socket.MSG_TRUNC):
-                break
-    except OSError:
-        pass
-
-
 def _capacity() -> int:
     """How many sockets this process may have open; its soft limit is raised as far as the hard limit lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -357,7 +223,3 @@ def _capacity() -> int:
     except OSError:
         used = soft
     return max(1, min(MAX_SOCKETS, soft - used - SPARE_DESCRIPTORS))
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 import typing as t
@@ -19,7 +18,8 @@ from . import hooks as _hooks
 from . import links as _links
 from . import routes as _routes
 from . import sockets as _sockets
-from .inet_diag import WITHOUT_INET_DIAG
+from .ports import add_ports
+from .snapshot_parts import Absent, End, Order, Parts, Run
 
 if t.TYPE_CHECKING:
     from .._connect.identity import Identity
@@ -27,12 +27,6 @@ if t.TYPE_CHECKING:
 
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
-MOST_LISTENERS = 200
-
-Order = t.Mapping[str, t.Any]
-Run = t.Callable[..., t.Tuple[int, str, str]]
-End = t.Tuple[t.Optional[str], int]  # address, port
-Absent = t.List[t.Dict[str, str]]
 
 
 class Destination(t.NamedTuple):
@@ -53,35 +47,6 @@ def destinations_of(resolved: t.Iterable[Resolved]) -> list[Destination]:
             for _family, sockaddr in each.targets
         )
     )
-
-
-class _Snapshot:
-    """Parts by name; a part that fails costs that part only."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, t.Any] = {}
-        self.absent: Absent = []
-
-    def add(self, what: str, collect: t.Callable[[], t.Any]) -> t.Any:
-        """The part, which is also kept; None when it could not be had, which is told in `absent`."""
-        try:
-            self.parts[what] = collect()
-        except (ObserveError, OSError) as error:
-            self.lacks(what, str(error))
-        return self.parts.get(what)
-
-    def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> t.Any:
-        """A part whose collector itself tells what it could not see."""
-
-        def part() -> t.Any:
-            found, lacking = collect()
-            self.absent += lacking
-            return found
-
-        return self.add(what, part)
-
-    def lacks(self, what: str, why: str) -> None:
-        self.absent.append({"what": what, "why": why})
 
 
 def _boot() -> str:
@@ -111,7 +76,7 @@ def take(
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
     (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
     """
-    snapshot = _Snapshot()
+    snapshot = Parts()
     uname = os.uname()
     snapshot.parts.update(time=time.time(), kernel=uname.release, root=os.geteuid() == 0)
     snapshot.add("netns", lambda: os.stat("/proc/self/ns/net").st_ino)
@@ -127,14 +92,14 @@ def take(
     rewritten = _firewall(snapshot, order, run, destinations, local_ports or {})
     if closing:
         snapshot.add("counters", counters.read)
-    _transport(snapshot, order, owners, run, rewritten, closing)
+    add_ports(snapshot, order, owners, run, rewritten, closing)
     if closing and snapshot.parts["root"]:
         _next_door(snapshot)
     snapshot.add("ephemeral", lambda: _sockets.ephemeral({(each.address, each.port) for each in destinations}) if destinations else [])
     return snapshot.parts, snapshot.absent
 
 
-def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.Sequence[_routes.Question]) -> None:
+def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequence[_routes.Question]) -> None:
     links = snapshot.add("links", lambda: _links.links(netlink)) or []
     names = {link["index"]: link["name"] for link in links}
     indices = {name: index for index, name in names.items()}
@@ -179,7 +144,7 @@ def _network(snapshot: _Snapshot, netlink: Netlink, closing: bool, questions: t.
 
 
 def _firewall(
-    snapshot: _Snapshot,
+    snapshot: Parts,
     order: Order,
     run: Run,
     destinations: t.Sequence[Destination],
@@ -213,103 +178,7 @@ def _decides(chain: t.Mapping[str, t.Any]) -> bool:
     return chain["family"] != "arp" and (chain["policy"] == "drop" or bool(chain["rules"]))
 
 
-def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewritten: set[End], closing: bool) -> None:
-    ports = set(order.get("ports") or ())
-    wanted = ports | {port for _address, port in rewritten}
-    listeners = snapshot.add("listeners", lambda: _sockets.listeners(wanted))
-    silent = wanted - {listener["port"] for listener in listeners or ()}
-    if listeners is not None and silent:  # what listens instead may explain it
-        listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), wanted, snapshot))
-    if any(listener["send_q"] is None for listener in listeners or ()):
-        snapshot.lacks("inet_diag", WITHOUT_INET_DIAG)
-    if owners and listeners:
-        from . import listener_options
-        from . import owners as _owners
-
-        snapshot.absent += _owners.attach(listeners)
-        # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
-        listener_options.attach([listener for listener in listeners if listener["port"] in ports])
-        for listener in listeners:
-            listener["pollers"] = None
-        _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
-    if owners and listeners is not None:
-        _of_xinetd(snapshot, ports, listeners)
-        _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports], closing)
-    if not ports:
-        snapshot.parts.update(sockets=[], socket_counts={})
-        return
-    addresses = set(order.get("addresses") or ())
-    if addresses:  # those of clients are often known only behind the handshakes
-        addresses.update((order.get("interest") or {}).get("addresses") or ())
-
-    def sockets() -> list[dict[str, t.Any]]:
-        found, complete = _sockets.sockets(ports, addresses or None)
-        if not complete:
-            snapshot.lacks("sockets", f"only the first {len(found)} are returned; socket_counts counts all")
-        return found
-
-    snapshot.add("sockets", sockets)
-    snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
-    if owners and "open" in order.get("phases", ()):
-        own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
-        away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
-        silent = ports if listeners is None else silent & ports
-        _elsewhere(snapshot, silent, away)
-        _meant(snapshot, silent, order.get("units") or {}, run)
-
-
-def _of_xinetd(snapshot: _Snapshot, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:
-    """What is said of our ports where xinetd may listen on them."""
-    from . import xinetd
-
-    if os.path.exists(xinetd.CONFIGURATION):
-        snapshot.add("xinetd", lambda: xinetd.read(ports, listeners))
-
-
-def _of_balancers(snapshot: _Snapshot, listeners: list[dict[str, t.Any]], closing: bool) -> None:
-    """What a balancer that takes handshakes on our ports says of the servers behind it."""
-    names = {process["name"] for listener in listeners for process in listener["processes"] or ()}
-    if "haproxy" in names:
-        from . import haproxy
-
-        snapshot.add_partial("balancers", lambda: haproxy.read(listeners))
-    if "nginx" in names and closing:
-        from . import nginx
-
-        snapshot.add_partial("balancers", lambda: nginx.read(listeners))
-
-
-def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
-    return bool(listener["recv_q"]) and listener["send_q"] is not None and listener["recv_q"] >= 0.9 * listener["send_q"]
-
-
-def _crowded(snapshot: _Snapshot, listeners: list[dict[str, t.Any]]) -> None:
-    """Of listeners with a full accept queue: who waits on them, and whose connections they have."""
-    if not listeners:
-        return
-    from . import pollers
-
-    pollers.attach(listeners)
-    snapshot.add("peers", lambda: _sockets.peers({listener["port"] for listener in listeners}))
-
-
-def _elsewhere(snapshot: _Snapshot, silent: set[int], away: set[End]) -> None:
-    """Who listens in other network namespaces on ports where nobody does here, and where the firewall sends SYNs to an address that is
-    not ours."""
-    ports = silent | {port for _address, port in away}
-    if not ports:
-        return
-    from . import namespaces
-
-    def look() -> tuple[list[dict[str, t.Any]], Absent]:
-        found = namespaces.other_namespaces(ports, {address for address, _port in away if address})
-        snapshot.parts["namespaces"] = found.namespaces
-        return found.listeners, found.absent
-
-    snapshot.add_partial("other_namespaces", look)
-
-
-def _next_door(snapshot: _Snapshot) -> None:
+def _next_door(snapshot: Parts) -> None:
     """Which other network namespace of this host has a next hop that answers nobody: a macvlan's cannot be reached from its own link."""
     hops = {address for address, _interface in _next_hops(snapshot.parts.get("routes") or [])}
     silent = {each["address"] for each in snapshot.parts.get("neighbours") or () if each["state"] in ("FAILED", "INCOMPLETE")}
@@ -322,32 +191,6 @@ def _next_door(snapshot: _Snapshot) -> None:
         return found.namespaces, found.absent
 
     snapshot.add_partial("namespaces", look)
-
-
-def _meant(snapshot: _Snapshot, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
-    """Who should listen on a port: units, and whose connections keep them from binding it."""
-    wanted = silent | {int(port) for port in declared}
-    if wanted:
-        from . import units
-
-        restless = functools.lru_cache(maxsize=None)(lambda: units.restless_units(run))
-
-        def of(port: int) -> list[dict[str, t.Any]]:
-            known = units.units_for_port(port, declared.get(str(port)), run, port in silent)
-            return known or ([{"port": port, **unit} for unit in restless()] if port in silent else [])
-
-        snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
-    if silent:
-        from . import port_holders
-
-        snapshot.add("port_holders", lambda: port_holders.read(silent))
-
-
-def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: _Snapshot) -> list[dict[str, t.Any]]:
-    """Those on wanted ports and, as far as there is room, the others."""
-    if len(listeners) > MOST_LISTENERS:
-        snapshot.lacks("listeners", f"only {MOST_LISTENERS} of {len(listeners)} are returned, those on our ports among them")
-    return sorted(listeners, key=lambda one: one["port"] not in ports)[:MOST_LISTENERS]
 
 
 def _question(pair: t.Mapping[str, t.Any]) -> _routes.Question:

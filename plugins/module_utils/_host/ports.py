@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: BSD-2-Clause
+# This module is private to threeway.handshake: its names may change without notice.
+"""The part of a snapshot about ports: who listens, who should, whose connections there are."""
+
+from __future__ import annotations
+
+import functools
+import os
+import typing as t
+
+from . import sockets as _sockets
+from .inet_diag import WITHOUT_INET_DIAG
+from .snapshot_parts import Absent, End, Order, Parts, Run
+
+MOST_LISTENERS = 200
+
+
+def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: set[End], closing: bool) -> None:
+    """Listeners and sockets of the order's ports, and of those to which the firewall sends SYNs on (`rewritten`).
+
+    With `owners` also whose they are, and who should listen where nobody does, see `snapshot.take`.
+    """
+    ports = set(order.get("ports") or ())
+    wanted = ports | {port for _address, port in rewritten}
+    listeners = snapshot.add("listeners", lambda: _sockets.listeners(wanted))
+    silent = wanted - {listener["port"] for listener in listeners or ()}
+    if listeners is not None and silent:  # what listens instead may explain it
+        listeners = snapshot.add("listeners", lambda: _first(_sockets.listeners(), wanted, snapshot))
+    if any(listener["send_q"] is None for listener in listeners or ()):
+        snapshot.lacks("inet_diag", WITHOUT_INET_DIAG)
+    if owners and listeners:
+        from . import listener_options
+        from . import owners as _owners
+
+        snapshot.absent += _owners.attach(listeners)
+        # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
+        listener_options.attach([listener for listener in listeners if listener["port"] in ports])
+        for listener in listeners:
+            listener["pollers"] = None
+        _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
+    if owners and listeners is not None:
+        _of_xinetd(snapshot, ports, listeners)
+        _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports], closing)
+    if not ports:
+        snapshot.parts.update(sockets=[], socket_counts={})
+        return
+    addresses = set(order.get("addresses") or ())
+    if addresses:  # those of clients are often known only behind the handshakes
+        addresses.update((order.get("interest") or {}).get("addresses") or ())
+
+    def sockets() -> list[dict[str, t.Any]]:
+        found, complete = _sockets.sockets(ports, addresses or None)
+        if not complete:
+            snapshot.lacks("sockets", f"only the first {len(found)} are returned; socket_counts counts all")
+        return found
+
+    snapshot.add("sockets", sockets)
+    snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
+    if owners and "open" in order.get("phases", ()):
+        own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
+        away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
+        silent = ports if listeners is None else silent & ports
+        _elsewhere(snapshot, silent, away)
+        _meant(snapshot, silent, order.get("units") or {}, run)
+
+
+def _of_xinetd(snapshot: Parts, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:
+    """What is said of our ports where xinetd may listen on them."""
+    from . import xinetd
+
+    if os.path.exists(xinetd.CONFIGURATION):
+        snapshot.add("xinetd", lambda: xinetd.read(ports, listeners))
+
+
+def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: bool) -> None:
+    """What a balancer that takes handshakes on our ports says of the servers behind it."""
+    names = {process["name"] for listener in listeners for process in listener["processes"] or ()}
+    if "haproxy" in names:
+        from . import haproxy
+
+        snapshot.add_partial("balancers", lambda: haproxy.read(listeners))
+    if "nginx" in names and closing:
+        from . import nginx
+
+        snapshot.add_partial("balancers", lambda: nginx.read(listeners))
+
+
+def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
+    return bool(listener["recv_q"]) and listener["send_q"] is not None and listener["recv_q"] >= 0.9 * listener["send_q"]
+
+
+def _crowded(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
+    """Of listeners with a full accept queue: who waits on them, and whose connections they have."""
+    if not listeners:
+        return
+    from . import pollers
+
+    pollers.attach(listeners)
+    snapshot.add("peers", lambda: _sockets.peers({listener["port"] for listener in listeners}))
+
+
+def _elsewhere(snapshot: Parts, silent: set[int], away: set[End]) -> None:
+    """Who listens in other network namespaces on ports where nobody does here, and where the firewall sends SYNs to an address that is
+    not ours."""
+    ports = silent | {port for _address, port in away}
+    if not ports:
+        return
+    from . import namespaces
+
+    def look() -> tuple[list[dict[str, t.Any]], Absent]:
+        found = namespaces.other_namespaces(ports, {address for address, _port in away if address})
+        snapshot.parts["namespaces"] = found.namespaces
+        return found.listeners, found.absent
+
+    snapshot.add_partial("other_namespaces", look)
+
+
+def _meant(snapshot: Parts, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
+    """Who should listen on a port: units, and whose connections keep them from binding it."""
+    wanted = silent | {int(port) for port in declared}
+    if wanted:
+        from . import units
+
+        restless = functools.lru_cache(maxsize=None)(lambda: units.restless_units(run))
+
+        def of(port: int) -> list[dict[str, t.Any]]:
+            known = units.units_for_port(port, declared.get(str(port)), run, port in silent)
+            return known or ([{"port": port, **unit} for unit in restless()] if port in silent else [])
+
+        snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
+    if silent:
+        from . import port_holders
+
+        snapshot.add("port_holders", lambda: port_holders.read(silent))
+
+
+def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: Parts) -> list[dict[str, t.Any]]:
+    """Those on wanted ports and, as far as there is room, the others."""
+    if len(listeners) > MOST_LISTENERS:
+        snapshot.lacks("listeners", f"only {MOST_LISTENERS} of {len(listeners)} are returned, those on our ports among them")
+    return sorted(listeners, key=lambda one: one["port"] not in ports)[:MOST_LISTENERS]
