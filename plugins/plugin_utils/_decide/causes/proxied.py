@@ -20,7 +20,7 @@ from .needs import needs
 
 def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
     """A host that was asked for the address on one link, in vain, and has it on another one; that link, and how often it was asked."""
-    if case.arrived:
+    if case.arrived or any(host.owns(case.address) for host in case.fleet.hosts.values()):
         return None
     for host in filter(None, (case.server, *reversed(case.vias))):
         asked = [
@@ -29,7 +29,7 @@ def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
             if seen.direction == "in" and (said := seen.packet.neighbour) and said.operation == "request" and said.target == case.address
         ]
         route = host.route(case.address)
-        if not asked or route is None or route.gateway or route.type != "unicast" or host.owns(case.address) is not False:
+        if not asked or route is None or route.gateway or route.type != "unicast" or host.owns(case.address) is None:
             continue
         interface = asked[0].interface
         told = case.fleet.once(
