@@ -16,6 +16,7 @@ CONNECTED = "connected"
 TYPED = {
     "accept_queue_full",
     "asymmetric_route",
+    "broadcast_address",
     "conntrack_full",
     "ephemeral_ports_exhausted",
     "firewall_drop",
@@ -25,6 +26,7 @@ TYPED = {
     "neighbour_unresolved",
     "neighbour_wrong",
     "no_return_route",
+    "not_answered_for",
     "return_neighbour_unresolved",
     "route_blackhole",
     "route_prohibit",
@@ -83,6 +85,7 @@ NOT_TYPED = {
     "listener_other_device": _APPLICATION,
     "listener_other_family": _APPLICATION,
     "listener_other_namespace": _APPLICATION,
+    "local_table_late": _LOOK,
     "load_balancer_no_backend": _CONNECTS,
     "mac_conflict": _ELSEWHERE,
     "martian_source": _CHOICE,

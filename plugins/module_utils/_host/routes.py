@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import struct
@@ -20,6 +21,7 @@ RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 2, 3, 4, 5, 7, 8, 9
 RTA_TABLE, RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 15, 16, 18, 25, 27, 28, 29
 RTAX_MTU = 2
+LOCAL_TABLE = 255
 TYPES = ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
@@ -89,6 +91,10 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
         result["error"] = error.name
         if question.iif is None:
             result.update(_refusing(question, error.name, rules))
+            return result
+        ahead = _ahead_of_local(question, rules)
+        if len(ahead) == 1:
+            result.update(rule=ahead[0].priority, table=ahead[0].table)
         return result
     try:
         matched = _parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH), names)
@@ -101,6 +107,22 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
         pass
     result["rule"] = _leading_rule(question, result, rules)
     return result
+
+
+def inward(answer: Answer, rules: t.Sequence[Rule]) -> Question | None:
+    """How a packet that comes back by that way would be taken in, where a policy rule stands ahead of the local table; else nothing can
+    keep it from being."""
+    if answer["type"] != "unicast" or answer["iif"] is not None or answer["source"] is None or answer["interface"] is None:
+        return None
+    ends = {name: answer[name] for name in ("remote", "local_port", "remote_port")}
+    question = Question(local=answer["source"], iif=answer["interface"], **ends)
+    return question if _ahead_of_local(question, rules) else None
+
+
+def _ahead_of_local(question: Question, rules: t.Sequence[Rule]) -> list[Rule]:
+    """The rules that the kernel consults before the one that leads to the local table."""
+    applying = list(_applying(rules, _packet(question)))
+    return list(itertools.takewhile(lambda rule: (rule.action, rule.table) != ("lookup", LOCAL_TABLE), applying))
 
 
 def _ask(netlink: Netlink, question: Question, indices: t.Mapping[str, int], flags: int) -> bytes:

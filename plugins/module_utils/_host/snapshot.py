@@ -112,11 +112,14 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
 
     snapshot.add("rules", add_rules)
     routes = snapshot.parts["routes"] = []
-    for question in dict.fromkeys(questions):
+    pending = list(dict.fromkeys(questions))
+    for question in pending:
         try:
             answer = _routes.answer(netlink, question, indices, rules)
             del answer["mtu"]  # which path_info tells
             routes.append(answer)
+            back = _routes.inward(answer, rules)
+            pending += [back] if back and back not in pending else []
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))

@@ -16,6 +16,7 @@ from .fleet import Fleet
 from .kernel_word import dropped
 from .locate import locate
 from .outcome import Outcome
+from .shared import leave_to_partners
 from .timeline import Packets
 
 MOST_ADDRESSES, MOST_ATTEMPTS = 64, 1000
@@ -62,6 +63,7 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
     for case in cases:
         _order_vias(case)
         _turn_to_owner(case, fleet, partners)
+        leave_to_partners(case)
         _stop_at_front(case)
         if case.attempts:
             locate(case)

@@ -9,9 +9,10 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Address
-from .._model.network_subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
+from .._model.network_subjects import Broadcast, ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
 from .._values.words import asking
 from .make import advice, shell
+from .network import with_ipv6
 
 _MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
 
@@ -25,6 +26,8 @@ def address_not_local(_case: Case, finding: Finding) -> Fix | None:
         owners = " and ".join(missing.owners)
         summary = f"have the last hop before {host} forget its neighbour entry for {missing.address}, which is on {owners}"
         return advice("neighbour", "path", summary)
+    if missing.lacking:
+        return with_ipv6(host, missing.lacking)
     summary = f"add {missing.address} to an interface of {host} (a VIP that moved away?), or correct what the client dials"
     return advice("address", host, summary)
 
@@ -91,6 +94,28 @@ def address_without_interface(case: Case, finding: Finding) -> Fix | None:
         else "dial it with its interface, or another address of the server"
     )
     return advice("address", finding.host, f"{remedy}: {' or '.join(f'{case.address}%{name}' for name in unscoped.interfaces[:3])}")
+
+
+def broadcast_address(case: Case, finding: Finding) -> Fix | None:
+    found = finding.about(Broadcast)
+    if found is None:
+        return None
+    if found.own is None:
+        return advice("address", finding.host, "dial the address of one machine")
+    own, right = found.own, found.prefix
+    return advice(
+        "address",
+        finding.host,
+        f"correct the prefix of {own.address}/{own.prefix} on {own.interface} of {finding.host}"
+        + (f" to /{right}, which {case.server.name} has," if right and case.server else "")
+        + " now and where it is configured, or give the server another address",
+        [
+            shell("ip", "address", "add", f"{own.address}/{right}", "dev", own.interface),
+            shell("ip", "address", "delete", f"{own.address}/{own.prefix}", "dev", own.interface),
+        ]
+        if right and right != own.prefix
+        else (),
+    )
 
 
 def _who_has(address: str, interface: str) -> str:

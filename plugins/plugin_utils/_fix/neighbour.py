@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour
-from .._model.network_subjects import FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
+from .._model.network_subjects import Behind, FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, mending, shell
@@ -19,6 +19,7 @@ from .sysctl import sysctls
 from .trusted import for_owner
 
 _LEAST = 4096  # entries; about 400 bytes each
+_NDP_PROXY = ("net.ipv6.conf.all.forwarding", "NDP proxy", ", for whole networks ndppd")
 _DISCOVERY = {135: "neighbour solicitations", 136: "neighbour advertisements"}
 
 
@@ -88,6 +89,26 @@ def return_neighbour_unresolved(_case: Case, finding: Finding) -> Fix | None:
 def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
     silent, host = finding.about(Unanswering), case.named(finding.host)
     return advice("neighbour", host.name, _to_answer(host, silent)) if silent and host else None
+
+
+def not_answered_for(_case: Case, finding: Finding) -> Fix | None:
+    """A proxy entry has the kernel answer, and one that forwards only; IPv6 asks for a sysctl as well."""
+    behind, host = finding.about(Behind), finding.host
+    if behind is None:
+        return None
+    address, interface = behind.address, behind.interface
+    forwarding, what, more = ("net.ipv4.ip_forward", "proxy ARP", "") if ":" not in address else _NDP_PROXY
+    commands = [
+        *([shell("sysctl", "-w", f"net.ipv6.conf.{interface}.proxy_ndp=1")] if ":" in address else []),
+        shell("ip", "neigh", "add", "proxy", address, "dev", interface),
+    ]
+    return advice(
+        "neighbour",
+        host,
+        f"have {host} answer for {address} on {interface} ({what}{more}; {forwarding} must be 1), or have the router of that network send "
+        f"{behind.prefix} to {host}",
+        commands if fit.address(address) and fit.interface(interface) else (),
+    )
 
 
 def _to_answer(host: Host, silent: Unanswering) -> str:

@@ -9,7 +9,8 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
-from .._model.network_records import Link
+from .._model.network_records import LEAST_MTU, Link
+from .._model.network_subjects import WithoutIpv6
 from . import fit
 from .make import advice, mending, shell
 
@@ -35,6 +36,23 @@ def server_link_down(_case: Case, finding: Finding) -> Fix | None:
 
 def _brought_up(link: Link, host: str) -> Fix:
     return advice("link", host, f"bring {link.name} up on {host} (cable, switch port, bond, peer)")
+
+
+def with_ipv6(host: str, lacking: WithoutIpv6) -> Fix:
+    """The kernel forgets all IPv6 addresses and routes of a link that it takes IPv6 from, and does not bring them back by itself."""
+    name = lacking.interface
+    again = "then give it its addresses and routes again, by restarting what manages its network"
+    if lacking.mtu is None:
+        setting = f"net.ipv6.conf.{name}.disable_ipv6"
+        return advice(
+            "sysctl", host, f"set {setting}=0 on {host}, now and where it is set; {again}", [shell("sysctl", "-w", f"{setting}=0")]
+        )
+    return advice(
+        "link",
+        host,
+        f"raise the MTU of {name} of {host} from {lacking.mtu} to {LEAST_MTU} or more, now and where it is set; {again}",
+        [shell("ip", "link", "set", name, "mtu", LEAST_MTU)] if fit.interface(name) else (),
+    )
 
 
 def host_down(_case: Case, finding: Finding) -> Fix:

@@ -20,22 +20,26 @@ from .._model.network_subjects import (
     RefusingRoute,
     RouterError,
     RouterRoute,
-    Source,
-    TwoWays,
+    RuleAhead,
+    WithoutIpv6,
 )
+from .._values.nat64 import translated_from
 from . import fit
 from .make import advice, mending, shell
-from .network import or_restarted
+from .network import or_restarted, with_ipv6
 from .trusted import for_client
 
 _TO_KEEP = "to keep it, tell who manages the network of {}: NetworkManager, systemd-networkd, netplan or ifupdown"
 _TABLES = 1 << 32
-_OWN_TABLE = 100  # any number that no other table has
 
 
 def no_route(case: Case, finding: Finding) -> Fix:
     """Where router advertisements are ignored: two is to accept them all the same; whether a router advertises the way is not known."""
     client = case.client
+    if lacking := finding.about(WithoutIpv6):
+        return with_ipv6(client.name, lacking)
+    if meant := translated_from(case.address):
+        return _by_nat64(client.name, meant, f"add a route to {case.address}, that leads to a NAT64 translator, on {client.name}")
     if deaf := finding.about(DeafInterface):
         setting = f"net.ipv6.conf.{deaf.name}.accept_ra=2"
         return advice(
@@ -94,40 +98,18 @@ def shadowing_route(case: Case, finding: Finding) -> Fix | None:
     )
 
 
-def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
-    """The subject is the two ways, or the route by which the server takes the client for a neighbour."""
-    ways, route, server = finding.about(TwoWays), finding.about(Route), finding.host
-    if route:
-        client = case.client_address or ""
-        summary = f"correct the prefix on {route.interface} of {server}, or give it a route to {client} by the router"
-        return advice("route", server, summary)
-    if ways is None:
+def local_table_late(_case: Case, finding: Finding) -> Fix | None:
+    """Who moved the rule for the local table, as some container networks do, needs it where it is: the other one is to move."""
+    ahead = finding.about(RuleAhead)
+    if ahead is None:
         return None
-    source = case.server_address
-    way = (ways.network,) if ways.network else ("default", "via", ways.router) if ways.router else ()
-    return advice(
-        "route",
-        server,
-        f"have {server} answer from {source} by {ways.comes_in} (a table of its own for that source), or have the way behind "
-        f"{ways.leaves} let its answers pass",
-        [
-            shell("ip", "route", "add", *way, "dev", ways.comes_in, "table", _OWN_TABLE),
-            shell("ip", "rule", "add", "from", source, "table", _OWN_TABLE),
-        ]
-        if way
-        else (),
-    )
-
-
-def wrong_source_address(case: Case, finding: Finding) -> Fix | None:
-    source = finding.about(Source)
-    if source is None:
-        return None
+    rule = "the policy rule" if ahead.priority is None else f"policy rule {ahead.priority} (table {ahead.table})"
     return advice(
         "route",
         finding.host,
-        f"have {finding.host} send from {source.instead} (the src of its route to {case.address}, or masquerading there), or give the "
-        f"routers a way back to {source.address}",
+        f"give {rule} of {finding.host} a higher number than the one with lookup local has, "
+        "where it is set: the routing policy of netplan, NetworkManager or systemd-networkd, or a script",
+        ["ip rule show"],
     )
 
 
@@ -177,10 +159,11 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
         remedies = {
             "no_route": f"add a route back to {error.remote} on {offender}",
             "unreachable": f"find out why {offender} cannot reach {error.remote}",
+            "loop": f"correct the routes that send packets for {error.remote} in a circle",
             "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {error.remote} on {offender}",
         }
         other = f", or have {case.client.name} send from {error.instead} (the src of its route, or masquerading)" if error.instead else ""
-        return advice("route" if error.meaning == "no_route" else "advice", finding.host, f"{remedies[error.meaning]}{other}")
+        return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, f"{remedies[error.meaning]}{other}")
     if error.unheard:
         name = case.server.name if case.server else case.address
         return advice(
@@ -190,6 +173,8 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
             f"hypervisor that lets {name} use its first address only (port security, anti-spoofing, allowed address pairs)",
         )
     about = error.about or case.address
+    if (meant := translated_from(about)) and error.meaning in ("no_route", "unreachable"):
+        return _by_nat64(finding.host, meant, f"have {offender} send {about} to a NAT64 translator")
     remedies = {
         "rejected": f"allow tcp/{error.port or case.port} to {about} on {offender}",
         "no_route": f"add a route to {about} on {offender}",
@@ -197,6 +182,15 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
         "loop": f"correct the routes that send packets for {about} in a circle",
     }
     return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, remedies[error.meaning])
+
+
+def _by_nat64(host: str, meant: str, route: str) -> Fix:
+    """DNS64 makes such addresses up for names that have IPv4 addresses only."""
+    return advice(
+        "route",
+        host,
+        f"{route}; where there is none, have the nameserver make no such addresses up (DNS64), and the client dial {meant} over IPv4",
+    )
 
 
 def _towards(case: Case, host: Host, remote: str) -> Fix:

@@ -60,19 +60,36 @@ def _loose(host: Host, filtered: ReversePath) -> Fix:
     )
 
 
-def ttl_too_low(case: Case, _finding: Finding) -> Fix | None:
+def ttl_too_low(case: Case, finding: Finding) -> Fix | None:
     """What systems start with. IPv6 has it by interface, and routers may announce it."""
-    host, sent = case.client, case.observation("syn", case.client, "out")
-    if sent is None:
+    host = case.named(finding.host)
+    sent = case.observation("syn_ack" if finding.leg == "syn_ack" else "syn", host, "out")
+    if sent is None or host is None:
         return None
     name = "net.ipv4.ip_default_ttl" if case.family == 4 else of_interface(6, sent.interface, "hop_limit")
     if name is None:
         return not_settable(host, f"set the hop limit of that interface of {host.name} to {_TTL}")
+    if host.sysctl(name) not in (sent.packet.ttl, None):
+        return _own_ttl(case, host, name)
     return sysctls(
         host,
         {name: _TTL},
         f"set {name}={_TTL} on {host.name}, or let the application set a higher TTL",
         why="its TTL is used up on the way",
+    )
+
+
+def _own_ttl(case: Case, host: Host, name: str) -> Fix:
+    """It is not the host's own: a program, a route or a rule has set it."""
+    listener = case.listener() if host is case.server else None
+    holder = next(iter((listener.processes if listener else None) or ()), None)
+    who = f"{holder.name} (pid {holder.pid})" if holder else "the program that listens" if host is case.server else "the program"
+    return advice(
+        "application",
+        host.name,
+        f"have {who} on {host.name} set a higher TTL (IP_TTL; of BGP, multihop: ebgp-multihop in FRR, multihop in BIRD); if it sets none, "
+        "look for a route with a hoplimit and for rules that set the TTL",
+        why=f"{name} is {host.sysctl(name)}",
     )
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from .records import Count, IpAddress, Network, Port, Prefix
 
 LOOPBACK = "lo"
+LEAST_MTU = 1280
+"""Of a link with IPv6 (RFC 8200, 5): below it the kernel takes IPv6 away (addrconf_notify())."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
     name: str
     mac: str | None = None
+    mtu: Count | None = None
     up: bool | None = None
     carrier: bool | None = None
     operstate: str | None = None

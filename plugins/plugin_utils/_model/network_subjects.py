@@ -46,10 +46,20 @@ class SlowNames:
 
 @dataclass(frozen=True)
 class MissingAddress:
-    """An address that the server lacks, and the names of the hosts that have it."""
+    """An address that the server lacks, the names of the hosts that have it, and why it may lack all of IPv6."""
 
     address: str
     owners: tuple[str, ...] = ()
+    lacking: WithoutIpv6 | None = None
+
+
+@dataclass(frozen=True)
+class Behind:
+    """An address that others look for on a link of a host, and that is behind the host, in a network with that prefix."""
+
+    address: str
+    interface: str
+    prefix: str | None
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,15 @@ class TwoWays:
 
 
 @dataclass(frozen=True)
+class SplitWays:
+    """Interfaces of a router by which packets come in and answers to them leave, and by which neighbour they come in."""
+
+    comes_in: str
+    leaves: str
+    router: str | None
+
+
+@dataclass(frozen=True)
 class Source:
     """A source address that is wrong, and one of the host's own that would do."""
 
@@ -157,6 +176,14 @@ class RefusingRoute:
 
     kind: str
     route: Route
+
+
+@dataclass(frozen=True)
+class RuleAhead:
+    """A policy rule ahead of the one for the local table, by its number, if it is known, and the table that it leads to."""
+
+    priority: int | None
+    table: int | None
 
 
 @dataclass(frozen=True)
@@ -190,10 +217,26 @@ class DeafInterface:
 
 
 @dataclass(frozen=True)
+class WithoutIpv6:
+    """An interface on which the kernel has no IPv6: for its ``mtu``, or because that is switched off."""
+
+    interface: str
+    mtu: int | None = None
+
+
+@dataclass(frozen=True)
 class Lone:
     """An address without a network: no gateway is next door by it, unless a route says so (onlink)."""
 
     address: Address
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """A host's own address, by whose prefix another one is for all machines, and the ``prefix`` that the machine with that one has."""
+
+    own: Address | None
+    prefix: int | None
 
 
 @dataclass(frozen=True)

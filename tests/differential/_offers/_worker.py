@@ -30,10 +30,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.firewall import stopped
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_subjects import Stop
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.fixes import Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host as Told
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.subjects import Stop
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import Declared
 
 from ._host import CLIENT, GUEST, HOST, Flow, Host, Load, LoadError

@@ -9,12 +9,12 @@ import ipaddress
 
 from ..._model.host import Host, Observation
 from ..._model.network_records import Address, Route
-from ..._model.network_subjects import Source, TwoWays
+from ..._model.network_subjects import Source, SplitWays, TwoWays
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
-from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, needs
+from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, FirstOf, needs
 
 
 @needs(SERVER, CLIENT_ADDRESS, SYN_IN, SYN_ACK_OUT)
@@ -56,6 +56,40 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
         },
         undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would show who drops it",),
         subject=TwoWays(came.interface, left.interface, hop, None if routed(came) else _network(address, came.interface, client)),
+    )
+
+
+def _last_router(case: Case) -> Host | None:
+    """The managed host on the way that the SYN-ACK left last."""
+    between = case.outcome.between
+    return next((via for via in case.vias if between and via.name == between[0]), None) if case.outcome.kind == "lost_syn_ack" else None
+
+
+@needs(_last_router, CLIENT_ADDRESS)
+def _split_at_router(case: Case, via: Host, client: str) -> Finding | None:
+    """A router with several ways out sends the answer by another one than the SYN came by: it routes, and does not know the connection."""
+    came, left = case.observation("syn", via, "in"), case.observation("syn_ack", via, "out")
+    if came is None or left is None or via.is_port(came.interface) or via.is_port(left.interface):
+        return None
+    if not _interfaces(case, via, "syn", "in").isdisjoint(_interfaces(case, via, "syn_ack", "out")):
+        return None
+    hop, route = hop_of(via, came), via.route(left.packet.dst)
+    return Finding(
+        "likely",
+        via.name,
+        "path.return",
+        f"the SYN comes in at {via.name} by {came.interface}, but {via.name} sends the SYN-ACK on by {left.interface}"
+        + (f" via {route.gateway}" if route and route.gateway and route.interface == left.interface else "")
+        + ", and it is lost there: who filters by source address or connection on that way drops it",
+        (
+            *case.passage(),
+            case.saw(via, "capture", f"SYN in on {came.interface}{came_by(via, came)}, SYN-ACK out on {left.interface}"),
+            *_told(via, route, left.packet.dst, left.interface),
+        ),
+        leg="syn_ack",
+        detail={"in": came.interface, "out": left.interface, "in_gateway": hop},
+        undecided=(f"a recording behind {left.interface} of {via.name}, at the next hop, would show who drops it",),
+        subject=SplitWays(came.interface, left.interface, hop),
     )
 
 
@@ -159,9 +193,10 @@ CAUSES = (
         ("path.return",),
         ("lost_syn_ack", "silent"),
         "Not provable at the server: all SYN-ACKs leave it by another interface than the SYNs came in by, or straight to a client whose "
-        "SYNs came through a router, and none arrives.",
+        "SYNs came through a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by another interface "
+        "than the SYN came in by.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
-        rule=_asymmetric_route,
+        rule=FirstOf((_asymmetric_route, _split_at_router)),
         precedes=("path_drop",),
         accounts_for=(Accounts("other_way_back", any_leg=True), Accounts("other_interface", any_leg=True)),
     ),

@@ -18,6 +18,7 @@ from ..finding import Evidence, Finding
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .needs import ROUTE, needs
+from .no_ipv6 import shown_without, untranslated, why_without, without_ipv6
 
 _LOCAL = ("refused_locally",)
 
@@ -148,20 +149,22 @@ def _no_route(case: Case) -> Finding | None:
     if route is not None and route.error != "ENETUNREACH":
         return None
     counter = case.client.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
+    lacking = without_ipv6(case.client) if case.family == 6 else None
     return Finding(
         "proven" if route else "likely",
         case.client.name,
         "client.route",
-        f"{case.client.name} has no route to {case.address}",
+        f"{case.client.name} has no route to {case.address}{why_without(lacking)}{untranslated(case.address)}",
         (
             errno_evidence(case),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
+            *shown_without(case, case.client, lacking),
             *deaf_to_routers(case),
             *_without_network(case),
             *nothing_sent(case),
         ),
-        subject=deaf_interface(case) or lone_address(case),
+        subject=lacking or deaf_interface(case) or lone_address(case),
     )
 
 

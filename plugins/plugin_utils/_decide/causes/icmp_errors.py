@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._model.host import Observation
+from ..._model.host import Host, Observation
 from ..._model.network_subjects import RouterError
+from ..._model.prose import Prose
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from ..reach import reach
 from .catalogue import Accounts, Cause
 from .icmp import IcmpAnswer, answer_of, meaning_of, quoting
-from .needs import SYN_OUT, needs
+from .needs import SERVER, SYN_OUT, FirstOf, needs
+from .no_ipv6 import untranslated
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
 
@@ -39,6 +41,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
             host,
             "path.forward",
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}"
+            + (untranslated(answer.about) if wanted in ("no_route", "unreachable") else "")
             + (
                 f", although {server.name} answers who asks for {case.address}: the answers are lost on the way"
                 if server and unheard
@@ -76,7 +79,7 @@ def _speaks_for_all(case: Case, offender: str) -> bool:
 def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     """The SYN-ACK is lost because a router cannot, or will not, send it on: it tells the server so."""
     server, source = case.server, case.client_address
-    if server is None or source is None or wanted == "loop":
+    if server is None or source is None or (wanted == "loop" and _used_up(case) is not None):
         return None
     about = [row for row, _seen in quoting(case) if row.at(server.name, "in")]
     told = [row for row in about if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
@@ -93,7 +96,7 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
         else ""
     )
     return Finding(
-        "proven",
+        "likely" if wanted == "loop" else "proven",  # something on the way may have lowered the TTL
         host,
         "path.return",
         f"{via.name if via else 'the router'} {offender} answers {server.name}'s SYN-ACK to {source} with {said}: {noun}{why}",
@@ -128,6 +131,34 @@ def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding |
         ),
         leg="syn",
         detail={"ttl": sent.packet.ttl, "offender": answer.offender},
+    )
+
+
+def _used_up(case: Case) -> tuple[Observation, str, Prose] | None:
+    """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words."""
+    sent = case.observation("syn_ack", case.server, "out")
+    if sent is None or case.server is None or sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
+        return None
+    told = [row for row, _seen in quoting(case) if row.at(case.server.name, "in") and meaning_of(case, row)[0] == "loop"]
+    return (sent, told[0].packet.src, meaning_of(case, told[0])[1]) if told else None
+
+
+@needs(SERVER, _used_up)
+def _ttl_too_low_back(case: Case, server: Host, used_up: tuple[Observation, str, Prose]) -> Finding:
+    """The listening socket's own TTL (IP_TTL) is that of its SYN-ACKs, as of BGP between neighbours that are meant to be next door."""
+    sent, offender, said = used_up
+    return Finding(
+        "proven",
+        server.name,
+        "server.egress",
+        f"the SYN-ACK leaves {server.name} with a TTL of {sent.packet.ttl}, which is used up at {offender}",
+        (
+            case.saw(server, "capture", f"SYN-ACK out with TTL {sent.packet.ttl}"),
+            case.saw(server, "capture", f"{said} from {offender} quotes it"),
+            *case.passage(),
+        ),
+        leg="syn_ack",
+        detail={"ttl": sent.packet.ttl, "offender": offender},
     )
 
 
@@ -176,15 +207,15 @@ _ICMP_CAUSES = (
 CAUSES = (
     Cause(
         "ttl_too_low",
-        "The client's TTL is too low for the way",
-        ("client.egress",),
-        ("icmp",),
-        "A time-exceeded error answers a SYN that left the client with a TTL below 32.",
-        "The SYN left with a normal TTL, or the same router answers at several distances: a loop.",
-        rule=_ttl_too_low,
-        precedes=("routing_loop",),
+        "The TTL is too low for the way",
+        ("client.egress", "server.egress"),
+        ("icmp", "lost_syn_ack"),
+        "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32.",
+        "The packet left with a normal TTL, or the same router answers at several distances: a loop.",
+        rule=FirstOf((_ttl_too_low, _ttl_too_low_back)),
+        precedes=("routing_loop", "path_drop"),
         accounts_for=(
-            Accounts("icmp_error", ("11/0", "3/0"), anywhere=True),
+            Accounts("icmp_error", ("11/0", "3/0"), anywhere=True, any_leg=True),
             Accounts("other_outcome", ("lost_syn",), anywhere=True),
         ),
     ),

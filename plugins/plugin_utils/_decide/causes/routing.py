@@ -16,6 +16,7 @@ from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .needs import ADDRESSES, CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
+from .no_ipv6 import shown_without, why_without, without_ipv6
 from .stretch import forbidden, kept_unasked, swallower
 from .traversals import Place, comes_to_routing
 
@@ -143,20 +144,22 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
     asked = server.asked_in_vain(case.address)
     if case.dialled != case.address or not (unreachable or on_link or asked):
         return None
+    lacking = without_ipv6(server) if case.family == 6 else None
     asking = answer.offender if answer and unreachable else case.client.name if on_link else next(iter(asked))
     return Finding(
         "likely",
         server.name,
         "server.ingress",
-        f"{case.address} is on no interface of {server.name}, and {asking} cannot reach it",
+        f"{case.address} is on no interface of {server.name}, and {asking} cannot reach it{why_without(lacking)}",
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
+            *shown_without(case, server, lacking),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
             *(case.saw(server, "capture", f"{plural(count, 'request')} of {who} for it, no reply") for who, count in asked.items()),
         ),
         leg="syn",
         detail={"address": case.address},
-        subject=MissingAddress(case.address),
+        subject=MissingAddress(case.address, lacking=lacking),
     )
 
 

@@ -1,17 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""client.socket: an IPv6 link-local address is on every link, and the kernel must be told which one is meant."""
+"""Addresses that are not one machine's to the client: link-local ones are on every link, and broadcast and multicast are for many."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from ..._model.network_subjects import Unscoped
+from ..._model.host import Host
+from ..._model.network_records import Address, Route
+from ..._model.network_subjects import Broadcast, Unscoped
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Cause
 from .client import errno_evidence, nothing_sent
+from .needs import ROUTE, needs
 
 
 def _address_without_interface(case: Case) -> Finding | None:
@@ -33,7 +36,55 @@ def _address_without_interface(case: Case) -> Finding | None:
     )
 
 
+def for_all(host: Host, address: str) -> Address | None:
+    """The address of a host by whose prefix another one is for all machines of its network (RFC 919)."""
+    entries = (host.snapshot.addresses if host.snapshot else None) or ()
+    wanted = ipaddress.ip_address(address)
+    return next((entry for entry in entries if wanted.version == 4 and wanted == network_of(entry).broadcast_address), None)
+
+
+def network_of(entry: Address) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The network that an address is in by its prefix."""
+    return ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
+
+
+@needs(ROUTE)
+def _broadcast_address(case: Case, route: Route) -> Finding | None:
+    """connect() says ENETUNREACH where the route is of type broadcast or multicast (tcp_v4_connect())."""
+    if case.errno() != "ENETUNREACH" or route.type not in ("broadcast", "multicast"):
+        return None
+    name, own = case.client.name, for_all(case.client, case.address)
+    theirs = case.server.interface_of(case.address) if case.server else None
+    by = f" of its network {network_of(own)} ({own.address}/{own.prefix} on {own.interface})" if own else ""
+    return Finding(
+        "proven",
+        name,
+        "client.route",
+        f"to {name}, {case.address} is the {route.type} address{by}: TCP connects to one machine only"
+        + (f"; {case.server.name} has it in {network_of(theirs)}" if case.server and theirs else ""),
+        (
+            errno_evidence(case),
+            case.saw(case.client, "rtnetlink route get", f"{case.address}: {route.type} dev {route.interface}"),
+            *([case.saw(case.server, "rtnetlink addresses", f"{theirs.address}/{theirs.prefix}")] if case.server and theirs else []),
+            *nothing_sent(case),
+        ),
+        leg="syn",
+        detail={"type": route.type, "network": str(network_of(own)) if own else None},
+        subject=Broadcast(own, theirs.prefix if theirs else None),
+    )
+
+
 CAUSES = (
+    Cause(
+        "broadcast_address",
+        "The address dialled is a broadcast address to the client",
+        ("client.route",),
+        ("refused_locally",),
+        "connect() fails with ENETUNREACH at once, and the client's kernel has a route of type broadcast, or multicast, for the address: "
+        "it is the last one of a network that the client has an address in.",
+        "The route lookup gives one machine.",
+        rule=_broadcast_address,
+    ),
     Cause(
         "address_without_interface",
         "A link-local address without its interface",

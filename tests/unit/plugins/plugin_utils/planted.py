@@ -329,7 +329,9 @@ def uncounted_open(ground: Ground) -> bool:
 
 
 def closed_unused(ground: Ground) -> bool:
-    """The connections that came about end without a byte."""
+    """The connections that came about end without a byte; those of servers that share the address are not the case's own."""
+    if ground.case is None or not any(probe.connected for probe in ground.case.probes):
+        return False
     probes = [probe for answer in ground.found[ground.client].values() for probe in (answer["evidence"] or {}).get("probes") or []]
     connected = [probe for probe in probes if probe["outcome"] == "connected"]
     for probe in connected:

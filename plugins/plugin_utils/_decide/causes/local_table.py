@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Policy rules that stand ahead of the one for the local table: what is for the host itself is routed, and not delivered."""
+
+from __future__ import annotations
+
+from ..._model.host import Host, Observation
+from ..._model.network_records import Route
+from ..._model.network_subjects import RuleAhead
+from ..case import Case
+from ..finding import Finding
+from ..outcome import Leg
+from .catalogue import Accounts, Cause
+from .needs import needs
+from .routing import entered, routed_in
+
+_NOT_FORWARDED = ("EHOSTUNREACH", "ENETUNREACH")  # and no errors of the checks of a source
+
+
+def _led_past(case: Case) -> tuple[Host, Route, str, Leg] | None:
+    """An end that a packet for its own address entered, and the kernel's answer by which it is not delivered there."""
+    entry = entered(case)
+    if entry is None:
+        return None
+    host, seen, segment, leg = entry
+    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True:
+        return None
+    asked = [route for route in (host.snapshot.routes if host.snapshot else None) or () if route.iif == seen.interface]
+    found = next((route for route in asked if (route.local, route.remote) == (seen.packet.dst, seen.packet.src)), None)
+    return (host, found, segment, leg) if found and (found.type == "unicast" or found.error in _NOT_FORWARDED) else None
+
+
+@needs(entered, _led_past)
+def _local_table_late(case: Case, entry: tuple[Host, Observation, str, Leg], past: tuple[Host, Route, str, Leg]) -> Finding:
+    """The kernel goes through the rules by their number, and `lookup local` is the first one, 0, until somebody moves it."""
+    host, route, segment, leg = past
+    seen = entry[1]
+    errors = host.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
+    rule = f"policy rule {route.rule} (table {route.table})" if route.rule is not None else "a policy rule"
+    said = route.error or f"{route.type} via {route.gateway or 'the link'} dev {route.interface}"
+    return Finding(
+        "proven" if routed_in(case, host, segment, leg) and not case.completed else "likely",
+        host.name,
+        segment,
+        f"{host.name} does not take in what {seen.packet.src} sends to its own address {seen.packet.dst}: {rule} "
+        "stands ahead of the one for the local table",
+        (
+            *case.passage(),
+            case.saw(host, "rtnetlink route get", f"{seen.packet.dst} from {seen.packet.src} iif {seen.interface}: {said}, not local"),
+            *([case.saw(host, "counter InAddrErrors", f"+{errors}")] if errors else []),
+        ),
+        leg=leg,
+        detail={"rule": route.rule, "table": route.table},
+        subject=RuleAhead(route.rule, route.table),
+    )
+
+
+CAUSES = (
+    Cause(
+        "local_table_late",
+        "A policy rule stands ahead of the local table",
+        ("server.route", "client.ingress"),
+        ("unanswered", "ignored_syn_ack"),
+        "A packet for a host's own address enters the host, and the kernel, asked what becomes of one from that source on that interface, "
+        "does not deliver it, by a policy rule ahead of that for the local table.",
+        "The kernel delivers it.",
+        rule=_local_table_late,
+        accounts_for=(
+            Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip.ForwDatagrams")),
+            Accounts("icmp_error", anywhere=True),
+        ),
+    ),
+)
