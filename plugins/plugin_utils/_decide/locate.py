@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import TcpFlags
 
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.network_records import LOOPBACK
+from .._model.recording import Observation
 from .._model.socket_records import TakenHandshake
 from .case import Case
 from .outcome import OUTCOMES, Leg, Outcome

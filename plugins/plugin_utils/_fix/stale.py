@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
-from .._model.host import Host, Observation
+from .._model.host import Host
+from .._model.recording import Observation
 from .._model.snapshot import Snapshot
 from .._model.socket_records import Socket
 from .._model.subjects import HeldSockets, Strays

@@ -12,9 +12,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from .firewall_records import Verdict
-from .host import Host, Observation
+from .host import Host
 from .network_records import Address, Link, Neighbour, Route
 from .prose import NOTHING, Wording, worded
+from .recording import Observation
 from .records import IpAddress
 from .socket_records import Listener, PortHolder, Process, Socket
 from .unit_records import Unit, XinetdService

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_records import Address, Route
+from ..._model.recording import Observation
 from ..._model.subjects import Source, TwoWays
 from ..case import Case
 from ..finding import Evidence, Finding

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._model.host import Observation
+from ..._model.recording import Observation
 from ..._model.subjects import RouterError
 from ..._values.words import plural
 from ..case import Case
