@@ -8,6 +8,7 @@ Pure functions over bytes. Data may end behind the headers, as recorded frames d
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import struct
 from dataclasses import replace
@@ -259,6 +260,7 @@ def _discovery(data: bytes, offset: int, packet: Packet) -> Neighbour:
     return Neighbour("reply", target, lladdr, packet.dst, message.flags >> 29)
 
 
+@functools.lru_cache(4096)
 def _address(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed))
 

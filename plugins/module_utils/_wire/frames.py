@@ -43,41 +43,63 @@ def pack(frames: Iterable[Frame]) -> str:
 
 def unpack(packed: str) -> list[Frame]:
     """The frames of a packed recording. Raises DecodeError for anything that `pack` did not write, or that is too large."""
+    raw = inflate(packed)
+    return [frame_at(raw, place.at) for place in places(raw)]
+
+
+class Place(NamedTuple):
+    """Where a frame is in inflated bytes, and what tells whether it is worth making."""
+
+    ts_ns: int
+    at: int
+    ifindex: int
+    ethertype: int
+    pkttype: int
+    data: int  # where the packet begins
+    end: int
+
+
+def inflate(packed: str) -> bytes:
+    """The bytes of a packed recording. Raises DecodeError for anything that is not whole, or that is too large."""
     try:
-        inflate = zlib.decompressobj()
-        raw = inflate.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
+        inflater = zlib.decompressobj()
+        raw = inflater.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
     except (binascii.Error, zlib.error, ValueError, TypeError) as error:
         raise DecodeError(f"the frames of this recording cannot be unpacked: {error}") from error
-    if inflate.unconsumed_tail:
+    if inflater.unconsumed_tail:
         raise DecodeError(f"this recording unpacks to more than {MAX_BYTES} bytes")
-    if not inflate.eof or inflate.unused_data:
+    if not inflater.eof or inflater.unused_data:
         raise DecodeError("the frames of this recording are not complete, or something follows them")
-    frames: list[Frame] = []
-    at = 0
+    return raw
+
+
+def places(raw: bytes) -> list[Place]:
+    """Where the frames are in inflated bytes. Raises DecodeError for anything that `pack` did not write."""
+    found: list[Place] = []
+    at, whole, size = 0, len(raw), _HEADER.size
+    header, make = _HEADER.unpack_from, Place._make
     try:
-        while at < len(raw):
-            ts_ns, ifindex, ethertype, vlan, pkttype, lladdr_length, wire_length, length = _HEADER.unpack_from(raw, at)
-            lladdr = at + _HEADER.size
-            data = lladdr + lladdr_length
-            at = data + length
+        while at < whole:
+            ts_ns, ifindex, ethertype, _vlan, pkttype, lladdr_length, wire_length, length = header(raw, at)
+            data = at + size + lladdr_length
+            end = data + length
             if wire_length > MAX_WIRE_LENGTH:
                 raise DecodeError(f"a frame of this recording claims to be of a packet of {wire_length} bytes")
-            if len(frames) == MAX_PACKETS:
+            if len(found) == MAX_PACKETS:
                 raise DecodeError(f"this recording has more than {MAX_PACKETS} packets")
-            frames.append(
-                Frame(
-                    ts_ns=ts_ns,
-                    ifindex=ifindex,
-                    ethertype=ethertype,
-                    vlan=vlan,
-                    pkttype=pkttype,
-                    lladdr=raw[lladdr:data],
-                    wire_length=wire_length,
-                    data=raw[data:at],
-                )
-            )
+            found.append(make((ts_ns, at, ifindex, ethertype, pkttype, data, end)))
+            at = end
     except struct.error as error:
         raise DecodeError(f"the last frame of this recording is cut off: {error}") from error
-    if at != len(raw):
-        raise DecodeError(f"the last frame of this recording lacks {at - len(raw)} bytes")
-    return frames
+    if at != whole:
+        raise DecodeError(f"the last frame of this recording lacks {at - whole} bytes")
+    return found
+
+
+def frame_at(raw: bytes, at: int) -> Frame:
+    """The frame at a place."""
+    ts_ns, ifindex, ethertype, vlan, pkttype, lladdr_length, wire_length, length = _HEADER.unpack_from(raw, at)
+    lladdr = at + _HEADER.size
+    data = lladdr + lladdr_length
+    fields = (ts_ns, ifindex, ethertype, vlan, pkttype, raw[lladdr:data], wire_length, raw[data : data + length])
+    return Frame._make(fields)

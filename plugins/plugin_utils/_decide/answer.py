@@ -49,7 +49,11 @@ def answer_all(plan: Plan, hosts: Mapping[str, Host], examined: Sequence[Examine
     for case in (case for each in examined for case in each.cases):
         case.totals = totals
     return [
-        contained(_unanswered, _answer, entry, each.cases, hosts) if each.fault is None else _unanswered(each.fault)
+        Answer("ok")
+        if each.well
+        else contained(_unanswered, _answer, entry, each.cases, hosts)
+        if each.fault is None
+        else _unanswered(each.fault)
         for entry, each in zip(plan.entries, examined, strict=True)
     ]
 

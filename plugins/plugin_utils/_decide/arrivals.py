@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.host import Host, Observation
+from .._model.host import Host
+from .._model.recording import Observation
 from .rows import kind_of
 
 SAME_PACKET_S = 0.1  # one packet's observations on the interfaces of one host are closer than this

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
 from .._model.firewall_records import Verdict
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.network_records import Route
 from .._model.probe_records import Hop, Probe
 from .._model.prose import Wording
+from .._model.recording import Observation
 from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .._values.words import plural

@@ -30,11 +30,10 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
     """
     client = hosts[entry.client]
     probes: dict[str, list[Probe]] = {}
-    for probe in client.probes:
-        if probe.dial == entry.dial and (probe.address in probes or len(probes) < MOST_ADDRESSES):
+    for probe in fleet.attempts(client, entry.dial):
+        if probe.address in probes or len(probes) < MOST_ADDRESSES:
             probes.setdefault(probe.address, []).append(probe)
-    unresolved = any(resolution.dial == entry.dial and resolution.error for resolution in client.resolutions)
-    if not probes and not unresolved:
+    if not probes and not any(resolution.dial == entry.dial and resolution.error for resolution in client.resolutions):
         return []
     parties = {client.name, *entry.via, *filter(None, (entry.server, *partners))}
     cases = []

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._fix.catalogue import fix
 from .._model.host import Host
+from .._model.probe_records import Probe
 from .._model.prose import Wording, unwrapped
 from .._plan.plan import ON_THE_WAY, Entry
 from . import blocked
@@ -68,6 +69,39 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
         "vantages": [vantage_document(hosts[name], role) for name, role in parties(entry)] if whole else [],
         "clock": clocks_document(cases) if whole else {},
         "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], status, explanations),
+    }
+
+
+def well_document(entry: Entry, identity: str, probes: Sequence[Probe], hosts: Mapping[str, Host]) -> dict[str, Any]:
+    """The entry of a flow that is plainly well, as `entry_document` has it of one that is ok without a remark."""
+    return {
+        "name": entry.flow,
+        "id": identity,
+        "client": entry.client,
+        "server": entry.server,
+        "address": entry.address,
+        "port": entry.port,
+        "dialled": entry.address,
+        "resolved": [entry.address],
+        "source": entry.source,
+        "user": entry.user,
+        "via": [],
+        "status": "ok",
+        "leg": None,
+        "segment": None,
+        "between": None,
+        "last_seen": None,
+        "causes": [],
+        "undecided": [],
+        "expect": entry.expect,
+        "blocked_by": [],
+        "remarks": [],
+        "unexplained": [],
+        "probes": attempts_document(probes, False),
+        "timeline": [],
+        "vantages": [],
+        "clock": {},
+        "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], "ok", []),
     }
 
 

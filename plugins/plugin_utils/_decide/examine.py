@@ -13,6 +13,7 @@ from typing import Any
 from .._faults import contained
 from .._model.evidence import read_host
 from .._model.host import Host
+from .._model.probe_records import Probe
 from .._model.prose import Prose
 from .._plan.declared import Declared
 from .._plan.gaps import gap
@@ -20,6 +21,7 @@ from .._plan.plan import Entry, Plan
 from .case import Case
 from .cases import cases_of
 from .fleet import Fleet
+from .plainly_well import PlainlyWell
 from .timeline import Packets
 
 
@@ -29,10 +31,17 @@ class Examined:
 
     cases: list[Case]
     fault: Prose | None = None
+    well: Sequence[Probe] | None = None
+    """The attempts of one that is plainly well: nothing more is to be worked out."""
 
 
-def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[dict[str, Host], list[Examined]]:
-    """The hosts by name, and what is known of each of the plan's entries before causes are asked for."""
+def examine(
+    plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], *, short: bool = False
+) -> tuple[dict[str, Host], list[Examined]]:
+    """The hosts by name, and what is known of each of the plan's entries before causes are asked for.
+
+    With ``short`` those that are plainly well have no cases.
+    """
     hosts = {
         name: contained(partial(_unreadable, name), _host, name, evidence.get(name, {}), name in plan.not_in_play)
         for name in plan.parties()
@@ -45,7 +54,14 @@ def examine(plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]])
     partners: dict[object, list[str]] = {}
     for entry in plan.entries:
         partners.setdefault(_endeavour(entry), []).extend(filter(None, [entry.server]))
-    examined = [contained(_unexamined, _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)]) for entry in plan.entries]
+    nobody: list[Sequence[Probe] | None] = [None] * len(plan.entries)
+    well = contained(lambda _why: nobody, lambda: PlainlyWell(plan.entries, hosts, fleet, declared).attempts()) if short else nobody
+    examined = [
+        Examined([], well=attempts)
+        if attempts
+        else contained(_unexamined, _examined, entry, hosts, packets, fleet, partners[_endeavour(entry)])
+        for entry, attempts in zip(plan.entries, well, strict=True)
+    ]
     for each in examined:
         for case in each.cases:
             case.declared, case.normal = declared, frozenset(plan.normal)

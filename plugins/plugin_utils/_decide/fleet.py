@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from .._model.host import Host
 from .._model.network_records import LOOPBACK, Address
+from .._model.probe_records import Probe
 
 T = TypeVar("T")
 # Where an address may be on several hosts by design (anycast, direct server return): nobody answers ARP for it there.
@@ -48,6 +50,10 @@ class Fleet:
         found: T = self._known[question]
         return found
 
+    def attempts(self, client: Host, dial: int) -> Sequence[Probe]:
+        """A client's attempts for one dial of its order."""
+        return self.once(("attempts", client.name), partial(_by_dial, client)).get(dial, ())
+
     def owners(self, address: str, besides: Iterable[Host] = ()) -> list[Owner]:
         """The hosts that have an address on an interface to others. A second name of one of `besides` is no other host."""
         known = list(besides)
@@ -57,3 +63,10 @@ class Fleet:
         """The host that a link address belongs to, where that is one host."""
         found = self._macs.get(mac, [])
         return found[0] if len(found) == 1 else None
+
+
+def _by_dial(client: Host) -> dict[int, list[Probe]]:
+    found: dict[int, list[Probe]] = defaultdict(list)
+    for probe in client.probes:
+        found[probe.dial].append(probe)
+    return found

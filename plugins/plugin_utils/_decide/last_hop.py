@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.network_records import Route
+from .._model.recording import Observation
 
 INITIAL_TTLS = (64, 128, 255)
 _USUAL_TABLES = (253, 254, 255)  # default, main, local

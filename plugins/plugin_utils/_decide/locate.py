@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.network_records import LOOPBACK
+from .._model.recording import Observation
 from .case import Case
 from .connected import connected, recovered, stood_in
 from .outcome import OUTCOMES, Outcome

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.log_records import LogRecord
+from .._model.recording import Observation
 from .._model.socket_records import Process
 from .._values.times import clock
 from .case import Case, is_any

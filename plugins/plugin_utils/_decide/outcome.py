@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
-from .._model.host import Observation
+from .._model.recording import Observation
 from .rows import Row
 
 Leg = Literal["syn", "syn_ack", "ack"]

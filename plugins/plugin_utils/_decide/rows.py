@@ -15,11 +15,10 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
-from .._model.host import Observation
+from .._model.recording import Endpoint, Observation
 
 SAME_PACKET_S = 0.5  # observations of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
-Endpoint = tuple[str, int]
 
 
 @dataclass
@@ -103,7 +102,7 @@ def clocks_of(observations: list[Observation], client: str) -> dict[str, Clock]:
         else:
             forward[observation.host] = min(forward.get(observation.host, ahead), ahead)
     clocks = {}
-    for host in {observation.host for observation in observations} - {client}:
+    for host in dict.fromkeys(observation.host for observation in observations if observation.host != client):
         there, back = forward.get(host), backward.get(host)
         if there is not None and back is not None:
             clocks[host] = Clock((there + back) / 2, abs(there - back) / 2)

@@ -16,17 +16,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, Tcp, TcpFlags
-
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.probe_records import Probe
-from .rows import Clock, Endpoint, Row, attach, clocks_of, number_transmissions, rows_of
+from .._model.recording import Endpoint, Observation
+from .packet_index import PacketIndex, client_isns, flow_of
+from .rows import Clock, Row, attach, clocks_of, number_transmissions, rows_of
 
-_MODULUS = 1 << 32
 MOST_OF_ATTEMPT = 300  # packets at one host that are matched; honest attempts have a few dozen
-MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
 MOST_TRANSLATIONS = 8  # of one attempt on its way
 MOST_SHARING = 10  # attempts with the same addresses and ports, one after the other, or with the same ISN
 
@@ -74,42 +71,17 @@ class Attempt:
 
 
 class Packets:
-    """All observations of a run, found by ISN or by 4-tuple."""
+    """All observations of a run, and which attempt they are of."""
 
     def __init__(self, hosts: Iterable[Host] = ()) -> None:
-        self._by_isn: dict[int, list[Observation]] = defaultdict(list)
-        self._by_flow: dict[frozenset[Endpoint], list[Observation]] = defaultdict(list)
-        self._syns_by_port: dict[tuple[str, int], list[Observation]] = defaultdict(list)
-        self._cut: dict[object, set[str]] = defaultdict(set)
+        self._index = PacketIndex()
         self._sharing: dict[object, set[int]] = defaultdict(set)
-        self._dialled: set[int] = set()  # the numbers of SYNs that clients of the run sent
-        self._began: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         for host in hosts:
             self.add(host)
 
     def add(self, host: Host) -> None:
         """The packets that a host recorded."""
-        alike: Counter[object] = Counter()
-        for probe in host.probes:
-            self._began[host.name, probe.local_port].append(probe.started)
-
-        def note(index: dict[Any, list[Observation]], key: Any, observation: Observation) -> None:
-            alike[key] += 1
-            if alike[key] <= MOST_ALIKE:
-                index[key].append(observation)
-            else:
-                self._cut[key].add(host.name)
-
-        for observation in host.observations or ():
-            if observation.packet.tcp and observation.packet.tcp.is_syn:
-                note(self._syns_by_port, (host.name, observation.packet.tcp.sport), observation)
-                if observation.direction == "out" and (host.name, observation.packet.tcp.sport) in self._began:
-                    self._dialled.add(observation.packet.tcp.seq)
-            for isn in _client_isns(observation.packet):
-                note(self._by_isn, isn, observation)
-            flow = _flow(observation.packet)
-            if flow:
-                note(self._by_flow, flow, observation)
+        self._index.add(host)
 
     def attempt(self, probe: Probe, client: str, parties: Collection[str]) -> Attempt:
         """The attempt that ``probe`` describes, with its packets from every host; ``parties``: those that have a part in the flow."""
@@ -120,25 +92,26 @@ class Packets:
         if self._shared(client, flow, probe):
             return Attempt(probe, None, [], {}, cut=frozenset((client,)))
 
-        next_one = min((began for began in self._began[client, probe.local_port] if began > probe.started), default=math.inf)
+        next_one = self._index.next_start(client, probe.local_port, probe.started)
 
         def of_probe(observations: Iterable[Observation]) -> list[Observation]:
             return [seen for seen in observations if seen.host != client or (_within(probe, seen) and seen.time < next_one)]
 
-        by_flow = of_probe(self._by_flow.get(flow, ()))
+        by_flow = of_probe(self._index.of_flow(flow))
         isn = _isn([seen for seen in by_flow if seen.host in parties], client)
         if isn is None:  # the client may translate addresses on its own way out, and keep the port
-            isn = _isn(of_probe(self._syns_by_port.get((client, probe.local_port), ())), client)
+            isn = _isn(of_probe(self._index.syns_from(client, probe.local_port)), client)
         if isn is not None and self._shared(client, isn, probe):
             return Attempt(probe, None, [], {}, cut=frozenset((client,)))
-        by_isn = self._by_isn.get(isn, []) if isn is not None else []
+        by_isn = self._index.of_isn(isn) if isn is not None else []
         found = {id(observation): observation for observation in (*by_flow, *by_isn)}
-        cut = {name for key in (flow, isn) for name in self._cut.get(key, ())}
+        cut = {name for key in (flow, isn) for name in self._index.cut.get(key, ())}
         translated, more = _translated([seen for seen in by_isn if seen.host in parties])
         for other in translated:  # behind the ACK only the 4-tuple tells
-            found.update({id(seen): seen for seen in of_probe(self._by_flow[other])})
-        alike = (seen for each in (flow, *translated) for seen in self._by_flow.get(each, ()))
-        others = self._dialled.intersection(seq for seen in alike if (seq := _syn(seen)) is not None) - {isn}
+            found.update({id(seen): seen for seen in of_probe(self._index.of_flow(other))})
+        alike = (seen for each in (flow, *translated) for seen in self._index.of_flow(each))
+        again = {seq for seen in alike if (seq := _syn(seen)) is not None} - {isn}
+        others = self._index.dialled & again if again else again
         observations, most = _first(_of_connection(found.values(), isn, others, client) if others else found.values())
         own = [seen for seen in observations if seen.host in parties]
         strays = [seen for seen in observations if seen.host not in parties]
@@ -159,8 +132,8 @@ class Packets:
         if first.local_address is None or not any(probe.via for probe in told):
             return list(told)
         seen: dict[str, dict[int, float]] = defaultdict(dict)
-        for (host, port), observations in self._syns_by_port.items():
-            for each in observations if host in parties else ():
+        for host, port in self._index.syn_ports(parties):
+            for each in self._index.syns_from(host, port):
                 packet = each.packet
                 if packet.tcp and (packet.src, packet.dst, packet.tcp.dport) == (first.local_address, first.address, first.port):
                     seen[host][port] = min(each.time, seen[host].get(port, each.time))
@@ -186,7 +159,7 @@ def _translated(observations: Iterable[Observation]) -> tuple[list[frozenset[End
     """The addresses and ports that an ISN was seen with, and the hosts that tell of more of them than any way has."""
     found: dict[str, dict[frozenset[Endpoint], None]] = defaultdict(dict)
     for observation in observations:
-        if flow := _flow(observation.packet):
+        if flow := flow_of(observation.packet):
             found[observation.host][flow] = None
     flows = dict.fromkeys(flow for told in found.values() for flow in list(told)[:MOST_TRANSLATIONS])
     return list(flows), {host for host, told in found.items() if len(told) > MOST_TRANSLATIONS}
@@ -220,7 +193,7 @@ def _of_connection(observations: Iterable[Observation], isn: int | None, others:
         ended = min((time for time, seq in syns if seq in others and began is not None and time > began), default=math.inf)
         foreign = began is None and any(seq in others for _time, seq in syns)
         for seen in there:
-            numbers = _client_isns(seen.packet)
+            numbers = client_isns(seen.packet)
             if isn in numbers or not (foreign or numbers & others or seen.time >= ended or seen.time < (began or 0.0)):
                 kept.append(seen)
     return kept
@@ -244,33 +217,3 @@ def _isn(observations: list[Observation], client: str) -> int | None:
     own = [s for s in syns if s.host == client]
     first = min(own or syns, key=lambda observation: observation.time, default=None)
     return first.packet.tcp.seq if first and first.packet.tcp else None
-
-
-def _client_isns(packet: Packet) -> set[int]:
-    """The client ISNs of the handshakes that a packet may belong to."""
-    if packet.tcp:
-        return _segment_isns(packet.tcp)
-    quote = packet.icmp.quote if packet.icmp else None
-    if quote is None:
-        return set()
-    if quote.tcp:
-        return _segment_isns(quote.tcp)
-    return set() if quote.seq is None else {quote.seq, (quote.seq - 1) % _MODULUS}
-
-
-def _segment_isns(tcp: Tcp) -> set[int]:
-    before_seq, before_ack = (tcp.seq - 1) % _MODULUS, (tcp.ack - 1) % _MODULUS
-    if tcp.is_syn:
-        return {tcp.seq}
-    if tcp.is_syn_ack:
-        return {before_ack}
-    return {before_seq, before_ack} if tcp.flags & TcpFlags.ACK else {before_seq}
-
-
-def _flow(packet: Packet) -> frozenset[Endpoint] | None:
-    quote = packet.icmp.quote if packet.icmp else None
-    if packet.tcp:
-        return frozenset(((packet.src, packet.tcp.sport), (packet.dst, packet.tcp.dport)))
-    if quote and quote.sport is not None and quote.dport is not None:
-        return frozenset(((quote.src, quote.sport), (quote.dst, quote.dport)))
-    return None

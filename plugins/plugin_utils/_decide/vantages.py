@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.host import Host, Observation
+from .._model.host import Host
 from .._model.network_records import LOOPBACK
+from .._model.recording import Observation
 from .case import Case
 from .outcome import Leg, Outcome
 from .rows import Row

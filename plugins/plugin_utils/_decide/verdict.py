@@ -17,9 +17,10 @@ from .._plan.plan import Entry, Plan
 from .._plan.slices import View
 from .._report.captures import captures
 from .._report.document import SCHEMA
+from .._values.collection import without_collection
 from .answer import Answer, answer_all
 from .common import common
-from .entry import entry_document, identify
+from .entry import entry_document, identify, well_document
 from .examine import examine
 from .groups import groups, isolated
 from .observed import parties
@@ -46,6 +47,11 @@ def decide(
 
 def decide_views(plan: Plan, views: Sequence[View], started: str, finished: str, *, keep_all: bool = True) -> Conclusion:
     """The same from several views, which together have the plan's entries."""
+    with without_collection():
+        return _decide_views(plan, views, started, finished, keep_all)
+
+
+def _decide_views(plan: Plan, views: Sequence[View], started: str, finished: str, keep_all: bool) -> Conclusion:
     flows: list[dict[str, Any]] = []
     pcaps: dict[str, bytes] = {}
     taken: set[str] = set()
@@ -53,11 +59,14 @@ def decide_views(plan: Plan, views: Sequence[View], started: str, finished: str,
     gaps: dict[str, Host] = {}
     for view in views:
         part = replace(plan, entries=view.entries)
-        hosts, examined = examine(part, view.evidence)
+        hosts, examined = examine(part, view.evidence, short=not keep_all)
         for name, host in hosts.items():
             (gaps if host.gap else known).setdefault(name, host)
         for entry, each, answer in zip(part.entries, examined, answer_all(part, hosts, examined), strict=True):
-            flows.append(_decided(entry, identify(entry, taken), answer, hosts, keep_all))
+            identity = identify(entry, taken)
+            flows.append(
+                well_document(entry, identity, each.well, hosts) if each.well else _decided(entry, identity, answer, hosts, keep_all)
+            )
             if flows[-1]["status"] == "ok" and not keep_all:
                 continue
             if any(attempt.rows for case in each.cases for attempt in case.attempts):

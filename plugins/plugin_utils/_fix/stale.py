@@ -11,7 +11,8 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.firewall_subjects import Strays
 from .._model.fixes import Fix, Saves, Step
-from .._model.host import Host, Observation
+from .._model.host import Host
+from .._model.recording import Observation
 from .._model.snapshot import Snapshot
 from .._model.socket_records import Socket
 from .._model.socket_subjects import HeldSockets

@@ -10,22 +10,20 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import inflate
 
 from .._decide.firewall_verdicts import read as read_rulings
 from .._plan.plan import TRACE_PHASES
 from .drop_records import Drops
-from .host import Absence, Host, Observation
-from .network_records import LOOPBACK
+from .host import Absence, Host
 from .probe_records import Hop, Probe, Resolution
 from .prose import Prose
+from .recording import Recording
 from .records import Count, RecordError, Time, build
 from .snapshot import Snapshot
 from .socket_records import TemporaryListeners
 from .trace_records import Tracing
 
-_DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
 _SNAPSHOT_PARTS = frozenset(each.name for each in fields(Snapshot)) - {"time"}
 
 
@@ -127,34 +125,10 @@ def _time(snapshot: Snapshot) -> float:
 
 def _read_recording(host: Host, data: object) -> None:
     recording = build(_Recording, data, "recording")
-    observations = host.observations or []
-    known = {(seen.frame.ts_ns, seen.frame.ifindex, seen.frame.data) for seen in observations}  # a host may record as client and as server
-    undecodable = 0
-    for frame in unpack(recording_frames(data)):
-        try:
-            packet = decode(frame.data, frame.ethertype)
-        except DecodeError:
-            undecodable += 1
-            continue
-        if (frame.ts_ns, frame.ifindex, frame.data) in known:
-            continue
-        interface = recording.interfaces.get(str(frame.ifindex), f"if{frame.ifindex}")
-        # The recorder keeps one of the two observations that each packet on the loopback interface has.
-        directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
-        bridged = directions == ("other",) and host.is_port(interface)
-        observations += [
-            Observation(
-                host=host.name,
-                interface=interface,
-                direction=direction,
-                time=frame.ts_ns / 1e9,
-                packet=packet,
-                frame=frame,
-                bridged=bridged,
-            )
-            for direction in directions
-        ]
-    host.observations = sorted(observations, key=lambda observation: observation.time)
+    raw = inflate(recording_frames(data))
+    known = host.observations if host.observations is not None else Recording(host.name)
+    undecodable = known.add(raw, recording.interfaces, host.is_port)
+    host.observations = known
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)
 

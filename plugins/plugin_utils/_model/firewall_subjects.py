@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .firewall_records import Verdict
-from .host import Observation
 from .prose import Wording, worded
+from .recording import Observation
 
 
 @dataclass(frozen=True)

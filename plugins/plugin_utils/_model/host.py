@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass, field
 
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Neighbour as NeighbourMessage
 
 from .._decide.firewall_verdicts import Rulings
 from .._plan.gaps import Gap
@@ -18,6 +17,7 @@ from .firewall_records import Rule
 from .network_records import Address, Link, Neighbour, Route
 from .probe_records import Hop, Probe, Resolution
 from .prose import Prose
+from .recording import Observation, Recording
 from .records import whole
 from .snapshot import Snapshot
 from .socket_records import TemporaryListeners
@@ -32,19 +32,6 @@ class Absence:
     why: Prose
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """One packet at one vantage point; ``time`` by that host's clock."""
-
-    host: str
-    interface: str
-    direction: str
-    time: float
-    packet: Packet
-    frame: Frame
-    bridged: bool = False  # it came in on a port of a bridge, for a machine behind another port
-
-
 @dataclass
 class Host:
     """All that one host returned in the three round trips."""
@@ -53,7 +40,7 @@ class Host:
     _keywords: KW_ONLY
     before: Snapshot | None = None
     after: Snapshot | None = None
-    observations: list[Observation] | None = None  # None: nothing was recorded here
+    observations: Recording | None = None  # None: nothing was recorded here
     incomplete: Prose | None = None  # why the recording may lack packets
     captured: bool = False  # packets of it are from a capture that a user brought, which does not say what it left out
     point: bool = False  # such a capture sees each packet once, somewhere on the path, and does not say which way it goes
@@ -129,27 +116,31 @@ class Host:
                 return entry
         return None
 
+    def neighbour_messages(self, *directions: str) -> list[tuple[Observation, NeighbourMessage]]:
+        """What its recording has of ARP and neighbour discovery."""
+        others = self.observations.others if self.observations is not None else ()
+        return [(seen, message) for seen in others if seen.direction in directions and (message := seen.packet.neighbour)]
+
     def answers_for(self, address: str) -> bool:
         """Whether the recording has an ARP reply or a neighbour advertisement for an address."""
-        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "in"]
-        return any(message and message.operation == "reply" and message.sender == address for message in messages)
+        return any(message.operation == "reply" and message.sender == address for _seen, message in self.neighbour_messages("in"))
 
     def claims(self, address: str) -> dict[str, int]:
         """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often."""
-        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction != "out"]
-        macs = [said.sender_mac.lower() for said in messages if said and said.sender == address and said.sender_mac]
+        messages = self.neighbour_messages("in", "other")
+        macs = [said.sender_mac.lower() for _seen, said in messages if said.sender == address and said.sender_mac]
         return dict(Counter(macs))
 
     def unanswered_requests(self, address: str) -> int:
         """ARP requests or neighbour solicitations of this host for an address that nobody answered in the recording."""
         if self.answers_for(address):
             return 0
-        messages = [seen.packet.neighbour for seen in self.observations or () if seen.direction == "out"]
-        return sum(bool(message and message.operation == "request" and message.target == address) for message in messages)
+        messages = self.neighbour_messages("out")
+        return sum(message.operation == "request" and message.target == address for _seen, message in messages)
 
     def asked_in_vain(self, address: str) -> dict[str, int]:
         """Who asks on this host's links for an address time and again, so that nobody can have answered, and how often."""
-        messages = [message for seen in self.observations or () if seen.direction == "in" and (message := seen.packet.neighbour)]
+        messages = [message for _seen, message in self.neighbour_messages("in")]
         if any(message.operation == "reply" and message.sender == address for message in messages):
             return {}
         asked = Counter(each.sender for each in messages if each.operation == "request" and each.target == address)

@@ -21,8 +21,6 @@ MAX_TEXT = 4096
 MAX_LENGTH = 200_000
 MAX_NUMBER = 1 << 64
 MAX_DEPTH, MAX_PLAIN = 4, 50  # of JSON whose shape nobody asks for
-
-
 _MISSING = object()  # of a key that is not there
 
 
@@ -36,11 +34,12 @@ class Meaning:
 
     name: str
     read: Callable[[Any], Any]
+    bounds: tuple[float, float] | None = None  # of a number, where that is all
 
 
 def within(name: str, least: float, most: float) -> Meaning:
     """A number in a range, both ends included."""
-    return Meaning(name, lambda number: number if least <= number <= most else None)
+    return Meaning(name, lambda number: number if least <= number <= most else None, (least, most))
 
 
 @functools.lru_cache(4096)
@@ -108,10 +107,11 @@ def _reader(kind: Any) -> Reader:
         return functools.partial(_read_plain, MAX_DEPTH)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        return functools.partial(_read_meant, _reader(arguments[0]), arguments[1])
+        reader, bounds = functools.partial(_read_meant, _reader(arguments[0]), arguments[1]), arguments[1].bounds
+        return _at_once(arguments[0], reader, *bounds) if bounds else reader
     if origin in (typing.Union, types.UnionType):
         (wanted,) = (argument for argument in arguments if argument is not types.NoneType)
-        return functools.partial(_read_optional, _reader(wanted))
+        return _optional(_reader(wanted))
     if origin is tuple:
         return functools.partial(_read_list, _reader(arguments[0]))
     if origin is dict:
@@ -126,29 +126,42 @@ class _Field(typing.NamedTuple):
     nullable: bool
 
 
+class _Shape(typing.NamedTuple):
+    fields: tuple[_Field, ...]
+    plain: dict[str, Any] | None  # the defaults, where `__init__` does no more than to set fields
+
+
 @functools.cache
-def _fields(kind: Any) -> tuple[_Field, ...]:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return tuple(
+def _shape(kind: Any) -> _Shape:
+    hints, known = typing.get_type_hints(kind, include_extras=True), dataclasses.fields(kind)
+    simple = not hasattr(kind, "__post_init__") and all(field.init and field.default_factory is dataclasses.MISSING for field in known)
+    found = tuple(
         _Field(
             field.name,
             _reader(hints[field.name]),
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
             types.NoneType in typing.get_args(hints[field.name]),
         )
-        for field in dataclasses.fields(kind)
+        for field in known
         if field.init
     )
+    return _Shape(found, {field.name: field.default for field in known} if simple else None)
 
 
 def _read_record(kind: Any, data: object) -> Any:
     if not isinstance(data, dict):
         raise _misfit(data, "mapping")
-    values = {}
-    for name, reader, required, nullable in _fields(kind):
-        value = data.get(name, _MISSING)
-        if value is None and not (required or nullable):
-            value = _MISSING
+    fields, plain = _shape(kind)
+    values: dict[str, Any] = {}
+    get = data.get
+    for name, reader, required, nullable in fields:
+        value = get(name, _MISSING)
+        if value is None:
+            if nullable:
+                values[name] = None
+                continue
+            if not required:
+                continue
         if value is not _MISSING:
             try:
                 values[name] = reader(value)
@@ -156,7 +169,11 @@ def _read_record(kind: Any, data: object) -> Any:
                 raise misfit.within(f".{name}") from None
         elif required:
             raise _MisfitError(f"has no {name}")
-    return kind(**values)
+    if plain is None:
+        return kind(**values)
+    made = object.__new__(kind)  # a frozen dataclass sets its fields one by one, which takes as long as all of the above
+    vars(made).update(plain, **values)
+    return made
 
 
 def _read_meant(reader: Reader, meaning: Meaning, data: object) -> Any:
@@ -166,8 +183,13 @@ def _read_meant(reader: Reader, meaning: Meaning, data: object) -> Any:
     return value
 
 
-def _read_optional(reader: Reader, data: object) -> Any:
-    return None if data is None else reader(data)
+def _optional(reader: Reader) -> Reader:
+    return lambda data: None if data is None else reader(data)
+
+
+def _at_once(kind: Any, reader: Reader, least: float, most: float) -> Reader:
+    """For numbers of which there are many thousand: as `reader`, which is asked only for what is no such number."""
+    return lambda data: data if data.__class__ is kind and least <= data <= most else reader(data)
 
 
 def _read_list(reader: Reader, data: object) -> tuple[Any, ...]:
@@ -212,6 +234,8 @@ def _read_plain(depth: int, data: object) -> object:
 
 
 def _read_text(data: object) -> str:
+    if type(data) is str and len(data) <= MAX_TEXT and data.isascii():
+        return data
     if not isinstance(data, str):
         raise _misfit(data, "str")
     return _bounded_text(data)

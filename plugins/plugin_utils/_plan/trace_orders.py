@@ -57,7 +57,7 @@ def trace_orders(
     """
     depths = dict.fromkeys(orders, "full") if depths is None else depths
     parts: dict[str, _Part] = {}
-    hosts, examined = examine(plan, evidence)
+    hosts, examined = examine(plan, evidence, short=True)
     for entry, each, answer in zip(plan.entries, examined, answer_all(plan, hosts, examined), strict=True):
         proven = answer.decisive is not None and answer.decisive[1].certainty == "proven"
         asked = {host: depth for host, depth in depths.items() if depth == "full" or (depth == "normal" and not proven)}

@@ -14,7 +14,7 @@ from .._decide.case import Case
 from .._decide.rows import Row
 from .._decide.story import LABELS, is_lost
 from .._decide.timeline import Attempt
-from .._model.host import Observation
+from .._model.recording import Observation
 
 
 def captures(cases: Sequence[Case], causes: Sequence[dict[str, Any]]) -> bytes:

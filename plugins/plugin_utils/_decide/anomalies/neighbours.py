@@ -51,6 +51,13 @@ def requests_ignored(case: Case) -> Iterator[Anomaly]:
                 yield Anomaly("request_ignored", host.name, text, address, count=count)
 
 
+def unanswered(host: Host) -> bool:
+    """Whether a host's own recording has a request of its own, or one for an address of its own, and no answer to it."""
+    messages = _read(host)
+    own = [address for address in messages.asked["in"] if host.owns(address) and "out" not in messages.answered.get(address, ())]
+    return bool(own) or any(address not in messages.answered for address in messages.asked["out"])
+
+
 def _addresses(case: Case) -> set[str]:
     """The addresses of both ends, as dialled and as seen, and the next hops to them."""
     ends = {case.address, case.server_address, case.client_address or "", *(probe.local_address or "" for probe in case.probes)} - {""}
@@ -66,12 +73,11 @@ def _read(host: Host) -> _Messages:
     asked: dict[str, Counter[str]] = {"in": Counter(), "out": Counter()}
     answered: dict[str, set[str]] = defaultdict(set)
     until = (host.recorded_until or 0.0) - ANSWER_S
-    for seen in host.observations or ():
-        message = seen.packet.neighbour
-        if message and message.operation == "reply":
+    for seen, message in host.neighbour_messages("in", "out", "other"):
+        if message.operation == "reply":
             answered[message.sender].add(seen.direction)
-        elif message and seen.direction == "out" and host.owns(message.target):  # whether somebody else has it, too
+        elif seen.direction == "out" and host.owns(message.target):  # whether somebody else has it, too
             continue
-        elif message and seen.direction in asked and seen.time < until and message.sender not in _NOBODY:
+        elif seen.direction in asked and seen.time < until and message.sender not in _NOBODY:
             asked[seen.direction][message.target] += 1
     return _Messages(asked, dict(answered))

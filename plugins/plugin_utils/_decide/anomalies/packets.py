@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..case import Case
 from ..outcome import Leg
 from ..rows import Row

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
+from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..outcome import Leg

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_records import Address, Route
 from ..._model.network_subjects import Source, SplitWays, TwoWays
+from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed

@@ -11,7 +11,8 @@ from typing import Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP, TCP, outline
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.firewall_records import Rule, Verdict
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.prose import Wording, worded
+from ..._model.recording import Observation
 from ..._model.socket_records import Listener, Process
 from ..._model.socket_subjects import Backend
 from ..._model.unit_records import BalancedServer, Unit

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..._model.host import Observation
 from ..._model.prose import Prose
+from ..._model.recording import Observation
 from ..case import Case
 from ..rows import Row
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_subjects import RouterError
 from ..._model.prose import Prose
+from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

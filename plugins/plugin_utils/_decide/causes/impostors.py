@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.firewall_subjects import Hairpin
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Finding
 from ..last_hop import INITIAL_TTLS

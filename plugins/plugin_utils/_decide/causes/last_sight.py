@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence
 from .icmp import meaning_of

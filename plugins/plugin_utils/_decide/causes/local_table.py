@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_records import Route
 from ..._model.network_subjects import RuleAhead
+from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg

@@ -11,8 +11,9 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_records import Address, Link, Route
+from ..._model.recording import Observation
 from ..._model.snapshot import Snapshot
 from ..._model.socket_records import Listener
 from ..case import Case

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_records import Address
 from ..._model.network_subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
+from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding

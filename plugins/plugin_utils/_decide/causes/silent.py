@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..._model.hook_records import BaseChain
-from ..._model.host import Host, Observation
+from ..._model.host import Host
 from ..._model.network_subjects import Unanswering
 from ..._model.prose import Wording
+from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.firewall_subjects import Strays
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..._model.socket_records import Socket
 from ..._model.socket_subjects import HeldSockets
 from ..._values.words import plural

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._model.firewall_records import Verdict
-from ..._model.host import Host, Observation
+from ..._model.host import Host
+from ..._model.recording import Observation
 from ..case import Case
 from ..firewall_verdicts import When
 from ..outcome import Leg

@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.case import Case
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Observation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.recording import Observation
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 

@@ -13,6 +13,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.undecided import undecided
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.recording import Recording
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.untried import untried
@@ -27,7 +28,7 @@ def sentences(answers: list[Any], status: str, client: Host) -> list[str]:
 @pytest.mark.parametrize("kind", OUTCOMES)
 def test_a_packet_vanishes_only_where_one_went_in(kind: str) -> None:
     """An RST that reached the client, say, did not vanish there."""
-    web1, db1 = Host("web1", observations=[]), Host("db1", observations=[])
+    web1, db1 = Host("web1", observations=Recording("web1")), Host("db1", observations=Recording("db1"))
     case = untried(web1, db1, outcome=Outcome(kind))
     told = sentences([(case, Explanation())], "undetermined", web1)
     if kind == "completed":
@@ -51,7 +52,7 @@ GAPS = {
 @pytest.mark.parametrize("kind", GAPS)
 def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
     """Whatever the sentence says that came with it."""
-    web1, db1 = Host("web1", observations=[]), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
+    web1, db1 = Host("web1", observations=Recording("web1")), Host("db1", gap=Gap(kind, Prose("sudo: run with become --limit unreachable")))
     case = untried(web1, db1, outcome=Outcome("silent"))
     (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert GAPS[kind] in told and "run with become" not in told
@@ -61,7 +62,7 @@ def test_what_would_decide_follows_from_what_was_recorded(kind: str) -> None:
 
 def test_a_host_without_root_or_with_part_of_a_recording() -> None:
     web1 = Host("web1", after=Snapshot(time=0.0, root=False, routes=()))
-    db1 = Host("db1", observations=[], incomplete=Prose("the kernel dropped 3 packets"))
+    db1 = Host("db1", observations=Recording("db1"), incomplete=Prose("the kernel dropped 3 packets"))
     case = untried(web1, db1, outcome=Outcome("silent"))
     (told,) = sentences([(case, Explanation())], "undetermined", web1)
     assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")

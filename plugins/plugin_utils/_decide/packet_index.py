@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""All packets of a run, found by their ends or by the ISN of the client whose handshake they may be of. Only what is found is decoded."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Place
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
+
+from .._model.host import Host
+from .._model.network_records import LOOPBACK
+from .._model.recording import Endpoint, Observation, Recording
+
+_MODULUS = 1 << 32
+MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
+Flow = frozenset[Endpoint]
+_OUT = 4  # linux/if_packet.h PACKET_OUTGOING
+
+
+@dataclass
+class _ByNumber:
+    """Where packets are: by ISN, and SYNs by host and source port; and the numbers of SYNs that left from ports that were dialled from."""
+
+    isns: dict[int, list[tuple[Recording, Place]]] = field(default_factory=lambda: defaultdict(list))
+    syns: dict[tuple[str, int], list[tuple[Recording, Place]]] = field(default_factory=lambda: defaultdict(list))
+    dialled: set[int] = field(default_factory=set)
+
+
+class PacketIndex:
+    """The recordings of hosts together. Adding comes before asking."""
+
+    def __init__(self) -> None:
+        self._recordings: list[Recording] = []
+        self._began: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+        self._flows: dict[Flow, list[Observation]] = {}
+        self._isns: dict[int, list[Observation]] = {}
+        self._others: tuple[dict[Flow, list[Observation]], dict[int, list[Observation]]] = (defaultdict(list), defaultdict(list))
+        self._numbers: _ByNumber | None = None
+        self.cut: dict[object, set[str]] = defaultdict(set)
+        """Of a flow or an ISN that was asked for: the hosts with more packets of it than are looked at."""
+
+    def add(self, host: Host) -> None:
+        """The packets that a host recorded."""
+        for probe in host.probes:
+            self._began[host.name, probe.local_port].append(probe.started)
+        if host.observations is None:
+            return
+        self._recordings.append(host.observations)
+        by_flow, by_isn = self._others
+        for seen in host.observations.others:
+            for isn in client_isns(seen.packet):
+                by_isn[isn].append(seen)
+            if flow := flow_of(seen.packet):
+                by_flow[flow].append(seen)
+
+    def next_start(self, client: str, port: int | None, start: float) -> float:
+        """When a client's next attempt from a port began; infinity where there is none."""
+        return min((began for began in self._began[client, port] if began > start), default=math.inf)
+
+    def of_flow(self, flow: Flow) -> list[Observation]:
+        """The packets between two ends, and the ICMP errors that quote some."""
+        if flow not in self._flows:
+            one, *more = flow
+            other = more[0] if more else one
+            told = self._others[0].get(flow, [])
+            self._flows[flow] = self._first(flow, lambda recording: recording.between(one, other), told)
+        return self._flows[flow]
+
+    def of_isn(self, isn: int) -> list[Observation]:
+        """The packets that may be of the handshake of a client with an ISN, by their numbers."""
+        if isn not in self._isns:
+            found = self._by_number.isns.get(isn, [])
+            told = self._others[1].get(isn, [])
+            self._isns[isn] = self._first(isn, lambda recording: _made(found, recording), told)
+        return self._isns[isn]
+
+    def syns_from(self, host: str, port: int) -> list[Observation]:
+        """The SYNs in a host's recording that come from a port."""
+        found = self._by_number.syns.get((host, port), [])
+        return sorted((seen for recording, place in found[:MOST_ALIKE] for seen in recording.at(place)), key=_time)
+
+    def syn_ports(self, hosts: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """(host, source port) of all SYNs in the recordings of some hosts."""
+        names = set(hosts)
+        return ((host, port) for host, port in self._by_number.syns if host in names)
+
+    @property
+    def dialled(self) -> set[int]:
+        """The numbers of SYNs that clients of the run sent."""
+        return self._by_number.dialled
+
+    def _first(self, key: object, of: Callable[[Recording], list[Observation]], told: list[Observation]) -> list[Observation]:
+        """What each host has of a key, MOST_ALIKE at most."""
+        kept: list[Observation] = []
+        for recording in self._recordings:
+            found = of(recording)
+            if told:
+                found = sorted((*found, *(seen for seen in told if seen.host == recording.host)), key=_time)
+            if len(found) > MOST_ALIKE:
+                self.cut[key].add(recording.host)
+            kept += found[:MOST_ALIKE]
+        return kept
+
+    @property
+    def _by_number(self) -> _ByNumber:
+        if self._numbers is None:
+            self._numbers = _ByNumber()
+            for recording in self._recordings:
+                self._note(recording, self._numbers)
+        return self._numbers
+
+    def _note(self, recording: Recording, found: _ByNumber) -> None:
+        isns, numbers = found.isns, recording.numbers
+        for ends, together in recording.tcp.items():
+            port = int.from_bytes(ends[-4:-2], "big")
+            for place in together:
+                seq, ack, flags = numbers(place)
+                for isn in isns_of(seq, ack, flags):
+                    isns[isn].append((recording, place))
+                if flags & SYN_BITS == TcpFlags.SYN:
+                    found.syns[recording.host, port].append((recording, place))
+                    out = place.pkttype == _OUT or recording.interface(place) == LOOPBACK
+                    if out and (recording.host, port) in self._began:
+                        found.dialled.add(seq)
+
+
+def _made(found: list[tuple[Recording, Place]], recording: Recording) -> list[Observation]:
+    """Those of one recording, in the order of its clock."""
+    return [
+        seen
+        for _of, place in sorted((each for each in found if each[0] is recording), key=lambda each: each[1])
+        for seen in recording.at(place)
+    ]
+
+
+def _time(seen: Observation) -> float:
+    return seen.time
+
+
+SYN_BITS = TcpFlags.SYN | TcpFlags.ACK | TcpFlags.RST
+
+
+def client_isns(packet: Packet) -> set[int]:
+    """The client ISNs of the handshakes that a packet may belong to."""
+    if packet.tcp:
+        return isns_of(packet.tcp.seq, packet.tcp.ack, packet.tcp.flags)
+    quote = packet.icmp.quote if packet.icmp else None
+    if quote is None:
+        return set()
+    if quote.tcp:
+        return isns_of(quote.tcp.seq, quote.tcp.ack, quote.tcp.flags)
+    return set() if quote.seq is None else {quote.seq, (quote.seq - 1) % _MODULUS}
+
+
+def isns_of(seq: int, ack: int, flags: int) -> set[int]:
+    """That of a SYN is its own number, a SYN-ACK acknowledges it, of other packets either number may come next to it."""
+    kind = flags & SYN_BITS
+    if kind == TcpFlags.SYN:
+        return {seq}
+    if kind == TcpFlags.SYN | TcpFlags.ACK:
+        return {(ack - 1) % _MODULUS}
+    return {(seq - 1) % _MODULUS, (ack - 1) % _MODULUS} if flags & TcpFlags.ACK else {(seq - 1) % _MODULUS}
+
+
+def flow_of(packet: Packet) -> Flow | None:
+    """The two ends of a packet, or of the one that an ICMP error quotes."""
+    quote = packet.icmp.quote if packet.icmp else None
+    if packet.tcp:
+        return frozenset(((packet.src, packet.tcp.sport), (packet.dst, packet.tcp.dport)))
+    if quote and quote.sport is not None and quote.dport is not None:
+        return frozenset(((quote.src, quote.sport), (quote.dst, quote.dport)))
+    return None
