@@ -11,9 +11,10 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import wide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
 
+UNIT = "orders.service"
 STEP = {
     "module": "ansible.builtin.systemd_service",
-    "arguments": {"name": "orders.service", "state": "started"},
+    "arguments": {"name": UNIT, "state": "started"},
     "command": "systemctl start",
 }
 FIX = Mending(
