@@ -30,7 +30,7 @@ FIX = Mending(
     steps=(STEP,),
 )
 ALSO = [
-    {"kind": "unit", "count": 7, "names": [f"u{number}.service" for number in range(7)]},
+    {"kind": "unit", "count": 7, "names": list("abcdefg")},
     {"kind": "connections", "count": 1, "names": ["a"]},
 ]
 
