@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable, without_controls
-from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import rehearsal
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import rehearsal, wide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.remediation_files import RemediationFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
@@ -109,9 +109,11 @@ class _Transaction:
                 returned = {"failed": True, "msg": str(failure)}
             told.append({"changed": bool(returned.get("changed")), "diff": _diffs(returned.get("diff")), "why": _why(returned)})
         rehearsed: Json = {}
+        also: Json = {}
         with suppress(_Unreachable):
             rehearsed = self._rehearse()
-        self._keep("preview", steps=told, open=self._left_open(), rehearsed=rehearsed)
+            also = self._also()
+        self._keep("preview", steps=told, open=self._left_open(), rehearsed=rehearsed, wide=also)
         return {"msg": f"{len([step for step in told if step['changed']])} of {len(told)} steps would change the host"}
 
     def _rehearse(self) -> Json:
@@ -121,6 +123,24 @@ class _Transaction:
             return {}
         fixes = [{name: fix[name] for name in ("steps", "packets")} for fix in order]
         return rehearsal.answered(order, self.action.module(rehearsal.MODULE, {"fixes": fixes}, self.task_vars, check=True))
+
+    def _also(self) -> Json:
+        """What else each fix changes that does something with units, by its key; empty where there is none. _Unreachable."""
+        order = self.order.get("wide") or []
+        if not order:
+            return {}
+        units = [unit for fix in order for unit in fix["units"]]
+        return wide.answered(order, self.action.module(wide.MODULE, {"units": units}, self.task_vars, check=True))
+
+    def _objection(self) -> str:
+        """Why the fixes are not made, as the host is now: a later turn has no preview, and things may have changed since. _Unreachable."""
+        rehearsed = self._rehearse()
+        found = [rehearsal.objection(key, self.host, rehearsed) for key in rehearsed]
+        if self.order.get("wide_refused"):
+            found += [
+                f"it is disruptive, and remediate_max_risk is low for host {self.host}: {also}" for also in self._also().values() if also
+            ]
+        return "; ".join(filter(None, found))
 
     def _left_open(self) -> list[str]:
         """What another run, which may have ended long ago, has left open on the host; it keeps us from changing anything."""
@@ -134,8 +154,7 @@ class _Transaction:
         """Arm the guard, take the steps, let go of the connection."""
         self._applied("refused", "the task ended before the host was made ready")
         try:
-            rehearsed = self._rehearse()  # again: a later turn has no preview, and the firewall may be another one by now
-            if why := "; ".join(filter(None, (rehearsal.objection(key, self.host, rehearsed) for key in rehearsed))):
+            if why := self._objection():
                 self._note("refused", why=why)
                 return self._applied("refused", why)
             self._note("arming")

@@ -29,7 +29,7 @@ _OBJECT_COUNTER, _OBJECT_QUOTA = (struct.pack("!I", kind) for kind in (1, 2))
 _ELEMENT_SAYING = {1, 2, 3, 4, 6, 9, 10}  # key, data, flags, timeout, user data, object, end of the range
 _SET_NAMED_BY = {b"lookup": 1, b"dynset": 1, b"objref": 4}  # NFTA_LOOKUP_SET, NFTA_DYNSET_SET_NAME, NFTA_OBJREF_SET_NAME
 _EXTHDR_DREG, _EXTHDR_OFFSET, _EXTHDR_LEN, _EXTHDR_FLAGS, _EXTHDR_SREG = 1, 3, 4, 5, 7
-_DYNSET_TIMEOUT = 6
+_NONE_IF_ZERO = {b"dynset": 6, b"osf": 3}  # NFTA_DYNSET_TIMEOUT, NFTA_OSF_FLAGS
 
 Names = t.Union[t.Mapping[bytes, bytes], t.Callable[[bytes], bytes]]
 
@@ -84,10 +84,11 @@ def as_taken(expressions: bytes) -> bytes:
 
 
 def _surplus(name: bytes, data: t.Mapping[int, bytes]) -> set[int]:
-    """The attributes that nft_exthdr_tcpopt_set_init, nft_exthdr_tcpopt_strip_init and nft_dynset_init refuse, and the dump has."""
+    """What the dump has, and nft_exthdr_tcpopt_set_init, nft_exthdr_tcpopt_strip_init, nft_dynset_init or nft_osf_init refuses."""
     if name == b"exthdr" and _EXTHDR_DREG not in data:
         return {_EXTHDR_FLAGS} if _EXTHDR_SREG in data else {_EXTHDR_OFFSET, _EXTHDR_LEN, _EXTHDR_FLAGS}
-    return {_DYNSET_TIMEOUT} if name == b"dynset" and not any(data.get(_DYNSET_TIMEOUT, b"")) else set()
+    number = _NONE_IF_ZERO.get(name)
+    return {number} if number is not None and not any(data.get(number, b"")) else set()
 
 
 def _expressions(data: bytes) -> bytes:

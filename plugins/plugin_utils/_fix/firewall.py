@@ -95,7 +95,8 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
             return _halfway(host, fix, behind, more)
         fix = _both(fix, more)
     for other in later if fix.steps else ():
-        covered = (ruling.packet, other.packet, other.rule) == ("syn", "ack", ruling.rule)  # what lets the SYN through lets the ACK through
+        # What lets the SYN through where it stands lets the ACK through there.
+        covered = (ruling.packet, other.packet, _goes_before(other)) == ("syn", "ack", _goes_before(ruling))
         more = None if covered else _one(case, host, other)
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
@@ -151,6 +152,12 @@ def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:
     fix = make(host, ruling, change.before or ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
     fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
     return for_packet(case, host, ruling, replace(fix, simple=change.simple or ""))
+
+
+def _goes_before(ruling: Verdict) -> tuple[object, ...] | None:
+    """Which rule or policy what lets the packet through has to precede."""
+    place = (ruling.change.before if ruling.change else None) or ruling.left_by or ruling.rule
+    return place.identity if place else None
 
 
 def _both(fix: Fix, more: Fix) -> Fix:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._model.prose import Prose, Wording, unwrapped
 from . import batch as _batch
-from . import rehearsal
+from . import rehearsal, wide
 from .changes import change
 from .mending import Mending, by_host, mendings, merged_saves
 from .policy import FOR_GOOD, MOST_TURNS, RATES, STARTS, Limits, Policy, escalation, refusal
@@ -51,6 +51,8 @@ class Remediation:
     """Hosts that would restore themselves before a change can be confirmed, and why."""
     rehearsed: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of each fix that was rehearsed, by its key, what came of it."""
+    wide: dict[str, str] = field(default_factory=dict)
+    """Of each fix that does something with units, by its key, what else that changes."""
 
     @property
     def apply(self) -> bool:
@@ -108,10 +110,11 @@ class Remediation:
         """The fixes that may be made, those on the canary first, and the others with their outcome and why."""
         not_held = {(flow, code, host, subject): times for flow, code, host, subject, times in self.not_held}
         allowed, left = [], []
-        for mending in mendings(report):
+        for mending in (wide.weighed(each, self.wide) for each in mendings(report)):
             if mending.key in self.tried:
                 continue
-            barred = refusal(mending, self.policies, "drift" in report) or self.too_short.get(mending.where)
+            refused = wide.explained(mending, refusal(mending, self.policies, "drift" in report), self.wide)
+            barred = refused or self.too_short.get(mending.where)
             if why := barred or rehearsal.objection(mending.key, mending.where, self.rehearsed):
                 left.append((mending, "refused", why))
             elif why := escalation(mending, not_held):
@@ -195,6 +198,8 @@ def orders(remediation: Remediation, hosts: Mapping[str, Iterable[Mending]]) -> 
             "saves": merged_saves(mending.saves for mending in wanted),
             "marked": _only_marked(wanted),
             "rehearsal": rehearsal.asked(wanted),
+            "wide": wide.asked(wanted),
+            "wide_refused": remediation.policies[host].max_risk == "low",
             "steps": _distinct(step for mending in wanted for step in mending.steps),
         }
         for host, wanted in several.items()

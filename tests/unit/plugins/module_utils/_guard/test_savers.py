@@ -51,6 +51,7 @@ table bridge b { chain f { type filter hook forward priority 0; ether type arp a
 table arp a { chain in { type filter hook input priority 0; arp operation request accept; }; }
 RULES
 nft add rule inet filter web reset tcp option 123 2>/dev/null || true
+nft add rule inet filter web osf name '"Linux"' counter 2>/dev/null || true
 iptables -A INPUT -i lo -p tcp -m conntrack --ctstate NEW -m recent --name seen --set -j ACCEPT
 iptables -A INPUT ! -p udp -m u32 --u32 "0=1" -m comment --comment "odd one" -j DROP
 iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a start or restart also changes makes a fix disruptive, and is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate import wide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
+
+UNIT = "orders.service"
+STEP = {
+    "module": "ansible.builtin.systemd_service",
+    "arguments": {"name": UNIT, "state": "started"},
+    "command": "systemctl start",
+}
+FIX = Mending(
+    code="service_stopped",
+    host="db1",
+    certainty="proven",
+    kind="service",
+    where="db1",
+    summary="start orders",
+    risk="low",
+    flows=("f",),
+    why="it is inactive",
+    steps=(STEP,),
+)
+ALSO = [
+    {"kind": "unit", "count": 7, "names": list("abcdefg")},
+    {"kind": "connections", "count": 1, "names": ["a"]},
+]
+
+
+def test_what_else_changes_makes_it_disruptive() -> None:
+    order = wide.asked([FIX])
+    assert order == [{"key": FIX.key, "units": [{"name": "orders.service", "action": "started"}]}]
+    told = wide.answered(order, {"units": [{"name": UNIT, "also": ALSO}]})
+    words = "orders.service also stops or restarts a, b, c, d, e and 2 more, and ends 1 connection: a"
+    assert told == {FIX.key: words}
+    weighed = wide.weighed(FIX, told)
+    assert (weighed.risk, weighed.key, str(weighed.why)) == ("disruptive", FIX.key, f"it is inactive; beside that, {words}")
+    assert wide.explained(FIX, "no", told) == f"no: {words}" and wide.explained(FIX, None, told) is None
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        {},
+        {"failed": True, "msg": "no systemd"},
+        {"units": "lies"},
+        {
+            "units": [
+                {"name": ["orders.service"], "also": ALSO},
+                {"name": "orders.service", "also": [{"kind": "unit", "count": "x", "names": 3}]},
+            ]
+        },
+        {"units": [{"name": UNIT, "also": []}]},
+    ],
+)
+def test_what_is_not_known_changes_nothing(returned: Any) -> None:
+    told = wide.answered(wide.asked([FIX]), returned)
+    assert wide.weighed(FIX, told) is FIX and wide.explained(FIX, "no", told) == "no"
