@@ -35,6 +35,6 @@ class ActionModule(HandshakeAction):
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {files.report_dir}", error)}
-        dials = sum(len(order["dials"]) for order in trace.values())
+        dials = sum(len(order["dials"]) + len(order["bypass"]) for order in trace.values())
         result.update(changed=False, dials=dials, phases={host: order["phases"] for host, order in trace.items()})
         return {**result, "msg": f"{dials} broken handshakes to examine further" if dials else "nothing to examine further"}

@@ -28,7 +28,7 @@ PARTS = {
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
     "close": ("recording", "temporary_listeners", "after", "hops_back", "absent"),
     "trace_open": ("tracer", "absent"),
-    "trace_try": ("probes", "trace", "drops", "absent"),
+    "trace_try": ("probes", "bypass", "trace", "drops", "absent"),
     "trace_close": ("trace", "drops", "absent"),
     "state": ("state", "absent"),
 }
@@ -211,7 +211,9 @@ def _summary(phase: str, evidence: dict[str, Any]) -> str:
     probes = evidence.get("probes")
     if phase in ("try", "trace_try") and isinstance(probes, list):
         connected = sum(isinstance(probe, dict) and probe.get("outcome") == "connected" for probe in probes)
-        return f"{len(probes)} attempts, {connected} connected{lacking}"
+        past = evidence.get("bypass")
+        directly = f", {len(past)} past a balancer" if isinstance(past, list) and past else ""
+        return f"{len(probes)} attempts, {connected} connected{directly}{lacking}"
     if phase == "state":
         return f"state read{lacking}"
     verb = "traced" if phase.startswith("trace") else "recorded"

@@ -43,7 +43,8 @@ options:
       - V(try) tries the handshakes and records them, on clients.
       - V(close) fetches the recording and takes another snapshot, on servers and via hosts.
       - V(trace_open) starts tracing, on servers and via hosts.
-      - V(trace_try) tries each broken handshake once more and traces it, on clients.
+      - V(trace_try) tries each broken handshake once more and traces it, on clients. On clients and balancers, it dials servers behind
+        balancers directly.
       - V(trace_close) fetches the trace and stops tracing, on servers and via hosts.
       - V(state) reads what the handshakes depend on and what a reboot would change, on all hosts, and tries no handshake.
     type: str

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import PHASES
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import PHASES, TRACE_PHASES
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._fault import CATALOGUE, Fault, evidence
 from tests.lab import topologies
@@ -23,7 +23,7 @@ def record(fleet: Machines, fault: Fault, directory: Path) -> None:
     found = evidence(fleet)
     kept = {
         "plan": json.loads((found / "plan.json").read_text()),
-        "evidence": [json.loads(path.read_text()) for phase in PHASES for path in sorted(found.glob(f"*.{phase}.json"))],
+        "evidence": [json.loads(path.read_text()) for phase in (*PHASES, *TRACE_PHASES) for path in sorted(found.glob(f"*.{phase}.json"))],
     }
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{stem(fault)}.json.gz"

@@ -38,18 +38,22 @@ def trace_open(order: Order) -> dict[str, Any]:
 
 
 def trace_try(order: Order) -> dict[str, Any]:
-    """Try each handshake once more, and trace its packets here."""
+    """Try each handshake once more, and trace its packets here; and dial servers past the balancer in front of them."""
     from .._connect.probe import try_all
     from .._connect.resolve import resolve
     from .dials import dials_of
 
-    answer: dict[str, Any] = {"probes": [], "trace": None, "drops": None, "absent": []}
+    answer: dict[str, Any] = {"probes": [], "bypass": [], "trace": None, "drops": None, "absent": []}
     tracers = _tracers(answer, order)
     try:
         watch = {tracers.fileno(): tracers.collect} if tracers else {}
         with part(answer, "probes"):
-            resolved = resolve(dials_of(order, answer["absent"]))
-            answer["probes"] = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
+            bypass = order.get("bypass") or []
+            resolved = resolve(dials_of({"dials": [*order["dials"], *bypass]}, answer["absent"]))
+            probes = try_all(resolved, patience=order["patience"], settle=order["settle"], watch=watch)
+            past = {dial["id"] for dial in bypass}
+            for probe in probes:
+                answer["bypass" if probe["dial"] in past else "probes"].append(probe)
         if tracers:
             with part(answer, TRACE):
                 answer.update(tracers.result())

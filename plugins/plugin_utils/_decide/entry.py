@@ -19,6 +19,7 @@ from . import blocked
 from .anomalies.anomaly import Anomaly
 from .answer import Answer
 from .case import Case
+from .causes import bypassed
 from .causes.catalogue import Cause
 from .explain import Explanation
 from .finding import Evidence, Finding
@@ -141,6 +142,7 @@ def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str
     """What is only worth a remark, and what was seen beside handshakes that are well, or whose cause is proven."""
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
+    found += [(ON_THE_WAY, sentence) for case, _each in explanations for sentence in bypassed.told(case)]
     told = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
     return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
 

@@ -93,6 +93,7 @@ def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
 def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
     try:
         host.traced_probes += build(tuple[Probe, ...], answer.get("probes") or [], f"{phase}.probes")
+        host.bypasses += build(tuple[Probe, ...], answer.get("bypass") or [], f"{phase}.bypass")
         if answer.get("trace") is not None:
             host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
         if answer.get("drops") is not None:

@@ -51,6 +51,7 @@ class Host:
     hops_back: tuple[Hop, ...] = ()  # of SYN-ACKs, from a server
     temporary_listeners: TemporaryListeners | None = None
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
+    bypasses: tuple[Probe, ...] = ()  # handshakes with servers behind a balancer, past it
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
     rulings: Rulings = field(default_factory=Rulings)

@@ -144,7 +144,7 @@ class Published:
 @dataclass(frozen=True)
 class Backend:
     """What is amiss between a host in front and the server: connections to ``port`` are not accepted, nobody listens there, it is not
-    known why it does not serve them, nobody listens on any port, or no connection comes."""
+    known why it does not serve them, it serves others there, nobody listens on any port, or no connection comes."""
 
-    kind: Literal["not_accepting", "closed", "unserved", "nobody", "untried"]
+    kind: Literal["not_accepting", "closed", "unserved", "kept_out", "nobody", "untried"]
     port: int

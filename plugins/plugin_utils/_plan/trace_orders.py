@@ -3,7 +3,8 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """From the evidence of a diagnosis to what its hosts must do to look deeper into the handshakes that broke. Pure.
 
-Two things are traced: what nf_tables does to their packets, and which of them the kernel drops, and why.
+Two things are traced: what nf_tables does to their packets, and which of them the kernel drops, and why. And servers behind a balancer are
+dialled directly, where handshakes that it takes are not well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .._decide.examine import examine
 from .._decide.status import DEGRADING
 from .._faults import contained
 from .._model.host import Host
+from .bypass import Bypass
 from .plan import TRACE_PHASES, Entry, Plan
 
 MAX_TIMEOUT = 3.0  # seconds for a handshake that did not complete before: what is dropped is so at once, or at the second SYN
@@ -57,13 +59,19 @@ def trace_orders(
     """
     depths = dict.fromkeys(orders, "full") if depths is None else depths
     parts: dict[str, _Part] = {}
+    bypass = Bypass()
     hosts, examined = examine(plan, evidence, short=True)
     for entry, each, answer in zip(plan.entries, examined, answer_all(plan, hosts, examined), strict=True):
         proven = answer.decisive is not None and answer.decisive[1].certainty == "proven"
         asked = {host: depth for host, depth in depths.items() if depth == "full" or (depth == "normal" and not proven)}
         for case in each.cases:
             contained(partial(_left_out, parts, case), _add, parts, entry, case, asked)
-    found = {name: _order(plan.run, orders[name], part) for name, part in sorted(parts.items()) if name in orders}
+            if case.behind is not None and answer.status != "ok" and entry.expect == "open":
+                willing = {host.name for host in case.hosts if _answered(host) and depths.get(host.name, "quick") != "quick"}
+                contained(partial(_left_out, parts, case), bypass.add, case, willing, min(case.timeout, MAX_TIMEOUT))
+    for name, _end in bypass.dials:
+        parts.setdefault(name, _Part())
+    found = {name: _order(plan.run, orders[name], part, bypass.of(name)) for name, part in sorted(parts.items()) if name in orders}
     return {name: order for name, order in found.items() if order["phases"]}
 
 
@@ -125,8 +133,8 @@ def _flows(case: Case, host: Host) -> list[Flow]:
     return [Flow(client, server, port, ack) for client, server, port in found]
 
 
-def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
-    takes_part = {"trace_open": part.watches, "trace_try": bool(part.dials), "trace_close": part.watches}
+def _order(run: str, order: Mapping[str, Any], part: _Part, bypass: list[dict[str, Any]]) -> dict[str, Any]:
+    takes_part = {"trace_open": part.watches, "trace_try": bool(part.dials or bypass), "trace_close": part.watches}
     return {
         "run": run,
         "host": order["host"],
@@ -138,4 +146,5 @@ def _order(run: str, order: Mapping[str, Any], part: _Part) -> dict[str, Any]:
         "drops": [{"client": flow.client, "server": flow.server, "port": flow.port} for flow in part.drops],
         "left_out": part.left_out,
         "dials": list(part.dials.values()),
+        "bypass": bypass,
     }

@@ -44,7 +44,7 @@ class Bounds:
 
 def bounds_of(order: Mapping[str, Any]) -> Bounds:
     """For the answer to a work order: a client that dials thousands of destinations has more to tell."""
-    attempts = sum(dial["attempts"] for dial in order.get("dials", ())) * _MOST_DIALLED
+    attempts = sum(dial["attempts"] for dials in ("dials", "bypass") for dial in order.get(dials, ())) * _MOST_DIALLED
     pairs = len(order.get("pairs", ()))
     return Bounds(
         Bounds.characters + attempts * _PER_ATTEMPT_CHARACTERS + pairs * _PER_PAIR_CHARACTERS,

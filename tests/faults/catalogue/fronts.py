@@ -27,6 +27,7 @@ listen orders
     server db1 10.0.2.21:%d %s
 """
 CHECKED = "check inter 300ms fall 1"
+BYPASS = {"diagnose_depth": "normal"}
 UNSERVED: dict[str, Any] = {
     **{"code": "load_balancer_no_backend", "status": "degraded", "host": "db1", "segment": "server.application", "flow": FRONT},
     "kernel": "connected",
@@ -107,7 +108,17 @@ def the_service_accepts_nothing(fleet: Machines) -> None:
     fleet.listen("db1", "10.0.2.21", 5432, behaviour="silent")
 
 
-@fault("load_balancer_no_backend/firewall", says=("db1 does not answer its SYNs",), slow=True, **UNSERVED)
+@fault(
+    "load_balancer_no_backend/firewall",
+    says=(
+        "db1 does not answer its SYNs",
+        "dialled directly, db1 10.0.2.21 port 5432: no answer",
+        "port 5432: connected in",
+        "which others reach",
+    ),
+    options=BYPASS,
+    **UNSERVED,
+)
 def the_server_drops_the_balancer(fleet: Machines) -> None:
     haproxy(fleet)
     fleet.listen("db1", "10.0.2.21", 5432)
@@ -121,7 +132,14 @@ def one_of_two_services_accepts_nothing(fleet: Machines) -> None:
     fleet.listen("db1", "10.0.2.21", 5432, behaviour="silent")
 
 
-@fault("load_balancer_no_backend/http", certainties=("possible",), says=("nothing listens on port 5432 of db1",), slow=True, **UNSERVED)
+@fault(
+    "load_balancer_no_backend/http",
+    certainties=("likely",),
+    says=("nothing listens on port 5432 of db1", "dialled directly, db1 10.0.2.21 port 5432: ECONNREFUSED"),
+    options=BYPASS,
+    slow=True,
+    **UNSERVED,
+)
 def nobody_is_there_when_asked(fleet: Machines) -> None:
     haproxy(fleet, mode="http")
 
@@ -142,7 +160,20 @@ def somebody_else_is_stopped(fleet: Machines) -> None:
     fleet.run("db1", ["kill", f"-{signal.SIGSTOP.name.removeprefix('SIG')}", str(beside.answer)])
 
 
-@twin("load_balancer_no_backend", flow=FRONT)
+@fault(
+    "load_balancer_no_backend/wrong-port",
+    certainties=("likely",),
+    says=("nothing listens on port 5433 of db1, to which haproxy connects", "port 5433: ECONNREFUSED"),
+    options=BYPASS,
+    **UNSERVED,
+)
+def the_balancer_connects_to_a_port_where_nobody_is(fleet: Machines) -> None:
+    """Others are served there, so that no counter tells; and the balancer still tries when the client has seen enough."""
+    haproxy(fleet, backend=5433)
+    fleet.listen("db1", "10.0.2.21", 8080)
+
+
+@twin("load_balancer_no_backend", flow=FRONT, options=BYPASS)
 def served(fleet: Machines) -> None:
     haproxy(fleet, CHECKED)
     fleet.listen("db1", "10.0.2.21", 5432)
@@ -158,4 +189,10 @@ def connects_only_when_asked(fleet: Machines) -> None:
 @twin("load_balancer_no_backend/other-port", flow=FRONT, slow=True)
 def serves_on_another_port(fleet: Machines) -> None:
     haproxy(fleet, CHECKED, backend=8080)
+    fleet.listen("db1", "10.0.2.21", 8080)
+
+
+@twin("load_balancer_no_backend/wrong-port", flow=FRONT, options=BYPASS, slow=True)
+def serves_on_another_port_unchecked(fleet: Machines) -> None:
+    haproxy(fleet, backend=8080)
     fleet.listen("db1", "10.0.2.21", 8080)

@@ -6,37 +6,26 @@
 from __future__ import annotations
 
 import errno
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.host import Host
 from ..._model.prose import Wording, worded
-from ..._model.recording import Observation
 from ..._model.socket_records import Listener, Process
 from ..._model.socket_subjects import Backend
 from ..._model.unit_records import BalancedServer, Unit
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Evidence, Finding, Weight
+from ..finding import Certainty, Finding
+from . import bypassed
+from .backends import Tried, counted, in_its_words, named, said_of, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
 
 _STOPPED = ("T", "t")
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
-_SAYS = {"haproxy": "HAProxy, show stat", "nginx": "nginx, error log"}
 _MOST_SAID = 5
-
-
-@dataclass(frozen=True)
-class Tried:
-    """The handshakes of the host in front with a port of the server, of both recordings, and how the server answered."""
-
-    syns: int = 0
-    taken: int = 0
-    refused: int = 0
-    arrived: int = 0  # SYNs that the server recorded
 
 
 @dataclass(frozen=True)
@@ -62,11 +51,15 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     why = _stopped(case, behind, tried, listening or []) or (
         _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
     )
-    said = _said(front, behind)
+    said = said_of(front, behind)
     if why is None or why.certainty != "proven":
-        why = _down(case, said, tried, closed, behind) or why
+        why = _down(case, said, tried, closed, behind) or _nobody_where_said(said, tried, behind, listening) or why
     if why is None:
         return None
+    if why.certainty != "proven" and bypassed.refused(case):
+        why = replace(why, certainty="proven" if closed and why.host == behind.name else "likely")
+    if isinstance(why.subject, Backend) and bypassed.kept_out(case, why.subject.port):
+        why = replace(why, subject=Backend("kept_out", why.subject.port))
     named = f" ({process})" if (process := taker(case)) else ""
     return Finding(
         why.certainty,
@@ -76,9 +69,10 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         + (f" ({unit.unit} is {unit.active})" if unit else ""),
         (
             case.saw(front, "inet_diag", f"{front.name} has {case.address} and listens on port {case.port}{named}"),
-            *(_in_its_words(front, each) for each in said[:_MOST_SAID]),
+            *(in_its_words(front, each) for each in said[:_MOST_SAID]),
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
-            case.saw(behind, "capture", _counted(front, tried)),
+            *bypassed.evidence(case),
+            case.saw(behind, "capture", counted(front, tried)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
             *(case.saw(behind, "journal", line) for line in (unit.log[-3:] if unit else ())),
             *case.passage(),
@@ -93,12 +87,6 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     )
 
 
-def _said(front: Host, behind: Host) -> list[BalancedServer]:
-    """What the balancer itself says of the server, under whatever names it has it."""
-    known = (front.snapshot.balancers if front.snapshot else None) or ()
-    return [each for each in known if each.program in _SAYS and each.address is not None and behind.owns(each.address) is True]
-
-
 def _down(case: Case, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:
     """The balancer has no name for the server under which it is up."""
     if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
@@ -107,23 +95,30 @@ def _down(case: Case, said: Sequence[BalancedServer], tried: Mapping[int, Tried]
     refused = _REFUSED[first.program] in (first.check, first.status)
     return Why(
         "proven" if closed and first.client in (None, case.client_address) else "likely",
-        f"{_named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
+        f"{named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
         Backend("closed" if refused else "unserved", first.port or 0),
         behind.name,
     )
 
 
-def _named(server: BalancedServer) -> str:
-    return f"{server.proxy}/{server.server}" if server.proxy else f"{server.address} port {server.port}"
-
-
-def _in_its_words(front: Host, server: BalancedServer) -> Evidence:
-    checked = f", last check {server.check}" if server.check else ""
-    told = f": {server.told}" if server.told else ""
-    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
-    if server.program == "nginx":
-        said = f"connecting to {_named(server)} failed{told}"
-    return Evidence(front.name, _SAYS[server.program], said, Weight.WORDS)
+def _nobody_where_said(
+    said: Sequence[BalancedServer], tried: Mapping[int, Tried], behind: Host, listening: Sequence[Listener] | None
+) -> Why | None:
+    """The balancer, which does not check, connects to ports of the server on which nobody listens. Where somebody listens on the flow's own
+    port, the server does not tell who listens on others."""
+    ends = [(each.address, each.port) for each in said if each.up and each.check is None and each.address and each.port]
+    known = (behind.snapshot.listeners if behind.snapshot else None) or ()
+    served = any(listener.port == port for _address, port in ends for listener in known) or any(each.taken for each in tried.values())
+    untold = listening != [] or any(absence.what == "listeners" for absence in behind.absent)
+    if not ends or len(ends) < len(said) or untold or served or behind.translates("prerouting") is not False:
+        return None
+    _address, port = ends[0]
+    return Why(
+        "likely",
+        f"nothing listens on port {port} of {behind.name}, to which {said[0].program} connects",
+        Backend("closed", port),
+        behind.name,
+    )
 
 
 def _stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Sequence[Listener]) -> Why | None:
@@ -202,44 +197,6 @@ def _closed(case: Case) -> bool:
     return bool(case.probes) and all(probe.connected and probe.peer in ("closed", "reset") for probe in case.probes)
 
 
-def tried_with(case: Case, front: Host, behind: Host) -> dict[int, Tried]:
-    """By port of the server, each counted where it is seen best: by the host that saw more."""
-
-    def counted() -> dict[int, Tried]:
-        there, here = (_tried(host, front, behind) for host in (behind, front))
-        best = {port: max(there[port], here[port], key=lambda tried: (tried.taken, tried.syns)) for port in sorted({*there, *here})}
-        return {port: replace(tried, arrived=there[port].syns) for port, tried in best.items()}
-
-    return case.fleet.once(("tried", front.name, behind.name), counted)
-
-
-def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
-    found: defaultdict[int, Tried] = defaultdict(Tried)
-    for seen in at.observations or ():
-        tcp = seen.packet.tcp
-        overheard = seen.direction == "other" and not seen.bridged
-        if tcp is None or overheard or not (tcp.is_syn or tcp.is_syn_ack or tcp.is_rst):
-            continue
-        if tcp.is_syn and _between(seen, front, behind):
-            found[tcp.dport] = replace(found[tcp.dport], syns=found[tcp.dport].syns + 1)
-        elif not tcp.is_syn and tcp.sport in found and _between(seen, behind, front):
-            known = found[tcp.sport]
-            found[tcp.sport] = replace(known, taken=known.taken + tcp.is_syn_ack, refused=known.refused + tcp.is_rst)
-    return found
-
-
-def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
-    return sender.owns(seen.packet.src) is True and receiver.owns(seen.packet.dst) is True
-
-
-def _counted(front: Host, tried: Mapping[int, Tried]) -> str:
-    if not tried:
-        return f"no connection of {front.name}'s own was seen"
-    return f"{front.name}'s own: " + "; ".join(
-        f"{plural(each.syns, 'SYN')} to port {port}, {each.taken} taken, {each.refused} refused" for port, each in tried.items()
-    )
-
-
 def taker(case: Case) -> str | None:
     """The process that takes the handshakes, where it is known."""
     listener = case.listener()
@@ -254,7 +211,7 @@ def told_of(case: Case, front: Host, behind: Host, _listener: object) -> str:
     return (
         f"{behind.name}: its part of the handshakes: they end at {front.name}"
         + (f" ({named})" if named else "")
-        + (f"; {_counted(front, tried)}")
+        + (f"; {counted(front, tried)}")
     )
 
 
@@ -267,8 +224,9 @@ CAUSES = (
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
-        "own socket that the server is up under no name, or nginx logs that it could not connect to it, and it closes at once. Some of "
-        "the latter alone, or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
+        "own socket that the server is up under no name, or nginx logs that it could not connect to it, or its host, dialling itself where "
+        "HAProxy connects to, is refused, and it closes at once. Some of the latter alone, nobody who listens where HAProxy connects to, "
+        "or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
         precedes=("application_closes",),

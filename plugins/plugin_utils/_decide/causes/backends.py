@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""The server as the host in front of it has it: what a balancer says of it, and their handshakes with each other in the recordings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..._model.host import Host
+from ..._model.recording import Observation
+from ..._model.unit_records import BalancedServer
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Evidence, Weight
+
+SAYS = {"haproxy": "HAProxy, show stat", "nginx": "nginx, error log"}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The handshakes of the host in front with a port of the server, of both recordings, and how the server answered."""
+
+    syns: int = 0
+    taken: int = 0
+    refused: int = 0
+    arrived: int = 0  # SYNs that the server recorded
+
+
+def said_of(front: Host, behind: Host) -> list[BalancedServer]:
+    """What the balancer itself says of the server, under whatever names it has it."""
+    known = (front.snapshot.balancers if front.snapshot else None) or ()
+    return [each for each in known if each.program in SAYS and each.address is not None and behind.owns(each.address) is True]
+
+
+def named(server: BalancedServer) -> str:
+    return f"{server.proxy}/{server.server}" if server.proxy else f"{server.address} port {server.port}"
+
+
+def in_its_words(front: Host, server: BalancedServer) -> Evidence:
+    checked = f", last check {server.check}" if server.check else ""
+    told = f": {server.told}" if server.told else ""
+    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
+    if server.program == "nginx":
+        said = f"connecting to {named(server)} failed{told}"
+    return Evidence(front.name, SAYS[server.program], said, Weight.WORDS)
+
+
+def tried_with(case: Case, front: Host, behind: Host) -> dict[int, Tried]:
+    """By port of the server, each counted where it is seen best: by the host that saw more."""
+
+    def count() -> dict[int, Tried]:
+        there, here = (_tried(host, front, behind) for host in (behind, front))
+        best = {port: max(there[port], here[port], key=lambda tried: (tried.taken, tried.syns)) for port in sorted({*there, *here})}
+        return {port: replace(tried, arrived=there[port].syns) for port, tried in best.items()}
+
+    return case.fleet.once(("tried", front.name, behind.name), count)
+
+
+def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
+    found: defaultdict[int, Tried] = defaultdict(Tried)
+    for seen in at.observations or ():
+        tcp = seen.packet.tcp
+        overheard = seen.direction == "other" and not seen.bridged
+        if tcp is None or overheard or not (tcp.is_syn or tcp.is_syn_ack or tcp.is_rst):
+            continue
+        if tcp.is_syn and _between(seen, front, behind):
+            found[tcp.dport] = replace(found[tcp.dport], syns=found[tcp.dport].syns + 1)
+        elif not tcp.is_syn and tcp.sport in found and _between(seen, behind, front):
+            known = found[tcp.sport]
+            found[tcp.sport] = replace(known, taken=known.taken + tcp.is_syn_ack, refused=known.refused + tcp.is_rst)
+    return found
+
+
+def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
+    return sender.owns(seen.packet.src) is True and receiver.owns(seen.packet.dst) is True
+
+
+def counted(front: Host, tried: Mapping[int, Tried]) -> str:
+    if not tried:
+        return f"no connection of {front.name}'s own was seen"
+    return f"{front.name}'s own: " + "; ".join(
+        f"{plural(each.syns, 'SYN')} to port {port}, {each.taken} taken, {each.refused} refused" for port, each in tried.items()
+    )
+
+
+def backends(case: Case) -> list[tuple[str, int]]:
+    """The addresses and ports of the server behind to which the host in front connects, by its own word (those that it calls down first)
+    and by the recordings."""
+    front, behind = case.server, case.behind
+    if front is None or behind is None:
+        return []
+
+    def find() -> list[tuple[str, int]]:
+        told = sorted(said_of(front, behind), key=lambda each: each.up)
+        seen = [each for host in (behind, front) for each in host.observations or () if _between(each, front, behind)]
+        sent = [(each.packet.dst, each.packet.tcp.dport) for each in seen if each.packet.tcp and each.packet.tcp.is_syn]
+        return list(dict.fromkeys([*((each.address, each.port) for each in told if each.address and each.port), *sent]))
+
+    return case.fleet.once(("backends", front.name, behind.name), find)

@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Handshakes with a server past the host in front of it: from the client and from that host, so that it is known which of the two breaks.
+
+They are made once each, after the attempts. What is wrong only now and then may be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ..._model.host import Host
+from ..._model.probe_records import Probe
+from ..case import Case
+from ..finding import Evidence
+from .backends import backends, said_of
+
+Breaks = Literal["not_way", "between", "behind"]
+"""Not the way to the server; the way from the host in front to it; or what neither the client nor the host in front can reach."""
+
+
+@dataclass(frozen=True)
+class Direct:
+    """What became of direct handshakes with one address and port of the server; None: that host made none."""
+
+    address: str
+    port: int
+    client: Probe | None
+    front: Probe | None
+    used: bool  # the host in front connects there
+
+    @property
+    def breaks(self) -> Breaks | None:
+        """Which of the two breaks, as far as that follows. That the client alone cannot reach it may well be so on purpose."""
+        if self.front is None:
+            return None
+        if self.front.connected:
+            return "not_way" if self.used else None
+        if self.client is None:
+            return None
+        return "between" if self.client.connected else "behind"
+
+
+def directs(case: Case) -> list[Direct]:
+    """One for each address and port that was dialled, those first to which the host in front connects."""
+    front, behind = case.server, case.behind
+    if front is None or behind is None:
+        return []
+    used = backends(case)
+    made: dict[tuple[str, int], dict[str, Probe]] = {}
+    for host in (front, case.client):
+        for probe in host.bypasses:
+            if case.declared.has(behind.name, probe.address):
+                made.setdefault((probe.address, probe.port), {})[host.name] = probe
+    known = used or [end for end in made if end[1] == case.port]  # one that names none most likely connects to the flow's own port
+    found = [Direct(*end, by.get(case.client.name), by.get(front.name), end in known) for end, by in made.items()]
+    return sorted(found, key=lambda direct: not direct.used)
+
+
+def evidence(case: Case) -> Iterator[Evidence]:
+    """What each of the two saw."""
+    for direct in directs(case):
+        for host, probe in ((case.client, direct.client), (case.server, direct.front)):
+            if host is not None and probe is not None:
+                yield _seen(case, host, direct, probe)
+
+
+def _seen(case: Case, host: Host, direct: Direct, probe: Probe) -> Evidence:
+    behind = case.behind.name if case.behind else ""
+    return case.saw(host, "bypass", f"dialled directly, {behind} {_end(direct)}: {_outcome(probe)}")
+
+
+def told(case: Case) -> list[str]:
+    """A sentence for each address and port of which it follows what breaks."""
+    front, behind = case.server, case.behind
+    if front is None or behind is None:
+        return []
+    sentences = []
+    for direct in directs(case):
+        end = f"{behind.name} ({_end(direct)}), dialled directly,"
+        from_client = f" and from {case.client.name}" if direct.client and direct.client.connected else ""
+        match direct.breaks:
+            case "not_way":
+                broken = f"{front.name} or the service breaks, not the way between them"
+                sentences.append(f"{end} takes handshakes from {front.name}{from_client}: {broken}")
+            case "between":
+                broken = f"the way from {front.name} to it breaks, or it lets {front.name} not in"
+                sentences.append(f"{end} takes handshakes from {case.client.name} but not from {front.name}: {broken}")
+            case "behind":
+                hosts = f"neither from {front.name} nor from {case.client.name}"
+                sentences.append(f"{end} takes handshakes {hosts}: what breaks is behind {front.name}")
+    return sentences
+
+
+def refused(case: Case) -> bool:
+    """Whether the host in front, dialling itself, gets no handshake at any address and port that it says it connects to."""
+    if case.server is None or case.behind is None:
+        return False
+    named = {(each.address, each.port) for each in said_of(case.server, case.behind)}
+    connected = [direct.front.connected for direct in directs(case) if direct.front and (direct.address, direct.port) in named]
+    return 0 < len(named) == len(connected) and not any(connected)
+
+
+def kept_out(case: Case, port: int) -> bool:
+    """Whether the server takes handshakes on a port from the client, and none from the host in front."""
+    return any(direct.port == port and direct.breaks == "between" for direct in directs(case))
+
+
+def _end(direct: Direct) -> str:
+    return f"{direct.address} port {direct.port}"
+
+
+def _outcome(probe: Probe) -> str:
+    if probe.connected:
+        within = f" in {probe.elapsed_ms:.2f} ms" if probe.elapsed_ms is not None else ""
+        return f"connected{within}" + (", and closed by it at once" if probe.peer in ("closed", "reset") else "")
+    return f"{probe.final_errno or 'no answer'}"

@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Servers behind a balancer that does not reach them."""
+
+from __future__ import annotations
+
+from .._decide.case import Case
+from .._decide.finding import Finding
+from .._model.fixes import Fix
+from .._model.socket_records import Process
+from .._model.socket_subjects import Backend, StoppedUnit
+from .make import advice, shell
+from .service import of_stopped
+
+
+def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
+    """Have the server behind a host in front serve it."""
+    stopped, frozen, backend = finding.about(StoppedUnit), finding.about(Process), finding.about(Backend)
+    if case.server is None or case.behind is None:
+        return None
+    front, behind = case.server.name, case.behind.name
+    if stopped:
+        return of_stopped(case.behind, stopped)
+    if frozen:
+        summary = f"let {frozen.name} (pid {frozen.pid}) on {behind} go on, or restart it"
+        return advice("application", behind, summary, [shell("kill", "-CONT", frozen.pid)])
+    if backend is None:
+        return None
+    port = backend.port
+    match backend.kind:
+        case "not_accepting":
+            look = f"find out why the service that listens on port {port} of {behind} accepts no connection, or restart it"
+            return advice("application", behind, look)
+        case "closed":
+            return advice("service", behind, f"start the service on port {port} of {behind}, to which {front} connects")
+        case "unserved":
+            return advice("advice", behind, f"diagnose the flow from {front} to {behind}, port {port}: it tells what becomes of it")
+        case "kept_out":
+            look = f"find out what keeps {front} from port {port} of {behind}, which others reach: a firewall, or a route"
+            return advice("advice", behind, look)
+        case "nobody":
+            return advice("service", behind, f"start the service on {behind} to which {front} connects")
+        case "untried":
+            return advice("advice", front, f"look at what {front} logs of its connections to {behind}")

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Direct handshakes with the server behind a balancer: which of the two breaks, and what they are no proof of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
+from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+FIREWALL, HTTP = "load_balancer_no_backend.firewall", "load_balancer_no_backend.http"
+
+
+def told(name: str, *changes: Any) -> dict[str, Any]:
+    plan, found = recorded(name)
+    for change in changes:
+        change(found)
+    flow: dict[str, Any] = flows(plan, found)[0]
+    return flow
+
+
+def dials(found: Phases, host: str) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = found[host]["trace_try"]["evidence"]["bypass"]
+    return made
+
+
+def becomes(host: str, outcome: str, errno: str | None) -> Any:
+    def change(found: Phases) -> None:
+        for dial in dials(found, host):
+            dial.update(outcome=outcome, errno=errno)
+
+    return change
+
+
+def remarks(flow: dict[str, Any]) -> list[str]:
+    return [remark for remark in flow["remarks"] if "dialled directly" in remark]
+
+
+@pytest.mark.parametrize(
+    ("client", "front", "words"),
+    [
+        ("connected", "timeout", "takes handshakes from web1 but not from db2"),
+        ("connected", "connected", "takes handshakes from db2 and from web1: db2 or the service breaks"),
+        ("timeout", "connected", "takes handshakes from db2: db2 or the service breaks"),
+        ("timeout", "timeout", "neither from db2 nor from web1: what breaks is behind db2"),
+    ],
+)
+def test_which_of_the_two_breaks(client: str, front: str, words: str) -> None:
+    (remark,) = remarks(told(FIREWALL, becomes("web1", client, None), becomes("db2", front, None)))
+    assert words in remark
+
+
+def test_one_that_dialled_alone_tells_nothing_of_the_other() -> None:
+    def silent(found: Phases) -> None:
+        del found["web1"]["trace_try"]
+
+    def neither(found: Phases) -> None:
+        silent(found)
+        del found["db2"]["trace_try"]
+
+    assert remarks(told(FIREWALL, silent)) == remarks(told(FIREWALL, neither)) == []
+    assert "which others reach" not in told(FIREWALL, silent)["causes"][0]["fix"]["summary"]
+    assert "which others reach" in told(FIREWALL)["causes"][0]["fix"]["summary"]
+
+
+def test_that_the_balancers_host_is_refused_is_proof_only_where_clients_are_closed() -> None:
+    def closed(found: Phases) -> None:
+        for probe in found["web1"]["try"]["evidence"]["probes"]:
+            probe["peer"] = "closed"
+
+    assert told(HTTP)["causes"][0]["certainty"] == "likely"
+    assert told(HTTP, closed)["causes"][0]["certainty"] == "proven"
+    assert told(HTTP, closed, becomes("db2", "connected", None))["causes"][0]["certainty"] == "likely"
+
+
+def test_it_is_no_proof_where_the_balancer_has_another_address_for_the_server() -> None:
+    def elsewhere(found: Phases) -> None:
+        told = found["db2"]["close"]["evidence"]["after"]["balancers"]
+        told.append({**told[0], "port": 9100})
+
+    def closed(found: Phases) -> None:
+        for probe in found["web1"]["try"]["evidence"]["probes"]:
+            probe["peer"] = "closed"
+
+    assert told(HTTP, closed, elsewhere)["causes"][0]["certainty"] == "likely"
+
+
+def test_others_addresses_are_not_the_servers() -> None:
+    """A host can only tell of direct handshakes with what the inventory has for the server."""
+
+    def lie(found: Phases) -> None:
+        for host in ("web1", "db2"):
+            for dial in dials(found, host):
+                dial["address"] = "10.0.2.99"
+
+    assert remarks(told(FIREWALL, lie)) == []
+
+
+def test_a_host_that_tells_nonsense_costs_only_that() -> None:
+    def nonsense(found: Phases) -> None:
+        found["db2"]["trace_try"]["evidence"]["bypass"] = [{"dial": "x"}]
+
+    flow = told(FIREWALL, nonsense)
+    assert flow["causes"][0]["certainty"] == "proven"
+    assert any("malformed answer" in sentence for sentence in flow["not_observed"])
+
+
+def test_who_listens_elsewhere_is_served() -> None:
+    def busy(found: Phases) -> None:
+        found["db1"]["close"]["evidence"]["after"]["counters"]["Tcp"]["PassiveOpens"] += 3
+
+    def listens(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            listeners = found["db1"][phase]["evidence"][part]["listeners"]
+            listeners.append({**listeners[0], "port": 5433})
+
+    def translates(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            hooks = found["db1"][phase]["evidence"][part]["hooks"]
+            hooks["netfilter"].append(
+                {"family": "ip", "table": "nat", "chain": "c", "type": "nat", "hook": "prerouting", "device": None,
+                 "priority": -100, "policy": "accept", "rules": 1}
+            )  # fmt: skip
+
+    name = "load_balancer_no_backend.wrong-port"
+    assert [cause["code"] for cause in told(name, busy)["causes"]] == ["load_balancer_no_backend"]
+    assert told(name, busy, listens)["causes"] == told(name, busy, translates)["causes"] == []
