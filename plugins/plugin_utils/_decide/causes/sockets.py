@@ -14,6 +14,8 @@ from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
+from ..translation import surely_untranslated
+from ..vantages import taken_by_stand_in
 from . import inside, units
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, droppers
@@ -56,7 +58,7 @@ def _lets_in(case: Case, server: Host) -> bool:
 
 def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:
     """A temporary listener completed the handshakes, which shows that the way is open, and that nothing else listens."""
-    known = sum(map(case.taken_by_stand_in, case.subject))
+    known = sum(taken_by_stand_in(case, attempt) for attempt in case.subject)
     shown = case.saw(
         server,
         "temporary listener",
@@ -193,7 +195,7 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     port = case.server_port
     if case.server_owns(case.address) is not True:
         return None
-    if not case.surely_untranslated or server.translates("prerouting") is not False:
+    if not surely_untranslated(case) or server.translates("prerouting") is not False:
         return None
     if case.listeners_on_port() and (kind := _nearest(case)):
         return f"listener_other_{kind}", _misplaced(case, kind, server, "likely", ())

@@ -13,6 +13,7 @@ from ..._model.probe_records import Probe
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
+from ..translation import led_away
 from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
@@ -170,7 +171,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
         counted = server.delta("Tcp", "OutRsts") or 0
         by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
         destination = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
-        astray = case.led_away and not case.arrived and _servers_own(case)
+        astray = led_away(case) and not case.arrived and _servers_own(case)
         return Finding(
             "proven" if connections and connections[0] and (by_server or astray) else "likely",
             via.name,
