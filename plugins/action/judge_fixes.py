@@ -66,8 +66,8 @@ def _outcome(files: RemediationFiles, remediation: Remediation) -> Json:
     again = any(each["outcome"] != "kept" for each in settled.values())
     remediation.report = f"{turn}-undone" if again else turn
     files.keep_state(remediation.to_json())
-    told = "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())
-    return {"again": again, "again_dir": files.turn_dir(remediation.report), "msg": told}
+    outcomes = "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())
+    return {"again": again, "again_dir": files.turn_dir(remediation.report), "msg": outcomes}
 
 
 def _settled(files: RemediationFiles, remediation: Remediation, host: str) -> Json:

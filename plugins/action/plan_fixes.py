@@ -161,7 +161,7 @@ class ActionModule(HandshakeAction):
         """What the hosts say came of the rehearsals, by the keys of the fixes."""
         allowed, _left = remediation.wanted(report)
         previews = [files.of_host(host, "preview", 0) for host in by_host(allowed)]
-        return {key: told for preview in previews if preview for key, told in preview.get("rehearsed", {}).items()}
+        return {key: result for preview in previews if preview for key, result in preview.get("rehearsed", {}).items()}
 
     @staticmethod
     def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> Json:

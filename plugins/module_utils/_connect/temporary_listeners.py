@@ -83,9 +83,9 @@ class TemporaryListeners:
         return {"ends": self.ends(), "taken": self._taken, "count": self._count}
 
     def finish(self, interest: Record | None = None) -> Record:
-        told = self.result()
+        result = self.result()
         self.close()
-        return told
+        return result
 
     def close(self) -> None:
         """Also resets what is still held; nothing of it stays behind on the port."""

@@ -97,15 +97,17 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     known: dict[tuple[t.Any, ...], Answer] = {}
     verdicts = []
     for packet, question in zip(packets, questions):
-        told = asked(packet, question)
-        key = (*told.values(), *(question.get(name) for name in ("header", "sender", "port_in")))
+        asked_of = asked(packet, question)
+        key = (*asked_of.values(), *(question.get(name) for name in ("header", "sender", "port_in")))
         if key not in known:
-            known[key] = {**told, **_verdict(packet, told, facts, ruleset, describer)}
+            known[key] = {**asked_of, **_verdict(packet, asked_of, facts, ruleset, describer)}
         verdicts.append(known[key])
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
 
-def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()) -> Answer:
+def _verdict(
+    packet: Packet, answer: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()
+) -> Answer:
     """`opened`: the rules, and chains with a policy, in front of which the packet is accepted."""
 
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
@@ -131,12 +133,12 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         otherwise = explore(walk, packet, Symmetric(facts, packet), opened=opened)
         back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
     places = [before, *map(describer.rule, reversed(marking))] if before else []
-    question = {**told, **_where(explored.packet), "asked": told, "entered": _entered(path)}
+    question = {**answer, **_where(explored.packet), "asked": answer, "entered": _entered(path)}
     change = _change(describer, places, question) if stopped else None
     then = None
     if outcome is not None and change and change["before"] is before and change["manager"] in _PLAIN and len(opened) < MOST_BEHIND:
-        through = _verdict(packet, told, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
-        then = {**told, **through, "shadowed": [], "path": [], "passed": 0}
+        through = _verdict(packet, answer, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
+        then = {**answer, **through, "shadowed": [], "path": [], "passed": 0}
     return {
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,

@@ -40,10 +40,10 @@ class Others(t.NamedTuple):
     undone: Lines
 
 
-def others(told: t.Mapping[str, Told]) -> Others:
+def others(restored: t.Mapping[str, Told]) -> Others:
     """Of all kinds."""
     found = Others({}, {}, {})
-    for kind, lines in told.items():
+    for kind, lines in restored.items():
         known = lines.made is not None or lines.alone
         parts = (lines.saved if lines.made is None else lines.made, lines.before, lines.after)
         made, before, after = (Counter(_comparable(kind, part)) for part in parts)

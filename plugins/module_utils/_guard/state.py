@@ -77,8 +77,8 @@ def restore(saved: Json, made: Json, stored: StoredBlobs, run: Run, booting: boo
             put_back(kind)
     if failures:
         raise GuardError("; ".join(f"{kind}: {why}" for kind, why in failures.items()))
-    told = {kind: restores[kind].told() for kind in wanted}
-    return others({kind: lines for kind, lines in told.items() if lines})
+    restored = {kind: restores[kind].told() for kind in wanted}
+    return others({kind: lines for kind, lines in restored.items() if lines})
 
 
 class _Restore:

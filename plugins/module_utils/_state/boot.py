@@ -67,8 +67,8 @@ def _services(host: Host) -> list[Record]:
         then = stays(unit)
         if then and (name not in FIREWALLS or name == "firewalld.service"):
             because = f"the unit is {unit.enabled}" + (", and no other unit starts it" if then == "not started" else "")
-            told = {"kind": "service", "name": name, "now": unit.active, "then": then, "because": because}
-            found.append({**told, "enabled": unit.enabled})
+            change = {"kind": "service", "name": name, "now": unit.active, "then": then, "because": because}
+            found.append({**change, "enabled": unit.enabled})
     return found
 
 

@@ -18,9 +18,9 @@ MOST_RULES = 40  # told of one packet's way
 _NUMBERED = re.compile(r"(session)-[0-9c]+\.scope|(run)-[ru]?[0-9a-f]+\.(?:service|scope)|(\w+)-[0-9a-f]{12,64}\.scope")
 
 
-def listeners(told: t.Sequence[Record], ports: t.Collection[int]) -> list[Record]:
+def listeners(observed: t.Sequence[Record], ports: t.Collection[int]) -> list[Record]:
     """Who listens where on `ports`; sockets that share an address (SO_REUSEPORT) are one. Owners that may not be seen are missing."""
-    found = [_listener(one) for one in told if one["port"] in ports]
+    found = [_listener(one) for one in observed if one["port"] in ports]
     return _unique(found, "port", "family", "address", "device")
 
 
@@ -43,12 +43,12 @@ def _stable_unit(unit: str | None) -> str | None:
     return f"{next(filter(None, numbered.groups()))}-*" if numbered else unit
 
 
-def verdicts(told: t.Sequence[Record], users: t.Collection[int] = ()) -> list[Record]:
+def verdicts(observed: t.Sequence[Record], users: t.Collection[int] = ()) -> list[Record]:
     """What the firewall does to each packet, and by which rules. Those on packets that conntrack finds invalid are left out.
 
     `users`: the uids that flows name, which are told.
     """
-    found = [_verdict(each, users) for each in told if each["state"] != "invalid"]
+    found = [_verdict(each, users) for each in observed if each["state"] != "invalid"]
     return _unique(found, "source", "destination", "port", "source_port", "packet", "direction", "uid")
 
 
@@ -83,10 +83,10 @@ def _place(rule: Record | None) -> str | None:
     return f"{rule['family']} {rule['table']} {rule['chain']}: {rule['text']}" if rule else None
 
 
-def routes(told: t.Sequence[Record]) -> list[Record]:
+def routes(observed: t.Sequence[Record]) -> list[Record]:
     """The kernel's answers about ways. A port is named only where the answer depends on it."""
     by_ends: dict[tuple[t.Any, ...], dict[t.Any, Record]] = {}
-    for each in told:
+    for each in observed:
         by_ends.setdefault((each["remote"], each["local"], each["uid"]), {})[each["remote_port"]] = _route(each)
     found = []
     for (remote, local, uid), answers in by_ends.items():
@@ -104,9 +104,9 @@ def _route(each: Record) -> Record:
     return {**kept, "source": None if hops and each["local"] is None else each["source"], "hops": hops or None}
 
 
-def neighbours(routes_told: t.Sequence[Record], told: t.Sequence[Record]) -> list[Record]:
+def neighbours(routes_told: t.Sequence[Record], observed: t.Sequence[Record]) -> list[Record]:
     """The next hops of the ways. Entries that the kernel makes come and go, those without ARP as well; those that somebody made stay."""
-    made = {(each["address"], each["interface"]): each["mac"] for each in told if each["state"] == "PERMANENT"}
+    made = {(each["address"], each["interface"]): each["mac"] for each in observed if each["state"] == "PERMANENT"}
     hops = set()
     for route in routes_told:
         if route["type"] == "unicast" and not route["error"]:

@@ -70,9 +70,9 @@ def _told(drops: DropTracer | TracepointTracer) -> Record:
 
 
 def _event(event: Event, missing: list[Unavailable], known: dict[tuple[str, int], list[Record]]) -> Record:
-    told = event._asdict()
-    told.update(time=told.pop("time_ns") / 1e9, drop_reason=told.pop("reason"))
-    told["programs"] = []
+    fields = event._asdict()
+    fields.update(time=fields.pop("time_ns") / 1e9, drop_reason=fields.pop("reason"))
+    fields["programs"] = []
     if event.reason in _BY_PROGRAM and event.cgroup is not None:
         group = ("egress" if event.reason == "BPF_CGROUP_EGRESS" else "ingress", event.cgroup)
         if group not in known:  # to find a group may take a walk through all of them
@@ -81,8 +81,8 @@ def _event(event: Event, missing: list[Unavailable], known: dict[tuple[str, int]
                 known[group] = _programs(event.cgroup, group[0])
             except Unavailable as error:
                 missing.append(error)
-        told["programs"] = known[group]
-    return told
+        fields["programs"] = known[group]
+    return fields
 
 
 def _programs(cgroup: int, direction: str) -> list[Record]:

@@ -46,9 +46,9 @@ class Explanation:
 def explain(case: Case) -> Explanation:
     """The causes of a case's outcome, and what they leave over."""
     seen = anomalies(case)
-    told = _ask(case, last_resort=False)
-    remarks = sorted((found for found in told if found[1].remark), key=_place)
-    findings = [found for found in told if not found[1].remark]
+    from_rules = _ask(case, last_resort=False)
+    remarks = sorted((found for found in from_rules if found[1].remark), key=_place)
+    findings = [found for found in from_rules if not found[1].remark]
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         codes = {cause.code for cause, _finding in findings}
         findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in codes]

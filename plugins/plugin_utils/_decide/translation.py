@@ -28,11 +28,11 @@ def surely_untranslated(case: Case) -> bool:
 
 def _leaves_end(case: Case, host: Host, hook: str) -> bool:
     asked = [
-        told
-        for told in host.rulings.all()
-        if (told.packet, told.destination, told.port) == ("syn", case.address, case.port) and told.of(case.uid)
+        verdict
+        for verdict in host.rulings.all()
+        if (verdict.packet, verdict.destination, verdict.port) == ("syn", case.address, case.port) and verdict.of(case.uid)
     ]
-    evaluated = bool(asked) and all(told.verdict == "accept" for told in asked)
+    evaluated = bool(asked) and all(verdict.verdict == "accept" for verdict in asked)
     return host.translates(hook) is False or (evaluated and sent_elsewhere(case, host) is None)
 
 

@@ -154,8 +154,8 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, without what is None."""
-        told: dict[str, Any] = unwrapped(_told(asdict(self)))
-        return told
+        document: dict[str, Any] = unwrapped(_told(asdict(self)))
+        return document
 
 
 PARTS = tuple(State.__dataclass_fields__)

@@ -152,10 +152,10 @@ def options(args: Mapping[str, Any]) -> Options:
 def _typed(name: str, value: object, kind: type) -> Any:
     """A value as it is wanted; templates make texts of numbers and truths."""
     if kind is bool:
-        told = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(str(value).lower())
-        if told is None:
+        truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(str(value).lower())
+        if truth is None:
             raise ValueError(f"{name} is {value!r}: write true or false.")
-        return told
+        return truth
     if kind is float:
         try:
             return float(str(value))

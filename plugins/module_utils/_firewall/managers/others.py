@@ -122,8 +122,8 @@ def _comment(reference: t.Mapping[str, t.Any]) -> str:
 def _service(reference: t.Mapping[str, t.Any]) -> Told:
     """The service's namespace, name and port, which kube-proxy writes into comments."""
     comment = _comment(reference)
-    told = _SERVICE.match(comment) or _SERVICE_CHAIN.fullmatch(str(reference["chain"]))
-    return {"namespace": told[1], "service": told[2], "port": told[3] or None, "comment": comment} if told else None
+    match = _SERVICE.match(comment) or _SERVICE_CHAIN.fullmatch(str(reference["chain"]))
+    return {"namespace": match[1], "service": match[2], "port": match[3] or None, "comment": comment} if match else None
 
 
 def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Told:
@@ -145,9 +145,9 @@ def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Told:
 
 def _jail(reference: t.Mapping[str, t.Any]) -> Told:
     """The jail, and the banned address where the rule is of one address."""
-    told = _JAIL.search(str(reference["text"])) or _JAIL.search(str(reference["chain"]))
+    match = _JAIL.search(str(reference["text"])) or _JAIL.search(str(reference["chain"]))
     banned = _BANNED.search(str(reference["text"]))
-    return {"jail": told[1], "address": banned[1] if banned else None} if told else None
+    return {"jail": match[1], "address": banned[1] if banned else None} if match else None
 
 
 def _unban(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:

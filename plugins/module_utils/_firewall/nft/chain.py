@@ -146,8 +146,8 @@ class Chain:
     def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
         """The first rule from `start` on that matches with a verdict, None at the end. All on the way are told to the evaluation."""
         position, end = start, len(self.bodies)
-        told = min(end, start + _TOLD) if end - start > 2 * _TOLD else end
-        while position < told:
+        shown = min(end, start + _TOLD) if end - start > 2 * _TOLD else end
+        while position < shown:
             rule = self.rule(position)
             effect = self._evaluate(rule, at, reference)
             if effect is not None:

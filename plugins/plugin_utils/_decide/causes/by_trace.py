@@ -40,8 +40,8 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
 
 def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
     """The rule as an evaluation of any packet of the run told it."""
-    told = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
-    return next((rule for rule in told if is_rule(seen, rule)), None)
+    known = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
+    return next((rule for rule in known if is_rule(seen, rule)), None)
 
 
 def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:

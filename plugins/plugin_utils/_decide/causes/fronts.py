@@ -118,10 +118,10 @@ def _named(server: BalancedServer) -> str:
 
 def _in_its_words(front: Host, server: BalancedServer) -> Evidence:
     checked = f", last check {server.check}" if server.check else ""
-    told = f": {server.told}" if server.told else ""
-    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
+    why = f": {server.told}" if server.told else ""
+    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{why}"
     if server.program == "nginx":
-        said = f"connecting to {_named(server)} failed{told}"
+        said = f"connecting to {_named(server)} failed{why}"
     return Evidence(front.name, _SAYS[server.program], said, Weight.WORDS)
 
 
@@ -156,13 +156,13 @@ def _unserved(
     # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
     port = case.port if case.port in tried else next(iter(tried))
     sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
-    told = tried[port]
+    answer = tried[port]
     unserved = Backend("unserved", port)
-    if told.refused and listening == [] and port == case.port:
+    if answer.refused and listening == [] and port == case.port:
         return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
-    if told.refused:
+    if answer.refused:
         return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
-    if told.arrived and behind.saw_everything:
+    if answer.arrived and behind.saw_everything:
         return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
     if behind.saw_everything:
         return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")

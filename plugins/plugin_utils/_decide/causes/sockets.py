@@ -210,13 +210,13 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
 
 def _refused_unseen(case: Case) -> Finding:
     """The server is not managed, or was not asked: its RST, or one in its name, is all that is known."""
-    told = None if any(host.captured for host in case.hosts) else case.errno()
+    errno = None if any(host.captured for host in case.hosts) else case.errno()
     return Finding(
         "possible",
         "path",
         "server.socket",
         f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it",
-        (*case.passage(), *((case.ended(case.client, "connect()", f"{told}, {plural(len(case.subject), 'attempt')}"),) if told else ())),
+        (*case.passage(), *((case.ended(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),) if errno else ())),
         leg="syn",
         undecided=(
             f"a recording at {case.address} would show who sends the RST: name the machine in the flow's servers if you manage it"
