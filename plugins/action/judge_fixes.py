@@ -50,10 +50,10 @@ def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
     files.keep_verdicts(remediation.turn, {host: judgement.to_json() for host, judgement in judged.items()})
     for host, judgement in judged.items():
         files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=str(judgement.why))
-    return {"msg": "; ".join(_told(*item) for item in judged.items())}
+    return {"msg": "; ".join(_described(*item) for item in judged.items())}
 
 
-def _told(host: str, judgement: Any) -> str:
+def _described(host: str, judgement: Any) -> str:
     return f"{host}: {'keep' if judgement.keep else 'undo'}, {judgement.why}"
 
 

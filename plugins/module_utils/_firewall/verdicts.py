@@ -62,17 +62,17 @@ class Describer:
 
     def __init__(self, run: Run | None) -> None:
         self._saved, self._managers = run is None, Managers(run)
-        self._told: dict[int, Reference] = {}
+        self._described: dict[int, Reference] = {}
 
     def rule(self, rule: Rule) -> Reference:
-        if id(rule) not in self._told:
+        if id(rule) not in self._described:
             reference = rule.reference()
             if self._saved:
                 reference["handle"] = None  # it will have another one where the ruleset is loaded
             else:
                 reference["legacy"] = reference["handle"] is None
-            self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
-        return self._told[id(rule)]
+            self._described[id(rule)] = {**reference, **self._managers.owner(reference)}
+        return self._described[id(rule)]
 
     def policy(self, chain: Reference, verdict: str) -> Reference:
         """A chain's policy, told as a rule."""
@@ -123,7 +123,7 @@ def _verdict(
     outcome, path = explored.outcome, explored.first.path
     shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
     marking = _marking(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
-    told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
+    steps = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, describer)
     moved = _bringing(outcome, path) or _gone(outcome, path)
     before = describer.rule(moved) if moved else rule  # where a rule that lets it through has to stand
@@ -155,7 +155,7 @@ def _verdict(
         "change": change,
         "then": then,
         "shadowed": [describer.rule(each) for each in shadowed],
-        "path": told_path,
+        "path": steps,
         "passed": explored.first.passed,
     }
 

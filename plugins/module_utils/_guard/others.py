@@ -16,7 +16,7 @@ _CONTENT = "    "  # how the lines of a file's content begin; they may be secret
 Lines = t.Dict[str, t.List[str]]
 
 
-class Told(t.NamedTuple):
+class Versions(t.NamedTuple):
     """One kind of state in lines, as it was at four times. `made`: None when nobody knows it.
 
     `alone`: nothing but rules with our mark was undone; the lines of iptables' rules do not show it.
@@ -40,7 +40,7 @@ class Others(t.NamedTuple):
     undone: Lines
 
 
-def others(restored: t.Mapping[str, Told]) -> Others:
+def others(restored: t.Mapping[str, Versions]) -> Others:
     """Of all kinds."""
     found = Others({}, {}, {})
     for kind, lines in restored.items():

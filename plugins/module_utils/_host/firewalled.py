@@ -86,7 +86,7 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     if left_out:
         why = f"not asked about {left_out} handshakes: at most {traversals.MOST_HANDSHAKES} are asked about on a host"
         absent.append({"what": "firewall", "why": why})
-    shortened = [_told(verdict) for verdict in verdicts]
+    shortened = [_shortened(verdict) for verdict in verdicts]
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": shortened}, absent
 
 
@@ -128,7 +128,8 @@ def _by_user(
     questions = {number: by_user.others(asked[number]) for number in hanging}
     answers = iter(ask_again([question for several in questions.values() for _name, question in several]) if questions else ())
     return {
-        number: by_user.told(verdicts[number], [(name, next(answers)) for name, _q in several]) for number, several in questions.items()
+        number: by_user.differing(verdicts[number], [(name, next(answers)) for name, _q in several])
+        for number, several in questions.items()
     }
 
 
@@ -144,7 +145,7 @@ def _stops(verdict: Record) -> bool:
     return verdict["verdict"] in ("drop", "reject")
 
 
-def _told(verdict: Record) -> Record:
+def _shortened(verdict: Record) -> Record:
     """A verdict with the steps that matter: the rules that matched, or might have."""
     path = [step for step in verdict["path"] if step["matched"] is not False]
     left_out = len(verdict["path"]) - len(path) + max(0, len(path) - MOST_STEPS)
@@ -155,7 +156,7 @@ def _told(verdict: Record) -> Record:
         **verdict,
         "rule": _short(verdict["rule"]),
         "change": _short_change(verdict["change"]),
-        "then": _told({**verdict["then"], "users": None}) if verdict["then"] else None,
+        "then": _shortened({**verdict["then"], "users": None}) if verdict["then"] else None,
         "shadowed": shadowed,
         "users": {**users, "rule": _short(users["rule"])} if users else None,
         "one_of": [_short(rule) for rule in verdict["one_of"] if rule],

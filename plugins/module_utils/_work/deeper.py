@@ -43,13 +43,13 @@ class Tracers:
 
     def result(self, interest: Record | None = None) -> Record:
         """`trace` and `drops` of docs/evidence.md, each None where it is missing."""
-        return {"trace": self._rules.result() if self._rules else None, "drops": _told(self._drops) if self._drops else None}
+        return {"trace": self._rules.result() if self._rules else None, "drops": _result(self._drops) if self._drops else None}
 
     def finish(self, interest: Record | None = None) -> Record:
         trace = self._rules.finish() if self._rules else None
         if self._drops:
             self._drops.close()
-        return {"trace": trace, "drops": _told(self._drops) if self._drops else None}
+        return {"trace": trace, "drops": _result(self._drops) if self._drops else None}
 
     def close(self) -> None:
         self._waiting.close()
@@ -57,7 +57,7 @@ class Tracers:
             tracer.close()
 
 
-def _told(drops: DropTracer | TracepointTracer) -> Record:
+def _result(drops: DropTracer | TracepointTracer) -> Record:
     missing = list(drops.missing)
     known: dict[tuple[str, int], list[Record]] = {}
     return {

@@ -83,7 +83,7 @@ def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], pack
         there.back()
         return {"result": NOT_REHEARSED if isinstance(error, NotRehearsedError) else FAILS, "why": str(error), "packets": []}
     after = _verdicts(run, facts, questions)
-    changed = _told(before[: len(packets)], after[: len(packets)])
+    changed = _compared(before[: len(packets)], after[: len(packets)])
     opened = [now for then, now in zip(before[len(packets) :], after[len(packets) :]) if now["verdict"] != then["verdict"]]
     result, why = _result(packets, before, after, opened)
     if result in (FAILS, UNKNOWN):
@@ -127,7 +127,7 @@ def _verdicts(run: Run, facts: LiveFacts, questions: t.Sequence[Json]) -> list[J
     return list(judge(questions, facts, load(run, facts), Describer(run))["verdicts"])
 
 
-def _told(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
+def _compared(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
     names = ("packet", "direction", "source", "source_port", "destination", "port")
     return [
         {**{name: now[name] for name in names}, "before": then["verdict"], "after": now["verdict"], "rule": now["rule"]}

@@ -57,7 +57,7 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
         "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
         if outcome.last_seen and status != "ok"
         else None,
-        "causes": [_mended(*found) for found in causes.values()],
+        "causes": [_with_fix(*found) for found in causes.values()],
         "undecided": unwrapped([*answer.would_decide]),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
@@ -87,17 +87,17 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "certainty": finding.certainty,
         "segment": finding.segment,
         "summary": unwrapped(finding.summary),
-        "evidence": [_told(seen) for seen in finding.evidence],
-        "against": [_told(seen) for seen in finding.against],
+        "evidence": [_evidence(seen) for seen in finding.evidence],
+        "against": [_evidence(seen) for seen in finding.against],
         "detail": unwrapped(finding.detail),
     }
 
 
-def _told(seen: Evidence) -> dict[str, Any]:
+def _evidence(seen: Evidence) -> dict[str, Any]:
     return {"host": seen.host, "source": seen.source, "observation": unwrapped(seen.observation)}
 
 
-def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
+def _with_fix(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
     """A cause with its fix, if it has one."""
     found = fix(cause.code, case, finding)
     return {**_cause(cause, finding), "fix": unwrapped(asdict(found)) if found else None}

@@ -24,7 +24,7 @@ from .outcome import SEGMENTS
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
-_TOLD_ALONE = ("third_host", "claimed_address")
+_BY_BYSTANDERS = ("third_host", "claimed_address")
 """Anomalies that only hosts without a part in the flow tell of: they may lie, and so make no answer, and weaken none."""
 
 
@@ -107,7 +107,7 @@ def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen
         if case.hearsay:
             return cause, replace(finding, certainty="likely")
         standing = [found, *_standing(findings), *beside]
-        whole = not case.lacks_proof and all(anomaly.kind in _TOLD_ALONE or _accounted(case, standing, anomaly) for anomaly in seen)
+        whole = not case.lacks_proof and all(anomaly.kind in _BY_BYSTANDERS or _accounted(case, standing, anomaly) for anomaly in seen)
         return found if whole else (cause, replace(finding, certainty="likely"))
 
     return [capped(found) for found in findings]

@@ -90,7 +90,7 @@ class Rulings:
 
     def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None) -> Verdict | None:
         """The verdict on a packet; ``invalid``: had connection tracking found it so; ``uid``: of whose socket, where one sends it."""
-        by_user = self._told(when, invalid).get(traversal, {})
+        by_user = self._by_traversal(when, invalid).get(traversal, {})
         if uid is None or None in by_user:
             return next(iter(by_user.values()), None)
         return by_user.get(uid)
@@ -117,7 +117,7 @@ class Rulings:
 
     def elsewhere(self, address: str, port: int, uid: int | None = None) -> Verdict | None:
         """The verdict on a SYN for that end (of a user), where rules send it to another one: afterwards, or else before."""
-        for by_user in {**self._told("before", False), **self._told("after", False)}.values():
+        for by_user in {**self._by_traversal("before", False), **self._by_traversal("after", False)}.values():
             verdict = by_user.get(None) or by_user.get(uid) if uid is not None else next(iter(by_user.values()))
             if verdict is None:
                 continue
@@ -133,10 +133,10 @@ class Rulings:
 
     def _each(self, when: When) -> Iterator[Verdict]:
         """The verdicts on packets as they are, each once."""
-        for by_user in self._told(when, False).values():
+        for by_user in self._by_traversal(when, False).values():
             yield from by_user.values()
 
-    def _told(self, when: When, invalid: bool) -> dict[HookTraversal, dict[int | None, Verdict]]:
+    def _by_traversal(self, when: When, invalid: bool) -> dict[HookTraversal, dict[int | None, Verdict]]:
         """By what is asked, and by the uid of the socket that sends it."""
         if (when, invalid) not in self._verdicts:
             verdicts = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]

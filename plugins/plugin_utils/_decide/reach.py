@@ -27,7 +27,7 @@ class Reach:
     loop: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Where the packet is lost, as exactly as this tells: each router answers when it takes a packet in, ahead of its forward rules."""
         if self.last is None:
             return f"no hop answers {plural(self.sent, 'packet')}: it is lost ahead of the first router, or the routers send no ICMP errors"

@@ -24,7 +24,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Told:
+class _Plan:
     run: str
     started: str
     entries: tuple[Entry, ...]
@@ -54,7 +54,7 @@ class _Heading:
 
 def read_plan(raw: object) -> tuple[Plan, str, str]:
     """The plan, when it started, and the controller's name. RecordError."""
-    head: _Told = build(_Told, raw, "the plan")
+    head: _Plan = build(_Plan, raw, "the plan")
     if not _RUN.fullmatch(head.run):
         raise RecordError(f"the plan has the run {head.run[:80]!r}, which is no run of this collection")
     if not _TIME.fullmatch(head.started):

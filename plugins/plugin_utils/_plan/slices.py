@@ -48,7 +48,7 @@ class Run:
         """When it was under way; None where its evidence does not say."""
         times = [_times(answer) for phases in self.answers.values() for answer in phases.values()]
         known = [each for each in times if each]
-        return (min(asked for asked, _told in known), max(ended for _asked, ended in known)) if known else None
+        return (min(asked for asked, _ended in known), max(ended for _asked, ended in known)) if known else None
 
     @cached_property
     def keys(self) -> frozenset[Key]:

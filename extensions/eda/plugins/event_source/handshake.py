@@ -127,8 +127,8 @@ async def main(queue: asyncio.Queue[dict[str, Any]], args: Mapping[str, Any]) ->
         try:
             for event in events:
                 await queue.put({"handshake": event.document})
-                follower.told(event)
-            follower.told_all()
+                follower.advance(event)
+            follower.advance_all()
         finally:
             follower.keep()
         await asyncio.sleep(follower.options.interval)
@@ -188,11 +188,11 @@ class Follower:
             events, self._next = follow.look(connection, self._position, wanted, self.options.causes)
         return events
 
-    def told(self, event: follow.Event) -> None:
+    def advance(self, event: follow.Event) -> None:
         if self._position is not None:
             self._position = self._position.after(event)
 
-    def told_all(self) -> None:
+    def advance_all(self) -> None:
         self._position = self._next
 
     def keep(self) -> None:

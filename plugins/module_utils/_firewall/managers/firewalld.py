@@ -20,7 +20,7 @@ from .firewalld_runtime import Run, reloading
 from .flow import Flow, quoted
 
 DIRECTORIES = ("/etc/firewalld", "/usr/lib/firewalld", "/usr/share/firewalld")
-_MOST_NAMES, _MOST_TOLD = 100, 8
+_MOST_NAMES, _MOST_NAMED = 100, 8
 _UNKNOWN = (
     "which forgets all that is not permanent: compare the output of firewall-cmd --list-all-zones and --list-all-policies with that of the "
     "same commands with --permanent first"
@@ -124,8 +124,8 @@ class Firewalld:
             except ObserveError as error:
                 self._forgets = f"and it is not known what else that changes: {error}"
             else:
-                more = f" and {len(found) - _MOST_TOLD} more" if found and len(found) > _MOST_TOLD else ""
-                warning = f"which would also change: {', '.join(found[:_MOST_TOLD])}{more}" if found else ""
+                more = f" and {len(found) - _MOST_NAMED} more" if found and len(found) > _MOST_NAMED else ""
+                warning = f"which would also change: {', '.join(found[:_MOST_NAMED])}{more}" if found else ""
                 self._forgets = _UNKNOWN if found is None else warning
         return self._forgets
 

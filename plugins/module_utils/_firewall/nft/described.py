@@ -25,7 +25,7 @@ class Described:
             each.describe(describer, at)
         shown = [part for part in describer.parts if part.into is None]
         conditions = [part for part in shown if part.condition]
-        words = [part.text for part in shown if part.text and part.told]
+        words = [part.text for part in shown if part.text and part.shown]
         said = comment(userdata)
         if said is not None:
             words.append(f'comment "{said}"')

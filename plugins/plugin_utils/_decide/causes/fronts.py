@@ -247,7 +247,7 @@ def taker(case: Case) -> str | None:
 
 
 @needs(SERVER, BEHIND, LISTENER)
-def told_of(case: Case, front: Host, behind: Host, _listener: object) -> str:
+def where_they_end(case: Case, front: Host, behind: Host, _listener: object) -> str:
     """That the handshakes end in front of the server, and what is seen of its part."""
     tried, named = tried_with(case, front, behind), taker(case)
     return (

@@ -63,7 +63,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             f"the firewall of {host.name} {how} {place.packet}, by one of several rules{_named(ruling)}",
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
-            detail=told(ruling, None),
+            detail=details(ruling, None),
             subject=Stop(ruling),
         )
     weighed = capped(case, place, proof(case, place, ruling, ruling.rule))
@@ -89,7 +89,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         ),
         against=weighed.against,
         leg=place.leg,
-        detail=told(ruling, weighed),
+        detail=details(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
         subject=Stop(ruling, tuple(later(case, place))),
     )
@@ -214,7 +214,7 @@ def _origin(origin: object) -> Iterator[str]:
             yield f"{str(key).replace('_', ' ')} {value}"
 
 
-def told(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
+def details(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
     """The rules on the packet's way, part by part, for reports; ``rule``: the one that matters, where it is not the deciding one."""
     rule = rule or ruling.rule
     return {

@@ -83,11 +83,13 @@ def _service_stopped(case: Case, refusal: _Refusal) -> Finding | None:
         certainty if unit.how in ("declared", "socket") else "likely",
         server.name,
         "server.socket",
-        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}" + late + (f"; {units.told(held[0])}" if held else ""),
+        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}"
+        + late
+        + (f"; {units.described(held[0])}" if held else ""),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
-            *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
+            *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
             *([case.saw(server, "rtnetlink address", f"{case.server_address} is newer than the end of {unit.unit}")] if late else ()),
             *units.last_words(server, unit),
@@ -132,7 +134,7 @@ def _no_listener(case: Case) -> Finding | None:
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
-            *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
+            *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
             *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
             *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
@@ -140,11 +142,11 @@ def _no_listener(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off or _told_of(case, server, next(iter(restless), None)),
+        subject=instead or off or _subject(case, server, next(iter(restless), None)),
     )
 
 
-def _told_of(case: Case, server: Host, unit: Unit | None) -> Unit | StoppedUnit | None:
+def _subject(case: Case, server: Host, unit: Unit | None) -> Unit | StoppedUnit | None:
     """The unit that may be meant, with what is known of why it failed where the host got the address too late for it."""
     early = unit is not None and units.came_later(server, unit, case.server_address) is not None
     return units.not_running(server, unit, case.server_port, case.server_address) if unit and early else unit

@@ -20,7 +20,7 @@ from .hooks import droppers
 from .icmp import answer_of
 from .inside import Inside, inside
 from .needs import SERVER, needs
-from .rules import kept_by, told
+from .rules import details, kept_by
 from .translated import connections as _connections
 from .translated import distinct as _distinct
 from .traversals import Place, judged
@@ -60,7 +60,7 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         ),
         against=against,
         leg="syn",
-        detail=told(ruling, None, rule) if ruling else {},
+        detail=details(ruling, None, rule) if ruling else {},
     )
 
 
@@ -112,7 +112,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
                 *(kept_by(via, rule) if rule else ()),
             ),
             leg="syn",
-            detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
+            detail={**(details(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
             subject=Translated(case.address),
         )
     return _translated_by_rule(case) or (_translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None)
@@ -151,7 +151,7 @@ def _translated_by_client(case: Case) -> Finding | None:
             *kept_by(client, rule),
         ),
         leg="syn",
-        detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
+        detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
         subject=Translated(case.target),
     )
 
@@ -184,7 +184,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
                 *kept_by(via, rule),
             ),
             leg="syn",
-            detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
+            detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
             subject=Translated(case.target),
         )
     return None
@@ -233,7 +233,7 @@ def _translated_at_server(case: Case, server: Host) -> Finding | None:
             *(kept_by(server, rule) if rule else ()),
         ),
         leg="syn",
-        detail=told(ruling, None, rule) if ruling else {},
+        detail=details(ruling, None, rule) if ruling else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
     )
 
@@ -257,7 +257,7 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
             *(kept_by(server, rule) if rule else ()),
         ),
         leg="syn",
-        detail=told(within.ruling, None, rule),
+        detail=details(within.ruling, None, rule),
         subject=TranslatedInside(within.port, within.where),
     )
 
@@ -289,7 +289,7 @@ def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
                 *case.passage(),
             ),
             leg="syn_ack",
-            detail={**told(ruling, None, rule), "source": source},
+            detail={**details(ruling, None, rule), "source": source},
             subject=Source(source),
         )
     return None
