@@ -20,14 +20,14 @@ def excerpt(output: str) -> str:
     start = _line(lines, r"\d+ flows: ")
     causes, flow, well, changes = (_line(lines, each, start) for each in ("root causes$", r"\S+ -> .* BROKEN ", ".* OK, ", "changes$"))
     entries = [entry for entry in _entries(_paragraph(lines, flow)) if not any(each in entry[0] for each in _OF_THIS_MACHINE)]
-    told = [line for entry in entries for line in entry]
+    flat = [line for entry in entries for line in entry]
     return "\n".join(
         [
             *lines[start : start + 1],
             "...",
             *_paragraph(lines, causes),
             "",
-            *told,
+            *flat,
             "...",
             lines[well],
             "...",

@@ -79,14 +79,14 @@ class ActionModule(HandshakeAction):
             report = {**conclusion.report, "changes": arguments["changes"]}
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)
-            told = forms(report, conclusion.captures)
-            written = [str(path) for path in write(report_dir, told.files, conclusion.captures)]
+            formats = forms(report, conclusion.captures)
+            written = [str(path) for path in write(report_dir, formats.files, conclusion.captures)]
             rest(Path(report_dir))
         except (PlanError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {report_dir}", error)}
-        unshown = [*told.faults]
+        unshown = [*formats.faults]
         if arguments["show"]:
             page = next(path for path in written if path.endswith("report.html"))
             present(display, result, partial(_summary, report, unshown), page=page, attention=_is_amiss(report))
@@ -97,7 +97,7 @@ class ActionModule(HandshakeAction):
         summary = report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written, unshown=unshown)
         if not self._task.check_mode:
-            result.update(_keep(report, arguments), **_published(arguments["metrics_file"], told.files["metrics.prom"]))
+            result.update(_keep(report, arguments), **_published(arguments["metrics_file"], formats.files["metrics.prom"]))
         faults = controller_faults(evidence.answers())
         ours = _ours(report, evidence.plan)
         counts = Counter(flow["status"] for flow in ours)

@@ -227,10 +227,10 @@ def _observed(answers: dict[str, dict[str, Any] | None]) -> dict[str, Observed]:
         try:
             evidence = answer["evidence"]
             absent = evidence["absent"] if isinstance(evidence["absent"], list) else []
-            told = tuple(
+            observed = tuple(
                 (str(each.get("what"))[:300], Prose(str(each.get("why"))[:800])) for each in absent[:1000] if isinstance(each, dict)
             )
-            found[host] = Observed(read_state(evidence["state"], "state"), told)
+            found[host] = Observed(read_state(evidence["state"], "state"), observed)
         except DriftError as error:
             found[host] = Observed(failure=Prose(f"its answer is not what it should be: {error}"))
     return found

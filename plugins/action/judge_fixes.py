@@ -50,10 +50,10 @@ def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
     files.keep_verdicts(remediation.turn, {host: judgement.to_json() for host, judgement in judged.items()})
     for host, judgement in judged.items():
         files.note(remediation.run, "judged", host=host, keep=judgement.keep, why=str(judgement.why))
-    return {"msg": "; ".join(_told(*item) for item in judged.items())}
+    return {"msg": "; ".join(_described(*item) for item in judged.items())}
 
 
-def _told(host: str, judgement: Any) -> str:
+def _described(host: str, judgement: Any) -> str:
     return f"{host}: {'keep' if judgement.keep else 'undo'}, {judgement.why}"
 
 
@@ -66,8 +66,8 @@ def _outcome(files: RemediationFiles, remediation: Remediation) -> Json:
     again = any(each["outcome"] != "kept" for each in settled.values())
     remediation.report = f"{turn}-undone" if again else turn
     files.keep_state(remediation.to_json())
-    told = "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())
-    return {"again": again, "again_dir": files.turn_dir(remediation.report), "msg": told}
+    outcomes = "; ".join(f"{host}: {each['outcome']}" for host, each in settled.items())
+    return {"again": again, "again_dir": files.turn_dir(remediation.report), "msg": outcomes}
 
 
 def _settled(files: RemediationFiles, remediation: Remediation, host: str) -> Json:

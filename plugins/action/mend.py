@@ -101,20 +101,20 @@ class _Transaction:
 
     def preview(self) -> Json:
         """What the steps would change, by their own word in check mode."""
-        told: list[Json] = []
+        results: list[Json] = []
         for step in self.order["steps"]:
             try:
                 returned = self.action.module(step["module"], dict(step["arguments"]), self.task_vars, check=True)
             except _Unreachable as failure:
                 returned = {"failed": True, "msg": str(failure)}
-            told.append({"changed": bool(returned.get("changed")), "diff": _diffs(returned.get("diff")), "why": _why(returned)})
+            results.append({"changed": bool(returned.get("changed")), "diff": _diffs(returned.get("diff")), "why": _why(returned)})
         rehearsed: Json = {}
         also: Json = {}
         with suppress(_Unreachable):
             rehearsed = self._rehearse()
             also = self._also()
-        self._keep("preview", steps=told, open=self._left_open(), rehearsed=rehearsed, wide=also)
-        return {"msg": f"{len([step for step in told if step['changed']])} of {len(told)} steps would change the host"}
+        self._keep("preview", steps=results, open=self._left_open(), rehearsed=rehearsed, wide=also)
+        return {"msg": f"{len([step for step in results if step['changed']])} of {len(results)} steps would change the host"}
 
     def _rehearse(self) -> Json:
         """What came of each fix of the firewall in a copy of it, by its key; empty where there is none. _Unreachable."""
@@ -277,13 +277,13 @@ def _why(returned: Json) -> str:
 
 def _others(restored: Json) -> str:
     """What a restore did to the changes that others made meanwhile, where they lost some or may have."""
-    told = restored.get("others")
+    others = restored.get("others")
     parts = []
     for what, sentence in (
         ("lost", "others changed the same meanwhile, which was undone with it"),
         ("undone", "it is not known what others changed meanwhile: all that had changed was undone"),
     ):
-        found = told.get(what) if isinstance(told, dict) else None
+        found = others.get(what) if isinstance(others, dict) else None
         lines = [f"{kind} {line}" for kind, several in sorted(found.items()) for line in several] if isinstance(found, dict) else []
         if lines:
             more = f" and {len(lines) - _MOST_LINES} more, see the guard's journal on the host" if len(lines) > _MOST_LINES else ""

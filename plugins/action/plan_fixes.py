@@ -161,8 +161,8 @@ class ActionModule(HandshakeAction):
         """What the hosts say came of the rehearsals, and what else fixes change, by the keys of the fixes."""
         allowed, _left = remediation.wanted(report)
         previews = [files.of_host(host, "preview", 0) or {} for host in by_host(allowed)]
-        rehearsed = {key: told for preview in previews for key, told in preview.get("rehearsed", {}).items()}
-        return rehearsed, {key: told for preview in previews for key, told in preview.get("wide", {}).items()}
+        rehearsed = {key: result for preview in previews for key, result in preview.get("rehearsed", {}).items()}
+        return rehearsed, {key: found for preview in previews for key, found in preview.get("wide", {}).items()}
 
     @staticmethod
     def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> Json:

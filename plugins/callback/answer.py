@@ -108,14 +108,14 @@ class CallbackModule(Default):
         super().v2_playbook_on_handler_task_start(task)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        if not self._told_in_short(task):
+        if not self._is_shown_in_short(task):
             super().v2_runner_on_start(host, task)
         elif self._waiting and task.args.get("phase") not in self._waits and not task.run_once:
             self._waiting.expect([host.get_name()])
 
     def _awaits(self, task: Any) -> bool:
         """Whether it is a task of ours; then it is what is awaited now."""
-        if not self._told_in_short(task):
+        if not self._is_shown_in_short(task):
             self._waiting = None
             self._live.show(None)
             return False
@@ -128,7 +128,7 @@ class CallbackModule(Default):
         self._live.show(None if isinstance(task, TaskInclude) else lambda width: waiting.line(time.monotonic(), width))
         return True
 
-    def _told_in_short(self, task: Any) -> bool:
+    def _is_shown_in_short(self, task: Any) -> bool:
         return not self._display.verbosity and self._ours(task)
 
     def _ours(self, task: Any) -> bool:
@@ -150,7 +150,7 @@ class CallbackModule(Default):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._note(result)
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_on_ok(result)
             return
         self._handle_warnings(result._result)
@@ -161,59 +161,59 @@ class CallbackModule(Default):
         self._note(result)
         if not ignore_errors:
             self._live.speak()
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_on_failed(result, ignore_errors)
         elif not result._result.get("results"):  # of a loop each item has been told
             self._handle_warnings(result._result)
-            self._tell(result, "failed, and ignored" if ignore_errors else "failed")
+            self._show(result, "failed, and ignored" if ignore_errors else "failed")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self._note(result)
         if not result._task.ignore_unreachable:
             self._live.speak()
-        if self._told_in_short(result._task):
-            self._tell(result, "unreachable")
+        if self._is_shown_in_short(result._task):
+            self._show(result, "unreachable")
         else:
             super().v2_runner_on_unreachable(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._note(result)
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_on_skipped(result)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
-        if self._told_in_short(result._task):
-            self._tell(result, f"failed for {self._get_item_label(result._result)}")
+        if self._is_shown_in_short(result._task):
+            self._show(result, f"failed for {self._get_item_label(result._result)}")
         else:
             super().v2_runner_item_on_failed(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_item_on_ok(result)
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_item_on_skipped(result)
 
     def v2_runner_retry(self, result: Any) -> None:
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_retry(result)
 
     def v2_runner_on_async_poll(self, result: Any) -> None:
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_on_async_poll(result)
 
     def v2_runner_on_async_ok(self, result: Any) -> None:
-        if not self._told_in_short(result._task):
+        if not self._is_shown_in_short(result._task):
             super().v2_runner_on_async_ok(result)
 
     def v2_on_file_diff(self, result: Any) -> None:
-        if self._told_in_short(result._task):
+        if self._is_shown_in_short(result._task):
             self._last_task_banner = result._task._uuid  # as if its heading had been shown
         super().v2_on_file_diff(result)
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
-        if not self._told_in_short(included_file._task):
+        if not self._is_shown_in_short(included_file._task):
             super().v2_playbook_on_include(included_file)
 
     def v2_playbook_on_no_hosts_remaining(self) -> None:
@@ -237,7 +237,7 @@ class CallbackModule(Default):
         if found.get("attention"):
             self._live.speak()
 
-    def _tell(self, result: Any, what: str) -> None:
+    def _show(self, result: Any, what: str) -> None:
         self._said = True
         task = result._task
         host = "" if task.run_once else result._host.get_name()

@@ -147,10 +147,10 @@ def main() -> None:
         return code, output, error
 
     try:
-        told = rehearse(run, [_fix(number, fix) for number, fix in enumerate(module.params["fixes"])])
+        results = rehearse(run, [_fix(number, fix) for number, fix in enumerate(module.params["fixes"])])
     except ObserveError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, fixes=told)
+    module.exit_json(changed=False, fixes=results)
 
 
 def _fix(number: int, fix: t.Mapping[str, t.Any]) -> Fix:
@@ -164,14 +164,14 @@ def _fix(number: int, fix: t.Mapping[str, t.Any]) -> Fix:
 
 
 def _packet(packet: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    told = dict(packet)
+    question = dict(packet)
     for end in ("source", "destination"):
-        told[end] = str(ipaddress.ip_address(packet[end]))
-    told["packet"] = packet.get("packet") or "syn"
+        question[end] = str(ipaddress.ip_address(packet[end]))
+    question["packet"] = packet.get("packet") or "syn"
     for name, known in (("packet", KINDS), ("direction", DIRECTIONS), ("state", STATES)):
-        if told.get(name) is not None and told[name] not in known:
-            raise ValueError(f"{name} is {told[name]!r}: give one of {', '.join(known)}")
-    return told
+        if question.get(name) is not None and question[name] not in known:
+            raise ValueError(f"{name} is {question[name]!r}: give one of {', '.join(known)}")
+    return question
 
 
 if __name__ == "__main__":

@@ -294,7 +294,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        answer = start(module) if module.params["state"] == "started" else tell(module)
+        answer = start(module) if module.params["state"] == "started" else fetch(module)
     except ObserveError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**answer)
@@ -311,7 +311,7 @@ def start(module: AnsibleModule) -> dict[str, object]:
     return {"changed": True, "handle": start_detached(asked["ports"], asked["addresses"], asked["seconds"], asked["max_packets"])}
 
 
-def tell(module: AnsibleModule) -> dict[str, object]:
+def fetch(module: AnsibleModule) -> dict[str, object]:
     """Read a recording."""
     handle, dest = module.params["handle"], module.params["dest"]
     if module.check_mode and not handle:

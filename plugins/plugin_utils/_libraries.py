@@ -28,6 +28,8 @@ def lacking(what: str, *names: str) -> str | None:
     missing = [LIBRARIES[name] for name in names if importlib.util.find_spec(name) is None]
     if not missing:
         return None
-    told = " and ".join(each.partition("[")[0].partition(">")[0] for each in missing)
+    listed = " and ".join(each.partition("[")[0].partition(">")[0] for each in missing)
     libraries = "libraries" if len(missing) > 1 else "library"
-    return f"{what} needs the Python {libraries} {told} on the controller: {shlex.join([sys.executable, '-m', 'pip', 'install', *missing])}"
+    return (
+        f"{what} needs the Python {libraries} {listed} on the controller: {shlex.join([sys.executable, '-m', 'pip', 'install', *missing])}"
+    )

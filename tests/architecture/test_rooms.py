@@ -73,13 +73,13 @@ def within(module: str, *packages: str) -> bool:
 
 @pytest.mark.parametrize("module", [name for name in FILES if within(name, "_decide", "_fix", "_model")])
 def test_rules_find_causes_and_the_engine_attaches_fixes(module: str) -> None:
-    """A fix may look at a case, a finding and the last hop of packets, but not at the rules; of what decides, only the engine knows of
-    fixes, by the table of them.
+    """A fix may look at a case, a finding, the last hop of packets and their translation, but not at the rules; of what decides, only
+    the engine knows of fixes, by the table of them.
     """
     ours = {name for name, is_ours in imports(module) if is_ours}
     if within(module, "_fix"):
         assert {name for name in ours if within(name, "_decide")} <= {
-            f"{PLUGIN_UTILS}_decide/{name}" for name in ("case", "finding", "last_hop")
+            f"{PLUGIN_UTILS}_decide/{name}" for name in ("case", "finding", "last_hop", "translation")
         }
     else:
         engine = within(module, "_decide") and not within(module, "_decide/causes", "_decide/anomalies")

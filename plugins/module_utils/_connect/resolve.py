@@ -60,7 +60,7 @@ class Resolved:
 
     def record(self) -> dict[str, Any]:
         """R of docs/evidence.md."""
-        told = {
+        record = {
             "dial": self.dial.id,
             "name": self.dial.address,
             "addresses": [canonical(sockaddr[0]) for _family, sockaddr in self.targets],
@@ -70,7 +70,7 @@ class Resolved:
             "hosts": self.hosts,
             "sources": self.sources,
         }
-        return told if self.nameservers is None else {**told, "again_ms": self.again_ms, "nameservers": self.nameservers}
+        return record if self.nameservers is None else {**record, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
 
 def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
@@ -132,27 +132,27 @@ def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
     left = until - time.monotonic()
     if not slow or left < _WORTHWHILE:
         return answers
-    told = ask(configured(), next(iter(slow))[0])
+    asked = ask(configured(), next(iter(slow))[0])
     again = resolve([answer.dial for answer in slow.values()], limit=until - time.monotonic())
     times = {key: answer.elapsed_ms for key, answer in zip(slow, again) if answer.error != "ETIMEDOUT"}
     return [
-        replace(answer, again_ms=times.get(key), nameservers=told) if key in slow and (answer.elapsed_ms or 0.0) >= SLOW_MS else answer
+        replace(answer, again_ms=times.get(key), nameservers=asked) if key in slow and (answer.elapsed_ms or 0.0) >= SLOW_MS else answer
         for answer, key in ((answer, (answer.dial.address, bool(answer.dial.source))) for answer in answers)
     ]
 
 
 def examine_odd(answers: list[Resolved], until: float) -> list[Resolved]:
     """Ask the nameservers themselves about names that could not be resolved, and about those that the search list may have changed."""
-    resolver, told = configured(), {}  # type: Any, dict[str, list[dict[str, Any]]]
+    resolver, by_name = configured(), {}  # type: Any, dict[str, list[dict[str, Any]]]
     for answer in answers:
         name = answer.dial.address
         searched = "." in name and not answer.hosts and resolver.names(name)[0] != name.rstrip(".")
         odd = answer.nameservers is None and (answer.error in _UNRESOLVED or (answer.hosts is not None and not answer.error and searched))
-        if odd and name not in told and len(told) < _MOST_ASKED and until - time.monotonic() >= _WORTHWHILE:
-            told[name] = ask(resolver, name)
+        if odd and name not in by_name and len(by_name) < _MOST_ASKED and until - time.monotonic() >= _WORTHWHILE:
+            by_name[name] = ask(resolver, name)
     return [
-        replace(answer, nameservers=told[answer.dial.address], sources=nsswitch.sources("hosts") if answer.error else None)
-        if answer.dial.address in told and answer.nameservers is None
+        replace(answer, nameservers=by_name[answer.dial.address], sources=nsswitch.sources("hosts") if answer.error else None)
+        if answer.dial.address in by_name and answer.nameservers is None
         else answer
         for answer in answers
     ]

@@ -22,7 +22,7 @@ from .tcp_info import canonical
 
 MOST_LISTENERS = 64
 MOST_HELD = 256  # connections at a time; those beyond are reset
-MOST_TOLD = 1000  # handshakes
+MOST_TAKEN = 1000  # handshakes
 _BACKLOG = 128
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER, which connections inherit: however this process ends, no TIME_WAIT stays on the port
 _ORDERLY = struct.pack("ii", 0, 0)
@@ -83,9 +83,9 @@ class TemporaryListeners:
         return {"ends": self.ends(), "taken": self._taken, "count": self._count}
 
     def finish(self, interest: Record | None = None) -> Record:
-        told = self.result()
+        result = self.result()
         self.close()
-        return told
+        return result
 
     def close(self) -> None:
         """Also resets what is still held; nothing of it stays behind on the port."""
@@ -132,7 +132,7 @@ class TemporaryListeners:
             return
         local = connection.getsockname()
         self._count += 1
-        if len(self._taken) < MOST_TOLD:
+        if len(self._taken) < MOST_TAKEN:
             remote = {"remote": canonical(peer[0]), "remote_port": peer[1]}
             self._taken.append({"address": canonical(local[0]), "port": local[1], **remote})
         if len(self._held) >= MOST_HELD:

@@ -72,7 +72,7 @@ class TracepointTracer:
         self.missing: list[Unavailable] = []
         self._format = _read_format()
         self._samples: list[_Sample] = []
-        self._told: list[Event] = []
+        self._events: list[Event] = []
         self._held: list[int] = []
         self._deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as undo:
@@ -105,8 +105,8 @@ class TracepointTracer:
                     self.lost += _LOST_COUNT.unpack_from(body)[0]
                 elif kind == _SAMPLE:
                     self._samples.append(self._sample(body, ahead))
-        if len(self._samples) + len(self._told) > MAX_EVENTS:
-            del self._samples[max(0, MAX_EVENTS - len(self._told)) :]
+        if len(self._samples) + len(self._events) > MAX_EVENTS:
+            del self._samples[max(0, MAX_EVENTS - len(self._events)) :]
             self._end("events")
         elif time.monotonic() > self._deadline:
             self._end("deadline")
@@ -116,8 +116,8 @@ class TracepointTracer:
         self.collect()
         samples, self._samples = self._samples, []
         names = symbols.functions(address for sample in samples for address in (sample.location, *sample.stack))
-        self._told = sorted([*self._told, *(self._event(sample, names) for sample in samples)], key=lambda event: event.time_ns)
-        return list(self._told)
+        self._events = sorted([*self._events, *(self._event(sample, names) for sample in samples)], key=lambda event: event.time_ns)
+        return list(self._events)
 
     def close(self) -> None:
         """End the trace; what it has told until now stays."""

@@ -58,7 +58,7 @@ class Tracer:
         self._unread = self._lost = 0
         self._closed = False
         self._raw: list[tuple[int, records.Raw]] = []  # with the time since the epoch
-        self._told: list[Event] = []
+        self._events: list[Event] = []
         self._held: list[int] = []
         self._deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as undo:
@@ -97,7 +97,7 @@ class Tracer:
             ahead = time.time_ns() - time.monotonic_ns()  # of the one clock before the other
             for record in self._ring.records():
                 self._keep(record, ahead)
-                if len(self._raw) + len(self._told) >= MAX_EVENTS:
+                if len(self._raw) + len(self._events) >= MAX_EVENTS:
                     self._end("events")
                     return
             if time.monotonic() > self._deadline:
@@ -108,8 +108,8 @@ class Tracer:
         self.collect()
         raw, self._raw = self._raw, []
         names = symbols.functions(address for _time_ns, one in raw for address in one.code())
-        self._told = sorted([*self._told, *(self._event(time_ns, one, names) for time_ns, one in raw)], key=lambda event: event.time_ns)
-        return list(self._told)
+        self._events = sorted([*self._events, *(self._event(time_ns, one, names) for time_ns, one in raw)], key=lambda event: event.time_ns)
+        return list(self._events)
 
     def close(self) -> None:
         """End the trace; what it has told until now stays."""

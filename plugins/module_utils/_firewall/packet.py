@@ -172,12 +172,12 @@ class Packet:
         return self.transport.number(2, 2)
 
     @property
-    def iif_told(self) -> bool:
+    def iif_known(self) -> bool:
         """Whether it is known by which interface it comes, or that it comes by none: where no route leads back, it is not."""
         return self.iif is not None or self.direction == "out"
 
     @property
-    def oif_told(self) -> bool:
+    def oif_known(self) -> bool:
         """Whether it is known by which interface it leaves, or that it does not."""
         return self.oif is not None or self.direction == "in"
 

@@ -122,10 +122,10 @@ def _put_header(packet: Packet, text: str) -> None:
     network, tcp = Header(size, packet.network.why), Header(20, packet.transport.why)
     network.put(0, data[:size])
     tcp.put(0, transport[:20])
-    told = (packet.source, packet.destination, packet.source_port, packet.destination_port)
+    given = (packet.source, packet.destination, packet.source_port, packet.destination_port)
     packet.network, packet.transport = network, tcp
-    ends = (packet.source, packet.destination, packet.source_port if told[2] else None, packet.destination_port if told[3] else None)
-    if ends != told or packet.flags & (SYN | ACK) != FLAGS[packet.kind]:
+    ends = (packet.source, packet.destination, packet.source_port if given[2] else None, packet.destination_port if given[3] else None)
+    if ends != given or packet.flags & (SYN | ACK) != FLAGS[packet.kind]:
         raise ObserveError("header is of another packet than the one that is asked for: its addresses, ports or flags differ")
     packet.options = transport[20 : (transport[12] >> 4) * 4]
     packet.length = int.from_bytes(data[2:4], "big") if packet.family == 4 else int.from_bytes(data[4:6], "big") + 40

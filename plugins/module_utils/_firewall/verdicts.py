@@ -62,17 +62,17 @@ class Describer:
 
     def __init__(self, run: Run | None) -> None:
         self._saved, self._managers = run is None, Managers(run)
-        self._told: dict[int, Reference] = {}
+        self._described: dict[int, Reference] = {}
 
     def rule(self, rule: Rule) -> Reference:
-        if id(rule) not in self._told:
+        if id(rule) not in self._described:
             reference = rule.reference()
             if self._saved:
                 reference["handle"] = None  # it will have another one where the ruleset is loaded
             else:
                 reference["legacy"] = reference["handle"] is None
-            self._told[id(rule)] = {**reference, **self._managers.owner(reference)}
-        return self._told[id(rule)]
+            self._described[id(rule)] = {**reference, **self._managers.owner(reference)}
+        return self._described[id(rule)]
 
     def policy(self, chain: Reference, verdict: str) -> Reference:
         """A chain's policy, told as a rule."""
@@ -97,15 +97,17 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     known: dict[tuple[t.Any, ...], Answer] = {}
     verdicts = []
     for packet, question in zip(packets, questions):
-        told = asked(packet, question)
-        key = (*told.values(), *(question.get(name) for name in ("header", "sender", "port_in")))
+        asked_of = asked(packet, question)
+        key = (*asked_of.values(), *(question.get(name) for name in ("header", "sender", "port_in")))
         if key not in known:
-            known[key] = {**told, **_verdict(packet, told, facts, ruleset, describer)}
+            known[key] = {**asked_of, **_verdict(packet, asked_of, facts, ruleset, describer)}
         verdicts.append(known[key])
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
 
-def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()) -> Answer:
+def _verdict(
+    packet: Packet, answer: Answer, facts: Facts, ruleset: Ruleset, describer: Describer, opened: tuple[t.Any, ...] = ()
+) -> Answer:
     """`opened`: the rules, and chains with a policy, in front of which the packet is accepted."""
 
     def walk(evaluation: Evaluation, mine: Packet) -> Outcome:
@@ -121,7 +123,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
     outcome, path = explored.outcome, explored.first.path
     shadowed = _shadowed(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
     marking = _marking(explored, lambda ignored: explore(walk, packet, facts, ignored, opened))
-    told_path = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
+    steps = [_step(step, describer) for step in path]  # first: owners are known by what led to their chains
     rule = _decisive(explored, describer)
     moved = _bringing(outcome, path) or _gone(explored)
     before = describer.rule(moved) if moved else rule  # where a rule that lets it through has to stand
@@ -131,12 +133,12 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         otherwise = explore(walk, packet, Symmetric(facts, packet), opened=opened)
         back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
     places = [before, *map(describer.rule, reversed(marking))] if before else []
-    question = {**told, **_where(explored.packet), "asked": told, "entered": _entered(path)}
+    question = {**answer, **_where(explored.packet), "asked": answer, "entered": _entered(path)}
     change = _change(describer, places, question) if stopped else None
     then = None
     if outcome is not None and change and change["before"] is before and change["manager"] in _PLAIN and len(opened) < MOST_BEHIND:
-        through = _verdict(packet, told, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
-        then = {**told, **through, "shadowed": [], "path": [], "passed": 0}
+        through = _verdict(packet, answer, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
+        then = {**answer, **through, "shadowed": [], "path": [], "passed": 0}
     return {
         "verdict": outcome.verdict if outcome else "undecided",
         "reject_with": outcome.reject_with if outcome else None,
@@ -153,7 +155,7 @@ def _verdict(packet: Packet, told: Answer, facts: Facts, ruleset: Ruleset, descr
         "change": change,
         "then": then,
         "shadowed": [describer.rule(each) for each in shadowed],
-        "path": told_path,
+        "path": steps,
         "passed": explored.first.passed,
     }
 

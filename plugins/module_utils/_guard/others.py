@@ -16,7 +16,7 @@ _CONTENT = "    "  # how the lines of a file's content begin; they may be secret
 Lines = t.Dict[str, t.List[str]]
 
 
-class Told(t.NamedTuple):
+class Versions(t.NamedTuple):
     """One kind of state in lines, as it was at four times. `made`: None when nobody knows it.
 
     `alone`: nothing but rules with our mark was undone; the lines of iptables' rules do not show it.
@@ -40,10 +40,10 @@ class Others(t.NamedTuple):
     undone: Lines
 
 
-def others(told: t.Mapping[str, Told]) -> Others:
+def others(restored: t.Mapping[str, Versions]) -> Others:
     """Of all kinds."""
     found = Others({}, {}, {})
-    for kind, lines in told.items():
+    for kind, lines in restored.items():
         known = lines.made is not None or lines.alone
         parts = (lines.saved if lines.made is None else lines.made, lines.before, lines.after)
         made, before, after = (Counter(_comparable(kind, part)) for part in parts)

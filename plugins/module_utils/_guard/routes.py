@@ -61,7 +61,7 @@ class Routes:
             saved, now = [bytes.fromhex(route) for route in record["routes"]], _routes(netlink)
             for route in now:
                 if route not in saved:
-                    _tell(netlink, _ROUTE + _DELETE, 0, route, "a new route cannot be removed")
+                    _request(netlink, _ROUTE + _DELETE, 0, route, "a new route cannot be removed")
             _add_routes(netlink, [route for route in saved if route not in now])
             _put_rules_back(netlink, [bytes.fromhex(rule) for rule in record["rules"]])
 
@@ -98,9 +98,9 @@ class Neighbours:
             saved = {(family, index, bytes.fromhex(address), bytes.fromhex(link)) for family, index, address, link in record}
             now = set(_permanent(netlink))
             for entry in now - saved:
-                _tell(netlink, _NEIGHBOUR + _DELETE, 0, _neighbour(*entry), "a new neighbour cannot be removed")
+                _request(netlink, _NEIGHBOUR + _DELETE, 0, _neighbour(*entry), "a new neighbour cannot be removed")
             for entry in saved - now:
-                _tell(netlink, _NEIGHBOUR + _NEW, _CREATE | _REPLACE, _neighbour(*entry), "a neighbour cannot be set")
+                _request(netlink, _NEIGHBOUR + _NEW, _CREATE | _REPLACE, _neighbour(*entry), "a neighbour cannot be set")
 
     def essence(self, record: Json) -> Json:
         """All of it."""
@@ -189,9 +189,9 @@ def _put_rules_back(netlink: Netlink, saved: list[bytes]) -> None:
         are, were = [rule for rule in now if _priority(rule) == place], [rule for rule in saved if _priority(rule) == place]
         if are != were:
             for rule in are:
-                _tell(netlink, _RULE + _DELETE, 0, rule, "a policy rule cannot be removed")
+                _request(netlink, _RULE + _DELETE, 0, rule, "a policy rule cannot be removed")
             for rule in were:
-                _tell(netlink, _RULE + _NEW, _CREATE | _EXCLUSIVE, rule, "a policy rule cannot be put back")
+                _request(netlink, _RULE + _NEW, _CREATE | _EXCLUSIVE, rule, "a policy rule cannot be put back")
 
 
 def _priority(rule: bytes) -> tuple[int, int]:
@@ -211,7 +211,7 @@ def _neighbour(family: int, index: int, address: bytes, link: bytes) -> bytes:
     return _NEIGHBOUR_HEADER.pack(family, index, _NUD_PERMANENT, 0, 0) + attribute(_NDA_DST, address) + attribute(_NDA_LLADDR, link)
 
 
-def _tell(netlink: Netlink, kind: int, flags: int, body: bytes, failing: str) -> None:
+def _request(netlink: Netlink, kind: int, flags: int, body: bytes, failing: str) -> None:
     try:
         netlink.request(kind, flags | NLM_F_ACK, body)
     except NetlinkError as error:

@@ -14,7 +14,7 @@ from .base import Blobs, ChangedMeanwhileError, GuardError, Json, Run, Saver
 from .disk import RememberedBlobs, StoredBlobs
 from .files import Files
 from .firewall import MARKED, Firewall
-from .others import Others, Told, others
+from .others import Others, Versions, others
 from .routes import Neighbours, Routes
 from .sysctls import Sysctls
 from .units import Units
@@ -77,8 +77,8 @@ def restore(saved: Json, made: Json, stored: StoredBlobs, run: Run, booting: boo
             put_back(kind)
     if failures:
         raise GuardError("; ".join(f"{kind}: {why}" for kind, why in failures.items()))
-    told = {kind: restores[kind].told() for kind in wanted}
-    return others({kind: lines for kind, lines in told.items() if lines})
+    restored = {kind: restores[kind].versions() for kind in wanted}
+    return others({kind: lines for kind, lines in restored.items() if lines})
 
 
 class _Restore:
@@ -110,7 +110,7 @@ class _Restore:
         self._saver.restore(self._saved, self._blobs, self._run)
         self._target = self._saved
 
-    def told(self) -> Told | None:
+    def versions(self) -> Versions | None:
         """For people, where it can be told."""
         if self._before is None:
             return None
@@ -120,7 +120,7 @@ class _Restore:
             after = self._saver.lines(self._saver.save(self._wanted, self._blobs, self._run), self._blobs)
         except Exception:  # it is restored even so
             return None
-        return Told(saved, made, self._before, after, alone=self._wanted == MARKED and self._target is not self._saved)
+        return Versions(saved, made, self._before, after, alone=self._wanted == MARKED and self._target is not self._saved)
 
 
 def differences(saved: Json, stored: StoredBlobs, run: Run) -> dict[str, list[str]]:

@@ -34,7 +34,7 @@ def in_namespace(what: str, work: t.Callable[[], Answer]) -> Answer:
         os.close(reader)
         status = 1
         try:
-            _told(writer, what, work)
+            _send_answer(writer, what, work)
             status = 0
         finally:
             os._exit(status)
@@ -50,7 +50,7 @@ def in_namespace(what: str, work: t.Callable[[], Answer]) -> Answer:
     return answer
 
 
-def _told(writer: int, what: str, work: t.Callable[[], Answer]) -> None:
+def _send_answer(writer: int, what: str, work: t.Callable[[], Answer]) -> None:
     try:
         _leave_namespace(what)
         answer = work()

@@ -31,7 +31,7 @@ def others(question: Record) -> list[tuple[str, Record]]:
     return [(account.pw_name, {**question, "uid": uid, "gid": account.pw_gid}) for uid, account in sorted(accounts.items())[:MOST_USERS]]
 
 
-def told(verdict: Record, users: t.Sequence[tuple[str, Record]]) -> Record | None:
+def differing(verdict: Record, users: t.Sequence[tuple[str, Record]]) -> Record | None:
     """{verdict, rule, names, more}: what becomes of the packets of most of those users that fare otherwise; None where none does."""
     groups: dict[tuple[t.Any, ...], list[tuple[str, Record]]] = {}
     for name, answer in users:

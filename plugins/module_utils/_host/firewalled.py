@@ -86,8 +86,8 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     if left_out:
         why = f"not asked about {left_out} handshakes: at most {traversals.MOST_HANDSHAKES} are asked about on a host"
         absent.append({"what": "firewall", "why": why})
-    told = [_told(verdict) for verdict in verdicts]
-    return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": told}, absent
+    shortened = [_shortened(verdict) for verdict in verdicts]
+    return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": shortened}, absent
 
 
 def _by_socket(dials: t.Sequence[Dial]) -> dict[tuple[int, int, str | None], list[tuple[str, traversals.End, traversals.End]]]:
@@ -128,7 +128,8 @@ def _by_user(
     questions = {number: by_user.others(asked[number]) for number in hanging}
     answers = iter(ask_again([question for several in questions.values() for _name, question in several]) if questions else ())
     return {
-        number: by_user.told(verdicts[number], [(name, next(answers)) for name, _q in several]) for number, several in questions.items()
+        number: by_user.differing(verdicts[number], [(name, next(answers)) for name, _q in several])
+        for number, several in questions.items()
     }
 
 
@@ -136,32 +137,32 @@ def _generation() -> int | None:
     """How often the rules of nf_tables were changed since the network namespace was made; None where the kernel does not tell."""
     from .._firewall.nft.read import generation
 
-    told = generation()
-    return int.from_bytes(told, "big") if told else None
+    number = generation()
+    return int.from_bytes(number, "big") if number else None
 
 
 def _stops(verdict: Record) -> bool:
     return verdict["verdict"] in ("drop", "reject")
 
 
-def _told(verdict: Record) -> Record:
+def _shortened(verdict: Record) -> Record:
     """A verdict with the steps that matter: the rules that matched, or might have."""
     path = [step for step in verdict["path"] if step["matched"] is not False]
     left_out = len(verdict["path"]) - len(path) + max(0, len(path) - MOST_STEPS)
-    told = [*path[: MOST_STEPS - 1], path[-1]] if len(path) > MOST_STEPS else path
+    steps = [*path[: MOST_STEPS - 1], path[-1]] if len(path) > MOST_STEPS else path
     users = verdict.get("users")
     shadowed = [_short(rule) for rule in verdict["shadowed"][:3]]
     return {
         **verdict,
         "rule": _short(verdict["rule"]),
         "change": _short_change(verdict["change"]),
-        "then": _told({**verdict["then"], "users": None}) if verdict["then"] else None,
+        "then": _shortened({**verdict["then"], "users": None}) if verdict["then"] else None,
         "shadowed": shadowed,
         "users": {**users, "rule": _short(users["rule"])} if users else None,
         "one_of": [_short(rule) for rule in verdict["one_of"] if rule],
         "marked_by": [_short(rule) for rule in verdict["marked_by"]],
         "targets": [{**target, "rule": _short(target["rule"])} for target in verdict["targets"]],
-        "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in told],
+        "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in steps],
         "passed": verdict["passed"] + left_out,
     }
 

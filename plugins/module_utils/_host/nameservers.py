@@ -91,11 +91,11 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
     questions = _questions(resolver.names(name)[:_MOST_NAMES])
     if not questions:
         return []
-    told = [{"address": address, "answer_ms": None, "error": None, "queries": []} for address in resolver.nameservers]  # type: list[Asked]
+    answers = [{"address": address, "answer_ms": None, "error": None, "queries": []} for address in resolver.nameservers]  # type: list[Asked]
     waiting = {}  # type: dict[socket.socket, Asked]
     begun = time.monotonic()
     try:
-        for each in told:
+        for each in answers:
             each["queries"] = [{"name": asked, "type": kind, "answer_ms": None, "answers": None} for asked, kind, _question in questions]
             try:
                 sock = _socket_to(each["address"])
@@ -116,7 +116,7 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
     finally:
         for sock in waiting:
             sock.close()
-    return told
+    return answers
 
 
 def _unanswered(asked: Asked) -> bool:

@@ -47,13 +47,13 @@ def other_namespaces(ports: t.Collection[int], addresses: t.Collection[str] = ()
             except ObserveError as error:
                 absent.append({"what": f"{_WHAT} ({netns})", "why": str(error)})
                 continue
-            found.listeners.extend(_told(one, netns, pids) for one in listeners)
+            found.listeners.extend(_described(one, netns, pids) for one in listeners)
             if own:
                 found.namespaces.append({**_named(netns, own, pids), "kinds": kinds})
     return found
 
 
-def _told(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, t.Any]:
+def _described(listener: dict[str, t.Any], netns: int, pids: list[int]) -> dict[str, t.Any]:
     holders, _why = owners.find([listener["inode"]], pids=pids)
     pid = next(iter(holders.get(listener["inode"], ())), None)
     process = (owners.describe(pid) if pid else None) or {"name": None, "unit": None, "container": None}

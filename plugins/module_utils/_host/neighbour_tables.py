@@ -27,13 +27,13 @@ def read() -> dict[str, dict[str, int]]:
         bodies = netlink.request(RTM_GETNEIGHTBL, NLM_F_DUMP, _MESSAGE.pack(socket.AF_UNSPEC, 0))
     for body in bodies:
         family = unpack(_MESSAGE, body, "a neighbour table")[0]
-        told = attributes(body[_MESSAGE.size :])
-        if family not in GROUPS or NDTA_STATS not in told:  # the parameters of one interface
+        values = attributes(body[_MESSAGE.size :])
+        if family not in GROUPS or NDTA_STATS not in values:  # the parameters of one interface
             continue
-        stats = unpack(_STATS, told[NDTA_STATS], "the statistics of a neighbour table")
+        stats = unpack(_STATS, values[NDTA_STATS], "the statistics of a neighbour table")
         found[GROUPS[family]] = {
-            "entries": unpack(_CONFIG, told[NDTA_CONFIG], "the configuration of a neighbour table")[2],
-            "limit": unpack(_NUMBER, told[NDTA_THRESH3], "the limit of a neighbour table")[0],
+            "entries": unpack(_CONFIG, values[NDTA_CONFIG], "the configuration of a neighbour table")[2],
+            "limit": unpack(_NUMBER, values[NDTA_THRESH3], "the limit of a neighbour table")[0],
             "table_fulls": stats[_TABLE_FULLS],
         }
     return found

@@ -42,6 +42,6 @@ def _watched(pid: int) -> set[int] | None:
     epolls = [file for file in files if os.readlink(f"/proc/{pid}/fd/{file}") == _EPOLL]
     found: set[int] = set()
     for file in epolls:
-        with open(f"/proc/{pid}/fdinfo/{file}", encoding="ascii", errors="replace") as told:
-            found.update(int(inode, 16) for events, inode in _WATCHED.findall(told.read()) if int(events, 16) & _IN)
+        with open(f"/proc/{pid}/fdinfo/{file}", encoding="ascii", errors="replace") as lines:
+            found.update(int(inode, 16) for events, inode in _WATCHED.findall(lines.read()) if int(events, 16) & _IN)
     return found if epolls else None

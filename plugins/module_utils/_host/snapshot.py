@@ -124,10 +124,10 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
     if closing and "neighbours" in snapshot.parts:  # behind the handshakes: who sent us packets
-        told = {(entry["address"], entry["interface"]) for entry in snapshot.parts["neighbours"]}
+        asked_about = {(entry["address"], entry["interface"]) for entry in snapshot.parts["neighbours"]}
         with contextlib.suppress(ObserveError, OSError):
             known = _links.known_neighbours(indices)
-            snapshot.parts["neighbours"] += [entry for entry in known if (entry["address"], entry["interface"]) not in told]
+            snapshot.parts["neighbours"] += [entry for entry in known if (entry["address"], entry["interface"]) not in asked_about]
     hooks = snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links)) or {}
     if any((hooks.get("ipsec_policies") or {}).get(way) for way in ("in", "forward")):
         from . import ipsec_policies

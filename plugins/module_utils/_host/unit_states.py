@@ -56,7 +56,7 @@ def names(shown: Properties) -> set[str]:
     return {one(shown, "Id"), *one(shown, "Names").split()}
 
 
-def told(shown: Properties) -> dict[str, t.Any]:
+def described(shown: Properties) -> dict[str, t.Any]:
     """A unit as docs/evidence.md has it, before its relatives and its log are known."""
     return {
         **_state(shown),

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from .._errors import ObserveError
-from .unit_states import Properties, Run, count, names, one, relatives, show, told
+from .unit_states import Properties, Run, count, described, names, one, relatives, show
 
 BOOTED = "/run/systemd/system"  # see sd_booted(3)
 DIRECTORIES = (  # see systemd.unit(5)
@@ -92,7 +92,7 @@ def units_for_port(port: int, declared: str | None, run: Run, silent: bool = Tru
         how, name = _how(shown, candidates), one(shown, "Id")
         runs = one(shown, "ActiveState") == "active" and not count(shown, "NRestarts")
         if how and name and not (how == "text" and runs):
-            found[name] = {"port": port, "how": how, **told(shown)}
+            found[name] = {"port": port, "how": how, **described(shown)}
             if found[name]["load"] != "not-found":
                 exist[name] = shown
     units = sorted(found.values(), key=lambda unit: (_HOW.index(unit["how"]), unit["active"] != "failed", unit["unit"]))[:MOST_UNITS]
@@ -112,7 +112,7 @@ def restless_units(run: Run) -> list[dict[str, t.Any]]:
     of them may be meant. Jobs, which are to end, are left out."""
     found = [shown for shown in show(["*.service"], run) if one(shown, "Type") != "oneshot" and _is_restless(shown)]
     found.sort(key=lambda shown: (one(shown, "ActiveState") == "active", -count(shown, "ExecMainExitTimestampMonotonic")))
-    units = [{"how": "restless", **told(shown)} for shown in found[:MOST_LOGS]]
+    units = [{"how": "restless", **described(shown)} for shown in found[:MOST_LOGS]]
     for unit in units:
         unit["log"] = _last_words(unit["unit"], run)
     return units

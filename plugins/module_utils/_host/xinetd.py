@@ -86,8 +86,8 @@ def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Rec
     disabled = own.get("disable", ["no"]) == ["yes"] or bool({name, *identity} & set(defaults.get("disabled", ())))
 
     def addresses(attribute: str) -> list[str] | None:
-        told = own.get(attribute)
-        return None if told is None or len(told) > MOST_ADDRESSES else told  # of a part of them nobody can tell who is not among them
+        given = own.get(attribute)
+        return None if given is None or len(given) > MOST_ADDRESSES else given  # of a part of them nobody can tell who is not among them
 
     return {
         "port": _port(name, own),
@@ -100,9 +100,9 @@ def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Rec
 
 
 def _port(name: str, own: Attributes) -> int | None:
-    told = own.get("port", [""])[0]
-    if told.isdigit():
-        return int(told)
+    port = own.get("port", [""])[0]
+    if port.isdigit():
+        return int(port)
     try:
         return socket.getservbyname(name, "tcp")
     except (OSError, OverflowError):

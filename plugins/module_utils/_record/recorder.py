@@ -117,14 +117,14 @@ class Recording:
     def result(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
         """The recording up to now, as docs/evidence.md has it: all of it, or what `interest` (see `Interest.of`) selects."""
         self._take_latest()
-        return self._told(interest)
+        return self._selected(interest)
 
     def finish(self, interest: dict[str, Any] | None = None) -> dict[str, Any]:
         """The recording, and its end."""
         try:
             self.collect()
             self._take(self._ring.last_blocks())
-            return self._told(interest)
+            return self._selected(interest)
         finally:
             self.close()
 
@@ -134,7 +134,7 @@ class Recording:
         self._unread.clear()
         self._frames.clear()
 
-    def _told(self, interest: dict[str, Any] | None) -> dict[str, Any]:
+    def _selected(self, interest: dict[str, Any] | None) -> dict[str, Any]:
         wanted = Interest.of(interest) if interest is not None else None
         while self._unread:
             self._read_block()

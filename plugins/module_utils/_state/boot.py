@@ -23,7 +23,7 @@ Absent = t.List[t.Dict[str, str]]
 MOST_LINES = 60  # of one difference between rulesets
 MOST_SAID = 3  # of these lines in a sentence
 _ASKED = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "out_interface", "mark", "uid")
-_TOLD = ("packet", "direction", "source", "source_port", "destination", "port")
+_PACKET = ("packet", "direction", "source", "source_port", "destination", "port")
 
 
 class Host(t.NamedTuple):
@@ -61,14 +61,14 @@ def changes(host: Host) -> tuple[list[Record], Absent]:
 
 
 def _services(host: Host) -> list[Record]:
-    """Firewalls that only load rules are left out: what becomes of their rules is told."""
+    """Firewalls that only load rules are left out: what becomes of their rules is reported."""
     found = []
     for name, unit in sorted(host.units.items()):
         then = stays(unit)
         if then and (name not in FIREWALLS or name == "firewalld.service"):
             because = f"the unit is {unit.enabled}" + (", and no other unit starts it" if then == "not started" else "")
-            told = {"kind": "service", "name": name, "now": unit.active, "then": then, "because": because}
-            found.append({**told, "enabled": unit.enabled})
+            change = {"kind": "service", "name": name, "now": unit.active, "then": then, "because": because}
+            found.append({**change, "enabled": unit.enabled})
     return found
 
 
@@ -116,13 +116,13 @@ def answers(host: Host, saved: str, concerned: t.Callable[[str], bool]) -> list[
         ours = any(concerned(f"{rule['family']} {rule['table']} {rule['chain']}") for rule in ways)
         lost = before["rewritten"] and ours and (after["rewritten"] or {}).get("changes") != before["rewritten"]["changes"]
         if stopped or lost:
-            found.append({**told(before), "now": _short(before), "then": _short(after)})
+            found.append({**packet_of(before), "now": _short(before), "then": _short(after)})
     return found
 
 
-def told(verdict: Record) -> Record:
+def packet_of(verdict: Record) -> Record:
     """Which packet it is."""
-    return {name: verdict[name] for name in _TOLD if verdict[name] is not None}
+    return {name: verdict[name] for name in _PACKET if verdict[name] is not None}
 
 
 def _short(verdict: Record) -> str:

@@ -50,5 +50,5 @@ def _losing(host: Host, kind: str, name: str) -> list[Record]:
         accepted = verdict["verdict"] == "accept" and verdict["state"] != "invalid"
         if accepted and rule.get("manager") == "firewalld" and origin.get(kind) == name and origin.get("permanent") is False:
             then = f"no longer accepted by {origin.get('item') or rule['text']}: what remains of {kind} {name} decides"
-            found.append({**boot.told(verdict), "now": f"accept by {rule['text']}"[:500], "then": then[:500]})
+            found.append({**boot.packet_of(verdict), "now": f"accept by {rule['text']}"[:500], "then": then[:500]})
     return found

@@ -18,9 +18,9 @@ MOST_RULES = 40  # told of one packet's way
 _NUMBERED = re.compile(r"(session)-[0-9c]+\.scope|(run)-[ru]?[0-9a-f]+\.(?:service|scope)|(\w+)-[0-9a-f]{12,64}\.scope")
 
 
-def listeners(told: t.Sequence[Record], ports: t.Collection[int]) -> list[Record]:
+def listeners(observed: t.Sequence[Record], ports: t.Collection[int]) -> list[Record]:
     """Who listens where on `ports`; sockets that share an address (SO_REUSEPORT) are one. Owners that may not be seen are missing."""
-    found = [_listener(one) for one in told if one["port"] in ports]
+    found = [_listener(one) for one in observed if one["port"] in ports]
     return _unique(found, "port", "family", "address", "device")
 
 
@@ -35,7 +35,7 @@ def _listener(one: Record) -> Record:
         kept["process"] = eldest["name"] if eldest else "kernel"
         kept["unit"] = _stable_unit(eldest["unit"]) if eldest else None
         kept["container"] = bool(eldest and eldest["container"]) or None
-    return _told(kept)
+    return _known(kept)
 
 
 def _stable_unit(unit: str | None) -> str | None:
@@ -43,19 +43,19 @@ def _stable_unit(unit: str | None) -> str | None:
     return f"{next(filter(None, numbered.groups()))}-*" if numbered else unit
 
 
-def verdicts(told: t.Sequence[Record], users: t.Collection[int] = ()) -> list[Record]:
+def verdicts(observed: t.Sequence[Record], users: t.Collection[int] = ()) -> list[Record]:
     """What the firewall does to each packet, and by which rules. Those on packets that conntrack finds invalid are left out.
 
     `users`: the uids that flows name, which are told.
     """
-    found = [_verdict(each, users) for each in told if each["state"] != "invalid"]
+    found = [_verdict(each, users) for each in observed if each["state"] != "invalid"]
     return _unique(found, "source", "destination", "port", "source_port", "packet", "direction", "uid")
 
 
 def _verdict(each: Record, users: t.Collection[int]) -> Record:
     rewritten = each["rewritten"]
     because = each["undecided_because"]
-    return _told(
+    return _known(
         {
             "packet": each["packet"],
             "direction": each["direction"],
@@ -83,16 +83,16 @@ def _place(rule: Record | None) -> str | None:
     return f"{rule['family']} {rule['table']} {rule['chain']}: {rule['text']}" if rule else None
 
 
-def routes(told: t.Sequence[Record]) -> list[Record]:
+def routes(observed: t.Sequence[Record]) -> list[Record]:
     """The kernel's answers about ways. A port is named only where the answer depends on it."""
     by_ends: dict[tuple[t.Any, ...], dict[t.Any, Record]] = {}
-    for each in told:
+    for each in observed:
         by_ends.setdefault((each["remote"], each["local"], each["uid"]), {})[each["remote_port"]] = _route(each)
     found = []
     for (remote, local, uid), answers in by_ends.items():
         alike = all(answer == next(iter(answers.values())) for answer in answers.values())
         for port, answer in list(answers.items())[: 1 if alike else None]:
-            found.append(_told({"to": remote, "source_asked": local, "port": None if alike else port, "uid": uid, **answer}))
+            found.append(_known({"to": remote, "source_asked": local, "port": None if alike else port, "uid": uid, **answer}))
     return _unique(found, "to", "source_asked", "port", "uid")
 
 
@@ -104,22 +104,22 @@ def _route(each: Record) -> Record:
     return {**kept, "source": None if hops and each["local"] is None else each["source"], "hops": hops or None}
 
 
-def neighbours(routes_told: t.Sequence[Record], told: t.Sequence[Record]) -> list[Record]:
+def neighbours(asked_routes: t.Sequence[Record], observed: t.Sequence[Record]) -> list[Record]:
     """The next hops of the ways. Entries that the kernel makes come and go, those without ARP as well; those that somebody made stay."""
-    made = {(each["address"], each["interface"]): each["mac"] for each in told if each["state"] == "PERMANENT"}
+    made = {(each["address"], each["interface"]): each["mac"] for each in observed if each["state"] == "PERMANENT"}
     hops = set()
-    for route in routes_told:
+    for route in asked_routes:
         if route["type"] == "unicast" and not route["error"]:
             for hop in route["multipath"] or [route]:
                 if hop["interface"]:
                     hops.add((hop["gateway"] or (route["remote"] if route["iif"] is None else route["local"]), hop["interface"]))
     found = [{"address": address, "interface": interface, "permanent_mac": made.get((address, interface))} for address, interface in hops]
-    return _unique([_told(each) for each in found], "address", "interface")
+    return _unique([_known(each) for each in found], "address", "interface")
 
 
-def used_interfaces(routes_told: t.Sequence[Record]) -> set[str]:
+def used_interfaces(asked_routes: t.Sequence[Record]) -> set[str]:
     """Through which the ways lead."""
-    return {hop["interface"] for route in routes_told for hop in (route, *route["multipath"]) if hop["interface"]} - {"lo"}
+    return {hop["interface"] for route in asked_routes for hop in (route, *route["multipath"]) if hop["interface"]} - {"lo"}
 
 
 def _unique(records: t.Iterable[Record], *names: str) -> list[Record]:
@@ -130,6 +130,6 @@ def _unique(records: t.Iterable[Record], *names: str) -> list[Record]:
     return [found[key] for key in sorted(found)]
 
 
-def _told(record: Record) -> Record:
+def _known(record: Record) -> Record:
     """Without what is not there."""
     return {name: value for name, value in record.items() if value is not None}

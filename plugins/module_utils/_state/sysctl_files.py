@@ -53,9 +53,9 @@ def read(directories: t.Sequence[str] = DIRECTORIES) -> Settings:
     said: dict[str, Setting] = {}
     for name in sorted(files):
         for number, line in enumerate(lines(files[name]) or (), 1):
-            told = _setting(line)
-            if told and len(said) < MOST_SETTINGS:
-                key, value = told
+            setting = _setting(line)
+            if setting and len(said) < MOST_SETTINGS:
+                key, value = setting
                 said.pop(key, None)
                 said[key] = Setting(value, files[name], number)
     return Settings(said)

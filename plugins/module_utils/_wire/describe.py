@@ -48,7 +48,7 @@ def summary(frame: Frame) -> str:
 
 
 def _describe(frame: Frame, interface: str) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "time": frame.ts_ns / 1e9,
         "interface": interface,
         "direction": _DIRECTIONS.get(frame.pkttype, "passing"),
@@ -59,17 +59,17 @@ def _describe(frame: Frame, interface: str) -> dict[str, Any]:
     try:
         packet = decode(frame.data, frame.ethertype)
     except DecodeError:
-        return {**told, "protocol": "unknown"}
-    told.update(source=packet.src, destination=packet.dst, protocol="ip")
+        return {**described, "protocol": "unknown"}
+    described.update(source=packet.src, destination=packet.dst, protocol="ip")
     if packet.version:
-        told.update(ttl=packet.ttl, ip_id=packet.ip_id)
+        described.update(ttl=packet.ttl, ip_id=packet.ip_id)
     if packet.tcp:
-        told.update(protocol="tcp", **_tcp(packet.tcp))
+        described.update(protocol="tcp", **_tcp(packet.tcp))
     elif packet.icmp:
-        told.update(protocol="icmp", **_icmp(packet.icmp))
+        described.update(protocol="icmp", **_icmp(packet.icmp))
     elif packet.neighbour:
-        told.update(protocol="neighbour", operation=packet.neighbour.operation)
-    return told
+        described.update(protocol="neighbour", operation=packet.neighbour.operation)
+    return described
 
 
 def _tcp(tcp: Tcp) -> dict[str, Any]:
@@ -92,16 +92,16 @@ def _tcp(tcp: Tcp) -> dict[str, Any]:
 
 def _icmp(icmp: Icmp) -> dict[str, Any]:
     quote = icmp.quote
-    told: dict[str, Any] = {"type": icmp.type, "code": icmp.code, "mtu": icmp.mtu, "quoted": None}
+    described: dict[str, Any] = {"type": icmp.type, "code": icmp.code, "mtu": icmp.mtu, "quoted": None}
     if quote:
-        told["quoted"] = {
+        described["quoted"] = {
             "source": quote.src,
             "source_port": quote.sport,
             "destination": quote.dst,
             "destination_port": quote.dport,
             "seq": quote.seq,
         }
-    return told
+    return described
 
 
 def _words(packet: Packet) -> Iterator[str]:

@@ -43,13 +43,13 @@ class Tracers:
 
     def result(self, interest: Record | None = None) -> Record:
         """`trace` and `drops` of docs/evidence.md, each None where it is missing."""
-        return {"trace": self._rules.result() if self._rules else None, "drops": _told(self._drops) if self._drops else None}
+        return {"trace": self._rules.result() if self._rules else None, "drops": _result(self._drops) if self._drops else None}
 
     def finish(self, interest: Record | None = None) -> Record:
         trace = self._rules.finish() if self._rules else None
         if self._drops:
             self._drops.close()
-        return {"trace": trace, "drops": _told(self._drops) if self._drops else None}
+        return {"trace": trace, "drops": _result(self._drops) if self._drops else None}
 
     def close(self) -> None:
         self._waiting.close()
@@ -57,7 +57,7 @@ class Tracers:
             tracer.close()
 
 
-def _told(drops: DropTracer | TracepointTracer) -> Record:
+def _result(drops: DropTracer | TracepointTracer) -> Record:
     missing = list(drops.missing)
     known: dict[tuple[str, int], list[Record]] = {}
     return {
@@ -70,9 +70,9 @@ def _told(drops: DropTracer | TracepointTracer) -> Record:
 
 
 def _event(event: Event, missing: list[Unavailable], known: dict[tuple[str, int], list[Record]]) -> Record:
-    told = event._asdict()
-    told.update(time=told.pop("time_ns") / 1e9, drop_reason=told.pop("reason"))
-    told["programs"] = []
+    fields = event._asdict()
+    fields.update(time=fields.pop("time_ns") / 1e9, drop_reason=fields.pop("reason"))
+    fields["programs"] = []
     if event.reason in _BY_PROGRAM and event.cgroup is not None:
         group = ("egress" if event.reason == "BPF_CGROUP_EGRESS" else "ingress", event.cgroup)
         if group not in known:  # to find a group may take a walk through all of them
@@ -81,8 +81,8 @@ def _event(event: Event, missing: list[Unavailable], known: dict[tuple[str, int]
                 known[group] = _programs(event.cgroup, group[0])
             except Unavailable as error:
                 missing.append(error)
-        told["programs"] = known[group]
-    return told
+        fields["programs"] = known[group]
+    return fields
 
 
 def _programs(cgroup: int, direction: str) -> list[Record]:

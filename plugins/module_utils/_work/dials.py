@@ -15,9 +15,9 @@ from .._errors import ObserveError
 def dials_of(order: t.Mapping[str, t.Any], absent: list[dict[str, str]]) -> list[Dial]:
     """All dials; those of a user as whom this process cannot act are left out, and listed in `absent`."""
     found, refused = [], set()
-    for told in order["dials"]:
-        named = {name: value for name, value in told.items() if name != "user"}
-        user = told.get("user")
+    for dial in order["dials"]:
+        named = {name: value for name, value in dial.items() if name != "user"}
+        user = dial.get("user")
         try:
             found.append(Dial(**named, identity=identity(user) if user else None))
         except ObserveError as error:

@@ -78,11 +78,11 @@ def _path(
     rule = next((rule for rule in rules if rule.family == family and rule.priority == answer["rule"]), None)
     interface = links.get(answer["interface"])
     hop = next_hop(answer)
-    told = ("error", "type", "prefix", "table", "gateway", "source", "interface", "multipath")
+    names = ("error", "type", "prefix", "table", "gateway", "source", "interface", "multipath")
     return {
         "address": answer["remote"],
         "asked": {option: answer[name] for option, name in _FIELDS.items()},
-        **{name: answer[name] for name in told},
+        **{name: answer[name] for name in names},
         "mtu": answer["mtu"] or (interface["mtu"] if interface else None),
         "rule": {"priority": rule.priority, "text": rule.text()} if rule else None,
         "neighbour": known.get(hop) if hop else None,

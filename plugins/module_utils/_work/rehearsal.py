@@ -84,30 +84,30 @@ def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], pack
         there.back()
         return {"result": NOT_REHEARSED if isinstance(error, NotRehearsedError) else FAILS, "why": str(error), "packets": []}
     after = _verdicts(run, facts, questions)
-    told = _told(before[: len(packets)], after[: len(packets)])
+    changed = _compared(before[: len(packets)], after[: len(packets)])
     opened = [now for then, now in zip(before[len(packets) :], after[len(packets) :]) if now["verdict"] != then["verdict"]]
     result, why = _result(packets, before, after, opened)
     if result in (FAILS, UNKNOWN):
         there.back()
     else:
         there.keep(steps)
-    return {"result": result, "why": why, "packets": told}
+    return {"result": result, "why": why, "packets": changed}
 
 
 def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequence[Json], opened: t.Sequence[Json]) -> tuple[str, str]:
     if opened:
         return FAILS, f"it would also change what becomes of {_words(opened[0])}, which would be {_ends(opened[0])}"
     result, why = OPENS, ""
-    told = list(zip(before, after))[: len(packets)]
-    for then, now in told:
+    pairs = list(zip(before, after))[: len(packets)]
+    for then, now in pairs:
         if now["verdict"] in _STOPS:
             if then["verdict"] in _STOPS and _place(then) == _place(now):
                 return FAILS, f"{_words(now)} would still be {_ends(now)}"
             if then["verdict"] not in _STOPS:
                 return FAILS, f"{_words(now)} would be {_ends(now)}, and is not now"
             result, why = FURTHER, f"{_words(now)} would then be {_ends(now)}"
-    helped = any(then["verdict"] in _STOPS for then, _now in told)
-    for then, now in told:
+    helped = any(then["verdict"] in _STOPS for then, _now in pairs)
+    for then, now in pairs:
         if now["verdict"] in (*_STOPS, "accept"):
             continue
         unsure = f"what would become of {_words(now)} is not known: {now['undecided_because'] or 'it is ' + now['verdict']}"
@@ -132,7 +132,7 @@ def _verdicts(run: Run, facts: LiveFacts, questions: t.Sequence[Json]) -> list[J
     return list(judge(questions, facts, load(run, facts), Describer(run))["verdicts"])
 
 
-def _told(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
+def _compared(before: t.Sequence[Json], after: t.Sequence[Json]) -> list[Json]:
     names = ("packet", "direction", "source", "source_port", "destination", "port")
     return [
         {**{name: now[name] for name in names}, "before": then["verdict"], "after": now["verdict"], "rule": now["rule"]}

@@ -116,21 +116,23 @@ def _rule(rule: Arguments) -> Rule:
     return Rule(place, accepted, rule.get("before"))
 
 
-def _ufw(told: Arguments) -> Ufw:
+def _ufw(arguments: Arguments) -> Ufw:
     """Only what `ufw_words.allowing` makes: nothing else is a word of a command here."""
-    source, destination = (str(ipaddress.ip_address(told[end])) for end in ("from_ip", "to_ip"))
-    direction = "forward" if told.get("route") else str(told["direction"])
+    source, destination = (str(ipaddress.ip_address(arguments[end])) for end in ("from_ip", "to_ip"))
+    direction = "forward" if arguments.get("route") else str(arguments["direction"])
     if direction not in ("in", "out", "forward"):
         raise ValueError(f"direction is {direction!r}: give in or out, or route")
-    number = None if told.get("insert") is None else int(told["insert"])
-    allowing = ufw_words.allowing(source, destination, int(told["to_port"]), direction, number)
-    if {name: str(value) for name, value in allowing.items()} != {name: str(value) for name, value in told.items() if value is not None}:
+    number = None if arguments.get("insert") is None else int(arguments["insert"])
+    allowing = ufw_words.allowing(source, destination, int(arguments["to_port"]), direction, number)
+    if {name: str(value) for name, value in allowing.items()} != {
+        name: str(value) for name, value in arguments.items() if value is not None
+    }:
         raise ValueError("only a rule that allows TCP from one address to one address and port can be rehearsed")
     return Ufw(allowing)
 
 
-def _firewalld(told: Arguments) -> Firewalld:
-    return Firewalld(str(told["zone"]), firewalld_words.read(str(told["rich_rule"])))
+def _firewalld(arguments: Arguments) -> Firewalld:
+    return Firewalld(str(arguments["zone"]), firewalld_words.read(str(arguments["rich_rule"])))
 
 
 _READERS: dict[str, t.Callable[[Arguments], Step]] = {

@@ -27,7 +27,7 @@ def observe(interfaces: t.Sequence[str], timeout: float | None) -> dict[str, t.A
     for packet, schedule in schedules.items():
         answer[packet] = None
         try:
-            answer[packet] = _told(schedule(values), timeout)
+            answer[packet] = _described(schedule(values), timeout)
         except ObserveError as error:
             absent.append({"what": packet, "why": str(error)})
     return {**answer, "absent": absent}
@@ -38,6 +38,6 @@ def _entry(name: str, value: str) -> dict[str, t.Any]:
     return {"value": value, "unit": meaning.unit, "side": meaning.side, "since": meaning.since, "meaning": meaning.text}
 
 
-def _told(schedule: _schedule.Schedule, timeout: float | None) -> dict[str, t.Any]:
+def _described(schedule: _schedule.Schedule, timeout: float | None) -> dict[str, t.Any]:
     within = None if timeout is None else schedule.within(timeout)
     return {"sent": list(schedule.sent), "gives_up": schedule.gives_up, "within_timeout": within}

@@ -47,8 +47,8 @@ def bundled(report_dir: Path, finished: str) -> Bundled:
         for run in others
         for name, document in documents(run).items()
     }
-    told = forms(report).files
-    files.update((name, content) for name in _FOR_PEOPLE if (content := told[name]) is not None)
+    formats = forms(report).files
+    files.update((name, content) for name in _FOR_PEOPLE if (content := formats[name]) is not None)
     time = moment(finished)
     packed = bundle(files, int(time.timestamp()) if time else 0)
     return Bundled(packed, report["summary"], differing(_decided(runs, identity, finished), report, pseudonyms))
@@ -61,5 +61,5 @@ def keep(file: Path, content: bytes) -> None:
 
 
 def _decided(runs: Sequence[Run], identity: str, finished: str) -> dict[str, Any]:
-    told = merge(runs, identity)
-    return decide_views(told.plan, told.views, told.started, finished, keep_all=False).report
+    merged = merge(runs, identity)
+    return decide_views(merged.plan, merged.views, merged.started, finished, keep_all=False).report

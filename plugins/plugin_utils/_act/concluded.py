@@ -47,11 +47,11 @@ def interrupted(report_dir: Path, report: Mapping[str, Any]) -> list[dict[str, A
     if not remediation.run.startswith(f"{report['run']}-"):
         return []
 
-    def told(what: str) -> dict[str, dict[str, Any]]:
+    def of_batch(what: str) -> dict[str, dict[str, Any]]:
         found = {host: files.of_host(host, what, remediation.turn) for host in remediation.batch}
         return {host: each for host, each in found.items() if each}
 
-    return changes(remediation, report, told("applied"), told("settled"), time.time())
+    return changes(remediation, report, of_batch("applied"), of_batch("settled"), time.time())
 
 
 def _with_drift(report: Mapping[str, Any], report_dir: Path) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class HostVariables:
             self._alike.setdefault(_groups(host), []).append(name)
         self._shared: dict[tuple[str, ...], tuple[dict[str, Any], frozenset[str]]] = {}
         self._own: dict[str, dict[str, Any]] = {}
-        self._told: dict[str, Mapping[str, Any]] = {}
+        self._facts_of: dict[str, Mapping[str, Any]] = {}
         self._combined: dict[str, dict[str, Any]] = {}
         self._complete: dict[str, dict[str, Any]] = {}
         self._plain: dict[int, Any] = {}
@@ -212,9 +212,9 @@ class HostVariables:
 
     def _facts(self, host: str) -> Mapping[str, Any]:
         """What the host said of itself, in this run or, by a cache, in an earlier one."""
-        if host not in self._told:
-            self._told[host] = _cached(self._manager._fact_cache, host)
-        return self._told[host]
+        if host not in self._facts_of:
+            self._facts_of[host] = _cached(self._manager._fact_cache, host)
+        return self._facts_of[host]
 
     def _with_facts(self, host: str, facts: Mapping[str, Any]) -> Any:
         """The variables of a host, had it said this of itself."""

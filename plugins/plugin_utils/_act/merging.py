@@ -53,8 +53,8 @@ def merged(report_dir: Path, sources: Sequence[str]) -> RunEvidence:
     clear_runs(evidence)
     JsonFiles(evidence).clear()
     keep_runs(evidence, found)
-    told = merge(found, identity)
-    return RunEvidence(told.plan, told.views, told.started)
+    together = merge(found, identity)
+    return RunEvidence(together.plan, together.views, together.started)
 
 
 def distinct(found: list[Run]) -> list[Run]:

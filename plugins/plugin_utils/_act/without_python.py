@@ -95,9 +95,9 @@ class _Part:
             self.lacks("recording", WITHOUT)
             self.lacks("snapshot", error)
             return None
-        told, absent = snapshot(self.parts, self.order)
+        parts, absent = snapshot(self.parts, self.order)
         self.absent += [each for each in absent if each not in self.absent]
-        return told
+        return parts
 
     def attempts(self, before: Json | None) -> list[Json]:
         """The handshakes that sshd makes, in rounds: one attempt of each dial at a time."""
@@ -162,8 +162,8 @@ class _Part:
         return found
 
     def _resolved(self, dial: Json, found: list[str], error: str | None = None, said: str | None = None) -> None:
-        told = {"dial": dial["id"], "name": dial["address"], "addresses": found, "error": error, "message": said, "elapsed_ms": None}
-        self.resolutions.append(told)
+        resolution = {"dial": dial["id"], "name": dial["address"], "addresses": found, "error": error, "message": said, "elapsed_ms": None}
+        self.resolutions.append(resolution)
 
 
 def _not_tried(channel: Any) -> str | None:

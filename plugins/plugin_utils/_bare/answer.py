@@ -45,23 +45,23 @@ def sections(stdout: str) -> dict[str, str]:
 def snapshot(parts: Mapping[str, str], order: Mapping[str, Any]) -> tuple[dict[str, Any], Absent]:
     """The parts of a snapshot that the shell provides, and what is missing."""
     absent: Absent = [{"what": what, "why": WITHOUT} for what in _LACKING]
-    told: dict[str, Any] = {"time": float(_number(parts, "time") or 0), "kernel": parts.get("kernel", "").strip()[:100]}
+    state: dict[str, Any] = {"time": float(_number(parts, "time") or 0), "kernel": parts.get("kernel", "").strip()[:100]}
     uid = _number(parts, "uid")
-    told["root"] = None if uid is None else uid == 0
+    state["root"] = None if uid is None else uid == 0
     if match := _NETNS.search(parts.get("netns", "")):
-        told["netns"] = int(match[1])
+        state["netns"] = int(match[1])
     if boot := parts.get("boot", "").strip():
-        told["boot"] = boot[:64]
-    _add(told, absent, "counters", lambda: _counters(parts))
-    told["sysctls"] = dict(_sysctls(parts.get("sysctls", "")))
+        state["boot"] = boot[:64]
+    _add(state, absent, "counters", lambda: _counters(parts))
+    state["sysctls"] = dict(_sysctls(parts.get("sysctls", "")))
     for what, read in (("links", network.links), ("addresses", network.addresses)):
         if found := read(parts.get(what, "")):
-            told[what] = found
+            state[what] = found
         else:
             absent.append({"what": what, "why": "the program ip listed none"})
-    _network(told, absent, parts, order)
-    _sockets(told, absent, parts, order)
-    return told, absent
+    _network(state, absent, parts, order)
+    _sockets(state, absent, parts, order)
+    return state, absent
 
 
 def addresses_of(parts: Mapping[str, str], name: str) -> list[str]:
@@ -70,34 +70,34 @@ def addresses_of(parts: Mapping[str, str], name: str) -> list[str]:
     return list(dict.fromkeys(found for line in words if line and (found := literal(line[0]))))
 
 
-def _network(told: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:
-    told["routes"] = []
+def _network(snapshot: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:
+    snapshot["routes"] = []
     hops = set()
     for local, remote in questions(order):
         answer = network.route(parts.get(route_title(local, remote), ""), local, remote)
         if answer is None:
             absent.append({"what": f"route {local or '*'} - {remote}", "why": "ip route get gave no answer"})
             continue
-        told["routes"].append(answer)
+        snapshot["routes"].append(answer)
         if answer["type"] == "unicast" and answer["interface"]:
             hops.add((answer["gateway"] or remote, answer["interface"]))
-    told["neighbours"] = network.neighbours(parts.get("neighbours", ""), hops)
+    snapshot["neighbours"] = network.neighbours(parts.get("neighbours", ""), hops)
 
 
-def _sockets(told: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:
+def _sockets(snapshot: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:
     little = parts.get("machine", "").strip() not in _BIG_ENDIAN
     ss, listening, others = (parts.get(title, "") for title in ("ss", "listeners", "sockets"))
-    if not (ss.strip() or listening.strip()) and "Tcp" not in (told.get("counters") or {}):
+    if not (ss.strip() or listening.strip()) and "Tcp" not in (snapshot.get("counters") or {}):
         absent.append({"what": "listeners and sockets", "why": "neither ss nor /proc/net/tcp can be read"})
         return
     if _cut(ss if ss.strip() else listening):  # the one that is asked for may be among those left out
         absent.append({"what": "listeners", "why": f"there are {MOST_LINES} or more"})
     else:
-        told["listeners"] = sockets.listeners(ss, listening, little)
+        snapshot["listeners"] = sockets.listeners(ss, listening, little)
     if _cut(others):
         absent.append({"what": "sockets", "why": f"there are {MOST_LINES} or more"})
     else:
-        told["sockets"], told["socket_counts"] = sockets.sockets(others, order.get("ports") or (), little)
+        snapshot["sockets"], snapshot["socket_counts"] = sockets.sockets(others, order.get("ports") or (), little)
 
 
 def _cut(text: str) -> bool:
@@ -121,9 +121,9 @@ def _sysctls(text: str) -> Iterator[tuple[str, str]]:
             yield path.replace("/", "."), " ".join(value.split())
 
 
-def _add(told: dict[str, Any], absent: Absent, what: str, read: Callable[[], Any]) -> None:
+def _add(snapshot: dict[str, Any], absent: Absent, what: str, read: Callable[[], Any]) -> None:
     try:
-        told[what] = read()
+        snapshot[what] = read()
     except (ObserveError, ValueError) as error:
         absent.append({"what": what, "why": str(error)})
 

@@ -158,12 +158,12 @@ def _user(name: str, pseudonyms: Pseudonyms) -> str:
 def _answer(answer: Mapping[str, Any], host: str, pseudonyms: Pseudonyms) -> dict[str, Any]:
     failure = answer.get("failure")
     kept = {name: answer.get(name) for name in ("run", "phase", "seconds", "at")}
-    told = {"kind": str(failure.get("kind")), "message": pseudonyms.name("text", str(failure.get("message", "")))} if failure else None
+    renamed = {"kind": str(failure.get("kind")), "message": pseudonyms.name("text", str(failure.get("message", "")))} if failure else None
     evidence = answer.get("evidence")
     return {
         **kept,
         "host": pseudonyms.name("host", host),
-        "failure": told,
+        "failure": renamed,
         "evidence": _evidence(evidence, pseudonyms, answer.get("phase") == CAPTURE) if isinstance(evidence, Mapping) else None,
     }
 

@@ -15,10 +15,11 @@ from .._model.prose import Prose, Wording
 from .._plan.plan import Entry, Plan
 from . import blocked
 from .arrivals import Arrivals
-from .case import Case, Totals
+from .case import Case
 from .examine import Examined
 from .explain import Found, explain
 from .status import BY_SEVERITY, case_status, flow_status
+from .totals import Totals
 from .undecided import undecided
 
 

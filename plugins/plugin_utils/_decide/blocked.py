@@ -52,15 +52,15 @@ def judge(answers: Answers) -> Blocked:
 
 
 def _remarks(answers: Answers) -> list[Wording]:
-    told: list[Wording] = []
+    remarks: list[Wording] = []
     for case, explained in answers:
         if explained.decisive is None:
-            told.append(Prose(f"{case.target} cannot be reached, and what blocks it was not found"))
+            remarks.append(Prose(f"{case.target} cannot be reached, and what blocks it was not found"))
             continue
         cause, finding = explained.decisive
         if finding.segment not in _RULES and not cause.forbids:
-            told.append(Prose(f"{case.target} is not reached because of {cause.code}: no rule was seen to block it"))
-    return told
+            remarks.append(Prose(f"{case.target} is not reached because of {cause.code}: no rule was seen to block it"))
+    return remarks
 
 
 def _is_tested(case: Case, explained: Explanation) -> bool:

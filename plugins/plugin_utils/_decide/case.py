@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
-from .._model.firewall_records import Verdict
 from .._model.host import Host
 from .._model.network_records import Route
 from .._model.probe_records import Hop, Probe
@@ -22,27 +21,17 @@ from .._model.recording import Observation
 from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .._values.words import plural
-from .arrivals import Arrivals
 from .finding import Evidence, Weight
 from .fleet import Fleet
 from .outcome import SEEN, SILENT, Outcome
 from .rows import Row
 from .timeline import Attempt
+from .totals import Totals
 
 if TYPE_CHECKING:
     from .kernel_word import Dropped
 
 INET_DIAG = "inet_diag"
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What all flows of the run together did to the hosts, whose counters they share."""
-
-    swallowed: Mapping[str, int]  # host: SYNs (SYN-ACKs, at a client) that went in and were not answered
-    resets: Mapping[str, int]  # host: RSTs that left it
-    failing: Mapping[str, int] = field(default_factory=dict)  # host: cases with a part of it in which not all attempts complete
-    arrivals: Mapping[str, Arrivals] = field(default_factory=dict)  # host: all packets that came in
 
 
 @dataclass(kw_only=True)
@@ -64,7 +53,7 @@ class Case:
     siblings: list[Case] = field(default_factory=list)  # the other addresses of the same name
     partners: Sequence[Host] = ()  # the other servers of the flow for which the client dials the same
     behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
-    totals: Totals = Totals({}, {})
+    totals: Totals = field(default_factory=lambda: Totals({}, {}))
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
@@ -98,46 +87,6 @@ class Case:
     def subject(self) -> list[Attempt]:
         """The attempts that the outcome under examination befell."""
         return [attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == self.outcome.kind]
-
-    @property
-    def translated_on_the_way(self) -> bool:
-        """Whether rules of the client or of a managed host on the way, evaluated, send the SYN to another end, where recorders do not
-        look for it."""
-        return any(self.sent_elsewhere(host) for host in (self.client, *self.vias))
-
-    def sent_elsewhere(self, host: Host) -> Verdict | None:
-        """The verdict of a host by which its rules send the SYN to another end."""
-        return host.rulings.elsewhere(self.address, self.port, self.uid)
-
-    @property
-    def surely_untranslated(self) -> bool:
-        """Whether the client and all managed hosts on the way are known to leave the SYN's end as it is."""
-        return all(self._leaves_end(host, "output" if host is self.client else "prerouting") for host in (self.client, *self.vias))
-
-    def _leaves_end(self, host: Host, hook: str) -> bool:
-        asked = [
-            told
-            for told in host.rulings.all()
-            if (told.packet, told.destination, told.port) == ("syn", self.address, self.port) and told.of(self.uid)
-        ]
-        evaluated = bool(asked) and all(told.verdict == "accept" for told in asked)
-        return host.translates(hook) is False or (evaluated and self.sent_elsewhere(host) is None)
-
-    @property
-    def led_away(self) -> bool:
-        """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
-        sent = [(host, self.sent_elsewhere(host)) for host in (self.client, *self.vias)]
-        targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
-        onward = [via for host, target in targets for via in self.vias if via is not host and via.owns(target)]
-        if any(via.translates("prerouting") is not False for via in onward):
-            return False
-        return any(self.server_owns(target) is False for _host, target in targets)
-
-    @property
-    def may_be_translated(self) -> bool:
-        """Whether a managed host on the way may send the SYN to a port that no recorder looks at, and the server did accept connections."""
-        unknown = any(via.translates("prerouting") is not False for via in self.vias)
-        return self.translated_on_the_way or (unknown and self.server is not None and self.server.delta("Tcp", "PassiveOpens") != 0)
 
     @property
     def errnos(self) -> Counter[str]:
@@ -256,17 +205,6 @@ class Case:
         if attempt.probe.local_address and attempt.probe.local_port:
             ends.add((attempt.probe.local_address, attempt.probe.local_port))
         return ends
-
-    def taken_by_stand_in(self, attempt: Attempt) -> bool:
-        """Whether the server's temporary listeners have the attempt among the handshakes that completed there."""
-        if self.server is None or self.server.temporary_listeners is None:
-            return False
-        arrived = (seen.packet for row in attempt.of("syn") if (seen := row.at(self.server.name, "in")))
-        # As the server saw it: behind NAT its end is another than the one that was dialled.
-        end = next(((packet.dst, packet.tcp.dport) for packet in arrived if packet.tcp), (self.address, self.port))
-        ends = self.client_endpoints(attempt)
-        taken = self.server.temporary_listeners.taken or ()
-        return any((each.address, each.port) == end and (each.remote, each.remote_port) in ends for each in taken)
 
     def listeners_on_port(self) -> list[Listener] | None:
         """All listeners on the server's port; ``None`` when listeners are unknown."""

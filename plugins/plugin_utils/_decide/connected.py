@@ -17,7 +17,8 @@ from .case import Case
 from .outcome import Outcome
 from .rows import Row
 from .timeline import Attempt
-from .vantages import came_to, first, furthest, half_open, loss_behind, seen_at, way_of, wire_syns
+from .translation import led_away, may_be_translated
+from .vantages import came_to, first, furthest, half_open, loss_behind, seen_at, taken_by_stand_in, way_of, wire_syns
 
 
 def connected(case: Case, attempt: Attempt) -> Outcome:
@@ -36,8 +37,8 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
     recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
     if server.saw_everything and recognisable and not came_to(server, attempt):
         renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
-        escaped = case.may_be_translated or (attempt.isn is None and renamed)
-        if escaped and not case.led_away:
+        escaped = may_be_translated(case) or (attempt.isn is None and renamed)
+        if escaped and not led_away(case):
             return Outcome("completed")
         return Outcome("answered_elsewhere", "syn", "path.forward", "path", row=first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
@@ -64,7 +65,7 @@ def stood_in(case: Case, attempt: Attempt) -> Outcome | None:
     server = case.server
     if server is None or server.temporary_listeners is None:
         return None
-    by_end = case.taken_by_stand_in(attempt)
+    by_end = taken_by_stand_in(case, attempt)
     # Behind an address that is not the server's own, the ends may be others; what was taken there of nobody known is taken for it.
     by_place = server.stands_in(case.address, case.port) or (case.server_owns(case.address) is False and bool(_of_nobody(case, server)))
     if not (by_end or by_place):

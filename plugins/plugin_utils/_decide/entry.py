@@ -33,9 +33,9 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
     """One entry of the report, with its packets unless it is ok."""
     explanations, answers, status, closed = answer.explained, answer.standing, answer.status, answer.closed
     cases = [case for case, _explained in explanations]
-    told: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    causes: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
     for case, cause, finding in ((case, *found) for case, explained in answers for found in explained.causes):
-        told.setdefault((cause.code, finding.host, finding.summary), (case, cause, finding))
+        causes.setdefault((cause.code, finding.host, finding.summary), (case, cause, finding))
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]
@@ -59,7 +59,7 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
         "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
         if outcome.last_seen and status != "ok"
         else None,
-        "causes": [_mended(*found) for found in told.values()],
+        "causes": [_with_fix(*found) for found in causes.values()],
         "undecided": unwrapped([*answer.would_decide]),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
@@ -122,17 +122,17 @@ def _cause(cause: Cause, finding: Finding) -> dict[str, Any]:
         "certainty": finding.certainty,
         "segment": finding.segment,
         "summary": unwrapped(finding.summary),
-        "evidence": [_told(seen) for seen in finding.evidence],
-        "against": [_told(seen) for seen in finding.against],
+        "evidence": [_evidence(seen) for seen in finding.evidence],
+        "against": [_evidence(seen) for seen in finding.against],
         "detail": unwrapped(finding.detail),
     }
 
 
-def _told(seen: Evidence) -> dict[str, Any]:
+def _evidence(seen: Evidence) -> dict[str, Any]:
     return {"host": seen.host, "source": seen.source, "observation": unwrapped(seen.observation)}
 
 
-def _mended(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
+def _with_fix(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
     """A cause with its fix, if it has one."""
     found = fix(cause.code, case, finding)
     return {**_cause(cause, finding), "fix": unwrapped(asdict(found)) if found else None}
@@ -143,8 +143,8 @@ def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
     found += [(ON_THE_WAY, sentence) for case, _each in explanations for sentence in bypassed.told(case)]
-    told = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
-    return list(dict.fromkeys([*told, *(f"{sentence}" for sentence in more)]))
+    sentences = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
+    return list(dict.fromkeys([*sentences, *(f"{sentence}" for sentence in more)]))
 
 
 def _unexplained(explanations: blocked.Answers) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def _host(name: str, phases: Mapping[str, Mapping[str, Any]], not_in_play: bool)
     host.unreachable = next(iter(unreachable), None)
     host.gap = gap(phases, not_in_play)
     if host.gap and not host.gap.phase:
-        host.lacks("this host", f"it {host.gap.told}")
+        host.lacks("this host", f"it {host.gap.phrase}")
     return host
 
 

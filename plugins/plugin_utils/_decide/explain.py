@@ -24,7 +24,7 @@ from .outcome import step
 
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
-_TOLD_ALONE = ("third_host", "claimed_address")
+_BY_BYSTANDERS = ("third_host", "claimed_address")
 """Anomalies that only hosts without a part in the flow tell of: they may lie, and so make no answer, and weaken none."""
 
 
@@ -46,9 +46,9 @@ class Explanation:
 def explain(case: Case) -> Explanation:
     """The causes of a case's outcome, and what they leave over."""
     seen = anomalies(case)
-    told = _ask(case, last_resort=False)
-    remarks = sorted((found for found in told if found[1].remark), key=lambda found: _place(case, found))
-    findings = [found for found in told if not found[1].remark]
+    from_rules = _ask(case, last_resort=False)
+    remarks = sorted((found for found in from_rules if found[1].remark), key=lambda found: _place(case, found))
+    findings = [found for found in from_rules if not found[1].remark]
     if not any(finding.certainty in ("proven", "likely") for _cause, finding in findings):
         codes = {cause.code for cause, _finding in findings}
         findings += [(cause, finding) for cause, finding in _ask(case, last_resort=True) if cause.code not in codes]
@@ -108,7 +108,7 @@ def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen
         if case.hearsay:
             return cause, replace(finding, certainty="likely")
         standing = [found, *_standing(findings), *beside]
-        whole = not case.lacks_proof and all(anomaly.kind in _TOLD_ALONE or _accounted(case, standing, anomaly) for anomaly in seen)
+        whole = not case.lacks_proof and all(anomaly.kind in _BY_BYSTANDERS or _accounted(case, standing, anomaly) for anomaly in seen)
         return found if whole else (cause, replace(finding, certainty="likely"))
 
     return [capped(found) for found in findings]

@@ -61,8 +61,8 @@ class Rulings:
     @functools.cached_property
     def generations(self) -> list[int] | None:
         """The generations of nf_tables that the snapshots told, each once; None where one of them did not tell."""
-        told = [firewall.generation for firewalls in self.snapshots.values() for firewall in firewalls]
-        return None if None in told else sorted({generation for generation in told if generation is not None})
+        numbers = [firewall.generation for firewalls in self.snapshots.values() for firewall in firewalls]
+        return None if None in numbers else sorted({generation for generation in numbers if generation is not None})
 
     def changed(self, rule: Rule, legacy: bool) -> bool | None:
         """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: it cannot be told.
@@ -86,11 +86,11 @@ class Rulings:
     @functools.cached_property
     def stops_any(self) -> bool:
         """Whether any packet that was asked about is stopped."""
-        return any(verdict.stops for told in self.snapshots.values() for firewall in told for verdict in firewall.verdicts)
+        return any(verdict.stops for firewalls in self.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts)
 
     def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None) -> Verdict | None:
         """The verdict on a packet; ``invalid``: had connection tracking found it so; ``uid``: of whose socket, where one sends it."""
-        by_user = self._told(when, invalid).get(traversal, {})
+        by_user = self._by_traversal(when, invalid).get(traversal, {})
         if uid is None or None in by_user:
             return next(iter(by_user.values()), None)
         return by_user.get(uid)
@@ -117,7 +117,7 @@ class Rulings:
 
     def elsewhere(self, address: str, port: int, uid: int | None = None) -> Verdict | None:
         """The verdict on a SYN for that end (of a user), where rules send it to another one: afterwards, or else before."""
-        for by_user in {**self._told("before", False), **self._told("after", False)}.values():
+        for by_user in {**self._by_traversal("before", False), **self._by_traversal("after", False)}.values():
             verdict = by_user.get(None) or by_user.get(uid) if uid is not None else next(iter(by_user.values()))
             if verdict is None:
                 continue
@@ -133,15 +133,15 @@ class Rulings:
 
     def _each(self, when: When) -> Iterator[Verdict]:
         """The verdicts on packets as they are, each once."""
-        for by_user in self._told(when, False).values():
+        for by_user in self._by_traversal(when, False).values():
             yield from by_user.values()
 
-    def _told(self, when: When, invalid: bool) -> dict[HookTraversal, dict[int | None, Verdict]]:
+    def _by_traversal(self, when: When, invalid: bool) -> dict[HookTraversal, dict[int | None, Verdict]]:
         """By what is asked, and by the uid of the socket that sends it."""
         if (when, invalid) not in self._verdicts:
-            told = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
+            verdicts = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
             found = self._verdicts[when, invalid] = {}
-            for verdict in told:
+            for verdict in verdicts:
                 if (verdict.state == "invalid") is invalid:
                     found.setdefault(verdict.traversal, {}).setdefault(verdict.uid, verdict)
         return self._verdicts[when, invalid]
@@ -164,10 +164,10 @@ def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
     for phase, answer in answers.items():
         for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):
             snapshot: Any = answer.get(key) if isinstance(answer, Mapping) else None
-            told = snapshot.get("firewall") if isinstance(snapshot, Mapping) else None
-            if told is not None:
+            raw = snapshot.get("firewall") if isinstance(snapshot, Mapping) else None
+            if raw is not None:
                 try:
-                    firewall: Firewall = build(Firewall, told, f"{phase}.{key}.firewall")
+                    firewall: Firewall = build(Firewall, raw, f"{phase}.{key}.firewall")
                 except RecordError as error:
                     unread[f"malformed answer: {error}"] = None
                     continue

@@ -37,7 +37,9 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     listed = []
     for (code, host), members in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
         patterns = isolate({**passed, **{matrix.cell(flow): False for flow in members}}, common) if passed else []
-        told = [matrix.words(pattern.conditions, common) for pattern in patterns[:MOST_PATTERNS]] if len(patterns) <= MOST_PATTERNS else []
+        descriptions = (
+            [matrix.words(pattern.conditions, common) for pattern in patterns[:MOST_PATTERNS]] if len(patterns) <= MOST_PATTERNS else []
+        )
         listed.append(
             {
                 "code": code,
@@ -45,7 +47,7 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
                 "flows": list(dict.fromkeys(flow["name"] for flow in members)),
                 "entries": [flow["id"] for flow in members],
                 "common": matrix.extent(patterns[0], common) if len(patterns) == 1 else matrix.hull(members),
-                "summary": _summary(members, told),
+                "summary": _summary(members, descriptions),
             }
         )
     return listed
@@ -165,10 +167,10 @@ def _family(flow: Flow) -> int:
     return 4
 
 
-def _summary(members: Sequence[Flow], told: Sequence[str]) -> str:
+def _summary(members: Sequence[Flow], descriptions: Sequence[str]) -> str:
     first = members[0]["causes"][0]
     if len(members) == 1:
         return str(first["summary"])
     where = "on the way" if first["host"] == "path" else f"at {first['host']}"
-    which = f" ({'; '.join(told)})" if told else ""
+    which = f" ({'; '.join(descriptions)})" if descriptions else ""
     return f"{first['title']} {where}: {len(members)} handshakes{which}, for example: {first['summary']}"

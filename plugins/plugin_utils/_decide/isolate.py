@@ -217,7 +217,7 @@ def _pattern(matrix: _Results, box: Box, holding: _Holding, results: Mapping[Cel
     others = [other for other, theirs in holding.by_box.items() if other != box and len(theirs) == len(have) and set(theirs) == have]
     narrowest = _narrowest(matrix, box, cells)
     rivals = [*others, *([narrowest] if narrowest != box else [])]
-    return Pattern(_conditions(box), tuple(cells), tuple(map(_conditions, others)), _telling(matrix, box, rivals, results))
+    return Pattern(_conditions(box), tuple(cells), tuple(map(_conditions, others)), _deciding(matrix, box, rivals, results))
 
 
 def _narrowest(matrix: _Results, box: Box, cells: Iterable[Cell]) -> Box:
@@ -233,7 +233,7 @@ def _narrowest(matrix: _Results, box: Box, cells: Iterable[Cell]) -> Box:
 _LOOKS = 10_000
 
 
-def _telling(matrix: _Results, box: Box, rivals: Sequence[Box], results: Mapping[Cell, bool]) -> Cell | None:
+def _deciding(matrix: _Results, box: Box, rivals: Sequence[Box], results: Mapping[Cell, bool]) -> Cell | None:
     """A place between two hosts that was not tried, in the box and in as few of its rivals as possible."""
     if not rivals:
         return None

@@ -63,8 +63,8 @@ def with_lines(case: Case, code: str, finding: Finding) -> Finding:
     host = case.named(finding.host)
     if host is None or code not in SPEAKS_OF:
         return finding
-    told = list(dict.fromkeys(evidence(host, record) for record in lines(case, host, *SPEAKS_OF[code])))
-    return replace(finding, evidence=(*told[:MOST_LINES], *finding.evidence)) if told else finding
+    quoted = list(dict.fromkeys(evidence(host, record) for record in lines(case, host, *SPEAKS_OF[code])))
+    return replace(finding, evidence=(*quoted[:MOST_LINES], *finding.evidence)) if quoted else finding
 
 
 def lines(case: Case, host: Host, *kinds: str) -> list[LogRecord]:

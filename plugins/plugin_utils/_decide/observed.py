@@ -16,7 +16,7 @@ from .._model.prose import unwrapped
 from .._plan.plan import PHASES, Entry
 from . import blocked
 from .case import Case
-from .causes.fronts import told_of
+from .causes.fronts import where_they_end
 from .causes.further import contradictions
 from .unreached import unreached
 
@@ -76,7 +76,7 @@ def clocks_document(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]
 def not_observed(hosts: Sequence[Host], status: str, explained: blocked.Answers) -> list[str]:
     """What could not be seen, where what was seen contradicts what was evaluated, and how far no packet of what is broken came."""
     absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
-    told = [sentence for case, each in explained for sentence in contradictions(case, [finding for _cause, finding in each.causes])]
-    ends = [sentence for case, _each in explained if (sentence := told_of(case))]
+    contradicted = [sentence for case, each in explained for sentence in contradictions(case, [finding for _cause, finding in each.causes])]
+    ends = [sentence for case, _each in explained if (sentence := where_they_end(case))]
     behind = [sentence for case, each in explained if status == "broken" and (sentence := unreached(case, each))]
-    return list(dict.fromkeys([*absent, *ends, *told, *behind]))
+    return list(dict.fromkeys([*absent, *ends, *contradicted, *behind]))

@@ -27,17 +27,17 @@ class Reach:
     loop: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Where the packet is lost, as exactly as this tells: each router answers when it takes a packet in, ahead of its forward rules."""
         if self.last is None:
             return f"no hop answers {plural(self.sent, 'packet')}: it is lost ahead of the first router, or the routers send no ICMP errors"
-        told = f"the last hop that answers is {self.last.offender} (hop {self.last.ttl})"
+        text = f"the last hop that answers is {self.last.offender} (hop {self.last.ttl})"
         if self.silent:
-            told += (
+            text += (
                 f", and from hop {self.silent} on {plural(self.sent, 'packet')} stay unanswered: it is lost behind hop {self.last.ttl}, "
             )
-            told += "or what follows sends no ICMP errors"
-        return told + (f"; hop {', '.join(map(str, self.mute))} sends no ICMP errors" if self.mute else "")
+            text += "or what follows sends no ICMP errors"
+        return text + (f"; hop {', '.join(map(str, self.mute))} sends no ICMP errors" if self.mute else "")
 
 
 def reach(hops: Sequence[Hop]) -> Reach | None:

@@ -126,7 +126,7 @@ def outlook(way: Way, timeout: float, client: Mapping[str, str], server: Mapping
     return Outlook(timeout=ends, by_kernel=sent.gives_up < timeout, through=found.within(ends), enough=enough, retries=retries)
 
 
-def told(outlook: Outlook, lost: str) -> str:
+def sentence(outlook: Outlook, lost: str) -> str:
     """In a sentence; ``lost``: which packets are, and how many."""
     until = f"tcp_syn_retries, which ends them after {outlook.timeout:g} s," if outlook.by_kernel else f"a timeout of {outlook.timeout:g} s"
     through = f"with {lost} lost at random, {until} lets {_percent(outlook.through)} of handshakes through"

@@ -123,14 +123,14 @@ class Packets:
         number_transmissions(apart)
         return Attempt(probe, isn, rows, clocks, cut=frozenset(cut.union(more, most).intersection(parties)), strays=apart)
 
-    def ports_of(self, told: Sequence[Probe], parties: Collection[str]) -> list[Probe]:
+    def ports_of(self, probes: Sequence[Probe], parties: Collection[str]) -> list[Probe]:
         """Handshakes that somebody else made, who does not tell their ports, with those of the connections that came from the client.
 
         Only where there are as many of these as handshakes, which began one after the other, is it known which is which.
         """
-        first = told[0]
-        if first.local_address is None or not any(probe.via for probe in told):
-            return list(told)
+        first = probes[0]
+        if first.local_address is None or not any(probe.via for probe in probes):
+            return list(probes)
         seen: dict[str, dict[int, float]] = defaultdict(dict)
         for host, port in self._index.syn_ports(parties):
             for each in self._index.syns_from(host, port):
@@ -139,9 +139,9 @@ class Packets:
                     seen[host][port] = min(each.time, seen[host].get(port, each.time))
         ports = {port for times in seen.values() for port in times}
         whole = next((times for times in seen.values() if len(times) == len(ports)), {})
-        if len(whole) != len(told):
-            return list(told)
-        in_order = sorted(told, key=lambda probe: probe.started)
+        if len(whole) != len(probes):
+            return list(probes)
+        in_order = sorted(probes, key=lambda probe: probe.started)
         return [replace(probe, local_port=port) for probe, port in zip(in_order, sorted(whole, key=whole.__getitem__), strict=True)]
 
     def _shared(self, client: str, key: object, probe: Probe) -> bool:
@@ -161,8 +161,8 @@ def _translated(observations: Iterable[Observation]) -> tuple[list[frozenset[End
     for observation in observations:
         if flow := flow_of(observation.packet):
             found[observation.host][flow] = None
-    flows = dict.fromkeys(flow for told in found.values() for flow in list(told)[:MOST_TRANSLATIONS])
-    return list(flows), {host for host, told in found.items() if len(told) > MOST_TRANSLATIONS}
+    flows = dict.fromkeys(flow for flows_seen in found.values() for flow in list(flows_seen)[:MOST_TRANSLATIONS])
+    return list(flows), {host for host, flows_seen in found.items() if len(flows_seen) > MOST_TRANSLATIONS}
 
 
 def _first(found: Collection[Observation]) -> tuple[list[Observation], frozenset[str]]:

@@ -49,7 +49,7 @@ def undecided(answers: Sequence[tuple[Case, Explanation]], status: str, client: 
 
 def _untried(client: Host, user: str | None) -> str:
     if client.gap:
-        return f"no handshake was tried, because {client.name} {client.gap.told}: {client.gap.remedy}"
+        return f"no handshake was tried, because {client.name} {client.gap.phrase}: {client.gap.remedy}"
     parts = ("probes", f"probes as user {user}")
     why = next((absence.why for absence in client.absent if absence.what in parts), None)
     return f"no handshake was tried: {client.name} told of none" + (f" ({why})" if why else "")
@@ -60,7 +60,7 @@ def _blind(host: Host) -> str:
     if host.incomplete:
         return f"that of {host.name} is not whole ({host.incomplete})"
     if host.gap:
-        return f"{host.name} {host.gap.told}: {host.gap.remedy}"
+        return f"{host.name} {host.gap.phrase}: {host.gap.remedy}"
     if host.snapshot and host.snapshot.root is False:
         return f"run with become on {host.name}"
     why = next((absence.why for absence in host.absent if absence.what == "recording"), None)

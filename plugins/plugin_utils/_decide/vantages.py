@@ -75,3 +75,15 @@ def half_open(case: Case, attempt: Attempt) -> bool:
 def first(rows: Sequence[Row]) -> Row | None:
     """The first of the packets, if there is any."""
     return rows[0] if rows else None
+
+
+def taken_by_stand_in(case: Case, attempt: Attempt) -> bool:
+    """Whether the server's temporary listeners have the attempt among the handshakes that completed there."""
+    if case.server is None or case.server.temporary_listeners is None:
+        return False
+    arrived = (seen.packet for row in attempt.of("syn") if (seen := row.at(case.server.name, "in")))
+    # As the server saw it: behind NAT its end is another than the one that was dialled.
+    end = next(((packet.dst, packet.tcp.dport) for packet in arrived if packet.tcp), (case.address, case.port))
+    ends = case.client_endpoints(attempt)
+    taken = case.server.temporary_listeners.taken or ()
+    return any((each.address, each.port) == end and (each.remote, each.remote_port) in ends for each in taken)

@@ -102,7 +102,7 @@ def _unobserved(plan: Plan, hosts: Mapping[str, Host]) -> list[dict[str, Any]]:
         {
             "host": name,
             "kind": host.gap.kind,
-            "why": unwrapped(host.gap.why or f"it {host.gap.told}"),
+            "why": unwrapped(host.gap.why or f"it {host.gap.phrase}"),
             "phase": host.gap.phase,
             "roles": sorted(roles[name]),
         }

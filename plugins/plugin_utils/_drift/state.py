@@ -154,8 +154,8 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, without what is None."""
-        told: dict[str, Any] = unwrapped(_told(asdict(self)))
-        return told
+        document: dict[str, Any] = unwrapped(_known(asdict(self)))
+        return document
 
 
 PARTS = tuple(State.__dataclass_fields__)
@@ -173,9 +173,9 @@ def read_state(data: object, where: str) -> State:
     return state
 
 
-def _told(value: Any) -> Any:
+def _known(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _told(each) for name, each in value.items() if each is not None}
+        return {name: _known(each) for name, each in value.items() if each is not None}
     if isinstance(value, tuple | list):
-        return [_told(each) for each in value]
+        return [_known(each) for each in value]
     return value

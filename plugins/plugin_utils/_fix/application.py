@@ -176,8 +176,8 @@ def service_refuses(case: Case, finding: Finding) -> Fix | None:
         return None
     summary, command = _REFUSALS[refusal.kind]
     words = {"target": case.target, "port": case.server_port, "client": case.client_address or case.client.name}
-    told = summary.format(daemon=refusal.process or "DAEMON", **words)
-    return advice("application", finding.host, told, [shell(*(word.format(**words) for word in command))] if command else [])
+    text = summary.format(daemon=refusal.process or "DAEMON", **words)
+    return advice("application", finding.host, text, [shell(*(word.format(**words) for word in command))] if command else [])
 
 
 def turned_away(case: Case, finding: Finding) -> Fix:

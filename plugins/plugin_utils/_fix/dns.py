@@ -72,9 +72,9 @@ def _resolvable(case: Case, summary: str, so: str = ":") -> Fix:
     """The server's address on the data network, where it is managed."""
     addresses = _data_addresses(case, case.server) if case.server else []
     lines = "; ".join(f"{address} {case.dialled}" for address in addresses)
-    told = f"{so} as lines of /etc/hosts, {lines}" if lines else ""
+    instruction = f"{so} as lines of /etc/hosts, {lines}" if lines else ""
     check = f"{shell('getent', 'ahosts', case.dialled)} names an address of {case.server.name}" if case.server else ""
-    return advice("dns", case.client.name, summary + told, check=check)
+    return advice("dns", case.client.name, summary + instruction, check=check)
 
 
 def _data_addresses(case: Case, server: Host) -> list[str]:

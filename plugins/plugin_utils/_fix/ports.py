@@ -29,14 +29,14 @@ def ephemeral_ports_exhausted(case: Case, finding: Finding) -> Fix | None:
         values["net.ipv4.ip_local_port_range"] = f"{min(low, wider[0])} {max(high, wider[1])}"
     if time_wait and host.sysctl("net.ipv4.tcp_tw_reuse") != 1:
         values["net.ipv4.tcp_tw_reuse"] = 1
-    told = [f"{name}={value}" for name, value in values.items()]
+    settings = [f"{name}={value}" for name, value in values.items()]
     free = f"; {ports.reserved} ports of the range are in net.ipv4.ip_local_reserved_ports" if ports.reserved else ""
     if not values:
         return advice("ports", host.name, f"reuse connections in the application, or use more source or destination addresses{free}")
     return sysctls(
         host,
         values,
-        f"set {' and '.join(told)} on {host.name}; reuse connections in the application{free}",
+        f"set {' and '.join(settings)} on {host.name}; reuse connections in the application{free}",
         why=f"no port of {low}-{high} is free towards the server" + (f", {time_wait} are in TIME_WAIT" if time_wait else ""),
     )
 

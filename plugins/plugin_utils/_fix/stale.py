@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._decide.translation import surely_untranslated
 from .._model.firewall_subjects import Strays
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
@@ -88,7 +89,7 @@ def _half_open(case: Case, server: Host) -> list[Ends]:
 
     Where something on the way translates, the client knows its living connections by other ends.
     """
-    if not case.surely_untranslated:
+    if not surely_untranslated(case):
         return []
     client = case.client
     snapshots = (server.before, server.after, client.before, client.after)

@@ -49,20 +49,30 @@ def nat_not_undone(case: Case, finding: Finding) -> Fix | None:
     return advice("advice", "path", summary)
 
 
-def _hairpin(told: Hairpin) -> Fix:
+def _hairpin(hairpin: Hairpin) -> Fix:
     """Have the answers come back by who translates: they go to whom the SYN comes from."""
-    end = endpoint(told.address, told.port)
-    whose = f"from {told.network} " if told.network else ""
-    known = told.network is not None and told.manager == "iptables"
+    end = endpoint(hairpin.address, hairpin.port)
+    whose = f"from {hairpin.network} " if hairpin.network else ""
+    known = hairpin.network is not None and hairpin.manager == "iptables"
     command = shell(
-        *("ip6tables" if ":" in told.address else "iptables", "-t", "nat", "-A", "POSTROUTING", "-s", told.network, "-d", told.address),
-        *("-p", "tcp", "--dport", told.port, "-j", "MASQUERADE"),
+        *(
+            "ip6tables" if ":" in hairpin.address else "iptables",
+            "-t",
+            "nat",
+            "-A",
+            "POSTROUTING",
+            "-s",
+            hairpin.network,
+            "-d",
+            hairpin.address,
+        ),
+        *("-p", "tcp", "--dport", hairpin.port, "-j", "MASQUERADE"),
     )
     return advice(
         "firewall",
-        told.host,
-        f"have {told.host} translate the source, too, of what it sends {whose}to {end} (masquerade), or have those clients dial "
-        f"{told.address} (by their DNS)",
+        hairpin.host,
+        f"have {hairpin.host} translate the source, too, of what it sends {whose}to {end} (masquerade), or have those clients dial "
+        f"{hairpin.address} (by their DNS)",
         [command] if known else [],
     )
 

@@ -76,12 +76,12 @@ def ago(text: str, now: float, option: str) -> float:
     text = text.strip()
     if found := re.fullmatch(r"([0-9]{1,9})([smhdw])", text):
         return max(now - int(found[1]) * _UNITS[found[2]], 0.0)
-    told = _times.moment(text) or _times.moment(f"{text}T00:00:00Z") or _times.moment(f"{text}Z")
-    if told is None:
+    moment = _times.moment(text) or _times.moment(f"{text}T00:00:00Z") or _times.moment(f"{text}Z")
+    if moment is None:
         raise HistoryError(
             f"{option} is {clean(text, 60)!r}, which is neither a time nor how long ago that was: write 24h, 7d, or 2026-11-21T04:00:00Z."
         )
-    return told.timestamp()
+    return moment.timestamp()
 
 
 def _outage(outage: Outage) -> dict[str, Any]:

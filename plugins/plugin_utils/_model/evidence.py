@@ -79,12 +79,12 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
 
 def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
     """Each part by itself: one that is malformed was not observed, the others stay."""
-    told: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
-    snapshot: Snapshot = build(Snapshot, {"time": told.get("time")} if told else data, where)
+    given: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    snapshot: Snapshot = build(Snapshot, {"time": given.get("time")} if given else data, where)
     parts = {}
-    for part in sorted(_SNAPSHOT_PARTS.intersection(told)):
+    for part in sorted(_SNAPSHOT_PARTS.intersection(given)):
         try:
-            parts[part] = getattr(build(Snapshot, {"time": snapshot.time, part: told[part]}, where), part)
+            parts[part] = getattr(build(Snapshot, {"time": snapshot.time, part: given[part]}, where), part)
         except RecordError as error:
             host.lacks(part, f"malformed answer: {error}")
     return replace(snapshot, **parts)

@@ -64,7 +64,7 @@ class Host:
         """Whether a packet that is not in the recording did not pass the taps of this host."""
         return self.observations is not None and self.incomplete is None
 
-    def told_of(self, part: str) -> bool:
+    def returned(self, part: str) -> bool:
         """Whether its answer has a part: a field of a snapshot, or the recording."""
         return (self.observations if part == "recording" else getattr(self.snapshot, part, None)) is not None
 

@@ -149,8 +149,8 @@ def attempts(plan: Plan, read: Sequence[Read], window: Window | None) -> dict[st
         found = _handshakes(entry, read, declared)
         within = {key: each for key, each in found.items() if window and window[0] <= each[1].first / 1e9 + each[0].offset <= window[1]}
         ordered = sorted((within or found).values(), key=lambda each: each[1].first)[:MOST_ATTEMPTS]
-        told = probes.setdefault(entry.client, [])
-        told += [_probe(entry, number, *each) for number, each in enumerate(ordered, 1)]
+        probed = probes.setdefault(entry.client, [])
+        probed += [_probe(entry, number, *each) for number, each in enumerate(ordered, 1)]
     return probes
 
 

@@ -41,7 +41,7 @@ class Gap:
     phase: str | None = None
 
     @property
-    def told(self) -> Prose:
+    def phrase(self) -> Prose:
         """Half a sentence about the host."""
         return Prose(_WORDS.get(self.kind, _WORDS["module"])[0])
 

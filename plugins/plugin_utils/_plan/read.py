@@ -24,7 +24,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Told:
+class _Plan:
     run: str
     started: str
     entries: tuple[Entry, ...]
@@ -54,26 +54,26 @@ class _Heading:
 
 def read_plan(raw: object) -> tuple[Plan, str, str]:
     """The plan, when it started, and the controller's name. RecordError."""
-    told: _Told = build(_Told, raw, "the plan")
-    if not _RUN.fullmatch(told.run):
-        raise RecordError(f"the plan has the run {told.run[:80]!r}, which is no run of this collection")
-    if not _TIME.fullmatch(told.started):
-        raise RecordError(f"the plan started at {told.started[:80]!r}, which is no time")
-    if not 0 < len(told.entries) <= MAX_ENTRIES:
-        raise RecordError(f"the plan has {len(told.entries)} handshakes: 1 to {MAX_ENTRIES} can be read")
-    for number, entry in enumerate(told.entries):
+    head: _Plan = build(_Plan, raw, "the plan")
+    if not _RUN.fullmatch(head.run):
+        raise RecordError(f"the plan has the run {head.run[:80]!r}, which is no run of this collection")
+    if not _TIME.fullmatch(head.started):
+        raise RecordError(f"the plan started at {head.started[:80]!r}, which is no time")
+    if not 0 < len(head.entries) <= MAX_ENTRIES:
+        raise RecordError(f"the plan has {len(head.entries)} handshakes: 1 to {MAX_ENTRIES} can be read")
+    for number, entry in enumerate(head.entries):
         if why := _wrong(entry):
             raise RecordError(f"entry {number} of the plan {why}")
     plan = Plan(
-        told.run,
-        told.entries,
+        head.run,
+        head.entries,
         {},
-        not_in_play=told.not_in_play,
-        addresses=told.addresses,
-        normal=tuple(each for each in told.normal if each in ALTERATIONS),
-        groups=told.groups,
+        not_in_play=head.not_in_play,
+        addresses=head.addresses,
+        normal=tuple(each for each in head.normal if each in ALTERATIONS),
+        groups=head.groups,
     )
-    return plan, told.started, told.controller[:MAX_NAME]
+    return plan, head.started, head.controller[:MAX_NAME]
 
 
 def _wrong(entry: Entry) -> str | None:
@@ -91,14 +91,14 @@ def _wrong(entry: Entry) -> str | None:
 
 def read_answer(raw: Mapping[str, Any], run: str, host: str, phase: str) -> dict[str, Any]:
     """A host's answer to a phase, whose evidence `read_host` reads; a host without Python has both a failure and evidence. RecordError."""
-    told: _Heading = build(_Heading, raw, "the answer")
-    if (told.run, told.host, told.phase) != (run, host, phase):
-        raise RecordError(f"the answer belongs to another run, host or phase: {told.run[:80]!r}, {told.host[:80]!r}, {told.phase[:80]!r}")
-    if not 0 <= told.seconds <= _LONGEST or (told.at is not None and not _LONGEST <= told.at < 1 << 34):
+    head: _Heading = build(_Heading, raw, "the answer")
+    if (head.run, head.host, head.phase) != (run, host, phase):
+        raise RecordError(f"the answer belongs to another run, host or phase: {head.run[:80]!r}, {head.host[:80]!r}, {head.phase[:80]!r}")
+    if not 0 <= head.seconds <= _LONGEST or (head.at is not None and not _LONGEST <= head.at < 1 << 34):
         raise RecordError("the answer was kept at no time, or took none")
     evidence = raw.get("evidence")
-    if told.failure is None and not isinstance(evidence, Mapping):
+    if head.failure is None and not isinstance(evidence, Mapping):
         raise RecordError("the answer has neither evidence nor a failure")
-    failure = {"kind": told.failure.kind[:80], "message": f"{told.failure.message}"} if told.failure else None
-    heading = {"run": run, "host": host, "phase": phase, "seconds": told.seconds, "at": told.at, "controller": told.controller[:MAX_NAME]}
+    failure = {"kind": head.failure.kind[:80], "message": f"{head.failure.message}"} if head.failure else None
+    heading = {"run": run, "host": host, "phase": phase, "seconds": head.seconds, "at": head.at, "controller": head.controller[:MAX_NAME]}
     return {**heading, "failure": failure, "evidence": evidence if isinstance(evidence, Mapping) else None}

@@ -48,7 +48,7 @@ class Run:
         """When it was under way; None where its evidence does not say."""
         times = [_times(answer) for phases in self.answers.values() for answer in phases.values()]
         known = [each for each in times if each]
-        return (min(asked for asked, _told in known), max(told for _asked, told in known)) if known else None
+        return (min(asked for asked, _ended in known), max(ended for _asked, ended in known)) if known else None
 
     @cached_property
     def keys(self) -> frozenset[Key]:
@@ -151,9 +151,9 @@ def _chosen(runs: Sequence[Run]) -> dict[Key, tuple[Run, Entry]]:
     for run in runs:
         for entry in run.plan.entries:
             key = entry.key
-            told = run.answers.get(entry.client, {}).get("try")
-            times = _times(told) if told else None
-            worth = (told is not None, bool(told and not told.get("failure")), times[1] if times else 0.0)
+            answer = run.answers.get(entry.client, {}).get("try")
+            times = _times(answer) if answer else None
+            worth = (answer is not None, bool(answer and not answer.get("failure")), times[1] if times else 0.0)
             if key not in found or worth > found[key][0]:
                 found[key] = (worth, run, entry)
     return {key: (run, entry) for key, (_worth, run, entry) in found.items()}
@@ -173,13 +173,13 @@ def _choice(host: str, entry: Entry, client_run: Run, runs: Sequence[Run]) -> _C
     if client_run.answers.get(host) or tried is None:
         return _Choice(client_run)
     elsewhere = [run for run in runs if run.answers.get(host)]
-    told = []
+    options = []
     for run in elsewhere:
         why = _useless(run, host, entry, tried) or _doubted(run, host, entry, client_run)
         if why is None:
             return _Choice(run)
-        told.append(f"in run {run.plan.run} {why}")
-    return _Choice(None, apart=f"it was observed {', and '.join(told)}") if told else _Choice(client_run)
+        options.append(f"in run {run.plan.run} {why}")
+    return _Choice(None, apart=f"it was observed {', and '.join(options)}") if options else _Choice(client_run)
 
 
 def _useless(run: Run, host: str, entry: Entry, tried: tuple[float, float]) -> str | None:

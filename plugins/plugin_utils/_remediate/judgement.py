@@ -31,8 +31,8 @@ class Judgement:
         worded(self, "why")
 
     def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = unwrapped(vars(self))
-        return told
+        document: dict[str, Any] = unwrapped(vars(self))
+        return document
 
 
 def judge(before: Json, after: Json, changed: Mapping[str, Sequence[Mending]], failed: Mapping[str, str]) -> dict[str, Judgement]:

@@ -55,13 +55,13 @@ class Mending:
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it."""
-        told: dict[str, Any] = unwrapped(vars(self))
-        return told
+        document: dict[str, Any] = unwrapped(vars(self))
+        return document
 
     @classmethod
     def from_json(cls, raw: Json) -> Mending:
-        told: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
-        return cls(**told)
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+        return cls(**values)
 
 
 def mendings(report: Json) -> list[Mending]:
@@ -129,8 +129,8 @@ def _subject(cause: Json) -> str:
     rule = (cause.get("detail") or {}).get("rule")
     if not isinstance(rule, Mapping):
         return ""
-    told = [str(rule.get(name) or "") for name in ("family", "table", "chain", "text")]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16] if any(told) else ""
+    parts = [str(rule.get(name) or "") for name in ("family", "table", "chain", "text")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16] if any(parts) else ""
 
 
 def _merged(known: Mending, other: Mending) -> Mending:

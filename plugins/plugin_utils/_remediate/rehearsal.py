@@ -35,11 +35,11 @@ def asked(several: Iterable[Mending]) -> list[dict[str, Any]]:
 
 def answered(order: Sequence[Json], returned: Json) -> dict[str, dict[str, str]]:
     """What a host's answer says of each of its fixes; a rehearsal that was not possible says nothing against a fix."""
-    told = returned.get("fixes")
-    if returned.get("failed") or not isinstance(told, list) or len(told) != len(order):
+    fixes = returned.get("fixes")
+    if returned.get("failed") or not isinstance(fixes, list) or len(fixes) != len(order):
         why = str(returned.get("msg") or "the host did not say what came of it")
         return {fix["key"]: {"result": NOT_REHEARSED, "why": why} for fix in order}
-    return {fix["key"]: {name: str(each.get(name)) for name in ("result", "why")} for fix, each in zip(order, told, strict=True)}
+    return {fix["key"]: {name: str(each.get(name)) for name in ("result", "why")} for fix, each in zip(order, fixes, strict=True)}
 
 
 def objection(key: str, host: str, rehearsed: Rehearsed) -> str | None:

@@ -62,8 +62,8 @@ class Remediation:
     def to_json(self) -> dict[str, Any]:
         batch = {host: [each.to_json() for each in several] for host, several in self.batch.items()}
         policies = {host: asdict(policy) for host, policy in self.policies.items()}
-        told: dict[str, Any] = unwrapped({**vars(self), "policies": policies, "limits": asdict(self.limits), "batch": batch})
-        return told
+        document: dict[str, Any] = unwrapped({**vars(self), "policies": policies, "limits": asdict(self.limits), "batch": batch})
+        return document
 
     @classmethod
     def from_json(cls, raw: Json) -> Remediation:
@@ -79,8 +79,8 @@ class Remediation:
         """Leave alone the hosts that would restore themselves before a diagnosis that takes so long has ended."""
         applying = {host: policy for host, policy in self.policies.items() if policy.apply}
         settle = max((policy.settle for policy in applying.values()), default=0.0)
-        told = {host: policy.too_short(host, diagnosis_seconds, settle) for host, policy in applying.items()}
-        self.too_short = {host: Prose(why) for host, why in told.items() if why}
+        reasons = {host: policy.too_short(host, diagnosis_seconds, settle) for host, policy in applying.items()}
+        self.too_short = {host: Prose(why) for host, why in reasons.items() if why}
 
     def settle(self) -> float:
         """The seconds between the changes of the batch and the diagnosis of what became of them."""

@@ -58,8 +58,8 @@ def _named(report: object) -> Iterable[tuple[str, object]]:
 def _ordered(value: object) -> object:
     if isinstance(value, Mapping):
         names = sorted(map(str, value), key=lambda name: (_RANK.get(name, len(_RANK)), name))
-        told = {str(name): item for name, item in value.items()}
-        return {name: _ordered(told[name]) for name in names}
+        items = {str(name): item for name, item in value.items()}
+        return {name: _ordered(items[name]) for name in names}
     if isinstance(value, list | tuple):
         return [_ordered(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

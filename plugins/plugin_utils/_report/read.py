@@ -202,14 +202,14 @@ def _step(entry: Mapping[str, object]) -> Step:
 
 def _vantage(entry: Mapping[str, object], clock: Mapping[str, object]) -> Vantage:
     host = entry.get("host")
-    told = record(clock.get(host)) if isinstance(host, str) else {}
+    offset = record(clock.get(host)) if isinstance(host, str) else {}
     return Vantage(
         host=clean(host, NAME),
         role=clean(entry.get("role"), NAME),
         recorded=entry.get("recorded") is True,
         why=clean(entry.get("why")),
-        offset_ms=number(told.get("offset_ms")),
-        error_ms=number(told.get("error_ms")),
+        offset_ms=number(offset.get("offset_ms")),
+        error_ms=number(offset.get("error_ms")),
     )
 
 

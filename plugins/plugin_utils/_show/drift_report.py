@@ -45,8 +45,8 @@ def _drifts(summary: Report) -> str:
 
 def written(said: str, absent: Mapping[str, Sequence[str]], width: int, style: Style) -> str:
     """That baselines were written, and what was not observed: ``absent`` has the hosts for each sentence."""
-    told = [f"not observed at {clean(', '.join(hosts))}: {sentence}" for sentence, hosts in absent.items()]
-    return "\n".join([*(line for each in told for line in wrap(each, width, "", "  ")), *wrap(said, width)]) + "\n"
+    sentences = [f"not observed at {clean(', '.join(hosts))}: {sentence}" for sentence, hosts in absent.items()]
+    return "\n".join([*(line for each in sentences for line in wrap(each, width, "", "  ")), *wrap(said, width)]) + "\n"
 
 
 def terminal(report: Report, width: int, style: Style, *, diff: bool) -> str:
@@ -72,11 +72,11 @@ def _host(host: Report, width: int, style: Style, diff: bool) -> Iterator[str]:
         yield from wrap(f"not compared: {clean(host['problem'])}", width, "  ", "    ")
     for each in expectations:
         yield from wrap(f"EXPECTED  {clean(each['name'])}: {clean(each['found'])}", width, "  ", "    ")
-    told = sorted(host["drifts"], key=lambda drift: (drift["known"], drift["severity"] != "endangering"))
-    for drift in told[:MOST_DRIFTS]:
+    drifts = sorted(host["drifts"], key=lambda drift: (drift["known"], drift["severity"] != "endangering"))
+    for drift in drifts[:MOST_DRIFTS]:
         yield from _drift(drift, width, style)
-    if len(told) > MOST_DRIFTS:
-        yield f"  ... and {len(told) - MOST_DRIFTS} more, see drift.json"
+    if len(drifts) > MOST_DRIFTS:
+        yield f"  ... and {len(drifts) - MOST_DRIFTS} more, see drift.json"
     if host["not_compared"]:
         yield from wrap(f"not compared, because not observed this time: {clean(', '.join(host['not_compared']))}", width, "  ", "    ")
     for line in host["diff"][:MOST_LINES] if diff else ():

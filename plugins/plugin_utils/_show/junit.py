@@ -53,12 +53,12 @@ def _case(suite: ElementTree.Element, flow: Flow) -> None:
     )
     if flow.status in _OUTCOMES:
         code = flow.cause.code if flow.cause else flow.status
-        ElementTree.SubElement(case, _OUTCOMES[flow.status], type=code, message=words.verdict(flow)).text = _told(flow)
+        ElementTree.SubElement(case, _OUTCOMES[flow.status], type=code, message=words.verdict(flow)).text = _text(flow)
     elif flow.status == "degraded":
-        ElementTree.SubElement(case, "system-out").text = _told(flow)
+        ElementTree.SubElement(case, "system-out").text = _text(flow)
 
 
-def _told(flow: Flow) -> str:
+def _text(flow: Flow) -> str:
     lines = [f"{flow.status}: {words.verdict(flow)}", words.connects(flow)]
     for cause in flow.causes:
         lines.append(f"{cause.code} [{cause.certainty}] {cause.summary}")

@@ -70,8 +70,8 @@ def _alert(change: Change, status: str, times: Mapping[str, str]) -> dict[str, A
     cause = change["cause"] or {}
     named = {name: clean(change[name]) for name in ("client", "server", "address", "port") if change[name] is not None}
     labels = {"alertname": f"Handshake{status.capitalize()}", "severity": _SEVERITIES[status], "flow": clean(change["name"]), **named}
-    told = {name: clean(cause[name]) for name in ("code", "host", "certainty") if cause.get(name)}
-    return {"labels": labels, "annotations": {"summary": _sentence(change), **told}, **times}
+    shown = {name: clean(cause[name]) for name in ("code", "host", "certainty") if cause.get(name)}
+    return {"labels": labels, "annotations": {"summary": _sentence(change), **shown}, **times}
 
 
 def _headline(changes: Changes) -> str:

@@ -82,8 +82,8 @@ def _cause(flow: Flow) -> dict[str, str]:
     )
 
 
-def _family(name: str, told: str, samples: list[Sample]) -> str:
-    lines = [f"# HELP {name} {told}", f"# TYPE {name} gauge"]
+def _family(name: str, help_text: str, samples: list[Sample]) -> str:
+    lines = [f"# HELP {name} {help_text}", f"# TYPE {name} gauge"]
     for labels, value in samples:
         pairs = ",".join(f'{key}="{label(text)}"' for key, text in labels.items())
         lines.append(f"{name}{{{pairs}}} {value:.15g}" if pairs else f"{name} {value:.15g}")

@@ -22,9 +22,9 @@ from .._report.read import view
 from .._report.view import STATUSES, Flow, Report
 from .._values.text import file_name
 from . import words
+from .flow_text import flow_text, remedy, traffic
 from .ladder import at, observations, retransmission
 from .pool import Pool
-from .told import remedy, told, traffic
 
 GROUPS = 25
 """Root causes that are told before somebody asks for more."""
@@ -47,7 +47,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         report=seen,
         in_common=words.in_common(seen),
         groups=[(group, anchors[id(group.flows[0])]) for group in seen.groups[:GROUPS]],
-        plain=[(flow, told(flow), anchors[id(flow)]) for flow in flows[:PLAIN]],
+        plain=[(flow, flow_text(flow), anchors[id(flow)]) for flow in flows[:PLAIN]],
         captures={flow.id: _capture(flow) for flow in flows[:PLAIN] if flow.id in captures},
         glyphs=GLYPHS,
         words=words,
@@ -84,7 +84,7 @@ def _data(report: Report, flows: Sequence[Flow], anchors: Mapping[int, str], cap
     paths = {flow.id: _capture(flow) for flow in flows if flow.id in captures}
     rows = [[anchors[id(flow)], *map(pool.add, _row(flow, paths.get(flow.id, ""))), groups.get(id(flow), -1)] for flow in flows]
     searched, limit = len(pool.values), pool.size + ROOM
-    details = [[_room(pool, limit, tell, flow) for flow in flows] for tell in (told, traffic)]
+    details = [[_room(pool, limit, describe, flow) for flow in flows] for describe in (flow_text, traffic)]
     return {
         "statuses": list(STATUSES),
         "glyphs": GLYPHS,
@@ -106,9 +106,9 @@ def _row(flow: Flow, capture: str) -> tuple[object, ...]:
     return (STATUSES.index(flow.status), flow.name, flow.client, words.destination(flow), words.verdict(flow), *shown, capture)
 
 
-def _room(pool: Pool, limit: int, tell: Callable[[Flow], object], flow: Flow) -> int:
+def _room(pool: Pool, limit: int, describe: Callable[[Flow], object], flow: Flow) -> int:
     """A reference as long as there is room; -1 for what is left to report.json."""
-    return pool.add(tell(flow)) if pool.size < limit else -1
+    return pool.add(describe(flow)) if pool.size < limit else -1
 
 
 def _json(data: object) -> str:

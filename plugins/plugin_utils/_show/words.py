@@ -161,12 +161,12 @@ def outcome(change: Change) -> str:
 def tried(change: Change) -> list[str]:
     """``web-to-db: broken, 0 of 3 connected; then ok, 3 of 3``"""
     after = {each.flow: each for each in change.after}
-    told = []
+    parts = []
     for each in change.before:
         said = f"{each.flow}: {each.status}, {each.connected} of {each.attempts} connected"
         then = after.get(each.flow)
-        told.append(f"{said}; then {then.status}, {then.connected} of {then.attempts}" if then else said)
-    return told
+        parts.append(f"{said}; then {then.status}, {then.connected} of {then.attempts}" if then else said)
+    return parts
 
 
 SIMPLE = "in short, for more than this flow"
@@ -269,8 +269,8 @@ def natural(text: str) -> list[tuple[int, str]]:
 def _refused(flow: Flow) -> bool:
     """Whether the packet was answered by a no."""
     rejected = flow.cause is not None and "reject" in flow.cause.code
-    told = any(name in _REFUSED for name, _count in flow.errors)
-    return rejected or told or any(each.outcome == "error" and not each.errno for each in flow.tries)  # a captured RST
+    refused = any(name in _REFUSED for name, _count in flow.errors)
+    return rejected or refused or any(each.outcome == "error" and not each.errno for each in flow.tries)  # a captured RST
 
 
 def _never_sent(flow: Flow) -> bool:

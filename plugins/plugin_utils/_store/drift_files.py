@@ -57,7 +57,7 @@ def write_report(report_dir: Path, texts: Mapping[str, str]) -> None:
 
 def make(directory: str) -> None:
     """Make the directory of baselines where it does not exist, and see that files can be written there. DriftError."""
-    with _told(directory):
+    with _as_drift_error(directory):
         Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=".", dir=directory):
             pass
@@ -65,7 +65,7 @@ def make(directory: str) -> None:
 
 def write_baselines(directory: str, texts: Mapping[str, str]) -> None:
     """Write hosts' baselines for git, each in one step. DriftError."""
-    with _told(directory):
+    with _as_drift_error(directory):
         for host, text in texts.items():
             path = path_of(directory, host)
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def write_baselines(directory: str, texts: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _told(directory: str) -> Iterator[None]:
+def _as_drift_error(directory: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

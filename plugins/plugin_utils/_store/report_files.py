@@ -21,8 +21,8 @@ from .json_files import EvidenceError, JsonFiles
 
 def read(path: Path | str) -> tuple[Path, dict[str, Any]]:
     """The path and the document of a report, given the file or its directory. EvidenceError, OSError."""
-    told = Path(path)
-    file = told / "report.json" if told.is_dir() else told
+    file = Path(path)
+    file = file / "report.json" if file.is_dir() else file
     real = file.resolve()
     report = JsonFiles(real.parent, shared=True).read(real.name)
     if report.get("schema") != SCHEMA:

@@ -61,7 +61,7 @@ def documents(run: Run) -> dict[str, dict[str, Any]]:
     """The files of a run, by name."""
     phases = {host: list(answers) for host, answers in run.answers.items()}
     plan = {"started": run.started, "controller": run.controller, "phases": phases, **run.plan.to_json()}
-    answers = {host_file(host, phase): dict(answer) for host, told in run.answers.items() for phase, answer in told.items()}
+    answers = {host_file(host, phase): dict(answer) for host, by_phase in run.answers.items() for phase, answer in by_phase.items()}
     return {PLAN: plan, **answers}
 
 

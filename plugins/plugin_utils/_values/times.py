@@ -22,7 +22,7 @@ def clock(seconds: float) -> str:
 def moment(stamp: str) -> datetime | None:
     """An ISO 8601 time of a report, or nothing where it is not one."""
     try:
-        told = datetime.fromisoformat(re.sub("Z$", "+00:00", stamp))  # Python 3.10 does not know Z
+        parsed = datetime.fromisoformat(re.sub("Z$", "+00:00", stamp))  # Python 3.10 does not know Z
     except ValueError:
         return None
-    return told if told.tzinfo else None
+    return parsed if parsed.tzinfo else None

@@ -107,7 +107,7 @@ def test_what_is_posted(tmp_path: Path) -> None:
         with Database(where).writing() as connection:
             found = news.states(connection, "http://127.0.0.1/", run["run"])
             posted.append(news.document(connection, run["run"], run["finished"], "ctl1", found))
-            news.told(connection, "http://127.0.0.1/", found)
+            news.remember(connection, "http://127.0.0.1/", found)
     assert [change["from"] for each in posted for change in each["changes"]] == [None, "broken", "undetermined", "ok"]
     for each in posted:
         schemas.check("changes", json.loads(json.dumps(each)))

@@ -127,8 +127,8 @@ async def main(queue: asyncio.Queue[dict[str, Any]], args: Mapping[str, Any]) ->
         try:
             for event in events:
                 await queue.put({"handshake": event.document})
-                follower.told(event)
-            follower.told_all()
+                follower.advance(event)
+            follower.advance_all()
         finally:
             follower.keep()
         await asyncio.sleep(follower.options.interval)
@@ -152,10 +152,10 @@ def options(args: Mapping[str, Any]) -> Options:
 def _typed(name: str, value: object, kind: type) -> Any:
     """A value as it is wanted; templates make texts of numbers and truths."""
     if kind is bool:
-        told = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(str(value).lower())
-        if told is None:
+        truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(str(value).lower())
+        if truth is None:
             raise ValueError(f"{name} is {value!r}: write true or false.")
-        return told
+        return truth
     if kind is float:
         try:
             return float(str(value))
@@ -188,11 +188,11 @@ class Follower:
             events, self._next = follow.look(connection, self._position, wanted, self.options.causes)
         return events
 
-    def told(self, event: follow.Event) -> None:
+    def advance(self, event: follow.Event) -> None:
         if self._position is not None:
             self._position = self._position.after(event)
 
-    def told_all(self) -> None:
+    def advance_all(self) -> None:
         self._position = self._next
 
     def keep(self) -> None:

@@ -47,8 +47,8 @@ def commands(holder: str, name: str, rich: str, verb: str = "add") -> list[str]:
 
 def read(text: str) -> Rich:
     """What `Rich.text` wrote. Raises ValueError."""
-    told = _RICH.fullmatch(text)
-    if told is None:
+    match = _RICH.fullmatch(text)
+    if match is None:
         raise ValueError("only a rich rule that accepts TCP from one address to one address and port can be rehearsed")
-    ends = [str(ipaddress.ip_address(told[end])) for end in ("source", "destination")]
-    return Rich(ends[0], ends[1], int(told["port"]), int(told["priority"] or 0))
+    ends = [str(ipaddress.ip_address(match[end])) for end in ("source", "destination")]
+    return Rich(ends[0], ends[1], int(match["port"]), int(match["priority"] or 0))

@@ -58,8 +58,8 @@ class Managers:
         from .flow import Flow
 
         flow = Flow(question, self._here)
-        told = self._keeper(str(reference["manager"])).change(reference, flow)
-        return None if told is None else {"manager": reference["manager"], "simple": None, **told}
+        change = self._keeper(str(reference["manager"])).change(reference, flow)
+        return None if change is None else {"manager": reference["manager"], "simple": None, **change}
 
     def _keeper(self, manager: str) -> t.Any:
         """What knows the files and words of a program."""

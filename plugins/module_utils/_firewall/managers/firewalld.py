@@ -20,7 +20,7 @@ from .firewalld_runtime import Run, reloading
 from .flow import Flow, quoted
 
 DIRECTORIES = ("/etc/firewalld", "/usr/lib/firewalld", "/usr/share/firewalld")
-_MOST_NAMES, _MOST_TOLD = 100, 8
+_MOST_NAMES, _MOST_NAMED = 100, 8
 _UNKNOWN = (
     "which forgets all that is not permanent: compare the output of firewall-cmd --list-all-zones and --list-all-policies with that of the "
     "same commands with --permanent first"
@@ -124,9 +124,9 @@ class Firewalld:
             except ObserveError as error:
                 self._forgets = f"and it is not known what else that changes: {error}"
             else:
-                more = f" and {len(found) - _MOST_TOLD} more" if found and len(found) > _MOST_TOLD else ""
-                told = f"which would also change: {', '.join(found[:_MOST_TOLD])}{more}" if found else ""
-                self._forgets = _UNKNOWN if found is None else told
+                more = f" and {len(found) - _MOST_NAMED} more" if found and len(found) > _MOST_NAMED else ""
+                warning = f"which would also change: {', '.join(found[:_MOST_NAMED])}{more}" if found else ""
+                self._forgets = _UNKNOWN if found is None else warning
         return self._forgets
 
     def _policy(self, arrives: str, leaves: str) -> tuple[str, bool]:
@@ -141,13 +141,13 @@ class Firewalld:
 
     def _holder(self, chain: str) -> tuple[str, str | None, str]:
         """("zone" or "policy", its name, the part of it) that a chain belongs to; no name for the frame that all have in common."""
-        told = _CHAIN.fullmatch(chain)
-        if told is None:
+        match = _CHAIN.fullmatch(chain)
+        if match is None:
             return "zone", None, ""
-        name = told["name"]
+        name = match["name"]
         # With the backend iptables, chains of policies are named like those of zones.
-        policy = bool(told["policy"]) or bool(self._files and not self._files.holder("zone", name) and self._files.holder("policy", name))
-        return ("policy" if policy else "zone"), name, told["list"] or "target"
+        policy = bool(match["policy"]) or bool(self._files and not self._files.holder("zone", name) and self._files.holder("policy", name))
+        return ("policy" if policy else "zone"), name, match["list"] or "target"
 
 
 def _target_is(target: str, text: str) -> bool:

@@ -74,9 +74,9 @@ class Files:
     def default_zone(self) -> str:
         """The zone of interfaces that are bound to none."""
         for line in (content(os.path.join(self._directories[0], "firewalld.conf")) or "").splitlines():
-            told = re.fullmatch(r"\s*DefaultZone\s*=\s*(\S+)\s*", line)
-            if told and _NAME.fullmatch(told[1]):
-                return told[1]
+            match = re.fullmatch(r"\s*DefaultZone\s*=\s*(\S+)\s*", line)
+            if match and _NAME.fullmatch(match[1]):
+                return match[1]
         return "public"
 
     def _parsed(self, folder: str, name: str) -> tuple[str, Xml.Element] | None:
@@ -137,11 +137,11 @@ class Files:
 
 
 def _priority(rule: Xml.Element) -> int:
-    told = re.fullmatch(r"-?\d{1,5}", rule.get("priority") or "0")
-    return int(told[0]) if told else 0
+    match = re.fullmatch(r"-?\d{1,5}", rule.get("priority") or "0")
+    return int(match[0]) if match else 0
 
 
 def _ports(element: Xml.Element) -> tuple[Ports | None, ...]:
     """The TCP ports of an element; none for another protocol."""
-    told = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", element.get("port") or "")
-    return ((int(told[1]), int(told[2] or told[1])),) if told and element.get("protocol") == "tcp" else ()
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", element.get("port") or "")
+    return ((int(match[1]), int(match[2] or match[1])),) if match and element.get("protocol") == "tcp" else ()

@@ -75,13 +75,13 @@ def holders(listing: str) -> dict[str, set[str]]:
     item = ""
     for line in listing.splitlines():
         head = _HEAD.fullmatch(line)
-        told = _ITEM.fullmatch(line)
+        match = _ITEM.fullmatch(line)
         if head:
             lines = found[head[1]] = set()
-        elif told:
-            item = told["name"]
+        elif match:
+            item = match["name"]
             # Rich rules follow on lines of their own; what is `yes` or `no`, and targets, is one value.
-            lines.update(f"{item}: {value}" for value in told["values"].split())
+            lines.update(f"{item}: {value}" for value in match["values"].split())
         elif line.strip():
             lines.add(f"{item}: {line.strip()}")
     return found

@@ -102,10 +102,10 @@ def rule_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: 
         return _nth_line(text, table, chain, rule, number)
     wanted, place, found = spelled(rule), 0, []
     for at, line in _in_table(text, table):
-        told = re.match(r"(?:\[\d+:\d+\] )?(-[AI]|--append|--insert) (\S+)\s?(.*)", line)
-        if told and told.group(2) == chain:
+        match = re.match(r"(?:\[\d+:\d+\] )?(-[AI]|--append|--insert) (\S+)\s?(.*)", line)
+        if match and match.group(2) == chain:
             place += 1
-            if spelled(told.group(3)) == wanted:
+            if spelled(match.group(3)) == wanted:
                 found.append((abs(place - number), at))
     return min(found)[1] if found else None
 
@@ -121,8 +121,8 @@ def _nth_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: 
 
 def ports_of(rule: str) -> str | None:
     """The destination ports of a rule, of iptables or in the words of nft."""
-    told = re.search(r"(?:--dports?|dport) \{? ?([\d:,-]+)", rule)
-    return told[1].replace(":", "-") if told else None
+    match = re.search(r"(?:--dports?|dport) \{? ?([\d:,-]+)", rule)
+    return match[1].replace(":", "-") if match else None
 
 
 def _in_table(text: t.Sequence[str], table: str) -> t.Iterator[tuple[int, str]]:

@@ -19,16 +19,16 @@ _SERVICE_CHAIN = re.compile(
 _JAIL = re.compile(r"(?:@addr6?-set-|--match-set f2b-|^f2b-)([\w.-]{1,64})")
 _BANNED = re.compile(r"(?:-s|ip6? saddr) ([0-9a-f.:]+)(?:/(?:32|128))?(?=\s|$)")
 
-Told = t.Optional[t.Dict[str, t.Any]]
+Details = t.Optional[t.Dict[str, t.Any]]
 
 
 class Other:
     def __init__(self, manager: str) -> None:
         self._manager = manager
 
-    def origin(self, reference: t.Mapping[str, t.Any]) -> Told:
+    def origin(self, reference: t.Mapping[str, t.Any]) -> Details:
         """What the rule itself tells of where it comes from; its keys depend on the program."""
-        known: dict[str, t.Callable[[t.Mapping[str, t.Any]], Told]] = {
+        known: dict[str, t.Callable[[t.Mapping[str, t.Any]], Details]] = {
             "docker": _container,
             "podman": _container,
             "kube-proxy": _service,
@@ -37,8 +37,8 @@ class Other:
         find = known.get(self._manager)
         return find(reference) if find else None
 
-    def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
-        known: dict[str, t.Callable[[t.Mapping[str, t.Any], Flow], Told]] = {
+    def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
+        known: dict[str, t.Callable[[t.Mapping[str, t.Any], Flow], Details]] = {
             "docker": _in_docker_user,
             "kube-proxy": _of_service,
             "fail2ban": _unban,
@@ -72,17 +72,17 @@ _ADVICE = {
 }
 
 
-def _by_words(manager: str, flow: Flow) -> Told:
+def _by_words(manager: str, flow: Flow) -> Details:
     """Rules that the program writes again at its next occasion are not to be changed by hand."""
     advice = _ADVICE.get(manager)
     return {"summary": f"let {flow.words()} through with {manager}: {advice}", "commands": []} if advice else None
 
 
-def _one(summary: str, *command: str) -> Told:
+def _one(summary: str, *command: str) -> Details:
     return {"summary": summary, "commands": [quoted(*command)]}
 
 
-def _container(reference: t.Mapping[str, t.Any]) -> Told:
+def _container(reference: t.Mapping[str, t.Any]) -> Details:
     """The container's address and port, and the port of this host at which it is published, as far as the rule tells them."""
     text = str(reference["text"])
     to = re.search(r"(?:--to-destination|dnat (?:ip6? )?to) \[?([0-9a-f.:]+?)\]?:(\d+)(?=\s|$)", text)
@@ -96,7 +96,7 @@ def _container(reference: t.Mapping[str, t.Any]) -> Told:
     return None
 
 
-def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
     """Docker keeps DOCKER-USER for rules of others and enters it before its own; what direct rules of others drop is theirs."""
     if not flow.opens:
         return None
@@ -119,14 +119,14 @@ def _comment(reference: t.Mapping[str, t.Any]) -> str:
     return found[1].strip('"') if found else ""
 
 
-def _service(reference: t.Mapping[str, t.Any]) -> Told:
+def _service(reference: t.Mapping[str, t.Any]) -> Details:
     """The service's namespace, name and port, which kube-proxy writes into comments."""
     comment = _comment(reference)
-    told = _SERVICE.match(comment) or _SERVICE_CHAIN.fullmatch(str(reference["chain"]))
-    return {"namespace": told[1], "service": told[2], "port": told[3] or None, "comment": comment} if told else None
+    match = _SERVICE.match(comment) or _SERVICE_CHAIN.fullmatch(str(reference["chain"]))
+    return {"namespace": match[1], "service": match[2], "port": match[3] or None, "comment": comment} if match else None
 
 
-def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Told:
+def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Details:
     service = reference.get("origin")
     if not service:
         return None
@@ -143,21 +143,21 @@ def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Told:
     return {"summary": f"see loadBalancerSourceRanges and traffic policies of service {namespace}/{name}", "commands": [wide]}
 
 
-def _jail(reference: t.Mapping[str, t.Any]) -> Told:
+def _jail(reference: t.Mapping[str, t.Any]) -> Details:
     """The jail, and the banned address where the rule is of one address."""
-    told = _JAIL.search(str(reference["text"])) or _JAIL.search(str(reference["chain"]))
+    match = _JAIL.search(str(reference["text"])) or _JAIL.search(str(reference["chain"]))
     banned = _BANNED.search(str(reference["text"]))
-    return {"jail": told[1], "address": banned[1] if banned else None} if told else None
+    return {"jail": match[1], "address": banned[1] if banned else None} if match else None
 
 
-def _unban(reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+def _unban(reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
     jail = (reference.get("origin") or {}).get("jail")
     if not jail or flow.direction == "out":
         return None
     return _one(f"end the ban of {flow.source} in jail {jail}", "fail2ban-client", "set", jail, "unbanip", flow.source)
 
 
-def _in_shorewall(_reference: t.Mapping[str, t.Any], flow: Flow) -> Told:
+def _in_shorewall(_reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
     """See shorewall-rules(5)."""
     ends = {"in": f"all:{flow.source} fw", "out": f"fw all:{flow.destination}", "forward": f"all:{flow.source} all:{flow.destination}"}[
         flow.direction

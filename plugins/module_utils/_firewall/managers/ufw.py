@@ -43,9 +43,9 @@ class Ufw:
         if number is None:
             return self._default(chain)
         if re.fullmatch(r"ufw6?-user-(input|output|forward)", chain):
-            told = self._user_rule(six, chain, number, str(reference["text"]))
-            if told:
-                return {"number": told.number, "command": told.line, "file": f"{self._directory}/user{six}.rules", "line": told.at}
+            rule = self._user_rule(six, chain, number, str(reference["text"]))
+            if rule:
+                return {"number": rule.number, "command": rule.line, "file": f"{self._directory}/user{six}.rules", "line": rule.at}
             return None
         part = re.fullmatch(r"ufw6?-(before|after|not-local).*", chain)
         if part is None:

@@ -27,7 +27,7 @@ from .wire import long
 
 _HEAD = struct.Struct("=HH")  # struct nlattr
 NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
-_TOLD = 32  # rules that do not match are told one by one up to here, in a longer chain
+_FIRST = 32  # rules that do not match are told one by one up to here, in a longer chain
 
 
 class Table(_Table, Protocol):
@@ -58,7 +58,7 @@ class Rule:
         """The rule as iptables-nft-save tells it; None for rules that have no xtables in them."""
         if self.xtables and not self._asked:
             self._asked = True
-            self._compat = self._chain.told_by_iptables(self._index)
+            self._compat = self._chain.by_iptables_save(self._index)
         return self._compat
 
     def reference(self) -> Reference:
@@ -136,7 +136,7 @@ class Chain:
         likely = (at for at, body in enumerate(self.bodies) if may_track.search(body))
         return any(each.tracks for at in likely for each in self.rule(at).expressions)
 
-    def told_by_iptables(self, index: int) -> CompatRule | None:
+    def by_iptables_save(self, index: int) -> CompatRule | None:
         """A rule as iptables-nft-save tells it; None where that tells another number of rules, of which none can be told apart then."""
         ask, last = self.table.compat, len(self.bodies) - 1
         if ask is None or ask(*self.table.key, self.name, last) is None or ask(*self.table.key, self.name, last + 1) is not None:
@@ -146,8 +146,8 @@ class Chain:
     def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
         """The first rule from `start` on that matches with a verdict, None at the end. All on the way are told to the evaluation."""
         position, end = start, len(self.bodies)
-        told = min(end, start + _TOLD) if end - start > 2 * _TOLD else end
-        while position < told:
+        shown = min(end, start + _FIRST) if end - start > 2 * _FIRST else end
+        while position < shown:
             rule = self.rule(position)
             effect = self._evaluate(rule, at, reference)
             if effect is not None:

@@ -93,24 +93,24 @@ class Context:
         return self.hook in _RECEIVING or (self.hook == "postrouting" and self.packet.direction == "forward")
 
     @property
-    def iif_told(self) -> bool:
-        return self.packet.iif_told or not self._came_in
+    def iif_known(self) -> bool:
+        return self.packet.iif_known or not self._came_in
 
     @property
-    def oif_told(self) -> bool:
-        return self.packet.oif_told or self.hook not in _SENDING
+    def oif_known(self) -> bool:
+        return self.packet.oif_known or self.hook not in _SENDING
 
     @property
     def iif(self) -> Link | None:
         """The kernel's nft_in: what a packet sent by the host itself has not. UnsupportedError where it is not known."""
-        if not self.iif_told:
+        if not self.iif_known:
             raise UnsupportedError("by which interface it comes is not known: give interface")
         return self.packet.iif if self._came_in else None
 
     @property
     def oif(self) -> Link | None:
         """The kernel's nft_out, which is set once the packet is routed. UnsupportedError where it is not known."""
-        if not self.oif_told:
+        if not self.oif_known:
             raise UnsupportedError("by which interface it leaves is not known: give out_interface")
         return self.packet.oif if self.hook in _SENDING else None
 

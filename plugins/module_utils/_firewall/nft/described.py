@@ -23,9 +23,9 @@ class Described:
         describer = Describer(expressions, table)
         for at, each in enumerate(expressions):
             each.describe(describer, at)
-        told = [part for part in describer.parts if part.into is None]
-        conditions = [part for part in told if part.condition]
-        words = [part.text for part in told if part.text and part.told]
+        shown = [part for part in describer.parts if part.into is None]
+        conditions = [part for part in shown if part.condition]
+        words = [part.text for part in shown if part.text and part.shown]
         said = comment(userdata)
         if said is not None:
             words.append(f'comment "{said}"')

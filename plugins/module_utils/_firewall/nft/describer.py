@@ -41,7 +41,7 @@ class Words:
 
     def __init__(self, text: str, expressions: set[int], condition: bool) -> None:
         self.text, self.expressions, self.condition = text, expressions, condition
-        self.told = True  # by itself, not as a part of what follows
+        self.shown = True  # by itself, not as a part of what follows
         self.into: Words | None = None  # the part that tells this one's protocol
 
 
@@ -99,13 +99,13 @@ class Describer:
 
     def made_sure(self, part: Words, field: Field, value: str) -> None:
         """A field has that value, which may tell the protocol of a layer."""
-        if field.tells is None or (field.tells == "link" and value != "1"):  # ARPHRD_ETHER
+        if field.determines is None or (field.determines == "link" and value != "1"):  # ARPHRD_ETHER
             return
-        self._sure[field.tells] = part
-        protocol = _PROTOCOLS.get(field.tells, {}).get(value, value)
-        if field.tells == "network":
+        self._sure[field.determines] = part
+        protocol = _PROTOCOLS.get(field.determines, {}).get(value, value)
+        if field.determines == "network":
             self.network = protocol
-        elif field.tells == "transport":
+        elif field.determines == "transport":
             self.transport = protocol
 
     # -- what expressions ask for

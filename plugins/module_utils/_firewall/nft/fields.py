@@ -26,7 +26,7 @@ class Field(t.NamedTuple):
     length: int  # in bytes
     pieces: tuple[Field, ...] = ()  # fields that one load covers
     bits: bool = False  # whether its bits have names
-    tells: str | None = None  # the layer whose protocol its value tells: link | network | transport
+    determines: str | None = None  # the layer whose protocol its value determines: link | network | transport
 
     def each(self, data: bytes) -> list[tuple[Field, bytes]]:
         """The pieces with their bytes."""

@@ -12,7 +12,7 @@ from . import fields
 from .fields import Field, Format, Links
 
 _NFT_NAMES = {"link": "ll", "network": "nh", "transport": "th", "inner": "ih"}
-_TELLS = {"ether type": "network", "ip protocol": "transport", "ip6 nexthdr": "transport"}
+_DETERMINES = {"ether type": "network", "ip protocol": "transport", "ip6 nexthdr": "transport"}
 
 
 def _mac(data: bytes, _links: Links) -> str:
@@ -92,6 +92,6 @@ def _pieces(table: t.Mapping[tuple[int, int], tuple[str, Format]], header: str, 
             return []
         name, form = table[offset, size]
         whole = f"{header} {name}"
-        found.append(Field(whole, form, size, bits=form is fields.tcp_flags, tells=_TELLS.get(whole)))
+        found.append(Field(whole, form, size, bits=form is fields.tcp_flags, determines=_DETERMINES.get(whole)))
         offset += size
     return found

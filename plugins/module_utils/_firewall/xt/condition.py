@@ -107,7 +107,7 @@ def never(clause: Clause, place: Place) -> list[Condition]:
     return [Condition(whole(clause), lambda packet, evaluation: False)]
 
 
-def untold(packet: Packet, text: str) -> Unknown:
+def unknown_field(packet: Packet, text: str) -> Unknown:
     """A field that the question does not tell: "-m ttl --ttl-lt 5"."""
     return Unknown(text, (text, packet.generation))
 

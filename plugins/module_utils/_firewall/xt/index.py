@@ -81,8 +81,8 @@ def _fields(packet: Packet) -> dict[str, int | str | None]:
         "source port": packet.source_port,
         "port": packet.destination_port,
         "protocol": "tcp",
-        "in": packet.iif.name if packet.iif else "" if packet.iif_told else None,
-        "out": packet.oif.name if packet.oif else "" if packet.oif_told else None,
+        "in": packet.iif.name if packet.iif else "" if packet.iif_known else None,
+        "out": packet.oif.name if packet.oif else "" if packet.oif_known else None,
     }
 
 

@@ -62,22 +62,22 @@ class Rule:
     def parts(self) -> list[str]:
         return [condition.text for condition in self._make().conditions]
 
-    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, tell: bool = True) -> Evaluated:
+    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, explain: bool = True) -> Evaluated:
         """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there.
 
-        Not to `tell`: nobody will read where it stopped.
+        Not to `explain`: nobody will read where it stopped.
         """
         if evaluation.ignored and self in evaluation.ignored:
             return Evaluated(False)
         if hook in _UNROUTED and packet.direction != "in":
             oif, packet.oif = packet.oif, _NOWHERE
             try:
-                return self._evaluate(packet, evaluation, hook, tell)
+                return self._evaluate(packet, evaluation, hook, explain)
             finally:
                 packet.oif = oif
-        return self._evaluate(packet, evaluation, hook, tell)
+        return self._evaluate(packet, evaluation, hook, explain)
 
-    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None, tell: bool) -> Evaluated:
+    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None, explain: bool) -> Evaluated:
         made = self._made or self._make()
         unsure: list[int] = []
         if made.acts:
@@ -94,7 +94,7 @@ class Rule:
             for number, condition in enumerate(made.conditions):
                 answer = condition.holds(packet, evaluation)
                 if answer is False:
-                    if not tell:
+                    if not explain:
                         return _NOT
                     return Evaluated(False, Part(number, condition.seen(packet)), unsure=[at for at, *_rest in hanging])
                 if isinstance(answer, Unknown):

@@ -30,9 +30,9 @@ def icmp_errors(case: Case) -> Iterator[Anomaly]:
             if message and leg:
                 found[row.packet.src, leg, message.type, message.code].append(key(attempt))
                 senders.add(row.packet.src)
-        told = attempt.probe.icmp
-        if told and told.offender and told.offender not in senders:
-            found[told.offender, "syn", told.type, told.code].append(key(attempt))
+        error = attempt.probe.icmp
+        if error and error.offender and error.offender not in senders:
+            found[error.offender, "syn", error.type, error.code].append(key(attempt))
     for (sender, leg, kind, code), keys in found.items():
         yield Anomaly(
             "icmp_error",

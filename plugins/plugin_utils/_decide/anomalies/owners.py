@@ -21,7 +21,7 @@ def shared_addresses(case: Case) -> Iterator[Anomaly]:
         apart = [host for host in owners if not any(host.is_same_machine(other) for other in owners[: owners.index(host)])]
         within, others = [host for host in apart if host.name in names], [host for host in apart if host.name not in names]
         if len(within) > 1:
-            told = f"{address} is an address of {' and of '.join(host.name for host in within)}"
-            yield Anomaly("shared_address", within[0].name, told, address, count=len(within))
+            text = f"{address} is an address of {' and of '.join(host.name for host in within)}"
+            yield Anomaly("shared_address", within[0].name, text, address, count=len(within))
         for host in others:
             yield Anomaly("claimed_address", host.name, f"{host.name}, which has no part in the flow, has {address} as well", address)

@@ -27,14 +27,14 @@ def _option_altered(case: Case, server: Host) -> Finding | None:
         return None
     kind, number, changes = max(found, key=lambda each: bool(_wrong(case, each[2])))
     wrong = _wrong(case, changes)
-    told = ", ".join(change.text for change in wrong or changes)
+    changed = ", ".join(change.text for change in wrong or changes)
     packet = "SYN" if kind == "syn" else "SYN-ACK"
     ends = f"between {case.client.name} and {server.name}"
     return Finding(
         "proven",
         "path",
         "path.forward" if kind == "syn" else "path.return",
-        f"the {packet}'s options are altered {ends}: {told}" + ("" if wrong else ", as is normal on the way (diagnose_normal)"),
+        f"the {packet}'s options are altered {ends}: {changed}" + ("" if wrong else ", as is normal on the way (diagnose_normal)"),
         (Evidence("path", "captures", f"the same {packet} (ISN {number}): {', '.join(change.text for change in changes)}"),),
         detail={"changes": [change.text for change in changes], "kinds": [change.kind for change in changes]},
         remark=not wrong,

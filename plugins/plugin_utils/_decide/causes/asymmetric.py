@@ -43,7 +43,7 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
         (
             *case.passage(),
             case.saw(server, "capture", f"SYN in on {came.interface}{came_by(server, came)}, SYN-ACK out on {left.interface}"),
-            *_told(server, route, client, left.interface),
+            *_of_route(server, route, client, left.interface),
             *([case.saw(server, "rtnetlink addresses", f"{case.server_address} is on {address.interface}")] if address else []),
         ),
         leg="syn_ack",
@@ -85,7 +85,7 @@ def _split_at_router(case: Case, via: Host, client: str) -> Finding | None:
         (
             *case.passage(),
             case.saw(via, "capture", f"SYN in on {came.interface}{came_by(via, came)}, SYN-ACK out on {left.interface}"),
-            *_told(via, route, left.packet.dst, left.interface),
+            *_of_route(via, route, left.packet.dst, left.interface),
         ),
         leg="syn_ack",
         detail={"in": came.interface, "out": left.interface, "in_gateway": hop},
@@ -125,7 +125,7 @@ def _next_door(case: Case, server: Host, client: str, route: Route, came: Observ
         (
             *case.passage(),
             case.saw(server, "capture", f"SYN in on {came.interface} with TTL {came.packet.ttl}{came_by(server, came)}"),
-            *_told(server, route, client, route.interface),
+            *_of_route(server, route, client, route.interface),
         ),
         leg="syn_ack",
         detail={
@@ -140,7 +140,7 @@ def _next_door(case: Case, server: Host, client: str, route: Route, came: Observ
     )
 
 
-def _told(server: Host, route: Route | None, client: str, interface: str | None) -> list[Evidence]:
+def _of_route(server: Host, route: Route | None, client: str, interface: str | None) -> list[Evidence]:
     if route is None:
         return []
     via = f"via {route.gateway} " if route.gateway else "on the link, "
@@ -178,7 +178,7 @@ def _wrong_source_address(case: Case, source: str, sent: Observation, server: Ho
             case.saw(case.client, "capture", f"SYN out on {sent.interface} from {source}"),
             case.saw(case.client, "rtnetlink addresses", f"{source} is on {holder.interface}, {', '.join(fitting)} on {sent.interface}"),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: source {route.source}")] if route and route.source else []),
-            *_told(server, back, source, left.interface),
+            *_of_route(server, back, source, left.interface),
         ),
         leg="syn_ack",
         detail={"source": source, "interface": holder.interface, "out": sent.interface, "fitting": fitting, "by": chosen},

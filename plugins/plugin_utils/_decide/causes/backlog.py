@@ -12,6 +12,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
+from ..translation import surely_untranslated
 from . import inside
 from .accepting import accepting, connections, group, shared
 from .catalogue import Accounts, Cause
@@ -71,7 +72,7 @@ def would_wait(case: Case, server: Host, listener: Listener) -> tuple[str, Findi
     """(code, finding): that the accept queue which the SYN does not come to has no room for it."""
     if not listener.full or case.server_owns(case.address) is not True:
         return None
-    if not case.surely_untranslated or server.translates("prerouting") is not False:
+    if not surely_untranslated(case) or server.translates("prerouting") is not False:
         return None
     who, limit = accepting(listener), _limit(server, listener)
     return "accept_queue_full", Finding(

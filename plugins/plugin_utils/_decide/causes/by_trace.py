@@ -12,7 +12,7 @@ from ..finding import Evidence, Finding
 from ..traced import TracedRule
 from .kernel import is_rule, stop
 from .limits import hangs_on_a_limit
-from .rules import invalid_ruling, kept_by, stopped, told
+from .rules import details, invalid_ruling, kept_by, stopped
 from .traversals import Place, judged, suspects
 
 _REFUSED = ("refused_locally", "reset", "icmp")
@@ -40,8 +40,8 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
 
 def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
     """The rule as an evaluation of any packet of the run told it."""
-    told = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
-    return next((rule for rule in told if is_rule(seen, rule)), None)
+    known = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
+    return next((rule for rule in known if is_rule(seen, rule)), None)
 
 
 def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:
@@ -62,12 +62,12 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
         against=against,
         leg=place.leg,
-        detail={**(told(ruling, None) if ruling else {}), "rule": _told(rule or seen, name)},
+        detail={**(details(ruling, None) if ruling else {}), "rule": _of_rule(rule or seen, name)},
         undecided=(f"an evaluation of the rules of {host.name} would show whether it always does",) if ruling is None else (),
     )
 
 
-def _told(rule: Rule | TracedRule, name: Prose) -> dict[str, object]:
+def _of_rule(rule: Rule | TracedRule, name: Prose) -> dict[str, object]:
     place = {"family": rule.family, "table": rule.table, "chain": rule.chain}
     said = {"text": rule.text} if isinstance(rule, Rule) else {}  # of a rule that was traced only, nobody knows what it says
     return {**place, **said, "name": name, "handle": rule.handle, "number": rule.number}

@@ -17,7 +17,7 @@ from ..finding import Evidence, Finding
 from ..outcome import Outcome
 from ..timeline import Attempt
 from .icmp import answer_of
-from .rules import kept_by, told
+from .rules import details, kept_by
 from .traversals import Place, judged
 
 End = tuple[str, int]
@@ -71,7 +71,7 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
     answer = answer_of(case)
     gone = answer is not None and answer.meaning in ("unreachable", "no_route")
     refused = all(outcome.kind == "reset" for end in dead for outcome in sent[end])
-    ends = " and ".join(map(_told, dead))
+    ends = " and ".join(map(_text, dead))
     failed = sum(len(sent[end]) for end in dead)
     completed = [outcome for end in sent.keys() - set(dead) for outcome in sent[end]]
     named = f"{rules[0].name} on {host.name}" if rules else host.name
@@ -88,15 +88,15 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
             *(kept_by(host, rules[0]) if rules else ()),
         ),
         leg="syn",
-        detail={**told(ruling, None, rules[0] if rules else None), "target": dead[0][0], "port": dead[0][1]},
+        detail={**details(ruling, None, rules[0] if rules else None), "target": dead[0][0], "port": dead[0][1]},
         subject=DeadTargets(tuple(dead)),
     )
 
 
 def _saw(case: Case, host: Host, end: End, outcomes: list[Outcome]) -> Evidence:
     done = sum(outcome.completed for outcome in outcomes)
-    return case.saw(host, "capture", f"{plural(len(outcomes), 'SYN')} left for {_told(end)}: {done} of them completed")
+    return case.saw(host, "capture", f"{plural(len(outcomes), 'SYN')} left for {_text(end)}: {done} of them completed")
 
 
-def _told(end: End) -> str:
+def _text(end: End) -> str:
     return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"

@@ -16,7 +16,7 @@ from ..finding import Finding
 from ..logged import lines, ours
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
-from .rules import kept_by, told
+from .rules import details, kept_by
 from .traversals import Place, judged, suspects
 
 _NEARLY = 0.9  # of the table's limit: its size changes all the time
@@ -45,7 +45,7 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
                 *case.passage(),
             ),
             leg="syn",
-            detail={**told(ruling, None, rule), "insert_failed": failed},
+            detail={**details(ruling, None, rule), "insert_failed": failed},
             subject=rule,
         )
     return None

@@ -152,13 +152,13 @@ def _unserved(
     # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
     port = case.port if case.port in tried else next(iter(tried))
     sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
-    told = tried[port]
+    answer = tried[port]
     unserved = Backend("unserved", port)
-    if told.refused and listening == [] and port == case.port:
+    if answer.refused and listening == [] and port == case.port:
         return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
-    if told.refused:
+    if answer.refused:
         return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
-    if told.arrived and behind.saw_everything:
+    if answer.arrived and behind.saw_everything:
         return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
     if behind.saw_everything:
         return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
@@ -205,7 +205,7 @@ def taker(case: Case) -> str | None:
 
 
 @needs(SERVER, BEHIND, LISTENER)
-def told_of(case: Case, front: Host, behind: Host, _listener: object) -> str:
+def where_they_end(case: Case, front: Host, behind: Host, _listener: object) -> str:
     """That the handshakes end in front of the server, and what is seen of its part."""
     tried, named = tried_with(case, front, behind), taker(case)
     return (

@@ -13,7 +13,7 @@ from ..case import Case
 from ..finding import Finding
 from .backlog import would_wait
 from .icmp_errors import may_not_suffice
-from .rules import kept_by, told, with_what
+from .rules import details, kept_by, with_what
 from .sockets import would_refuse
 from .traversals import Place, judged, passed, suspects, way
 
@@ -56,7 +56,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
                 *kept_by(place.host, rule),
             ),
             leg=place.leg,
-            detail=told(ruling, None),
+            detail=details(ruling, None),
             subject=Stop(ruling),
         )
         more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))

@@ -83,10 +83,10 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     if server is None or source is None or (wanted == "loop" and _used_up(case) is not None):
         return None
     about = [row for row, _seen in quoting(case) if row.at(server.name, "in")]
-    told = [row for row in about if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
-    if not told:
+    errors = [row for row in about if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
+    if not errors:
         return None
-    offender, said = told[0].packet.src, meaning_of(case, told[0])[1]
+    offender, said = errors[0].packet.src, meaning_of(case, errors[0])[1]
     via = next((via for via in case.vias if via.owns(offender)), None)
     host = via.name if via else "path"
     own = [address for address in case.declared.of(case.client.name) if "/" not in address]
@@ -102,7 +102,7 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
         "path.return",
         f"{via.name if via else 'the router'} {offender} answers {server.name}'s SYN-ACK to {source} with {said}: {noun}{why}",
         (
-            case.saw(server, "capture", f"{said} from {offender}, {plural(len(told), 'time')}, quotes the SYN-ACK"),
+            case.saw(server, "capture", f"{said} from {offender}, {plural(len(errors), 'time')}, quotes the SYN-ACK"),
             *case.passage(),
         ),
         leg="syn_ack",

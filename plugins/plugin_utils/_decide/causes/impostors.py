@@ -13,6 +13,7 @@ from ..case import Case
 from ..finding import Finding
 from ..last_hop import INITIAL_TTLS
 from ..rows import Row
+from ..translation import led_away, surely_untranslated, translated_on_the_way
 from .catalogue import Accounts, Cause
 from .misdelivered import address_elsewhere, conflict, others
 from .needs import ADDRESSES, SERVER, SYN_OUT, needs
@@ -30,7 +31,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
         return None
     if conflict(case) or address_elsewhere(case):
         return None  # another managed host has the address, too, or instead: that is told by name
-    if case.translated_on_the_way or (case.server_owns(case.address) is False and not case.arrived):
+    if translated_on_the_way(case) or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
     via = _answerer(case, row)
     host = via.name if via else "path"
@@ -45,7 +46,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
         and _is_none_of_its_ends(case, via)
         and case.server_owns(case.address)
         and server.delta("Tcp", "OutRsts") == 0
-        and case.surely_untranslated
+        and surely_untranslated(case)
         else "likely",
         host,
         "path.forward" if not case.arrived else "path.return",
@@ -117,7 +118,7 @@ def _answered_directly(case: Case, via: Host, source: str, dialled: str, reset: 
 @needs(SERVER, ADDRESSES)
 def _answered_by_middlebox(case: Case, server: Host, _addresses: object) -> Finding | None:
     row = case.outcome.row
-    if case.server_owns(case.address) is not True or case.led_away or conflict(case):
+    if case.server_owns(case.address) is not True or led_away(case) or conflict(case):
         return None
     via = _answerer(case, row) if row else None
     on_the_way = via is not None or (row is not None and nearer(case, row))
@@ -125,7 +126,7 @@ def _answered_by_middlebox(case: Case, server: Host, _addresses: object) -> Find
     ttl = f" with TTL {row.packet.ttl}" if row else ""
     return Finding(
         "proven"
-        if on_the_way and _is_none_of_its_ends(case, via) and server.delta("Tcp", "PassiveOpens") == 0 and case.surely_untranslated
+        if on_the_way and _is_none_of_its_ends(case, via) and server.delta("Tcp", "PassiveOpens") == 0 and surely_untranslated(case)
         else "likely",  # it may have taken it on another port
         via.name if via else "path",
         "path.forward",

@@ -15,7 +15,7 @@ from ..._model.socket_subjects import Published
 from ..case import Case, is_any
 from ..finding import Finding
 from .needs import SERVER, needs
-from .rules import kept_by, told
+from .rules import details, kept_by
 from .translated import connections, distinct
 from .traversals import Place, judged
 
@@ -110,7 +110,7 @@ def listener_other_address(case: Case, server: Host, found: Inside) -> Finding |
         ),
         leg="syn",
         detail={
-            **told(found.ruling, None, found.rule),
+            **details(found.ruling, None, found.rule),
             "target": found.address,
             "port": found.port,
             "netns": found.namespace.netns,

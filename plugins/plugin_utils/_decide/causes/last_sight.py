@@ -20,8 +20,8 @@ def last_sight(case: Case) -> tuple[Evidence, ...]:
     if seen is None or host is None:
         return ()
     way = "left by" if seen.direction == "out" else "came in on"
-    told = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{_gateway(host, seen)}, source {seen.packet.src}"
-    return (case.saw(host, "capture", f"{told}{_last_error(case)}"),)
+    text = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{_gateway(host, seen)}, source {seen.packet.src}"
+    return (case.saw(host, "capture", f"{text}{_last_error(case)}"),)
 
 
 def _gateway(host: Host, seen: Observation) -> str:

@@ -12,7 +12,7 @@ from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import proof
-from .rules import capped, invalid_ruling, kept_by, told, unproven
+from .rules import capped, details, invalid_ruling, kept_by, unproven
 from .traversals import judged, suspects
 from .zones import other_zone
 
@@ -42,7 +42,7 @@ def _rate_limited(case: Case) -> Finding | None:
                 *case.passage(),
             ),
             leg=place.leg,
-            detail=told(ruling, None, rule),
+            detail=details(ruling, None, rule),
             undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit",),
             subject=rule,
         )
@@ -83,7 +83,7 @@ def _queue_unread(case: Case) -> Finding | None:
             ),
             against=weighed.against,
             leg=place.leg,
-            detail={**told(ruling, weighed), "queue": ruling.queue},
+            detail={**details(ruling, weighed), "queue": ruling.queue},
             undecided=unproven(host, rule, weighed),
             subject=Stop(ruling),
         )
@@ -119,7 +119,7 @@ def _conntrack_invalid(case: Case) -> Finding | None:
             *case.passage(),
         ),
         leg=place.leg,
-        detail=told(ruling, weighed),
+        detail=details(ruling, weighed),
         undecided=unproven(host, rule, weighed),
         subject=rule,
     )

@@ -17,7 +17,7 @@ from ..timeline import Attempt
 _KINDS = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack", "fin", "data")}
 
 
-def told(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tuple[Attempt, list[tuple[float, bool]]]]:
+def departures(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tuple[Attempt, list[tuple[float, bool]]]]:
     """Of each attempt, when packets of the lost kind, or of ``kinds``, left one end, by the client's clock, and whether they came.
 
     Without those of which the recordings do not tell: a server repeats its SYN-ACK long after the client's recorder has stopped, and one
@@ -51,7 +51,7 @@ def outlook(case: Case) -> tuple[Outlook, str]:
 
     For cases of which both ends recorded everything.
     """
-    forward, back = (_rate(told(case, forward=kind == "syn", kinds=(kind,))) for kind in ("syn", "syn_ack"))
+    forward, back = (_rate(departures(case, forward=kind == "syn", kinds=(kind,))) for kind in ("syn", "syn_ack"))
     times = [attempt.probe.elapsed_ms for attempt in case.attempts if attempt.probe.connected and attempt.probe.elapsed_ms is not None]
     client, server = ((host.snapshot.sysctls if host and host.snapshot else None) or {} for host in (case.client, case.server))
     way = retries.Way(forward=forward, back=back, rtt=min(times, default=0.0) / 1000)

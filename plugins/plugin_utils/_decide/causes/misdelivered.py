@@ -16,6 +16,7 @@ from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..fleet import Owner
+from ..translation import surely_untranslated
 from .catalogue import Accounts, Cause
 from .needs import SERVER, SERVER_ADDRESS, needs
 from .stretch import swallower
@@ -99,7 +100,7 @@ def address_elsewhere(case: Case, server: Host, owner: tuple[Other, Address]) ->
         return None
     if case.dialled != case.address:
         return None  # a name: what it resolves to is the cause
-    if not other.seen and (_ended_on_the_way(case) or not case.surely_untranslated):
+    if not other.seen and (_ended_on_the_way(case) or not surely_untranslated(case)):
         return None  # a host on the way may send it on to the server
     name = other.host.name
     return Finding(

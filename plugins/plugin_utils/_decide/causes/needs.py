@@ -47,7 +47,7 @@ class Need(Generic[A]):
     def lacking(self, case: Case) -> Host | None:
         """The host whose answer does not have the part."""
         host = case.client if self.party == "client" else case.server if self.party == "server" else None
-        return host if host is not None and self.part and not host.told_of(self.part) else None
+        return host if host is not None and self.part and not host.returned(self.part) else None
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,13 @@ LISTENER: Need[Listener] = Need(Case.listener, "server", "listeners")
 SERVER_ADDRESS: Need[Address] = Need(needs(SERVER)(lambda case, server: server.interface_of(case.address)), "server", "addresses")
 
 
-def _told(part: str, read: Callable[[Snapshot], A | None]) -> Need[A]:
+def _of_snapshot(part: str, read: Callable[[Snapshot], A | None]) -> Need[A]:
     return Need(needs(SERVER)(lambda _case, server: read(server.snapshot) if server.snapshot else None), "server", part)
 
 
-ADDRESSES: Need[tuple[Address, ...]] = _told("addresses", lambda snapshot: snapshot.addresses)
-COUNTERS: Need[dict[str, dict[str, int]]] = _told("counters", lambda snapshot: snapshot.counters)
-LINKS: Need[tuple[Link, ...]] = _told("links", lambda snapshot: snapshot.links)
+ADDRESSES: Need[tuple[Address, ...]] = _of_snapshot("addresses", lambda snapshot: snapshot.addresses)
+COUNTERS: Need[dict[str, dict[str, int]]] = _of_snapshot("counters", lambda snapshot: snapshot.counters)
+LINKS: Need[tuple[Link, ...]] = _of_snapshot("links", lambda snapshot: snapshot.links)
 
 
 def risen(group: str, name: str) -> Need[int]:

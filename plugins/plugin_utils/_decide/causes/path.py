@@ -17,7 +17,7 @@ from ..reach import Reach, reach
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
 from .last_sight import last_sight
-from .losses import beside_each_other, outlook, told, wilson
+from .losses import beside_each_other, departures, outlook, wilson
 from .needs import BETWEEN, SERVER, needs
 from .onward import onward
 from .rules import weaker
@@ -101,7 +101,7 @@ def _path_loss(case: Case, server: Host) -> Finding | None:
         (
             *last_sight(case),
             *case.passage(),
-            *([case.saw(case.client, "retry schedules of both kernels", retries.told(*ahead))] if ahead else []),
+            *([case.saw(case.client, "retry schedules of both kernels", retries.sentence(*ahead))] if ahead else []),
         ),
         detail={
             "direction": "forward" if forward else "return",
@@ -130,7 +130,7 @@ _WOULD_TELL = {
 
 def _pattern(case: Case, forward: bool) -> str:
     """How the losses lie: by attempt, in time, or at random, as far as so few packets tell."""
-    packets = told(case, forward)
+    packets = departures(case, forward)
     ends = [[came for _sent, came in sent] for _attempt, sent in packets if sent]
     in_time = [came for _sent, came in sorted(each for _attempt, sent in packets for each in sent)]
     if in_time.count(False) == 1 and not in_time[0] and len(in_time) >= _ENOUGH:
@@ -162,7 +162,7 @@ def _may_be_late(case: Case) -> bool:
 
 def _losses(case: Case, forward: bool) -> tuple[int, int]:
     """Packets of the lost kind in all attempts: how many one end sent, and how many of them the other end did not see."""
-    arrived = [came for _attempt, packets in told(case, forward) for _sent, came in packets]
+    arrived = [came for _attempt, packets in departures(case, forward) for _sent, came in packets]
     return len(arrived), arrived.count(False)
 
 
@@ -189,7 +189,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
     )
-    located = [case.saw(asking, f"{packet}s with rising TTL", reached.told)] if reached and asking else []
+    located = [case.saw(asking, f"{packet}s with rising TTL", reached.text)] if reached and asking else []
     owner = f"{case.address} is no address of {case.server.name}: it must be translated on the way" if foreign and case.server else None
     return Finding(
         weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,

@@ -15,7 +15,7 @@ from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
-from .losses import beside_each_other, told
+from .losses import beside_each_other, departures
 from .needs import SERVER, needs
 from .stretch import PACKETS
 
@@ -57,7 +57,7 @@ def passages(case: Case, server: Host) -> Passages | None:
         return None
     if any(not outcome.completed and outcome.kind not in (case.outcome.kind, "late") for outcome in case.outcomes):
         return None  # another fault besides, which may end attempts as well
-    packets = told(case, forward=case.outcome.kind == "lost_syn")
+    packets = departures(case, forward=case.outcome.kind == "lost_syn")
     return Passages(tuple((attempt, tuple(came for _sent, came in sent)) for attempt, sent in packets if sent))
 
 
@@ -72,7 +72,7 @@ def _first_syn_dropped(case: Case, known: Passages) -> Finding | None:
     dropped = min(firsts)
     if not dropped or _asks_for_ecn(known):
         return None
-    in_time = sorted(sent for _attempt, packets in told(case, forward=True) for sent in packets)
+    in_time = sorted(sent for _attempt, packets in departures(case, forward=True) for sent in packets)
     if beside_each_other([not came for _time, came in in_time]) <= _CHANCE:
         return None  # an outage that began before the first of them and ended before the first repetition
     chance = 0.25 ** len(known.attempts)  # of random loss at its likeliest: half of the packets, and of each attempt one is lost, one not

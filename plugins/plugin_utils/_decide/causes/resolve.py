@@ -46,7 +46,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         (
             case.saw(case.client, "getaddrinfo", said),
             *([case.saw(case.client, "/etc/nsswitch.conf", f"hosts: {' '.join(sources)}")] if sources and held else []),
-            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_told(entry)}") for entry in failed.nameservers or ()),
+            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in failed.nameservers or ()),
         ),
         detail={"name": case.dialled, "error": failed.error, "held_by": list(held[1]) if held else []},
         subject=Unresolved(waiting=False, unasked=sources if unasked else ()),
@@ -68,7 +68,7 @@ def _name_resolution_slow(case: Case) -> Finding | None:
         f"begins{f': {blamed}' if blamed else ''}",
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled}: {', then '.join(f'{seconds:.3f} s' for seconds in took)}"),
-            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_told(entry)}") for entry in slow.nameservers or ()),
+            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in slow.nameservers or ()),
         ),
         detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead]},
         subject=SlowNames(tuple(entry.address for entry in dead)),
@@ -105,7 +105,7 @@ def _ill_answered(entry: Nameserver, name: str) -> str:
     return f"nameserver {entry.address} takes {slow / 1000:.1f} s" if slow >= SLOW_MS / 2 else ""
 
 
-def _told(entry: Nameserver) -> str:
+def _result(entry: Nameserver) -> str:
     """What came of the queries to a nameserver."""
     if not entry.queries or entry.error:
         return f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"

@@ -30,8 +30,8 @@ def _stopped_at(case: Case) -> Host | None:
     answer = answer_of(case)
     if answer is not None and answer.meaning in _MEANINGS:
         return next((host for host in case.vias if host.owns(answer.offender)), None)
-    told = {row.packet.src for row, _seen in quoting(case) if meaning_of(case, row)[0] in _MEANINGS}
-    return next((host for host in case.vias if any(host.owns(source) for source in told)), None)
+    senders = {row.packet.src for row, _seen in quoting(case) if meaning_of(case, row)[0] in _MEANINGS}
+    return next((host for host in case.vias if any(host.owns(source) for source in senders)), None)
 
 
 @needs(_stopped_at)

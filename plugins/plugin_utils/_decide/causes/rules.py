@@ -63,7 +63,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             f"the firewall of {host.name} {how} {place.packet}, by one of several rules{_named(ruling)}",
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
-            detail=told(ruling, None),
+            detail=details(ruling, None),
             subject=Stop(ruling),
         )
     weighed = capped(case, place, proof(case, place, ruling, ruling.rule))
@@ -89,7 +89,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         ),
         against=weighed.against,
         leg=place.leg,
-        detail=told(ruling, weighed),
+        detail=details(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
         subject=Stop(ruling, tuple(later(case, place))),
     )
@@ -99,7 +99,7 @@ def _logged_it(case: Case, place: Place, rule: Rule) -> bool:
     """Whether the kernel logged this very packet with the prefix of this rule, which no other rule on its way has."""
     if not rule.log_prefix or place.leg == "ack" or place.host.rules_changed(rule) is not False:
         return False  # one that logged need not have dropped then
-    steps = [step.rule for told in place.host.rulings.all() for step in told.path if step.rule]
+    steps = [step.rule for verdict in place.host.rulings.all() for step in verdict.path if step.rule]
     if any(other.log_prefix == rule.log_prefix and other.identity != rule.identity for other in steps):
         return False
     flags = {"SYN"} if place.leg == "syn" else {"SYN", "ACK"}
@@ -214,7 +214,7 @@ def _origin(origin: object) -> Iterator[str]:
             yield f"{str(key).replace('_', ' ')} {value}"
 
 
-def told(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
+def details(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
     """The rules on the packet's way, part by part, for reports; ``rule``: the one that matters, where it is not the deciding one."""
     rule = rule or ruling.rule
     return {

@@ -64,7 +64,7 @@ def _neighbour_silent(case: Case) -> Finding | None:
         for address in _addresses(case, owner):
             asked = _asked(owner, address)
             if asked is not None:
-                return _told(case, asked, leg)
+                return _finding(case, asked, leg)
     return None
 
 
@@ -105,7 +105,7 @@ def _asked(owner: Host, address: str) -> _Asked | None:
     return _Asked(owner, address, requests) if requests else None
 
 
-def _told(case: Case, asked: _Asked, leg: Leg) -> Finding:
+def _finding(case: Case, asked: _Asked, leg: Leg) -> Finding:
     owner, answer = asked.owner, answer_of(case)
     reason = next(_reasons(asked), None)
     gave_up = answer is not None and answer.meaning == "unreachable" and not owner.owns(answer.offender)

@@ -14,6 +14,8 @@ from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
+from ..translation import surely_untranslated
+from ..vantages import taken_by_stand_in
 from . import inside, units
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, droppers
@@ -56,7 +58,7 @@ def _lets_in(case: Case, server: Host) -> bool:
 
 def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:
     """A temporary listener completed the handshakes, which shows that the way is open, and that nothing else listens."""
-    known = sum(map(case.taken_by_stand_in, case.subject))
+    known = sum(taken_by_stand_in(case, attempt) for attempt in case.subject)
     shown = case.saw(
         server,
         "temporary listener",
@@ -81,11 +83,13 @@ def _service_stopped(case: Case, refusal: _Refusal) -> Finding | None:
         certainty if unit.how in ("declared", "socket") else "likely",
         server.name,
         "server.socket",
-        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}" + late + (f"; {units.told(held[0])}" if held else ""),
+        f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}"
+        + late
+        + (f"; {units.described(held[0])}" if held else ""),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
-            *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
+            *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
             *([case.saw(server, "rtnetlink address", f"{case.server_address} is newer than the end of {unit.unit}")] if late else ()),
             *units.last_words(server, unit),
@@ -130,7 +134,7 @@ def _no_listener(case: Case) -> Finding | None:
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
-            *(case.saw(server, "inet_diag", units.told(each)) for each in held[:3]),
+            *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
             *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
             *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
@@ -138,11 +142,11 @@ def _no_listener(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off or _told_of(case, server, next(iter(restless), None)),
+        subject=instead or off or _subject(case, server, next(iter(restless), None)),
     )
 
 
-def _told_of(case: Case, server: Host, unit: Unit | None) -> Unit | StoppedUnit | None:
+def _subject(case: Case, server: Host, unit: Unit | None) -> Unit | StoppedUnit | None:
     """The unit that may be meant, with what is known of why it failed where the host got the address too late for it."""
     early = unit is not None and units.came_later(server, unit, case.server_address) is not None
     return units.not_running(server, unit, case.server_port, case.server_address) if unit and early else unit
@@ -193,7 +197,7 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     port = case.server_port
     if case.server_owns(case.address) is not True:
         return None
-    if not case.surely_untranslated or server.translates("prerouting") is not False:
+    if not surely_untranslated(case) or server.translates("prerouting") is not False:
         return None
     if case.listeners_on_port() and (kind := _nearest(case)):
         return f"listener_other_{kind}", _misplaced(case, kind, server, "likely", ())
@@ -208,13 +212,13 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
 
 def _refused_unseen(case: Case) -> Finding:
     """The server is not managed, or was not asked: its RST, or one in its name, is all that is known."""
-    told = None if any(host.captured for host in case.hosts) else case.errno()
+    errno = None if any(host.captured for host in case.hosts) else case.errno()
     return Finding(
         "possible",
         "path",
         "server.socket",
         f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it",
-        (*case.passage(), *((case.ended(case.client, "connect()", f"{told}, {plural(len(case.subject), 'attempt')}"),) if told else ())),
+        (*case.passage(), *((case.ended(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),) if errno else ())),
         leg="syn",
         undecided=(
             f"a recording at {case.address} would show who sends the RST: name the machine in the flow's servers if you manage it"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..._model.host import Host
 from ..case import Case
+from ..translation import sent_elsewhere
 from .icmp import answer_of
 
 LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
@@ -21,7 +22,7 @@ def swallower(case: Case) -> Host | None:
 def kept_unasked(case: Case, address: str) -> bool:
     """Whether the packet did not come to where it matters who has the address: a managed host sends it to another one, or kept it, or
     answered it, without requests for the address that stayed unanswered."""
-    sent = [case.sent_elsewhere(host) for host in (case.client, *case.vias)]
+    sent = [sent_elsewhere(case, host) for host in (case.client, *case.vias)]
     if any(each and each.rewritten and each.rewritten.destination != case.address for each in sent):
         return True
     row = case.outcome.row

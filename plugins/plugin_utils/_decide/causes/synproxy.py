@@ -17,7 +17,7 @@ from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .counted import Proof, proof
 from .needs import SERVER, needs
-from .rules import kept_by, told, unproven
+from .rules import details, kept_by, unproven
 from .traversals import Place, judged
 
 LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
@@ -54,7 +54,7 @@ def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding
         ),
         against=weighed.against,
         leg="ack",
-        detail=told(ruling, weighed, rule),
+        detail=details(ruling, weighed, rule),
         undecided=unproven(server, rule, weighed),
     )
 
@@ -87,7 +87,7 @@ def _synproxy_loose(case: Case, server: Host, proxying: _Proxying) -> Finding | 
         ),
         against=weighed.against,
         leg="ack",
-        detail=told(ruling, weighed, rule),
+        detail=details(ruling, weighed, rule),
         undecided=unproven(server, rule, weighed),
         subject=Setting(LOOSE),
     )

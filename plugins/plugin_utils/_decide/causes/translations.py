@@ -13,13 +13,14 @@ from ..._model.probe_records import Probe
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
+from ..translation import led_away
 from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
 from .icmp import answer_of
 from .inside import Inside, inside
 from .needs import SERVER, needs
-from .rules import kept_by, told
+from .rules import details, kept_by
 from .translated import connections as _connections
 from .translated import distinct as _distinct
 from .traversals import Place, judged
@@ -59,7 +60,7 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         ),
         against=against,
         leg="syn",
-        detail=told(ruling, None, rule) if ruling else {},
+        detail=details(ruling, None, rule) if ruling else {},
     )
 
 
@@ -111,7 +112,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
                 *(kept_by(via, rule) if rule else ()),
             ),
             leg="syn",
-            detail={**(told(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
+            detail={**(details(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
             subject=Translated(case.address),
         )
     return _translated_by_rule(case) or (_translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None)
@@ -150,7 +151,7 @@ def _translated_by_client(case: Case) -> Finding | None:
             *kept_by(client, rule),
         ),
         leg="syn",
-        detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
+        detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
         subject=Translated(case.target),
     )
 
@@ -170,7 +171,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
         counted = server.delta("Tcp", "OutRsts") or 0
         by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
         destination = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
-        astray = case.led_away and not case.arrived and _servers_own(case)
+        astray = led_away(case) and not case.arrived and _servers_own(case)
         return Finding(
             "proven" if connections and connections[0] and (by_server or astray) else "likely",
             via.name,
@@ -183,7 +184,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
                 *kept_by(via, rule),
             ),
             leg="syn",
-            detail={**told(ruling, None, rule), "target": target.destination, "port": target.port},
+            detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
             subject=Translated(case.target),
         )
     return None
@@ -232,7 +233,7 @@ def _translated_at_server(case: Case, server: Host) -> Finding | None:
             *(kept_by(server, rule) if rule else ()),
         ),
         leg="syn",
-        detail=told(ruling, None, rule) if ruling else {},
+        detail=details(ruling, None, rule) if ruling else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
     )
 
@@ -256,7 +257,7 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
             *(kept_by(server, rule) if rule else ()),
         ),
         leg="syn",
-        detail=told(within.ruling, None, rule),
+        detail=details(within.ruling, None, rule),
         subject=TranslatedInside(within.port, within.where),
     )
 
@@ -288,7 +289,7 @@ def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
                 *case.passage(),
             ),
             leg="syn_ack",
-            detail={**told(ruling, None, rule), "source": source},
+            detail={**details(ruling, None, rule), "source": source},
             subject=Source(source),
         )
     return None

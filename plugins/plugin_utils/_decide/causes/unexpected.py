@@ -42,8 +42,8 @@ def _unexpectedly_open(case: Case) -> Finding | None:
 def _admitted(case: Case) -> Verdict | None:
     """What the server's firewall, evaluated, says of this flow's SYN, where it lets it in."""
     wanted = ("syn", case.server_address, case.server_port, "accept")
-    told = list(case.server.rulings.all()) if case.server else []
-    return next((each for each in reversed(told) if (each.packet, each.destination, each.port, each.verdict) == wanted), None)
+    verdicts = list(case.server.rulings.all()) if case.server else []
+    return next((each for each in reversed(verdicts) if (each.packet, each.destination, each.port, each.verdict) == wanted), None)
 
 
 def _deciding(verdict: Verdict) -> Rule | None:

@@ -23,17 +23,17 @@ _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
 def of_port(server: Host, port: int) -> list[Unit]:
     """The units that belong to a port, the surest first."""
-    units = [unit for unit in _told_for(server, port) if unit.how != _RESTLESS]
+    units = [unit for unit in _for_port(server, port) if unit.how != _RESTLESS]
     return sorted(units, key=lambda unit: (_SUREST.index(unit.how) if unit.how in _SUREST else 9, unit.active != "failed"))
 
 
-def _told_for(server: Host, port: int) -> list[Unit]:
+def _for_port(server: Host, port: int) -> list[Unit]:
     return [unit for unit in (server.snapshot.units if server.snapshot else None) or () if unit.port == port]
 
 
 def restless(server: Host, port: int) -> list[Unit]:
     """Where no unit is known for a port, those of the host that do not stay, or have failed: one of them may be meant."""
-    units = [unit for unit in _told_for(server, port) if unit.how == _RESTLESS]
+    units = [unit for unit in _for_port(server, port) if unit.how == _RESTLESS]
     ended = [unit if unit.active in _MISSING else _between_ends(server, unit) for unit in units]
     return sorted((unit for unit in ended if unit), key=lambda unit: unit.sub != _AGAIN)
 
@@ -122,7 +122,7 @@ def holders_of(server: Host, unit: Unit | None, port: int) -> list[PortHolder]:
     return [each for each in held if unit is None or each.process is None or each.process.unit != unit.unit]
 
 
-def told(holder: PortHolder) -> str:
+def described(holder: PortHolder) -> str:
     """Whose connection it is, and with whom."""
     process = f"{holder.process.name} (pid {holder.process.pid})" if holder.process else "a process"
     if not holder.remote_port:
@@ -140,7 +140,7 @@ def not_running(server: Host, unit: Unit, port: int, address: str = "") -> Stopp
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
     early = address if came_later(server, unit, address) is not None else None
-    return StoppedUnit(unit, ended(unit), told(held) if held else "", held, early)
+    return StoppedUnit(unit, ended(unit), described(held) if held else "", held, early)
 
 
 def came_later(server: Host, unit: Unit, address: str) -> float | None:
@@ -179,8 +179,8 @@ def _ports_of(server: Host, unit: Unit) -> tuple[int, ...] | None:
     """Where a unit's processes listen; None where the owners of some listeners are unknown and none of the others is its."""
     listeners = (server.snapshot.listeners if server.snapshot else None) or ()
     ports = {each.port for each in listeners for process in each.processes or () if process.unit == unit.unit}
-    told_all = all(each.processes is not None for each in listeners) and all(each.what != "listeners" for each in server.absent)
-    if not ports and not told_all:
+    all_known = all(each.processes is not None for each in listeners) and all(each.what != "listeners" for each in server.absent)
+    if not ports and not all_known:
         return None
     return tuple(sorted(ports))
 

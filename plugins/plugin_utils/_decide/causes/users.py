@@ -9,7 +9,7 @@ from ..._model.firewall_records import Users
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from .rules import kept_by, told
+from .rules import details, kept_by
 from .traversals import Place, judged
 
 
@@ -28,7 +28,7 @@ def of_others(case: Case, wanted: str) -> Finding | None:
         f"this holds for uid {ruling.uid}, as whom {client.name} connected: {users.rule.name} {does} the SYN of {named(users)}",
         (case.saw(client, "firewall", f"evaluated for each user of {client.name}"), *kept_by(client, users.rule)),
         leg="syn",
-        detail=told(ruling, None, users.rule),
+        detail=details(ruling, None, users.rule),
         remark=True,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..case import Case
 from ..finding import Finding
 from .counted import Proof, proof
-from .rules import capped, kept_by, told, unproven, with_what
+from .rules import capped, details, kept_by, unproven, with_what
 from .traversals import judged, suspects, way
 
 
@@ -39,7 +39,7 @@ def other_zone(case: Case) -> Finding | None:
             ),
             against=weighed.against,
             leg=place.leg,
-            detail={**told(ruling, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
+            detail={**details(ruling, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
             undecided=unproven(host, stopper, weighed) if stopper else (),
             subject=ruling.zones,
         )

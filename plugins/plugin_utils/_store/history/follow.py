@@ -111,7 +111,7 @@ def look(connection: Connection, position: Position, wanted: Wanted, causes: boo
     events = [Event(state.flow, seen, _document(histories[state.flow], state, seen)) for state, seen in found]
     runs = {**position.runs, **{run: (finished, digest) for run, finished, digest in unseen}}
     newest = max(finished for finished, _digest in runs.values())
-    return events, Position(position.since, {run: told for run, told in runs.items() if told[0] >= newest - LATE}, flows)
+    return events, Position(position.since, {run: known for run, known in runs.items() if known[0] >= newest - LATE}, flows)
 
 
 def to_json(position: Position) -> dict[str, Any]:

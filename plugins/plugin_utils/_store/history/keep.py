@@ -55,10 +55,10 @@ def keep(report: Mapping[str, object], wanted: Keeping) -> int:
             return 0
         states = _news.states(connection, wanted.webhook, run)
         news = [state for state in states if state.is_news(wanted.causes) or (wanted.standing and state.status != "ok")]
-        _news.told(connection, wanted.webhook, [state for state in states if state not in news])
+        _news.remember(connection, wanted.webhook, [state for state in states if state not in news])
         document = _news.document(connection, run, str(report.get("finished")), controller, news)
     if news:
         _webhook.post(wanted.webhook, wanted.posted(document), wanted.timeout)
         with database.writing() as connection:
-            _news.told(connection, wanted.webhook, news)
+            _news.remember(connection, wanted.webhook, news)
     return len(news)

@@ -66,7 +66,7 @@ def states(connection: Connection, webhook: str, run: str) -> list[FlowState]:
     return [FlowState(**row) for row in connection.execute(text(_LATEST), {"webhook": _key(webhook), "run": run}).mappings()]
 
 
-def told(connection: Connection, webhook: str, states: Sequence[FlowState]) -> None:
+def remember(connection: Connection, webhook: str, states: Sequence[FlowState]) -> None:
     """Keep that the webhook knows these states."""
     from sqlalchemy import text
 

@@ -109,17 +109,17 @@ def _verdict(flow: Flow) -> dict[str, Any]:
 
 def _causes(key: str, flow: Flow) -> Iterator[dict[str, Any]]:
     for rank, cause in enumerate(flow.causes):
-        told = {"code": cause.code, "host": cause.host, "certainty": cause.certainty, "summary": cause.summary}
-        yield {"flow": key, "rank": rank, **told}
+        values = {"code": cause.code, "host": cause.host, "certainty": cause.certainty, "summary": cause.summary}
+        yield {"flow": key, "rank": rank, **values}
 
 
 def _changes(value: object) -> Iterator[tuple[dict[str, Any], list[str]]]:
     """Each change, and the ids of the report's flows that it was made for."""
     changes = [change for change in value if isinstance(change, Mapping)] if isinstance(value, list | tuple) else []
     for number, change in enumerate(changes):
-        told = {name: clean(change.get(name), NAME) for name in ("code", "host", "subject", "kind", "outcome")}
+        values = {name: clean(change.get(name), NAME) for name in ("code", "host", "subject", "kind", "outcome")}
         flows = change.get("flows")
-        yield {"number": number, **told, "summary": clean(change.get("summary"))}, [*map(str, flows)] if isinstance(flows, list) else []
+        yield {"number": number, **values, "summary": clean(change.get("summary"))}, [*map(str, flows)] if isinstance(flows, list) else []
 
 
 def _insert(connection: Connection, table: str, rows: list[dict[str, Any]], *, unless_there: bool = False, **shared: object) -> None:

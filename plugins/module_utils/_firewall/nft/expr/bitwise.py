@@ -137,7 +137,7 @@ def _parts(found: Value) -> Partial:
 
 def _named(field: Field, name: str) -> Field:
     """What became of a field: it tells no protocol, and has no bits with names."""
-    return field._replace(name=name, bits=False, tells=None)
+    return field._replace(name=name, bits=False, determines=None)
 
 
 def _masked(field: Field, mask: bytes) -> Field:

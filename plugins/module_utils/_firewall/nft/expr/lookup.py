@@ -63,7 +63,7 @@ class Lookup(Expression):
             rule.test(at, self.source, width, f"vmap {members}")
         else:
             part = rule.test(at, self.source, width, f"map {members}")
-            part.told = False
+            part.shown = False
             rule.load(self.target, Field(part.text, fields.hexadecimal, 4), part.expressions)
 
 

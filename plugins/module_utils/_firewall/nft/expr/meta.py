@@ -29,7 +29,7 @@ PKTTYPES = ("host", "broadcast", "multicast", "otherhost", "outgoing")
 _DAY = 86400
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NO_IIF, _NO_OIF = "by which interface it comes is not known", "by which interface it leaves is not known"
-_TELLS = {PROTOCOL: "network", NFPROTO_KEY: "network", IIFTYPE: "link", L4PROTO: "transport"}
+_DETERMINES = {PROTOCOL: "network", NFPROTO_KEY: "network", IIFTYPE: "link", L4PROTO: "transport"}
 
 # What never changes on the packet's way through a chain, or raises the packet's generation when it does.
 STEADY = {PROTOCOL, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, NFPROTO_KEY, L4PROTO, IIFGROUP, OIFGROUP}
@@ -183,10 +183,10 @@ _LOADS: dict[int, t.Callable[[Context], Value | None]] = {
     PROTOCOL: _protocol,
     PRIORITY: _priority,
     MARK: _mark,
-    IIF: lambda at: _index(at.iif) if at.iif_told else unknown(4, _NO_IIF),
-    OIF: lambda at: _index(at.oif) if at.oif_told else unknown(4, _NO_OIF),
-    IIFNAME: lambda at: _link_name(at.iif) if at.iif_told else unknown(IFNAMSIZ, _NO_IIF),
-    OIFNAME: lambda at: _link_name(at.oif) if at.oif_told else unknown(IFNAMSIZ, _NO_OIF),
+    IIF: lambda at: _index(at.iif) if at.iif_known else unknown(4, _NO_IIF),
+    OIF: lambda at: _index(at.oif) if at.oif_known else unknown(4, _NO_OIF),
+    IIFNAME: lambda at: _link_name(at.iif) if at.iif_known else unknown(IFNAMSIZ, _NO_IIF),
+    OIFNAME: lambda at: _link_name(at.oif) if at.oif_known else unknown(IFNAMSIZ, _NO_OIF),
     IIFTYPE: lambda at: _type(_device(at)),
     OIFTYPE: lambda at: _type(at.oif),
     IIFGROUP: lambda at: host(at.iif.group) if at.iif else None,
@@ -241,7 +241,7 @@ _FIELDS: dict[int, tuple[str, fields.Format, int]] = {
 
 def _field(key: int) -> Field:
     name, form, length = _FIELDS.get(key, (f"meta key {key}", fields.hexadecimal, 4))
-    return Field(name, form, length, tells=_TELLS.get(key))
+    return Field(name, form, length, determines=_DETERMINES.get(key))
 
 
 EXPRESSIONS = {"meta": lambda about: MetaSet(about) if NFTA_META_SREG in about else Meta(about)}

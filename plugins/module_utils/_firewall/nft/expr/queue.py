@@ -35,10 +35,10 @@ class Queue(Expression):
             first = chosen & 0xFFFF
         numbers = range(first, first + self.total)
         answers = {at.evaluation.facts.queue_read(each) for each in numbers}
-        told = f"queue {first}" if self.total == 1 else f"one of the queues {first}-{numbers[-1]}"
+        text = f"queue {first}" if self.total == 1 else f"one of the queues {first}-{numbers[-1]}"
         read = answers.pop() if len(answers) == 1 else None
         if read is None:
-            read = at.choose(f"whether a program reads {told}", ("queue", first, self.total))
+            read = at.choose(f"whether a program reads {text}", ("queue", first, self.total))
         if self.bypass and not read:
             return "accept"
         return Outcome("queue" if read else "drop", queue=first if self.total == 1 else None)

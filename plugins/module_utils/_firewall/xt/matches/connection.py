@@ -61,7 +61,7 @@ def _state(text: str, option: Option) -> Condition:
             answers.append(tracking.source_translated)
         if "DNAT" in wanted:
             answers.append(tracking.destination_translated)
-        return True if True in answers else condition.untold(packet, reason) if None in answers else False
+        return True if True in answers else condition.unknown_field(packet, reason) if None in answers else False
 
     return Condition(text, test, option.negated, lambda packet: f"state {_state_name(packet)}")
 

@@ -35,7 +35,7 @@ def _address(option: Option, place: Place) -> list[Condition]:
         if packet.family != place.family:
             return False
         answer = _condition.in_network(pick(packet), wanted, mask)
-        return _condition.untold(packet, reason) if answer is None else answer
+        return _condition.unknown_field(packet, reason) if answer is None else answer
 
     def seen(packet: Packet) -> str:
         return f"{option.name} {text(packet.source if option.name == 'source' else packet.destination)}"
@@ -48,8 +48,8 @@ def _interface(option: Option, place: Place) -> list[Condition]:
     incoming = option.name == "in-interface"
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
-        if not (packet.iif_told if incoming else packet.oif_told):
-            return _condition.untold(packet, Option(option.name, option.values).text)
+        if not (packet.iif_known if incoming else packet.oif_known):
+            return _condition.unknown_field(packet, Option(option.name, option.values).text)
         return named(packet.iif if incoming else packet.oif, name)
 
     def seen(packet: Packet) -> str:

@@ -27,7 +27,7 @@ def _ttl(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         ttl = time_to_live(packet)
-        return condition.untold(packet, reason) if ttl is None else bool(compare(ttl, wanted))
+        return condition.unknown_field(packet, reason) if ttl is None else bool(compare(ttl, wanted))
 
     def seen(packet: Packet) -> str | None:
         ttl = time_to_live(packet)
@@ -61,7 +61,7 @@ def _traffic_class(packet: Packet, wanted: int, mask: int) -> bool | None:
 def _class_test(text: str, wanted: int, mask: int) -> Test:
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         answer = _traffic_class(packet, wanted, mask)
-        return condition.untold(packet, text) if answer is None else answer
+        return condition.unknown_field(packet, text) if answer is None else answer
 
     return test
 
@@ -88,7 +88,7 @@ def _ecn(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         answer = condition.in_network(packet.transport.get(13, 1), bytes([bit]), bytes([bit]))
-        return condition.untold(packet, f"-m ecn --{option.name}") if answer is None else answer
+        return condition.unknown_field(packet, f"-m ecn --{option.name}") if answer is None else answer
 
     return test, None
 
@@ -101,7 +101,7 @@ def _length(option: Option, place: Place) -> tuple[Test, Seen | None]:
         least, greatest = _lengths(packet)
         if low <= least and greatest <= high:
             return True
-        return False if greatest < low or high < least else condition.untold(packet, reason)
+        return False if greatest < low or high < least else condition.unknown_field(packet, reason)
 
     return test, lambda packet: None if packet.length is None else f"length {packet.length}"
 

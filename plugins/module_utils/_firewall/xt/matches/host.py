@@ -45,10 +45,10 @@ def _address_type(is_source: bool, wanted: set[str], limit: str | None, text: st
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         value = condition.source(packet) if is_source else condition.destination(packet)
         if not isinstance(value, bytes):
-            return condition.untold(packet, text)
+            return condition.unknown_field(packet, text)
         link = packet.iif if limit == "in" else packet.oif if limit == "out" else None
         if limit and link is None:
-            return condition.untold(packet, text)
+            return condition.unknown_field(packet, text)
         if packet.family == 4:
             return _type4(evaluation.facts, value, link) in wanted
         return _type6(evaluation.facts, value, link, wanted)
@@ -116,7 +116,7 @@ def _owner(clause: Clause, place: Place) -> list[Condition]:
 
 
 def _has_socket(packet: Packet, evaluation: Evaluation) -> Answer:
-    return condition.untold(packet, "-m owner --socket-exists") if packet.has_socket is None else packet.has_socket
+    return condition.unknown_field(packet, "-m owner --socket-exists") if packet.has_socket is None else packet.has_socket
 
 
 def _seen_socket(packet: Packet) -> str | None:
@@ -134,8 +134,8 @@ def _owned(option: Option, clause: Clause) -> Test:
             return False
         owner = packet.uid if user else packet.gid
         if owner is None or packet.has_socket is None:
-            return condition.untold(packet, reason)
-        return low <= owner <= high or (condition.untold(packet, reason) if supplementary else False)
+            return condition.unknown_field(packet, reason)
+        return low <= owner <= high or (condition.unknown_field(packet, reason) if supplementary else False)
 
     return test
 
@@ -172,7 +172,7 @@ def _rpfilter(clause: Clause, place: Place) -> list[Condition]:
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         link = packet.iif
         if link is None:
-            return condition.untold(packet, condition.whole(clause))
+            return condition.unknown_field(packet, condition.whole(clause))
         if link.type == _ARPHRD_LOOPBACK:
             return True
         local = any(packet.destination == own for own, _length in evaluation.facts.addresses())
@@ -218,7 +218,7 @@ def _policy(clause: Clause, place: Place) -> list[Condition]:
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         ipsec = evaluation.facts.ipsec()
         used = ipsec.outward if way is not None and way.value == "out" else ipsec.inward
-        return option.value == "none" if used is False else condition.untold(packet, text)
+        return option.value == "none" if used is False else condition.unknown_field(packet, text)
 
     return [Condition(text, test, False, lambda packet: "no IPsec" if option.value == "ipsec" else None)]
 

@@ -24,7 +24,7 @@ def _mark(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         if packet.mark is None:
-            return condition.untold(packet, "-m mark " + Option(option.name, option.values).text)
+            return condition.unknown_field(packet, "-m mark " + Option(option.name, option.values).text)
         return packet.mark & mask == wanted
 
     return test, lambda packet: None if packet.mark is None else f"mark {packet.mark:#x}"
@@ -38,7 +38,7 @@ def _range(option: Option, place: Place) -> tuple[Test, Seen | None]:
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         value = condition.source(packet) if is_source else condition.destination(packet)
         if not isinstance(value, bytes):
-            return condition.untold(packet, "-m iprange " + Option(option.name, option.values).text)
+            return condition.unknown_field(packet, "-m iprange " + Option(option.name, option.values).text)
         return low <= value <= high
 
     def seen(packet: Packet) -> str:
@@ -59,7 +59,7 @@ def _mac(clause: Clause, place: Place) -> list[Condition]:
         if packet.iif is None or packet.iif.type != _ARPHRD_ETHER:
             return False
         answer = condition.in_network(packet.link.get(6, 6), wanted, b"\xff" * 6)
-        return condition.untold(packet, text_) if answer is None else answer is not option.negated
+        return condition.unknown_field(packet, text_) if answer is None else answer is not option.negated
 
     return [Condition(text_, test)]
 
@@ -84,7 +84,9 @@ def _pkttype(option: Option, place: Place) -> tuple[Test, Seen | None]:
         raise DecodeError(f"{option.value[:40]!r} is no packet type")
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
-        return condition.untold(packet, f"-m pkttype --pkt-type {option.value}") if packet.pkttype is None else packet.pkttype == wanted
+        return (
+            condition.unknown_field(packet, f"-m pkttype --pkt-type {option.value}") if packet.pkttype is None else packet.pkttype == wanted
+        )
 
     return test, lambda packet: packet.pkttype
 
@@ -96,8 +98,8 @@ def _devgroup(option: Option, place: Place) -> tuple[Test, Seen | None]:
         return packet.iif if option.name == "src-group" else packet.oif
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
-        if not (packet.iif_told if option.name == "src-group" else packet.oif_told):
-            return condition.untold(packet, "-m devgroup " + Option(option.name, option.values).text)
+        if not (packet.iif_known if option.name == "src-group" else packet.oif_known):
+            return condition.unknown_field(packet, "-m devgroup " + Option(option.name, option.values).text)
         link = link_of(packet)
         return (0 if link is None else (link.group ^ wanted) & mask) == 0
 
@@ -131,7 +133,7 @@ def _physdev(clause: Clause, place: Place) -> list[Condition]:
                     return packet.direction == "forward" or option.name == "physdev-is-in"
                 if option.name == "physdev-in":
                     return named(packet.port_in, option.value)
-            return condition.untold(packet, "-m physdev " + Option(option.name, option.values).text)
+            return condition.unknown_field(packet, "-m physdev " + Option(option.name, option.values).text)
 
         return test
 

@@ -59,7 +59,7 @@ def _u32(clause: Clause, place: Place) -> list[Condition]:
             if answer is False:
                 return False
             unknown = unknown or answer is None
-        return condition.untold(packet, text) if unknown else True
+        return condition.unknown_field(packet, text) if unknown else True
 
     return [Condition(text, test, option.negated)]
 
@@ -158,7 +158,7 @@ def _string(clause: Clause, place: Place) -> list[Condition]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         answer = _contains(_Bytes(packet), pattern.lower() if fold else pattern, first or 0, last, fold)
-        return condition.untold(packet, text) if answer is None else answer
+        return condition.unknown_field(packet, text) if answer is None else answer
 
     return [Condition(text, test, option.negated)]
 

@@ -36,7 +36,7 @@ def build(clause: Clause, place: Place) -> list[Condition]:
             return Unknown(f"the ipset {name}, which was not found", ("ipset", name, text))
         answer = members.contains(packet, directions, nomatch, evaluation.facts)
         if answer is None or (answer and counted):
-            return condition.untold(packet, text)
+            return condition.unknown_field(packet, text)
         return bool(answer)
 
     def seen(packet: Packet) -> str:

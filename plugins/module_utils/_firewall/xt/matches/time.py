@@ -66,7 +66,7 @@ def build(clause: Clause, place: Place) -> list[Condition]:
         if not local:
             return times.hold(now)
         answers = {times.hold(now + offset) for offset in _ZONES}
-        return answers.pop() if len(answers) == 1 else condition.untold(packet, f"{text} in the kernel's own time zone")
+        return answers.pop() if len(answers) == 1 else condition.unknown_field(packet, f"{text} in the kernel's own time zone")
 
     return [Condition(text, test)]
 

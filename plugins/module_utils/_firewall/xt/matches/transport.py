@@ -26,7 +26,7 @@ def _port(option: Option, place: Place) -> tuple[Test, Seen | None]:
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         port = packet.transport.number(at, 2)
         if port is None:
-            return (low, high) == (0, 0xFFFF) or condition.untold(packet, reason)
+            return (low, high) == (0, 0xFFFF) or condition.unknown_field(packet, reason)
         return low <= port <= high
 
     return test, (_seen_source if at == 0 else _seen_destination)
@@ -50,7 +50,7 @@ def _flags(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         answer = condition.in_network(packet.transport.get(13, 1), bytes([wanted]), bytes([mask]))
-        return condition.untold(packet, Option(option.name, option.values).text) if answer is None else answer and not wanted & ~mask
+        return condition.unknown_field(packet, Option(option.name, option.values).text) if answer is None else answer and not wanted & ~mask
 
     return test, lambda packet: "flags " + ",".join(name for name in list(_FLAGS)[:8] if packet.flags & _FLAGS[name])
 
@@ -69,7 +69,7 @@ def _option(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         if packet.options is None:
-            return condition.untold(packet, Option(option.name, option.values).text)
+            return condition.unknown_field(packet, Option(option.name, option.values).text)
         return any(kind == wanted for kind in _kinds(packet.options))
 
     return test, None
@@ -103,7 +103,7 @@ def _multiport(clause: Clause, place: Place) -> list[Condition]:
         ports = [packet.transport.number(at, 2) for at in fields]
         if any(port is not None and low <= port <= high for port in ports for low, high in ranges):
             return True
-        return condition.untold(packet, reason) if None in ports else False
+        return condition.unknown_field(packet, reason) if None in ports else False
 
     def seen(packet: Packet) -> str | None:
         both = (_seen_source(packet) if 0 in fields else None, _seen_destination(packet) if 2 in fields else None)
@@ -117,7 +117,7 @@ def _mss(option: Option, place: Place) -> tuple[Test, Seen | None]:
 
     def test(packet: Packet, evaluation: Evaluation) -> Answer:
         if packet.options is None:
-            return condition.untold(packet, "-m tcpmss " + Option(option.name, option.values).text)
+            return condition.unknown_field(packet, "-m tcpmss " + Option(option.name, option.values).text)
         mss = maximum_segment_size(packet.options)
         return mss is not None and low <= mss <= high
 

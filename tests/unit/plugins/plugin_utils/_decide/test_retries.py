@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.schedule import Schedule, syn, syn_ack
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.retries import Way, curve, outlook, told
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.retries import Way, curve, outlook, sentence
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import GOAL
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
@@ -43,22 +43,22 @@ def test_the_kernel_gives_up_before_the_application() -> None:
     few = {**OLD, "net.ipv4.tcp_syn_retries": "1"}
     found = outlook(THIRD, 60.0, few, SERVER)
     assert (found.by_kernel, found.timeout, found.retries, found.enough) == (True, 3.0, 5, 32)
-    assert told(found, "30 % of SYNs") == (
+    assert sentence(found, "30 % of SYNs") == (
         "with 30 % of SYNs lost at random, tcp_syn_retries, which ends them after 3 s, lets 91 % of handshakes through; 32 s with "
         "tcp_syn_retries of 5 reach 99.9 %"
     )
 
 
 def test_what_is_said() -> None:
-    assert told(outlook(THIRD, 1.0, NEW, SERVER), "30 % of SYNs") == (
+    assert sentence(outlook(THIRD, 1.0, NEW, SERVER), "30 % of SYNs") == (
         "with 30 % of SYNs lost at random, a timeout of 1 s lets 70 % of handshakes through; 6 s reaches 99.9 %"
     )
-    assert "99.9 % of" in told(outlook(Way(forward=0.01, back=0.0), 2.0, NEW, SERVER), "1 % of SYNs")
-    assert "no retries within reason" in told(outlook(Way(forward=0.99, back=0.0), 3.0, NEW, SERVER), "99 % of SYNs")
+    assert "99.9 % of" in sentence(outlook(Way(forward=0.01, back=0.0), 2.0, NEW, SERVER), "1 % of SYNs")
+    assert "no retries within reason" in sentence(outlook(Way(forward=0.99, back=0.0), 3.0, NEW, SERVER), "99 % of SYNs")
 
 
 def test_shares_are_never_rounded_up_to_all() -> None:
-    assert "lets 99.9 % of" in told(outlook(Way(forward=0.01, back=0.0), 3.5, OLD, SERVER), "1 % of SYNs")
+    assert "lets 99.9 % of" in sentence(outlook(Way(forward=0.01, back=0.0), 3.5, OLD, SERVER), "1 % of SYNs")
 
 
 def test_a_way_that_is_whole_takes_a_round_trip() -> None:

@@ -40,7 +40,7 @@ class ShownRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldCause:
+class CauseText:
     code: str
     title: str
     where: str
@@ -64,11 +64,11 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class FlowText:
     """``facts`` and ``notes``: what each is about, and what there is to say."""
 
     facts: tuple[tuple[str, str], ...]
-    causes: tuple[ToldCause, ...]
+    causes: tuple[CauseText, ...]
     notes: tuple[tuple[str, tuple[str, ...]], ...]
     tries: tuple[Try, ...]
 
@@ -121,14 +121,14 @@ class Traffic:
     clocks: tuple[str, ...]
 
 
-def told(flow: Flow) -> Told:
+def flow_text(flow: Flow) -> FlowText:
     notes = (
         (words.LEFT_OVER, tuple(words.noted(note) for note in flow.unexplained)),
         ("remarks", flow.remarks),
         ("what would decide", flow.undecided),
         ("not observed", flow.not_observed),
     )
-    return Told(
+    return FlowText(
         facts=tuple((what, text) for what, text in _facts(flow) if text),
         causes=tuple(_cause(cause, words.remediate(flow) if cause is flow.cause else "") for cause in flow.causes),
         notes=tuple((what, sentences) for what, sentences in notes if sentences),
@@ -160,8 +160,8 @@ def _facts(flow: Flow) -> list[tuple[str, str]]:
     ]
 
 
-def _cause(cause: Cause, remediate: str) -> ToldCause:
-    return ToldCause(
+def _cause(cause: Cause, remediate: str) -> CauseText:
+    return CauseText(
         code=cause.code,
         title=cause.title or cause.code,
         where="on the path" if cause.host == "path" else cause.host,

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Whether address translation on the way sends a case's SYN to another end than it was sent to."""
+
+from __future__ import annotations
+
+from .._model.firewall_records import Verdict
+from .._model.host import Host
+from .case import Case
+
+
+def translated_on_the_way(case: Case) -> bool:
+    """Whether rules of the client or of a managed host on the way, evaluated, send the SYN to another end, where recorders do not
+    look for it."""
+    return any(sent_elsewhere(case, host) for host in (case.client, *case.vias))
+
+
+def sent_elsewhere(case: Case, host: Host) -> Verdict | None:
+    """The verdict of a host by which its rules send the SYN to another end."""
+    return host.rulings.elsewhere(case.address, case.port, case.uid)
+
+
+def surely_untranslated(case: Case) -> bool:
+    """Whether the client and all managed hosts on the way are known to leave the SYN's end as it is."""
+    return all(_leaves_end(case, host, "output" if host is case.client else "prerouting") for host in (case.client, *case.vias))
+
+
+def _leaves_end(case: Case, host: Host, hook: str) -> bool:
+    asked = [
+        verdict
+        for verdict in host.rulings.all()
+        if (verdict.packet, verdict.destination, verdict.port) == ("syn", case.address, case.port) and verdict.of(case.uid)
+    ]
+    evaluated = bool(asked) and all(verdict.verdict == "accept" for verdict in asked)
+    return host.translates(hook) is False or (evaluated and sent_elsewhere(case, host) is None)
+
+
+def led_away(case: Case) -> bool:
+    """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
+    sent = [(host, sent_elsewhere(case, host)) for host in (case.client, *case.vias)]
+    targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
+    onward = [via for host, target in targets for via in case.vias if via is not host and via.owns(target)]
+    if any(via.translates("prerouting") is not False for via in onward):
+        return False
+    return any(case.server_owns(target) is False for _host, target in targets)
+
+
+def may_be_translated(case: Case) -> bool:
+    """Whether a managed host on the way may send the SYN to a port that no recorder looks at, and the server did accept connections."""
+    unknown = any(via.translates("prerouting") is not False for via in case.vias)
+    return translated_on_the_way(case) or (unknown and case.server is not None and case.server.delta("Tcp", "PassiveOpens") != 0)
