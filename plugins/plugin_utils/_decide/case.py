@@ -9,6 +9,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
@@ -58,6 +59,7 @@ class Case:
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
+    _subject: tuple[str, int, list[Attempt]] | None = field(default=None, repr=False, compare=False)
     dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
 
     @property
@@ -72,7 +74,7 @@ class Case:
 
     @property
     def family(self) -> int:
-        return ipaddress.ip_address(self.address).version if self.address else 4
+        return 6 if ":" in self.address else 4
 
     @property
     def probes(self) -> list[Probe]:
@@ -86,7 +88,11 @@ class Case:
     @property
     def subject(self) -> list[Attempt]:
         """The attempts that the outcome under examination befell."""
-        return [attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == self.outcome.kind]
+        kind = self.outcome.kind
+        if self._subject is None or self._subject[:2] != (kind, len(self.outcomes)):
+            found = [attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind]
+            self._subject = kind, len(self.outcomes), found
+        return self._subject[2]
 
     @property
     def errnos(self) -> Counter[str]:
@@ -295,6 +301,7 @@ class Case:
         return Evidence(host.name, source, observation, Weight.OUTCOME)
 
 
+@lru_cache(4096)
 def literal_is_loopback(address: str) -> bool:
     return bool(address) and ipaddress.ip_address(address).is_loopback
 

@@ -15,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from .._model.host import Host
 from .._model.network_records import LOOPBACK
-from .._model.recording import Endpoint, Observation, Recording
+from .._model.recording import Endpoint, Ends, Observation, Recording, ends
 
 _MODULUS = 1 << 32
 MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
@@ -37,11 +37,13 @@ class PacketIndex:
 
     def __init__(self) -> None:
         self._recordings: list[Recording] = []
+        self._order: dict[int, int] = {}
         self._began: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         self._flows: dict[Flow, list[Observation]] = {}
         self._isns: dict[int, list[Observation]] = {}
         self._others: tuple[dict[Flow, list[Observation]], dict[int, list[Observation]]] = (defaultdict(list), defaultdict(list))
         self._numbers: _ByNumber | None = None
+        self._by_ends: dict[Ends, list[Recording]] = defaultdict(list)
         self.cut: dict[object, set[str]] = defaultdict(set)
         """Of a flow or an ISN that was asked for: the hosts with more packets of it than are looked at."""
 
@@ -51,7 +53,10 @@ class PacketIndex:
             self._began[host.name, probe.local_port].append(probe.started)
         if host.observations is None:
             return
+        self._order[id(host.observations)] = len(self._recordings)
         self._recordings.append(host.observations)
+        for each in host.observations.tcp:
+            self._by_ends[each].append(host.observations)
         by_flow, by_isn = self._others
         for seen in host.observations.others:
             for isn in client_isns(seen.packet):
@@ -69,7 +74,8 @@ class PacketIndex:
             one, *more = flow
             other = more[0] if more else one
             told = self._others[0].get(flow, [])
-            self._flows[flow] = self._first(flow, lambda recording: recording.between(one, other), told)
+            known = {id(each) for way in ((one, other), (other, one)) for each in self._by_ends.get(ends(*way), ())}
+            self._flows[flow] = self._first(flow, known, lambda recording: recording.between(one, other), told)
         return self._flows[flow]
 
     def of_isn(self, isn: int) -> list[Observation]:
@@ -77,7 +83,8 @@ class PacketIndex:
         if isn not in self._isns:
             found = self._by_number.isns.get(isn, [])
             told = self._others[1].get(isn, [])
-            self._isns[isn] = self._first(isn, lambda recording: _made(found, recording), told)
+            known = {id(recording) for recording, _place in found}
+            self._isns[isn] = self._first(isn, known, lambda recording: _made(found, recording), told)
         return self._isns[isn]
 
     def syns_from(self, host: str, port: int) -> list[Observation]:
@@ -95,11 +102,14 @@ class PacketIndex:
         """The numbers of SYNs that clients of the run sent."""
         return self._by_number.dialled
 
-    def _first(self, key: object, of: Callable[[Recording], list[Observation]], told: list[Observation]) -> list[Observation]:
-        """What each host has of a key, MOST_ALIKE at most."""
+    def _first(
+        self, key: object, known: set[int], of: Callable[[Recording], list[Observation]], told: list[Observation]
+    ) -> list[Observation]:
+        """What each host has of a key, MOST_ALIKE at most; ``known``: the recordings that have TCP packets of it."""
         kept: list[Observation] = []
-        for recording in self._recordings:
-            found = of(recording)
+        recordings = self._recordings if told else [self._recordings[place] for place in sorted(map(self._order.__getitem__, known))]
+        for recording in recordings:
+            found = of(recording) if id(recording) in known else []
             if told:
                 found = sorted((*found, *(seen for seen in told if seen.host == recording.host)), key=_time)
             if len(found) > MOST_ALIKE:
@@ -117,8 +127,8 @@ class PacketIndex:
 
     def _note(self, recording: Recording, found: _ByNumber) -> None:
         isns, numbers = found.isns, recording.numbers
-        for ends, together in recording.tcp.items():
-            port = int.from_bytes(ends[-4:-2], "big")
+        for each, together in recording.tcp.items():
+            port = int.from_bytes(each[-4:-2], "big")
             for place in together:
                 seq, ack, flags = numbers(place)
                 for isn in isns_of(seq, ack, flags):

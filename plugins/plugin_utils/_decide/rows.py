@@ -32,12 +32,18 @@ class Row:
     _keywords: KW_ONLY
     transmission: int = 1
     strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
+    _at: dict[tuple[str, str], tuple[int, Observation | None]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, host: str, direction: str) -> Observation | None:
         """The observation at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in."""
-        ways = [seen for seen in self.everywhere if seen.host == host]
-        found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
-        return next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
+        everywhere, key = self.everywhere, (host, direction)
+        known = self._at.get(key)
+        if known is None or known[0] != len(everywhere):
+            ways = [seen for seen in everywhere if seen.host == host]
+            found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
+            first = next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
+            known = self._at[key] = len(everywhere), first
+        return known[1]
 
     @property
     def everywhere(self) -> list[Observation]:

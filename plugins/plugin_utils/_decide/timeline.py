@@ -41,6 +41,7 @@ class Attempt:
     """Hosts with more packets of it than are looked at."""
     strays: list[Row] = field(default_factory=list)
     """Packets that only hosts without a part in the flow recorded."""
+    _of: dict[tuple[str, str | None], list[Row]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def everything(self) -> list[Row]:
@@ -48,7 +49,10 @@ class Attempt:
         return sorted((*self.rows, *self.strays), key=lambda row: self.when(row.everywhere[0])) if self.strays else self.rows
 
     def of(self, kind: str, sender: str | None = None) -> list[Row]:
-        return [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
+        found = self._of.get((kind, sender))
+        if found is None:
+            found = self._of[kind, sender] = [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
+        return found
 
     def count(self, kind: str, host: str, direction: str, sender: str | None = None) -> int:
         """How many packets of a kind were seen at a host."""
