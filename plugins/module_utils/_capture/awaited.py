@@ -20,8 +20,9 @@ class Awaited(Dict[int, int]):
     def add(self, pair: bytes, order: str) -> None:
         """Await a connection's packets of both directions; `order`: the byte order of the file, "<" or ">"."""
         one, other = _PORTS[order](pair[-4:])
-        for ports in (one << 16 | other, other << 16 | one):
-            self[ports] = self.get(ports, 0) + 1
+        there, back = one << 16 | other, other << 16 | one
+        self[there] = self[there] + 1 if there in self else 1
+        self[back] = self[back] + 1 if back in self else 1
 
     def remove(self, pair: bytes, order: str) -> None:
         """Take back what `add` did."""

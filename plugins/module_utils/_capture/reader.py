@@ -136,12 +136,12 @@ class Reader:
     def _want(self, count: int) -> bool:
         """Have so many bytes from here on in `_data`, and about as many as the inner loop looks ahead; False where the file has less."""
         while len(self._data) - self._at < count and not self._ended:
-            piece = self._source.read()
-            if not piece:
-                self._ended = True
-                break
+            rest = self._data[self._at :]
+            data = self._source.read_on(rest)
             self._passed += self._at
-            self._data, self._at = self._data[self._at :] + piece, 0
+            self._data, self._at = data, 0
+            if len(data) == len(rest):
+                self._ended = True
         return len(self._data) - self._at >= count
 
     def _skip(self, count: int) -> int:

@@ -48,6 +48,15 @@ class Source:
         """The next bytes, b"" at the end."""
         return self._unpacked() if self._packed else self._raw()
 
+    def read_on(self, rest: bytes) -> bytes:
+        """The last bytes that were read, and the next ones. Of a file that is not compressed they are read again rather than copied,
+        as long as they are few: that is faster."""
+        if self._packed or len(rest) > PIECE // 4:
+            return rest + self.read()
+        self._file.seek(-len(rest), os.SEEK_CUR)
+        again = self._raw()
+        return again if len(again) >= len(rest) else rest  # it became shorter meanwhile
+
     def skip(self, count: int) -> int:
         """Pass over bytes; returns how many of them are missing."""
         if not self._packed:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import struct
@@ -53,6 +54,8 @@ class TemporaryListeners:
         self._taken: list[Record] = []
         self._count = 0
         self._listen(list(dict.fromkeys(wanted)), translated)
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        """Given up for a moment where there is no other descriptor for a connection: one that nobody takes keeps its listener readable."""
         self._waiting = select.epoll()
         for descriptor in self._listening:
             self._waiting.register(descriptor, select.EPOLLIN)
@@ -68,7 +71,7 @@ class TemporaryListeners:
 
     def descriptors(self) -> list[int]:
         """See `detached.Worker`."""
-        return [self.fileno(), *self._listening]
+        return [self.fileno(), self._spare, *self._listening]
 
     def collect(self) -> None:
         for descriptor, _events in self._waiting.poll(0):
@@ -90,6 +93,7 @@ class TemporaryListeners:
     def close(self) -> None:
         """Also resets what is still held; nothing of it stays behind on the port."""
         self._waiting.close()
+        os.close(self._spare)
         for each in (*self._listening.values(), *self._held.values()):
             each.close()
         self._listening.clear()
@@ -128,18 +132,34 @@ class TemporaryListeners:
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, peer = listener.accept()
-        except OSError:  # it was reset meanwhile, or no descriptor is left: the client's kernel completed the handshake in either case
-            return
-        local = connection.getsockname()
-        self._count += 1
-        if len(self._taken) < MOST_TAKEN:
-            remote = {"remote": canonical(peer[0]), "remote_port": peer[1]}
-            self._taken.append({"address": canonical(local[0]), "port": local[1], **remote})
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._accept_by_spare(listener)
+            return  # else it was reset meanwhile; the client's kernel completed the handshake all the same
+        self._note(connection, peer)
         if len(self._held) >= MOST_HELD:
             connection.close()
             return
         self._held[connection.fileno()] = connection
         self._waiting.register(connection.fileno(), select.EPOLLRDHUP)  # never readiness for reading: what peers send stays where it is
+
+    def _accept_by_spare(self, listener: socket.socket) -> None:
+        """Take a connection and reset it, without a descriptor more than there are."""
+        os.close(self._spare)
+        try:
+            with contextlib.suppress(OSError):
+                connection, peer = listener.accept()
+                self._note(connection, peer)
+                connection.close()
+        finally:
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _note(self, connection: socket.socket, peer: t.Any) -> None:
+        local = connection.getsockname()
+        self._count += 1
+        if len(self._taken) < MOST_TAKEN:
+            remote = {"remote": canonical(peer[0]), "remote_port": peer[1]}
+            self._taken.append({"address": canonical(local[0]), "port": local[1], **remote})
 
     def _release(self, descriptor: int) -> None:
         """The peer has closed, or is gone."""

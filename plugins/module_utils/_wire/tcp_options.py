@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 
 class TcpOption:
@@ -17,8 +16,7 @@ class TcpOption:
     MD5, AO, MPTCP, FAST_OPEN = 19, 29, 30, 34
 
 
-@dataclass(frozen=True)
-class TcpOptions:
+class TcpOptions(NamedTuple):
     """The options of one segment. None or empty: not there. `kinds` has every option in order, also NOP (1) and END (0)."""
 
     kinds: tuple[int, ...] = ()

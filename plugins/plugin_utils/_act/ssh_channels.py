@@ -54,11 +54,12 @@ def _by_paramiko(client_of: Callable[[Any], Any]) -> Callable[[list[Ask]], list[
 def _by_openssh(connection: Any, asks: list[Ask]) -> Iterator[Answer]:
     """The answers in the order of the questions, a few at a time."""
     for at in range(0, len(asks), MOST_AT_ONCE):
-        several = [_Process(connection, *ask) for ask in asks[at : at + MOST_AT_ONCE]]
+        several: list[_Process] = []
         try:
             with selectors.DefaultSelector() as ready:
-                for process in several:
-                    ready.register(process.stderr, selectors.EVENT_READ, process)
+                for ask in asks[at : at + MOST_AT_ONCE]:
+                    several.append(_Process(connection, *ask))  # one that cannot be started ends those before it, too
+                    ready.register(several[-1].stderr, selectors.EVENT_READ, several[-1])
                 while any(not process.done() for process in several):
                     for key, _events in ready.select(0.1):
                         if not key.data.read():

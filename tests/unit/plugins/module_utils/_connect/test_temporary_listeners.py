@@ -188,3 +188,43 @@ def test_it_is_closed_before_the_closing_snapshot(net: Rootless) -> None:
     assert not [each for each in closed["after"]["listeners"] if each["port"] == 5432]
     assert [each for each in closed["absent"] if each["what"] == "temporary listeners"] == []
     gone(net)
+
+
+def test_it_waits_quietly_where_no_descriptor_is_left(net: Rootless) -> None:
+    """Its handshakes are told and reset, and it takes no processor time of anybody."""
+    told = script(
+        net,
+        """
+        import resource
+        diallers = [socket.socket() for _each in range(3)]
+        worker = TemporaryListeners([("192.0.2.1", 5432)])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        fill = []
+        try:
+            while True:
+                fill.append(os.dup(0))
+        except OSError as error:
+            full = errno.errorcode[error.errno]
+        for dialler in diallers:
+            dialler.connect(("192.0.2.1", 5432))
+        import select
+        turns = 0
+        while select.select([worker.fileno()], [], [], 0.2)[0] and turns < 50:
+            worker.collect()
+            turns += 1
+        ended = []
+        for dialler in diallers:
+            dialler.settimeout(2)
+            try:
+                ended.append(len(dialler.recv(1)))
+            except OSError as error:
+                ended.append(errno.errorcode[error.errno])
+        os.close(fill.pop())
+        worker.collect()
+        answer = worker.finish()
+        tell([full, turns, answer["count"], ended])
+        """,
+    )
+    full, turns, count, ended = told
+    assert (full, count, ended) == ("EMFILE", 3, ["ECONNRESET"] * 3)
+    assert turns <= 5
