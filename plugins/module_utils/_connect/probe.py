@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import heapq
 import itertools
@@ -42,9 +43,9 @@ def try_all(
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
     Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
-    an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
-    timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
-    there is something to read; one that raises ObserveError or OSError is not called again.
+    an attempt is watched for another `patience` seconds, after a handshake, and after a first byte, for `settle` seconds; where the kernel
+    gives up before the timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that
+    are called when there is something to read; one that raises ObserveError or OSError is not called again.
     To a destination whose attempts ended differently or lost packets its dial's `further` attempts are made once all have ended.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
@@ -133,7 +134,7 @@ class _Attempt:
         if self.state == "late":
             self.record["late_ms"] = _ms(now - self.started)
         else:
-            self.record.update(outcome="connected", stage="done", elapsed_ms=_ms(now - self.started), peer=peer)
+            self.record.update(outcome="connected", stage="done", elapsed_ms=_ms(now - self.started), peer=peer, ended=peer == "reset")
         if self.sock is not None:
             self.record["tcp_info"] = tcp_info(self.sock)
         if self.state == "late" or peer is not None:
@@ -153,16 +154,30 @@ class _Attempt:
             self.record["tcp_info"] = tcp_info(self.sock)
         self.close()
 
+    def heard(self, now: float) -> bool:
+        """Data came, and is thrown away; whether it is the first: a server that has said why it takes nobody in closes behind it."""
+        first = self.record["peer"] is None
+        if first:
+            self.record["peer"] = "data"
+            self._awaited(now)
+        if self.sock is not None:
+            _throw_away(self.sock)
+        return first
+
     def settled(self, peer: str, now: float) -> None:
         """What the peer did within the time to settle."""
-        self.record["peer"] = peer
         self.record["ended"] = peer in ("closed", "reset") or (self.sock is not None and tcp_state(self.sock) == CLOSE_WAIT)
-        if self.dial.greeting:
-            self.record["awaited_ms"] = _ms(now - self.started)
+        if self.record["peer"] is None:
+            self.record["peer"] = peer
+            self._awaited(now)
         self.close()
 
+    def _awaited(self, now: float) -> None:
+        if self.dial.greeting:
+            self.record["awaited_ms"] = _ms(now - self.started)
+
     def close(self) -> None:
-        """Close with a FIN. Unread data would make it a RST: the kernel throws them away unseen (tcp(7), MSG_TRUNC)."""
+        """Close with a FIN. Unread data would make it a RST."""
         if self.sock is not None:
             if self.record["peer"] == "data":
                 _discard(self.sock)
@@ -252,9 +267,7 @@ class _Trial:
         if sock is None:
             return
         if attempt.state == "settling":
-            peer = _look(sock)
-            if peer:
-                self._end(attempt, lambda: attempt.settled(peer, now))
+            self._settling(attempt, sock, now)
             return
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number in (errno.ECONNRESET, errno.EPIPE):
@@ -273,6 +286,15 @@ class _Trial:
             self.selector.modify(sock, selectors.EVENT_READ, attempt)
             attempt.due = now + max(self.settle, attempt.dial.greeting)
             self._arm(attempt)
+
+    def _settling(self, attempt: _Attempt, sock: socket.socket, now: float) -> None:
+        peer = _look(sock)
+        if peer == "data":
+            if attempt.heard(now):
+                attempt.due = now + self.settle
+                self._arm(attempt)
+        elif peer:
+            self._end(attempt, lambda: attempt.settled(peer, now))
 
     def _expired(self, attempt: _Attempt, now: float) -> None:
         if attempt.sock is None or attempt.due > now:  # ended, or armed again since
@@ -330,12 +352,18 @@ def _look(sock: socket.socket) -> str | None:
 
 
 def _discard(sock: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
+    _throw_away(sock)
+
+
+def _throw_away(sock: socket.socket) -> None:
+    """Have the kernel throw away what came, unseen (tcp(7), MSG_TRUNC)."""
+    try:
         for _turn in range(16):
             if not sock.recv(65536, socket.MSG_TRUNC):
                 break
-    except OSError:
+    except OSError:  # there is no more
         pass
 
 

@@ -73,6 +73,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
         "Program": "direction",
         "Query": "type",
         "Relative": "tie active result",
+        "Relay": "program",
         "Resolution": "error",
         "Rewritten": "direction",
         "Route": "error type",

@@ -13,6 +13,7 @@ from .._model.fixes import Fix
 from . import (
     addresses,
     application,
+    backends,
     backlog,
     conntrack,
     dns,
@@ -67,7 +68,8 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "application_silent": application.application_silent,
     "application_hangs_up": application.application_hangs_up,
     "xinetd_refuses": application.xinetd_refuses,
-    "load_balancer_no_backend": service.load_balancer_no_backend,
+    "load_balancer_no_backend": backends.load_balancer_no_backend,
+    "proxy_no_backend": backends.proxy_no_backend,
     "service_stopped": service.service_stopped,
     "listener_other_namespace": application.listener_other_namespace,
     "listener_other_address": application.listener_elsewhere,

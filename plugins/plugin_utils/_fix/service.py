@@ -13,8 +13,8 @@ from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import NOTHING, Wording
 from .._model.records import whole
-from .._model.socket_records import PortHolder, Process
-from .._model.subjects import Backend, RunningUnit, StoppedUnit
+from .._model.socket_records import PortHolder
+from .._model.subjects import RunningUnit, StoppedUnit
 from .._model.unit_records import Unit, XinetdService
 from . import fit
 from .make import advice, mending, shell
@@ -56,10 +56,11 @@ _SOON = 10.0  # seconds: what ended so soon has not served, and would end so aga
 
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
     stopped = finding.about(StoppedUnit)
-    return _of_stopped(case.server, stopped) if stopped and case.server else None
+    return of_stopped(case.server, stopped) if stopped and case.server else None
 
 
-def _of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
+def of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
+    """Have a unit run that does not, as far as that can be told from why."""
     early = stopped.too_early_for
     if early and stopped.holder is None and stopped.unit.result not in _GIVEN_UP:
         return _in_time(host, stopped.unit, early)
@@ -85,34 +86,6 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if meant and fit.unit(meant.unit):
         start = f"if {meant.unit} should listen there, find out why it ends ({shell('journalctl', '-u', meant.unit)}); else {start}"
     return advice("service", server.name, start)
-
-
-def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
-    """Have the server behind a host in front serve it."""
-    stopped, frozen, backend = finding.about(StoppedUnit), finding.about(Process), finding.about(Backend)
-    if case.server is None or case.behind is None:
-        return None
-    front, behind = case.server.name, case.behind.name
-    if stopped:
-        return _of_stopped(case.behind, stopped)
-    if frozen:
-        summary = f"let {frozen.name} (pid {frozen.pid}) on {behind} go on, or restart it"
-        return advice("application", behind, summary, [shell("kill", "-CONT", frozen.pid)])
-    if backend is None:
-        return None
-    port = backend.port
-    match backend.kind:
-        case "not_accepting":
-            look = f"find out why the service that listens on port {port} of {behind} accepts no connection, or restart it"
-            return advice("application", behind, look)
-        case "closed":
-            return advice("service", behind, f"start the service on port {port} of {behind}, to which {front} connects")
-        case "unserved":
-            return advice("advice", behind, f"diagnose the flow from {front} to {behind}, port {port}: it tells what becomes of it")
-        case "nobody":
-            return advice("service", behind, f"start the service on {behind} to which {front} connects")
-        case "untried":
-            return advice("advice", front, f"look at what {front} logs of its connections to {behind}")
 
 
 def displaced(host: Host, unit: str, owner: str, port: int) -> Fix:

@@ -409,6 +409,14 @@ class SocketOwner:
 
 
 @dataclass(frozen=True)
+class HangsUp:
+    """A process that closes connections at once, and whether it says something before."""
+
+    process: Process
+    said: bool
+
+
+@dataclass(frozen=True)
 class Published:
     """A process in another network namespace that does not listen where a published port leads."""
 
@@ -424,6 +432,18 @@ class Backend:
 
     kind: Literal["not_accepting", "closed", "unserved", "nobody", "untried"]
     port: int
+
+
+@dataclass(frozen=True)
+class DeadTarget:
+    """Where a program on the server passes connections on to in vain: ``inside`` a network namespace of it, or its own address, or another
+    host's; ``elsewhere``: somebody listens on the port there, at other addresses."""
+
+    program: str
+    address: str
+    port: int
+    inside: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ..._model.unit_records import BalancedServer, Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding, Weight
+from .application import waiting_more
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
@@ -75,7 +76,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         + (f" ({unit.unit} is {unit.active})" if unit else ""),
         (
             case.saw(front, "inet_diag", f"{front.name} has {case.address} and listens on port {case.port}{named}"),
-            *(_in_its_words(front, each) for each in said[:_MOST_SAID]),
+            *(in_its_words(front, each) for each in said[:_MOST_SAID]),
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
             case.saw(behind, "capture", _counted(front, tried)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
@@ -116,7 +117,7 @@ def _named(server: BalancedServer) -> str:
     return f"{server.proxy}/{server.server}" if server.proxy else f"{server.address} port {server.port}"
 
 
-def _in_its_words(front: Host, server: BalancedServer) -> Evidence:
+def in_its_words(front: Host, server: BalancedServer) -> Evidence:
     checked = f", last check {server.check}" if server.check else ""
     told = f": {server.told}" if server.told else ""
     said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
@@ -145,7 +146,7 @@ def _unserved(
 ) -> Why | None:
     """The host in front connects to the server, to some port: what becomes of that."""
     if case.port in tried and tried[case.port].taken:
-        waiting = _waiting(behind, case.port)
+        waiting = waiting_more(behind, case.port)
         if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
             return None
         reason = f"{plural(waiting, 'connection')} more than before wait there for accept()"
@@ -185,15 +186,6 @@ def _frozen(listener: Listener) -> Iterator[Process]:
     processes = listener.processes or ()
     if processes and all(process.state in _STOPPED for process in processes):
         yield from processes[:1]
-
-
-def _waiting(behind: Host, port: int) -> int:
-    """How many more connections wait for accept() at the server than before."""
-    queued = [
-        sum(listener.recv_q for listener in (snapshot.listeners if snapshot else None) or () if listener.port == port)
-        for snapshot in (behind.before, behind.after)
-    ]
-    return queued[1] - queued[0]
 
 
 def _closed(case: Case) -> bool:
@@ -270,7 +262,7 @@ CAUSES = (
         "the latter alone, or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
-        precedes=("application_closes",),
+        precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(
             Accounts("closed_unused", anywhere=True),
             Accounts("stray_reset"),
