@@ -56,6 +56,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
         "BalancedServer": "program status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
+        "Confined": "families",
         "Drops": "how",
         "Effect": "kind",
         "Hooks": "iptables_legacy",

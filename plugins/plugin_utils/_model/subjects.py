@@ -362,7 +362,8 @@ class HeldSockets:
 class StoppedUnit:
     """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
 
-    ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended.
+    ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended; ``forbidden``: what systemd
+    forbids it that it may need to listen: a privileged port, or sockets of an address family.
     """
 
     unit: Unit
@@ -370,6 +371,7 @@ class StoppedUnit:
     held: Wording = NOTHING
     holder: PortHolder | None = None
     too_early_for: IpAddress | None = None
+    forbidden: Literal["port", "families"] | None = None
 
     def __post_init__(self) -> None:
         worded(self, "ended", "held")
