@@ -37,7 +37,7 @@ def allowed(host: Host, unit: Unit, forbidden: str) -> Fix:
 
 
 def _families(families: str) -> list[str]:
-    """The settings by which a unit may use IPv4 and IPv6: a family that was taken away is not given back by name, so all begins anew."""
+    """The settings by which a unit may use IPv4 and IPv6: a family that was taken away is not given back by its name alone."""
     if not families.startswith("~"):
         return [f"RestrictAddressFamilies={' '.join(_FAMILIES)}"]
     kept = " ".join(each for each in families.lstrip("~").split() if each not in _FAMILIES)
