@@ -219,6 +219,13 @@ def came_later(snapshot: dict[str, Any], unit: dict[str, Any]) -> None:
         each["since_s"] = 25.0
 
 
+def barred(snapshot: dict[str, Any], unit: dict[str, Any]) -> None:
+    """The unit fails at once, and its user may not bind the port."""
+    confined = {"user": "nobody", "capable": False, "families": None}
+    snapshot["units"] = [{**unit, "active": "failed", "code": "exited", "status": 1, "ran_s": 0.2, "confined": confined}]
+    snapshot["sysctls"]["net.ipv4.ip_unprivileged_port_start"] = "6000"
+
+
 def of_services(unit: dict[str, Any]) -> Iterator[tuple[Plan, Phases]]:
     """Units tied with others, what keeps them from running, and whose port it is."""
     streams = [{"address": "::", "port": 5433}]
@@ -236,6 +243,7 @@ def of_services(unit: dict[str, Any]) -> Iterator[tuple[Plan, Phases]]:
     ):
         yield changed("no_listener", lambda snapshot, told=units, held=holders: snapshot.update(units=told, port_holders=held))
     yield changed("no_listener", lambda snapshot: came_later(snapshot, unit))
+    yield changed("no_listener", lambda snapshot: barred(snapshot, unit))
     yield changed(
         "listener_other_address.container",
         lambda snapshot: [each.update(address="::", v6only=True) for each in snapshot.get("other_namespaces") or ()],

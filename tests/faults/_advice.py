@@ -108,6 +108,7 @@ NOT_TYPED = {
     "path_no_route": _ELSEWHERE,
     "path_reset": _ELSEWHERE,
     "port_range_dropped": _ELSEWHERE,
+    "proxy_no_backend": _CONNECTS,
     "redirected_to_proxy": _CHOICE,
     "router_route": _LOOK,
     "routing_loop": _ELSEWHERE,

@@ -64,7 +64,18 @@ REASONS = {
         says=("No space left on device",),
     ),
     "dependent": Reason("ExecStart={serve}\n[Unit]\nRequires=absent.service\nAfter=absent.service", says=("absent.service",)),
-    "forbidden": Reason("ExecStart={serve}\nUser=nobody", says=("Permission denied",)),
+    "forbidden": Reason(
+        "ExecStart={serve}\nUser=nobody",
+        says=("runs as nobody, who may not bind ports below 1024", "AmbientCapabilities=CAP_NET_BIND_SERVICE", "Permission denied"),
+    ),
+    "families": Reason(
+        "ExecStart={serve}\nRestrictAddressFamilies=AF_UNIX",
+        says=("RestrictAddressFamilies=AF_UNIX lets it have no socket of AF_INET", "set RestrictAddressFamilies=AF_INET AF_INET6"),
+    ),
+    "denied": Reason(
+        "ExecStart={serve}\nRestrictAddressFamilies=~AF_INET6 AF_NETLINK",
+        says=("lets it have no socket of AF_INET6", "RestrictAddressFamilies=~AF_NETLINK"),
+    ),
     "missing": Reason("ExecStart=/srv/missing/serve {port}", says=("cannot be executed",)),
 }
 PORTS = {name: 6001 + number for number, name in enumerate(REASONS)} | {"forbidden": 81}
@@ -117,6 +128,14 @@ def test_a_start_is_not_offered_for_what_it_does_not_cure(fleet: SystemdFleet, f
     fleet.run("db1", ["sh", "-c", f"systemctl reset-failed {unit}; timeout 5 systemctl start {unit}"], check=False)
     said = [fleet.connect("web1", DB1, PORTS[name], 1.0) for _attempt in range(5)]
     assert said[-1] != "connected", said
+
+
+@pytest.mark.parametrize("name", ["forbidden", "families", "denied"])
+def test_what_is_advised_is_typed(fleet: SystemdFleet, flows: dict[str, dict[str, Any]], name: str) -> None:
+    for command in flows[name]["causes"][0]["fix"]["commands"]:
+        fleet.run("db1", ["sh", "-ec", command])
+    fleet.run("db1", ["sh", "-c", f"for _try in $(seq 50); do ss -Hltn 'sport = :{PORTS[name]}' | grep -q . && break; sleep 0.1; done"])
+    assert fleet.connect("web1", DB1, PORTS[name], 1.0) == "connected"
 
 
 @pytest.mark.parametrize("name", [name for name, reason in REASONS.items() if reason.cured])

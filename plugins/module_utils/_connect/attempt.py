@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -99,7 +100,7 @@ class Attempt:
         if self.state == "late":
             self.record["late_ms"] = _ms(now - self.started)
         else:
-            self.record.update(outcome="connected", stage="done", elapsed_ms=_ms(now - self.started), peer=peer)
+            self.record.update(outcome="connected", stage="done", elapsed_ms=_ms(now - self.started), peer=peer, ended=peer == "reset")
         if self.sock is not None:
             self.record["tcp_info"] = tcp_info(self.sock)
         if self.state == "late" or peer is not None:
@@ -119,16 +120,30 @@ class Attempt:
             self.record["tcp_info"] = tcp_info(self.sock)
         self.close()
 
+    def heard(self, now: float) -> bool:
+        """Data came, and is thrown away; whether it is the first: a server that has said why it takes nobody in closes behind it."""
+        first = self.record["peer"] is None
+        if first:
+            self.record["peer"] = "data"
+            self._awaited(now)
+        if self.sock is not None:
+            _throw_away(self.sock)
+        return first
+
     def settled(self, peer: str, now: float) -> None:
         """What the peer did within the time to settle."""
-        self.record["peer"] = peer
         self.record["ended"] = peer in ("closed", "reset") or (self.sock is not None and tcp_state(self.sock) == CLOSE_WAIT)
-        if self.dial.greeting:
-            self.record["awaited_ms"] = _ms(now - self.started)
+        if self.record["peer"] is None:
+            self.record["peer"] = peer
+            self._awaited(now)
         self.close()
 
+    def _awaited(self, now: float) -> None:
+        if self.dial.greeting:
+            self.record["awaited_ms"] = _ms(now - self.started)
+
     def close(self) -> None:
-        """Close with a FIN. Unread data would make it a RST: the kernel throws them away unseen (tcp(7), MSG_TRUNC)."""
+        """Close with a FIN. Unread data would make it a RST."""
         if self.sock is not None:
             if self.record["peer"] == "data":
                 _discard(self.sock)
@@ -143,12 +158,18 @@ def attempts_to(dial: Dial, family: int, sockaddr: tuple[Any, ...], numbers: ran
 
 
 def _discard(sock: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
+    _throw_away(sock)
+
+
+def _throw_away(sock: socket.socket) -> None:
+    """Have the kernel throw away what came, unseen (tcp(7), MSG_TRUNC)."""
+    try:
         for _turn in range(16):
             if not sock.recv(65536, socket.MSG_TRUNC):
                 break
-    except OSError:
+    except OSError:  # there is no more
         pass
 
 

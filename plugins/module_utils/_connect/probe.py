@@ -42,9 +42,9 @@ def try_all(
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
     Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
-    an attempt is watched for another `patience` seconds, after a handshake for `settle` seconds; where the kernel gives up before the
-    timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that are called when
-    there is something to read; one that raises ObserveError or OSError is not called again.
+    an attempt is watched for another `patience` seconds, after a handshake, and after a first byte, for `settle` seconds; where the kernel
+    gives up before the timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that
+    are called when there is something to read; one that raises ObserveError or OSError is not called again.
     To a destination whose attempts ended differently or lost packets its dial's `further` attempts are made once all have ended.
     What the kernel refuses is a result. OSError only if not even the loop's own descriptor can be had.
     """
@@ -132,9 +132,7 @@ class _Trial:
         if sock is None:
             return
         if attempt.state == "settling":
-            peer = _look(sock)
-            if peer:
-                self._end(attempt, lambda: attempt.settled(peer, now))
+            self._settling(attempt, sock, now)
             return
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number in (errno.ECONNRESET, errno.EPIPE):
@@ -153,6 +151,15 @@ class _Trial:
             self.selector.modify(sock, selectors.EVENT_READ, attempt)
             attempt.due = now + max(self.settle, attempt.dial.greeting)
             self._arm(attempt)
+
+    def _settling(self, attempt: Attempt, sock: socket.socket, now: float) -> None:
+        peer = _look(sock)
+        if peer == "data":
+            if attempt.heard(now):
+                attempt.due = now + self.settle
+                self._arm(attempt)
+        elif peer:
+            self._end(attempt, lambda: attempt.settled(peer, now))
 
     def _expired(self, attempt: Attempt, now: float) -> None:
         if attempt.sock is None or attempt.due > now:  # ended, or armed again since

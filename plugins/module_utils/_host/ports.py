@@ -42,6 +42,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
         _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports], closing)
+        rewritten = rewritten | _of_relays(snapshot, [listener for listener in listeners if listener["port"] in ports])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
         return
@@ -62,7 +63,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
         silent = ports if listeners is None else silent & ports
         _elsewhere(snapshot, silent, away)
-        _meant(snapshot, silent, order.get("units") or {}, run)
+        _meant(snapshot, silent, _unserved(snapshot) | _asleep(listeners or []), order.get("units") or {}, run)
 
 
 def _of_xinetd(snapshot: Parts, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:
@@ -84,6 +85,34 @@ def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: b
         from . import nginx
 
         snapshot.add_partial("balancers", lambda: nginx.read(listeners))
+
+
+def _of_relays(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> set[End]:
+    """Where programs on our ports pass connections on to, and who listens there; returns those that are not on our loopback."""
+    from . import relays
+
+    found = snapshot.add("relays", lambda: relays.read(listeners)) or []
+    ports = {each["to"] for each in found} - {listener["port"] for listener in snapshot.parts["listeners"]}
+    if ports:
+        snapshot.add("listeners", lambda: snapshot.parts["listeners"] + [{**each, "pollers": None} for each in _sockets.listeners(ports)])
+    return {(each["address"], each["to"]) for each in found if not _on_loopback(each["address"])}
+
+
+def _unserved(snapshot: Parts) -> set[int]:
+    """The ports of ours to which programs pass connections on, and on which nobody listens."""
+    own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
+    listening = {listener["port"] for listener in snapshot.parts.get("listeners") or ()}
+    relayed = snapshot.parts.get("relays") or ()
+    return {each["to"] for each in relayed if each["address"] in own or _on_loopback(each["address"])} - listening
+
+
+def _asleep(listeners: t.Sequence[t.Mapping[str, t.Any]]) -> set[int]:
+    """The ports on which connections wait for a service that systemd is to start for them."""
+    return {one["port"] for one in listeners if one["recv_q"] and [process["pid"] for process in one["processes"] or ()] == [1]}
+
+
+def _on_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
@@ -116,16 +145,16 @@ def _elsewhere(snapshot: Parts, silent: set[int], away: set[End]) -> None:
     snapshot.add_partial("other_namespaces", look)
 
 
-def _meant(snapshot: Parts, silent: set[int], declared: t.Mapping[str, str], run: Run) -> None:
-    """Who should listen on a port: units, and whose connections keep them from binding it."""
-    wanted = silent | {int(port) for port in declared}
+def _meant(snapshot: Parts, silent: set[int], unserved: set[int], declared: t.Mapping[str, str], run: Run) -> None:
+    """Who should listen on a port, or serve one: units, and whose connections keep them from binding it."""
+    wanted = silent | unserved | {int(port) for port in declared}
     if wanted:
         from . import units
 
         restless = functools.lru_cache(maxsize=None)(lambda: units.restless_units(run))
 
         def of(port: int) -> list[dict[str, t.Any]]:
-            known = units.units_for_port(port, declared.get(str(port)), run, port in silent)
+            known = units.units_for_port(port, declared.get(str(port)), run, port in silent | unserved)
             return known or ([{"port": port, **unit} for unit in restless()] if port in silent else [])
 
         snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])

@@ -18,7 +18,7 @@ MOST_RELATIVES = 8
 _SHOWN = (
     "Id,Names,LoadState,ActiveState,SubState,Result,ReloadResult,Type,RemainAfterExit,NRestarts,NeedDaemonReload,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ExecStartPre,ConditionResult,ConditionTimestampMonotonic,Accept,Listen,"
-    "TriggeredBy,Triggers,Requires,BindsTo,Requisite"
+    "TriggeredBy,Triggers,Requires,BindsTo,Requisite,User,AmbientCapabilities,RestrictAddressFamilies"
 )
 _CODES = {"1": "exited", "2": "killed", "3": "dumped"}  # CLD_* of waitid(2)
 _STREAM = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):)?(\d+) \(Stream\)$")
@@ -70,7 +70,21 @@ def described(shown: Properties) -> dict[str, t.Any]:
         "reload": one(shown, "ReloadResult") or None,
         "outdated": one(shown, "NeedDaemonReload") == "yes",
         "prepared": _prepared(shown.get("ExecStartPre", ())),
+        "confined": _confined(shown),
         "relatives": [],
+    }
+
+
+def _confined(shown: Properties) -> dict[str, t.Any]:
+    """What systemd forbids its processes that those need which listen (systemd.exec(5)).
+
+    `families` are those that it allows, behind a "~" those that it does not; `user` None: root.
+    """
+    user = one(shown, "User")
+    return {
+        "user": user if user not in ("", "root", "0") else None,
+        "capable": "cap_net_bind_service" in one(shown, "AmbientCapabilities").lower().split(),
+        "families": one(shown, "RestrictAddressFamilies").strip() if one(shown, "RestrictAddressFamilies").strip("~ ") else None,
     }
 
 

@@ -10,10 +10,13 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.socket_records import Process
-from .._model.socket_subjects import Published, Refusal, RefusingService, SocketOwner, UnitApart
+from .._model.socket_subjects import HangsUp, Published, Refusal, RefusingService, SocketOwner, UnitApart
+from .._model.unit_records import Relative
+from . import fit
 from .make import advice, shell
 from .service import displaced
 
+_STOPPED = ("T", "t")  # proc_pid_stat(5)
 _MEMCACHED = "its command line (ExecStart= of its unit; on Debian, memcached.conf)"
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
 _LISTEN = {
@@ -45,6 +48,7 @@ _CONNECTIONS = {
     "redis-server": ("maxclients 20000", "redis.conf"),
     "mysqld": ("max_connections = 1000", "my.cnf, section mysqld"),
     "mariadbd": ("max_connections = 1000", "my.cnf, section mysqld"),
+    "unbound": ("incoming-num-tcp: 100", "unbound.conf, section server"),
     "apache2": ("MaxRequestWorkers 400", "the MPM's configuration"),
     "httpd": ("MaxRequestWorkers 400", "the MPM's configuration"),
     "haproxy": ("maxconn 20000", "the sections global and frontend"),
@@ -113,19 +117,36 @@ def application_closes(_case: Case, finding: Finding) -> Fix:
     return _refusing(finding, "access list, TLS, limit of connections")
 
 
+# By the name of the process: what may have it say something and close.
 _LIMITS = {
     "sshd": "MaxStartups (of connections that are not authenticated), PerSourceMaxStartups and LoginGraceTime of sshd_config, TCP wrappers",
     "redis-server": "protected-mode (without a password it takes connections of other hosts only with bind ADDRESS), maxclients",
     "mysqld": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
     "mariadbd": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
 }
+# By the name of the process: what may have it close without a byte.
+_REFUSES = {
+    "dnsmasq": "local-service, with which it serves clients of its own networks only, as Debian's does by default: interface= or "
+    "listen-address= in dnsmasq.conf in place of it; interface= and except-interface=, where they name other interfaces",
+    "pihole-FTL": "dns.listeningMode, which is LOCAL by default: clients of other networks are served with ALL, or SINGLE",
+    "unbound": "tcp-connection-limit in unbound.conf",
+    "nginx": "allow and deny of the server block, limit_conn, and the servers behind it",
+    "haproxy": "tcp-request connection reject, and the servers behind it",
+    "socat": "range= and tcpwrap= of its address, and what it connects to",
+    "stunnel4": "the service's connect= in stunnel.conf, and TCP wrappers",
+    "sshd": "what a forwarded port leads to (ssh -L, -R), TCP wrappers, MaxStartups",
+    "ssh": "what the forwarded port (-L) leads to, as its other end sees it",
+}
 
 
 def application_hangs_up(case: Case, finding: Finding) -> Fix:
-    process = finding.about(Process)
-    if process and process.name in _LIMITS:
-        summary = f"read what {process.name} says before it closes, and look at {_LIMITS[process.name]}"
+    hangs_up = finding.about(HangsUp)
+    name = hangs_up.process.name if hangs_up else ""
+    if hangs_up and hangs_up.said and name in _LIMITS:
+        summary = f"read what {name} says before it closes, and look at {_LIMITS[name]}"
         return advice("application", finding.host, summary, [f"timeout 3 nc {shell(case.address, case.port)} </dev/null"])
+    if name in _REFUSES:
+        return advice("application", finding.host, f"look at what has {name} turn clients away: {_REFUSES[name]}")
     return _refusing(finding, "access list, limit of connections, a dead backend")
 
 
@@ -142,7 +163,14 @@ def xinetd_refuses(_case: Case, finding: Finding) -> Fix | None:
 
 
 def application_silent(_case: Case, finding: Finding) -> Fix:
-    if stopped := finding.about(Process):
+    process, asleep = finding.about(Process), finding.about(Relative)
+    if asleep:
+        looks = [shell("systemctl", "list-jobs"), shell("systemctl", "status", asleep.unit)] if fit.unit(asleep.unit) else []
+        return advice("service", finding.host, f"see for what the start of {asleep.unit} waits, or why it fails, and bring it about", looks)
+    if process and process.state not in _STOPPED:
+        summary = f"see why {process.name} (pid {process.pid}) on {finding.host} accepts no connection (stuck, or without a free worker)"
+        return advice("application", finding.host, summary)
+    if stopped := process:
         summary = f"let {stopped.name} (pid {stopped.pid}) on {finding.host} go on, or restart it"
         return advice("application", finding.host, summary, [shell("kill", "-CONT", stopped.pid)])
     return advice(

@@ -17,6 +17,7 @@ from .._model.socket_records import PortHolder
 from .._model.socket_subjects import RunningUnit, StoppedUnit
 from .._model.unit_records import Unit, XinetdService
 from . import fit
+from .allowed import allowed
 from .make import advice, mending, shell
 from .ports import reserved
 
@@ -60,7 +61,10 @@ def service_stopped(case: Case, finding: Finding) -> Fix | None:
 
 
 def of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
+    """Have a unit run that does not, as far as that can be told from why."""
     early = stopped.too_early_for
+    if stopped.forbidden and stopped.holder is None:
+        return allowed(host, stopped.unit, stopped.forbidden)
     if early and stopped.holder is None and stopped.unit.result not in _GIVEN_UP:
         return _in_time(host, stopped.unit, early)
     return started(host, stopped.unit, stopped.ended, stopped.held, stopped.holder)

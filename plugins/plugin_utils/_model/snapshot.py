@@ -12,7 +12,7 @@ from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
 from .records import Count, Time
-from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Socket
+from .socket_records import Ephemeral, ForeignListener, Listener, Namespace, Peer, PortHolder, Relay, Socket
 from .unit_records import BalancedServer, Unit, XinetdService
 
 
@@ -43,6 +43,7 @@ class Snapshot:
     peers: tuple[Peer, ...] | None = None
     xinetd: tuple[XinetdService, ...] | None = None
     balancers: tuple[BalancedServer, ...] | None = None
+    relays: tuple[Relay, ...] | None = None
     logs: tuple[LogRecord, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.

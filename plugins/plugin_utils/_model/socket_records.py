@@ -81,6 +81,17 @@ class Peer:
     count: Count
 
 
+@dataclass(frozen=True)
+class Relay:
+    """A program that takes connections on a port of ours, and passes each on to ``address``, port ``to``, by its command line."""
+
+    port: Port
+    program: str
+    pid: Count
+    address: IpAddress
+    to: Port
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForeignListener:
     """A listener on a wanted port in another network namespace of the host."""

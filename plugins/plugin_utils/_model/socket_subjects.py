@@ -78,7 +78,8 @@ class HeldSockets:
 class StoppedUnit:
     """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
 
-    ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended.
+    ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended; ``forbidden``: what systemd
+    forbids it that it may need to listen: a privileged port, or sockets of an address family.
     """
 
     unit: Unit
@@ -86,6 +87,7 @@ class StoppedUnit:
     held: Wording = NOTHING
     holder: PortHolder | None = None
     too_early_for: IpAddress | None = None
+    forbidden: Literal["port", "families"] | None = None
 
     def __post_init__(self) -> None:
         worded(self, "ended", "held")
@@ -133,6 +135,14 @@ class SocketOwner:
 
 
 @dataclass(frozen=True)
+class HangsUp:
+    """A process that closes connections at once, and whether it says something before."""
+
+    process: Process
+    said: bool
+
+
+@dataclass(frozen=True)
 class Published:
     """A process in another network namespace that does not listen where a published port leads."""
 
@@ -148,3 +158,15 @@ class Backend:
 
     kind: Literal["not_accepting", "closed", "unserved", "kept_out", "nobody", "untried"]
     port: int
+
+
+@dataclass(frozen=True)
+class DeadTarget:
+    """Where a program on the server passes connections on to in vain: ``inside`` a network namespace of it, or its own address, or another
+    host's; ``elsewhere``: somebody listens on the port there, at other addresses."""
+
+    program: str
+    address: str
+    port: int
+    inside: bool = False
+    elsewhere: bool = False

@@ -42,6 +42,22 @@ class Relative:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confined:
+    """What systemd forbids a unit's processes that those need which listen. ``user``: None for root; ``capable``: they have
+    CAP_NET_BIND_SERVICE all the same; ``families``: address families as in RestrictAddressFamilies=."""
+
+    user: str | None = None
+    capable: bool = False
+    families: str | None = None
+
+    def lacks_family(self, family: str) -> bool:
+        """Whether its processes can have no socket of this family, such as AF_INET6."""
+        if self.families is None:
+            return False
+        return (family in self.families.lstrip("~").split()) == self.families.startswith("~")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unit:
     """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
     end; ``ended_s``: when its main process did, in seconds of the host's uptime; ``outdated``: its files have changed since systemd read
@@ -65,6 +81,7 @@ class Unit:
     outdated: bool = False
     reload: str | None = None
     prepared: Preparation | None = None
+    confined: Confined = Confined()
     listens: tuple[Stream, ...] = ()
     relatives: tuple[Relative, ...] = ()
 

@@ -48,8 +48,19 @@ def nearly_full(fleet: Machines) -> None:
     fleet.hold("web2", DB1, fleet.port, 55)
 
 
-@twin("accept_queue_near_limit", packed="sockets")
+@fault(
+    "application_silent/unaccepted",
+    "connected",
+    status="degraded",
+    code="application_silent",
+    host="db1",
+    segment="server.application",
+    certainties=("likely",),
+    says=("nobody accepts", "more than before in its accept queue"),
+    packed="sockets",
+)
 def half_full(fleet: Machines) -> None:
+    """Its queue is far from its limit, and nobody is served."""
     fleet.listen("db1", "0.0.0.0", fleet.port, backlog=60, behaviour="silent")
     fleet.hold("web2", DB1, fleet.port, 30)
 

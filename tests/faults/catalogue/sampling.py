@@ -174,7 +174,7 @@ GREETS = Flow(greeting=True)
 MUTE: dict[str, Any] = {"status": "degraded", "host": "db1", "segment": "server.application", "certainties": ("likely",), "flow": GREETS}
 
 
-@fault("application_silent", "connected", code="application_silent", says=("does not accept",), **MUTE)
+@fault("application_silent", "connected", code="application_silent", says=("nobody accepts",), **MUTE)
 def nobody_accepts(fleet: Machines) -> None:
     """The kernel completes handshakes for an application that hangs."""
     fleet.listen("db1", "::", fleet.port, behaviour="silent")

@@ -117,7 +117,17 @@ def reset_at_once(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port, behaviour="resetting")
 
 
-@twin("application_closes", packed="sockets")
+@fault(
+    "application_hangs_up/unasked",
+    "connected",
+    status="degraded",
+    code="application_hangs_up",
+    host="db1",
+    segment="server.application",
+    certainties=("likely",),
+    says=("without a byte",),
+    packed="sockets",
+)
 def closes_politely(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port, behaviour="closing")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from ..._model.host import Host
 from ..._model.probe_records import Probe
 from ..._model.socket_records import Listener
+from ..._model.socket_subjects import HangsUp
+from ..._model.unit_records import Relative, Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -15,19 +17,21 @@ from ..timeline import Attempt
 from .catalogue import Accounts, Cause
 from .needs import LISTENER, SERVER, needs
 from .sockets import describe, process_of
+from .units import last_words, of_port
 
 # Of these, by the name of the process, the client has the next word, or the first one, in the protocol.
 _DIALOGUES = (
     *("sshd", "sshd-session", "dropbear", "redis-server", "valkey-server", "mysqld", "mariadbd", "postgres"),
     *("vsftpd", "proftpd", "exim4", "dovecot"),
 )
+_SYSTEMD = 1
 _STOPPED = ("T", "t")  # proc_pid_stat(5): by a signal, by a tracer
 
 
 def _application_silent(case: Case) -> Finding | None:
     """The kernel completes handshakes on its own: where the server speaks first, its first byte is the application's."""
-    if stopped := _stopped(case):
-        return stopped
+    if idle := _stopped(case) or _unaccepted(case):
+        return idle
     awaited = _awaited(case)
     silent = [probe for probe in awaited if probe.peer == "open"]
     if not silent:
@@ -76,6 +80,53 @@ def _stopped(case: Case, server: Host, listener: Listener) -> Finding | None:
     )
 
 
+@needs(SERVER, LISTENER)
+def _unaccepted(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """Whoever speaks first: when the hosts were looked at again, none of the connections had been taken out of the accept queue."""
+    made = [probe for probe in case.probes if probe.connected]
+    waiting = waiting_more(server, case.server_port)
+    if not made or waiting < len(made) or any(probe.peer != "open" for probe in made):
+        return None
+    asleep = _to_be_started(server, listener, case.server_port)
+    return Finding(
+        "likely",
+        server.name,
+        "server.application",
+        f"the handshake with {case.target} completes, but nobody accepts the connection: "
+        + (
+            f"systemd listens there for {asleep[0].unit}, and {asleep[1].unit}, which it starts, is {asleep[1].active}"
+            if asleep
+            else f"{process_of(listener)} listens there, and leaves {plural(waiting, 'connection')} more than before in its accept queue"
+        ),
+        (
+            *_accept_queue(case),
+            *([case.saw(server, "systemd", f"{asleep[1].unit}, which {asleep[0].unit} starts: {asleep[1].active}")] if asleep else ()),
+            *(last_words(server, asleep[0]) if asleep else ()),
+            case.saw(case.client, "probe", f"no byte and no FIN, {plural(len(made), 'attempt')}"),
+        ),
+        detail={"waiting": waiting, "unit": asleep[1].unit if asleep else None},
+        undecided=("the same again would show whether it is only slow to accept",),
+        subject=asleep[1] if asleep else (listener.processes or (None,))[0],
+    )
+
+
+def _to_be_started(server: Host, listener: Listener, port: int) -> tuple[Unit, Relative] | None:
+    """The socket unit that listens, and the service that systemd is to start for it, where nobody but systemd holds the socket."""
+    if [process.pid for process in listener.processes or ()] != [_SYSTEMD]:
+        return None
+    tied = ((unit, each) for unit in of_port(server, port) for each in unit.relatives if each.tie == "triggers")
+    return next(((unit, each) for unit, each in tied if each.active != "active"), None)
+
+
+def waiting_more(server: Host, port: int) -> int:
+    """How many more connections to a port wait for accept() than before the attempts."""
+    before, after = (
+        sum(listener.recv_q for listener in (snapshot.listeners if snapshot else None) or () if listener.port == port)
+        for snapshot in (server.before, server.after)
+    )
+    return after - before
+
+
 def _accept_queue(case: Case) -> tuple[Evidence, ...]:
     listener = case.listener()
     if case.server is None or listener is None or not listener.recv_q:
@@ -84,7 +135,7 @@ def _accept_queue(case: Case) -> tuple[Evidence, ...]:
 
 
 def _closes_unheard(case: Case) -> Finding | None:
-    """A server that speaks first and closes without a word turns the client away; of others it may be how they treat silence."""
+    """A server that closes before the client could say anything turns it away, or has nobody behind it."""
     closed = [probe for probe in case.probes if probe.connected and probe.peer == "closed"]
     if len(closed) < len([probe for probe in case.probes if probe.connected]):
         return _closes_after_a_word(case)
@@ -101,14 +152,14 @@ def _closes_unheard(case: Case) -> Finding | None:
         + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
         (case.saw(case.client, "probe", f"closed without a byte, {plural(len(closed), 'attempt')}"), *case.passage()),
         undecided=("the application's log would show why",),
-        remark=not greets,
+        subject=_of_listener(listener, False),
     )
 
 
 def _closes_after_a_word(case: Case) -> Finding | None:
     """What it says may be why it takes nobody in, or all that it has to say: a remark, where no dialogue is known to be meant."""
     made = [attempt for attempt in case.attempts if attempt.probe.connected]
-    if not all(attempt.probe.peer == "data" and _server_ends_first(case, attempt) for attempt in made):
+    if not all(attempt.probe.peer == "data" and (attempt.probe.ended or _server_ends_first(case, attempt)) for attempt in made):
         return None
     listener, host = case.listener(), case.server.name if case.server else "path"
     process = next(iter((listener.processes if listener else None) or ()), None)
@@ -118,11 +169,15 @@ def _closes_after_a_word(case: Case) -> Finding | None:
         "server.application",
         f"the handshake with {case.target} completes, then the server says something and closes the connection at once, although the "
         "client has said nothing" + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
-        (case.saw(case.client, "capture", f"the server's FIN came first, {plural(len(made), 'attempt')}"), *case.passage()),
+        (case.saw(case.client, "probe", f"a byte came, and then the server's FIN, {plural(len(made), 'attempt')}"), *case.passage()),
         undecided=(f"what it says (nc {case.address} {case.port}), and the application's log, would show why",),
-        subject=process,
+        subject=_of_listener(listener, True),
         remark=process is None or process.name not in _DIALOGUES,
     )
+
+
+def _of_listener(listener: Listener | None, said: bool) -> HangsUp | None:
+    return HangsUp(listener.processes[0], said) if listener and listener.processes else None
 
 
 def _server_ends_first(case: Case, attempt: Attempt) -> bool:
@@ -139,12 +194,12 @@ def _awaited(case: Case) -> list[Probe]:
 CAUSES = (
     Cause(
         "application_silent",
-        "The application says nothing where it should speak first",
+        "Nobody accepts the connection, or the application says nothing where it should speak first",
         ("server.application",),
         ("completed",),
         "All processes that hold the listening socket are stopped (by a signal or a debugger), and connections wait in its accept queue. "
-        "Else not provable from outside the application, and likely: the handshake completes, and the first byte does not come within two "
-        "seconds, on a port whose servers speak first, or where the flow says so.",
+        "Else not provable from outside the application, and likely: more connections wait there than before, by as many as were made, or "
+        "the first byte does not come within two seconds, on a port whose servers speak first, or where the flow says so.",
         "A byte comes.",
         rule=_application_silent,
     ),
@@ -153,8 +208,8 @@ CAUSES = (
         "The application closes the connection at once",
         ("server.application",),
         ("completed",),
-        "Not provable from outside the application: the handshake completes, and a FIN follows at once. Where the server does not speak "
-        "first, it is a remark, and so it is where it says something and closes, unless its protocol has the client speak next.",
+        "Not provable from outside the application: the handshake completes, and a FIN follows at once. Where the server says something "
+        "and closes, it is a remark, unless its protocol has the client speak next.",
         "The connection stays open, or the client closes it.",
         rule=_closes_unheard,
         accounts_for=(Accounts("closed_unused", any_leg=True),),

@@ -18,6 +18,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from . import bypassed
+from .application import waiting_more
 from .backends import Tried, counted, in_its_words, named, said_of, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
@@ -141,7 +142,7 @@ def _unserved(
 ) -> Why | None:
     """The host in front connects to the server, to some port: what becomes of that."""
     if case.port in tried and tried[case.port].taken:
-        waiting = _waiting(behind, case.port)
+        waiting = waiting_more(behind, case.port)
         if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
             return None
         reason = f"{plural(waiting, 'connection')} more than before wait there for accept()"
@@ -183,15 +184,6 @@ def _frozen(listener: Listener) -> Iterator[Process]:
         yield from processes[:1]
 
 
-def _waiting(behind: Host, port: int) -> int:
-    """How many more connections wait for accept() at the server than before."""
-    queued = [
-        sum(listener.recv_q for listener in (snapshot.listeners if snapshot else None) or () if listener.port == port)
-        for snapshot in (behind.before, behind.after)
-    ]
-    return queued[1] - queued[0]
-
-
 def _closed(case: Case) -> bool:
     """Whether the connections were ended at once, each of them."""
     return bool(case.probes) and all(probe.connected and probe.peer in ("closed", "reset") for probe in case.probes)
@@ -229,7 +221,7 @@ CAUSES = (
         "or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
-        precedes=("application_closes",),
+        precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(
             Accounts("closed_unused", anywhere=True),
             Accounts("stray_reset"),

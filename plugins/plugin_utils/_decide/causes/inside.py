@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.host import Host
-from ..._model.socket_records import ForeignListener, Namespace
+from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Published
 from ..case import Case, is_any
 from ..finding import Finding
@@ -41,12 +41,7 @@ class Inside:
         return f"network namespace {self.namespace.netns}{name}"
 
     def takes(self, listener: ForeignListener) -> bool:
-        """Whether a listener gets what is sent there, as far as its address tells."""
-        if listener.device or listener.address is None:
-            return False
-        if is_any(listener.address):
-            return (":" in listener.address) == (":" in self.address) or (":" in listener.address and not listener.v6only)
-        return listener.address == self.address
+        return takes(listener, self.address)
 
     @property
     def state(self) -> Literal["none", "other", "full", "takes"]:
@@ -55,6 +50,15 @@ class Inside:
         if not taking:
             return "other" if self.listeners else "none"
         return "full" if all(full(each) for each in taking) else "takes"
+
+
+def takes(listener: Listener | ForeignListener, address: str) -> bool:
+    """Whether a listener gets what is sent to an address of its host or namespace, as far as its own address tells."""
+    if listener.device or listener.address is None:
+        return False
+    if is_any(listener.address):
+        return (":" in listener.address) == (":" in address) or (":" in listener.address and not listener.v6only)
+    return listener.address == address
 
 
 def full(listener: ForeignListener) -> bool:
@@ -95,7 +99,7 @@ def listener_other_address(case: Case, server: Host, found: Inside) -> Finding |
     near = found.listeners[0]
     owner = f"{near.name} (pid {near.pid})" if near.name else "a process"
     incomplete = any(absence.what == "other network namespaces" for absence in server.absent)
-    at = ", ".join(_at(each) for each in found.listeners[:3])
+    at = ", ".join(at_of(each) for each in found.listeners[:3])
     return Finding(
         "proven" if counted and counted[0] and not incomplete else "likely",
         server.name,
@@ -114,7 +118,7 @@ def listener_other_address(case: Case, server: Host, found: Inside) -> Finding |
             "target": found.address,
             "port": found.port,
             "netns": found.namespace.netns,
-            "listening": [_at(each) for each in found.listeners],
+            "listening": [at_of(each) for each in found.listeners],
         },
         subject=Published(owner, found.address, found.port),
     )
@@ -131,15 +135,15 @@ def accept_queue_full(case: Case, server: Host, found: Inside) -> Finding | None
         "likely",
         server.name,
         "server.backlog",
-        f"the accept queue of {_at(listener)} in {found.where} of {server.name} is full ({listener.recv_q} waiting, limit "
+        f"the accept queue of {at_of(listener)} in {found.where} of {server.name} is full ({listener.recv_q} waiting, limit "
         f"{listener.send_q}): {owner} does not accept; {case.target} is translated to {found.target} there",
-        (*case.passage(), case.saw(server, "inet_diag", f"LISTEN {_at(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}")),
+        (*case.passage(), case.saw(server, "inet_diag", f"LISTEN {at_of(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}")),
         leg="syn",
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "process": listener.name, "netns": found.namespace.netns},
         subject=listener,
     )
 
 
-def _at(listener: ForeignListener) -> str:
+def at_of(listener: Listener | ForeignListener) -> str:
     address = listener.address or "?"
     return (f"[{address}]" if ":" in address else address) + (f"%{listener.device}" if listener.device else "") + f":{listener.port}"

@@ -79,11 +79,13 @@ def _service_stopped(case: Case, refusal: _Refusal) -> Finding | None:
     held = units.holders_of(server, unit, port)
     later = units.came_later(server, unit, case.server_address)
     late = f"; {server.name} has {case.server_address} only since {later:.0f} s after that" if later is not None else ""
+    barred = units.forbidden(server, unit)[1]
     return Finding(
         certainty if unit.how in ("declared", "socket") else "likely",
         server.name,
         "server.socket",
         f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}"
+        + (f"; {barred}" if barred else "")
         + late
         + (f"; {units.described(held[0])}" if held else ""),
         (

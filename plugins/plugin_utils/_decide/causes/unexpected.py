@@ -10,7 +10,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
-from .catalogue import Cause
+from .catalogue import Accounts, Cause
 from .sockets import describe
 
 _WITH_SOMEBODY_ELSE = ("diverted", "answered_elsewhere")
@@ -85,5 +85,6 @@ CAUSES = (
         "The flow has expect: blocked, and connect() succeeded.",
         "No attempt connected.",
         rule=_unexpectedly_open,
+        accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True),),  # by the application, behind the handshake
     ),
 )

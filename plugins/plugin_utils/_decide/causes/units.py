@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 from ..._model.host import Host
+from ..._model.records import whole
 from ..._model.socket_records import PortHolder
 from ..._model.socket_subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import plural
 from ..finding import Evidence, Weight
 
+_PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
 _SUREST = ("declared", "socket", "text", "wellknown")
 _AT_START_S = 10.0  # what ended so soon has not served
 _RESTLESS, _AGAIN = "restless", "auto-restart"
@@ -140,7 +143,25 @@ def not_running(server: Host, unit: Unit, port: int, address: str = "") -> Stopp
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
     early = address if came_later(server, unit, address) is not None else None
-    return StoppedUnit(unit, ended(unit), described(held) if held else "", held, early)
+    return StoppedUnit(unit, ended(unit), described(held) if held else "", held, early, forbidden(server, unit)[0])
+
+
+def forbidden(server: Host, unit: Unit) -> tuple[Literal["port", "families"] | None, str]:
+    """What systemd forbids a unit that fails at once and that it may need to listen, and that in words."""
+    if not _fails_at_once(unit):
+        return None, ""
+    lacking = [family for family in ("AF_INET", "AF_INET6") if unit.confined.lacks_family(family)]
+    if lacking:
+        return "families", f"RestrictAddressFamilies={unit.confined.families} lets it have no socket of {' or '.join(lacking)}"
+    first = whole(((server.snapshot.sysctls if server.snapshot else None) or {}).get(_PRIVILEGED, "")) or 0
+    if unit.port < first and unit.confined.user and not unit.confined.capable:
+        return "port", f"it runs as {unit.confined.user}, who may not bind ports below {first} without CAP_NET_BIND_SERVICE"
+    return None, ""
+
+
+def _fails_at_once(unit: Unit) -> bool:
+    failing = unit.active == "failed" or unit.sub == _AGAIN
+    return failing and unit.code == "exited" and bool(unit.status) and unit.ran_s is not None and unit.ran_s < _AT_START_S
 
 
 def came_later(server: Host, unit: Unit, address: str) -> float | None:

@@ -54,10 +54,10 @@ ip netns exec r2 nft 'add table inet t; add chain inet t f { type filter hook fo
 ip netns exec client nft 'add table inet t; add chain inet t o { type filter hook output priority 0; }; \\
     add rule inet t o tcp dport 86 reject with icmpx type admin-prohibited; add rule inet t o tcp dport 87 drop'
 ip netns exec server python3 - <<'SERVER' &
-import selectors, socket, struct
+import selectors, socket, struct, threading
 socks = {}
 select = selectors.DefaultSelector()
-for port in (80, 90, 91, 92, 81, 84, 86):
+for port in (80, 90, 91, 92, 93, 81, 84, 86):
     s = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
     select.register(s, selectors.EVENT_READ, port)
 kept = []
@@ -69,6 +69,9 @@ while True:
             kept.append(c)
         elif key.data == 91:
             c.close()
+        elif key.data == 93:
+            c.send(b"private: too many")
+            threading.Timer(0.1, c.close).start()
         elif key.data == 92:
             c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             c.close()
@@ -165,20 +168,21 @@ show(probe(*[Dial(port, "10.0.3.2", port, 3.0, None, 1) for port in (80, 79, 81,
 def test_what_the_peer_does_after_the_handshake_and_no_payload():
     answer = in_fleet("""
 import subprocess
-found = probe(*[Dial(port, "10.0.3.2", port, 3.0, None, 3, 0.05) for port in (80, 90, 91, 92)], settle=0.5)
+found = probe(*[Dial(port, "10.0.3.2", port, 3.0, None, 3, 0.05) for port in (80, 90, 91, 92, 93)], settle=0.5)
 time.sleep(0.2)
 found["sockets"] = subprocess.run(["ss", "-Htan"], capture_output=True, text=True).stdout
 show(found)
 """)
-    peers: dict[int, set[str]] = {}
+    peers: dict[int, set[tuple[str, bool]]] = {}
     for probe in answer["probes"]:
-        peers.setdefault(probe["dial"], set()).add(probe["peer"])
+        peers.setdefault(probe["dial"], set()).add((probe["peer"], probe["ended"]))
         assert probe["outcome"] == "connected"
-    assert peers == {80: {"open"}, 90: {"data"}, 91: {"closed"}, 92: {"reset"}}
+    told = {80: ("open", False), 90: ("data", False), 91: ("closed", True), 92: ("reset", True), 93: ("data", True)}
+    assert peers == {port: {what} for port, what in told.items()}
     assert "private" not in json.dumps(answer["probes"])
     states = [line.split()[0] for line in answer["sockets"].splitlines()]
     assert states.count("TIME-WAIT") == 0  # only the peer knows whether it will close: ours wait in FIN-WAIT-2 for it
-    assert len(states) <= 6
+    assert len(states) <= 9
 
 
 @pytest.mark.clock("the kernel's timers of a handshake")

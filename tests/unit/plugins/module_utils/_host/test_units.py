@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._host import units
+from ansible_collections.threeway.handshake.plugins.module_utils._host import unit_states, units
 
 RECORDED = json.loads(Path(__file__).with_name("fixtures").joinpath("systemd252.json").read_text(encoding="utf-8"))
 FILES = {
@@ -81,6 +81,7 @@ def test_a_failed_unit_is_told_with_its_result_and_last_words(ask: t.Callable[..
             "reload": "success",
             "outdated": False,
             "prepared": None,
+            "confined": {"user": None, "capable": False, "families": None},
             "listens": [],
             "relatives": [],
             "log": ["cannot read /etc/shop.conf: Permission denied"],
@@ -196,3 +197,17 @@ def test_a_host_without_systemd_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(units, "BOOTED", str(tmp_path / "none"))
     with pytest.raises(ObserveError, match="systemd does not run this host"):
         units.units_for_port(22, None, lambda _arguments: (0, "", ""))
+
+
+@pytest.mark.parametrize(
+    ("shown", "confined"),  # as systemd 252 prints it for RestrictAddressFamilies=AF_UNIX, ~AF_INET with DynamicUser=yes, and none
+    [
+        ("AmbientCapabilities=cap_net_bind_service\nUser=nobody\nRestrictAddressFamilies=AF_UNIX", ("nobody", True, "AF_UNIX")),
+        ("AmbientCapabilities=\nUser=c\nRestrictAddressFamilies=~AF_INET", ("c", False, "~AF_INET")),
+        ("AmbientCapabilities=\nUser=root\nRestrictAddressFamilies=", (None, False, None)),
+        ("", (None, False, None)),
+    ],
+)
+def test_what_its_processes_may_not_do(shown: str, confined: tuple[str | None, bool, str | None]) -> None:
+    (unit,) = unit_states.show(["orders.service"], lambda _arguments: (0, f"{shown}\nId=orders.service\n", ""))
+    assert tuple(unit_states.told(unit)["confined"].values()) == confined

@@ -139,12 +139,12 @@ def test_of_servers_that_do_not_speak_first_silence_is_nothing() -> None:
     assert flow(plan, found)["status"] == "ok"
 
 
-def test_a_server_that_hangs_up_and_need_not_speak_first_is_remarked() -> None:
+def test_a_server_that_hangs_up_and_need_not_speak_first_turns_clients_away_as_well() -> None:
     plan, found = recorded("application_hangs_up")
     for probe in tried(found):
         probe["awaited_ms"] = None
     told = flow(plan, found)
-    assert (told["status"], len(told["remarks"])) == ("ok", 1)
+    assert (told["status"], told["remarks"], told["causes"][0]["code"]) == ("degraded", [], "application_hangs_up")
 
 
 @pytest.mark.parametrize(("recording", "remarks"), [("application_hangs_up", 1), ("application_silent.accepts", 0)])

@@ -107,6 +107,37 @@ def test_what_would_end_again_is_not_just_started(unit: dict[str, Any], said: st
     assert not automatic(told) and advised in told["fix"]["summary"]
 
 
+PRIVILEGED = {"net.ipv4.ip_unprivileged_port_start": "6000"}
+
+
+@pytest.mark.parametrize(
+    ("confined", "said", "advised"),
+    [
+        ({"user": "nobody"}, "runs as nobody, who may not bind ports below 6000", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+        ({"user": "nobody", "capable": True}, None, "find out why"),
+        ({"user": None}, None, "find out why"),
+        ({"families": "AF_UNIX"}, "lets it have no socket of AF_INET or AF_INET6", "set RestrictAddressFamilies=AF_INET AF_INET6 in"),
+        ({"families": "~AF_INET6 AF_NETLINK"}, "no socket of AF_INET6", "RestrictAddressFamilies= and RestrictAddressFamilies=~AF_NETLINK"),
+        ({"families": "AF_UNIX AF_INET AF_INET6"}, None, "find out why"),
+        ({"families": "~AF_NETLINK"}, None, "find out why"),
+    ],
+)
+def test_what_systemd_forbids_one_that_fails_at_once_is_told(confined: dict[str, Any], said: str | None, advised: str) -> None:
+    failed = {**EXITED, "ran_s": 0.2, "confined": confined}
+    told = with_unit(failed, sysctls=PRIVILEGED)
+    assert ("; " in told["summary"]) == (said is not None) and (said or "") in told["summary"]
+    assert not automatic(told) and advised in told["fix"]["summary"]
+    assert "find out why" not in told["fix"]["summary"] or said is None
+
+
+@pytest.mark.parametrize("more", [{"ran_s": 300.0}, {"active": "inactive", "status": 0}])
+def test_what_has_run_is_not_forbidden_to(more: dict[str, Any]) -> None:
+    assert (
+        "CAP_NET_BIND_SERVICE"
+        not in with_unit({**EXITED, "ran_s": 0.2, "confined": {"user": "nobody"}, **more}, sysctls=PRIVILEGED)["summary"]
+    )
+
+
 @pytest.mark.parametrize(("since_s", "late"), [(25.0, True), (15.0, False), (None, False)])
 def test_an_address_that_came_after_the_unit_had_failed(since_s: float | None, late: bool) -> None:
     """A start helps now, and at the next boot it would fail again."""

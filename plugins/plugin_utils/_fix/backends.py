@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Servers behind a balancer that does not reach them."""
+"""Fixes for programs that take connections for others, and have nobody behind them: on a host in front of the server, or on the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.socket_records import Process
-from .._model.socket_subjects import Backend, StoppedUnit
+from .._model.socket_subjects import Backend, DeadTarget, StoppedUnit
 from .make import advice, shell
 from .service import of_stopped
 
@@ -43,3 +43,21 @@ def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
             return advice("service", behind, f"start the service on {behind} to which {front} connects")
         case "untried":
             return advice("advice", front, f"look at what {front} logs of its connections to {behind}")
+
+
+def proxy_no_backend(case: Case, finding: Finding) -> Fix | None:
+    """Have somebody listen where the proxy passes connections on to."""
+    stopped, target = finding.about(StoppedUnit), finding.about(DeadTarget)
+    if case.server is None or (stopped is None and target is None):
+        return None
+    if stopped:
+        return of_stopped(case.server, stopped)
+    if target is None or not target.port:
+        return advice("service", case.server.name, "start the servers behind it, or correct where it looks for them")
+    end = f"[{target.address}]:{target.port}" if ":" in target.address else f"{target.address}:{target.port}"
+    where = " inside the container" if target.inside else ""
+    if target.elsewhere:
+        summary = f"make what listens on port {target.port}{where} listen on {target.address} (or on all addresses)"
+    else:
+        summary = f"start what should listen on {end}{where}, or have {target.program} pass connections on to where it does listen"
+    return advice("application" if target.elsewhere else "service", case.server.name, summary)
