@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
 from .._decide.causes.xinetd import network
+from .._fix.application import LIMITS, REFUSES
 from .._model.drop_records import Drops
 from .._model.firewall_records import Firewall
 from .._model.host import Absence
@@ -97,7 +98,9 @@ _USUAL = {
     "table": frozenset(("filter", "nat", "mangle", "raw", "security", "firewalld")),
     "chain": frozenset(("input", "output", "forward", "prerouting", "postrouting", "ingress", "egress")),
     "user": frozenset(("root",)),
+    "program": frozenset((*LIMITS, *REFUSES)),
 }
+_KINDS = {("Users", "names"): "user", ("Process", "name"): "program"}
 _INTERFACE = re.compile(r"lo|(?:eth|en[opsx]|wl|ww|bond|team|br|docker|veth|virbr|vlan|tun|tap|wg|dummy|vxlan|v)[0-9a-fnpsv]*(?:\.[0-9]+)?")
 _LIMIT = re.compile(r"[a-z ]{1,40}")
 _PLAIN = re.compile(r"[*-]|[0-9]+|\([0-9]+\)|(?:hooks\.)?[a-z][a-z0-9_-]*[:,]?")
@@ -264,7 +267,7 @@ class _Writer:
             return self.pseudonyms.network(str(listed))
         if name == "unit" and "." in text:
             return f"{self.pseudonyms.name('unit', text.rpartition('.')[0])}.{text.rpartition('.')[2]}"
-        kind = "user" if (record, name) == ("Users", "names") else name
+        kind = _KINDS.get((record, name), name)
         return text if text.lower() in _USUAL.get(kind, ()) else self.pseudonyms.name(kind, text)
 
     def _absent(self, what: str) -> str:

@@ -175,9 +175,12 @@ class PlainlyWell:
         return frozenset(each.name for each in asked if each.error or (each.elapsed_ms or 0.0) >= SLOW_MS)
 
     def _is_usual_port(self, name: str, port: int) -> bool:
-        """Whether nobody waits to be accepted there."""
+        """Whether nobody waits to be accepted there, and no program passes connections on to another."""
         snapshot = self._hosts[name].snapshot
-        return all(listener.recv_q == 0 for listener in (snapshot.listeners if snapshot else None) or () if listener.port == port)
+        if snapshot is None:
+            return True
+        served = all(listener.recv_q == 0 for listener in snapshot.listeners or () if listener.port == port)
+        return served and all(relay.port != port for relay in snapshot.relays or ())
 
     def _is_usual_pair(self, client: str, server: str, address: str, local: str | None, uid: int | None, left: str, answered: str) -> bool:
         """Whether both ends have the addresses, nobody else has, and the packets leave by the interfaces that the routes name.

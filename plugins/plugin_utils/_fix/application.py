@@ -118,14 +118,14 @@ def application_closes(_case: Case, finding: Finding) -> Fix:
 
 
 # By the name of the process: what may have it say something and close.
-_LIMITS = {
+LIMITS = {
     "sshd": "MaxStartups (of connections that are not authenticated), PerSourceMaxStartups and LoginGraceTime of sshd_config, TCP wrappers",
     "redis-server": "protected-mode (without a password it takes connections of other hosts only with bind ADDRESS), maxclients",
     "mysqld": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
     "mariadbd": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
 }
 # By the name of the process: what may have it close without a byte.
-_REFUSES = {
+REFUSES = {
     "dnsmasq": "local-service, with which it serves clients of its own networks only, as Debian's does by default: interface= or "
     "listen-address= in dnsmasq.conf in place of it; interface= and except-interface=, where they name other interfaces",
     "pihole-FTL": "dns.listeningMode, which is LOCAL by default: clients of other networks are served with ALL, or SINGLE",
@@ -142,11 +142,11 @@ _REFUSES = {
 def application_hangs_up(case: Case, finding: Finding) -> Fix:
     hangs_up = finding.about(HangsUp)
     name = hangs_up.process.name if hangs_up else ""
-    if hangs_up and hangs_up.said and name in _LIMITS:
-        summary = f"read what {name} says before it closes, and look at {_LIMITS[name]}"
+    if hangs_up and hangs_up.said and name in LIMITS:
+        summary = f"read what {name} says before it closes, and look at {LIMITS[name]}"
         return advice("application", finding.host, summary, [f"timeout 3 nc {shell(case.address, case.port)} </dev/null"])
-    if name in _REFUSES:
-        return advice("application", finding.host, f"look at what has {name} turn clients away: {_REFUSES[name]}")
+    if name in REFUSES:
+        return advice("application", finding.host, f"look at what has {name} turn clients away: {REFUSES[name]}")
     return _refusing(finding, "access list, limit of connections, a dead backend")
 
 

@@ -11,8 +11,6 @@ import time
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._host.relays import read, target_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.records import build
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.socket_records import Relay
 
 DOCKER = "/usr/bin/docker-proxy -proto {} -host-ip 0.0.0.0 -host-port 8080 -container-ip {} -container-port 80 -use-listen-fd"
 
@@ -49,4 +47,3 @@ def test_a_program_that_runs() -> None:
         finally:
             running.kill()
     assert found == [{"port": 5432, "program": "socat", "pid": running.pid, "address": "127.0.0.1", "to": 9}]
-    assert build(tuple[Relay, ...], found, "relays")[0].to == 9

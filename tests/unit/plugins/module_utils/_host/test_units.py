@@ -210,4 +210,4 @@ def test_a_host_without_systemd_says_so(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_what_its_processes_may_not_do(shown: str, confined: tuple[str | None, bool, str | None]) -> None:
     (unit,) = unit_states.show(["orders.service"], lambda _arguments: (0, f"{shown}\nId=orders.service\n", ""))
-    assert tuple(unit_states.told(unit)["confined"].values()) == confined
+    assert tuple(unit_states.described(unit)["confined"].values()) == confined

@@ -148,6 +148,13 @@ UNUSUAL: Mapping[str, Change] = {
     "late for the application": _told("client0", "try", "probes", 0, "late_ms", value=3100.0),
     "an ICMP error": _told("client0", "try", "probes", 0, "icmp", value={"offender": "10.0.1.1", "type": 3, "code": 1}),
     "connections wait": _listener_waits,
+    "it passes connections on": _told(
+        "server0",
+        "close",
+        "after",
+        "relays",
+        value=[{"port": 7001, "program": "socat", "pid": 7, "address": "127.0.0.1", "to": 9}],
+    ),
     "no connection was counted": _told("server0", "close", "after", "counters", "Tcp", "PassiveOpens", value=0),
     "packets were dropped": _told("server0", "close", "recording", "dropped", value=3),
     "a half-open socket": _told(
@@ -205,6 +212,7 @@ def test_all_that_looks_at_completed_handshakes_is_known() -> None:
         "name_resolves_elsewhere",
         "option_altered",
         "path_slow",
+        "proxy_no_backend",
         "sequence_rewritten",
         "service_refuses",
         "synproxy_loose",
