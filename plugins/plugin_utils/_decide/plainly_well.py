@@ -25,6 +25,7 @@ from .._model.recording import Ends, Recording, ends
 from .._plan.declared import Declared
 from .._plan.plan import Entry
 from .anomalies.neighbours import unanswered
+from .causes.altered import slow_ms
 from .fleet import Fleet
 from .packet_index import SYN_BITS, client_isns, flow_of, isns_of
 
@@ -32,7 +33,7 @@ _IN, _OUT = 0, 4  # linux/if_packet.h PACKET_HOST, PACKET_OUTGOING
 _SYN, _SYN_ACK, _ACK = TcpFlags.SYN, TcpFlags.SYN | TcpFlags.ACK, TcpFlags.ACK
 _FLAGS = TcpFlags.FIN | TcpFlags.PSH | SYN_BITS
 _BREAKING = TcpFlags.SYN | TcpFlags.RST
-_AT_ONCE_NS = 100_000_000  # within which SYN and SYN-ACK follow each other; the rules about slowness begin at 0.5 s
+_AT_ONCE_MS = 100  # within which SYN and SYN-ACK follow each other, and an application that waits less long may find that slow
 _MOST_ATTEMPTS, _MOST_PACKETS = 100, 20
 
 Way = tuple[Ends, Ends]
@@ -120,13 +121,14 @@ class PlainlyWell:
         here, there = client.observations, server.observations
         if here is None or there is None:
             return None
+        at_once_ns = int(1e6 * min(_AT_ONCE_MS, slow_ms(entry.timeout)))
         left, numbers = dict[tuple[str | None, int | None, int, int], tuple[str, str]](), list[int]()
         lives_here, lives_there = set[int](), set[int]()
         for probe, way in zip(probes, ways, strict=True):
             if not _is_usual_probe(probe) or (probe.address, probe.port) != (entry.address, entry.port) or not self._others.isdisjoint(way):
                 return None
             places = [recording.tcp.get(each, []) for recording in (here, there) for each in way]
-            if not (self._is_in_time(client, probe, places[0]) and _follow(here, there, places)):
+            if not (self._is_in_time(client, probe, places[0]) and _follow(here, there, places, at_once_ns)):
                 return None
             sent, got, arrived, answered = places
             if not (
@@ -222,10 +224,11 @@ def _is_usual_probe(probe: Probe) -> bool:
     return usual and not any(each is not None for each in told)
 
 
-def _follow(here: Recording, there: Recording, places: Sequence[Sequence[Place]]) -> bool:
+def _follow(here: Recording, there: Recording, places: Sequence[Sequence[Place]], at_once_ns: int) -> bool:
     """Whether SYN, SYN-ACK and ACK are alike at both ends, belong together, and follow each other at once.
 
-    ``places``: of what left the client and what came to it; of the same at the server.
+    ``places``: of what left the client and what came to it; of the same at the server. ``at_once_ns``: less than this lies between a SYN
+    and its SYN-ACK.
     """
     sent, got, arrived, answered = places
     if not got or not answered or len(arrived) < 2 or max(len(got), len(arrived), len(answered)) > _MOST_PACKETS:
@@ -241,8 +244,8 @@ def _follow(here: Recording, there: Recording, places: Sequence[Sequence[Place]]
         and here.header(sent[0]) == there.header(arrived[0])
         and here.header(got[0]) == there.header(answered[0])
         and here.header(sent[1]) == there.header(arrived[1])
-        and 0 <= got[0].ts_ns - sent[0].ts_ns < _AT_ONCE_NS
-        and 0 <= answered[0].ts_ns - arrived[0].ts_ns < _AT_ONCE_NS
+        and 0 <= got[0].ts_ns - sent[0].ts_ns < at_once_ns
+        and 0 <= answered[0].ts_ns - arrived[0].ts_ns < at_once_ns
         and arrived[0].ifindex == answered[0].ifindex
     )
 

@@ -19,7 +19,7 @@ _WITHOUT_WIRE = "dummy"
 def leave_to_partners(case: Case) -> None:
     """Judge the handshakes that came to the case's own server; another one's stay with its own case.
 
-    Where all came to other servers, the first of these is where they are to end.
+    Where all came to other servers, those that came to the first of these are judged as ended there.
     """
     server = case.server
     if server is None or not case.partners or not case.attempts or _came_to(case, server, case.attempts[0]) is None:
@@ -30,6 +30,7 @@ def leave_to_partners(case: Case) -> None:
         case.attempts = left
     else:
         case.server = takers[0]
+        case.attempts = [attempt for attempt, taker in zip(case.attempts, takers, strict=True) if taker is takers[0]]
 
 
 def _came_to(case: Case, host: Host, attempt: Attempt) -> bool | None:

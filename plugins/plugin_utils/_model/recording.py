@@ -149,11 +149,13 @@ class Recording(Sequence[Observation]):
         return self._raw[place.data + (33 if place.ethertype == ETH_P_IP else 53)]
 
     def header(self, place: Place) -> tuple[bytes, bytes]:
-        """Of a plain TCP packet: what its IP header says beside addresses, TTL and checksum, and its TCP header."""
+        """Of a plain TCP packet: what its IP header says beside addresses, TTL and checksum, and its TCP header without its checksum.
+
+        A network card may compute that behind the recorder of who sends.
+        """
         raw, data = self._raw, place.data
-        if place.ethertype == ETH_P_IP:
-            return raw[data : data + 8], raw[data + 20 : place.end]
-        return raw[data : data + 7], raw[data + 40 : place.end]
+        ip, tcp = (8, data + 20) if place.ethertype == ETH_P_IP else (7, data + 40)
+        return raw[data : data + ip], raw[tcp : tcp + 16] + raw[tcp + 18 : place.end]
 
     def ttl(self, place: Place) -> int:
         """Of a plain TCP packet."""

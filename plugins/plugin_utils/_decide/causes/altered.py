@@ -118,7 +118,7 @@ def _path_slow(case: Case) -> Finding | None:
         return None
     middle, inside, outside = times[len(times) // 2], _answer_ms(case), _spans(case, case.client, "out", "in")
     # What connect() takes longer than the packets, the client itself takes: its queues, say, or its load.
-    if not outside or outside[len(outside) // 2] - (inside or 0.0) < 500 * min(case.timeout, 2.0):
+    if not outside or outside[len(outside) // 2] - (inside or 0.0) < slow_ms(case.timeout):
         return None
     return Finding(
         "likely" if inside is None else "proven",
@@ -136,6 +136,11 @@ def _path_slow(case: Case) -> Finding | None:
         ),
         detail={"median_ms": middle},
     )
+
+
+def slow_ms(timeout: float) -> float:
+    """From how many ms on a handshake is slow for an application that waits ``timeout`` seconds: half of that, or of two seconds."""
+    return 500 * min(timeout, 2.0)
 
 
 @needs(SERVER)

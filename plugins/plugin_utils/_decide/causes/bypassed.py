@@ -17,6 +17,7 @@ from ..._model.probe_records import Probe
 from ..case import Case
 from ..finding import Evidence
 from .backends import backends, said_of
+from .hooks import RECEIVING, SENDING, droppers
 
 Breaks = Literal["not_way", "between", "behind"]
 """Not the way to the server; the way from the host in front to it; or what neither the client nor the host in front can reach."""
@@ -91,7 +92,9 @@ def told(case: Case) -> list[str]:
                 sentences.append(f"{end} takes handshakes from {case.client.name} but not from {front.name}: {broken}")
             case "behind":
                 hosts = f"neither from {front.name} nor from {case.client.name}"
-                sentences.append(f"{end} takes handshakes {hosts}: what breaks is behind {front.name}")
+                sentences.append(
+                    f"{end} takes handshakes {hosts}: what breaks is behind {front.name}, unless rules let in its balancer alone"
+                )
     return sentences
 
 
@@ -102,6 +105,17 @@ def refused(case: Case) -> bool:
     named = {(each.address, each.port) for each in said_of(case.server, case.behind)}
     connected = [direct.front.connected for direct in directs(case) if direct.front and (direct.address, direct.port) in named]
     return 0 < len(named) == len(connected) and not any(connected)
+
+
+def refused_by_tcp(case: Case) -> bool:
+    """Whether it was the server's TCP that refused these, since nobody listens there: that the balancer cannot connect either then follows.
+
+    What a rule refuses may be let through where the balancer is another user, or connects from another address (HAProxy's ``source``).
+    """
+    hosts = [host for host in (case.server, case.behind) if host is not None]
+    errors = {direct.front.final_errno for direct in directs(case) if direct.front and not direct.front.connected}
+    without_rules = all(droppers(host, (*SENDING, *RECEIVING), case.family) == [] for host in hosts)
+    return refused(case) and errors == {"ECONNREFUSED"} and without_rules
 
 
 def kept_out(case: Case, port: int) -> bool:

@@ -58,7 +58,8 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
-        why = replace(why, certainty="proven" if closed and why.host == behind.name else "likely")
+        sure = closed and why.host == behind.name and bypassed.refused_by_tcp(case)
+        why = replace(why, certainty="proven" if sure else "likely")
     if isinstance(why.subject, Backend) and bypassed.kept_out(case, why.subject.port):
         why = replace(why, subject=Backend("kept_out", why.subject.port))
     named = f" ({process})" if (process := taker(case)) else ""
@@ -217,7 +218,8 @@ CAUSES = (
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or nginx logs that it could not connect to it, or its host, dialling itself where "
-        "HAProxy connects to, is refused, and it closes at once. Some of the latter alone, nobody who listens where HAProxy connects to, "
+        "HAProxy connects to, is refused, which no rule of the two hosts can have done, and it closes at once. "
+        "Some of the latter alone, nobody who listens where HAProxy connects to, "
         "or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,

@@ -12,6 +12,7 @@ from ..._model.host import Host
 
 RECEIVING = ("ingress", "prerouting", "input")
 SENDING = ("output", "postrouting", "egress")
+AHEAD_OF_ROUTING = ("ingress", "prerouting")
 FORWARDING = ("ingress", "prerouting", "forward", "postrouting", "egress")
 _FAMILIES = {4: ("ip", "inet", "netdev", "bridge"), 6: ("ip6", "inet", "netdev", "bridge")}
 
@@ -28,6 +29,13 @@ def droppers(host: Host, hooks: tuple[str, ...], family: int) -> list[str] | Non
     if known.iptables_legacy is None:
         return chains or None
     return chains + [f"legacy iptables table {table}" for table in known.iptables_legacy if _legacy_family(table) in (None, family)]
+
+
+def comes_as_it_is(host: Host, family: int) -> bool:
+    """Whether nothing of a host can give a packet another end, or a mark, before the host routes it: no chain, and no filter of traffic
+    control."""
+    tc = (host.snapshot.hooks.tc if host.snapshot and host.snapshot.hooks else None) or ()
+    return droppers(host, AHEAD_OF_ROUTING, family) == [] and not any(each.direction == "ingress" and each.filters for each in tc)
 
 
 def _may_drop(chain: BaseChain, hooks: tuple[str, ...], family: int) -> bool:

@@ -136,9 +136,11 @@ def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding |
 
 
 def _used_up(case: Case) -> tuple[Observation, str, Prose] | None:
-    """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words."""
+    """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words; not in a loop."""
     sent = case.observation("syn_ack", case.server, "out")
     if sent is None or case.server is None or sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
+        return None
+    if (back := reach(case.hops_back())) and back.loop:
         return None
     told = [row for row, _seen in quoting(case) if row.at(case.server.name, "in") and meaning_of(case, row)[0] == "loop"]
     return (sent, told[0].packet.src, meaning_of(case, told[0])[1]) if told else None
@@ -148,8 +150,10 @@ def _used_up(case: Case) -> tuple[Observation, str, Prose] | None:
 def _ttl_too_low_back(case: Case, server: Host, used_up: tuple[Observation, str, Prose]) -> Finding:
     """The listening socket's own TTL (IP_TTL) is that of its SYN-ACKs, as of BGP between neighbours that are meant to be next door."""
     sent, offender, said = used_up
+    gone, came = case.observation("syn", case.client, "out"), case.observation("syn", server, "in")
+    hops = gone.packet.ttl - came.packet.ttl if gone and came else 0
     return Finding(
-        "proven",
+        "proven" if sent.packet.ttl <= hops else "likely",  # with more than the SYN needed, it may go round in a loop
         server.name,
         "server.egress",
         f"the SYN-ACK leaves {server.name} with a TTL of {sent.packet.ttl}, which is used up at {offender}",
@@ -211,7 +215,8 @@ CAUSES = (
         "The TTL is too low for the way",
         ("client.egress", "server.egress"),
         ("icmp", "lost_syn_ack"),
-        "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32.",
+        "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32. Of a "
+        "SYN-ACK with more than the SYN needed on its way: likely.",
         "The packet left with a normal TTL, or the same router answers at several distances: a loop.",
         rule=FirstOf((_ttl_too_low, _ttl_too_low_back)),
         precedes=("routing_loop", "path_drop"),

@@ -13,8 +13,9 @@ from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .hooks import comes_as_it_is
 from .needs import needs
-from .routing import entered, routed_in
+from .routing import entered
 
 _NOT_FORWARDED = ("EHOSTUNREACH", "ENETUNREACH")  # and no errors of the checks of a source
 
@@ -25,7 +26,7 @@ def _led_past(case: Case) -> tuple[Host, Route, str, Leg] | None:
     if entry is None:
         return None
     host, seen, segment, leg = entry
-    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True:
+    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True or case.sent_elsewhere(host):
         return None
     asked = [route for route in (host.snapshot.routes if host.snapshot else None) or () if route.iif == seen.interface]
     found = next((route for route in asked if (route.local, route.remote) == (seen.packet.dst, seen.packet.src)), None)
@@ -41,7 +42,7 @@ def _local_table_late(case: Case, entry: tuple[Host, Observation, str, Leg], pas
     rule = f"policy rule {route.rule} (table {route.table})" if route.rule is not None else "a policy rule"
     said = route.error or f"{route.type} via {route.gateway or 'the link'} dev {route.interface}"
     return Finding(
-        "proven" if routed_in(case, host, segment, leg) and not case.completed else "likely",
+        "proven" if comes_as_it_is(host, case.family) and not case.completed else "likely",
         host.name,
         segment,
         f"{host.name} does not take in what {seen.packet.src} sends to its own address {seen.packet.dst}: {rule} "
@@ -64,7 +65,8 @@ CAUSES = (
         ("server.route", "client.ingress"),
         ("unanswered", "ignored_syn_ack"),
         "A packet for a host's own address enters the host, and the kernel, asked what becomes of one from that source on that interface, "
-        "does not deliver it, by a policy rule ahead of that for the local table.",
+        "does not deliver it, by a policy rule ahead of that for the local table. Where rules may have marked or "
+        "translated it before that: likely.",
         "The kernel delivers it.",
         rule=_local_table_late,
         accounts_for=(

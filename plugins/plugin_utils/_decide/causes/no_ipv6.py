@@ -16,19 +16,22 @@ from ..finding import Evidence
 
 
 def without_ipv6(host: Host) -> WithoutIpv6 | None:
-    """A link of a host that has IPv4 addresses, and on which the kernel has no IPv6."""
+    """A link of a host that has IPv4 addresses, and on which the kernel has no IPv6; None where any other link has it, or may have it."""
     if host.snapshot is None or host.snapshot.addresses is None:
         return None
     entries = host.snapshot.addresses
+    found = []
     for link in host.snapshot.links or ():
         versions = {ipaddress.ip_address(entry.address).version for entry in entries if entry.interface == link.name}
-        if link.name == LOOPBACK or not link.up or versions != {4}:
+        if link.name == LOOPBACK or not link.up or not versions:
             continue
-        if link.mtu is not None and link.mtu < LEAST_MTU:
-            return WithoutIpv6(link.name, link.mtu)
-        if host.sysctl(f"net.ipv6.conf.{link.name}.disable_ipv6") == 1:
-            return WithoutIpv6(link.name)
-    return None
+        if versions == {4} and link.mtu is not None and link.mtu < LEAST_MTU:
+            found.append(WithoutIpv6(link.name, link.mtu))
+        elif versions == {4} and host.sysctl(f"net.ipv6.conf.{link.name}.disable_ipv6") == 1:
+            found.append(WithoutIpv6(link.name))
+        else:
+            return None
+    return next(iter(found), None)
 
 
 def why_without(found: WithoutIpv6 | None) -> str:

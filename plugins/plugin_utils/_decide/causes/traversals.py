@@ -15,11 +15,10 @@ from ..._model.recording import Observation
 from ..case import Case
 from ..firewall_verdicts import When
 from ..outcome import Leg
-from .hooks import droppers
+from .hooks import AHEAD_OF_ROUTING, droppers
 from .kernel import cleared, hook_of
 
 PACKETS: dict[Leg, str] = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "ack": "the final ACK"}
-_AHEAD_OF_ROUTING = ("ingress", "prerouting")
 _LOST: dict[str, Leg] = {"lost_syn": "syn", "lost_syn_ack": "syn_ack", "lost_ack": "ack"}
 
 
@@ -125,7 +124,7 @@ def verdict(case: Case, place: Place, when: When = "after", invalid: bool = Fals
 
 def comes_to_routing(case: Case, place: Place) -> bool:
     """Whether no hook ahead of the host's own routing decision may stop a packet that came in: none can, or the rules let it through."""
-    if droppers(place.host, _AHEAD_OF_ROUTING, case.family) == []:
+    if droppers(place.host, AHEAD_OF_ROUTING, case.family) == []:
         return True
     ruling = judged(case, place)
     if ruling is None or ruling.verdict not in ("accept", "drop", "reject"):

@@ -76,6 +76,28 @@ def test_that_the_balancers_host_is_refused_is_proof_only_where_clients_are_clos
     assert told(HTTP, closed, becomes("db2", "connected", None))["causes"][0]["certainty"] == "likely"
 
 
+@pytest.mark.parametrize("host", ["db1", "db2"])
+def test_it_is_no_proof_where_rules_may_let_the_balancer_alone_connect(host: str) -> None:
+    """Such as by its user, or by another source address: HAProxy may connect, and close for reasons of its own."""
+
+    def closed(found: Phases) -> None:
+        for probe in found["web1"]["try"]["evidence"]["probes"]:
+            probe["peer"] = "closed"
+
+    def ruled(found: Phases) -> None:
+        for answer in found[host].values():
+            for part in ("snapshot", "before", "after"):
+                if snapshot := (answer["evidence"] or {}).get(part):
+                    snapshot["hooks"]["netfilter"].append(
+                        {"family": "inet", "table": "filter", "chain": "c", "type": "filter", "device": None, "priority": 0,
+                         "hook": "output" if host == "db2" else "input", "policy": "accept", "rules": 2}
+                    )  # fmt: skip
+
+    assert told(HTTP, closed)["causes"][0]["certainty"] == "proven"
+    assert told(HTTP, closed, ruled)["causes"][0]["certainty"] == "likely"
+    assert told(HTTP, closed, becomes("db2", "timeout", None))["causes"][0]["certainty"] == "likely"
+
+
 def test_it_is_no_proof_where_the_balancer_has_another_address_for_the_server() -> None:
     def elsewhere(found: Phases) -> None:
         told = found["db2"]["close"]["evidence"]["after"]["balancers"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def _same_number(evidence: Phases) -> None:
     """A SYN with the number of the first one, between ends that nobody dialled: it may be the same one, translated."""
     recording = evidence["server0"]["close"]["evidence"]["recording"]
     frames = unpack(recording["frames"])
-    syn = next(frame for frame in frames if frame.data[33] & 0x12 == 0x02)
+    syn = next(frame for frame in frames if _is_syn(frame))
     other = syn.data[:12] + bytes((10, 9, 9, 9)) + syn.data[16:]
     recording["frames"] = pack([*frames, syn._replace(data=other)])
 
@@ -167,6 +168,41 @@ UNUSUAL: Mapping[str, Change] = {
     "the address of another host": _twin_address,
     "by another interface": _told("client0", "try", "recording", "interfaces", value={"1": "lo", "2": "eth7"}),
 }
+
+
+def test_what_is_slow_for_an_impatient_application_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 0.12 s that it waits, the way takes 0.08 s."""
+    plan, evidence = multiplied("healthy.twin", 2, 2, 1)
+    plan = replace(plan, entries=tuple(replace(entry, timeout=0.12) for entry in plan.entries))
+    assert well(plan, evidence)[0]
+    sooner = 80_000_000
+    _frames("client0", "try", lambda frames: [each._replace(ts_ns=each.ts_ns - sooner * _is_syn(each)) for each in frames])(evidence)
+    for probe in evidence["client0"]["try"]["evidence"]["probes"]:
+        probe["started"] -= sooner / 1e9
+    assert not well(plan, evidence)[0]
+    short = reported(plan, evidence)
+    assert [cause["code"] for cause in json.loads(short)["flows"][0]["causes"]] == ["path_slow"]
+    with only_the_long_way(monkeypatch):
+        assert reported(plan, evidence) == short
+
+
+def test_a_checksum_that_the_network_card_computes_is_usual() -> None:
+    """The recorder of who sends sees the packet before that."""
+    plan, evidence = multiplied("healthy.twin", 1, 1, 1)
+    for phases in evidence.values():
+        for answer in phases.values():
+            if recording := answer["evidence"].get("recording"):
+                frames = unpack(recording["frames"])
+                recording["frames"] = pack([_with_checksum(frame, frame.pkttype) if frame.pkttype == 4 else frame for frame in frames])
+    assert well(plan, evidence) == [True]
+
+
+def _is_syn(frame: Frame) -> bool:
+    return frame.data[33] & 0x12 == 0x02
+
+
+def _with_checksum(frame: Frame, value: int) -> Frame:
+    return frame._replace(data=frame.data[:36] + bytes((value, value)) + frame.data[38:])
 
 
 @pytest.mark.parametrize("unusual", UNUSUAL)
