@@ -50,7 +50,7 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
 
 
 MOST_TARGETS, MOST_ENDS, MOST_BEHIND = 64, 5, 3
-_PLAIN = ("nftables", "iptables")  # whose rules are changed one by one, each where it stands
+_ACCEPTING = ("nftables", "iptables", "ufw", "firewalld", "docker")  # whose changes accept the packet in the hook's chain where it ends now
 _TARGETS = ("dnat", "redirect", "netmap")
 
 
@@ -136,7 +136,7 @@ def _verdict(
     question = {**answer, **_where(explored.packet), "asked": answer, "entered": _entered(path)}
     change = _change(describer, places, question) if stopped else None
     then = None
-    if outcome is not None and change and change["before"] is before and change["manager"] in _PLAIN and len(opened) < MOST_BEHIND:
+    if outcome is not None and change and change["before"] is before and _accepted(change) and len(opened) < MOST_BEHIND:
         through = _verdict(packet, answer, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
         then = {**answer, **through, "shadowed": [], "path": [], "passed": 0}
     return {
@@ -158,6 +158,11 @@ def _verdict(
         "path": steps,
         "passed": explored.first.passed,
     }
+
+
+def _accepted(change: Answer) -> bool:
+    """Whether the packet leaves that chain once the change is made, and goes on to the others."""
+    return change["manager"] in _ACCEPTING and bool(change["commands"])
 
 
 def _answered(evaluation: Evaluation) -> bool:

@@ -12,6 +12,7 @@ from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
+from ..translation import sent_elsewhere
 from .catalogue import Accounts, Cause
 from .hooks import comes_as_it_is
 from .needs import needs
@@ -26,7 +27,7 @@ def _led_past(case: Case) -> tuple[Host, Route, str, Leg] | None:
     if entry is None:
         return None
     host, seen, segment, leg = entry
-    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True or case.sent_elsewhere(host):
+    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True or sent_elsewhere(case, host):
         return None
     asked = [route for route in (host.snapshot.routes if host.snapshot else None) or () if route.iif == seen.interface]
     found = next((route for route in asked if (route.local, route.remote) == (seen.packet.dst, seen.packet.src)), None)

@@ -97,23 +97,25 @@ def _main(client: str, guest: str, about: dict[str, Any]) -> None:
         return found
 
     listening = [_serve(None, port) for port in (5432, 5433)] + [_serve(guest, port) for port in (80, 81)]
-    said, second = verdict_of(about["source"]), verdict_of(about["other"])
+    said = verdict_of(about["source"])
     verdict = build(Verdict, said, "verdict")
-    make = {"ufw": with_ufw, "firewalld": in_zone}[said["rule"]["manager"]]
-    fix = make(Host("host"), verdict, verdict.change.before or verdict.rule, verdict.change.summary)
+    make = {"ufw": with_ufw, "firewalld": in_zone}.get(said["rule"]["manager"])
+    fix = make(Host("host"), verdict, verdict.change.before or verdict.rule, verdict.change.summary) if make else None
     told: dict[str, Any] = {"before": connects(), "advised": said["change"]}
-    typed, was = list(said["change"]["commands"]), state()
+    typed, was = [command for each in (said, *_behind(said)) for command in each["change"]["commands"]], state()
+    told["then"] = [each["rule"]["text"] for each in _behind(said)]
     if fix:
         step, packets = fix.steps[0], list(passing([verdict]))
         fixes = [([read(step.module, {**step.arguments, **each})], packets) for each in (about.get("late", {}), {})]
         told["late"], told["rehearsed"] = rehearse(_run, fixes if "late" in about else [fixes[1]] * 2)
         told.update(command=step.command, legs=[packet["packet"] for packet in packets])
         typed = [step.command]
+    second = None if fix else verdict_of(about["other"])
     told["untouched"] = state() == was
     _type(typed)
     told["after"] = connects()
-    if not fix:
-        _type(second["change"]["commands"])
+    if second:
+        _type([command for each in (second, *_behind(second)) for command in each["change"]["commands"]])
         told["second"] = connects()
         if said["rule"]["manager"] == "ufw":
             _type(["ufw reload"])
@@ -128,6 +130,12 @@ def _main(client: str, guest: str, about: dict[str, Any]) -> None:
     for each in listening:
         each.kill()
         each.wait()
+
+
+def _behind(said: dict[str, Any]) -> list[dict[str, Any]]:
+    """The verdicts of what stops the packet next."""
+    then = said["then"]
+    return [then, *_behind(then)] if then and then["verdict"] in ("drop", "reject") else []
 
 
 def _run(command: list[str], data: str | None = None) -> tuple[int, str, str]:

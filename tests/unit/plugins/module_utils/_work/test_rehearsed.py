@@ -51,6 +51,20 @@ def test_the_printed_command_opens_in_the_copy_and_on_the_host_exactly_its_flow(
     assert told["undone"]["flow"] is False, "its undo takes it back"
 
 
+DOCKER = """for each in "-N DOCKER-USER" "-A DOCKER-USER -j RETURN" "-N DOCKER" "-A FORWARD -j DOCKER-USER" \\
+    "-A FORWARD -o g0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" "-A FORWARD -o g0 -j DOCKER" \\
+    "-A FORWARD -i g0 ! -o g0 -j ACCEPT" "-P FORWARD DROP"; do iptables-%s $each; done; """
+LATER = "nft 'table ip later { chain f { type filter hook forward priority 10; ip daddr 10.8.0.2 tcp dport 80 drop; }; }'"
+
+
+@pytest.mark.parametrize(("variant", "later"), [("nft", ""), ("legacy", LATER)])
+def test_what_is_advised_for_docker_opens_exactly_its_flow(variant: str, later: str) -> None:
+    told = observed(f"{TRANSLATED} {DOCKER % variant} {later}", HERE)
+    assert all("-I DOCKER-USER 1" in command for command in told["advised"]["commands"]) and len(told["advised"]["commands"]) == 2
+    assert bool(told["then"]) is bool(later), "what stops it next is told as well"
+    assert told["before"]["flow"] is False and told["after"] == {**told["before"], "flow": True}, told
+
+
 AHEAD = "sed -i '/^# End required lines/a -A ufw-before-input -p tcp --dport 5432 -j DROP' /etc/ufw/before.rules; "
 
 
