@@ -16,6 +16,7 @@ CONNECTED = "connected"
 TYPED = {
     "accept_queue_full",
     "asymmetric_route",
+    "bridge_port",
     "broadcast_address",
     "conntrack_full",
     "ephemeral_ports_exhausted",
@@ -109,6 +110,7 @@ NOT_TYPED = {
     "path_reset": _ELSEWHERE,
     "port_range_dropped": _ELSEWHERE,
     "redirected_to_proxy": _CHOICE,
+    "requests_lost": _ELSEWHERE,
     "router_route": _LOOK,
     "routing_loop": _ELSEWHERE,
     "server_link_down": _ELSEWHERE,

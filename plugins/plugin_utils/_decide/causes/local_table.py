@@ -13,7 +13,7 @@ from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .needs import needs
-from .routing import entered, routed_in
+from .reverse_path import entered, routed_in
 
 _NOT_FORWARDED = ("EHOSTUNREACH", "ENETUNREACH")  # and no errors of the checks of a source
 

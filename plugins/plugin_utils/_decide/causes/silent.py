@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..._model.hook_records import BaseChain
 from ..._model.host import Host, Observation
 from ..._model.prose import Wording
-from ..._model.subjects import Unanswering
+from ..._model.subjects import BridgePort, Unanswering
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -56,6 +56,7 @@ class _Reason:
     shown: tuple[Evidence, ...]
     chains: tuple[str, ...] = ()
     stopped: int | None = None
+    port: BridgePort | None = None
 
 
 def _neighbour_silent(case: Case) -> Finding | None:
@@ -139,6 +140,7 @@ def _told(case: Case, asked: _Asked, leg: Leg) -> Finding:
             reason.kind if reason else None,
             reason.chains if reason else (),
             reason.stopped if reason else None,
+            reason.port if reason else None,
         ),
     )
 
@@ -194,6 +196,14 @@ def _by_link(asked: _Asked) -> Iterator[_Reason]:
             "noarp",
             f"ARP is switched off on {asked.interface}",
             (Evidence(asked.owner.name, "rtnetlink link", f"{asked.interface} has NOARP"),),
+        )
+
+    if link and link.master and link.port_state not in (None, "forwarding"):
+        yield _Reason(
+            "port",
+            f"{link.name} is a port of {link.master}, whose spanning tree has it in state {link.port_state}",
+            (Evidence(asked.owner.name, "rtnetlink link", f"{link.name}: master {link.master}, port state {link.port_state}"),),
+            port=BridgePort(link.name, link.master, link.port_state),
         )
 
 
