@@ -50,7 +50,12 @@ def requests_lost(_case: Case, finding: Finding) -> Fix | None:
         "advice",
         "path",
         f"look at the switches and bridges between {lost.asker} and {lost.owner}: {snooping}whether both ports are in one VLAN and may "
-        "reach each other (isolated ports, client isolation, security groups, ebtables)",
+        "reach each other (isolated ports, client isolation, security groups, ebtables)"
+        + (
+            ""
+            if lost.meet
+            else f"; if they are on two networks with one prefix, give one another, or {lost.asker} a route to {lost.address} alone"
+        ),
     )
 
 

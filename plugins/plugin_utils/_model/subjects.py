@@ -154,11 +154,12 @@ class LostBetween:
 
 @dataclass(frozen=True)
 class LostRequests:
-    """Requests of one host for the address of another one, by name, to which they do not come."""
+    """Requests of one host for the address of another one, by name, to which they do not come; ``meet``: both are surely on one link."""
 
     asker: str
     owner: str
     address: str
+    meet: bool
 
 
 @dataclass(frozen=True)

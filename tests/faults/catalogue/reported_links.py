@@ -134,6 +134,7 @@ def a_switch_snoops_multicast(fleet: Machines) -> None:
     host="web1",
     leg="syn",
     segment="client.neighbour",
+    certainties=("likely",),  # nothing else is there that both would know
     says=("web1's ARP requests (broadcast) for 10.0.1.12 do not come to db1", "isolated ports"),
     flow=NEIGHBOUR,
     topology=two,
@@ -145,6 +146,24 @@ def two_guests_that_may_not_meet(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", 5432)
     for each in ("web1", "db1"):
         fleet.run(FABRIC, ["bridge", "link", "set", "dev", f"{each}.eth0", "isolated", "on"])
+
+
+@fault(
+    "requests_lost/elsewhere",
+    "EHOSTUNREACH",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    certainties=("likely",),
+    flow=Flow("10.0.2.21", timeout=4.0),
+    slow=True,
+    **LOST,
+    **BRIEF,
+)
+def another_network_with_the_same_prefix(fleet: Machines) -> None:
+    """As at home, where 192.168.1.0/24 is what it is at work: nothing shows that both are on one link."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    shell(fleet, "web1", "ip address add 10.0.2.11/24 dev eth0")
 
 
 @fault(

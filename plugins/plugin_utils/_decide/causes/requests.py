@@ -11,6 +11,7 @@ from ..._model.subjects import LostRequests
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
+from ..last_hop import sender_mac
 from .addresses import next_hops
 from .catalogue import Accounts, Cause
 from .needs import needs
@@ -29,6 +30,26 @@ def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
     return None
 
 
+_SHARED = ("00:00:5e:00:01:", "00:00:5e:00:02:", "02:42:")  # VRRP's (RFC 9568, 7.3) and Docker's, which are the same in many places
+
+
+def _meet(asker: Host, owner: Host, link: Link) -> bool:
+    """Whether anything shows that both are on one link: networks elsewhere may have the same prefix. One knows the other's link address,
+    or both know that of a third one."""
+    here, there = (_known(host) for host in (asker, owner))
+    mine = {each.mac.lower() for each in (asker.snapshot.links if asker.snapshot else None) or () if each.mac}
+    thirds = {mac for mac in here & there if not mac.startswith(_SHARED)}
+    return bool(thirds or mine & there or (link.mac and link.mac.lower() in here))
+
+
+def _known(host: Host) -> set[str]:
+    """The link addresses of others that a host's neighbour table has, or that its recording shows to send."""
+    table = {entry.mac.lower() for entry in (host.snapshot.neighbours if host.snapshot else None) or () if entry.mac}
+    heard = {mac for seen in host.observations or () if seen.direction != "out" and (mac := sender_mac(seen))}
+    own = {link.mac.lower() for link in (host.snapshot.links if host.snapshot else None) or () if link.mac}
+    return (table | heard) - own
+
+
 @needs(_unheard)
 def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding:
     """Requests are for all machines of a link (ARP: broadcast; IPv6: multicast), other packets for one: a switch treats them apart."""
@@ -36,7 +57,8 @@ def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding
     count = asker.unanswered_requests(address)
     kind, sent = ("neighbour solicitation", "multicast") if ":" in address else ("ARP request", "broadcast")
     entry = asker.neighbour(address, None)
-    sure = asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed
+    meet = _meet(asker, owner, link)
+    sure = meet and asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed
     segment = "client.neighbour" if asker is case.client else "server.egress" if asker is case.server else case.outcome.segment
     return Finding(
         "proven" if sure and (count > 1 or (entry is not None and entry.unresolved)) else "likely",
@@ -51,8 +73,9 @@ def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding
             *([case.saw(asker, "rtnetlink neighbour", f"{address} is {entry.state}")] if entry else []),
             *case.passage(),
         ),
+        undecided=() if meet else (f"whether both are on one link: another network may have the prefix of {owner.name}'s as well",),
         detail={"address": address, "asker": asker.name, "owner": owner.name},
-        subject=LostRequests(asker.name, owner.name, address),
+        subject=LostRequests(asker.name, owner.name, address, meet),
     )
 
 
@@ -64,7 +87,7 @@ CAUSES = (
         ("refused_locally", "unsent", "icmp", "lost_syn", "unanswered", "lost_syn_ack"),
         "The recording of a managed host has requests for the address of its next hop that nobody answers, and that of the managed host "
         "which has the address, on an interface that is up and on the same network, has none of them. Where a recording is not whole, an "
-        "XDP program is there, or it asked but once: likely.",
+        "XDP program is there, it asked but once, or nothing else shows that both are on one link: likely.",
         "One of them comes in at the host that has the address.",
         rule=_requests_lost,
         precedes=("neighbour_unresolved", "return_neighbour_unresolved", "path_icmp_unreachable", "path_drop", "path_loss"),
