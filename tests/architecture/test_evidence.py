@@ -55,7 +55,7 @@ LISTENER_INFO = "is what listener_info tells of a listener"
 PROBE = "is what probe tells of an attempt"
 KEPT = {
     "Snapshot": {"kernel": PEOPLE, "firewall": "is read apart, as Firewall"},
-    "Link": {**dict.fromkeys(("index", "type", "group", "mtu"), ON_THE_HOST)},
+    "Link": {**dict.fromkeys(("index", "type", "group"), ON_THE_HOST)},
     "Route": dict.fromkeys(("mark", "oif", "local_port", "remote_port"), QUESTION),
     "PathHop": {"weight": PEOPLE},
     "PolicyRule": dict.fromkeys(("table", "action", "text"), PEOPLE),

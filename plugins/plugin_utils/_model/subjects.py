@@ -130,6 +130,7 @@ class Unanswering:
     address: str
     interface: str
     askers: tuple[str, ...]
+    _keywords: KW_ONLY
     kind: str | None = None
     chains: tuple[Wording, ...] = ()
     stopped: int | None = None

@@ -137,10 +137,10 @@ def _told(case: Case, asked: _Asked, leg: Leg) -> Finding:
             asked.address,
             asked.interface,
             tuple(asked.askers),
-            reason.kind if reason else None,
-            reason.chains if reason else (),
-            reason.stopped if reason else None,
-            reason.port if reason else None,
+            kind=reason.kind if reason else None,
+            chains=reason.chains if reason else (),
+            stopped=reason.stopped if reason else None,
+            port=reason.port if reason else None,
         ),
     )
 
