@@ -254,6 +254,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
         away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
         silent = ports if listeners is None else silent & ports
+        away |= {(address, port) for address in _behind(snapshot) for port in silent}
         _elsewhere(snapshot, silent, away)
         _meant(snapshot, silent, order.get("units") or {}, run)
 
@@ -307,6 +308,19 @@ def _elsewhere(snapshot: _Snapshot, silent: set[int], away: set[End]) -> None:
         return found.listeners, found.absent
 
     snapshot.add_partial("other_namespaces", look)
+
+
+def _behind(snapshot: _Snapshot) -> set[str]:
+    """What clients dial and our routes have next door on a link of our own making, unmet so far: a container or guest may have it."""
+    made = {link["name"] for link in snapshot.parts.get("links") or () if link["kind"] is not None}
+    met = {(each["address"], each["interface"]) for each in snapshot.parts.get("neighbours") or () if each["mac"]}
+    onward = [route for route in snapshot.parts.get("routes") or () if route["local"] is None and route["iif"] is None]
+    return {
+        route["remote"]
+        for route in onward
+        if route["type"] == "unicast" and route["gateway"] is None and route["interface"] in made
+        if (route["remote"], route["interface"]) not in met
+    }
 
 
 def _next_door(snapshot: _Snapshot) -> None:
