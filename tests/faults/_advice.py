@@ -16,6 +16,7 @@ CONNECTED = "connected"
 TYPED = {
     "accept_queue_full",
     "asymmetric_route",
+    "bridge_port",
     "broadcast_address",
     "conntrack_full",
     "ephemeral_ports_exhausted",
@@ -110,6 +111,7 @@ NOT_TYPED = {
     "port_range_dropped": _ELSEWHERE,
     "proxy_no_backend": _CONNECTS,
     "redirected_to_proxy": _CHOICE,
+    "requests_lost": _ELSEWHERE,
     "router_route": _LOOK,
     "routing_loop": _ELSEWHERE,
     "server_link_down": _ELSEWHERE,
@@ -135,6 +137,7 @@ OTHERWISE = {
     "firewall_drop/tproxy": ("timeout", "what would be started, the proxy, is not there"),
     "firewall_drop/translated": ("timeout", "the answer does not come back by the host that translates: a fault behind this one"),
     "firewall_reject/no-listener-either": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
+    "not_answered_for/guest": ("EHOSTUNREACH", "nobody has the address behind the host either"),
     "rp_filter_drop/server": ("timeout", "the way back leads nowhere: a fault behind this one"),
     "temporary_listener/dropped": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
 }

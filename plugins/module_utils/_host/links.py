@@ -15,7 +15,8 @@ from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, NetlinkError, at
 RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH = 18, 22, 30
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 10, 16, 18, 23
 IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_XDP_ATTACHED = 1, 2, 4, 2
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, IFLA_XDP_ATTACHED = 1, 2, 4, 5, 2
+IFLA_BRPORT_STATE, IFLA_BRPORT_MODE = 1, 4
 IFLA_VXLAN_PORT = 15
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
 IFF_UP, IFF_NOARP = 0x1, 0x80
@@ -26,6 +27,7 @@ _MOST_READ, _MOST_KNOWN = 1024, 32
 
 FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+_PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")  # linux/if_bridge.h
 _ADDRESS_FLAGS = {0x02: "nodad", 0x04: "optimistic", 0x08: "dadfailed", 0x10: "homeaddress", 0x20: "deprecated", 0x40: "tentative"}
 _STATES = {1: "INCOMPLETE", 2: "REACHABLE", 4: "STALE", 8: "DELAY", 16: "PROBE", 32: "FAILED", 64: "NOARP", 128: "PERMANENT"}
 _TEMPORARY = 0x01
@@ -182,9 +184,20 @@ def _link(body: bytes) -> dict[str, t.Any]:
         "operstate": _OPERSTATES[operstate] if operstate < len(_OPERSTATES) else str(operstate),
         "master": _optional_number(about.get(IFLA_MASTER)),
         "xdp": xdp != b"\0",
+        **_port(info),
         "vrf": "vrf" in (kind, _name(info.get(IFLA_INFO_SLAVE_KIND, b""))),
         "drops": {name: stats[position] for position, name in _LOST.items() if stats and stats[position]},
     }
+
+
+def _port(info: t.Mapping[int, bytes]) -> dict[str, t.Any]:
+    """What a bridge does with its port: the state by its spanning tree, and whether frames may go back by the port that they came by."""
+    if _name(info.get(IFLA_INFO_SLAVE_KIND, b"")) != "bridge":
+        return {"port_state": None, "hairpin": None}
+    about = attributes(info.get(IFLA_INFO_SLAVE_DATA, b""))
+    state, hairpin = (about[kind][0] if about.get(kind) else None for kind in (IFLA_BRPORT_STATE, IFLA_BRPORT_MODE))
+    known = dict(enumerate(_PORT_STATES))
+    return {"port_state": None if state is None else known.get(state), "hairpin": None if hairpin is None else hairpin != 0}
 
 
 def _udp_port(kind: str, data: bytes) -> int | None:

@@ -62,6 +62,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
         away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
         silent = ports if listeners is None else silent & ports
+        away |= {(address, port) for address in _behind(snapshot) for port in silent}
         _elsewhere(snapshot, silent, away)
         _meant(snapshot, silent, _unserved(snapshot) | _asleep(listeners or []), order.get("units") or {}, run)
 
@@ -127,6 +128,19 @@ def _crowded(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
 
     pollers.attach(listeners)
     snapshot.add("peers", lambda: _sockets.peers({listener["port"] for listener in listeners}))
+
+
+def _behind(snapshot: Parts) -> set[str]:
+    """What clients dial and our routes have next door on a link of our own making, unmet so far: a container or guest may have it."""
+    made = {link["name"] for link in snapshot.parts.get("links") or () if link["kind"] is not None}
+    met = {(each["address"], each["interface"]) for each in snapshot.parts.get("neighbours") or () if each["mac"]}
+    onward = [route for route in snapshot.parts.get("routes") or () if route["local"] is None and route["iif"] is None]
+    return {
+        route["remote"]
+        for route in onward
+        if route["type"] == "unicast" and route["gateway"] is None and route["interface"] in made
+        if (route["remote"], route["interface"]) not in met
+    }
 
 
 def _elsewhere(snapshot: Parts, silent: set[int], away: set[End]) -> None:

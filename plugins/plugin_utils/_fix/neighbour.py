@@ -14,6 +14,7 @@ from .._model.network_subjects import Behind, FalseNeighbour, Misdelivered, Next
 from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, mending, shell
+from .network import passing
 from .routes import not_next_door
 from .sysctl import sysctls
 from .trusted import for_owner
@@ -88,7 +89,9 @@ def return_neighbour_unresolved(_case: Case, finding: Finding) -> Fix | None:
 
 def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
     silent, host = finding.about(Unanswering), case.named(finding.host)
-    return advice("neighbour", host.name, _to_answer(host, silent)) if silent and host else None
+    if silent is None or host is None:
+        return None
+    return passing(host.name, silent.port) if silent.port else advice("neighbour", host.name, _to_answer(host, silent))
 
 
 def not_answered_for(_case: Case, finding: Finding) -> Fix | None:

@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import LEAST_MTU, Link
-from .._model.network_subjects import WithoutIpv6
+from .._model.network_subjects import BridgePort, WithoutIpv6
 from . import fit
 from .make import advice, mending, shell
 
@@ -52,6 +52,30 @@ def with_ipv6(host: str, lacking: WithoutIpv6) -> Fix:
         host,
         f"raise the MTU of {name} of {host} from {lacking.mtu} to {LEAST_MTU} or more, now and where it is set; {again}",
         [shell("ip", "link", "set", name, "mtu", LEAST_MTU)] if fit.interface(name) else (),
+    )
+
+
+def bridge_port(_case: Case, finding: Finding) -> Fix | None:
+    port = finding.about(BridgePort)
+    return passing(finding.host, port) if port else None
+
+
+def passing(host: str, port: BridgePort) -> Fix:
+    """How a port of a bridge is had to pass frames. Where there is a loop, its spanning tree must not be switched off."""
+    if port.state == "hairpin":
+        return advice(
+            "link",
+            host,
+            f"switch hairpin mode on for {port.name} of {host}, now and where {port.bridge} is made (CNI: hairpinMode; libvirt, Docker and "
+            "kubelet have settings of their own)",
+            [shell("bridge", "link", "set", "dev", port.name, "hairpin", "on")] if fit.interface(port.name) else (),
+        )
+    return advice(
+        "link",
+        host,
+        f"wait until {port.name} of {host} is forwarding, which takes twice the forward_delay of {port.bridge}; if no other bridge is "
+        f"behind {port.name}, make {port.bridge} without a spanning tree (stp off, forward_delay 0) where it is configured; if the state "
+        "stays blocking (bridge link show), look for a loop",
     )
 
 

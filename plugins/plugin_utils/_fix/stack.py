@@ -55,8 +55,17 @@ def _loose(host: Host, filtered: ReversePath) -> Fix:
     return sysctls(
         host,
         {name: 2},
-        f"set {name}=2 (loose) on {host.name}, or make the way symmetric",
+        f"set {name}=2 (loose) on {host.name}, or {_one_way(filtered)}",
         why=f"the way back to {source} leaves by another interface than {interface}, on which its packets arrive",
+    )
+
+
+def _one_way(filtered: ReversePath) -> str:
+    if filtered.beside is None:
+        return "make the way symmetric"
+    return (
+        f"have {filtered.beside} and {filtered.interface} answer ARP for their own addresses only (arp_ignore=1 and arp_announce=2 for all "
+        "interfaces), or give one of them another network"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
-from .._model.network_subjects import GOAL, Outlook, Tunnel
+from .._model.network_subjects import GOAL, LostBetween, LostRequests, Outlook, Tunnel
 from .make import advice, shell
 
 
@@ -22,7 +22,41 @@ def path_loss(case: Case, finding: Finding) -> Fix:
 
 
 def path_drop(case: Case, finding: Finding) -> Fix:
-    return advice("advice", finding.host, f"look at filters, routes and security groups {case.outcome.stretch} for tcp/{case.port}")
+    lost = finding.about(LostBetween)
+    where = f"{case.outcome.stretch} for tcp/{case.port}"
+    if lost and lost.direct:
+        look = f"look at the switches, bridges and hypervisors {where}: no router is there, and ARP passes, but IP does not"
+        return advice("advice", finding.host, f"{look} (port or MAC ACLs, ebtables, a bridge that shows its frames to a firewall)")
+    summary = f"look at filters, routes and security groups {where}"
+    if lost and lost.mute and lost.gateway:
+        summary += (
+            f", at {lost.gateway} first: the gateway of {lost.sender} answers no SYN with a TTL of 1, as a router would; see whether it "
+            "still forwards (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding), and if it is a host of the inventory, name it in the "
+            "flow's via"
+        )
+    return advice("advice", finding.host, summary)
+
+
+def requests_lost(_case: Case, finding: Finding) -> Fix | None:
+    lost = finding.about(LostRequests)
+    if lost is None:
+        return None
+    snooping = (
+        "whether it snoops multicast and has no querier (MLD snooping; of a Linux bridge: mcast_querier 1, or mcast_snooping 0), and "
+        if ":" in lost.address
+        else ""
+    )
+    return advice(
+        "advice",
+        "path",
+        f"look at the switches and bridges between {lost.asker} and {lost.owner}: {snooping}whether both ports are in one VLAN and may "
+        "reach each other (isolated ports, client isolation, security groups, ebtables)"
+        + (
+            ""
+            if lost.meet
+            else f"; if they are on two networks with one prefix, give one another, or {lost.asker} a route to {lost.address} alone"
+        ),
+    )
 
 
 def path_reset(case: Case, finding: Finding) -> Fix:

@@ -26,6 +26,8 @@ class Link:
     vrf: bool = False
     kind: str | None = None
     master: str | None = None
+    port_state: str | None = None  # of a bridge's port, by the spanning tree
+    hairpin: bool | None = None  # of a bridge's port: frames may leave by the one that they came by
     manager: str | None = None  # the unit that manages it
     arp: bool | None = None  # False: NOARP
     udp_port: Port | None = None  # to which a tunnel sends what it carries, where its kind has one

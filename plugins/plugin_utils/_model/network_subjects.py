@@ -112,18 +112,43 @@ class WrongEntry:
 class Unanswering:
     """A host that answers no request for its address; ``kind``: of what keeps it from that, None where it is not known.
 
-    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``.
+    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``. Where it is a bridge: the ``port``.
     """
 
     address: str
     interface: str
     askers: tuple[str, ...]
+    _keywords: KW_ONLY
     kind: str | None = None
     chains: tuple[Wording, ...] = ()
     stopped: int | None = None
+    port: BridgePort | None = None
 
     def __post_init__(self) -> None:
         worded(self, "chains")
+
+
+@dataclass(frozen=True)
+class LostBetween:
+    """Who sent a packet that was lost behind it, and by which gateway; ``direct``: the far end, where it is next door and answers there.
+
+    ``mute``: no router answered SYNs with a rising TTL, the gateway included.
+    """
+
+    sender: str
+    gateway: str | None
+    direct: str | None = None
+    mute: bool = False
+
+
+@dataclass(frozen=True)
+class LostRequests:
+    """Requests of one host for the address of another one, by name, to which they do not come; ``meet``: both are surely on one link."""
+
+    asker: str
+    owner: str
+    address: str
+    meet: bool
 
 
 @dataclass(frozen=True)
@@ -232,6 +257,15 @@ class Lone:
 
 
 @dataclass(frozen=True)
+class BridgePort:
+    """A port of a bridge that does not pass a frame: the state that its spanning tree has it in, or "hairpin" where that mode is off."""
+
+    name: str
+    bridge: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Broadcast:
     """A host's own address, by whose prefix another one is for all machines, and the ``prefix`` that the machine with that one has."""
 
@@ -248,12 +282,16 @@ class Unscoped:
 
 @dataclass(frozen=True)
 class ReversePath:
-    """The reverse-path filter of an interface, which drops packets from a source; ``no_way_back``: no route leads there at all."""
+    """The reverse-path filter of an interface, which drops packets from a source; ``no_way_back``: no route leads there at all.
+
+    ``beside``: the interface that has the packets' destination, where both are on one network.
+    """
 
     interface: str
     source: str
     mode: int
     no_way_back: bool
+    beside: str | None = None
 
 
 @dataclass(frozen=True)

@@ -177,13 +177,29 @@ def container(fleet: Machines) -> None:
     host="db1",
     leg="syn",
     segment="server.ingress",
-    certainties=("likely",),
     says=("is behind db1 (2001:db8:2:0:c0::/80 dev docker0)", "ip neigh add proxy"),
     flow=BEHIND,
 )
 def nobody_answers_for_a_container(fleet: Machines) -> None:
     """https://github.com/docker/for-linux/issues/928: to add the address to the host is no remedy."""
     container(fleet)
+
+
+@fault(
+    "not_answered_for/guest",
+    "EHOSTUNREACH",
+    code="not_answered_for",
+    host="db1",
+    leg="syn",
+    segment="server.ingress",
+    certainties=("likely",),
+    flow=BEHIND,
+    slow=True,
+    **BRIEF,
+)
+def nobody_answers_for_what_is_not_seen(fleet: Machines) -> None:
+    """As of a virtual machine, which has no network namespace of the host."""
+    shell(fleet, "db1", "ip link add virbr0 type bridge; ip link set virbr0 up; ip address add 2001:db8:2:0:c0::1/80 dev virbr0 nodad")
 
 
 @twin("not_answered_for", flow=BEHIND, slow=True)

@@ -22,7 +22,7 @@ from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
 from .needs import SERVER, SERVER_ADDRESS, needs
 from .neighbour import on_link
-from .routing import entered, routed_in
+from .reverse_path import entered, routed_in
 from .stretch import forbidden, kept_unasked
 
 
@@ -62,7 +62,7 @@ def _ip_conflict(case: Case) -> Finding | None:
         return known
     if not kept_unasked(case, case.address) and (found := _given_up(case) or _own_claimed(case)) is not None:
         return found
-    for sender, owner, address in _next_hops(case):
+    for sender, owner, address in next_hops(case):
         finding = _not_answered(case, sender, owner, address) or _wrong_one(case, sender, owner, address)
         if finding is not None:
             return finding
@@ -186,7 +186,7 @@ def _reached(case: Case, owner: Host) -> bool:
     return case.count("syn_ack" if owner is case.client else "syn", owner, "in") > 0
 
 
-def _next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
+def next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
     """(sender, the managed host that has the next hop's address, that address), where both are on one network."""
     for sender in case.hosts:
         for remote in (case.address, case.client_address):

@@ -17,7 +17,7 @@ from ..finding import Finding
 from ..reach import reach
 from .catalogue import Accounts, Cause
 from .icmp import IcmpAnswer, answer_of, meaning_of, quoting
-from .needs import SERVER, SYN_OUT, FirstOf, needs
+from .needs import SERVER, SYN_ACK_OUT, SYN_OUT, FirstOf, needs
 from .no_ipv6 import untranslated
 
 LOW_TTL = 32  # systems start at 64, 128 or 255
@@ -135,14 +135,14 @@ def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding |
     )
 
 
-def _used_up(case: Case) -> tuple[Observation, str, Prose] | None:
+@needs(SERVER, SYN_ACK_OUT)
+def _used_up(case: Case, server: Host, sent: Observation) -> tuple[Observation, str, Prose] | None:
     """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words; not in a loop."""
-    sent = case.observation("syn_ack", case.server, "out")
-    if sent is None or case.server is None or sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
+    if sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
         return None
     if (back := reach(case.hops_back())) and back.loop:
         return None
-    told = [row for row, _seen in quoting(case) if row.at(case.server.name, "in") and meaning_of(case, row)[0] == "loop"]
+    told = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
     return (sent, told[0].packet.src, meaning_of(case, told[0])[1]) if told else None
 
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from ..._model.host import Host
+from ..._model.network_subjects import LostBetween
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence
+from ..reach import Reach
 from .icmp import meaning_of
-from .stretch import PACKETS
+from .stretch import PACKETS, swallower
 
 
 def last_sight(case: Case) -> tuple[Evidence, ...]:
@@ -37,3 +39,20 @@ def _last_error(case: Case) -> str:
         return "; no ICMP error answers it" if case.client.saw_everything else ""
     last = max(rows, key=lambda row: max(seen.time for seen in row.everywhere))
     return f"; the last ICMP error: {meaning_of(case, last)[1]} from {last.packet.src}"
+
+
+def lost_between(case: Case, reached: Reach | None) -> LostBetween | None:
+    """What the host that sent the packet last knows of its next hop."""
+    sender = next((host for host in case.hosts if case.outcome.between and host.name == case.outcome.between[0]), None)
+    last = case.outcome.last_seen
+    if sender is None or last is None or last.direction != "out" or swallower(case) is not None:
+        return None
+    route = sender.route(last.packet.dst, last.packet.src) or sender.route(last.packet.dst)
+    if route is None or route.interface != last.interface or route.multipath:
+        return None
+    other = next((host for host in case.hosts if host is not sender and host.owns(last.packet.dst)), None)
+    entry = sender.neighbour(last.packet.dst, route.interface)
+    own = [link.mac for link in (other.snapshot.links if other and other.snapshot else None) or () if link.mac]
+    direct = other.name if other and not route.gateway and entry and entry.mac in own and not entry.unresolved else None
+    mute = reached is not None and reached.last is None and sender is case.client
+    return LostBetween(sender.name, route.gateway, direct, mute)

@@ -16,7 +16,7 @@ from ..translation import sent_elsewhere
 from .catalogue import Accounts, Cause
 from .hooks import comes_as_it_is
 from .needs import needs
-from .routing import entered
+from .reverse_path import entered
 
 _NOT_FORWARDED = ("EHOSTUNREACH", "ENETUNREACH")  # and no errors of the checks of a source
 

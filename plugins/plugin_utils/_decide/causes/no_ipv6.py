@@ -55,4 +55,4 @@ def shown_without(case: Case, host: Host, found: WithoutIpv6 | None) -> tuple[Ev
 def untranslated(address: str) -> str:
     """The end of a sentence on an address that nobody on the way knows, where it is one of NAT64."""
     meant = translated_from(address)
-    return f"; it is an address of NAT64, of which a translator is to make {meant}" if meant else ""
+    return f"; {address} is an address of NAT64, of which a translator is to make {meant}" if meant else ""

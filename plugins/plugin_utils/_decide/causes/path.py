@@ -16,7 +16,7 @@ from ..finding import Certainty, Evidence, Finding
 from ..reach import Reach, reach
 from .catalogue import Accounts, Cause
 from .icmp import meaning_of, quoting
-from .last_sight import last_sight
+from .last_sight import last_sight, lost_between
 from .losses import beside_each_other, departures, outlook, wilson
 from .needs import BETWEEN, SERVER, needs
 from .onward import onward
@@ -189,7 +189,10 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
     )
-    located = [case.saw(asking, f"{packet}s with rising TTL", reached.text)] if reached and asking else []
+    lost = lost_between(case, reached)
+    located = [case.saw(asking, f"{packet}s with rising TTL", reached.text)] if reached and asking and not (lost and lost.direct) else []
+    if lost and lost.direct and not strays:
+        summary += f", which are on one link: {lost.direct} answers {'ARP' if case.family == 4 else 'neighbour discovery'} there"
     owner = f"{case.address} is no address of {case.server.name}: it must be translated on the way" if foreign and case.server else None
     return Finding(
         weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,
@@ -206,6 +209,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
             *(_OR_LATE if late else ()),
             *(f"the XDP program on {name} of {between[1]} may drop it ahead of the recorder" for name in blind),
         ),
+        subject=lost,
     )
 
 

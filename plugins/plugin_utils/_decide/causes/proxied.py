@@ -59,9 +59,11 @@ def _contains(wide: ipaddress.IPv4Network | ipaddress.IPv6Network, narrow: ipadd
 def _not_answered_for(case: Case, behind: tuple[Host, Route, str, int]) -> Finding:
     host, route, interface, count = behind
     answer = answer_of(case)
+    holder = next((each for each in (host.snapshot.namespaces if host.snapshot else None) or () if case.address in each.addresses), None)
+    gave_up = count > 1 or (answer is not None and answer.meaning == "unreachable")
     kind = "neighbour solicitation" if case.family == 6 else "ARP request"
     return Finding(
-        "likely",
+        "proven" if holder and gave_up and host.saw_everything and not case.completed else "likely",
         host.name,
         "server.ingress" if host is case.server else "path.forward",
         f"{case.address} is behind {host.name} ({route.prefix} dev {route.interface}), which does not answer for it on {interface}: others "
@@ -70,12 +72,13 @@ def _not_answered_for(case: Case, behind: tuple[Host, Route, str, int]) -> Findi
             case.saw(host, "capture", f"{plural(count, kind)} for {case.address} in on {interface}, no reply"),
             case.saw(host, "rtnetlink route get", f"{case.address}: dev {route.interface}, by {route.prefix}"),
             case.saw(host, "rtnetlink addresses", f"{case.address} is on no interface"),
+            *([case.saw(host, "setns", f"namespace {holder.netns} has {case.address}")] if holder else []),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
             *case.passage(),
         ),
         leg="syn",
         detail={"address": case.address, "interface": interface, "behind": route.interface, "prefix": route.prefix},
-        undecided=(f"whether a machine has {case.address} on {route.interface} of {host.name} is seen there only",),
+        undecided=() if holder else (f"whether a machine has {case.address} on {route.interface} of {host.name} is seen there only",),
         subject=Behind(case.address, interface, route.prefix),
     )
 
@@ -86,8 +89,8 @@ CAUSES = (
         "A host does not answer for an address behind it",
         ("server.ingress", "path.forward"),
         ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
-        "Not provable before a packet has come through: the recording of a managed host has requests for the address that nobody answers, "
-        "and the host's own route has it on another link, in a part of the network on which it was asked.",
+        "The recording of a managed host has requests for the address that nobody answers, the host's own route has it on another link, "
+        "in a part of the network on which it was asked, and another network namespace of the host has it. Where none is known to: likely.",
         "Somebody answers, or the host has the address itself.",
         rule=_not_answered_for,
         precedes=("address_not_local", "path_icmp_unreachable", "neighbour_unresolved", "path_drop"),

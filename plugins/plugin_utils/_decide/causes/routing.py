@@ -1,76 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""server.ingress, server.route and server.egress, and the reverse-path check of any host: addresses, routes and neighbours."""
+"""server.ingress, server.route and server.egress: addresses, routes and neighbours."""
 
 from __future__ import annotations
 
 from ..._model.host import Host
 from ..._model.network_records import Address
-from ..._model.network_subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop, ReversePath
-from ..._model.recording import Observation
+from ..._model.network_subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed
-from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .needs import ADDRESSES, CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
 from .no_ipv6 import shown_without, why_without, without_ipv6
-from .stretch import forbidden, kept_unasked, swallower
-from .traversals import Place, comes_to_routing
-
-
-def entered(case: Case) -> tuple[Host, Observation, str, Leg] | None:
-    """The host that a packet entered, and in which it did not come further: the packet there, the segment and what it is."""
-    leg: Leg = case.outcome.leg or "syn"
-    host, segment = swallower(case), case.outcome.segment or "path.forward"
-    if case.outcome.kind == "ignored_syn_ack":
-        host, segment, leg = case.client, "client.ingress", "syn_ack"
-    elif case.outcome.kind == "unanswered":
-        host, segment, leg = case.server, "server.route", "syn"
-    seen = case.observation(leg, host, "in")
-    return (host, seen, segment, leg) if host and seen else None
-
-
-@needs(entered)
-def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | None:
-    """Linux drops what comes in on another interface than its own way back uses (RFC 3704; net/ipv4/fib_frontend.c)."""
-    if case.family != 4:
-        return None
-    host, seen, segment, leg = entry
-    mode = max(host.sysctl("net.ipv4.conf.all.rp_filter") or 0, host.sysctl(f"net.ipv4.conf.{seen.interface}.rp_filter") or 0)
-    if mode not in (1, 2):
-        return None
-    packets = case.count(leg, host, "in")
-    dropped = host.delta("TcpExt", "IPReversePathFilter")
-    back = host.route(seen.packet.src, seen.packet.dst)
-    elsewhere = back is not None and (back.error is not None or (mode == 1 and back.interface != seen.interface))
-    if not dropped or (back is not None and not elsewhere):
-        return None
-    way = "no way back exists" if back and back.error else f"its way back is {back.interface}" if back else "its way back is unknown"
-    strictness = "strict" if mode == 1 else "loose"
-    return Finding(
-        "proven" if elsewhere and dropped >= case.swallowed_at(host) and routed_in(case, host, segment, leg) else "likely",
-        host.name,
-        segment,
-        f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}",
-        (
-            *case.passage(),
-            case.saw(host, "counter IPReversePathFilter", f"+{dropped}, {plural(packets, 'packet')} of this flow came in"),
-            case.saw(host, f"sysctl rp_filter on {seen.interface}", f"{mode} ({strictness})"),
-            case.saw(host, "rtnetlink route get", f"{seen.packet.src}: {way}"),
-        ),
-        leg=leg,
-        detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
-        subject=ReversePath(seen.interface, seen.packet.src, mode, back is not None and back.error is not None),
-    )
-
-
-def routed_in(case: Case, host: Host, segment: str, leg: Leg) -> bool:
-    """Whether the packet came as far as the routing decision of the host that it entered, which checks its source as well."""
-    return comes_to_routing(case, Place(host, leg, "forward" if segment.startswith("path.") else "in", segment))
+from .reverse_path import routed_in
+from .stretch import forbidden, kept_unasked
 
 
 @needs(SERVER, CLIENT_ADDRESS)
@@ -238,21 +185,6 @@ def _return_neighbour_unresolved(case: Case, server: Host, client: str) -> Findi
 
 
 CAUSES = (
-    Cause(
-        "rp_filter_drop",
-        "The reverse-path filter drops the packet",
-        ("server.route", "client.ingress", "path.forward", "path.return"),
-        ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
-        "IPReversePathFilter rises by the packets that came in, the filter is on for that interface, and the kernel's way back to the "
-        "source is another one.",
-        "The way back uses the interface on which the packet came in.",
-        rule=_rp_filter_drop,
-        accounts_for=(
-            Accounts("counter", ("TcpExt.IPReversePathFilter",)),
-            Accounts("other_interface", anywhere=True, any_leg=True),
-            Accounts("other_way_back", anywhere=True, any_leg=True),
-        ),
-    ),
     Cause(
         "address_not_local",
         "The address dialled is not the server's",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..._model.hook_records import BaseChain
 from ..._model.host import Host
-from ..._model.network_subjects import Unanswering
+from ..._model.network_subjects import BridgePort, Unanswering
 from ..._model.prose import Wording
 from ..._model.recording import Observation
 from ..._values.words import plural
@@ -57,6 +57,7 @@ class _Reason:
     shown: tuple[Evidence, ...]
     chains: tuple[str, ...] = ()
     stopped: int | None = None
+    port: BridgePort | None = None
 
 
 def _neighbour_silent(case: Case) -> Finding | None:
@@ -137,9 +138,10 @@ def _finding(case: Case, asked: _Asked, leg: Leg) -> Finding:
             asked.address,
             asked.interface,
             tuple(asked.askers),
-            reason.kind if reason else None,
-            reason.chains if reason else (),
-            reason.stopped if reason else None,
+            kind=reason.kind if reason else None,
+            chains=reason.chains if reason else (),
+            stopped=reason.stopped if reason else None,
+            port=reason.port if reason else None,
         ),
     )
 
@@ -195,6 +197,14 @@ def _by_link(asked: _Asked) -> Iterator[_Reason]:
             "noarp",
             f"ARP is switched off on {asked.interface}",
             (Evidence(asked.owner.name, "rtnetlink link", f"{asked.interface} has NOARP"),),
+        )
+
+    if link and link.master and link.port_state not in (None, "forwarding"):
+        yield _Reason(
+            "port",
+            f"{link.name} is a port of {link.master}, whose spanning tree has it in state {link.port_state}",
+            (Evidence(asked.owner.name, "rtnetlink link", f"{link.name}: master {link.master}, port state {link.port_state}"),),
+            port=BridgePort(link.name, link.master, link.port_state),
         )
 
 

@@ -61,6 +61,17 @@ def test_tunnels_tell_the_port_that_carries_them(network: Rootless) -> None:
     assert {one["udp_port"] for one in links} == {None, 8472}
 
 
+def test_ports_of_bridges_tell_their_state(network: Rootless) -> None:
+    def ports() -> dict[str, list[object]]:
+        links = network.python("_host.links, _wire.netlink", "links.links(netlink.Netlink(0))")
+        return {one["name"]: [one["port_state"], one["hairpin"]] for one in links if one["port_state"] or one["name"] == "eth0"}
+
+    assert ports() == {"eth0": [None, None], "peer0": ["forwarding", False]}
+    network.sh("bridge link set dev peer0 hairpin on; bridge link set dev peer0 state 1")
+    assert ports()["peer0"] == ["listening", True]
+    network.sh("bridge link set dev peer0 hairpin off; bridge link set dev peer0 state 3")
+
+
 def test_neighbours_that_have_a_link_address_are_known(network: Rootless) -> None:
     index = network.sh("cat /sys/class/net/eth0/ifindex").strip()
     found = network.python("_host.links", f"links.known_neighbours({{'eth0': {index}}})")

@@ -178,3 +178,33 @@ def test_rules_read_like_those_of_iproute2(network: Rootless) -> None:
         assert [[str(priority), text] for of, priority, text in rules if of == family] == [
             [priority, " ".join(text.split())] for priority, text in shown
         ]
+
+
+INWARD = """
+ip link add eth0 type veth peer name peer0; ip link set peer0 up; ip link set eth0 up; ip addr add 10.0.0.1/24 dev eth0
+ip route add default via 10.0.0.254
+"""
+BEHIND = "ip rule add pref 100 from 10.9.0.0/16 lookup 1; ip rule add pref 100 lookup local; ip rule del pref 0 lookup local"
+WAY = (
+    "routes.answer(link, routes.Question(local='10.0.0.1', remote=remote), {one['name']: one['index'] for one in links.links(link)}, rules)"
+)
+TAKEN_IN = (
+    f"(lambda link, rules: [routes.inward({WAY}, rules) for remote in ('10.9.0.1', '10.8.0.1')])"
+    "(netlink.Netlink(0), policy_rules.rules(netlink.Netlink(0)))"
+)
+
+
+def test_how_a_packet_is_taken_in_is_asked_only_behind_a_policy_rule() -> None:
+    modules = "_host.links, _wire.netlink, _host.routes, _host.policy_rules"
+    with Rootless() as network:
+        network.sh(INWARD)
+        assert network.python(modules, TAKEN_IN) == [None, None]
+        network.sh(f"ip route add default via 10.0.0.254 table 1; {BEHIND}")
+        ruled, other = network.python(modules, TAKEN_IN)
+        assert (ruled[0], ruled[1], ruled[4], other) == ("10.0.0.1", "10.9.0.1", "eth0", None)
+        question = {"local": "10.0.0.1", "remote": "10.9.0.1", "iif": "eth0"}
+        asked = network.python(modules, ANSWERS.replace("QUESTIONS", repr([question])))[0]
+        assert (asked["error"], asked["rule"], asked["table"]) == ("EHOSTUNREACH", 100, 1)  # it does not forward
+        network.sh("echo 1 > /proc/sys/net/ipv4/ip_forward; ip route add 10.9.0.0/16 via 10.0.0.254")
+        asked = network.python(modules, ANSWERS.replace("QUESTIONS", repr([question])))[0]
+        assert (asked["error"], asked["type"], asked["rule"], asked["table"]) == (None, "unicast", 100, 1)

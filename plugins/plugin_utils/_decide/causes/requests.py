@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""ARP requests and neighbour solicitations that are lost on the link between two managed hosts."""
+
+from __future__ import annotations
+
+from ..._model.host import Host
+from ..._model.network_records import Link
+from ..._model.network_subjects import LostRequests
+from ..._values.words import plural
+from ..case import Case
+from ..finding import Finding
+from ..last_hop import sender_mac
+from .addresses import next_hops
+from .catalogue import Accounts, Cause
+from .needs import needs
+
+
+def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
+    """(who asks, who has the address, that address, and its link there), where the one asks in vain and the other one was not asked."""
+    for asker, owner, address in next_hops(case):
+        entry = owner.interface_of(address)
+        link = owner.link(entry.interface) if entry else None
+        if link is None or not link.up or link.carrier is False or owner.observations is None or not asker.unanswered_requests(address):
+            continue
+        asked = [seen.packet.neighbour for seen in owner.observations if seen.direction != "out"]
+        if not any(said and said.operation == "request" and said.target == address for said in asked):
+            return asker, owner, address, link
+    return None
+
+
+_SHARED = ("00:00:5e:00:01:", "00:00:5e:00:02:", "02:42:")  # VRRP's (RFC 9568, 7.3) and Docker's, which are the same in many places
+
+
+def _meet(asker: Host, owner: Host, link: Link) -> bool:
+    """Whether anything shows that both are on one link: networks elsewhere may have the same prefix. One knows the other's link address,
+    or both know that of a third one."""
+    here, there = (_known(host) for host in (asker, owner))
+    mine = {each.mac.lower() for each in (asker.snapshot.links if asker.snapshot else None) or () if each.mac}
+    thirds = {mac for mac in here & there if not mac.startswith(_SHARED)}
+    return bool(thirds or mine & there or (link.mac and link.mac.lower() in here))
+
+
+def _known(host: Host) -> set[str]:
+    """The link addresses of others that a host's neighbour table has, or that its recording shows to send."""
+    table = {entry.mac.lower() for entry in (host.snapshot.neighbours if host.snapshot else None) or () if entry.mac}
+    heard = {mac for seen in host.observations or () if seen.direction != "out" and (mac := sender_mac(seen))}
+    own = {link.mac.lower() for link in (host.snapshot.links if host.snapshot else None) or () if link.mac}
+    return (table | heard) - own
+
+
+@needs(_unheard)
+def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding:
+    """Requests are for all machines of a link (ARP: broadcast; IPv6: multicast), other packets for one: a switch treats them apart."""
+    asker, owner, address, link = unheard
+    count = asker.unanswered_requests(address)
+    kind, sent = ("neighbour solicitation", "multicast") if ":" in address else ("ARP request", "broadcast")
+    entry = asker.neighbour(address, None)
+    meet = _meet(asker, owner, link)
+    sure = meet and asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed
+    segment = "client.neighbour" if asker is case.client else "server.egress" if asker is case.server else case.outcome.segment
+    return Finding(
+        "proven" if sure and (count > 1 or (entry is not None and entry.unresolved)) else "likely",
+        asker.name if segment in ("client.neighbour", "server.egress") else "path",
+        segment or "path.forward",
+        f"{asker.name}'s {kind}s ({sent}) for {address} do not come to {owner.name}, which has it on {link.name}: something on the link "
+        "between them loses them",
+        (
+            case.saw(asker, "capture", f"{plural(count, kind)} for {address} out, no reply"),
+            case.saw(owner, "capture", f"no {kind} for {address} came in"),
+            case.saw(owner, "rtnetlink link", f"{link.name}: {link.mac}, operstate {link.operstate}"),
+            *([case.saw(asker, "rtnetlink neighbour", f"{address} is {entry.state}")] if entry else []),
+            *case.passage(),
+        ),
+        undecided=() if meet else (f"whether both are on one link: another network may have the prefix of {owner.name}'s as well",),
+        detail={"address": address, "asker": asker.name, "owner": owner.name},
+        subject=LostRequests(asker.name, owner.name, address, meet),
+    )
+
+
+CAUSES = (
+    Cause(
+        "requests_lost",
+        "ARP requests or neighbour solicitations are lost on the link",
+        ("client.neighbour", "server.egress", "path.forward", "path.return"),
+        ("refused_locally", "unsent", "icmp", "lost_syn", "unanswered", "lost_syn_ack"),
+        "The recording of a managed host has requests for the address of its next hop that nobody answers, and that of the managed host "
+        "which has the address, on an interface that is up and on the same network, has none of them. Where a recording is not whole, an "
+        "XDP program is there, it asked but once, or nothing else shows that both are on one link: likely.",
+        "One of them comes in at the host that has the address.",
+        rule=_requests_lost,
+        precedes=("neighbour_unresolved", "return_neighbour_unresolved", "path_icmp_unreachable", "path_drop", "path_loss"),
+        accounts_for=(
+            Accounts("request_unanswered", anywhere=True, any_leg=True),
+            Accounts("icmp_error", anywhere=True, any_leg=True),
+        ),
+    ),
+)

@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Further faults as people reported them, of bridges and neighbours; each names its report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.firewall_rules import BRIEF
+from tests.faults.catalogue.reported import FORWARD, believes, mac, shell
+from tests.lab._machines import FABRIC, Machines
+from tests.lab.topologies import Topology, at, one_segment, three_hosts, with_hosts
+
+
+def two() -> Topology:
+    """web1 and db1 on one switch."""
+    return one_segment("web1", "db1")
+
+
+NEIGHBOUR = Flow("10.0.1.12", timeout=4.0)
+
+
+def between(*statements: str) -> str:
+    """A filter of the switches."""
+    return f"table bridge f {{ chain f {{ type filter hook forward priority 0; {'; '.join(statements)}; }}\n}}"
+
+
+# -- bridges of the hosts themselves
+
+BRIDGED = Flow("10.0.9.9", client="db1", server="db1", via=("r1",), timeout=1.0)
+
+
+def bridged(fleet: Machines) -> None:
+    """r1 has its servers behind a port of a bridge, and shows what is bridged to iptables, as a node with pods does."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    # The switch is to be a wire: it would learn from what comes back that db1 is behind r1.
+    fleet.run(FABRIC, ["bridge", "link", "set", "dev", "r1.eth1", "learning", "off"])
+    shell(
+        fleet,
+        "r1",
+        f"""
+        ip link add br0 type bridge; ip link set br0 up; ip address flush dev eth1; ip link set eth1 master br0
+        ip address add 10.0.2.1/24 dev br0; echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
+        iptables-nft -t nat -A PREROUTING -d 10.0.9.9 -p tcp --dport 5432 -j DNAT --to-destination {DB1}
+        iptables-nft -t nat -A POSTROUTING -s {DB1} -d {DB1} -j MASQUERADE
+        """,
+    )
+
+
+@fault(
+    "bridge_port",
+    "timeout",
+    code="bridge_port",
+    host="r1",
+    certainties=("likely",),
+    says=("the port eth1 of br0 that it came by", "bridge link set dev eth1 hairpin on"),
+    flow=BRIDGED,
+    **FORWARD,
+)
+def a_pod_reaches_itself_by_its_service(fleet: Machines) -> None:
+    """https://github.com/kubernetes/kubernetes/issues/20475"""
+    bridged(fleet)
+
+
+@twin("bridge_port", flow=BRIDGED, slow=True, **BRIEF)
+def a_pod_may_reach_itself_by_its_service(fleet: Machines) -> None:
+    """What is advised."""
+    bridged(fleet)
+    fleet.run("r1", ["bridge", "link", "set", "dev", "eth1", "hairpin", "on"])
+
+
+LISTENS: dict[str, Any] = {
+    "host": "db1",
+    "leg": "syn",
+    "segment": "server.ingress",
+    "says": ("port of br0, whose spanning tree", "listening"),
+}
+
+
+def listening(fleet: Machines) -> None:
+    """db1's bridge has just got its port, and listens for others for half a minute."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    shell(
+        fleet,
+        "db1",
+        f"""
+        ip link add br0 type bridge stp_state 1 forward_delay 3000; ip address flush dev eth0; ip link set br0 up
+        ip link set br0 address $(cat /sys/class/net/eth0/address); ip link set eth0 master br0
+        ip address add {DB1}/24 dev br0; ip route add default via 10.0.2.1
+        """,
+    )
+
+
+@fault("neighbour_silent/spanning-tree", "EHOSTUNREACH", code="neighbour_silent", flow=Flow(timeout=4.0), slow=True, **LISTENS, **BRIEF)
+def a_bridge_does_not_answer_yet(fleet: Machines) -> None:
+    """https://github.com/OpenNebula/one-deploy/pull/290"""
+    listening(fleet)
+    fleet.run("r1", ["ip", "neigh", "flush", "dev", "eth1"])
+
+
+@fault("bridge_port/spanning-tree", "timeout", code="bridge_port", flow=Flow(timeout=1.0), **LISTENS, **BRIEF)
+def a_bridge_does_not_forward_yet(fleet: Machines) -> None:
+    """As above, where the router knows the server from before."""
+    believes(fleet, DB1, mac(fleet, "db1"))
+    listening(fleet)
+
+
+# -- switches
+
+LOST: dict[str, Any] = {"code": "requests_lost"}
+
+
+@fault(
+    "requests_lost",
+    "EHOSTUNREACH",
+    host="path",
+    says=("r1's neighbour solicitations (multicast) for 2001:db8:2::21 do not come to db1", "mcast_querier"),
+    flow=Flow(DB1_V6, timeout=4.0, via=("r1",)),
+    **LOST,
+    **FORWARD,
+)
+def a_switch_snoops_multicast(fleet: Machines) -> None:
+    """https://github.com/lxc/incus/issues/3294, https://github.com/freifunk-berlin/firmware/issues/297"""
+    fleet.listen("db1", "::", 5432)
+    fleet.nft(FABRIC, between('oifname "db1.eth0" ether daddr & ff:ff:00:00:00:00 == 33:33:00:00:00:00 drop'))
+    shell(fleet, "r1", "ip -6 neigh flush dev eth1")
+    shell(fleet, "db1", "ip -6 neigh flush dev eth0")
+
+
+@fault(
+    "requests_lost/isolated",
+    "EHOSTUNREACH",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    certainties=("likely",),  # nothing else is there that both would know
+    says=("web1's ARP requests (broadcast) for 10.0.1.12 do not come to db1", "isolated ports"),
+    flow=NEIGHBOUR,
+    topology=two,
+    **LOST,
+    **BRIEF,
+)
+def two_guests_that_may_not_meet(fleet: Machines) -> None:
+    """As with isolated ports of a bridge: both reach everybody else."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    for each in ("web1", "db1"):
+        fleet.run(FABRIC, ["bridge", "link", "set", "dev", f"{each}.eth0", "isolated", "on"])
+
+
+@fault(
+    "requests_lost/elsewhere",
+    "EHOSTUNREACH",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    certainties=("likely",),
+    flow=Flow("10.0.2.21", timeout=4.0),
+    slow=True,
+    **LOST,
+    **BRIEF,
+)
+def another_network_with_the_same_prefix(fleet: Machines) -> None:
+    """As at home, where 192.168.1.0/24 is what it is at work: nothing shows that both are on one link."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    shell(fleet, "web1", "ip address add 10.0.2.11/24 dev eth0")
+
+
+@fault(
+    "path_drop/on-link",
+    "timeout",
+    code="path_drop",
+    host="path",
+    says=("which are on one link: db1 answers ARP there", "no router is there"),
+    flow=Flow("10.0.1.12", timeout=1.0),
+    topology=two,
+    **FORWARD,
+)
+def a_bridge_passes_arp_alone(fleet: Machines) -> None:
+    """https://github.com/opnsense/core/issues/10468"""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    fleet.nft(FABRIC, between("ether type ip drop"))
+
+
+@fault(
+    "path_drop/mute-gateway",
+    "timeout",
+    code="path_drop",
+    host="path",
+    says=("10.0.1.12 first", "ip_forward"),
+    flow=Flow(timeout=1.0),
+    slow=True,
+    **FORWARD,
+)
+def the_gateway_forwards_no_more(fleet: Machines) -> None:
+    """https://github.com/evilsocket/bettercap/issues/32"""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    shell(fleet, "web2", "echo 0 > /proc/sys/net/ipv4/ip_forward")
+    shell(fleet, "web1", "ip route replace default via 10.0.1.12")
+
+
+# -- two interfaces on one network
+
+
+def beside() -> Topology:
+    return with_hosts(three_hosts(), db1={"interfaces": {"eth0": at("back", 2, 21), "eth1": at("back", 2, 77)}})
+
+
+@fault(
+    "rp_filter_drop/beside",
+    "timeout",
+    code="rp_filter_drop",
+    host="db1",
+    leg="syn",
+    segment="server.route",
+    says=("each answers ARP for the other's address", "arp_ignore=1"),
+    flow=Flow(timeout=1.0),
+    topology=beside,
+    **BRIEF,
+)
+def two_interfaces_on_one_network(fleet: Machines) -> None:
+    """https://github.com/raspberrypi/linux/issues/3718"""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    for each in ("all", "eth0", "eth1"):
+        fleet.sysctl("db1", f"net.ipv4.conf.{each}.rp_filter", 1)
+    believes(fleet, DB1, fleet.run("db1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip())

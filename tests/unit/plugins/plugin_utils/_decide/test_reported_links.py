@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evidence that lacks a condition of the proofs about bridges, neighbours and policy rules, as `test_conditions` has it for others."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.plugins.plugin_utils._decide.test_conditions import (
+    OTHER,
+    ROUTER,
+    SERVER,
+    Scene,
+    added,
+    each,
+    incomplete,
+    only,
+    setting,
+    snapshots,
+    unrecorded,
+)
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+
+def forwarding(found: Phases, when: int) -> None:
+    """The port of db1's bridge forwards before the handshakes (0), or behind them (1)."""
+    for link in snapshots(found, SERVER)[when]["links"]:
+        if link["name"] == "eth0":
+            link["port_state"] = "forwarding"
+
+
+def taken_in(found: Phases, error: str | None) -> None:
+    """The kernel's answer for what comes in from the client is another one."""
+    for snapshot in snapshots(found, SERVER):
+        for route in snapshot["routes"]:
+            if route["iif"]:
+                route.update(error=error, type=None if error else "local")
+
+
+SCENES = {
+    "a port that came to forward meanwhile": Scene(
+        "bridge_port.spanning-tree", "bridge_port", "likely", lambda found: forwarding(found, 1)
+    ),
+    "a port that forwarded": Scene("bridge_port.spanning-tree", "bridge_port", None, lambda found: forwarding(found, 0)),
+    "a port that may send back by itself": Scene("bridge_port", "bridge_port", None, each(ROUTER, "links", hairpin=True)),
+    "a bridge that shows nothing to iptables": Scene(
+        "bridge_port", "bridge_port", None, setting(ROUTER, "net.bridge.bridge-nf-call-iptables", "0")
+    ),
+    "requests of which some were not recorded": Scene("requests_lost", "requests_lost", "likely", incomplete(SERVER)),
+    "requests at a host without a recording": Scene("requests_lost", "requests_lost", None, unrecorded(SERVER)),
+    "requests to an interface that is down": Scene("requests_lost", "requests_lost", None, each(SERVER, "links", up=False)),
+    "requests that an XDP program may drop": Scene("requests_lost", "requests_lost", "likely", each(SERVER, "links", xdp=True)),
+    "a container that may not be there": Scene(
+        "not_answered_for", "not_answered_for", "likely", only(SERVER, "namespaces", lambda _each: False)
+    ),
+    "a container whose host did not record all": Scene("not_answered_for", "not_answered_for", "likely", incomplete(SERVER)),
+    "a container whose address the host has": Scene(
+        "not_answered_for",
+        "not_answered_for",
+        None,
+        added(SERVER, "addresses", interface="eth0", address="2001:db8:2:0:c0::2", prefix=128, flags=[], since_s=None),
+    ),
+    "a rule ahead of the local table that leads back to it": Scene(
+        "local_table_late", "local_table_late", None, lambda found: taken_in(found, None)
+    ),
+    "a packet that the check of its source refuses": Scene(
+        "local_table_late", "local_table_late", None, lambda found: taken_in(found, "EXDEV")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
+    scene = SCENES[name]
+    plan, found = recorded(scene.recording)
+    scene.change(found)
+    certainties = [certainty for code, _host, certainty in causes(plan, found) if code == scene.code]
+    assert certainties == ([scene.certainty] if scene.certainty else [])
+
+
+def test_servers_that_share_an_address_are_judged_by_what_came_to_each() -> None:
+    plan, found = recorded("no_listener.anycast")
+    ended = {code for code, host, _certainty in causes(plan, found) if host in (SERVER, OTHER)}
+    assert ended == {"no_listener"}
+    for host in (SERVER, OTHER):
+        for snapshot in snapshots(found, host):
+            for entry in snapshot["addresses"]:
+                entry.update(interface="eth0" if entry["address"] == "10.0.9.9" else entry["interface"])
+    assert [code for code, _host, _certainty in causes(plan, found)][:1] == ["ip_conflict"]  # both answer for it on the link
