@@ -14,6 +14,7 @@ from typing import Literal
 from .firewall_records import Verdict
 from .host import Host, Observation
 from .network_records import Address, Link, Neighbour, Route
+from .probe_records import Unconfigured
 from .prose import NOTHING, Wording, worded
 from .records import IpAddress
 from .socket_records import Listener, PortHolder, Process, Socket
@@ -31,11 +32,14 @@ SOMAXCONN = "net.core.somaxconn"
 class Unresolved:
     """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting.
 
-    ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it.
+    ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it. ``cut``: nameservers
+    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver.
     """
 
     waiting: bool
     unasked: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    unconfigured: Unconfigured | None = None
 
 
 @dataclass(frozen=True)
