@@ -14,7 +14,7 @@ import typing as t
 from .._connect.tcp_info import canonical
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_ROUTE, Netlink
-from . import conntrack, counters, link_managers, policy_rules, sysctls
+from . import conntrack, counters, link_managers, policy_rules, raw_sockets, sysctls
 from . import hooks as _hooks
 from . import links as _links
 from . import routes as _routes
@@ -118,6 +118,7 @@ def take(
     if not closing:
         snapshot.add("counters", counters.read)
     snapshot.add("conntrack", conntrack.read)
+    snapshot.add("raw_protocols", raw_sockets.protocols)
     try:
         with Netlink(NETLINK_ROUTE) as netlink:
             _network(snapshot, netlink, closing, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
@@ -228,6 +229,7 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         listener_options.attach([listener for listener in listeners if listener["port"] in ports])
         for listener in listeners:
             listener["pollers"] = None
+        _name([listener for listener in listeners if listener["port"] in ports])
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
@@ -254,6 +256,18 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         silent = ports if listeners is None else silent & ports
         _elsewhere(snapshot, silent, away)
         _meant(snapshot, silent, _unserved(snapshot) | _asleep(listeners or []), order.get("units") or {}, run)
+
+
+def _name(listeners: list[dict[str, t.Any]]) -> None:
+    """The names by which programs may have come to listen on a loopback address that nobody else uses, such as 127.0.1.1."""
+    unusual = {one["address"] for one in listeners if _on_loopback(one["address"])} - {"127.0.0.1", "::1"}
+    if not unusual:
+        return
+    from . import hosts_file
+
+    names = hosts_file.names_of(unusual)
+    for one in listeners:
+        one["names"] = names.get(one["address"], [])
 
 
 def _of_xinetd(snapshot: _Snapshot, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:

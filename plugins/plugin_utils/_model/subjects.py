@@ -62,10 +62,13 @@ class SlowNames:
 
 @dataclass(frozen=True)
 class MissingAddress:
-    """An address that the server lacks, and the names of the hosts that have it."""
+    """An address that the server lacks, and the names of the hosts that have it, of those that are to take it by VRRP, and of the one that
+    has it and hands its packets on to the server all the same."""
 
     address: str
     owners: tuple[str, ...] = ()
+    by_vrrp: tuple[str, ...] = ()
+    handed_on_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -407,11 +410,13 @@ class UnitApart:
 
 @dataclass(frozen=True)
 class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead."""
+    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead;
+    ``names``: which the hosts file gives to the address at which it listens."""
 
     name: str
     process: Process | None = None
     displaced: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
