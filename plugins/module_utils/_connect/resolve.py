@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._host import hosts_file, nsswitch
-from .._host.nameservers import ask, configured
+from .._host.nameservers import ask, configured, unconfigured
 from .identity import Identity
 from .tcp_info import canonical
 
@@ -21,7 +21,7 @@ RESOLVER_THREADS = 32
 SLOW_MS = 1000.0
 _WORTHWHILE = 3.0  # seconds
 _MOST_ASKED = 8  # names about which nameservers are asked because they cannot be resolved, or by a search list
-_UNRESOLVED = ("EAI_NONAME", "EAI_NODATA", "EAI_AGAIN", "EAI_FAIL")
+_UNRESOLVED = ("EAI_NONAME", "EAI_NODATA", "EAI_AGAIN", "EAI_FAIL", "ETIMEDOUT")
 _EAI = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
@@ -56,6 +56,7 @@ class Resolved:
     again_ms: float | None = None
     nameservers: list[dict[str, Any]] | None = None
     hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
+    unconfigured: dict[str, Any] | None = None  # why resolv.conf names no nameserver, where the name could not be resolved
     sources: list[str] | None = None  # which sources nsswitch.conf has the C library ask, of a name that it cannot resolve
 
     def record(self) -> dict[str, Any]:
@@ -69,6 +70,7 @@ class Resolved:
             "elapsed_ms": self.elapsed_ms,
             "hosts": self.hosts,
             "sources": self.sources,
+            "unconfigured": self.unconfigured,
         }
         return record if self.nameservers is None else {**record, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
@@ -151,7 +153,12 @@ def examine_odd(answers: list[Resolved], until: float) -> list[Resolved]:
         if odd and name not in by_name and len(by_name) < _MOST_ASKED and until - time.monotonic() >= _WORTHWHILE:
             by_name[name] = ask(resolver, name)
     return [
-        replace(answer, nameservers=by_name[answer.dial.address], sources=nsswitch.sources("hosts") if answer.error else None)
+        replace(
+            answer,
+            nameservers=by_name[answer.dial.address],
+            sources=nsswitch.sources("hosts") if answer.error else None,
+            unconfigured=unconfigured() if answer.error else None,
+        )
         if answer.dial.address in by_name and answer.nameservers is None
         else answer
         for answer in answers

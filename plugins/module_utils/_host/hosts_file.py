@@ -30,6 +30,15 @@ def entries(path: str = HOSTS) -> dict[str, list[str]] | None:
     return found
 
 
+def names_of(addresses: set[str], path: str = HOSTS) -> dict[str, list[str]]:
+    """The names that the file gives to each of some addresses."""
+    found = {address: [] for address in addresses}  # type: dict[str, list[str]]
+    for name, known in (entries(path) or {}).items():
+        for address in addresses.intersection(known):
+            found[address].append(name)
+    return found
+
+
 def canonical(name: str) -> str:
     """As names are compared."""
     return name.rstrip(".").lower()

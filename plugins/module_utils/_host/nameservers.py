@@ -20,7 +20,8 @@ _LEAST_SECONDS = 10.0
 _SPARE = 2.0
 _MOST_SERVERS, _MOST_TIMEOUT, _MOST_ATTEMPTS, _MOST_DOTS = 3, 30, 5, 15  # resolv.conf(5): MAXNS, RES_MAXRETRANS, RES_MAXRETRY, RES_MAXNDOTS
 _PORT = 53
-_ANSWER_SECONDS = 2.0
+_ANSWER_SECONDS, _TCP_SECONDS = 2.0, 1.0
+_TC = 0x0200  # RFC 1035, 4.1.1: the answer was cut to what UDP takes
 _QUERY = struct.Struct("!6H")
 _TYPES = {"A": 1, "AAAA": 28}
 _MOST_NAMES = 4
@@ -82,21 +83,40 @@ def configured(path: str = CONFIGURATION) -> Resolver:
     return Resolver(tuple(servers), timeout, attempts, search, ndots)
 
 
+def unconfigured(path: str = CONFIGURATION) -> dict[str, Any] | None:
+    """Why the C library has no nameserver to ask but this host itself: the file cannot be read, or names none; None where it does.
+
+    As {"error": null or an errno's name, "link": where the file, as a symbolic link, leads}.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace"):
+            wrong = None if configured(path).nameservers else ""
+    except OSError as error:
+        wrong = errno.errorcode.get(error.errno or 0, str(error))
+    if wrong is None:
+        return None
+    return {"error": wrong or None, "link": os.path.realpath(path) if os.path.islink(path) else None}
+
+
 def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list[dict[str, Any]]:
     """Queries for a name's addresses to each nameserver, as the resolver sends them, all at once: who answers which of them, and when.
 
-    Each as {"address", "answer_ms": of the first answer, null if there is none in time, "error": null or an errno's name, "queries":
-    [{"name", "type", "answer_ms", "answers": how many records it has, null if there is no answer}]}.
+    Each as {"address", "answer_ms": of the first answer, null if there is none in time, "error": null or an errno's name, "tcp": what comes
+    of a connection to it, where an answer was cut (connected, or an errno's name), "queries": [{"name", "type", "answer_ms", "answers":
+    how many records it has, null if there is no answer, "truncated"}]}.
     """
     questions = _questions(resolver.names(name)[:_MOST_NAMES])
     if not questions:
         return []
-    answers = [{"address": address, "answer_ms": None, "error": None, "queries": []} for address in resolver.nameservers]  # type: list[Asked]
+    answers = [{"address": address, "answer_ms": None, "error": None, "tcp": None, "queries": []} for address in resolver.nameservers]  # type: list[Asked]
     waiting = {}  # type: dict[socket.socket, Asked]
     begun = time.monotonic()
     try:
         for each in answers:
-            each["queries"] = [{"name": asked, "type": kind, "answer_ms": None, "answers": None} for asked, kind, _question in questions]
+            each["queries"] = [
+                {"name": asked, "type": kind, "answer_ms": None, "answers": None, "truncated": False}
+                for asked, kind, _question in questions
+            ]
             try:
                 sock = _socket_to(each["address"])
                 waiting[sock] = each
@@ -116,7 +136,34 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
     finally:
         for sock in waiting:
             sock.close()
+    _over_tcp([each for each in answers if any(query["truncated"] for query in each["queries"])])
     return answers
+
+
+def _over_tcp(told: list[Asked]) -> None:
+    """Connect to nameservers, as the C library does to have the whole of an answer that was cut."""
+    trying = {}  # type: dict[socket.socket, Asked]
+    until = time.monotonic() + _TCP_SECONDS
+    for each in told:
+        each["tcp"] = "ETIMEDOUT"
+        info = socket.getaddrinfo(each["address"], _PORT, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)[0]
+        sock = socket.socket(info[0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        trying[sock] = each
+        _ended(each, sock.connect_ex(info[4]))
+    while True:
+        left, open_ = until - time.monotonic(), [sock for sock, each in trying.items() if each["tcp"] == "ETIMEDOUT"]
+        ready = select.select([], open_, [], left)[1] if open_ and left > 0 else []
+        if not ready:
+            break
+        for sock in ready:
+            _ended(trying[sock], sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    for sock in trying:
+        sock.close()
+
+
+def _ended(asked: Asked, number: int) -> None:
+    if number != errno.EINPROGRESS:
+        asked["tcp"] = errno.errorcode.get(number, str(number)) if number else "connected"
 
 
 def _unanswered(asked: Asked) -> bool:
@@ -166,5 +213,6 @@ def _receive(sock: socket.socket, asked: Asked, numbers: list[bytes], begun: flo
         query = asked["queries"][numbers.index(answer[:2])]
         if query["answer_ms"] is None:
             query["answer_ms"] = round((time.monotonic() - begun) * 1000, 3)
-            query["answers"] = _QUERY.unpack_from(answer)[3] if len(answer) >= _QUERY.size else 0
+            _number, flags, _questions, answers = _QUERY.unpack_from(answer)[:4] if len(answer) >= _QUERY.size else (0, 0, 0, 0)
+            query.update(answers=answers, truncated=bool(flags & _TC))
             asked["answer_ms"] = asked["answer_ms"] or query["answer_ms"]

@@ -38,6 +38,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         listener_options.attach([listener for listener in listeners if listener["port"] in ports])
         for listener in listeners:
             listener["pollers"] = None
+        _name([listener for listener in listeners if listener["port"] in ports])
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
@@ -65,6 +66,18 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         away |= {(address, port) for address in _behind(snapshot) for port in silent}
         _elsewhere(snapshot, silent, away)
         _meant(snapshot, silent, _unserved(snapshot) | _asleep(listeners or []), order.get("units") or {}, run)
+
+
+def _name(listeners: list[dict[str, t.Any]]) -> None:
+    """The names by which programs may have come to listen on a loopback address that nobody else uses, such as 127.0.1.1."""
+    unusual = {one["address"] for one in listeners if _on_loopback(one["address"])} - {"127.0.0.1", "::1"}
+    if not unusual:
+        return
+    from . import hosts_file
+
+    names = hosts_file.names_of(unusual)
+    for one in listeners:
+        one["names"] = names.get(one["address"], [])
 
 
 def _of_xinetd(snapshot: Parts, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:

@@ -13,7 +13,7 @@ import typing as t
 from .._connect.tcp_info import canonical
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_ROUTE, Netlink
-from . import conntrack, counters, link_managers, policy_rules, sysctls
+from . import conntrack, counters, link_managers, policy_rules, raw_sockets, sysctls
 from . import hooks as _hooks
 from . import links as _links
 from . import routes as _routes
@@ -84,6 +84,7 @@ def take(
     if not closing:
         snapshot.add("counters", counters.read)
     snapshot.add("conntrack", conntrack.read)
+    snapshot.add("raw_protocols", raw_sockets.protocols)
     try:
         with Netlink(NETLINK_ROUTE) as netlink:
             _network(snapshot, netlink, closing, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])

@@ -22,14 +22,35 @@ def address_not_local(_case: Case, finding: Finding) -> Fix | None:
     missing, host = finding.about(MissingAddress), finding.host
     if missing is None:
         return None
+    if missing.by_vrrp:
+        names = " and ".join(missing.by_vrrp)
+        summary = (
+            f"find out why VRRP on {names} does not take {missing.address} (its log has its state, such as FAULT, and the reason: "
+            "tracked scripts, processes, interfaces); an address that is added by hand would be on two hosts once it does"
+        )
+        return advice("address", host, summary, [shell("journalctl", "-u", "keepalived", "-n", "50")])
+    if missing.handed_on_by:
+        return _on_loopback(missing.address, host, missing.handed_on_by)
     if missing.owners:
         owners = " and ".join(missing.owners)
         summary = f"have the last hop before {host} forget its neighbour entry for {missing.address}, which is on {owners}"
         return advice("neighbour", "path", summary)
     if missing.lacking:
         return with_ipv6(host, missing.lacking)
-    summary = f"add {missing.address} to an interface of {host} (a VIP that moved away?), or correct what the client dials"
+    summary = (
+        f"add {missing.address} to an interface of {host} (a VIP that moved away?), to lo where a balancer with direct routing has it and "
+        "hands its packets on, or correct what the client dials"
+    )
     return advice("address", host, summary)
+
+
+def _on_loopback(address: str, host: str, balancer: str) -> Fix:
+    """A server behind a balancer that leaves the packets as they are has the address for itself alone, and says so to nobody by ARP."""
+    commands = [shell("ip", "address", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")]
+    if ":" not in address:
+        commands = [*(shell("sysctl", "-w", f"net.ipv4.conf.all.{name}") for name in ("arp_ignore=1", "arp_announce=2")), *commands]
+    summary = f"have {host} take what {balancer} hands on for {address}: add it to lo of {host}, without answering ARP requests for it"
+    return advice("address", host, f"{summary} (arp_ignore, arp_announce), or take {host} out of {balancer}'s servers", commands)
 
 
 def address_elsewhere(case: Case, finding: Finding) -> Fix | None:

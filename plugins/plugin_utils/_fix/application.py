@@ -16,8 +16,10 @@ from . import fit
 from .make import advice, shell
 from .service import displaced
 
+_SESSIONS = ("sshd-session",)
 _STOPPED = ("T", "t")  # proc_pid_stat(5)
 _MEMCACHED = "its command line (ExecStart= of its unit; on Debian, memcached.conf)"
+_PUBLISHED = "ports: of the compose file, or -p of the command that runs the container, and make the container again"
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
 _LISTEN = {
     "postgres": ("listen_addresses = '{address}'", "postgresql.conf"),
@@ -32,6 +34,8 @@ _LISTEN = {
     "mosquitto": ("listener {port} {address}", "mosquitto.conf (with allow_anonymous or a password_file, as its version 2 demands)"),
     "mongod": ("net.bindIp: {address}", "mongod.conf"),
     "memcached": ("-l {address}", _MEMCACHED),
+    "docker-proxy": ("{port}:PORT in place of 127.0.0.1:{port}:PORT", _PUBLISHED),
+    "rootlessport": ("{port}:PORT in place of 127.0.0.1:{port}:PORT", _PUBLISHED),
 }
 _BACKLOG = {
     "nginx": ("listen {port} backlog=4096;", "the server block"),
@@ -77,7 +81,29 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         return None
     if owner.displaced:
         return displaced(case.server, owner.displaced, owner.name, case.server_port)
+    if forwarding := _forwarding(owner.process, case.server_port):
+        return advice("application", finding.host, forwarding)
+    if owner.names:
+        summary = (
+            f"make {owner.name} listen on {case.server_address} (or on all addresses), or, if it listens by the name {owner.names[0]}, put "
+            f"{case.server_address} in its line of /etc/hosts and restart it"
+        )
+        return advice("application", finding.host, summary)
     return listening(case.server, owner.name, owner.process, case.server_address, case.server_port)
+
+
+def _forwarding(process: Process | None, port: int) -> str:
+    """Where an ssh session, or its server's part of one, listens to pass connections on; empty for others."""
+    if process is None or process.name not in (*_SESSIONS, "sshd", "ssh"):
+        return ""
+    if process.name == "ssh":
+        return f"have ssh (pid {process.pid}) forward the port for other hosts, too: ssh -L '*:{port}:...', or -g"
+    if process.name == "sshd" and (process.parent or 0) <= 1:  # the server itself; a session is its child
+        return ""
+    return (
+        f"have the ssh client that forwards port {port} to here ask for all addresses (ssh -R '*:{port}:...'), and sshd let it: "
+        "GatewayPorts clientspecified in sshd_config"
+    )
 
 
 def listener_other_namespace(case: Case, finding: Finding) -> Fix:

@@ -13,6 +13,7 @@ from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import LOOPBACK
 from .._model.network_subjects import Resolved, SlowNames, Unresolved
+from .._model.probe_records import Unconfigured
 from .make import advice, shell
 
 
@@ -20,6 +21,15 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
     name = finding.about(Unresolved)
     if name is None:
         return None
+    if name.cut:
+        return _resolvable(
+            case,
+            f"let {case.client.name} connect to TCP port 53 of {', '.join(name.cut)} (firewalls there and on the way that pass UDP alone); "
+            "options edns0 in /etc/resolv.conf lets answers by UDP be longer, up to 1200 bytes",
+            so="; until then,",
+        )
+    if name.unconfigured:
+        return _resolvable(case, _configure(case.client.name, name.unconfigured), so="; until then,")
     if name.waiting:
         return _resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)")
     if name.unasked:
@@ -30,6 +40,14 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
             so="; until then,",
         )
     return _resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)")
+
+
+def _configure(client: str, found: Unconfigured) -> str:
+    line = "a line nameserver ADDRESS"
+    if found.link and found.error == "ENOENT":
+        maker = "start systemd-resolved, which makes it, or " if found.link.startswith("/run/systemd/resolve/") else ""
+        return f"{maker}put a file with {line} in place of the link /etc/resolv.conf on {client}"
+    return f"put {line} into /etc/resolv.conf on {client}"
 
 
 def name_resolves_elsewhere(case: Case, finding: Finding) -> Fix | None:

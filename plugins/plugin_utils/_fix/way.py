@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
+from .._model.network_records import LOOPBACK
 from .._model.network_subjects import GOAL, LostBetween, LostRequests, Outlook, Tunnel
 from .make import advice, shell
 
@@ -22,6 +23,13 @@ def path_loss(case: Case, finding: Finding) -> Fix:
 
 
 def path_drop(case: Case, finding: Finding) -> Fix:
+    own = case.server.interface_of(case.address) if case.server else None
+    if own and own.interface == LOOPBACK and case.server and case.outcome.kind == "lost_syn":
+        look = (
+            f"look at the balancer that is to hand packets for {case.address} on to {case.server.name}, which has it on lo alone: its "
+            "servers (ipvsadm -Ln), and whether each of them has the address; name them in the flow's servers, and it in via"
+        )
+        return advice("advice", finding.host, look)
     lost = finding.about(LostBetween)
     where = f"{case.outcome.stretch} for tcp/{case.port}"
     if lost and lost.direct:

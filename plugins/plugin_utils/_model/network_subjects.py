@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from .host import Host
 from .network_records import Address, Link, Neighbour, Route
+from .probe_records import Unconfigured
 from .prose import Wording, worded
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
@@ -22,11 +23,14 @@ REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 class Unresolved:
     """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting.
 
-    ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it.
+    ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it. ``cut``: nameservers
+    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver.
     """
 
     waiting: bool
     unasked: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    unconfigured: Unconfigured | None = None
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,13 @@ class SlowNames:
 
 @dataclass(frozen=True)
 class MissingAddress:
-    """An address that the server lacks, the names of the hosts that have it, and why it may lack all of IPv6."""
+    """An address that the server lacks, and the names of the hosts that have it, of those that are to take it by VRRP, and of the one that
+    has it and hands its packets on to the server all the same; why the server may lack all of IPv6."""
 
     address: str
     owners: tuple[str, ...] = ()
+    by_vrrp: tuple[str, ...] = ()
+    handed_on_by: str | None = None
     lacking: WithoutIpv6 | None = None
 
 

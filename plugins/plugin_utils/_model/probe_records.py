@@ -35,20 +35,33 @@ class Query:
     type: str
     answer_ms: Milliseconds | None = None
     answers: Count | None = None  # records in the answer
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
 class Nameserver:
-    """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once."""
+    """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once.
+
+    ``tcp``: what came of a connection to it, where an answer was cut to what UDP takes: connected, or an errno's name.
+    """
 
     address: str
     answer_ms: Milliseconds | None = None
     error: str | None = None
+    tcp: str | None = None
     queries: tuple[Query, ...] = ()
 
     @property
     def silent(self) -> bool:
         return self.answer_ms is None and self.error is None
+
+
+@dataclass(frozen=True)
+class Unconfigured:
+    """Why resolv.conf names no nameserver: the errno's name of reading it, None where it names none; ``link``: where it leads as a link."""
+
+    error: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +75,7 @@ class Resolution:
     nameservers: tuple[Nameserver, ...] | None = None
     hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
     sources: tuple[str, ...] | None = None  # which sources nsswitch.conf has the C library ask
+    unconfigured: Unconfigured | None = None
 
     def held(self) -> tuple[str, tuple[str, ...]] | None:
         """The first name, as the search list has it, for which nameservers have records, and these nameservers; None: there is none."""

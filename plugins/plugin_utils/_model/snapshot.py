@@ -30,6 +30,7 @@ class Snapshot:
     routes: tuple[Route, ...] | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     conntrack: Conntrack | None = None
+    raw_protocols: tuple[Count, ...] | None = None
     hooks: Hooks | None = None
     ipsec_policies: tuple[IpsecPolicy, ...] | None = None
     listeners: tuple[Listener, ...] | None = None

@@ -35,6 +35,7 @@ class Listener:
     min_ttl: Count | None = None
     defer_accept: Count | None = None
     processes: tuple[Process, ...] | None = None
+    names: tuple[str, ...] = ()  # of a loopback address other than 127.0.0.1, by the hosts file
     pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and can be told
 
     @property

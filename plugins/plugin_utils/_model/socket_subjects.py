@@ -127,11 +127,13 @@ class UnitApart:
 
 @dataclass(frozen=True)
 class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead."""
+    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead;
+    ``names``: which the hosts file gives to the address at which it listens."""
 
     name: str
     process: Process | None = None
     displaced: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

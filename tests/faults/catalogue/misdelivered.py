@@ -132,3 +132,98 @@ def the_second_router_rejects(fleet: Machines) -> None:
     """Its RST looks like one of another machine with the server's address: nothing tells the two apart."""
     fleet.listen("db1", "::", 5432)
     fleet.nft("r2", chain("forward", "tcp dport 5432 reject with tcp reset"))
+
+
+# -- addresses that the server should have, and lacks
+
+KEEPALIVED = """global_defs {
+ enable_script_security
+ script_user root
+}
+vrrp_script check {
+ script "/bin/false"
+ interval 1
+ fall 1
+}
+vrrp_instance orders {
+ state BACKUP
+ interface eth0
+ virtual_router_id 51
+ priority %d
+ virtual_ipaddress { 10.0.2.100/24 }
+ track_script { check }
+}
+"""
+
+
+@fault(
+    "address_not_local/vrrp",
+    "EHOSTUNREACH timeout",
+    code="address_not_local",
+    host="db1",
+    leg="syn",
+    segment="server.ingress",
+    certainties=("likely",),
+    says=("on no interface of db1 or db2", "db1 and db2 take part in VRRP", "FAULT"),
+    flow=Flow(VIP, server="db1:db2", timeout=4.0),
+    slow=True,
+)
+def keepalived_does_not_take_it(fleet: Machines) -> None:
+    """https://github.com/acassen/keepalived/issues/2434: to add the address by hand is no advice."""
+    for number, host in enumerate(("db1", "db2")):
+        fleet.listen(host, "0.0.0.0", 5432)
+        fleet.write(host, "/etc/keepalived.conf", KEEPALIVED % (100 - number))
+        fleet.popen(host, ["keepalived", "--dont-fork", "--vrrp", "-f", "/etc/keepalived.conf", "-p", "/run/k.pid", "-r", "/run/kv.pid"])
+    for host in ("db1", "db2"):
+        fleet.run(host, ["sh", "-c", "until grep -q :0070 /proc/net/raw; do sleep 0.1; done; sleep 4"])
+
+
+def handing_on(fleet: Machines, host: str) -> None:
+    """r1 has the address and sends what comes for it on to a server as it is, as LVS does with direct routing."""
+    rules = "ip rule add pref 10 lookup local; ip rule del pref 0; ip rule add pref 5 iif eth0 to 10.0.2.100 lookup 100"
+    fleet.run("r1", ["sh", "-ec", f"ip address add {VIP}/32 dev eth1; {rules}; ip route add default via {host} table 100"])
+
+
+HANDED: dict[str, Any] = {"flow": Flow(VIP, server="db2", via=("r1",), timeout=1.0), **BRIEF}
+
+
+@fault(
+    "address_not_local/handed-on",
+    "timeout",
+    code="address_not_local",
+    host="db2",
+    leg="syn",
+    segment="server.ingress",
+    says=("r1 has it, and hands on what comes for it", "dev lo", "arp_ignore"),
+    **HANDED,
+)
+def the_real_server_lacks_it(fleet: Machines) -> None:
+    """https://github.com/acassen/keepalived/issues/1827: a neighbour entry is not to blame."""
+    fleet.listen("db2", "0.0.0.0", 5432)
+    handing_on(fleet, "10.0.2.22")
+
+
+@twin("address_not_local/handed-on", slow=True, **HANDED)
+def the_real_server_has_it(fleet: Machines) -> None:
+    the_real_server_lacks_it(fleet)
+    quiet = "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
+    fleet.run("db2", ["sh", "-ec", f"{quiet}; ip address add {VIP}/32 dev lo"])
+
+
+@fault(
+    "path_drop/balanced",
+    "timeout",
+    code="path_drop",
+    host="path",
+    certainties=("likely",),
+    says=("on lo alone", "ipvsadm -Ln"),
+    flow=Flow(VIP, timeout=1.0),
+    slow=True,
+    **HERE,
+    **BRIEF,
+)
+def another_real_server_gets_it(fleet: Machines) -> None:
+    """The flow names one of two servers behind a balancer, and the other one lacks the address."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    fleet.run("db1", ["ip", "address", "add", f"{VIP}/32", "dev", "lo"])
+    sends_to(fleet, "db2")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.faults._fault import fault, twin
 from tests.faults.catalogue.client import BY_NAME, service
 from tests.lab._machines import Machines
@@ -116,3 +118,54 @@ def the_search_list_has_a_wildcard(fleet: Machines) -> None:
 @twin("name_resolves_elsewhere/search", flow=BY_NAME, slow=True)
 def the_search_list_comes_behind(fleet: Machines) -> None:
     answering(fleet, "search example.net\n", WILDCARD)
+
+
+# -- answers that do not fit, and nobody to ask
+
+FAILED: dict[str, Any] = {"code": "name_resolution_failed", "host": "web1", "segment": "client.resolve", "flow": BY_NAME}
+MANY = [f"10.0.2.{number}" for number in range(100, 136)]  # as addresses they take more than 512 bytes
+
+
+def crowded(fleet: Machines, verdict: str) -> None:
+    """The name has many addresses, all of them db1's; what is for TCP port 53 of its nameserver gets the verdict of r1."""
+    for address in MANY:
+        fleet.run("db1", ["ip", "address", "add", f"{address}/24", "dev", "eth0"])
+    fleet.nft("r1", f"table ip f {{ chain f {{ type filter hook forward priority 0; tcp dport 53 {verdict}; }}\n}}")
+    nameserver(fleet, "nameserver 10.0.2.22\n", *(f"--host-record=db.example.org,{address}" for address in MANY))
+
+
+@fault("name_resolution_failed/truncated", "", says=("does not fit into UDP", "TCP port 53", "edns0"), **FAILED)
+def the_whole_answer_cannot_be_had(fleet: Machines) -> None:
+    """https://github.com/systemd/systemd/issues/6520"""
+    crowded(fleet, "reject with tcp reset")
+
+
+@fault(
+    "name_resolution_failed/truncated/dropped",
+    "",
+    certainties=("likely",),
+    says=("does not fit into UDP", "TCP port 53: ETIMEDOUT"),
+    slow=True,
+    **FAILED,
+)
+def the_whole_answer_is_waited_for(fleet: Machines) -> None:
+    """The C library waits for as long as the kernel tries to connect: two minutes."""
+    crowded(fleet, "drop")
+
+
+@twin("name_resolution_failed/truncated", flow=BY_NAME, options={"diagnose_attempts": 1}, slow=True)
+def the_whole_answer_comes_by_tcp(fleet: Machines) -> None:
+    crowded(fleet, "accept")
+
+
+@fault(
+    "name_resolution_failed/dangling",
+    "",
+    says=("/run/systemd/resolve/stub-resolv.conf, which does not exist", "systemd-resolved"),
+    **FAILED,
+)
+def the_resolvers_file_is_gone(fleet: Machines) -> None:
+    """https://github.com/systemd/systemd/issues/5395"""
+    service(fleet)
+    link = "rm -f /etc/resolv.conf; ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf"
+    fleet.run("web1", ["sh", "-c", f"umount /etc/resolv.conf 2>/dev/null; {link}"])

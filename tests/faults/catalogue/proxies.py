@@ -111,6 +111,19 @@ def protected_from_other_hosts(fleet: Machines) -> None:
     listens(fleet, 6379)
 
 
+# -- on loopback addresses
+
+ELSEWHERE: dict[str, Any] = {"code": "listener_other_address", "host": "db1", "leg": "syn", "segment": "server.socket"}
+NAMED = "import socket; s = socket.create_server(('db1', 5432)); print(1, flush=True); s.accept()"
+
+
+@fault("listener_other_address/own-name", "ECONNREFUSED", says=("127.0.1.1", "/etc/hosts has 127.0.1.1 for db1"), flow=SHORT, **ELSEWHERE)
+def listens_by_its_own_name(fleet: Machines) -> None:
+    """https://github.com/tmills/uhhmm/issues/51: Debian gives its own name that address."""
+    fleet.write("db1", "/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 db1\n")
+    fleet.popen("db1", [fleet.python, "-c", NAMED]).await_answer()
+
+
 # -- systemd
 
 on_systemd = partial(_fault.fault, systemd=True)
@@ -169,3 +182,25 @@ def the_service_waits_for_another_unit(fleet: Machines) -> None:
         orders_socket="[Socket]\nListenStream=5432\n",
         orders_service="[Unit]\nAfter=volume.service\n[Service]\nExecStart=/bin/cat\nStandardInput=socket\n",
     )
+
+
+TUNNEL = """
+mkdir -p /root/.ssh /run/sshd; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id; cp /root/.ssh/id.pub /root/.ssh/authorized_keys
+printf 'Port 2022\\nAuthorizedKeysFile /root/.ssh/authorized_keys\\nPermitRootLogin yes\\nUsePAM no\\n' > /etc/ssh/sshd_data
+systemd-run -q --unit=data /usr/sbin/sshd -D -f /etc/ssh/sshd_data; until ss -Hltn sport = :2022 | grep -q .; do sleep 0.1; done
+systemd-run -q --unit=tunnel ssh -i /root/.ssh/id -o StrictHostKeyChecking=no -N -p 2022 -R 5432:127.0.0.1:22 root@127.0.0.1
+"""
+
+
+@on_systemd(
+    "systemd/listener_other_address/forwarded",
+    "ECONNREFUSED",
+    says=("sshd", "127.0.0.1:5432", "ssh -R '*:5432", "GatewayPorts clientspecified"),
+    flow=SHORT,
+    slow=True,
+    **ELSEWHERE,
+)
+def an_ssh_session_listens(fleet: Machines) -> None:
+    """https://github.com/mscdex/ssh2/issues/1369: ListenAddress would have sshd itself take the port."""
+    fleet.run("db1", ["sh", "-ec", TUNNEL])
+    listens(fleet)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
 from ..._model.recording import Observation
 from ..._values.words import plural
 from .. import retries
@@ -178,7 +179,8 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     late = _may_be_late(case)
     beyond = next((host for host in case.hosts if host.name == between[1]), None)
     blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
-    certainty: Certainty = "likely" if foreign or late or blind or (translated and not via) else "proven"
+    balanced = _on_loopback(case) and case.outcome.kind == "lost_syn"
+    certainty: Certainty = "likely" if foreign or late or blind or balanced or (translated and not via) else "proven"
     reached, asking = _reached(case)
     last_hop = reached.last if reached else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
@@ -193,6 +195,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     located = [case.saw(asking, f"{packet}s with rising TTL", reached.text)] if reached and asking and not (lost and lost.direct) else []
     if lost and lost.direct and not strays:
         summary += f", which are on one link: {lost.direct} answers {'ARP' if case.family == 4 else 'neighbour discovery'} there"
+    handed = (f"it has {case.address} on lo alone: a balancer hands its packets on, perhaps to another server",) if balanced else ()
     owner = f"{case.address} is no address of {case.server.name}: it must be translated on the way" if foreign and case.server else None
     return Finding(
         weaker(certainty, against) if not strays else "likely" if certainty == "proven" else certainty,
@@ -200,7 +203,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         case.outcome.segment or "path.forward",
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
         (*(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *last_sight(case), *located, *case.passage()),
-        against=(*against, *((Evidence(case.server.name, "rtnetlink addresses", owner),) if owner and case.server else ())),
+        against=(*against, *(Evidence(between[1], "rtnetlink addresses", said) for said in ((owner,) if owner else handed))),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl, "first_silent_ttl": reached.silent or None}
         if reached and last_hop
         else {},
@@ -211,6 +214,12 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         ),
         subject=lost,
     )
+
+
+def _on_loopback(case: Case) -> bool:
+    """Whether the server has the address for itself alone, as servers behind a balancer with direct routing do."""
+    entry = case.server.interface_of(case.address) if case.server else None
+    return entry is not None and entry.interface == LOOPBACK and case.client is not case.server
 
 
 def _reached(case: Case) -> tuple[Reach | None, Host | None]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
 from ..._model.network_subjects import Resolved, SlowNames, Unresolved
-from ..._model.probe_records import Nameserver
+from ..._model.probe_records import Nameserver, Unconfigured
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -23,16 +23,19 @@ def _name_resolution_failed(case: Case) -> Finding | None:
     if failed is None:
         return None
     said = f"{failed.error}: {failed.message}" if failed.message else str(failed.error)
+    asked = tuple(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in failed.nameservers or ())
+    cut = tuple(entry.address for entry in failed.nameservers or () if entry.tcp not in (None, _CONNECTED))
+    whole = f"; the answer of nameserver {', '.join(cut)} does not fit into UDP, and it cannot be reached by TCP port 53" if cut else ""
     if failed.error == OUR_LIMIT:
         return Finding(
             "likely",
             case.client.name,
             "client.resolve",
-            f"{case.client.name}'s resolver has not answered for {case.dialled} when we stopped waiting; no packet was sent",
-            (case.saw(case.client, "getaddrinfo", said),),
-            detail={"name": case.dialled, "error": failed.error},
+            f"{case.client.name}'s resolver has not answered for {case.dialled} when we stopped waiting; no packet was sent{whole}",
+            (case.saw(case.client, "getaddrinfo", said), *asked),
+            detail={"name": case.dialled, "error": failed.error, "cut": list(cut)},
             undecided=(f"getent ahosts {case.dialled} on {case.client.name} would show whether it answers after all",),
-            subject=Unresolved(waiting=True),
+            subject=Unresolved(waiting=True, cut=cut),
         )
     held, sources = failed.held(), failed.sources or ()
     unasked = held is not None and bool(sources) and (sources[-1:] != ("dns",) or any(source.startswith("[") for source in sources))
@@ -41,16 +44,26 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         case.client.name,
         "client.resolve",
         f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent"
-        + (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else "")
+        + (whole or (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else ""))
+        + (f"; {_unconfigured(failed.unconfigured)}" if failed.unconfigured else "")
         + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may end ahead of it" if held and unasked else ""),
         (
             case.saw(case.client, "getaddrinfo", said),
             *([case.saw(case.client, "/etc/nsswitch.conf", f"hosts: {' '.join(sources)}")] if sources and held else []),
-            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in failed.nameservers or ()),
+            *asked,
         ),
-        detail={"name": case.dialled, "error": failed.error, "held_by": list(held[1]) if held else []},
-        subject=Unresolved(waiting=False, unasked=sources if unasked else ()),
+        detail={"name": case.dialled, "error": failed.error, "held_by": list(held[1]) if held else [], "cut": list(cut)},
+        subject=Unresolved(waiting=False, unasked=sources if unasked else (), cut=cut, unconfigured=failed.unconfigured),
     )
+
+
+def _unconfigured(found: Unconfigured) -> str:
+    """Whom the C library asks then is no server of anybody's choice (resolv.conf(5))."""
+    leads = f"/etc/resolv.conf leads to {found.link}, which" if found.link else "/etc/resolv.conf"
+    wrong = (
+        "names no nameserver" if found.error is None else "does not exist" if found.error == "ENOENT" else f"cannot be read ({found.error})"
+    )
+    return f"{leads} {wrong}, so that only a nameserver on this host itself is asked"
 
 
 def _name_resolution_slow(case: Case) -> Finding | None:
@@ -115,9 +128,10 @@ def _result(entry: Nameserver) -> str:
         f"{query.type} {query.name}: "
         + (f"answers in {query.answer_ms:.0f} ms" if query.answer_ms is not None else "no answer")
         + (f", {plural(query.answers, 'record')}" if query.answers is not None else "")
+        + (" and more, cut off" if query.truncated else "")
         for query in entry.queries
     ]
-    return "; ".join(parts)
+    return "; ".join([*parts, *([f"TCP port 53: {entry.tcp}"] if entry.tcp else [])])
 
 
 def _name_resolves_elsewhere(case: Case) -> Finding | None:
@@ -206,6 +220,7 @@ def _dead_address_family(case: Case) -> Finding | None:
     )
 
 
+_CONNECTED = "connected"
 OUR_LIMIT = "ETIMEDOUT"  # no error of getaddrinfo()'s own
 _FAILURES = tuple(kind for kind in OUTCOMES if kind not in ("completed", "unresolved"))
 

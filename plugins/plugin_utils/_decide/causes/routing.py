@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from ..._model.host import Host
 from ..._model.network_records import Address
-from ..._model.network_subjects import REFUSING, FalseNeighbour, MissingAddress, NextHop
+from ..._model.network_subjects import REFUSING, FalseNeighbour, NextHop
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
-from .needs import ADDRESSES, CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
-from .no_ipv6 import shown_without, why_without, without_ipv6
-from .reverse_path import routed_in
+from .needs import CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
 from .stretch import forbidden, kept_unasked
 
 
@@ -43,71 +41,6 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
         leg="syn_ack",
         detail={"remote": client, "answer": said},
         subject=route,
-    )
-
-
-@needs(SERVER, ADDRESSES)
-def _address_not_local(case: Case, server: Host, _addresses: object) -> Finding | None:
-    syn = case.syn_at_server
-    if server.owns(syn.dst if syn else case.address) is not False:
-        return None
-    if syn is None:
-        return _address_gone(case, server)
-    forwards = server.sysctl("net.ipv4.ip_forward" if case.family == 4 else "net.ipv6.conf.all.forwarding") not in (0, None)
-    answer = answer_of(case)
-    refused = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender) is True
-    if forwards and not refused:
-        return None
-    errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
-    counted = errors is not None and errors >= case.swallowed_at(server) and routed_in(case, server, "server.ingress", "syn")
-    unknown = [partner.name for partner in case.partners if partner.owns(syn.dst) is None]  # it may have moved there
-    owners = [owner.host.name for owner in case.fleet.owners(syn.dst, besides=(server,))]
-    return Finding(
-        "likely" if unknown else "proven" if counted or refused else "likely",
-        server.name,
-        "server.ingress",
-        f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address"
-        + (f": {' and '.join(owners)} has it" if owners else ""),
-        (
-            *case.passage(),
-            case.saw(server, "rtnetlink addresses", f"{syn.dst} is on no interface"),
-            *(case.saw(case.fleet.hosts[name], "rtnetlink addresses", f"{syn.dst} is an address of {name}") for name in owners),
-            *([case.saw(server, "counter InAddrErrors", f"+{errors}")] if errors else []),
-            *([case.saw(server, "capture", f"{server.name} forwards it, and says with an ICMP error that it cannot")] if refused else []),
-        ),
-        leg="syn",
-        detail={"address": syn.dst},
-        undecided=(f"the addresses of {' and '.join(unknown)} would show whether {syn.dst} is there now",) if unknown else (),
-        subject=MissingAddress(syn.dst, tuple(owners)),
-    )
-
-
-def _address_gone(case: Case, server: Host) -> Finding | None:
-    """Nobody answers for the address, and the server, which should have it, has not."""
-    answer = answer_of(case)
-    unreachable = (
-        answer is not None and (answer.meaning, answer.about) == ("unreachable", case.address) and not case.is_end(answer.offender)
-    )
-    on_link = case.outcome.local and case.gateway[0] == case.address
-    asked = server.asked_in_vain(case.address)
-    if case.dialled != case.address or not (unreachable or on_link or asked):
-        return None
-    lacking = without_ipv6(server) if case.family == 6 else None
-    asking = answer.offender if answer and unreachable else case.client.name if on_link else next(iter(asked))
-    return Finding(
-        "likely",
-        server.name,
-        "server.ingress",
-        f"{case.address} is on no interface of {server.name}, and {asking} cannot reach it{why_without(lacking)}",
-        (
-            case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
-            *shown_without(case, server, lacking),
-            *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
-            *(case.saw(server, "capture", f"{plural(count, 'request')} of {who} for it, no reply") for who, count in asked.items()),
-        ),
-        leg="syn",
-        detail={"address": case.address},
-        subject=MissingAddress(case.address, lacking=lacking),
     )
 
 
@@ -185,23 +118,6 @@ def _return_neighbour_unresolved(case: Case, server: Host, client: str) -> Findi
 
 
 CAUSES = (
-    Cause(
-        "address_not_local",
-        "The address dialled is not the server's",
-        ("server.ingress",),
-        ("unanswered", "icmp", "lost_syn", "refused_locally", "unsent"),
-        "The SYN enters the server for an address that none of its interfaces has, and InAddrErrors rises by the SYNs, or the server "
-        "forwards it and says with an ICMP error that it cannot. Where only a router, or the client on the same link, cannot reach the "
-        "address, or the server's recording has requests for it that nobody answers: likely.",
-        "An interface has the address.",
-        rule=_address_not_local,
-        precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_drop"),
-        accounts_for=(
-            Accounts("icmp_error", anywhere=True),
-            Accounts("request_unanswered", anywhere=True),
-            Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors")),
-        ),
-    ),
     Cause(
         "server_link_down",
         "The server's interface is down",

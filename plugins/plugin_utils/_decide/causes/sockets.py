@@ -299,6 +299,7 @@ def _misplaced(case: Case, kind: str, server: Host, certainty: Certainty, eviden
         server.name,
         "server.socket",
         f"{owner} on {server.name} listens on port {case.server_port}, but {_WHERE[kind](case, near[0])}"
+        + (f"; /etc/hosts has {near[0].address} for {', '.join(near[0].names)}" if near[0].names else "")
         + (f"; {units.state_of(displaced)}" if displaced else ""),
         (
             *evidence,
@@ -307,7 +308,7 @@ def _misplaced(case: Case, kind: str, server: Host, certainty: Certainty, eviden
         ),
         leg="syn",
         detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-        subject=SocketOwner(owner, process, displaced.unit if displaced else None),
+        subject=SocketOwner(owner, process, displaced.unit if displaced else None, near[0].names),
     )
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS, Resolver, ask, configured
+from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import (
+    MOST_SECONDS,
+    Resolver,
+    ask,
+    configured,
+    unconfigured,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,15 @@ def test_a_literal_is_told_without_nameservers() -> None:
 )
 def test_the_search_list_is_asked_as_the_c_library_does(name: str, ndots: int, names: list[str]) -> None:
     assert Resolver((), 5, 2, ("a.test", "b.test"), ndots).names(name) == names
+
+
+def test_why_nobody_is_configured(tmp_path: Path) -> None:
+    path, target = tmp_path / "resolv.conf", tmp_path / "run" / "stub-resolv.conf"
+    assert unconfigured(str(path)) == {"error": "ENOENT", "link": None}
+    path.symlink_to(target)
+    assert unconfigured(str(path)) == {"error": "ENOENT", "link": str(target)}
+    target.parent.mkdir()
+    target.write_text("search example.test\n")
+    assert unconfigured(str(path)) == {"error": None, "link": str(target)}
+    target.write_text("nameserver 192.0.2.1\n")
+    assert unconfigured(str(path)) is None
