@@ -26,10 +26,10 @@ def entries(path: str = HOSTS) -> dict[str, list[str]] | None:
         except ValueError:
             continue
         for name in words[1:]:
-            found.setdefault(canonical(name), []).append(address)
+            found.setdefault(comparable(name), []).append(address)
     return found
 
 
-def canonical(name: str) -> str:
+def comparable(name: str) -> str:
     """As names are compared."""
     return name.rstrip(".").lower()

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._host.inet_diag import LISTEN, STATES
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical
 
 _LINE = re.compile(
     r"^\s*[0-9]+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2}) "
@@ -83,5 +84,4 @@ def _sockets(proc: str, little_endian: bool) -> list[tuple[str, int, str, int, i
 def _address(digits: str, little_endian: bool) -> str:
     """The kernel writes 32-bit words of the address as numbers in its own byte order."""
     words = [bytes.fromhex(digits[at : at + 8]) for at in range(0, len(digits), 8)]
-    address = ipaddress.ip_address(b"".join(word[::-1] if little_endian else word for word in words))
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return canonical(str(ipaddress.ip_address(b"".join(word[::-1] if little_endian else word for word in words))))
