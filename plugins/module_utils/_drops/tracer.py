@@ -188,8 +188,8 @@ class Tracer:
         code = list(itertools.dropwhile(lambda name: name and name.startswith(_TRACING), map(names.get, raw.code())))
         function = code[0] if code else None
         flags = raw.segment.flags
-        told = self._layout.reset_reasons if raw.kind == records.RESET else self._layout.drop_reasons
-        reason = None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, told, self._layout.subsystems)
+        numbers = self._layout.reset_reasons if raw.kind == records.RESET else self._layout.drop_reasons
+        reason = None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, numbers, self._layout.subsystems)
         freed = raw.kind == records.DROP and reasons.is_freed(reason, function)
         return Event(
             kind="freed" if freed else records.KINDS[raw.kind],
