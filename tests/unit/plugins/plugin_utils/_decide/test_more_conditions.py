@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence that lacks one of the conditions of a proof, see test_conditions.py: causes about neighbours, addresses and sockets."""
+"""Evidence that lacks one of the conditions of a proof, see test_conditions.py: causes about neighbours, routers, balancers and sockets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import struct
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_ARP, ETH_P_IP
 from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     CLIENT,
+    OTHER,
+    ROUTER,
     SERVER,
     Change,
     Scene,
@@ -18,6 +21,7 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     answer,
     icmp,
     incomplete,
+    nat,
     probes,
     rose,
 )
@@ -46,6 +50,28 @@ def asked_once(found: Phases) -> None:
 def without_errors(found: Phases) -> None:
     frames(answer(found, CLIENT)["recording"], lambda all_: [frame for frame in all_ if frame.data[9] != IN_ICMP])
     probes(icmp=None, errno="ETIMEDOUT")(found)
+
+
+def balancers(**values: object) -> Change:
+    """What the balancer's log or socket says of its servers."""
+    return lambda found: [entry.update(values) for entry in answer(found, OTHER)["after"]["balancers"]]
+
+
+def attempts(number: int) -> Change:
+    """There were only so many."""
+    return lambda found: answer(found, CLIENT).update(probes=answer(found, CLIENT)["probes"][:number])
+
+
+def one_error(found: Phases) -> None:
+    """One ICMP error came at all, and no router answered SYNs with rising TTL."""
+
+    def change(all_: list[Frame]) -> list[Frame]:
+        errors = [frame for frame in all_ if frame.ethertype == ETH_P_IP and frame.data[9] == IN_ICMP]
+        return [frame for frame in all_ if frame not in errors[1:]]
+
+    frames(answer(found, CLIENT)["recording"], change)
+    probes(icmp=None, outcome="timeout", errno="ETIMEDOUT")(found)
+    answer(found, CLIENT)["hops"] = []
 
 
 def loopback(counted: int = 0, truncated: str | None = None) -> Change:
@@ -97,6 +123,30 @@ SCENES = {
     "requests that somebody else answered": Scene(
         "neighbour_silent.arp-ignore", "neighbour_silent", "likely", claimed(SERVER, SILENT, "02:00:00:00:00:88")
     ),
+    # fronts
+    "a balancer that said so of another client": Scene(
+        "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", balancers(client="10.0.1.99")
+    ),
+    "a balancer that said so, and goes on with the connection": Scene(
+        "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", probes(peer="open", ended=False)
+    ),
+    # icmp_errors
+    "one error of many attempts, by who knows whom": Scene(
+        "path_icmp_rejected", "path_icmp_rejected", "likely", all_of(icmp(code=13, source=bytes((203, 0, 113, 9))), one_error)
+    ),
+    # inside
+    "a listener in another namespace, and namespaces that nobody saw": Scene(
+        "listener_other_address.container",
+        "listener_other_address",
+        "likely",
+        lambda found: answer(found, SERVER)["absent"].append({"what": "other network namespaces", "why": "there are too many"}),
+    ),
+    # path
+    "a router that does not forward, and may translate": Scene(
+        "router_not_forwarding", "router_not_forwarding", "likely", nat(ROUTER, "prerouting")
+    ),
+    # patterns
+    "ports of too few attempts": Scene("port_range_dropped", "port_range_dropped", "likely", attempts(9)),
     # sockets
     "RSTs in vain, more than SYNs that came in": Scene(
         "no_listener.reset-dropped", "no_listener", "likely", rose(SERVER, "Tcp", "OutRsts", 99)
