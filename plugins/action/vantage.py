@@ -14,7 +14,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, TooMuch, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import runs_nothing, too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.without_python import PHASES, TOLD, answer, no_python
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.without_python import PHASES, SSH_ALONE, answer, no_python
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
@@ -111,10 +111,12 @@ class ActionModule(HandshakeAction):
         except TimeIsUp:
             files.keep_failure(host, phase, "timeout", f"it did not answer within {seconds:.0f} s", time.monotonic() - begun)
             return f"no evidence (timeout): it did not answer within {seconds:.0f} s"
-        files.keep_partial(host, phase, evidence, "python", why if why.endswith(TOLD) else f"{why}; {TOLD}", time.monotonic() - begun)
+        files.keep_partial(
+            host, phase, evidence, "python", why if why.endswith(SSH_ALONE) else f"{why}; {SSH_ALONE}", time.monotonic() - begun
+        )
         if phase == "try":
             files.keep_dialled(host, dialled(evidence))
-        return f"{TOLD}; {_summary(phase, evidence)}"
+        return f"{SSH_ALONE}; {_summary(phase, evidence)}"
 
     def _ask(self, files: EvidenceFiles, order: dict[str, Any], phase: str, seconds: float, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {"phase": phase, "order": order}

@@ -257,8 +257,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import try_all
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.module_utils._connect.tcp_info import canonical
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical
 
 
 def main() -> None:

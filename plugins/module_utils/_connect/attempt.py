@@ -12,10 +12,11 @@ import socket
 import time
 from typing import Any
 
+from .._wire.addresses import canonical
 from .identity import acting_as
 from .resolve import Dial
 from .source_ports import bind, spread
-from .tcp_info import CLOSE_WAIT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
+from .tcp_info import CLOSE_WAIT, errno_name, icmp_error, local_name, open_socket, tcp_info, tcp_state
 
 
 class Attempt:

@@ -13,8 +13,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from .._wire.addresses import canonical
 from .identity import Identity, acting_as
-from .tcp_info import SYN_SENT, canonical, errno_name, icmp_error, local_name, open_socket, tcp_state
+from .tcp_info import SYN_SENT, errno_name, icmp_error, local_name, open_socket, tcp_state
 
 MAX_DESTINATIONS = 16
 MAX_TTL = 16

@@ -14,8 +14,8 @@ from typing import Any
 
 from .._host import hosts_file, nsswitch
 from .._host.nameservers import ask, configured, unconfigured
+from .._wire.addresses import canonical
 from .identity import Identity
-from .tcp_info import canonical
 
 RESOLVER_THREADS = 32
 SLOW_MS = 1000.0
@@ -119,7 +119,7 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
     ]
     if known is None:
         return found
-    return [replace(answer, hosts=known.get(hosts_file.canonical(answer.dial.address), [])) for answer in found]
+    return [replace(answer, hosts=known.get(hosts_file.comparable(answer.dial.address), [])) for answer in found]
 
 
 def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:

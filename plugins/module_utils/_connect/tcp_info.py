@@ -11,6 +11,8 @@ import socket
 import struct
 from typing import Any
 
+from .._wire.addresses import canonical
+
 IP_RECVERR = 11  # include/uapi/linux/in.h; the socket module does not name it before Python 3.14
 IPV6_RECVERR = 25  # include/uapi/linux/in6.h
 SO_EE_ORIGIN_ICMP = 2  # include/uapi/linux/errqueue.h
@@ -21,13 +23,6 @@ SYN_SENT, CLOSE_WAIT = 2, 8  # include/net/tcp_states.h
 _EXTENDED_ERR = struct.Struct("=IBBBxII")  # struct sock_extended_err: errno, origin, type, code, info, data
 _TCP_INFO_LENGTH = 104  # struct tcp_info up to and including tcpi_total_retrans
 _OPTIONS = (("timestamps", 1), ("sack", 2), ("wscale", 4), ("ecn", 8))  # TCPI_OPT_*
-
-
-def canonical(text: str) -> str:
-    """The address as packets carry it: C(ipaddress) spelling, no zone, an IPv4-mapped IPv6 address as IPv4. ValueError if it is none."""
-    address = ipaddress.ip_address(text.split("%", 1)[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
 
 
 def errno_name(number: int) -> str:

@@ -19,7 +19,7 @@ import typing as t
 
 from .._errors import ObserveError
 from .._host.sockets import listeners
-from .tcp_info import canonical
+from .._wire.addresses import canonical
 
 MOST_LISTENERS = 64
 MOST_HELD = 256  # connections at a time; those beyond are reset

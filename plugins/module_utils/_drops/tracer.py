@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import itertools
 import os
 import struct
@@ -19,6 +18,7 @@ import time
 import typing as t
 
 from .._errors import DecodeError
+from .._wire.addresses import canonical
 from . import bpf_call, layout, program, reasons, records, symbols
 from .absence import Unavailable
 from .event import Event
@@ -188,8 +188,8 @@ class Tracer:
         code = list(itertools.dropwhile(lambda name: name and name.startswith(_TRACING), map(names.get, raw.code())))
         function = code[0] if code else None
         flags = raw.segment.flags
-        told = self._layout.reset_reasons if raw.kind == records.RESET else self._layout.drop_reasons
-        reason = None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, told, self._layout.subsystems)
+        numbers = self._layout.reset_reasons if raw.kind == records.RESET else self._layout.drop_reasons
+        reason = None if raw.kind == records.SYN_ACK_AGAIN else reasons.name(raw.reason, numbers, self._layout.subsystems)
         freed = raw.kind == records.DROP and reasons.is_freed(reason, function)
         return Event(
             kind="freed" if freed else records.KINDS[raw.kind],
@@ -220,9 +220,4 @@ def _refused(error: OSError, what: str) -> Unavailable:
 
 
 def _canonical(flow: Flow) -> Flow:
-    return Flow(None if flow.client is None else _address(flow.client), _address(flow.server), flow.port)
-
-
-def _address(text: str) -> str:
-    """In canonical form, without the interface of a link-local one: packets do not have it."""
-    return str(ipaddress.ip_address(text.partition("%")[0]))
+    return Flow(None if flow.client is None else canonical(flow.client), canonical(flow.server), flow.port)

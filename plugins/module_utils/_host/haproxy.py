@@ -11,7 +11,7 @@ import socket
 import struct
 import typing as t
 
-from .._connect.tcp_info import canonical
+from .._wire.addresses import canonical
 
 PROGRAM = "haproxy"
 MOST_FILES, MOST_BYTES, MOST_SOCKETS, MOST_SERVERS = 50, 1 << 20, 4, 200

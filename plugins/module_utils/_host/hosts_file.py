@@ -26,7 +26,7 @@ def entries(path: str = HOSTS) -> dict[str, list[str]] | None:
         except ValueError:
             continue
         for name in words[1:]:
-            found.setdefault(canonical(name), []).append(address)
+            found.setdefault(comparable(name), []).append(address)
     return found
 
 
@@ -39,6 +39,6 @@ def names_of(addresses: set[str], path: str = HOSTS) -> dict[str, list[str]]:
     return found
 
 
-def canonical(name: str) -> str:
+def comparable(name: str) -> str:
     """As names are compared."""
     return name.rstrip(".").lower()

@@ -11,7 +11,7 @@ import stat
 import time
 import typing as t
 
-from .._connect.tcp_info import canonical
+from .._wire.addresses import canonical
 
 PROGRAM = "nginx"
 WINDOW = 30.0  # seconds, as a try takes at most but for names

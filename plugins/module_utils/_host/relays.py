@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._connect.tcp_info import canonical
+from .._wire.addresses import canonical
 
 MOST = 8
 _COMMAND_LINE = 64 * 1024

@@ -10,8 +10,8 @@ import os
 import time
 import typing as t
 
-from .._connect.tcp_info import canonical
 from .._errors import ObserveError
+from .._wire.addresses import canonical
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import conntrack, counters, link_managers, policy_rules, raw_sockets, sysctls
 from . import hooks as _hooks

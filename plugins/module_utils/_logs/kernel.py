@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .question import canonical
+from .question import address as as_address
 
 Fields = t.Dict[str, t.Any]
 
@@ -60,7 +60,7 @@ def packet(text: str) -> Fields | None:
     head = heads[-1]
     rest = text[head.end() :].partition(" [")[0]  # what an ICMP error quotes
     parts = dict(reversed(_PART.findall(rest)))  # the first of a name
-    sender, receiver = canonical(parts.get("SRC", "")), canonical(parts.get("DST", ""))
+    sender, receiver = as_address(parts.get("SRC", "")), as_address(parts.get("DST", ""))
     if parts.get("PROTO") != "TCP" or sender is None or receiver is None:
         return None
     return {
@@ -93,9 +93,9 @@ def access_denied(text: str) -> Fields | None:
         "pid": _number(pairs.get("pid")) or None,
         "process": _command(pairs.get("comm")),
         "interface": pairs.get("netif"),
-        "sender": canonical(pairs.get("saddr", "") or pairs.get("faddr", "")),
+        "sender": as_address(pairs.get("saddr", "") or pairs.get("faddr", "")),
         "sender_port": port_number(pairs.get("src") if "daddr" in pairs else pairs.get("fport")),
-        "receiver": canonical(pairs.get("daddr", "") or pairs.get("laddr", "")),
+        "receiver": as_address(pairs.get("daddr", "") or pairs.get("laddr", "")),
         "receiver_port": port_number(pairs.get("dest") or pairs.get("lport") or pairs.get("src")),
     }
 
@@ -104,7 +104,7 @@ def _syn_flood(text: str) -> Fields | None:
     found = _SYN_FLOOD.match(text)
     if not found:
         return None
-    address = canonical(found.group(1)) if found.group(1) else None
+    address = as_address(found.group(1)) if found.group(1) else None
     state = "cookies" if found.group(3) == "Sending" else "dropping"
     return {"kind": "syn_flood", "receiver": address, "receiver_port": port_number(found.group(2)), "state": state}
 
@@ -125,7 +125,7 @@ def _martian(text: str) -> Fields | None:
     found = _MARTIAN.match(text)
     if not found:
         return None
-    ends = {"receiver": canonical(found.group(2)), "sender": canonical(found.group(3))}
+    ends = {"receiver": as_address(found.group(2)), "sender": as_address(found.group(3))}
     return {"kind": "martian", "state": found.group(1), "interface": found.group(4), **ends}
 
 

@@ -10,7 +10,7 @@ import typing as t
 
 from . import kernel
 from .line import Line
-from .question import canonical
+from .question import address as as_address
 
 Fields = t.Dict[str, t.Any]
 
@@ -73,16 +73,16 @@ def _sshd(line: Line) -> Fields | None:
     return {
         "kind": "turned_away",
         "state": "penalty" if why == "penalty" else "max_startups",
-        "sender": canonical(sender),
+        "sender": as_address(sender),
         "sender_port": kernel.port_number(sender_port),
-        "receiver": canonical(receiver),
+        "receiver": as_address(receiver),
         "receiver_port": kernel.port_number(receiver_port),
     }
 
 
 def _refused(text: str) -> Fields | None:
     found = _REFUSED.match(text)
-    sender = canonical(found.group(1) or found.group(2)) if found else None
+    sender = as_address(found.group(1) or found.group(2)) if found else None
     return {"kind": "turned_away", "state": "tcp_wrappers", "sender": sender} if sender else None
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
+
+from .._wire.addresses import canonical_or_none
 
 _ANY = ("0.0.0.0", "::")
 
@@ -48,10 +49,6 @@ class Question(t.NamedTuple):
         return record.get("unit") in self.units or record.get("pid") in self.pids or record.get("process") in self.names
 
 
-def canonical(text: str) -> str | None:
-    """An address as everybody here writes it; None for what is none."""
-    try:
-        found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    return str(getattr(found, "ipv4_mapped", None) or found)
+def address(text: str) -> str | None:
+    """An address as a program logs it, perhaps in brackets, in canonical spelling; None for what is none."""
+    return canonical_or_none(text.strip("[]"))

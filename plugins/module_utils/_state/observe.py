@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from .._connect import resolve, tcp_info
+from .._connect import resolve
 from .._errors import ObserveError
 from .._host import snapshot as _snapshot
 from .._host import sysctls
+from .._wire.addresses import canonical
 from .._work.dials import dials_of
 from . import boot, distil, services
 from .boot_firewalld import NETWORK_MANAGER
@@ -63,7 +64,7 @@ def _names(resolved: t.Sequence[resolve.Resolved], absent: list[dict[str, str]])
     """What the names that are dialled mean here."""
     found: dict[str, list[str]] = {}
     for each in resolved:
-        addresses = sorted({tcp_info.canonical(address[0]) for _family, address in each.targets})
+        addresses = sorted({canonical(address[0]) for _family, address in each.targets})
         if each.error:
             absent.append({"what": f"name {each.dial.address}", "why": f"{each.error}: {each.message}"})
         elif addresses != [each.dial.address]:

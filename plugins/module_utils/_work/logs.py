@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import ObserveError
 from .._logs.collect import Absent, Records, collect
-from .._logs.question import Question, canonical
+from .._logs.question import Question, address
 
 LONGEST = 600.0  # seconds of a diagnosis whose logs are read
 
@@ -56,7 +56,7 @@ def observe(options: Mapping) -> dict[str, t.Any]:
             raise ObserveError(f"ports has {port}: give numbers from 1 to 65535")
     addresses = {}
     for text in options["addresses"]:
-        addresses[text] = canonical(text)
+        addresses[text] = address(text)
         if addresses[text] is None:
             raise ObserveError(f"addresses has {text!r}: give IP addresses, not names")
     question = Question(

@@ -173,7 +173,7 @@ def _ask_about_silence(snapshot: dict[str, Any], order: Order, handle: str) -> N
 def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Destination]:
     """The destinations none of whose attempts had an answer, not even a late one, but that the TTL was used up: hops show a loop."""
     from .._connect.hops import Destination
-    from .._connect.tcp_info import canonical
+    from .._wire.addresses import canonical
 
     targets = {
         (each.dial.id, canonical(sockaddr[0])): Destination(family, sockaddr, each.dial.source, each.dial.identity)

@@ -18,6 +18,7 @@ from typing import Any
 
 from .._bare.channel import Channel, NoChannel
 from .._libraries import lacking
+from .._values.words import endpoint
 
 MOST_AT_ONCE = 4
 """Of the 10 connections that sshd lets log in at a time (MaxStartups)."""
@@ -83,7 +84,7 @@ class _Process:
         self._asked_at: float | None = None
         self._give_up = time.monotonic() + float(connection.get_option("timeout") or 10) + _SPARE
         self._process = subprocess.Popen(
-            _command(connection, f"[{address}]:{port}" if ":" in address else f"{address}:{port}"),
+            _command(connection, endpoint(address, port)),
             stdin=subprocess.PIPE,  # stays open: its end would close the channel
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

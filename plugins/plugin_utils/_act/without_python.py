@@ -21,7 +21,7 @@ from .._values.text import clean
 from .ssh_channels import Answer, Ask, asker
 
 PHASES = ("open", "try", "close")
-TOLD = "observed by SSH alone: its shell and its sshd, without Python"
+SSH_ALONE = "observed by SSH alone: its shell and its sshd, without Python"
 
 _SHELLS = ("sh", "csh", "fish")
 _MOST_ATTEMPTS = 200

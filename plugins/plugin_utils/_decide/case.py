@@ -21,7 +21,7 @@ from .._model.prose import Wording
 from .._model.recording import Observation
 from .._model.socket_records import Listener
 from .._plan.declared import Declared
-from .._values.words import plural
+from .._values.words import endpoint, plural
 from .finding import Evidence, Weight
 from .fleet import Fleet
 from .outcome import SEEN, SILENT, Outcome
@@ -83,7 +83,7 @@ class Case:
     @property
     def target(self) -> str:
         """``10.0.2.21:5432`` or ``[2001:db8::21]:5432``, as people write it."""
-        return f"[{self.address}]:{self.port}" if self.family == 6 else f"{self.address}:{self.port}"
+        return endpoint(self.address, self.port)
 
     @property
     def subject(self) -> list[Attempt]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.records import whole
+from .._values.words import endpoint
 from .state import PARTS, State
 
 Record = Mapping[str, Any]
@@ -129,8 +130,7 @@ def _name(part: str, record: Record) -> str:
 
 
 def _end(address: Any, port: Any) -> str:
-    shown = f"[{address}]" if port and ":" in str(address) else str(address)
-    return f"{shown}:{port}" if port else shown
+    return endpoint(str(address), port) if port else str(address)
 
 
 def _meets_nothing(verdict: Record) -> bool:

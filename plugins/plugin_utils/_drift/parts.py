@@ -13,6 +13,7 @@ from .._decide.entry import identify
 from .._plan.flows import literal
 from .._plan.orders import STAND_INS
 from .._plan.plan import Entry, Plan
+from .._values.words import named_end
 from .state import State
 
 
@@ -31,7 +32,8 @@ class Part:
     server: frozenset[str]
 
     def __str__(self) -> str:
-        return f"{self.entry.client} -> {self.entry.server or ''}{' ' if self.entry.server else ''}{_end(self.entry)} ({self.entry.flow})"
+        entry = self.entry
+        return f"{entry.client} -> {named_end(entry.server, entry.address, entry.port)} ({entry.flow})"
 
     def has(self, record: Mapping[str, Any]) -> bool:
         """Whether a packet of the firewall's part of a state may be of this handshake."""
@@ -85,7 +87,3 @@ def _sources(client: State, server: frozenset[str]) -> Iterable[str]:
 
 def _may_be(address: str, known: frozenset[str]) -> bool:
     return not known or address in known or address in STAND_INS.values()
-
-
-def _end(entry: Entry) -> str:
-    return f"[{entry.address}]:{entry.port}" if ":" in entry.address else f"{entry.address}:{entry.port}"

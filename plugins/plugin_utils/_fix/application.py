@@ -12,6 +12,7 @@ from .._model.host import Host
 from .._model.socket_records import Process
 from .._model.socket_subjects import HangsUp, Published, Refusal, RefusingService, SocketOwner, UnitApart
 from .._model.unit_records import Relative
+from .._values.words import endpoint
 from . import fit
 from .make import advice, shell
 from .service import displaced
@@ -62,7 +63,7 @@ _CONNECTIONS = {
 
 def listening(server: Host, owner: str, process: Process | None, address: str, port: int) -> Fix:
     """Listen on the address that clients dial."""
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    where = endpoint(address, port)
     line = _line(_LISTEN, process, address=address, socket=where, port=port)
     summary = f"make {owner} listen on {address} (or on all addresses), port {port}{line}"
     return advice("application", server.name, summary, check=f"ss -ltn shows {where}, or the port on all addresses")

@@ -48,8 +48,3 @@ def advice(kind: str, host: str, summary: Wording, commands: Sequence[str] = (),
 def shell(*words: object) -> str:
     """A command line for a shell."""
     return shlex.join(str(word) for word in words)
-
-
-def endpoint(address: str, port: int) -> str:
-    """``10.0.2.21:5432`` or ``[2001:db8::21]:5432``."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -17,9 +17,9 @@ from .._model.recording import Observation
 from .._model.snapshot import Snapshot
 from .._model.socket_records import Socket
 from .._model.socket_subjects import HeldSockets
-from .._values.words import plural
+from .._values.words import endpoint, plural
 from . import fit as _fit
-from .make import advice, endpoint, mending, shell
+from .make import advice, mending, shell
 from .trusted import for_client
 
 _MOST = 50  # steps; a range of ports that is all stale may have more

@@ -10,7 +10,8 @@ from .._decide.finding import Finding
 from .._model.firewall_subjects import DeadTargets, Hairpin, Translated, TranslatedInside
 from .._model.fixes import Fix
 from .._model.network_subjects import KeptInside, Source
-from .make import advice, endpoint, shell
+from .._values.words import endpoint
+from .make import advice, shell
 
 
 def nat_wrong_target(case: Case, finding: Finding) -> Fix:

@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 from .prose import Prose
 
 MAX_TEXT = 4096
@@ -45,11 +47,7 @@ def within(name: str, least: float, most: float) -> Meaning:
 @functools.lru_cache(4096)
 def _address(text: str) -> str | None:
     """As packets carry it: an IPv4 address that is mapped into IPv6 is an IPv4 address."""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return None if "%" in text else str(getattr(found, "ipv4_mapped", None) or found)
+    return None if "%" in text else canonical_or_none(text)
 
 
 @functools.lru_cache(4096)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 MAX_TIMEOUT = 300.0  # seconds
 KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "user", "service", "expect", "greeting")
 EXPECTATIONS = ("open", "blocked")
@@ -155,13 +157,7 @@ def address(text: object, complain: Callable[[str], NoReturn]) -> str:
 
 def literal(text: str | None) -> str | None:
     """The address as packets carry it, or None for a host name."""
-    if text is None:
-        return None
-    try:
-        found = ipaddress.ip_address(text.split("%", 1)[0])
-    except ValueError:
-        return None
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    return None if text is None else canonical_or_none(text)
 
 
 def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._values.text import clean, clip
 from .._values.times import iso, moment
+from .._values.words import named_end
 from .words import count
 
 Change = Mapping[str, Any]
@@ -88,12 +89,11 @@ def _lines(changes: Changes) -> Sequence[str]:
 
 def _sentence(change: Change) -> str:
     """``web-to-db: web1 -> db1 10.0.2.21:5432 is broken, was ok: nothing listens on 10.0.2.21:5432 (no_listener at db1, proven)``"""
-    address = f"[{change['address']}]" if ":" in change["address"] else change["address"]
-    name = "" if change["server"] in (None, change["address"]) else f"{change['server']} "
+    end = named_end(change["server"], change["address"], change["port"])
     was = f", was {change['from']}" if change["from"] not in (None, change["to"]) else ""
     cause = change["cause"]
     why = f": {cause['summary']} ({cause['code']} at {cause['host']}, {cause['certainty']})" if cause and change["to"] != "ok" else ""
-    return clean(f"{change['name']}: {change['client']} -> {name}{address}:{change['port']} is {change['to']}{was}{why}", _LINE)
+    return clean(f"{change['name']}: {change['client']} -> {end} is {change['to']}{was}{why}", _LINE)
 
 
 MESSAGES: Mapping[str, Callable[[Changes], Any]] = {"own": dict, "slack": slack, "teams": teams, "alertmanager": alertmanager}

@@ -1,6 +1,6 @@
 /* Shows of the flows what a reader looks at. Whatever hosts have said becomes text, never markup. */
 const data = JSON.parse(document.getElementById("data").textContent);
-const [ANCHOR, STATUS, NAME, CLIENT, DESTINATION, VERDICT, CERTAINTY, CODE, TITLE, HOST, CAPTURE, GROUP, TOLD, TRAFFIC] = Array(14).keys();
+const [ANCHOR, STATUS, NAME, CLIENT, DESTINATION, VERDICT, CERTAINTY, CODE, TITLE, HOST, CAPTURE, GROUP, DETAILS, TRAFFIC] = Array(14).keys();
 const LISTED = 30; // flows that are listed until somebody asks for more
 const CELLS = 1000, COLUMNS = 40, ROWS = 60; // of the matrix at a time
 
@@ -112,14 +112,14 @@ const tries = attempts => scroll("Attempts", table({}, ["attempt", "address", "l
 
 const body = flow => {
   const capture = get(flow, CAPTURE);
-  const facts = flow[TOLD] < 0 ? [["flow", get(flow, NAME)]] : read(flow[TOLD]).facts;
+  const facts = flow[DETAILS] < 0 ? [["flow", get(flow, NAME)]] : read(flow[DETAILS]).facts;
   const made = el("div", {class: "body"}, el("dl", {}, ...facts.map(([what, text]) => el("div", {}, el("dt", {}, what), el("dd", {}, text))),
     when(capture, () => el("div", {}, el("dt", {}, "capture"), el("dd", {}, el("a", {href: capture}, capture))))));
-  if (flow[TOLD] < 0) {
+  if (flow[DETAILS] < 0) {
     made.append(el("p", {class: "quiet"}, "The rest is left out of a page this large; report.json has it."));
     return made;
   }
-  const {causes, notes, tries: attempts} = read(flow[TOLD]);
+  const {causes, notes, tries: attempts} = read(flow[DETAILS]);
   made.append(...causes.slice(0, 1).map(cause), ...traffic(flow[TRAFFIC]),
     ...notes.map(([what, sentences]) => el("section", {class: "note"}, el("h3", {}, what), list(sentences))),
     ...(causes.length > 1 ? [el("h3", {class: "further"}, "Further causes"), ...causes.slice(1).map(each => cause(each, 2))] : []),

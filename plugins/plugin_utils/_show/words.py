@@ -11,6 +11,7 @@ from .._plan.options import ALLOWED, KINDS
 from .._remediate.mending import MENDED
 from .._report.view import Change, Evidence, Fix, Flow, Isolated, Part, Report, Step
 from .._values.times import moment
+from .._values.words import named_end
 
 PACKET_NAMES = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 IN_COMMON = "what fails"
@@ -35,8 +36,7 @@ def client(flow: Flow) -> str:
 
 def destination(flow: Flow) -> str:
     """``db1 10.0.2.21:5432``, or the address alone where the server is not managed."""
-    address = f"[{flow.address}]" if ":" in flow.address else flow.address or flow.dialled
-    return f"{address}:{flow.port}" if flow.server in ("", flow.address) else f"{flow.server} {address}:{flow.port}"
+    return named_end(flow.server, flow.address or flow.dialled, flow.port)
 
 
 def noted(seen: Evidence) -> str:

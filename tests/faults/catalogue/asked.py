@@ -225,7 +225,7 @@ def container_of_its_own(fleet: Machines, route_localnet: int) -> None:
     host="db1",
     leg="syn",
     segment="client.firewall",
-    certainties=("proven", "likely"),
+    certainties=("proven",),
     says=("DNAT --to-destination 172.17.0.2:80", "net.ipv4.conf.docker0.route_localnet is 0", "sysctl -w"),
     flow=ITSELF,
     **BRIEF,

@@ -11,7 +11,7 @@ from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import DeadTargets
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
-from ..._values.words import plural
+from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import Outcome
@@ -71,7 +71,7 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
     answer = answer_of(case)
     gone = answer is not None and answer.meaning in ("unreachable", "no_route")
     refused = all(outcome.kind == "reset" for end in dead for outcome in sent[end])
-    ends = " and ".join(map(_text, dead))
+    ends = " and ".join(endpoint(*end) for end in dead)
     failed = sum(len(sent[end]) for end in dead)
     completed = [outcome for end in sent.keys() - set(dead) for outcome in sent[end]]
     named = f"{rules[0].name} on {host.name}" if rules else host.name
@@ -95,8 +95,4 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
 
 def _saw(case: Case, host: Host, end: End, outcomes: list[Outcome]) -> Evidence:
     done = sum(outcome.completed for outcome in outcomes)
-    return case.saw(host, "capture", f"{plural(len(outcomes), 'SYN')} left for {_text(end)}: {done} of them completed")
-
-
-def _text(end: End) -> str:
-    return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+    return case.saw(host, "capture", f"{plural(len(outcomes), 'SYN')} left for {endpoint(*end)}: {done} of them completed")

@@ -12,6 +12,7 @@ from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.host import Host
 from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Published
+from ..._values.words import endpoint
 from ..case import Case, is_any
 from ..finding import Finding
 from .needs import SERVER, needs
@@ -33,7 +34,7 @@ class Inside:
 
     @property
     def target(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return endpoint(self.address, self.port)
 
     @property
     def where(self) -> str:
@@ -145,5 +146,4 @@ def accept_queue_full(case: Case, server: Host, found: Inside) -> Finding | None
 
 
 def at_of(listener: Listener | ForeignListener) -> str:
-    address = listener.address or "?"
-    return (f"[{address}]" if ":" in address else address) + (f"%{listener.device}" if listener.device else "") + f":{listener.port}"
+    return endpoint(listener.address or "?", listener.port, listener.device)

@@ -32,7 +32,8 @@ def _loopback_kept(case: Case) -> Finding | None:
     settings = {name: client.sysctl(f"net.ipv4.conf.{name}.route_localnet") for name in ("all", interface)} if interface else {}
     if interface is None or any(value != 0 for value in settings.values()):
         return None
-    counted = connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in case.probes))
+    # The kernel forgets a connection of which it could send nothing: each SYN is translated again.
+    counted = connections(client, rule, sum(probe.syns or 1 for probe in case.probes if probe.stage not in ("socket", "bind")), "SYN")
     return Finding(
         "proven" if counted and counted[0] and client.saw_everything else "likely",
         client.name,
@@ -67,7 +68,7 @@ CAUSES = (
         ("client.firewall",),
         ("unsent", "refused_locally", "lost_syn", "silent"),
         "The address dialled is a loopback one, a rule of the client, evaluated, translates it to an address behind another interface, its "
-        "counter rises by the connections, and route_localnet is 0 for all interfaces and for that one. Without a counter: likely.",
+        "counter rises by the SYNs, and route_localnet is 0 for all interfaces and for that one. Without a counter: likely.",
         "The SYN leaves by that interface.",
         rule=_loopback_kept,
         precedes=("firewall_drop", "nat_wrong_target", "redirected_to_proxy"),

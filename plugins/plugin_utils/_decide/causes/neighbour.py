@@ -51,9 +51,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     mac, owner = next(iter(real.items()))
     segment = "client.neighbour" if sender is case.client else "server.egress" if sender is case.server else case.outcome.segment
     return Finding(
-        "proven"
-        if entry.state == "PERMANENT" and not case.completed
-        else "likely",  # one that was learned is what somebody answered, as some networks do for all
+        "proven" if entry.state == "PERMANENT" else "likely",  # one that was learned is what somebody answered, as some networks do for all
         sender.name,
         segment or "path.forward",
         f"{sender.name} sends to {entry.mac} for {next_hop}, but {owner.name} has {mac} there",

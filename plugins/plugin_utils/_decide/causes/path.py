@@ -113,7 +113,7 @@ def _path_loss(case: Case, server: Host) -> Finding | None:
             "pattern": pattern,
             "outlook": asdict(ahead[0]) if ahead else None,
         },
-        undecided=(*(_OR_LATE if late else ()), *_WOULD_TELL.get(pattern, ())),
+        undecided=(*(_OR_LATE if late else ()), *_WOULD_SHOW.get(pattern, ())),
         subject=ahead[0] if ahead else None,
     )
 
@@ -123,7 +123,7 @@ _PATTERNS = {
     "while": "all of them in one stretch of time and none before or after it: an outage or a rate limit, not random loss",
     "attempts": "of each attempt all or none: what decides may be the source port, not chance",
 }
-_WOULD_TELL = {
+_WOULD_SHOW = {
     "first": ("the same once more after some minutes without traffic would show whether it is the first packet each time",),
     "attempts": ("more attempts (diagnose_attempts) would show whether the source port decides",),
 }

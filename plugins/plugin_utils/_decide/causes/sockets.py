@@ -11,7 +11,7 @@ from ..._model.host import Host
 from ..._model.socket_records import Listener
 from ..._model.socket_subjects import RunningUnit, SocketOwner, StoppedUnit, UnitApart
 from ..._model.unit_records import Unit
-from ..._values.words import plural
+from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..translation import surely_untranslated
@@ -320,9 +320,7 @@ def _nearest(case: Case) -> str | None:
 
 
 def describe(listener: Listener) -> str:
-    address = f"[{listener.address}]" if listener.family == "ipv6" else listener.address
-    device = f"%{listener.device}" if listener.device else ""
-    return f"{address}{device}:{listener.port}" + (" (IPv6 only)" if listener.v6only else "")
+    return endpoint(listener.address, listener.port, listener.device) + (" (IPv6 only)" if listener.v6only else "")
 
 
 def process_of(listener: Listener) -> str:

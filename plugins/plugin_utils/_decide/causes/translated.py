@@ -12,13 +12,13 @@ from ..case import Case
 from ..finding import Evidence
 
 
-def connections(host: Host, rule: Rule | None, wanted: int) -> tuple[bool, Evidence] | None:
-    """Whether a translating rule's counter rose by the connections: it sees the first packet of each alone."""
+def connections(host: Host, rule: Rule | None, wanted: int, noun: str = "connection") -> tuple[bool, Evidence] | None:
+    """Whether a translating rule's counter rose by the connections: it sees the first packet of each alone; or by what the noun says."""
     rise = host.rulings.counter_delta(rule) if rule else None
     if rule is None or rise is None:
         return None
     fits = 0 < wanted == rise.by
-    said = f"{rule.name}: counter {rise.before} -> {rise.after}, {plural(wanted, 'connection')} of this run"
+    said = f"{rule.name}: counter {rise.before} -> {rise.after}, {plural(wanted, noun)} of this run"
     return fits, Evidence(host.name, "nftables" if rule.handle is not None else "iptables", said)
 
 

@@ -10,7 +10,7 @@ from ..._model.firewall_subjects import Translated, TranslatedInside
 from ..._model.host import Host
 from ..._model.network_subjects import Source
 from ..._model.probe_records import Probe
-from ..._values.words import plural
+from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..translation import led_away
@@ -79,8 +79,7 @@ def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewri
 
 
 def _socket(target: Rewritten) -> str:
-    address = f"[{target.destination}]" if ":" in target.destination else target.destination
-    return f"{address}:{target.port}"
+    return endpoint(target.destination, target.port)
 
 
 def _nat_wrong_target(case: Case) -> Finding | None:

@@ -14,7 +14,7 @@ from ..._model.records import whole
 from ..._model.socket_records import PortHolder
 from ..._model.socket_subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
-from ..._values.words import plural
+from ..._values.words import endpoint, plural
 from ..finding import Evidence, Weight
 
 _PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
@@ -128,15 +128,10 @@ def holders_of(server: Host, unit: Unit | None, port: int) -> list[PortHolder]:
 def described(holder: PortHolder) -> str:
     """Whose connection it is, and with whom."""
     process = f"{holder.process.name} (pid {holder.process.pid})" if holder.process else "a process"
+    local = endpoint(holder.local, holder.port)
     if not holder.remote_port:
-        return f"{process} has bound {_end(holder.local, holder.port)}"
-    return (
-        f"{process} has a connection from {_end(holder.local, holder.port)} to {_end(holder.remote, holder.remote_port)} ({holder.state})"
-    )
-
-
-def _end(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return f"{process} has bound {local}"
+    return f"{process} has a connection from {local} to {endpoint(holder.remote, holder.remote_port)} ({holder.state})"
 
 
 def not_running(server: Host, unit: Unit, port: int, address: str = "") -> StoppedUnit:

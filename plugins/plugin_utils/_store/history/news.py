@@ -34,7 +34,7 @@ WHERE verdicts.run = :run AND NOT EXISTS (
 )
 """
 
-_TELL = """
+_REMEMBER = """
 INSERT INTO handshake_told (webhook, flow, status, code, host) VALUES (:webhook, :flow, :status, :code, :host)
 ON CONFLICT (webhook, flow) DO UPDATE SET status = excluded.status, code = excluded.code, host = excluded.host
 """
@@ -72,7 +72,7 @@ def remember(connection: Connection, webhook: str, states: Sequence[FlowState]) 
 
     if states:
         rows = [{"flow": state.flow, "status": state.status, "code": state.code, "host": state.host} for state in states]
-        connection.execute(text(_TELL), [{"webhook": _key(webhook), **row} for row in rows])
+        connection.execute(text(_REMEMBER), [{"webhook": _key(webhook), **row} for row in rows])
 
 
 def document(connection: Connection, run: str, finished: str, controller: str, news: Sequence[FlowState]) -> dict[str, Any]:

@@ -260,3 +260,28 @@ def test_rules_that_were_reloaded_are_not_proven_by_the_hook() -> None:
 
 def test_a_drop_on_a_machine_does_not_prove_a_rule() -> None:
     assert ruled("firewall_drop.policy", "db1", IN_INPUT, how="tracepoint") == ruled("firewall_drop.policy", "db1")
+
+
+# -- who drops before a listening socket: its own filter, or a program of its control group
+
+
+FILTERED = {"drop_reason": "SOCKET_FILTER", "function": "tcp_v4_rcv"}
+OF_GROUP = {**FILTERED, "programs": [PROGRAM]}
+ELSEWHERE = {"source_port": PORT + 1}
+
+
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        (FILTERED, ("listener_filtered", "db1", "proven", "server.socket")),
+        ({**FILTERED, **ELSEWHERE}, ("listener_filtered", "db1", "likely", "server.socket")),  # a packet of another connection
+        (OF_GROUP, ("cgroup_filter", "db1", "likely", "server.socket")),  # or the listener's filter: the kernel has one word for both
+        ({**OF_GROUP, "drop_reason": "BPF_CGROUP_EGRESS"}, ("cgroup_filter", "db1", "proven", "server.socket")),
+    ],
+)
+def test_the_filter_of_a_listener_and_of_its_group(event: dict[str, Any], found: tuple[str, str, str, str]) -> None:
+    assert ruled("listener_filtered", "db1", event) == found
+
+
+def test_a_program_that_drops_another_connection_is_likely_at_most() -> None:
+    assert first(flow({**EVENT, "programs": [PROGRAM], **ELSEWHERE})) == ("cgroup_filter", "db1", "likely", "server.socket")

@@ -119,17 +119,17 @@ def test_lines_of_others_are_not_told(other: dict[str, int]) -> None:
     assert not [each for each in told["evidence"] if PREFIX in each["observation"]]
 
 
-@pytest.mark.parametrize("netns", ["own", 1])
-def test_a_full_table_belongs_to_its_namespace(netns: object) -> None:
+@pytest.mark.parametrize(("netns", "others", "certainty"), [("own", 5, "proven"), (1, 5, "likely"), ("own", -1, "likely")])
+def test_a_full_table_belongs_to_its_namespace_and_drops_no_less_than_the_syns(netns: object, others: int, certainty: str) -> None:
     def change(found: Phases) -> None:
         own = snapshots(found, "db1")[-1]["netns"] if netns == "own" else netns
         text = f"nf_conntrack: nf_conntrack: table full in netns {own}, dropping packet"
         for each in snapshots(found, "db1")[-1:]:
-            each["conntrack"]["stats"]["drop"] += 5  # others' packets
+            each["conntrack"]["stats"]["drop"] += others
         logging(found, "db1", kernel(text))
 
     told = first("conntrack_full", change)
-    assert (told["code"], told["certainty"]) == ("conntrack_full", "proven" if netns == "own" else "likely")
+    assert (told["code"], told["certainty"]) == ("conntrack_full", certainty)
 
 
 def out_of_descriptors() -> tuple[Plan, Phases]:

@@ -26,6 +26,7 @@ from tests.unit.examples import examples
 from tests.unit.plugins.plugin_utils import recordings
 from tests.unit.plugins.plugin_utils.recordings import Phases
 
+STARTED, FINISHED = "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z"
 RECORDED = sorted(recordings.RECORDED.glob("*.json.gz"))
 PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
 SNAPSHOT_PARTS = (
@@ -55,7 +56,7 @@ def evidence(path: Path) -> Phases:
 
 
 def conclude(path: Path, found: Phases) -> dict[str, Any]:
-    return decide(Plan.from_json(recordings.kept(stem(path))["plan"]), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+    return decide(Plan.from_json(recordings.kept(stem(path))["plan"]), found, STARTED, FINISHED).report
 
 
 @cache
@@ -77,9 +78,11 @@ def test_whole_evidence_gives_the_expected_answer(path: Path) -> None:
 
 @recorded
 def test_the_report_is_as_its_schema_says(path: Path) -> None:
-    schemas.check("report", json.loads(document.render(whole(path))))
-    compact = decide(*recordings.recorded(stem(path)), "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z", keep_all=False).report
-    schemas.check("report", json.loads(document.render(compact)))
+    rendered = document.render(whole(path))
+    schemas.check("report", json.loads(rendered))
+    compact = document.render(decide(*recordings.recorded(stem(path)), STARTED, FINISHED, keep_all=False).report)
+    if compact != rendered:  # of what is broken, all is kept anyhow
+        schemas.check("report", json.loads(compact))
 
 
 @recorded

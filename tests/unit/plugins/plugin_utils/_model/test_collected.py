@@ -19,7 +19,7 @@ from tests.unit.plugins.module_utils._logs.test_kinds import kernel_line
 
 def test_the_servers_of_a_balancer() -> None:
     assert len(build(tuple[BalancedServer, ...], haproxy.servers(STATISTICS), "balancers")) == 5
-    (refused,) = build(tuple[BalancedServer, ...], nginx.failures(REFUSED % (1, "10.0.2.21:8080"), NOW), "balancers")
+    (refused,) = build(tuple[BalancedServer, ...], [*nginx.failures(REFUSED % (1, "10.0.2.21:8080"), NOW)], "balancers")
     assert refused.up is False
 
 

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evidence that lacks one of the conditions of a proof, see test_conditions.py: causes about neighbours, routers, balancers and sockets."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_ARP, ETH_P_IP
+from tests.unit.plugins.plugin_utils._decide.test_conditions import (
+    CLIENT,
+    OTHER,
+    ROUTER,
+    SERVER,
+    Change,
+    Scene,
+    all_of,
+    answer,
+    icmp,
+    incomplete,
+    nat,
+    probes,
+    rose,
+)
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+IN_ICMP = 1
+PINNED, GATEWAY, SILENT = "02:00:00:00:00:99", "10.0.1.1", "10.0.2.100"
+
+
+def claimed(host: str, address: str, mac: str) -> Change:
+    """Somebody with that link address says by ARP to the host that it has the address."""
+    sender = bytes.fromhex(mac.replace(":", ""))
+    reply = struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 2) + sender + bytes(map(int, address.split("."))) + bytes(10)
+    return lambda found: frames(
+        answer(found, host)["recording"],
+        lambda all_: [*all_, all_[0]._replace(ethertype=ETH_P_ARP, pkttype=0, lladdr=sender, data=reply)],
+    )
+
+
+def asked_once(found: Phases) -> None:
+    """One request is no repeated one, and whoever sent it may have got what it asked for in another way."""
+    frames(answer(found, SERVER)["recording"], lambda all_: all_[:1])
+
+
+def without_errors(found: Phases) -> None:
+    frames(answer(found, CLIENT)["recording"], lambda all_: [frame for frame in all_ if frame.data[9] != IN_ICMP])
+    probes(icmp=None, errno="ETIMEDOUT")(found)
+
+
+def balancers(**values: object) -> Change:
+    """What the balancer's log or socket says of its servers."""
+    return lambda found: [entry.update(values) for entry in answer(found, OTHER)["after"]["balancers"]]
+
+
+def attempts(number: int) -> Change:
+    """There were only so many."""
+    return lambda found: answer(found, CLIENT).update(probes=answer(found, CLIENT)["probes"][:number])
+
+
+def one_error(found: Phases) -> None:
+    """One ICMP error came at all, and no router answered SYNs with rising TTL."""
+
+    def change(all_: list[Frame]) -> list[Frame]:
+        errors = [frame for frame in all_ if frame.ethertype == ETH_P_IP and frame.data[9] == IN_ICMP]
+        return [frame for frame in all_ if frame not in errors[1:]]
+
+    frames(answer(found, CLIENT)["recording"], change)
+    probes(icmp=None, outcome="timeout", errno="ETIMEDOUT")(found)
+    answer(found, CLIENT)["hops"] = []
+
+
+def loopback(counted: int = 0, truncated: str | None = None) -> Change:
+    """The client, which is the server as well, counted so many more, and its recording is that long."""
+
+    def change(found: Phases) -> None:
+        evidence = found[SERVER]["try"]["evidence"]
+        evidence["recording"]["truncated"] = truncated
+        for verdict in evidence["after"]["firewall"]["verdicts"]:
+            for step in verdict["path"]:
+                step["rule"]["packets"] += counted
+
+    return change
+
+
+SCENES = {
+    # addresses
+    "an address that another one claims, and SYNs that may have come": Scene(
+        "ip_conflict.unnamed", "ip_conflict", "likely", incomplete(SERVER)
+    ),
+    "an address that was given up, and SYNs that may have come": Scene(
+        "ip_conflict.dad-failed", "ip_conflict", "likely", incomplete(SERVER)
+    ),
+    # loopback
+    "a loopback address translated, as others may have been": Scene("loopback_kept", "loopback_kept", "likely", loopback(counted=1)),
+    "a loopback address translated, and SYNs that may have left": Scene(
+        "loopback_kept", "loopback_kept", "likely", loopback(truncated="bytes")
+    ),
+    # neighbour
+    "a next hop that was pinned elsewhere, and claims that nobody heard": Scene(
+        "neighbour_wrong.gateway", "neighbour_wrong", "likely", incomplete(CLIENT)
+    ),
+    "a next hop that was pinned to somebody who is there": Scene(
+        "neighbour_wrong.gateway", "neighbour_wrong", "likely", claimed(CLIENT, "10.0.1.77", PINNED)
+    ),
+    "a next hop that two claim to be": Scene(
+        "neighbour_wrong.gateway", "neighbour_wrong", "likely", claimed(CLIENT, GATEWAY, "02:00:00:00:00:88")
+    ),
+    # silent
+    "a request that was not repeated, and nobody who gave up": Scene(
+        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, without_errors)
+    ),
+    "a request that was not repeated, and a router that forbids": Scene(
+        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, icmp(code=13, source=bytes((10, 0, 1, 1))))
+    ),
+    "a request that was not repeated, and an error of the host itself": Scene(
+        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, icmp(code=1, source=bytes((10, 0, 2, 100))))
+    ),
+    "requests that somebody else answered": Scene(
+        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", claimed(SERVER, SILENT, "02:00:00:00:00:88")
+    ),
+    # fronts
+    "a balancer that said so of another client": Scene(
+        "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", balancers(client="10.0.1.99")
+    ),
+    "a balancer that said so, and goes on with the connection": Scene(
+        "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", probes(peer="open", ended=False)
+    ),
+    # icmp_errors
+    "one error of many attempts, by who knows whom": Scene(
+        "path_icmp_rejected", "path_icmp_rejected", "likely", all_of(icmp(code=13, source=bytes((203, 0, 113, 9))), one_error)
+    ),
+    # inside
+    "a listener in another namespace, and namespaces that nobody saw": Scene(
+        "listener_other_address.container",
+        "listener_other_address",
+        "likely",
+        lambda found: answer(found, SERVER)["absent"].append({"what": "other network namespaces", "why": "there are too many"}),
+    ),
+    # path
+    "a router that does not forward, and may translate": Scene(
+        "router_not_forwarding", "router_not_forwarding", "likely", nat(ROUTER, "prerouting")
+    ),
+    # patterns
+    "ports of too few attempts": Scene("port_range_dropped", "port_range_dropped", "likely", attempts(9)),
+    # sockets
+    "RSTs in vain, more than SYNs that came in": Scene(
+        "no_listener.reset-dropped", "no_listener", "likely", rose(SERVER, "Tcp", "OutRsts", 99)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
+    scene = SCENES[name]
+    plan, found = recorded(scene.recording)
+    scene.change(found)
+    assert [certainty for code, _host, certainty in causes(plan, found) if code == scene.code] == [scene.certainty]
+
+
+def test_syns_that_a_rule_turned_inwards_and_counted_prove_it() -> None:
+    assert causes(*recorded("loopback_kept"))[0] == ("loopback_kept", SERVER, "proven")
