@@ -18,14 +18,13 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError, Source
-from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.addresses import Addresses
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._libraries import lacking
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.declared import VARIABLE, declared
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import build
@@ -37,7 +36,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 
 _PASSWORDS = frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"})
-_LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 HOW = (
     *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener", "without_python"),
     *("connects", "normal", "host_timeout", "overlap"),
@@ -109,13 +107,14 @@ class ActionModule(HandshakeAction):
             flows = read_all(asked.flows(), _service_port)
             dialled = None
         inventory = _Inventory(self._loader, task_vars["groups"])
-        addresses = _Addresses(HostVariables(self, task_vars, in_play=False), use_handshake_address=dialled is None)
+        addresses = Addresses(HostVariables(self, task_vars, in_play=False), use_handshake_address=dialled is None)
         plan = build(
             flows,
             run=arguments["part_of"] or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(started))}-{secrets.token_hex(3)}",
             hosts=inventory.hosts,
             address_of=addresses.of,
             declared_of=addresses.declared,
+            place_of=addresses.place,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
@@ -265,33 +264,6 @@ class _Inventory:
         """What C(hosts) of a play must say to reach these hosts: their names, or all if a name means something else there."""
         literal = all([found.name for found in self.manager.get_hosts(host)] == [host] for host in hosts)
         return hosts if literal else ["all"]
-
-
-class _Addresses:
-    """A host's handshake_address, which defaults to its ansible_host, and that to its name."""
-
-    def __init__(self, variables: HostVariables, use_handshake_address: bool) -> None:
-        self.variables = variables
-        self.spelled_in = ("handshake_address", "ansible_host") if use_handshake_address else ("ansible_host",)
-
-    def of(self, host: str) -> object:
-        """VariableError."""
-        return next((value for variable in self.spelled_in if (value := self._value(host, variable)) is not None), host)
-
-    def declared(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
-        """All addresses that the inventory has for the hosts. PlanError, VariableError."""
-        spelled = {host: [self.of(host), self._value(host, "ansible_host")] for host in hosts}
-        return declared(spelled, {host: self._value(host, VARIABLE) for host in hosts}, _looked_up)
-
-    def _value(self, host: str, variable: str) -> object:
-        found = self.variables.of(host, variable)
-        return found.value if found else None
-
-
-def _looked_up(names: list[str]) -> dict[str, list[str]]:
-    """The addresses of names, as Ansible itself would find them; none for a name that does not resolve in time."""
-    answers = resolve([Dial(number, name, 0) for number, name in enumerate(names)], limit=_LOOKUP_SECONDS)
-    return {answer.dial.address: answer.record()["addresses"] for answer in answers}
 
 
 def _service_port(name: str) -> int:

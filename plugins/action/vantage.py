@@ -13,6 +13,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, TooMuch, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import runs_nothing, too_old, unparsed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import apart
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.temporary_files import NoFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.without_python import PHASES, SSH_ALONE, answer, no_python
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
@@ -33,7 +35,7 @@ PARTS = {
     "state": ("state", "absent"),
 }
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
-LASTING = ("unreachable", "python", "become", "timeout")  # kinds of failure that another attempt in the same run would only repeat
+LASTING = ("unreachable", "files", "python", "become", "timeout", "play")  # failures that another attempt in the same run would repeat
 
 _NOT_RUN = (126, 127)  # how a shell exits that cannot run a command, or finds none
 
@@ -95,6 +97,13 @@ class ActionModule(HandshakeAction):
         except Exception as error:  # is not the host's failure, and must not pass for one
             files.keep_failure(host, phase, "controller", fault(error))
             raise
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # as Ansible ends a task, with an exception that has another place in each release
+            if limit := self._task.timeout:
+                why = f"Ansible ended its task after {limit} s: raise the timeout of the play, or task_timeout in ansible.cfg"
+                files.keep_failure(host, phase, "timeout", why, time.monotonic() - begun)
+            raise
         if phase == "try":
             files.keep_dialled(host, dialled(evidence))
         return _summary(phase, evidence)
@@ -135,6 +144,8 @@ class ActionModule(HandshakeAction):
                 )
             elif phase == "trace_close":
                 arguments["handle"] = _handle(opened.get("tracer"))
+        if why := apart(self._task, order["host"]):
+            raise _Failure("play", why)
         if why := no_python(self._connection):
             raise _Failure("python", why)
         self.bounds = bounds_of(order)
@@ -147,6 +158,8 @@ class ActionModule(HandshakeAction):
             raise _Failure("become" if _is_about_become(self, error.message) else "unreachable", error.message) from error
         except _Failure:
             raise
+        except NoFiles as error:
+            raise _Failure("files", error.message) from error
         except AnsibleError as error:
             raise _Failure("become" if _is_about_become(self, error.message) else "module", error.message) from error
         except OSError as error:  # as a connection or become plugin lets it through: of this host only

@@ -86,11 +86,15 @@ def test_slices_are_decided_with_the_evidence_of_both_ends(fleet: Fleet, slices:
     assert decided(fleet.directory / "again") == found
 
 
-def test_a_bundle_is_decided_as_what_it_was_made_of(fleet: Fleet, slices: tuple[Path, Path]) -> None:
+def test_a_bundle_is_decided_as_what_it_was_made_of(fleet: Fleet, slices: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     both, bundle = fleet.directory / "both", fleet.directory / "bundle.tar.gz"
     merge(fleet, both, *slices)
     told = {"diagnose_report_dir": str(both), "report_bundle": str(bundle)}
-    done = fleet.playbook("threeway.handshake.report_bundle", f"--extra-vars={json.dumps(told)}")
+    environment = {**fleet.environment(), "ANSIBLE_STDOUT_CALLBACK": "threeway.handshake.answer"}
+    with monkeypatch.context() as patched:
+        patched.setattr(fleet, "environment", lambda: environment)
+        done = fleet.playbook("threeway.handshake.report_bundle", f"--extra-vars={json.dumps(told)}")
+    assert f"The bundle is {bundle}: look into its report.html before you share it." in flat(done.stdout)
     assert "decided otherwise" not in flat(done.stdout + done.stderr)
     assert bundle.stat().st_mode & 0o7777 == 0o600
     with tarfile.open(bundle) as archive:
@@ -122,6 +126,7 @@ def test_what_cannot_be_merged_is_refused_with_a_sentence(fleet: Fleet, slices: 
         archive.add(slices[1] / "evidence", "../evidence/../../x")
     cases = {
         (nothing,): "has no evidence of a run",
+        (fleet.directory,): f"{fleet.directory} has no directory evidence: give a report directory",
         (packed,): "has no evidence of a run",
         (slices[0], slices[0]): "both have the evidence of run",
         (fleet.directory / "refused",): "it is one of those to be merged",

@@ -15,12 +15,12 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.json_utils import _filter_non_json_lines
-from ansible.plugins.action import ActionBase
 
 from .._faults import fault
 from .._values.bounds import Bounds
 from .._values.text import printable
 from .play import unfit
+from .temporary_files import WithoutFiles
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _SHOWN = frozenset(("warnings", "deprecations", "exception"))
@@ -30,7 +30,7 @@ _ADVICE = {
 }
 
 
-class HandshakeAction(ActionBase):
+class HandshakeAction(WithoutFiles):
     """The base of every action plugin of the collection, which implements `answer`."""
 
     _supports_check_mode = True

@@ -44,6 +44,9 @@ _of_path: Any = vars_plugins.get_vars_from_path
 _unsafe: Any = wrap_var
 _namespaced: Any = namespace_facts
 _inventory: Any = InventoryManager
+_WITHOUT_FACTS = (
+    ". It asks for facts, and none of this host are known: gather them in a play before, keep them in a cache, or give the value"
+)
 _DEEPEST = 20
 """References to references that are followed; Ansible itself reports those that never end."""
 
@@ -130,7 +133,8 @@ class HostVariables:
             return self._value(host, variables, name, 0)
         except (AnsibleError, RecursionError) as error:
             said = getattr(error, "message", None) or str(error)
-            raise VariableError(f"The variable {name} of host {host} cannot be evaluated: {said}") from error
+            hint = _WITHOUT_FACTS if self._lacks_facts(host, variables, name) else ""
+            raise VariableError(f"The variable {name} of host {host} cannot be evaluated: {said}{hint}") from error
 
     def claimed(self, host: str) -> list[str]:
         """The variables of ours that Ansible takes from what the host says of itself, and this does not."""
@@ -139,6 +143,11 @@ class HostVariables:
             return []
         theirs, ours = self._manager.get_vars(host=self._hosts[host], **self._context), self._variables(host)
         return [name for name in names if name in theirs and (name not in ours or theirs[name] != ours[name])]
+
+    def _lacks_facts(self, host: str, variables: Mapping[str, Any], name: str) -> bool:
+        """Whether a template asks for facts of a host that has told none."""
+        asked = {each for each in self._asked_for(variables, variables[name]) if each not in variables or each in _FACTS}
+        return not self._facts(host) and any(each.startswith("ansible_") for each in asked)
 
     # The value of a variable
 
@@ -166,17 +175,20 @@ class HostVariables:
 
     def _inputs(self, variables: Mapping[str, Any], raw: object, facts: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """What a template depends on: itself and all variables that it and they mention. None for facts, or where it cannot be told."""
-        known: dict[str, int] = {}
+        asked = self._asked_for(variables, raw)
+        if asked & _DYNAMIC or (facts and (asked & _FACTS or not asked.isdisjoint(facts))):
+            return None
+        return (id(raw), *sorted((name, id(variables[name])) for name in asked if name in variables))
+
+    def _asked_for(self, variables: Mapping[str, Any], raw: object) -> set[str]:
+        """All names that a template mentions, and those that the variables among them mention."""
+        known: set[str] = set()
         waiting = [raw]
         while waiting:
-            mentioned = self._mentioned_in(waiting.pop())
-            if mentioned & _DYNAMIC or (facts and (mentioned & _FACTS or not mentioned.isdisjoint(facts))):
-                return None
-            for name in mentioned:
-                if name in variables and name not in known:
-                    known[name] = id(variables[name])
-                    waiting.append(variables[name])
-        return (id(raw), *sorted(known.items()))
+            new = self._mentioned_in(waiting.pop()) - known
+            known |= new
+            waiting += [variables[name] for name in new if name in variables]
+        return known
 
     def _mentioned_in(self, raw: object) -> frozenset[str]:
         """All names in the templates of a value."""

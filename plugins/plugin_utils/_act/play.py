@@ -29,6 +29,25 @@ def unfit(task: Any, task_vars: Mapping[str, Any]) -> str | None:
     return None
 
 
+def apart(task: Any, host: str) -> str | None:
+    """Why a task of the play observes another host than its own, or one host only, as half a sentence; None if it does neither."""
+    if task.delegate_to and task.delegate_to != host:
+        return f"the play runs this task on {task.delegate_to} in its place, which observes that one: remove delegate_to around the role"
+    if task.run_once:
+        return "the play runs this task once for all its hosts, and each has to be observed: remove run_once around the role"
+    return None
+
+
+def left_out(host: str, task_vars: Mapping[str, Any]) -> str:
+    """Why a host of the play was not asked at all, as half a sentence."""
+    if host not in map(str, task_vars.get("ansible_play_hosts") or ()):
+        return (
+            "a task before the role failed on it, so that Ansible left it out of the rest of the play: mend that, or let the task "
+            "not fail (gather_facts: false, ignore_errors, ignore_unreachable)"
+        )
+    return "the play did not run this role's tasks for it: apply the role to all hosts of the flows, without when, run_once or tags"
+
+
 def _play(task: Any) -> Any:
     """The task's play."""
     node = task

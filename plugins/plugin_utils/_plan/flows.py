@@ -66,9 +66,17 @@ class Flow:
         """Raise the PlanError for one of this flow's fields."""
         _wrong(self.label, field, sentence)
 
+    def spelled(self, field: str) -> str:
+        """What the person who wrote the flow calls a field."""
+        return _spelled(self.label, field)
+
 
 def _wrong(label: str, field: str, sentence: str) -> NoReturn:
-    raise PlanError(f"{label}, field '{AD_HOC.get(field, field) if label == AD_HOC_LABEL else field}': {sentence}")
+    raise PlanError(f"{label}, field '{_spelled(label, field)}': {sentence}")
+
+
+def _spelled(label: str, field: str) -> str:
+    return AD_HOC.get(field, field) if label == AD_HOC_LABEL else field
 
 
 def show(value: object) -> str:
@@ -281,6 +289,9 @@ def _port(value: object, wrong: Callable[[str, str], NoReturn], service_port: Se
         if not 1 <= number <= 65535:
             wrong("port", f"{number} is not a TCP port: give a number from 1 to 65535.")
         return Port(number, str(number))
+    if re.fullmatch(r"[0-9]+\s*[-:,][-:,0-9\s]*", text):
+        several = ", ".join(re.findall("[0-9]+", text)[:4])
+        wrong("port", f"{show(value)} is several ports: give a list that has each of them, such as [{several}].")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}", text):
         wrong("port", f"{show(value)} is not a port: give a number from 1 to 65535, a service name, or a list of them.")
     try:

@@ -17,6 +17,7 @@ SILENT = "silent"
 
 _WORDS = {
     "unreachable": ("cannot be reached", "make it reachable for Ansible"),
+    "files": ("keeps no temporary files of Ansible", "make room there, or set its ansible_remote_tmp to a directory that takes files"),
     "python": ("has no usable Python", "install Python there, or set its ansible_python_interpreter"),
     "become": ("does not let Ansible become root", "correct its become method and password"),
     "timeout": ("did not answer in time", "find out why it is slow, or raise diagnose_host_timeout"),
@@ -24,6 +25,7 @@ _WORDS = {
     "module": ("could not do its part", "fix what its error says"),
     "malformed": ("returned an answer that cannot be read", "find out what else writes to its standard output"),
     "controller": ("was not asked, because the controller failed", "report the fault"),
+    "play": ("was left out by the play", "correct the play"),
     NOT_IN_PLAY: ("is not among the hosts of this play", "run the play on it as well: widen --limit, or the slice"),
     "apart": ("was observed at another time", "run the slices at the same time, or raise diagnose_overlap"),
     SILENT: ("returned nothing", "diagnose again"),

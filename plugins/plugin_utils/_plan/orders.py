@@ -29,6 +29,7 @@ STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
 OptionsOf = Callable[[str], Options]  # host of the play -> its options
 AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
+PlaceOf = Callable[[str], str]  # host -> where the inventory has that, for a sentence
 DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
 
 
@@ -59,24 +60,26 @@ def build(
     play_hosts: Iterable[str],
     options: Options | OptionsOf | None = None,
     declared_of: DeclaredOf | None = None,
+    place_of: PlaceOf = "handshake_address of host {}".format,
 ) -> Plan:
     """Work out who does what in the flows that `flows.read` gave. PlanError when the inventory does not have what they name.
 
     `options`: by host, or the same for all. `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
     """
     same = options if isinstance(options, Options) else Options()
-    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same)
+    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of)
     plan = builder.build(flows)
     return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
 
 
 class _Builder:
-    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: OptionsOf) -> None:
+    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: OptionsOf, place_of: PlaceOf) -> None:
         self.run = run
         self.hosts = hosts
         self.address_of = address_of
         self.play_hosts = play_hosts
         self.ask_options = options
+        self.place_of = place_of
         self.options: dict[str, Options] = {}
         self.parts: dict[str, _Part] = {}
         self.entries: dict[Entry, None] = {}
@@ -193,7 +196,9 @@ class _Builder:
         try:
             found = self.hosts(pattern)
         except LookupError as error:
-            flow.wrong(name, f"{error.args[0]}: correct it, or add it to the inventory.")
+            outside = name == "servers" and ("." in pattern or literal(pattern))
+            instead = f", or give it as '{flow.spelled('address')}', in place of '{flow.spelled(name)}'" if outside else ""
+            flow.wrong(name, f"{error.args[0]}: correct it, or add it to the inventory{instead}.")
         if not found:
             flow.wrong(name, f"{show(pattern)} matches no host of the inventory: correct it, or add hosts.")
         if ON_THE_WAY in found:
@@ -211,7 +216,7 @@ class _Builder:
         if server not in self.addresses:
 
             def complain(sentence: str) -> NoReturn:
-                flow.wrong("servers", f"the handshake_address of host {server}: {sentence}")
+                flow.wrong("servers", f"the {self.place_of(server)}: {sentence}")
 
             self.addresses[server] = address(self.address_of(server), complain)
         return self.addresses[server]

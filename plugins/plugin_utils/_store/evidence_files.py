@@ -23,7 +23,7 @@ from .run_sources import clear_runs
 
 __all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
 
-KINDS = ("unreachable", "python", "become", "timeout", "interrupted", "module", "malformed", "controller")
+KINDS = ("unreachable", "files", "python", "become", "timeout", "interrupted", "module", "malformed", "controller", "play")
 _PLAN = "plan.json"
 _DEADLINES = "deadlines.json"
 
@@ -115,6 +115,12 @@ class EvidenceFiles(JsonFiles):
         """Everything that was kept for the plan's hosts, by host and phase."""
         found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES, CAPTURE)} for host in sorted(plan.parties())}
         return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
+
+    def unasked(self) -> list[tuple[str, str]]:
+        """The hosts of whose phases none was even begun, and the first of these. EvidenceError."""
+        phases: dict[str, list[str]] = self.read(_PLAN)["phases"]
+        known = {host: [phase for phase in PHASES if self._answer(host, phase)] for host in phases}
+        return [(host, each[0]) for host, each in phases.items() if each and not known[host]]
 
     def _answer(self, host: str, phase: str) -> dict[str, Any] | None:
         """A file that cannot be read costs that host's part only."""

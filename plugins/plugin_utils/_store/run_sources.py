@@ -41,7 +41,10 @@ Files = Mapping[str, bytes]
 def read_runs(source: Path | str) -> list[Run]:
     """The runs whose evidence a report directory or a bundle has. EvidenceError, OSError."""
     path = Path(source)
-    found = _of_directory(path / _TOP) if path.is_dir() else _of_bundle(path)
+    is_directory = path.is_dir()
+    if is_directory and not (path / _TOP).exists():
+        raise EvidenceError(f"{path} has no directory {_TOP}: give a report directory, or what report_bundle has written")
+    found = _of_directory(path / _TOP) if is_directory else _of_bundle(path)
     runs = [_run(files, str(path)) for _name, files in sorted(found.items()) if PLAN in files]
     if not runs:
         raise EvidenceError(f"{path} has no evidence of a run: give a report directory, or what report_bundle has written")

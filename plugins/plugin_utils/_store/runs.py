@@ -135,7 +135,7 @@ def check(report_dir: Path, run: str) -> None:
     if not run:
         raise EvidenceError(
             "this task belongs to no run, because nothing was planned before it in this playbook: run the whole of the playbook or role, "
-            "without --tags, --skip-tags or --start-at-task that leave its first task out"
+            "without --tags, --skip-tags, --start-at-task or a condition (when) that leave its first task out"
         )
     with directories.private(report_dir) as directory:
         try:

@@ -58,24 +58,36 @@ def hosts(tmp_path: Path) -> dict[str, dict[str, object]]:
             "ansible_become_user": "nobody",
             "ansible_become_exe": str(tmp_path / "sudo"),
         },
+        "fileless": {**local, "ansible_pipelining": False, "ansible_remote_tmp": "/dev/null/tmp"},
+        "without pipes": {**local, "ansible_remote_tmp": "/dev/null/tmp", "ansible_connection": "pipeless"},
+        "full": {**local, "ansible_pipelining": False, "ansible_connection": "full"},
     }
 
 
-BROKEN_CONNECTION = """
-DOCUMENTATION = "{name: broken, short_description: one that breaks, author: [nobody], description: [breaks], options: {}}"
-from ansible.plugins.connection.local import Connection as Local
+CONNECTIONS = """
+from ansible.errors import AnsibleError
+from ansible.plugins.connection import local
 
-class Connection(Local):
-    transport = "broken"
+DOCUMENTATION = local.DOCUMENTATION.replace("local", "{name}", 1)
 
-    def exec_command(self, *arguments, **options):
-        return {}["no such thing"]
+class Connection(local.Connection):
+    transport = "{name}"
+
+    {has}
 """
+BROKEN = {
+    "broken": "exec_command = lambda self, *arguments, **options: {}['no such thing']",
+    "pipeless": "has_pipelining = False",
+    "full": "put_file = lambda self, local, remote: self._fails()\n    def _fails(self): raise AnsibleError('No space left on device')",
+}
+"""Connection plugins that stand for what breaks on a controller, for a plugin that cannot pipe, and for a file system that is full."""
 
 
 def diagnose(tmp_path: Path, fleet: dict[str, dict[str, object]], flows: list[dict[str, object]]):
     """The play, and where its report is."""
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
+    for name, has in BROKEN.items():
+        (tmp_path / f"{name}.py").write_text(CONNECTIONS.replace("{name}", name).replace("{has}", has))
     root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
     command = [sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml", "-f", "4"]
     command += ["-e", json.dumps({"handshake_flows": flows, "diagnose_trace": True})]
@@ -114,7 +126,7 @@ def test_the_play_succeeds_and_the_good_host_is_diagnosed(play):
     verdicts = {flow["name"]: flow["status"] for flow in json.loads((report / "report.json").read_text())["flows"]}
     assert verdicts.pop("good") == "broken"
     assert set(verdicts.values()) <= {"broken", "undetermined"}  # a loopback address is no other host's
-    assert len(verdicts) == 11
+    assert len(verdicts) == 14
 
 
 def test_the_head_says_what_is_missing(play):
@@ -130,6 +142,7 @@ def test_the_head_says_what_is_missing(play):
         "liar": "malformed",
         **dict.fromkeys(("wordy", "many", "odd"), "malformed"),
         "no become": "become",
+        "without pipes": "files",
     }
     assert all(each["why"] and each["roles"] == ["server"] for each in told["unobserved"])
     for text in (done.stdout, (report / "report.md").read_text(), (report / "report.html").read_text()):
@@ -197,6 +210,7 @@ def test_a_terminal_ends_lines_in_its_own_way(play):
         ("many", "malformed", "the host returned 60000"),
         ("odd", "malformed", "lacks snapshot, recorder"),
         ("no become", "become", "sudo: a password is required"),
+        ("without pipes", "files", "Failed to create temporary directory"),
     ],
 )
 def test_every_failure_is_evidence(play, host, kind, part):
@@ -206,9 +220,16 @@ def test_every_failure_is_evidence(play, host, kind, part):
     assert found["message"].isprintable()
 
 
+@pytest.mark.parametrize("host", ["fileless", "full"])
+def test_a_host_that_keeps_no_files_is_asked_without_any(play, host):
+    _done, report = play
+    answer = json.loads((report / "evidence" / f"{host}.open.json").read_text())
+    assert answer["failure"] is None and answer["evidence"]["snapshot"]["kernel"] == os.uname().release
+
+
 def test_a_host_that_cannot_be_reached_is_not_tried_again(play):
     _done, report = play
-    for host in ("unreachable", "no python", "old python", "no become"):
+    for host in ("unreachable", "no python", "old python", "no become", "without pipes"):
         assert failure(report, host, "close")["message"].startswith("not tried again: ")
 
 
@@ -217,8 +238,7 @@ def test_what_broke_is_tried_once_more_where_hosts_answer(play):
     tried = json.loads((report / "evidence" / "good.trace_try.json").read_text())["evidence"]
     assert [probe["address"] for probe in tried["probes"]] == ["127.0.0.1"]
     assert sorted(path.name for path in (report / "evidence").glob("*.trace_open.json")) == [
-        "good.trace_open.json",
-        "terminal.trace_open.json",
+        f"{host}.trace_open.json" for host in ("fileless", "full", "good", "terminal")
     ]
 
 
@@ -233,7 +253,6 @@ def test_a_host_that_lies_costs_its_own_part(play):
 
 def test_a_fault_on_the_controller_is_not_the_hosts(tmp_path):
     """A connection plugin that breaks stands for whatever breaks on the controller: the play must not end as if the host had failed."""
-    (tmp_path / "broken.py").write_text(BROKEN_CONNECTION)
     done, report = diagnose(tmp_path, {"h1": {"ansible_connection": "broken"}}, [{"clients": "h1", "address": "127.0.0.1", "port": 7009}])
     assert done.returncode != 0
     assert "The controller failed before it could ask h1" in done.stdout + done.stderr

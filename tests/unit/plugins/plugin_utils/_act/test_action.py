@@ -58,7 +58,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def play(tmp_path: Path, tasks: list[dict[str, object]]) -> subprocess.CompletedProcess[str]:
+def play(tmp_path: Path, tasks: list[dict[str, object]], **settings: str) -> subprocess.CompletedProcess[str]:
     """A play with a host that answers every module with a lie between words that control a terminal."""
     (tmp_path / "liar").write_text(
         f"#!{sys.executable}\nprint({HOSTILE!r})\nprint({json.dumps(LIE)!r})\nprint({HOSTILE!r})\n", encoding="utf-8"
@@ -70,7 +70,7 @@ def play(tmp_path: Path, tasks: list[dict[str, object]]) -> subprocess.Completed
     return subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.json", "--diff", "-vv"],
         cwd=tmp_path,
-        env=environment(tmp_path),
+        env={**environment(tmp_path), **settings},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -87,7 +87,7 @@ def test_what_a_host_s_shell_says_does_not_control_the_terminal(tmp_path: Path, 
     shell.chmod(0o755)
     arguments = {"sysctl_info": {"name": ["net.ipv4.ip_forward"]}, "guard": {"state": "queried"}}[name]
     variables = {"ansible_shell_executable": str(shell), "ansible_python_interpreter": sys.executable, "ansible_pipelining": False}
-    done = play(tmp_path, [{f"threeway.handshake.{name}": arguments, "vars": variables}])
+    done = play(tmp_path, [{f"threeway.handshake.{name}": arguments, "vars": variables}], ANSIBLE_KEEP_REMOTE_FILES="1")
     assert done.returncode == 2, done.stderr
     assert r"a\x1b[31mb" in done.stdout.replace("\\\\", "\\"), done.stdout
     assert not set(CONTROLS) & set(done.stdout + done.stderr)

@@ -46,6 +46,7 @@ FILES = {
     "inventory/group_vars/both/main.yml": "from_file: both\nmore: [{name: both}]\n",
     "inventory/host_vars/web2.yml": "from_file: web2\nrole_default: host\nplay_var: host\nextra: host\nrole_var: host\nparameter: host\n",
     "inventory/host_vars/db1.yml": "broken: '{{ nothing_of_that_name }}'\nmore: [{name: db1}]\n",
+    "inventory/host_vars/db3.yml": "by_facts: '{{ ansible_facts.eth1.mtu }}'\nby_fact: '{{ ansible_eth1.mtu }}'\n",
     "playbook/group_vars/db.yml": "from_file: db beside the playbook\nflows: '{{ base }}'\n",
     "playbook/host_vars/db2.yml": "from_file: db2 beside the playbook\nin_everything: host_vars\n",
     "playbook/roles/r/defaults/main.yml": "role_default: role\nin_everything: role\nbase: [{name: base}]\nfollowed: '{{ reference }}'\n",
@@ -162,6 +163,19 @@ def test_the_variable_that_holds_a_value_is_named(scene: Scene) -> None:
 def test_a_template_that_fails_is_a_sentence(scene: Scene) -> None:
     with pytest.raises(VariableError, match=r"^The variable broken of host db1 cannot be evaluated: .*nothing_of_that_name.* is undefined"):
         scene.variables().of("db1", "broken")
+
+
+@pytest.mark.parametrize("name", ["by_facts", "by_fact"])
+def test_a_template_that_lacks_facts_is_told_as_that(scene: Scene, name: str) -> None:
+    with pytest.raises(VariableError, match=r"It asks for facts, and none of this host are known: gather them"):
+        scene.variables().of("db3", name)
+    scene.manager.set_host_facts("db3", {"ansible_eth0": {"mtu": 1500}})
+    with pytest.raises(VariableError) as caught:
+        scene.variables().of("db3", name)
+    assert "It asks for facts" not in str(caught.value)
+    scene.manager.set_host_facts("db3", {"ansible_eth1": {"mtu": 1500}})
+    found = scene.variables().of("db3", name)
+    assert found and found.value == 1500
 
 
 def test_what_a_host_says_is_no_template(scene: Scene) -> None:

@@ -194,6 +194,10 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
     ("wrong", "sentence"),
     [
         (flow(clients="wbe"), "Flow handshake_flows[0], field 'clients': the inventory has no host or group 'wbe': correct it, or add it to the inventory."),
+        (flow(servers="10.9.9.9"), "Flow handshake_flows[0], field 'servers': the inventory has no host or group '10.9.9.9': correct it, or add it to the "
+                                   "inventory, or give it as 'address', in place of 'servers'."),
+        (flow(servers="db.example.org"), "Flow handshake_flows[0], field 'servers': the inventory has no host or group 'db.example.org': correct it, or add "
+                                         "it to the inventory, or give it as 'address', in place of 'servers'."),
         (flow(servers="empty"), "Flow handshake_flows[0], field 'servers': 'empty' matches no host of the inventory: correct it, or add hosts."),
         (flow(port=70000), "Flow handshake_flows[0], field 'port': 70000 is not a TCP port: give a number from 1 to 65535."),
         (flow(port=[80, -1]), "Flow handshake_flows[0], field 'port': -1 is not a TCP port: give a number from 1 to 65535."),
@@ -201,6 +205,9 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
                                     "or a list of them."),
         (flow(port="htps"), "Flow handshake_flows[0], field 'port': 'htps' is not a service that this controller knows (/etc/services): "
                             "give the port's number."),
+        (flow(port="8000-8003"),
+         "Flow handshake_flows[0], field 'port': '8000-8003' is several ports: give a list that has each of them, such as [8000, 8003]."),
+        (flow(port="80, 443"), "Flow handshake_flows[0], field 'port': '80, 443' is several ports: give a list that has each of them, such as [80, 443]."),
         (flow(port="-"), "Flow handshake_flows[0], field 'port': it is missing: every flow needs a port, a service name, or a list of them."),
         (flow(servers="-"), "Flow handshake_flows[0] has neither 'servers' nor 'address': name the servers, or the address to dial."),
         (flow(sevrers="db"), "Flow handshake_flows[0] has the field 'sevrers', which does not exist: did you mean 'servers'?"),
