@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import ipaddress
 import os
 import typing as t
@@ -20,6 +21,7 @@ from .._firewall.managers.ufw import DIRECTORY as UFW
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 Arguments = t.Mapping[str, t.Any]
+MOST_LOST = 3
 
 
 class NotRehearsedError(ObserveError):
@@ -55,11 +57,25 @@ class Ufw(t.NamedTuple):
         if os.geteuid() != 0:
             raise NotRehearsedError("ufw asks for root, which this is not")
         words = ufw_words.words(self.arguments)
+        before = _saved(run)
         code, output, error = run(words)
         if code == 127:
             raise NotRehearsedError(f"ufw cannot be run: {error.strip()[:300]}")
         if code != 0:
             raise ObserveError(f"{' '.join(words)} says {(error or output).strip()[:300]}")
+        lost = before - _saved(run)
+        if lost:
+            told = "; ".join(sorted(lost)[:MOST_LOST])
+            raise ObserveError(
+                f"ufw would also take {sum(lost.values())} of others' rules out of its chains, which it does not know: {told}"
+            )
+
+
+def _saved(run: Run) -> collections.Counter[str]:
+    """All rules of iptables and ip6tables, as ufw runs these. It loads its own chains anew for some rules, with what it knows alone."""
+    return collections.Counter(
+        line for tool in ("iptables", "ip6tables") for line in run([f"{tool}-save"])[1].splitlines() if line[:3] == "-A "
+    )
 
 
 class Firewalld(t.NamedTuple):

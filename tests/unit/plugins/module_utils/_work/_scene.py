@@ -112,7 +112,9 @@ def _main(client: str, guest: str, about: dict[str, Any]) -> None:
         typed = [step.command]
     second = None if fix else verdict_of(about["other"])
     told["untouched"] = state() == was
+    saved = [_run(["iptables-save"])[1]]
     _type(typed)
+    told["saved"] = [*saved, _run(["iptables-save"])[1]]
     told["after"] = connects()
     if second:
         _type([command for each in (second, *_behind(second)) for command in each["change"]["commands"]])

@@ -51,6 +51,14 @@ def test_the_printed_command_opens_in_the_copy_and_on_the_host_exactly_its_flow(
     assert told["undone"]["flow"] is False, "its undo takes it back"
 
 
+def test_a_rule_for_which_ufw_forgets_those_of_others_fails() -> None:
+    """To insert a rule ufw loads its chains anew, and typed it takes away what others have put there."""
+    theirs = "-A ufw-user-input -p tcp -m tcp --dport 8080 -j ACCEPT"
+    told = observed(f"{ENABLE} ufw deny 5432/tcp; iptables {theirs}", HERE)
+    assert told["rehearsed"]["result"] == "fails" and theirs in told["rehearsed"]["why"], told["rehearsed"]
+    assert told["untouched"] and theirs in told["saved"][0] and theirs not in told["saved"][1]
+
+
 DOCKER = """for each in "-N DOCKER-USER" "-A DOCKER-USER -j RETURN" "-N DOCKER" "-A FORWARD -j DOCKER-USER" \\
     "-A FORWARD -o g0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" "-A FORWARD -o g0 -j DOCKER" \\
     "-A FORWARD -i g0 ! -o g0 -j ACCEPT" "-P FORWARD DROP"; do iptables-%s $each; done; """
