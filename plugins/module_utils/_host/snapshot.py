@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
 MOST_LISTENERS = 200
+MANY_HALF_OPEN = 8
 
 Order = t.Mapping[str, t.Any]
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -246,7 +247,9 @@ def _transport(snapshot: _Snapshot, order: Order, owners: bool, run: Run, rewrit
         return found
 
     snapshot.add("sockets", sockets)
-    snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
+    counts = snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
+    if any(states.get("SYN_RECV", 0) >= MANY_HALF_OPEN for states in (counts or {}).values()):
+        snapshot.add("half_open", lambda: _sockets.half_open(ports, MANY_HALF_OPEN))
     if owners and "open" in order.get("phases", ()):
         own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
         away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}
