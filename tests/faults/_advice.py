@@ -37,6 +37,7 @@ TYPED = {
     "stale_connection",
     "stale_translation",
     "syn_backlog_reserved",
+    "syn_flood",
     "syn_queue_full",
     "syn_retries_too_low",
     "synack_retries_too_low",

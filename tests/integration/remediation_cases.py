@@ -75,12 +75,13 @@ def refusing(kind: str) -> Broken:
 NO_COOKIES = "sysctl -qw net.ipv4.tcp_syncookies=0"
 FLOOD = {"r1": "ip route replace blackhole 198.51.100.0/24"}
 CALM = {"r1": "ip route delete blackhole 198.51.100.0/24"}
+ONE = "198.51.100.7/32"  # of many it would be syn_flood
 
 
 def flood(fleet: SystemdFleet) -> Handle:
     """The kernel forgets half-open connections early when the queue is more than half full: they must keep coming."""
-    fleet.flood("r1", ADDRESS, PORT, count=60)
-    return fleet.flood("r1", ADDRESS, PORT, count=100_000, rate=200, wait=False)
+    fleet.flood("r1", ADDRESS, PORT, count=60, sources=ONE)
+    return fleet.flood("r1", ADDRESS, PORT, count=100_000, rate=200, sources=ONE, wait=False)
 
 
 def forgotten(fleet: SystemdFleet) -> Handle:

@@ -8,6 +8,7 @@ Every function raises NetlinkError and DecodeError, and OSError where neither in
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 import sys
@@ -127,6 +128,34 @@ def peers(ports: t.Collection[int], most: int = 5) -> list[dict[str, t.Any]]:
         for wanted in sorted(ports)
         for (port, address), count in [item for item in ranked if item[0][0] == wanted][:most]
     ]
+
+
+_HALF_OPEN = 1 << 3 | 1 << 12  # TCP_SYN_RECV, TCP_NEW_SYN_RECV (include/net/tcp_states.h)
+
+
+def half_open(ports: t.Collection[int], least: int = 8, most: int = 3) -> list[dict[str, t.Any]]:
+    """Of how many addresses, and mostly of which networks (/24, /64), the half-open connections to each of `ports` are, where these are at
+    least so many."""
+    remotes: dict[int, dict[str, int]] = {}
+    for body in dump(_HALF_OPEN, [[local_port_is(port) for port in ports]]):
+        _state, _local_address, local_port, remote, _port = ends_of(body)
+        if local_port in ports:
+            counts = remotes.setdefault(local_port, {})
+            counts[remote] = counts.get(remote, 0) + 1
+    return [
+        {"port": port, "count": sum(counts.values()), "addresses": len(counts), "networks": _networks(counts, most)}
+        for port, counts in sorted(remotes.items())
+        if sum(counts.values()) >= least
+    ]
+
+
+def _networks(counts: t.Mapping[str, int], most: int) -> list[dict[str, t.Any]]:
+    found: dict[str, int] = {}
+    for address, count in counts.items():
+        network = str(ipaddress.ip_network((address, 64 if ":" in address else 24), strict=False))
+        found[network] = found.get(network, 0) + count
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [{"network": network, "count": count} for network, count in ranked[:most]]
 
 
 def ephemeral(destinations: t.Collection[tuple[str, int]]) -> list[dict[str, t.Any]]:

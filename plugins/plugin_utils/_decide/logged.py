@@ -35,6 +35,7 @@ SPEAKS_OF: dict[str, tuple[str, ...]] = {
     "neighbour_table_full": ("neighbour_table_full",),
     "accept_queue_full": ("accept_error", "syn_flood", "oom_kill", "unit_error"),
     "accept_queue_near_limit": ("accept_error",),
+    "syn_flood": ("syn_flood",),
     "syn_queue_full": ("syn_flood",),
     "syn_backlog_reserved": ("syn_flood",),
     "firewall_drop": ("firewall_log",),

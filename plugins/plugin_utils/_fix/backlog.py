@@ -84,6 +84,18 @@ def syn_queue_full(case: Case, finding: Finding) -> Fix | None:
     )
 
 
+def syn_flood(case: Case, finding: Finding) -> Fix | None:
+    """Who they are, nobody here knows."""
+    queue = finding.about(HalfOpen)
+    if queue is None or case.server is None:
+        return None
+    return _with_cookies(
+        case.server,
+        "set net.ipv4.tcp_syncookies=1; have a firewall in front drop SYNs of invented addresses; see why SYN-ACKs do not reach real ones",
+        f"{queue.count} connections are half-open, and there is room for {queue.limit}",
+    )
+
+
 def syn_backlog_reserved(case: Case, finding: Finding) -> Fix | None:
     queue = finding.about(HalfOpen)
     if queue is None or case.server is None:

@@ -62,6 +62,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "server_lsm_denied": kernel.server_lsm_denied,
     "accept_queue_full": backlog.accept_queue,
     "accept_queue_near_limit": backlog.accept_queue,
+    "syn_flood": backlog.syn_flood,
     "syn_queue_full": backlog.syn_queue_full,
     "syn_backlog_reserved": backlog.syn_backlog_reserved,
     "defer_accept": application.defer_accept,

@@ -74,6 +74,24 @@ class PortHolder:
 
 
 @dataclass(frozen=True)
+class HalfOpenOf:
+    """How many half-open connections the addresses of a network have."""
+
+    network: str
+    count: Count
+
+
+@dataclass(frozen=True)
+class HalfOpenPeers:
+    """Of how many addresses the half-open connections to a port of ours are, and of which networks most are."""
+
+    port: Port
+    count: Count
+    addresses: Count
+    networks: tuple[HalfOpenOf, ...]
+
+
+@dataclass(frozen=True)
 class Peer:
     """How many connections to a port of ours an address has."""
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.faults._fault import DB1, Flow, fault, twin
+from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
 from tests.faults.catalogue.firewall import chain
 from tests.lab._machines import Machines
 
@@ -66,17 +66,44 @@ def half_full(fleet: Machines) -> None:
 
 
 @fault("syn_queue_full", "timeout", code="syn_queue_full", clock="the timer by which the kernel forgets half-open connections", **BACKLOG)
-def half_open_everywhere(fleet: Machines) -> None:
+def one_client_leaves_them_half_open(fleet: Machines) -> None:
     fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
     flooded(fleet, backlog=16)
 
 
-def flooded(fleet: Machines, backlog: int) -> None:
+ONE, MANY, MANY_V6 = "198.51.100.7/32", "198.51.100.0/24", "2001:db8:ff::/64"
+
+
+def flooded(fleet: Machines, backlog: int, sources: str = ONE, address: str = DB1) -> None:
     """The kernel forgets half-open connections early when the queue is more than half full: they must keep coming."""
-    fleet.run("r1", ["ip", "route", "add", "blackhole", "198.51.100.0/24"])
-    fleet.listen("db1", "0.0.0.0", 5432, backlog=backlog)
-    fleet.flood("r1", DB1, 5432, count=60)
-    fleet.flood("r1", DB1, 5432, count=30_000, rate=200, wait=False)  # for longer than a diagnosis of several takes
+    fleet.run("r1", ["ip", "route", "add", "blackhole", sources])
+    fleet.listen("db1", "::", 5432, backlog=backlog)
+    fleet.flood("r1", address, 5432, count=60, sources=sources)
+    fleet.flood("r1", address, 5432, count=30_000, rate=200, sources=sources, wait=False)  # for longer than a diagnosis of several takes
+
+
+FLOODED = {
+    "code": "syn_flood",
+    "says": ("addresses", "tcp_syncookies"),
+    "clock": "the timer by which the kernel forgets half-open connections",
+}
+
+
+@fault("syn_flood", "timeout", **FLOODED, **BACKLOG)
+def many_leave_them_half_open(fleet: Machines) -> None:
+    fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
+    flooded(fleet, 16, MANY)
+
+
+@fault("syn_flood/ipv6", "timeout", flow=Flow(DB1_V6), slow=True, **FLOODED, **BACKLOG)
+def many_leave_them_half_open_over_ipv6(fleet: Machines) -> None:
+    fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
+    flooded(fleet, 16, MANY_V6, DB1_V6)
+
+
+@twin("syn_flood")
+def cookies_help_against_many(fleet: Machines) -> None:
+    flooded(fleet, 16, MANY)
 
 
 @twin("syn_queue_full", slow=True)

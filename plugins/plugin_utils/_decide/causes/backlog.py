@@ -93,7 +93,7 @@ def _limit(server: Host, listener: Listener) -> str:
 
 
 @needs(SERVER, LISTENER, risen("TcpExt", "TCPReqQFullDrop"))
-def _syn_queue_full(case: Case, server: Host, listener: Listener, dropped: int) -> Finding | None:
+def syn_queue_full(case: Case, server: Host, listener: Listener, dropped: int) -> Finding | None:
     """With SYN cookies off, SYNs are dropped once as many are half-open as the backlog allows (tcp_conn_request())."""
     if listener.send_q is None:
         return None
@@ -123,7 +123,7 @@ def _half_open(case: Case, server: Host) -> int:
 
 
 @needs(SERVER, LISTENER, risen("TcpExt", "ListenDrops"))
-def _syn_backlog_reserved(case: Case, server: Host, _listener: object, dropped: int) -> Finding | None:
+def syn_backlog_reserved(case: Case, server: Host, _listener: object, dropped: int) -> Finding | None:
     """Cookies off: the last quarter of tcp_max_syn_backlog is kept for peers that were known before (tcp_conn_request())."""
     if server.sysctl("net.ipv4.tcp_syncookies") != 0:
         return None
@@ -218,7 +218,7 @@ CAUSES = (
         ("unanswered", "silent"),
         "TCPReqQFullDrop rises by the SYNs, SYN cookies are off, and as many sockets are half-open as the listener's backlog.",
         "The counter does not move.",
-        rule=_syn_queue_full,
+        rule=syn_queue_full,
         accounts_for=(Accounts("counter", ("TcpExt.ListenDrops", "TcpExt.TCPReqQFullDrop")),),
     ),
     Cause(
@@ -228,7 +228,7 @@ CAUSES = (
         ("unanswered",),
         "SYN cookies are off, more than three quarters of tcp_max_syn_backlog are half-open, and ListenDrops alone rises by the SYNs.",
         "ListenOverflows or TCPReqQFullDrop rises as well.",
-        rule=_syn_backlog_reserved,
+        rule=syn_backlog_reserved,
         accounts_for=(Accounts("counter", ("TcpExt.ListenDrops",)),),
     ),
     Cause(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import socket
 import sys
@@ -25,6 +26,7 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.root
 
 WITHOUT = Path(__file__).parents[1] / "without_socket.py"
 SCENE = Path(__file__).with_name("listening_scene.py")
+FLOOD = Path(__file__).parents[4] / "lab" / "flood.py"
 PREPARE = f"""
 ip link add wire type veth peer name eriw; ip link set wire up; ip link set eriw up
 nft add table inet lab
@@ -261,3 +263,19 @@ def test_a_listener_in_another_network_namespace_is_found_from_outside(network: 
 )
 def test_units_and_containers_are_read_from_the_control_groups(text: str, unit: str | None, container: str | None) -> None:
     assert owners.unit_of(text) == (unit, container)
+
+
+def test_of_whom_half_open_connections_are(network: Rootless) -> None:
+    """The SYN-ACKs go to addresses that nobody has."""
+    network.sh("ip address add 192.0.2.77 dev lo")
+    network.sh("for n in 100 101; do ip route add 198.51.$n.0/24 dev wire; done")
+    listen = "import socket, time; kept = socket.create_server(('192.0.2.77', 7055), backlog=99); time.sleep(60)"
+    network.sh(f'{sys.executable} -c "{listen}" >/dev/null 2>&1 & sleep 0.5')
+    for sources, count in (("198.51.100.0/24", 12), ("198.51.101.7/32", 9)):
+        order = json.dumps({"address": "192.0.2.77", "port": 7055, "count": count, "rate": 1000, "sources": sources, "seed": 1})
+        network.sh(f"{sys.executable} -B {FLOOD} '{order}'")
+    (found,) = network.python("_host.sockets", "sockets.half_open([7055, 7056])")
+    assert (found["port"], found["count"]) == (7055, 21)
+    assert 10 < found["addresses"] <= 13
+    assert found["networks"] == [{"network": "198.51.100.0/24", "count": 12}, {"network": "198.51.101.0/24", "count": 9}]
+    assert network.python("_host.sockets", "sockets.half_open([7055], 22)") == []

@@ -490,7 +490,12 @@ SCENES = {
     "a service that is stopped behind a balancer that serves": Scene(
         "load_balancer_no_backend.http", "load_balancer_no_backend", "likely", all_of(unit(SERVER, "declared"), probes(peer=None))
     ),
-    "a balancer that closes at once": Scene("load_balancer_no_backend.http", "load_balancer_no_backend", "likely", probes(peer="closed")),
+    "a balancer that closes at once, of whose host nobody knows whether it reaches the server": Scene(
+        "load_balancer_no_backend.http",
+        "load_balancer_no_backend",
+        "likely",
+        all_of(probes(peer="closed"), lambda found: found["db2"].pop("trace_try")),
+    ),
     # icmp_errors
     "an ICMP error that may be the server's": Scene("path_icmp_rejected", "path_icmp_rejected", "likely", unknown(SERVER, "addresses")),
     "an ICMP error for a SYN whose TTL something may have lowered": Scene(
