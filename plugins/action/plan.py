@@ -224,8 +224,8 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
 def _lacking(options: RoleOptions) -> list[str]:
     """The libraries without which a part of what is asked for fails. The diagnosis itself needs none."""
     history = options.one("diagnose_history")
-    needed = ("sqlalchemy", "psycopg") if history.startswith("postgres") else ("sqlalchemy",)
-    return [said] if history and (said := lacking("diagnose_history", *needed)) else []
+    of_postgresql = history.startswith("postgres")  # a file needs nothing but Python
+    return [said] if of_postgresql and (said := lacking("diagnose_history", "sqlalchemy", "psycopg")) else []
 
 
 def _lacking_at_most(options: RoleOptions, variables: HostVariables) -> list[str]:
