@@ -101,7 +101,7 @@ options:
     description:
       - Where to record the report. Give the path of an SQLite file, or the URL of a PostgreSQL database such as
         C(postgresql://user@db.example.org/handshakes). Empty for nowhere.
-      - It needs SQLAlchemy on the controller, and psycopg for PostgreSQL.
+      - PostgreSQL needs SQLAlchemy and psycopg on the controller, SQLite needs neither.
       - If the report cannot be recorded, there is a warning, but the task does not fail.
     type: str
     default: ""
