@@ -190,6 +190,7 @@ class NextProbe(TypedDict):
     client: str
     server: str
     port: Port
+    family: Literal[4, 6] | None
 
 
 class Isolated(Part):
@@ -198,6 +199,17 @@ class Isolated(Part):
     rivals: list[str]
     next_probe: NextProbe | None
     summary: str
+
+
+class Probed(TypedDict):
+    client: str
+    server: str | None
+    address: str
+    port: Port
+    status: Status
+    code: Code | None
+    host: str | None
+    certainty: Certainty | None
 
 
 class CodeAtHost(TypedDict):
@@ -243,6 +255,7 @@ class Report(TypedDict):
     flows: list[Flow]
     groups: list[Group]
     isolated: list[Isolated]
+    probed: list[Probed]
     changes: list[Change]
 
 

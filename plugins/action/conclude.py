@@ -20,7 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging import RunEvidence, merged, own
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import left_out
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide_views
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide, decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import PlanError
@@ -59,6 +59,7 @@ class ActionModule(HandshakeAction):
                 "captures_only": {"type": "bool", "default": False},
                 "reports": {"type": "list", "elements": "path"},
                 "changes": {"type": "list", "elements": "dict", "default": []},
+                "isolate_dir": {"type": "path", "default": ""},
                 "keep": {"type": "str", "choices": ["failing", "all"], "default": "failing"},
                 "show": {"type": "bool", "default": True},
                 "fail_on": {"type": "str", "choices": list(FAILING), "default": "untried"},
@@ -76,7 +77,9 @@ class ActionModule(HandshakeAction):
         try:
             evidence = _evidence(arguments, task_vars)
             keep_all = arguments["keep"] == "all"
-            conclusion = decide_views(evidence.plan, evidence.views, evidence.started, iso(time.time()), keep_all=keep_all)
+            probed = _probed(arguments["isolate_dir"], arguments["run"])
+            now = iso(time.time())
+            conclusion = decide_views(evidence.plan, evidence.views, evidence.started, now, keep_all=keep_all, probed=probed)
             report = {**conclusion.report, "changes": arguments["changes"]}
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)
@@ -129,6 +132,19 @@ def _evidence(arguments: dict[str, Any], task_vars: dict[str, Any]) -> RunEviden
         plan, started = files.plan()
         keep_captures(files, plan, started, captures_of(arguments["captures"], set(plan.parties())), arguments["captures_only"])
     return own(files)
+
+
+def _probed(directory: str, run: str) -> Conclusion | None:
+    """Of the handshakes that the run tried only to tell what its failures have in common, if it did. EvidenceError, OSError."""
+    if not directory or not (Path(directory) / "evidence" / "plan.json").is_file():
+        return None
+    files = EvidenceFiles(directory, run)
+    try:
+        plan, started = files.plan()
+    except EvidenceError:  # an earlier run's
+        return None
+    rest(Path(directory))
+    return decide(plan, files.answers(plan), started, started, keep_all=False)
 
 
 def _elsewhere(plan: Plan) -> str:

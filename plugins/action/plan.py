@@ -23,6 +23,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.addresses 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.worth_trying import flows_of, worth_trying
 from ansible_collections.threeway.handshake.plugins.plugin_utils._libraries import lacking
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
@@ -56,6 +58,8 @@ class ActionModule(HandshakeAction):
                 "roles": {"type": "list", "elements": "str", "choices": list(OPTIONS), "default": []},
                 "report_dir": {"type": "path", "required": True},
                 "part_of": {"type": "str", "default": ""},
+                "isolate_from": {"type": "path", "default": ""},
+                "isolate_probes": {"type": "int", "default": 20},
                 "attempts": {"type": "int", "default": 3},
                 "interval": {"type": "float", "default": 0.2},
                 "timeout": {"type": "float", "default": 3.0},
@@ -77,7 +81,10 @@ class ActionModule(HandshakeAction):
         )
         arguments = plain(arguments)
         try:
-            plan, taking_part, traces, missing = self._plan(arguments, task_vars)
+            probes = _probes(arguments) if arguments["isolate_from"] else None
+            if probes == []:
+                return {**result, "changed": False, "entries": 0, "msg": "no other handshake would show more"}
+            plan, taking_part, traces, missing = self._plan(arguments, task_vars, probes)
         except (PlanError, OptionError, VariableError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
@@ -87,6 +94,8 @@ class ActionModule(HandshakeAction):
         result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play), lacking=missing)
         result["waits"] = plan.deadlines.waits() if plan.deadlines else {}
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
+        if probes:  # they are a part of the run, and change nothing that is known of it
+            return {**result, "run": plan.run}
         facts = {
             "handshake_hosts": taking_part,
             "handshake_run": plan.run,
@@ -96,13 +105,16 @@ class ActionModule(HandshakeAction):
         }
         return {**result, "run": plan.run, "ansible_facts": facts}
 
-    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[Plan, list[str], bool, list[str]]:
+    def _plan(
+        self, arguments: dict[str, Any], task_vars: dict[str, Any], probes: list[dict[str, Any]] | None
+    ) -> tuple[Plan, list[str], bool, list[str]]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         started = time.time()
         common = {"forks": int(task_vars.get("ansible_forks", 5)), "within": arguments["within"], "sparing": arguments["sparing"]}
         asked = _by_variables(self, arguments["roles"], task_vars, common) if arguments["roles"] else _by_arguments(arguments, common)
-        flows = read_ad_hoc(asked.client, asked.server, dialled, asked.port, _service_port)
+        flows = read_all([Held(probes)], _service_port) if probes else []
+        flows = flows or read_ad_hoc(asked.client, asked.server, dialled, asked.port, _service_port)
         if not flows:
             flows = read_all(asked.flows(), _service_port)
             dialled = None
@@ -119,7 +131,7 @@ class ActionModule(HandshakeAction):
             options=asked.options,
         )
         plan = replace(plan, groups=inventory.groups(set(plan.parties())))
-        captures = captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
+        captures = [] if probes else captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
         for capture in captures:
             with Source(capture.path):
                 pass
@@ -149,6 +161,16 @@ class _Asked:
     captures_only: bool = False
     lacking: list[str] = field(default_factory=list)
     """What the controller lacks for it."""
+
+
+def _probes(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """The flows that tell most about what failures of the run have in common, by what its hosts have returned. EvidenceError, OSError."""
+    files = EvidenceFiles(arguments["isolate_from"], arguments["part_of"])
+    files.check()
+    plan, _started = files.plan()
+    found = decide(plan, files.answers(plan), "", "", keep_all=False)
+    flows = found.report["flows"]
+    return flows_of(worth_trying(flows, found.common, arguments["isolate_probes"]), plan.entries, flows)
 
 
 def _by_arguments(arguments: dict[str, Any], common: dict[str, Any]) -> _Asked:
@@ -201,8 +223,8 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
 def _lacking(options: RoleOptions) -> list[str]:
     """The libraries without which a part of what is asked for fails. The diagnosis itself needs none."""
     history = options.one("diagnose_history")
-    needed = ("sqlalchemy", "psycopg") if history.startswith("postgres") else ("sqlalchemy",)
-    return [said] if history and (said := lacking("diagnose_history", *needed)) else []
+    of_postgresql = history.startswith("postgres")  # a file needs nothing but Python
+    return [said] if of_postgresql and (said := lacking("diagnose_history", "sqlalchemy", "psycopg")) else []
 
 
 def _lacking_at_most(options: RoleOptions, variables: HostVariables) -> list[str]:

@@ -70,6 +70,13 @@ options:
     type: list
     elements: dict
     default: []
+  isolate_dir:
+    description:
+      - The report directory of the handshakes that the run tried only to find out what failures have in common, see
+        M(threeway.handshake.plan). They are no flows of the report, which only says in C(isolated) and C(probed) what they showed.
+    type: path
+    default: ""
+    version_added: 0.2.0
   keep:
     description:
       - Whose packets the report has. V(failing) leaves out those of flows that are C(ok). V(all) also has theirs.
@@ -94,7 +101,7 @@ options:
     description:
       - Where to record the report. Give the path of an SQLite file, or the URL of a PostgreSQL database such as
         C(postgresql://user@db.example.org/handshakes). Empty for nowhere.
-      - It needs SQLAlchemy on the controller, and psycopg for PostgreSQL.
+      - PostgreSQL needs SQLAlchemy and psycopg on the controller, SQLite needs neither.
       - If the report cannot be recorded, there is a warning, but the task does not fail.
     type: str
     default: ""

@@ -18,7 +18,7 @@ description:
 author:
   - The threeway.handshake authors (@threeway)
 requirements:
-  - SQLAlchemy >= 2.0 on the controller
+  - For PostgreSQL, SQLAlchemy >= 2.0 on the controller
   - psycopg >= 3.1 on the controller, for PostgreSQL
 extends_documentation_fragment:
   - threeway.handshake.attributes

@@ -62,6 +62,19 @@ options:
       - The identity of the run that this diagnosis is a part of, if it is one of several in a remediation. Empty for a separate run.
     type: str
     default: ""
+  isolate_from:
+    description:
+      - The report directory of the run O(part_of). What is planned are then handshakes that no flow asks for, and that tell most about what
+        the failures of that run have in common. Empty for the flows themselves.
+    type: path
+    default: ""
+    version_added: 0.2.0
+  isolate_probes:
+    description:
+      - How many of them at most.
+    type: int
+    default: 20
+    version_added: 0.2.0
   attempts:
     description:
       - How many connections to try for each address.

@@ -232,7 +232,6 @@ def test_a_second_closed_firewall_of_the_same_host_is_opened_next(fleet: Fleet) 
 
 @pytest.mark.slow
 def test_a_fix_that_did_not_hold_twice_is_left_to_people(fleet: Fleet) -> None:
-    pytest.importorskip("sqlalchemy")
     fleet.listen("db1", "10.0.2.21", 5432)
     history = {"diagnose_history": str(fleet.directory / "history.db"), "remediate_apply": True}
     for wanted in ("kept", "kept", "escalated"):

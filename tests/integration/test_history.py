@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from tests.lab.postgresql import PASSWORD, Server
 
 pytestmark = [
     pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing())),
-    pytest.mark.skipif(importlib.util.find_spec("sqlalchemy") is None, reason="SQLAlchemy is not installed: a history is an option"),
 ]
 FLOWS = [{"name": "web-to-db", "clients": "web1", "servers": "db1", "port": 5432}]
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import sqlite3
@@ -55,7 +54,6 @@ def test_a_baseline_is_compared_with(fleet: Fleet) -> None:
     assert not {(host, name) for host, name in found if not name.startswith("net.")}
 
 
-@pytest.mark.skipif(importlib.util.find_spec("sqlalchemy") is None, reason="SQLAlchemy is not installed: a history is an option")
 @pytest.mark.slow
 def test_a_history_is_read_and_goes_on(fleet: Fleet) -> None:
     database, found = fleet.directory / "history.db", fleet.directory / "history.json"

@@ -53,8 +53,8 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     return listed
 
 
-def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
-    """The fewest patterns that account for every handshake that fails and contradict none that succeeds; none where there are too many."""
+def matrix_of(flows: Sequence[Flow]) -> tuple[list[Flow], Grid, dict[Cell, bool]]:
+    """The flows that were tried and must connect, and whether those at each place of their matrix do."""
     tried = [
         flow for flow in flows if flow["expect"] == "open" and (flow["probes"]["attempts"] or flow["status"] in ("broken", "degraded"))
     ]
@@ -63,28 +63,44 @@ def isolated(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
     for flow in tried:
         cell = matrix.cell(flow)
         results[cell] = results.get(cell, True) and _connects(flow)
+    return tried, matrix, results
+
+
+def isolated(flows: Sequence[Flow], common: Common, probed: Sequence[Flow] = ()) -> list[dict[str, Any]]:
+    """The fewest patterns that account for every handshake that fails and contradict none that succeeds; none where there are too many.
+
+    ``probed``: what was only tried to tell more. It is no entry of the report.
+    """
+    tried, matrix, results = matrix_of([*flows, *probed])
     patterns = isolate(results, common) if len(results) > 1 else []
     if len(patterns) > MOST_PATTERNS:
         return []
     at: dict[Cell, list[Flow]] = defaultdict(list)
     for flow in tried:
         at[matrix.cell(flow)].append(flow)
-    return [_isolated(pattern, [flow for cell in pattern.cells for flow in at[cell]], matrix, common) for pattern in patterns]
+    beside = {id(flow) for flow in probed}
+    return [_isolated(pattern, [flow for cell in pattern.cells for flow in at[cell]], matrix, common, beside) for pattern in patterns]
 
 
-def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: Common) -> dict[str, Any]:
+def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: Common, beside: Collection[int]) -> dict[str, Any]:
     failing = [flow for flow in members if not _connects(flow)]
     firsts = [flow["causes"][0] for flow in failing if flow["causes"]]
     succeed = matrix.connecting - (len(members) - len(failing))  # of one place, some may fail and some connect
     return {
         **matrix.extent(pattern, common),
-        "entries": [flow["id"] for flow in failing],
+        "entries": [flow["id"] for flow in failing if id(flow) not in beside],
         "causes": sorted({(cause["code"], cause["host"]) for cause in firsts}),
         "summary": f"{matrix.words(pattern.conditions, common)}: {len(failing)} of {len(members)} fail"
         + (f"; {succeed} others connect" if succeed else ""),
         "rivals": [matrix.words(rival, common) for rival in pattern.rivals],
-        "next_probe": {"client": probe.client, "server": probe.server, "port": probe.port} if (probe := pattern.next_probe) else None,
+        "next_probe": _next(pattern.next_probe, matrix) if pattern.next_probe else None,
     }
+
+
+def _next(probe: Cell, matrix: Grid) -> dict[str, Any]:
+    """With the IP version where both are in play."""
+    both = len(matrix.values["family"]) > 1
+    return {"client": probe.client, "server": probe.server, "port": probe.port, "family": probe.family if both else None}
 
 
 def _connects(flow: Flow) -> bool:

@@ -241,14 +241,16 @@ def _deciding(matrix: _Results, box: Box, rivals: Sequence[Box], results: Mappin
         [value for value in matrix.values[dimension] if box[index] is None or box[index] in matrix.kinds[dimension, value]]
         for index, dimension in enumerate(DIMENSIONS)
     ]
-    best: tuple[int, Cell] | None = None
+    best: tuple[tuple[int, bool], Cell] | None = None
+    ends = {cell[1:] for cell in results}  # at another port, or by another IP version, perhaps nothing is to listen
     for looks, values in enumerate(product(*axes)):
         cell = Cell(*values)  # type: ignore[arg-type]
         if cell in results or cell.client == cell.server:  # its own services do not pass the network
             continue
         shared = sum(matrix.meets(cell, rival) for rival in rivals)
-        if shared < len(rivals) and (best is None or shared < best[0]):
-            best = shared, cell
-        if looks > _LOOKS or (best and best[0] == 0):
+        worth = (shared, cell[1:] not in ends)
+        if shared < len(rivals) and (best is None or worth < best[0]):
+            best = worth, cell
+        if looks > _LOOKS or (best and best[0] == (0, False)):
             break
     return best[1] if best else None

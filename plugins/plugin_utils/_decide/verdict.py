@@ -22,9 +22,10 @@ from .answer import Answer, answer_all
 from .common import common
 from .entry import entry_document, identify, well_document
 from .examine import examine
-from .groups import groups, isolated
+from .groups import Common, groups, isolated
 from .observed import parties
 from .status import STATUSES
+from .worth_trying import probed as told_of_probes
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Conclusion:
 
     report: dict[str, Any]
     captures: dict[str, bytes]
+    common: Common
+    """What hosts have in common with others."""
 
 
 def decide(
@@ -45,13 +48,18 @@ def decide(
     return decide_views(plan, [View(plan.entries, evidence)], started, finished, keep_all=keep_all)
 
 
-def decide_views(plan: Plan, views: Sequence[View], started: str, finished: str, *, keep_all: bool = True) -> Conclusion:
-    """The same from several views, which together have the plan's entries."""
+def decide_views(
+    plan: Plan, views: Sequence[View], started: str, finished: str, *, keep_all: bool = True, probed: Conclusion | None = None
+) -> Conclusion:
+    """The same from several views, which together have the plan's entries.
+
+    ``probed``: of handshakes that were only tried to tell what failures have in common. They are no entries of the report.
+    """
     with without_collection():
-        return _decide_views(plan, views, started, finished, keep_all)
+        return _decide_views(plan, views, started, finished, keep_all, probed)
 
 
-def _decide_views(plan: Plan, views: Sequence[View], started: str, finished: str, keep_all: bool) -> Conclusion:
+def _decide_views(plan: Plan, views: Sequence[View], started: str, finished: str, keep_all: bool, probed: Conclusion | None) -> Conclusion:
     flows: list[dict[str, Any]] = []
     pcaps: dict[str, bytes] = {}
     taken: set[str] = set()
@@ -77,6 +85,7 @@ def _decide_views(plan: Plan, views: Sequence[View], started: str, finished: str
                     flows[-1]["not_observed"].append(f"the packets cannot be written to a capture: {capture}")
     counted = Counter(flow["status"] for flow in flows)
     shared = common({**gaps, **known}, plan.groups)
+    more: list[dict[str, Any]] = probed.report["flows"] if probed else []
     report = {
         "schema": SCHEMA,
         "run": plan.run,
@@ -86,10 +95,11 @@ def _decide_views(plan: Plan, views: Sequence[View], started: str, finished: str
         "unobserved": _unobserved(plan, gaps),
         "flows": flows,
         "groups": groups(flows, shared),
-        "isolated": isolated(flows, shared),
+        "isolated": isolated(flows, shared, more),
+        "probed": told_of_probes(more),
         "changes": [],
     }
-    return Conclusion(report, pcaps)
+    return Conclusion(report, pcaps, shared)
 
 
 def _unobserved(plan: Plan, hosts: Mapping[str, Host]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 SCHEMA = "threeway.handshake/report/1"
 
 _READING_ORDER = """
-schema run started finished summary unobserved flows groups isolated changes
+schema run started finished summary unobserved flows groups isolated probed changes
 name id client server address port dialled resolved source user via expect status leg segment between last_seen causes
 blocked_by unexplained remarks undecided probes
 code title host role recorded why certainty evidence against detail fix

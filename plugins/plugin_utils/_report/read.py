@@ -52,10 +52,11 @@ def view(report: Mapping[str, object]) -> Report:
 def _isolated(entry: Mapping[str, object]) -> Isolated:
     probe = record(entry.get("next_probe"))
     client, server = clean(probe.get("client"), NAME), clean(probe.get("server"), NAME)
+    family = f" (IPv{integer(probe.get('family'))})" if probe.get("family") else ""
     return Isolated(
         summary=clean(entry.get("summary")),
         rivals=texts(entry.get("rivals")),
-        next_probe=f"{client} -> {server}:{integer(probe.get('port'))}" if probe else "",
+        next_probe=f"{client} -> {server}:{integer(probe.get('port'))}{family}" if probe else "",
         entries=frozenset(str(item) for item in sequence(entry.get("entries"))),
         causes=tuple(
             (clean(code), clean(host, NAME))

@@ -23,7 +23,7 @@ description:
     run has found, in the order of the runs.
   - An event has the key C(handshake), whose C(event) is V(first_bad), V(mended), V(changed), or with O(causes) V(cause_changed).
     The other fields are those of the webhook of the same collection, and C(id), C(run), C(finished).
-  - It only reads the history. The Python that runs ansible-rulebook needs SQLAlchemy 2.0 or later, and for PostgreSQL psycopg 3.1 or later.
+  - It only reads the history. For PostgreSQL, the Python that runs ansible-rulebook needs SQLAlchemy 2.0 and psycopg 3.1 or later.
 options:
   history:
     description:

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from ..._history.histories import History, Named, PastChange, Wanted
 from ..._history.outages import DecisiveCause, Span
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from .session import Session
 
 _AT_ONCE = 500
 """Flows of one query: databases bound the number of parameters."""
@@ -64,28 +61,24 @@ GROUP BY flow, code, host
 """
 
 
-def named(connection: Connection, wanted: Wanted | None = None) -> list[Named]:
+def named(session: Session, wanted: Wanted | None = None) -> list[Named]:
     """The flows that are wanted; all of them by default."""
-    from sqlalchemy import text
-
-    rows = connection.execute(text("SELECT flow AS key, name, client, server, address, port FROM handshake_flows ORDER BY name, flow"))
-    flows = [Named(**row) for row in rows.mappings()]
+    rows = session.rows("SELECT flow AS key, name, client, server, address, port FROM handshake_flows ORDER BY name, flow")
+    flows = [Named(**row._asdict()) for row in rows]
     return [flow for flow in flows if wanted is None or wanted.matches(flow)]
 
 
-def histories(connection: Connection, flows: Sequence[Named]) -> list[History]:
+def histories(session: Session, flows: Sequence[Named]) -> list[History]:
     """What runs found of these flows, in their order; a flow without a run is left out."""
     found: dict[str, History] = {}
     for begin in range(0, len(flows), _AT_ONCE):
         part = {flow.key: flow for flow in flows[begin : begin + _AT_ONCE]}
-        found.update((history.flow.key, history) for history in _histories(connection, part))
+        found.update((history.flow.key, history) for history in _histories(session, part))
     return [found[flow.key] for flow in flows if flow.key in found]
 
 
-def changes(connection: Connection, flows: Sequence[Named], since: float) -> list[PastChange]:
+def changes(session: Session, flows: Sequence[Named], since: float) -> list[PastChange]:
     """Changes that were made for one of these flows, and such that name no flow, the oldest first."""
-    from sqlalchemy import text
-
     query = """
         SELECT changes.run, changes.number, runs.finished, code, host, kind, outcome, summary, flow FROM handshake_changes AS changes
         JOIN handshake_runs AS runs ON runs.run = changes.run
@@ -95,7 +88,7 @@ def changes(connection: Connection, flows: Sequence[Named], since: float) -> lis
     """
     wanted = {flow.key: flow for flow in flows}
     found = []
-    for (run, _number), group in groupby(connection.execute(text(query), {"since": int(since)}), key=lambda row: (row.run, row.number)):
+    for (run, _number), group in groupby(session.rows(query, {"since": int(since)}), key=lambda row: (row.run, row.number)):
         rows = list(group)
         concerned = tuple(wanted[row.flow] for row in rows if row.flow in wanted)
         if concerned or rows[0].flow is None:
@@ -115,29 +108,22 @@ def changes(connection: Connection, flows: Sequence[Named], since: float) -> lis
     return found
 
 
-def not_held(connection: Connection) -> Mapping[tuple[str, str, str], int]:
+def not_held(session: Session) -> Mapping[tuple[str, str, str], int]:
     """How many fixes were kept and did not hold, per (key of the flow, code of the cause, host).
 
     A fix did not hold if a later run found the flow broken by the same cause on the same host, or kept a fix for it again.
     """
-    from sqlalchemy import text
-
-    return {(flow, code, host): number for flow, code, host, number in connection.execute(text(_NOT_HELD))}
+    return {(flow, code, host): number for flow, code, host, number in session.rows(_NOT_HELD)}
 
 
-def kept(connection: Connection) -> Mapping[tuple[str, str, str, str], int]:
+def kept(session: Session) -> Mapping[tuple[str, str, str, str], int]:
     """How many fixes were kept, per (key of the flow, code of the cause, host, subject). Where a fix is wanted again, none of them held."""
-    from sqlalchemy import text
-
     query = f"SELECT flow, code, host, subject, COUNT(*) FROM ({_KEPT}) AS kept GROUP BY flow, code, host, subject"
-    return {(flow, code, host, subject): number for flow, code, host, subject, number in connection.execute(text(query))}
+    return {(flow, code, host, subject): number for flow, code, host, subject, number in session.rows(query)}
 
 
-def _histories(connection: Connection, flows: Mapping[str, Named]) -> Iterator[History]:
-    from sqlalchemy import bindparam, text
-
-    query = text(_SPANS).bindparams(bindparam("flows", expanding=True))
-    for key, group in groupby(connection.execute(query, {"flows": list(flows)}), key=lambda row: str(row.flow)):
+def _histories(session: Session, flows: Mapping[str, Named]) -> Iterator[History]:
+    for key, group in groupby(session.rows(_SPANS, {"flows": list(flows)}), key=lambda row: str(row.flow)):
         spans: list[Span] = []
         rows = list(group)
         for row in rows:

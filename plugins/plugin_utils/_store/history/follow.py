@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._history.document import iso
 from ..._history.errors import HistoryError
 from ..._history.histories import History, Wanted
 from . import ask, news
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from .session import Session
 
 SCHEMA = "threeway.handshake/position/1"
 LATE = 3600
@@ -80,25 +78,23 @@ class Event:
     document: dict[str, Any]
 
 
-def start(connection: Connection, since: float) -> Position:
+def start(session: Session, since: float) -> Position:
     """Where to begin so that the runs that finished at that time or later are news."""
-    from sqlalchemy import text
-
-    rows = connection.execute(text(_BEFORE), {"since": int(since)})
+    rows = session.rows(_BEFORE, {"since": int(since)})
     flows = {row.flow: Seen(row.finished, row.run, row.status, row.code, row.host) for row in rows}
-    runs = {run: (finished, digest) for run, finished, digest in _runs(connection, int(since) - LATE) if finished < since}
+    runs = {run: (finished, digest) for run, finished, digest in _runs(session, int(since) - LATE) if finished < since}
     return Position(int(since), runs, flows)
 
 
-def look(connection: Connection, position: Position, wanted: Wanted, causes: bool) -> tuple[list[Event], Position]:
+def look(session: Session, position: Position, wanted: Wanted, causes: bool) -> tuple[list[Event], Position]:
     """What has changed since, and where one is once all of that is told. With ``causes``, another decisive cause is a change, too."""
     newest = max((finished for finished, _digest in position.runs.values()), default=position.since)
-    unseen = [row for row in _runs(connection, newest - LATE) if position.runs.get(row[0]) != row[1:]][:AT_ONCE]
+    unseen = [row for row in _runs(session, newest - LATE) if position.runs.get(row[0]) != row[1:]][:AT_ONCE]
     if not unseen:
         return [], position
-    named = {flow.key: flow for flow in ask.named(connection, wanted)}
+    named = {flow.key: flow for flow in ask.named(session, wanted)}
     flows, found = dict(position.flows), []
-    for key, seen in _verdicts(connection, [run for run, _finished, _digest in unseen]):
+    for key, seen in _verdicts(session, [run for run, _finished, _digest in unseen]):
         before = flows.get(key)
         if before and (seen.finished, seen.run) < (before.finished, before.run):
             continue
@@ -107,7 +103,7 @@ def look(connection: Connection, position: Position, wanted: Wanted, causes: boo
         if key in named and state.is_news(causes):
             found.append((state, seen))
     changed = {state.flow for state, _seen in found}
-    histories = {history.flow.key: history for history in ask.histories(connection, [named[key] for key in changed])}
+    histories = {history.flow.key: history for history in ask.histories(session, [named[key] for key in changed])}
     events = [Event(state.flow, seen, _document(histories[state.flow], state, seen)) for state, seen in found]
     runs = {**position.runs, **{run: (finished, digest) for run, finished, digest in unseen}}
     newest = max(finished for finished, _digest in runs.values())
@@ -129,17 +125,13 @@ def from_json(document: object) -> Position:
         raise HistoryError(f"It is not of the schema {SCHEMA}.") from None
 
 
-def _runs(connection: Connection, since: int) -> list[tuple[str, int, str]]:
-    from sqlalchemy import text
-
-    query = text("SELECT run, finished, digest FROM handshake_runs WHERE finished >= :since ORDER BY finished, run")
-    return [(row.run, row.finished, row.digest) for row in connection.execute(query, {"since": since})]
+def _runs(session: Session, since: int) -> list[tuple[str, int, str]]:
+    query = "SELECT run, finished, digest FROM handshake_runs WHERE finished >= :since ORDER BY finished, run"
+    return [(row.run, row.finished, row.digest) for row in session.rows(query, {"since": since})]
 
 
-def _verdicts(connection: Connection, runs: Sequence[str]) -> Iterator[tuple[str, Seen]]:
-    from sqlalchemy import bindparam, text
-
-    for row in connection.execute(text(_VERDICTS).bindparams(bindparam("runs", expanding=True)), {"runs": list(runs)}):
+def _verdicts(session: Session, runs: Sequence[str]) -> Iterator[tuple[str, Seen]]:
+    for row in session.rows(_VERDICTS, {"runs": list(runs)}):
         yield row.flow, Seen(row.finished, row.run, row.status, row.code, row.host)
 
 

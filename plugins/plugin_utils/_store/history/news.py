@@ -11,14 +11,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._history.document import cause_document, iso, name_document
 from ..._history.histories import History
 from . import ask
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from .session import Session
 
 SCHEMA = "threeway.handshake/changes/1"
 
@@ -59,27 +57,23 @@ class FlowState:
         return self.status != self.status_told or (causes and (self.code, self.host) != (self.code_told, self.host_told))
 
 
-def states(connection: Connection, webhook: str, run: str) -> list[FlowState]:
+def states(session: Session, webhook: str, run: str) -> list[FlowState]:
     """The flows of a run, as far as no later run is recorded for them."""
-    from sqlalchemy import text
-
-    return [FlowState(**row) for row in connection.execute(text(_LATEST), {"webhook": _key(webhook), "run": run}).mappings()]
+    return [FlowState(**row._asdict()) for row in session.rows(_LATEST, {"webhook": _key(webhook), "run": run})]
 
 
-def remember(connection: Connection, webhook: str, states: Sequence[FlowState]) -> None:
+def remember(session: Session, webhook: str, states: Sequence[FlowState]) -> None:
     """Keep that the webhook knows these states."""
-    from sqlalchemy import text
-
     if states:
         rows = [{"flow": state.flow, "status": state.status, "code": state.code, "host": state.host} for state in states]
-        connection.execute(text(_REMEMBER), [{"webhook": _key(webhook), **row} for row in rows])
+        session.run_many(_REMEMBER, [{"webhook": _key(webhook), **row} for row in rows])
 
 
-def document(connection: Connection, run: str, finished: str, controller: str, news: Sequence[FlowState]) -> dict[str, Any]:
+def document(session: Session, run: str, finished: str, controller: str, news: Sequence[FlowState]) -> dict[str, Any]:
     """What is posted."""
     states = {state.flow: state for state in news}
-    flows = [flow for flow in ask.named(connection) if flow.key in states]
-    changes = [change(history, states[history.flow.key]) for history in ask.histories(connection, flows)]
+    flows = [flow for flow in ask.named(session) if flow.key in states]
+    changes = [change(history, states[history.flow.key]) for history in ask.histories(session, flows)]
     return {"schema": SCHEMA, "run": run, "finished": finished, "controller": controller, "changes": changes}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._history.errors import HistoryError
 from ..._report import document
@@ -16,59 +16,53 @@ from ..._report.read import view
 from ..._report.view import STATUSES, Flow
 from ..._values.text import NAME, clean
 from ..._values.times import moment
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from .session import Session
 
 
-def record(connection: Connection, report: Mapping[str, object], controller: str) -> bool:
+def record(session: Session, report: Mapping[str, object], controller: str) -> bool:
     """Keep a report; False where it is kept already. A report that has changed replaces the one with the same run id.
 
     Texts are stored as they are shown: one bounded line of printable characters (``_text.clean``). HistoryError for a report without a
     run id or an end.
     """
-    from sqlalchemy import text
-
     seen = view(report)
     run = run_id(report)
     started, finished = moment(seen.started), moment(seen.finished)
     if finished is None:
         raise HistoryError(f"The report of the run {run} does not say when it finished: it cannot be put in order with others.")
     digest = hashlib.sha256(document.render(report).encode()).hexdigest()
-    earlier = connection.execute(text("SELECT digest FROM handshake_runs WHERE run = :run"), {"run": run}).scalar()
-    if earlier == digest:
+    earlier = [row.digest for row in session.rows("SELECT digest FROM handshake_runs WHERE run = :run", {"run": run})]
+    if earlier == [digest]:
         return False
-    if earlier is not None:
-        connection.execute(text("DELETE FROM handshake_runs WHERE run = :run"), {"run": run})
+    if earlier:
+        session.run("DELETE FROM handshake_runs WHERE run = :run", {"run": run})
 
     ended = int(finished.timestamp())
     flows = _distinct(seen.flows)
     _insert(
-        connection,
+        session,
         "runs",
         [{"run": run, "started": int(started.timestamp()) if started else None, "finished": ended}],
         controller=clean(controller, NAME),
         digest=digest,
     )
-    _insert(connection, "flows", [{"flow": key, **_names(flow)} for key, flow in flows.items()], unless_there=True)
-    _insert(connection, "verdicts", [{"flow": key, **_verdict(flow)} for key, flow in flows.items()], run=run, finished=ended)
-    _insert(connection, "causes", [cause for key, flow in flows.items() for cause in _causes(key, flow)], run=run)
+    _insert(session, "flows", [{"flow": key, **_names(flow)} for key, flow in flows.items()], unless_there=True)
+    _insert(session, "verdicts", [{"flow": key, **_verdict(flow)} for key, flow in flows.items()], run=run, finished=ended)
+    _insert(session, "causes", [cause for key, flow in flows.items() for cause in _causes(key, flow)], run=run)
     changes = list(_changes(report.get("changes")))
-    _insert(connection, "changes", [change for change, _flows in changes], run=run)
+    _insert(session, "changes", [change for change, _flows in changes], run=run)
     keys = {flow.id: flow_key(flow) for flow in seen.flows}
     changed = ((change["number"], keys[flow]) for change, ids in changes for flow in ids if flow in keys)
-    _insert(connection, "changed_flows", [{"number": number, "flow": key} for number, key in dict.fromkeys(changed)], run=run)
+    _insert(session, "changed_flows", [{"number": number, "flow": key} for number, key in dict.fromkeys(changed)], run=run)
     return True
 
 
-def forget(connection: Connection, before: float) -> int:
+def forget(session: Session, before: float) -> int:
     """Delete the runs that finished before that time (seconds since 1970), and flows that no run is left of; return how many runs."""
-    from sqlalchemy import text
-
-    deleted = connection.execute(text("DELETE FROM handshake_runs WHERE finished < :before"), {"before": int(before)}).rowcount
+    deleted = session.run("DELETE FROM handshake_runs WHERE finished < :before", {"before": int(before)})
     if deleted:
         lost = "NOT EXISTS (SELECT 1 FROM handshake_verdicts WHERE handshake_verdicts.flow = handshake_flows.flow)"
-        connection.execute(text(f"DELETE FROM handshake_flows WHERE {lost}"))
+        session.run(f"DELETE FROM handshake_flows WHERE {lost}")
     return deleted
 
 
@@ -122,10 +116,8 @@ def _changes(value: object) -> Iterator[tuple[dict[str, Any], list[str]]]:
         yield {"number": number, **values, "summary": clean(change.get("summary"))}, [*map(str, flows)] if isinstance(flows, list) else []
 
 
-def _insert(connection: Connection, table: str, rows: list[dict[str, Any]], *, unless_there: bool = False, **shared: object) -> None:
-    from sqlalchemy import text
-
+def _insert(session: Session, table: str, rows: list[dict[str, Any]], *, unless_there: bool = False, **shared: object) -> None:
     if rows:
         names = [*rows[0], *shared]
         statement = f"INSERT INTO handshake_{table} ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
-        connection.execute(text(statement + (" ON CONFLICT DO NOTHING" if unless_there else "")), [{**row, **shared} for row in rows])
+        session.run_many(statement + (" ON CONFLICT DO NOTHING" if unless_there else ""), [{**row, **shared} for row in rows])

@@ -8,12 +8,8 @@ Times are whole seconds since 1970 (UTC). What names a flow is reduced to a dige
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..._history.errors import HistoryError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from .session import Session
 
 UPGRADES: tuple[tuple[str, ...], ...] = (
     (
@@ -85,20 +81,20 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
 """What makes version n + 1 of a database out of version n, at index n. An entry that was released never changes: add one."""
 
 
-def prepare(connection: Connection, shown: str) -> None:
+def prepare(session: Session, shown: str) -> None:
     """Bring the tables to the version of this collection; nothing happens where they have it. HistoryError for a newer one."""
-    found = version(connection)
+    found = version(session)
     _refuse_newer(found, shown)
     for statements in UPGRADES[found:]:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            session.run(statement)
     if found < len(UPGRADES):
-        connection.exec_driver_sql(f"UPDATE handshake_schema SET version = {len(UPGRADES)}")
+        session.run(f"UPDATE handshake_schema SET version = {len(UPGRADES)}")
 
 
-def check(connection: Connection, shown: str) -> None:
+def check(session: Session, shown: str) -> None:
     """HistoryError unless the tables are there, in the version of this collection."""
-    found = version(connection)
+    found = version(session)
     _refuse_newer(found, shown)
     if found == 0:
         raise HistoryError(f"There is no history in {shown} yet: record a run first, with diagnose_history.")
@@ -109,13 +105,9 @@ def check(connection: Connection, shown: str) -> None:
         )
 
 
-def version(connection: Connection) -> int:
+def version(session: Session) -> int:
     """The version of the tables, 0 where there are none."""
-    from sqlalchemy import inspect
-
-    if not inspect(connection).has_table("handshake_schema"):
-        return 0
-    return int(connection.exec_driver_sql("SELECT version FROM handshake_schema").scalar_one())
+    return int(session.rows("SELECT version FROM handshake_schema")[0].version) if session.has_table("handshake_schema") else 0
 
 
 def _refuse_newer(found: int, shown: str) -> None:

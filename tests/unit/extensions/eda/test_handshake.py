@@ -22,7 +22,6 @@ from tests.lab._machines import collections_root
 from tests.lab.postgresql import Server
 from tests.unit.plugins.plugin_utils._store.history.reports import flow, record, report
 
-pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: a history is an option")
 SOURCE = collections_root() / "ansible_collections/threeway/handshake/extensions/eda/plugins/event_source/handshake.py"
 
 

@@ -49,7 +49,7 @@ def planned(tmp_path: Path, hidden: str, variables: dict[str, Any]) -> tuple[dic
 @pytest.mark.parametrize(
     ("history", "hidden", "needs"),
     [
-        ("history.db", "sqlalchemy", "library SQLAlchemy on the controller: {} -m pip install 'SQLAlchemy>=2.0'"),
+        ("postgresql://db/x", "sqlalchemy", "library SQLAlchemy on the controller: {} -m pip install 'SQLAlchemy>=2.0'"),
         ("postgresql://db/x", "psycopg", "library psycopg on the controller: {} -m pip install 'psycopg[binary]>=3.1'"),
         (
             "postgresql://db/x",
@@ -73,7 +73,9 @@ def test_a_password_without_paramiko_is_no_warning(tmp_path: Path) -> None:
     assert "paramiko" not in said and "s3cret" not in said
 
 
-@pytest.mark.parametrize("variables", [{}, {"ansible_password": "x", "diagnose_without_python": "never"}])
+@pytest.mark.parametrize(
+    "variables", [{}, {"diagnose_history": "history.db"}, {"ansible_password": "x", "diagnose_without_python": "never"}]
+)
 def test_nothing_is_said_of_what_is_not_asked_for(tmp_path: Path, variables: dict[str, Any]) -> None:
     plan, _said = planned(tmp_path, "jmespath paramiko psycopg sqlalchemy", variables)
     assert plan["lacking"] == []

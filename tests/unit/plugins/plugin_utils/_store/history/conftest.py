@@ -12,12 +12,12 @@ import pytest
 
 from tests.lab.postgresql import Server
 
-pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: a history is an option")
 _NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
+    pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: PostgreSQL is an option")
     pytest.importorskip("psycopg", reason="psycopg is not installed: PostgreSQL is an option")
     if reason := Server.missing():
         pytest.skip(reason)

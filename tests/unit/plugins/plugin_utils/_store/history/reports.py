@@ -60,7 +60,7 @@ def record(where: str, *reports: dict[str, Any]) -> list[bool]:
 def rows(where: str, query: str) -> list[tuple[Any, ...]]:
     """What a query answers."""
     with Database(where).reading() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(query)]
+        return [tuple(row) for row in connection.rows(query)]
 
 
 def contents(where: str) -> dict[str, list[tuple[Any, ...]]]:

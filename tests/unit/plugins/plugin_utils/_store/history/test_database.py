@@ -144,7 +144,24 @@ def test_no_password_is_ever_said() -> None:
         assert "s3cret" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("missing", "where"), [("sqlalchemy", "history.db"), ("psycopg", "postgresql://db.example.org/x")])
+@pytest.mark.parametrize("where", ["history.db", "sqlite:///history.db"])
+def test_a_file_needs_nothing_but_python(where: str, tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.modules["sqlalchemy"] = None
+from tests.unit.plugins.plugin_utils._store.history.reports import contents, flow, record, report
+assert record({where!r}, report(1, flow("ok"))) == [True]
+print(len(contents({where!r})["verdicts"]))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
+    said = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "1\n"
+    assert (tmp_path / "history.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("missing", "where"), [("sqlalchemy", "postgresql://db.example.org/x"), ("psycopg", "postgresql://db.example.org/x")]
+)
 def test_libraries_that_are_missing(missing: str, where: str) -> None:
     script = f"""
 import importlib.util, sys

@@ -49,7 +49,7 @@ def test_an_older_one_is_brought_up_to_date_by_a_writer(where: str, monkeypatch:
 def test_a_newer_one_is_left_alone(where: str) -> None:
     record(where, report(1, flow("ok")))
     with Database(where).writing() as connection:
-        connection.exec_driver_sql("UPDATE handshake_schema SET version = 7")
+        connection.run("UPDATE handshake_schema SET version = 7")
     for attempt in (lambda: record(where, report(2, flow("ok"))), lambda: contents(where)):
         with pytest.raises(HistoryError, match=f"has version 7 of its tables, and this collection knows {NOW}: it was written by a newer"):
             attempt()
