@@ -38,6 +38,7 @@ HEALTHY = frozenset(
         "Ndisc.entries",
         "Softnet.processed",
         "Tcp.ActiveOpens",
+        "Tcp.EstabResets",
         "Tcp.InSegs",
         "Tcp.OutRsts",
         "Tcp.OutSegs",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.threeway.handshake.plugins.module_utils._host.hosts_file import entries
+from ansible_collections.threeway.handshake.plugins.module_utils._host.hosts_file import entries, names_of
 
 
 def test_names_with_their_addresses(tmp_path: Path) -> None:
@@ -24,3 +24,9 @@ def test_names_with_their_addresses(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert entries(str(tmp_path / "none")) is None
+
+
+def test_addresses_with_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("127.0.0.1 localhost\n127.0.1.1 db1.example.org db1\n")
+    assert names_of({"127.0.1.1", "127.0.0.2"}, str(path)) == {"127.0.1.1": ["db1.example.org", "db1"], "127.0.0.2": []}
