@@ -133,7 +133,7 @@ class ActionModule(HandshakeAction):
         report = concluded(files, remediation.report)
         shown: Json = {}
         if remediation.turn == 0:
-            remediation.rehearsed, remediation.wide = self._told(files, remediation, report)
+            remediation.rehearsed, remediation.wide = self._returned(files, remediation, report)
             shown = self._show(files, remediation, report)
         remediation.begin_turn(report)
         for host, order in orders(remediation, remediation.batch).items():
@@ -157,7 +157,7 @@ class ActionModule(HandshakeAction):
         }
 
     @staticmethod
-    def _told(files: RemediationFiles, remediation: Remediation, report: Json) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    def _returned(files: RemediationFiles, remediation: Remediation, report: Json) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
         """What the hosts say came of the rehearsals, and what else fixes change, by the keys of the fixes."""
         allowed, _left = remediation.wanted(report)
         previews = [files.of_host(host, "preview", 0) or {} for host in by_host(allowed)]

@@ -120,10 +120,10 @@ def main() -> None:
         return code, output, error
 
     try:
-        told = [{"name": unit["name"], "also": also(unit["name"], unit["action"], run)} for unit in module.params["units"]]
+        units = [{"name": unit["name"], "also": also(unit["name"], unit["action"], run)} for unit in module.params["units"]]
     except ObserveError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, units=told)
+    module.exit_json(changed=False, units=units)
 
 
 if __name__ == "__main__":

@@ -140,11 +140,11 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
     return answers
 
 
-def _over_tcp(told: list[Asked]) -> None:
+def _over_tcp(answers: list[Asked]) -> None:
     """Connect to nameservers, as the C library does to have the whole of an answer that was cut."""
     trying = {}  # type: dict[socket.socket, Asked]
     until = time.monotonic() + _TCP_SECONDS
-    for each in told:
+    for each in answers:
         each["tcp"] = "ETIMEDOUT"
         info = socket.getaddrinfo(each["address"], _PORT, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)[0]
         sock = socket.socket(info[0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

@@ -31,8 +31,8 @@ def read(listeners: t.Sequence[Record]) -> list[Record]:
             target = target_of(words)
             if target:
                 program = os.path.basename(words[0])  # the kernel keeps 15 letters of a process's name
-                told = {"port": listener["port"], "program": program, "pid": process["pid"], "address": target[0], "to": target[1]}
-                found[listener["port"], process["pid"]] = told
+                relay = {"port": listener["port"], "program": program, "pid": process["pid"], "address": target[0], "to": target[1]}
+                found[listener["port"], process["pid"]] = relay
     return list(found.values())[:MOST]
 
 

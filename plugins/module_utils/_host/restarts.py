@@ -167,11 +167,11 @@ def _connections(pids: t.Collection[int]) -> list[str]:
 def _sockets(pid: int) -> t.Iterator[int]:
     for name in _names(f"/proc/{pid}/fd"):
         try:
-            told = os.readlink(f"/proc/{pid}/fd/{name}")
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
         except OSError:
             continue
-        if told.startswith("socket:["):
-            yield int(told[8:-1])
+        if target.startswith("socket:["):
+            yield int(target[8:-1])
 
 
 def _read(path: str) -> str:

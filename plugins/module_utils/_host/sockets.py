@@ -196,8 +196,8 @@ def _listener(body: bytes) -> dict[str, t.Any]:
 
 def _v6only(family: str, known: t.Mapping[int, bytes]) -> bool | None:
     """IPV6_V6ONLY, which inet_diag has of each IPv6 socket."""
-    told = known.get(INET_DIAG_SKV6ONLY)
-    return told != b"\0" if told is not None else False if family == "ipv4" else None
+    option = known.get(INET_DIAG_SKV6ONLY)
+    return option != b"\0" if option is not None else False if family == "ipv4" else None
 
 
 def _md5_peers(data: bytes) -> list[str]:

@@ -65,14 +65,14 @@ class Ufw(t.NamedTuple):
             raise ObserveError(f"{' '.join(words)} says {(error or output).strip()[:300]}")
         lost = before - _saved(run)
         if lost:
-            told = "; ".join(sorted(lost)[:MOST_LOST])
+            names = "; ".join(sorted(lost)[:MOST_LOST])
             raise ObserveError(
-                f"ufw would also take {sum(lost.values())} of others' rules out of its chains, which it does not know: {told}"
+                f"ufw would also take {sum(lost.values())} of others' rules out of its chains, which it does not know: {names}"
             )
 
 
 def _saved(run: Run) -> collections.Counter[str]:
-    """All rules of iptables and ip6tables, as ufw runs these. It loads its own chains anew for some rules, with what it knows alone."""
+    """All rules of iptables and ip6tables, as ufw runs these. For some rules it loads its own chains again, with what it knows alone."""
     return collections.Counter(
         line for tool in ("iptables", "ip6tables") for line in run([f"{tool}-save"])[1].splitlines() if line[:3] == "-A "
     )

@@ -73,18 +73,18 @@ class PacketIndex:
         if flow not in self._flows:
             one, *more = flow
             other = more[0] if more else one
-            told = self._others[0].get(flow, [])
+            others = self._others[0].get(flow, [])
             known = {id(each) for way in ((one, other), (other, one)) for each in self._by_ends.get(ends(*way), ())}
-            self._flows[flow] = self._first(flow, known, lambda recording: recording.between(one, other), told)
+            self._flows[flow] = self._first(flow, known, lambda recording: recording.between(one, other), others)
         return self._flows[flow]
 
     def of_isn(self, isn: int) -> list[Observation]:
         """The packets that may be of the handshake of a client with an ISN, by their numbers."""
         if isn not in self._isns:
             found = self._by_number.isns.get(isn, [])
-            told = self._others[1].get(isn, [])
+            others = self._others[1].get(isn, [])
             known = {id(recording) for recording, _place in found}
-            self._isns[isn] = self._first(isn, known, lambda recording: _made(found, recording), told)
+            self._isns[isn] = self._first(isn, known, lambda recording: _made(found, recording), others)
         return self._isns[isn]
 
     def syns_from(self, host: str, port: int) -> list[Observation]:
@@ -103,15 +103,15 @@ class PacketIndex:
         return self._by_number.dialled
 
     def _first(
-        self, key: object, known: set[int], of: Callable[[Recording], list[Observation]], told: list[Observation]
+        self, key: object, known: set[int], of: Callable[[Recording], list[Observation]], others: list[Observation]
     ) -> list[Observation]:
         """What each host has of a key, MOST_ALIKE at most; ``known``: the recordings that have TCP packets of it."""
         kept: list[Observation] = []
-        recordings = self._recordings if told else [self._recordings[place] for place in sorted(map(self._order.__getitem__, known))]
+        recordings = self._recordings if others else [self._recordings[place] for place in sorted(map(self._order.__getitem__, known))]
         for recording in recordings:
             found = of(recording) if id(recording) in known else []
-            if told:
-                found = sorted((*found, *(seen for seen in told if seen.host == recording.host)), key=_time)
+            if others:
+                found = sorted((*found, *(seen for seen in others if seen.host == recording.host)), key=_time)
             if len(found) > MOST_ALIKE:
                 self.cut[key].add(recording.host)
             kept += found[:MOST_ALIKE]

@@ -219,9 +219,9 @@ def _lets_through(verdict: Verdict) -> bool:
 
 def _is_usual_probe(probe: Probe) -> bool:
     """Whether it connected in time, and the connection then stayed as it was."""
-    told = (probe.via, probe.errno, probe.late_ms, probe.late_errno, probe.icmp, probe.awaited_ms)
+    unusual = (probe.via, probe.errno, probe.late_ms, probe.late_errno, probe.icmp, probe.awaited_ms)
     usual = probe.connected and probe.stage == "done" and probe.peer == "open" and not probe.ended and probe.elapsed_ms is not None
-    return usual and not any(each is not None for each in told)
+    return usual and not any(each is not None for each in unusual)
 
 
 def _follow(here: Recording, there: Recording, places: Sequence[Sequence[Place]], at_once_ns: int) -> bool:

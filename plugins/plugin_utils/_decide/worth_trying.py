@@ -64,6 +64,6 @@ def probed(flows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for flow in flows:
         first = flow["causes"][0] if flow["causes"] else {}
-        told = {name: flow[name] for name in ("client", "server", "address", "port", "status")}
-        found.append({**told, **{name: first.get(name) for name in ("code", "host", "certainty")}})
+        known = {name: flow[name] for name in ("client", "server", "address", "port", "status")}
+        found.append({**known, **{name: first.get(name) for name in ("code", "host", "certainty")}})
     return found

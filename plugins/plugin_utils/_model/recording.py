@@ -79,9 +79,9 @@ class Recording(Sequence[Observation]):
         """Note inflated frames; a host that records as client and as server returns some twice. How many cannot be decoded. DecodeError."""
         found = sorted(places(raw))
         if self._raw:
-            known = {_told(self._raw, place) for sorted_ in self.tcp.values() for place in sorted_}
+            known = {_identity(self._raw, place) for sorted_ in self.tcp.values() for place in sorted_}
             known |= {(seen.frame.ts_ns, seen.frame.ifindex, seen.frame.data) for seen in self.others}
-            found = [place for place in found if _told(raw, place) not in known]
+            found = [place for place in found if _identity(raw, place) not in known]
         base, undecodable, tcp = len(self._raw), 0, self.tcp
         self._raw += raw
         self._parts.append(_Part(base, interfaces, frozenset(filter(is_bridge_port, interfaces.values()))))
@@ -203,5 +203,5 @@ def _time(seen: Observation) -> float:
     return seen.time
 
 
-def _told(raw: bytes, place: Place) -> tuple[int, int, bytes]:
+def _identity(raw: bytes, place: Place) -> tuple[int, int, bytes]:
     return place.ts_ns, place.ifindex, raw[place.data : place.end]

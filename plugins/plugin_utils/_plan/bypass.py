@@ -56,7 +56,7 @@ def ends(case: Case) -> Iterator[End]:
     if case.behind is None:
         return
     name = case.behind.name
-    told = [end for end in backends(case) if case.declared.has(name, end[0])]
+    declared = [end for end in backends(case) if case.declared.has(name, end[0])]
     own = [known for known in case.declared.of(name) if literal(known) == known]
     alike = [address for address in own if (":" in address) == (":" in case.address)] or own
-    yield from dict.fromkeys([*told, *((address, case.port) for address in alike[:1])])
+    yield from dict.fromkeys([*declared, *((address, case.port) for address in alike[:1])])

@@ -32,7 +32,7 @@ Wide = Mapping[str, str]
 def asked(several: Iterable[Mending]) -> list[dict[str, Any]]:
     """The fixes of one host that do something with units: their keys, and the units."""
     units = {each.key: [_unit(step["arguments"]) for step in each.steps if step["module"] == _STEP] for each in several}
-    return [{"key": key, "units": found} for key, told in units.items() if (found := [each for each in told if each["action"] in _ACTIONS])]
+    return [{"key": key, "units": found} for key, all_ in units.items() if (found := [each for each in all_ if each["action"] in _ACTIONS])]
 
 
 def _unit(arguments: Json) -> dict[str, Any]:
@@ -41,10 +41,10 @@ def _unit(arguments: Json) -> dict[str, Any]:
 
 def answered(order: Sequence[Json], returned: Json) -> dict[str, str]:
     """What a host's answer says of each of its fixes."""
-    told = returned.get("units")
-    if returned.get("failed") or not isinstance(told, list):
+    answered = returned.get("units")
+    if returned.get("failed") or not isinstance(answered, list):
         return {}
-    also = {str(each.get("name")): each.get("also") for each in told if isinstance(each, Mapping)}
+    also = {str(each.get("name")): each.get("also") for each in answered if isinstance(each, Mapping)}
     return {
         fix["key"]: "; ".join(words for unit in fix["units"] for words in _words(unit["name"], also.get(unit["name"]))) for fix in order
     }

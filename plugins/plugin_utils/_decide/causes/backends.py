@@ -41,10 +41,10 @@ def named(server: BalancedServer) -> str:
 
 def in_its_words(front: Host, server: BalancedServer) -> Evidence:
     checked = f", last check {server.check}" if server.check else ""
-    told = f": {server.told}" if server.told else ""
-    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{told}"
+    why = f": {server.told}" if server.told else ""
+    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{why}"
     if server.program == "nginx":
-        said = f"connecting to {named(server)} failed{told}"
+        said = f"connecting to {named(server)} failed{why}"
     return Evidence(front.name, SAYS[server.program], said, Weight.WORDS)
 
 
@@ -94,9 +94,9 @@ def backends(case: Case) -> list[tuple[str, int]]:
         return []
 
     def find() -> list[tuple[str, int]]:
-        told = sorted(said_of(front, behind), key=lambda each: each.up)
+        by_its_word = sorted(said_of(front, behind), key=lambda each: each.up)
         seen = [each for host in (behind, front) for each in host.observations or () if _between(each, front, behind)]
         sent = [(each.packet.dst, each.packet.tcp.dport) for each in seen if each.packet.tcp and each.packet.tcp.is_syn]
-        return list(dict.fromkeys([*((each.address, each.port) for each in told if each.address and each.port), *sent]))
+        return list(dict.fromkeys([*((each.address, each.port) for each in by_its_word if each.address and each.port), *sent]))
 
     return case.fleet.once(("backends", front.name, behind.name), find)

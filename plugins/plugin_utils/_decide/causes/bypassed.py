@@ -74,7 +74,7 @@ def _seen(case: Case, host: Host, direct: Direct, probe: Probe) -> Evidence:
     return case.saw(host, "bypass", f"dialled directly, {behind} {_end(direct)}: {_outcome(probe)}")
 
 
-def told(case: Case) -> list[str]:
+def remarks(case: Case) -> list[str]:
     """A sentence for each address and port of which it follows what breaks."""
     front, behind = case.server, case.behind
     if front is None or behind is None:

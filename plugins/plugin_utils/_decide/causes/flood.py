@@ -21,12 +21,12 @@ MANY = 8  # addresses: a few clients whose ACKs do not arrive are none
 def _sources(case: Case) -> HalfOpenPeers | None:
     """Of the server's port, where they are many, when most were seen."""
     snapshots = [snapshot for snapshot in (case.server.before, case.server.after) if snapshot] if case.server else []
-    told = [each for snapshot in snapshots for each in snapshot.half_open or () if each.port == case.server_port]
-    found = [each for each in told if each.addresses >= MANY]
+    known = [each for snapshot in snapshots for each in snapshot.half_open or () if each.port == case.server_port]
+    found = [each for each in known if each.addresses >= MANY]
     return max(found, key=lambda each: each.count, default=None)
 
 
-def _told(case: Case, server: Host, sources: HalfOpenPeers) -> tuple[Evidence, ...]:
+def _shown(case: Case, server: Host, sources: HalfOpenPeers) -> tuple[Evidence, ...]:
     networks = ", ".join(f"{each.count} of {each.network}" for each in sources.networks)
     said = f"{plural(sources.count, 'socket')} in SYN-RECV on port {sources.port}, of {sources.addresses} addresses: {networks}"
     return (case.saw(server, "inet_diag", said),)
@@ -41,7 +41,7 @@ def _fills(case: Case, server: Host, full: Finding, sources: HalfOpenPeers) -> F
         "server.backlog",
         f"half-open connections of {sources.addresses} addresses, which complete no handshake, fill the SYN queue of {server.name}, and "
         "SYN cookies are off",
-        (*_told(case, server, sources), *full.evidence),
+        (*_shown(case, server, sources), *full.evidence),
         detail={"half_open": sources.count, "addresses": sources.addresses, "networks": [each.network for each in sources.networks]},
         subject=queue,
     )
@@ -56,7 +56,7 @@ def _cookies(case: Case, server: Host, cookies: int, sources: HalfOpenPeers) -> 
         "server.backlog",
         f"half-open connections of {sources.addresses} addresses fill the SYN queue for port {sources.port}: "
         "handshakes complete by SYN cookies",
-        (*_told(case, server, sources), case.saw(server, "counter TCPReqQFullDoCookies", f"+{cookies}")),
+        (*_shown(case, server, sources), case.saw(server, "counter TCPReqQFullDoCookies", f"+{cookies}")),
         remark=True,
     )
 

@@ -142,8 +142,8 @@ def _used_up(case: Case, server: Host, sent: Observation) -> tuple[Observation, 
         return None
     if (back := reach(case.hops_back())) and back.loop:
         return None
-    told = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
-    return (sent, told[0].packet.src, meaning_of(case, told[0])[1]) if told else None
+    errors = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
+    return (sent, errors[0].packet.src, meaning_of(case, errors[0])[1]) if errors else None
 
 
 @needs(SERVER, _used_up)

@@ -32,10 +32,10 @@ def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
         if not asked or route is None or route.gateway or route.type != "unicast" or host.owns(case.address) is None:
             continue
         interface = asked[0].interface
-        told = case.fleet.once(
+        answered = case.fleet.once(
             ("answered", case.address), lambda: any(each.answers_for(case.address) for each in case.fleet.hosts.values())
         )
-        if not told and route.interface != interface and _within(host, interface, route):
+        if not answered and route.interface != interface and _within(host, interface, route):
             return host, route, interface, len(asked)
     return None
 
