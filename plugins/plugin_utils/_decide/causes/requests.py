@@ -11,7 +11,7 @@ from ..._model.network_subjects import LostRequests
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from ..last_hop import sender_mac
+from ..last_hop import routed, sender_mac
 from .addresses import next_hops
 from .catalogue import Accounts, Cause
 from .needs import needs
@@ -24,10 +24,27 @@ def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
         link = owner.link(entry.interface) if entry else None
         if link is None or not link.up or link.carrier is False or owner.observations is None or not asker.unanswered_requests(address):
             continue
+        if _apart(case, asker, owner, address):
+            continue
         asked = [seen.packet.neighbour for seen in owner.observations if seen.direction != "out"]
         if not any(said and said.operation == "request" and said.target == address for said in asked):
             return asker, owner, address, link
     return None
+
+
+def _apart(case: Case, asker: Host, owner: Host, address: str) -> bool:
+    """Whether they are surely on two links: the one asks on a bridge that has no port, or packets between them come by a router."""
+    asked = {
+        seen.interface
+        for seen in asker.observations or ()
+        if seen.direction == "out" and (said := seen.packet.neighbour) and said.operation == "request" and said.target == address
+    }
+    links = (asker.snapshot.links if asker.snapshot else None) or ()
+    masters = {link.master for link in links}
+    if any(link.name in asked and link.kind == "bridge" and link.name not in masters for link in links):
+        return True
+    came = case.observation("syn", case.server, "in")
+    return asker in (case.client, case.server) and owner in (case.client, case.server) and came is not None and routed(came)
 
 
 _SHARED = ("00:00:5e:00:01:", "00:00:5e:00:02:", "02:42:")  # VRRP's (RFC 9568, 7.3) and Docker's, which are the same in many places

@@ -30,6 +30,13 @@ def forwarding(found: Phases, when: int) -> None:
             link["port_state"] = "forwarding"
 
 
+def alone(found: Phases, host: str, interface: str) -> None:
+    """An interface is a bridge, and no other one is a port of it."""
+    for snapshot in snapshots(found, host):
+        for link in snapshot["links"]:
+            link.update(kind="bridge" if link["name"] == interface else link["kind"], master=None)
+
+
 def taken_in(found: Phases, error: str | None) -> None:
     """The kernel's answer for what comes in from the client is another one."""
     for snapshot in snapshots(found, SERVER):
@@ -51,6 +58,7 @@ SCENES = {
     "requests at a host without a recording": Scene("requests_lost", "requests_lost", None, unrecorded(SERVER)),
     "requests to an interface that is down": Scene("requests_lost", "requests_lost", None, each(SERVER, "links", up=False)),
     "requests that an XDP program may drop": Scene("requests_lost", "requests_lost", "likely", each(SERVER, "links", xdp=True)),
+    "requests on a bridge without a port": Scene("requests_lost", "requests_lost", None, lambda found: alone(found, ROUTER, "eth1")),
     "a container that may not be there": Scene(
         "not_answered_for", "not_answered_for", "likely", only(SERVER, "namespaces", lambda _each: False)
     ),
