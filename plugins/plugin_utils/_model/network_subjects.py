@@ -109,10 +109,18 @@ class WrongEntry:
 
 
 @dataclass(frozen=True)
+class RuleAhead:
+    """A policy rule ahead of the one for the local table, by its number, if it is known, and the table that it leads to."""
+
+    priority: int | None
+    table: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unanswering:
     """A host that answers no request for its address; ``kind``: of what keeps it from that, None where it is not known.
 
-    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``.
+    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``; where it is a policy rule: that.
     """
 
     address: str
@@ -121,6 +129,7 @@ class Unanswering:
     kind: str | None = None
     chains: tuple[Wording, ...] = ()
     stopped: int | None = None
+    ahead: RuleAhead | None = None
 
     def __post_init__(self) -> None:
         worded(self, "chains")
@@ -176,14 +185,6 @@ class RefusingRoute:
 
     kind: str
     route: Route
-
-
-@dataclass(frozen=True)
-class RuleAhead:
-    """A policy rule ahead of the one for the local table, by its number, if it is known, and the table that it leads to."""
-
-    priority: int | None
-    table: int | None
 
 
 @dataclass(frozen=True)
