@@ -183,6 +183,9 @@ def may_not_suffice(case: Case) -> tuple[str, Finding] | None:
     )
 
 
+_ABORTED = Accounts("counter", ("TcpExt.ListenDrops",), anywhere=True, any_leg=True)
+"""An error that quotes a SYN-ACK ends the half-open connection, which counts as a drop (tcp_req_err() of net/ipv4/tcp_ipv4.c)."""
+
 _ICMP_CAUSES = (
     (
         "path_icmp_rejected",
@@ -221,6 +224,7 @@ CAUSES = (
         rule=FirstOf((_ttl_too_low, _ttl_too_low_back)),
         precedes=("routing_loop", "path_drop"),
         accounts_for=(
+            _ABORTED,
             Accounts("icmp_error", ("11/0", "3/0"), anywhere=True, any_leg=True),
             Accounts("other_outcome", ("lost_syn",), anywhere=True),
         ),
@@ -236,6 +240,7 @@ CAUSES = (
             "The error comes from the server's or the client's own address.",
             rule=_icmp(meaning, noun),
             accounts_for=(
+                _ABORTED,
                 Accounts("icmp_error"),
                 Accounts("undeclared_source", anywhere=True, any_leg=True),
                 Accounts(
