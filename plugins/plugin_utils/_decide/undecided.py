@@ -62,7 +62,7 @@ def _blind(host: Host) -> str:
     if host.gap:
         return f"{host.name} {host.gap.phrase}: {host.gap.remedy}"
     if host.snapshot and host.snapshot.root is False:
-        return f"run with become on {host.name}"
+        return f"run with become as root on {host.name}"
     why = next((absence.why for absence in host.absent if absence.what == "recording"), None)
     return f"{host.name} did not record" + (f" ({why})" if why else ", set diagnose_record")
 

@@ -65,4 +65,4 @@ def test_a_host_without_root_or_with_part_of_a_recording() -> None:
     db1 = Host("db1", observations=Recording("db1"), incomplete=Prose("the kernel dropped 3 packets"))
     case = untried(web1, db1, outcome=Outcome("silent"))
     (told,) = sentences([(case, Explanation())], "undetermined", web1)
-    assert told.endswith("run with become on web1; that of db1 is not whole (the kernel dropped 3 packets)")
+    assert told.endswith("run with become as root on web1; that of db1 is not whole (the kernel dropped 3 packets)")
