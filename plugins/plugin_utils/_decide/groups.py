@@ -91,6 +91,7 @@ def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: C
         "entries": [flow["id"] for flow in failing if id(flow) not in beside],
         "causes": sorted({(cause["code"], cause["host"]) for cause in firsts}),
         "summary": f"{matrix.words(pattern.conditions, common)}: {len(failing)} of {len(members)} fail"
+        + (f" ({only} of them tried only to find this out)" if (only := sum(id(flow) in beside for flow in members)) else "")
         + (f"; {succeed} others connect" if succeed else ""),
         "rivals": [matrix.words(rival, common) for rival in pattern.rivals],
         "next_probe": _next(pattern.next_probe, matrix) if pattern.next_probe else None,

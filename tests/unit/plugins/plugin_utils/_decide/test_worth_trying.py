@@ -95,7 +95,7 @@ def test_probes_are_told_and_are_no_entries() -> None:
     (pattern,) = isolated(flows, {}, more)
     assert (pattern["servers"], pattern["clients"], pattern["rivals"], pattern["next_probe"]) == (["server1"], "all", [], None)
     assert pattern["entries"] == [flows[0]["id"]]
-    assert pattern["summary"] == "port 80, every client to server1: 2 of 2 fail; 2 others connect"
+    assert pattern["summary"] == "port 80, every client to server1: 2 of 2 fail (1 of them tried only to find this out); 2 others connect"
     assert probed(more) == [
         {
             "client": "client2",
