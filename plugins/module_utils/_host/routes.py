@@ -109,14 +109,16 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
     return result
 
 
-def inward(answer: Answer, rules: t.Sequence[Rule]) -> Question | None:
-    """How a packet that comes back by that way would be taken in, where a policy rule stands ahead of the local table; else nothing can
-    keep it from being."""
+def inward(answer: Answer, rules: t.Sequence[Rule]) -> list[Question]:
+    """How a packet that comes back by that way, and an ARP request of its gateway, would be taken in, where a policy rule stands ahead of
+    the local table; else nothing can keep them from being."""
     if answer["type"] != "unicast" or answer["iif"] is not None or answer["source"] is None or answer["interface"] is None:
-        return None
+        return []
     ends = {name: answer[name] for name in ("remote", "local_port", "remote_port")}
-    question = Question(local=answer["source"], iif=answer["interface"], **ends)
-    return question if _ahead_of_local(question, rules) else None
+    questions = [Question(local=answer["source"], iif=answer["interface"], **ends)]
+    if answer["gateway"] and (":" in answer["gateway"]) == (":" in answer["source"]):
+        questions.append(Question(local=answer["source"], iif=answer["interface"], remote=answer["gateway"]))
+    return [question for question in questions if _ahead_of_local(question, rules)]
 
 
 def _ahead_of_local(question: Question, rules: t.Sequence[Rule]) -> list[Rule]:

@@ -119,8 +119,7 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
             answer = _routes.answer(netlink, question, indices, rules)
             del answer["mtu"]  # which path_info tells
             routes.append(answer)
-            back = _routes.inward(answer, rules)
-            pending += [back] if back and back not in pending else []
+            pending += [back for back in _routes.inward(answer, rules) if back not in pending]
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))

@@ -15,7 +15,7 @@ from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, mending, shell
 from .network import passing
-from .routes import not_next_door
+from .routes import behind_local, not_next_door
 from .sysctl import sysctls
 from .trusted import for_owner
 
@@ -139,6 +139,8 @@ def _to_answer(host: Host, silent: Unanswering) -> str:
         case "firewall":
             what = "ICMPv6 types 135 and 136" if ":" in address else "ARP"
             return f"let {what} pass {' and '.join(f'{chain}' for chain in silent.chains)} on {host.name}"
+        case "policy_rule" if silent.ahead:
+            return behind_local(host.name, silent.ahead)
         case "tc":
             return f"look at the filters there (tc filter show dev {interface} ingress, egress)"
     return f"find out what keeps {host.name} from answering on {interface}: arptables, ebtables, tc, its bridge"

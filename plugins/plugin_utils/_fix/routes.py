@@ -101,15 +101,15 @@ def shadowing_route(case: Case, finding: Finding) -> Fix | None:
 def local_table_late(_case: Case, finding: Finding) -> Fix | None:
     """Who moved the rule for the local table, as some container networks do, needs it where it is: the other one is to move."""
     ahead = finding.about(RuleAhead)
-    if ahead is None:
-        return None
+    return advice("route", finding.host, behind_local(finding.host, ahead), ["ip rule show"]) if ahead else None
+
+
+def behind_local(host: str, ahead: RuleAhead) -> str:
+    """What is advised about a policy rule that stands ahead of the one for the local table."""
     rule = "the policy rule" if ahead.priority is None else f"policy rule {ahead.priority} (table {ahead.table})"
-    return advice(
-        "route",
-        finding.host,
-        f"give {rule} of {finding.host} a higher number than the one with lookup local has, "
-        "where it is set: the routing policy of netplan, NetworkManager or systemd-networkd, or a script",
-        ["ip rule show"],
+    return (
+        f"give {rule} of {host} a higher number than the one with lookup local has, "
+        "where it is set: the routing policy of netplan, NetworkManager or systemd-networkd, or a script"
     )
 
 

@@ -116,10 +116,19 @@ class WrongEntry:
 
 
 @dataclass(frozen=True)
+class RuleAhead:
+    """A policy rule ahead of the one for the local table, by its number, if it is known, and the table that it leads to."""
+
+    priority: int | None
+    table: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unanswering:
     """A host that answers no request for its address; ``kind``: of what keeps it from that, None where it is not known.
 
-    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``. Where it is a bridge: the ``port``.
+    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``. Where it is a bridge: the
+    ``port``; where it is a policy rule: the one ``ahead``.
     """
 
     address: str
@@ -130,6 +139,7 @@ class Unanswering:
     chains: tuple[Wording, ...] = ()
     stopped: int | None = None
     port: BridgePort | None = None
+    ahead: RuleAhead | None = None
 
     def __post_init__(self) -> None:
         worded(self, "chains")
@@ -208,14 +218,6 @@ class RefusingRoute:
 
     kind: str
     route: Route
-
-
-@dataclass(frozen=True)
-class RuleAhead:
-    """A policy rule ahead of the one for the local table, by its number, if it is known, and the table that it leads to."""
-
-    priority: int | None
-    table: int | None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,17 @@ def arp_is_switched_off(fleet: Machines) -> None:
 
 
 @fault(
+    "neighbour_silent/policy-rule", says=("policy rule 100 (table 1) stands ahead of the one for the local table", "a higher number"), **ARP
+)
+def a_rule_leads_away_what_is_for_the_host(fleet: Machines) -> None:
+    """It answers for what it would deliver itself, and a rule for everybody leads that elsewhere, too."""
+    fleet.listen("db1", "::", 5432)
+    table = "ip route add default via 10.0.2.1 table 1; ip rule add pref 100 not fwmark 1 lookup 1"
+    fleet.run("db1", ["sh", "-c", f"{table}; ip rule add pref 101 lookup local; ip rule del pref 0 lookup local"])
+    fleet.run("r1", ["ip", "neigh", "flush", "dev", "eth1"])
+
+
+@fault(
     "neighbour_silent/client",
     "timeout",
     code="neighbour_silent",

@@ -36,7 +36,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         host = via.name if via else "path"
         about = f" for {answer.about}" if answer.about != case.address else ""
         server = case.server
-        unheard = _unheard(case) if wanted == "unreachable" else 0
+        unheard = _unheard(case) if wanted == "unreachable" and answer.about == case.address else 0
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,

@@ -29,9 +29,20 @@ def _led_past(case: Case) -> tuple[Host, Route, str, Leg] | None:
     host, seen, segment, leg = entry
     if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True or sent_elsewhere(case, host):
         return None
-    asked = [route for route in (host.snapshot.routes if host.snapshot else None) or () if route.iif == seen.interface]
-    found = next((route for route in asked if (route.local, route.remote) == (seen.packet.dst, seen.packet.src)), None)
-    return (host, found, segment, leg) if found and (found.type == "unicast" or found.error in _NOT_FORWARDED) else None
+    found = not_delivered(host, seen.interface, seen.packet.src, seen.packet.dst)
+    return (host, found, segment, leg) if found else None
+
+
+def not_delivered(host: Host, interface: str, source: str, own: str) -> Route | None:
+    """The kernel's answer by which what comes from a source, by an interface, for a host's own address is not delivered there."""
+    asked = [route for route in (host.snapshot.routes if host.snapshot else None) or () if route.iif == interface]
+    found = next((route for route in asked if (route.local, route.remote) == (own, source)), None)
+    return found if found and (found.type == "unicast" or found.error in _NOT_FORWARDED) else None
+
+
+def ahead(route: Route) -> str:
+    """The rule that stands ahead of the one for the local table, in words."""
+    return f"policy rule {route.rule} (table {route.table})" if route.rule is not None else "a policy rule"
 
 
 @needs(entered, _led_past)
@@ -40,13 +51,12 @@ def _local_table_late(case: Case, entry: tuple[Host, Observation, str, Leg], pas
     host, route, segment, leg = past
     seen = entry[1]
     errors = host.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
-    rule = f"policy rule {route.rule} (table {route.table})" if route.rule is not None else "a policy rule"
     said = route.error or f"{route.type} via {route.gateway or 'the link'} dev {route.interface}"
     return Finding(
         "proven" if comes_as_it_is(host, case.family) and not case.completed else "likely",
         host.name,
         segment,
-        f"{host.name} does not take in what {seen.packet.src} sends to its own address {seen.packet.dst}: {rule} "
+        f"{host.name} does not take in what {seen.packet.src} sends to its own address {seen.packet.dst}: {ahead(route)} "
         "stands ahead of the one for the local table",
         (
             *case.passage(),

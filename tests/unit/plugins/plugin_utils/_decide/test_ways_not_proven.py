@@ -89,3 +89,25 @@ def test_what_came_to_the_third_of_three_servers_is_not_the_seconds() -> None:
     plan = replace(plan, entries=(third, *plan.entries))
     flows = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"]
     assert [(flow["server"], flow["status"]) for flow in flows] == [("db3", "ok"), ("db1", "ok"), ("db2", "ok")]
+
+
+def test_answers_for_an_address_say_nothing_of_the_one_that_it_was_translated_to() -> None:
+    """A host that sends the SYN on to nobody answers ARP for its own address, and a router cannot reach the other one."""
+
+    def quotes_another(frame: Frame) -> Frame:
+        quoted = 20 + 8 + 16  # an IPv4 header, that of ICMP, and the addresses at the end of the header that it quotes
+        if frame.ethertype != 0x0800 or frame.data[9] != 1:
+            return frame
+        return frame._replace(data=frame.data[:quoted] + bytes((10, 0, 2, 77)) + frame.data[quoted + 4 :])
+
+    def said() -> dict[str, Any]:
+        flow = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"][0]
+        return next(cause for cause in flow["causes"] if cause["code"] == "path_icmp_unreachable")
+
+    plan, found = recorded("path_icmp_unreachable.unheard")
+    assert "the answers are lost on the way" in said()["summary"]
+    for probe in evidence(found, "web1", "try")["probes"]:
+        probe["icmp"] = None
+    frames(evidence(found, "web1", "try")["recording"], lambda all_: [quotes_another(frame) for frame in all_])
+    assert "SYN for 10.0.2.77" in said()["summary"]
+    assert "the answers are lost on the way" not in said()["summary"]

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""What keeps a host from answering ARP or neighbour discovery for its own address."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..._model.hook_records import BaseChain
+from ..._model.host import Host
+from ..._model.network_subjects import BridgePort, RuleAhead
+from ..._model.prose import Wording
+from ..._model.recording import Observation
+from ..._values.words import plural
+from ..finding import Evidence
+from .local_table import ahead, not_delivered
+
+_TAKES_IN, _SENDS = ("prerouting", "input", "ingress"), ("output", "postrouting", "egress")
+_CUT_OFF = ("optimistic", "dadfailed", "tentative")  # flags of an address for which a host does not answer, or not yet
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A managed host that got requests for its own address, and answered none."""
+
+    owner: Host
+    address: str
+    requests: list[Observation]
+
+    @property
+    def interface(self) -> str:
+        return self.requests[0].interface
+
+    @property
+    def askers(self) -> list[str]:
+        return sorted({seen.packet.neighbour.sender for seen in self.requests if seen.packet.neighbour})
+
+    @property
+    def repeated(self) -> bool:
+        """Whether one asker had to ask again, so that nobody else answered it either."""
+        return max(Counter(seen.packet.neighbour.sender for seen in self.requests if seen.packet.neighbour).values()) > 1
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What keeps the host from answering: as data, in words, and what shows it; of firewalls, as `Unanswering` has it."""
+
+    kind: str
+    words: Wording
+    shown: tuple[Evidence, ...]
+    chains: tuple[str, ...] = ()
+    stopped: int | None = None
+    port: BridgePort | None = None
+    ahead: RuleAhead | None = None
+
+
+def reasons(asked: Asked) -> Iterator[Reason]:
+    """What explains it, the most certain first."""
+    yield from _by_address(asked)
+    yield from _by_link(asked)
+    if ":" in asked.address:
+        yield from _by_ip6_firewall(asked)
+        families: tuple[str, ...] = ("netdev", "bridge")
+    else:
+        yield from _by_sysctl(asked)
+        yield from _by_rule(asked)
+        families = ("arp", "netdev", "bridge")
+    owner = asked.owner
+    chains = [chain for chain in _chains(owner) if chain.family in families]
+    if chains:
+        named = " and ".join(map(_named, chains[:3]))
+        yield Reason(
+            "firewall",
+            f"rules of its own may stop {'the requests' if chains[0].hook in _TAKES_IN else 'its answers'} ({named})",
+            tuple(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
+            tuple(map(_named, chains[:3])),
+        )
+    if owner.snapshot and owner.snapshot.hooks and owner.snapshot.hooks.filtered(asked.interface):
+        yield Reason(
+            "tc",
+            f"traffic control has filters on {asked.interface}, which may drop them",
+            (Evidence(owner.name, "tc", f"filters on {asked.interface}"),),
+        )
+
+
+def _by_address(asked: Asked) -> Iterator[Reason]:
+    entry = asked.owner.interface_of(asked.address)
+    flags = [flag for flag in (entry.flags if entry else ()) if flag in _CUT_OFF]
+    if entry and flags:
+        state = "another machine has it (duplicate address detection failed)" if "dadfailed" in flags else "it is still tentative"
+        yield Reason(
+            "duplicate" if "dadfailed" in flags else "tentative",
+            state,
+            (Evidence(asked.owner.name, "rtnetlink addresses", f"{asked.address} on {entry.interface}: {', '.join(flags)}"),),
+        )
+
+
+def _by_link(asked: Asked) -> Iterator[Reason]:
+    link = asked.owner.link(asked.interface)
+    if link and link.arp is False:
+        yield Reason(
+            "noarp",
+            f"ARP is switched off on {asked.interface}",
+            (Evidence(asked.owner.name, "rtnetlink link", f"{asked.interface} has NOARP"),),
+        )
+    if link and link.master and link.port_state not in (None, "forwarding"):
+        yield Reason(
+            "port",
+            f"{link.name} is a port of {link.master}, whose spanning tree has it in state {link.port_state}",
+            (Evidence(asked.owner.name, "rtnetlink link", f"{link.name}: master {link.master}, port state {link.port_state}"),),
+            port=BridgePort(link.name, link.master, link.port_state),
+        )
+
+
+def _by_sysctl(asked: Asked) -> Iterator[Reason]:
+    """arp_ignore() and arp_filter() of net/ipv4/arp.c."""
+    owner, interface = asked.owner, asked.interface
+    values = {name: _highest(owner, interface, name) for name in ("arp_ignore", "arp_filter")}
+    here = [entry for entry in (owner.snapshot.addresses if owner.snapshot else None) or () if entry.interface == interface]
+    elsewhere = asked.address not in {entry.address for entry in here}
+    ways = [route for asker in asked.askers if (route := owner.route(asker)) and route.interface]
+    strangers = not any(
+        ipaddress.ip_address(asker) in ipaddress.ip_network(f"{entry.address}/{entry.prefix}", strict=False)
+        for asker in asked.askers
+        for entry in here
+        if entry.address == asked.address
+    )
+    ignore = values["arp_ignore"]
+    where = owner.interface_of(asked.address)
+    on = where.interface if where else "no interface"
+    if ignore == 8 or (ignore in (1, 2) and elsewhere) or (ignore == 2 and strangers):
+        why = f"the address is on {on}" if elsewhere else "the asker is not of its network" if ignore == 2 else "it answers for none"
+        yield Reason(
+            "arp_ignore",
+            f"arp_ignore is {ignore} on {interface}, and {why}",
+            (Evidence(owner.name, f"sysctl arp_ignore on {interface}", f"{ignore}"),),
+        )
+    if values["arp_filter"] and any(route.interface != interface for route in ways):
+        yield Reason(
+            "arp_filter",
+            f"arp_filter is on, and its way to the asker is {ways[0].interface}",
+            (Evidence(owner.name, f"sysctl arp_filter on {interface}", "1"),),
+        )
+
+
+def _by_rule(asked: Asked) -> Iterator[Reason]:
+    """arp_process() answers for what it would deliver itself: ip_route_input_noref() must say that it is local."""
+    for asker in asked.askers:
+        if route := not_delivered(asked.owner, asked.interface, asker, asked.address):
+            yield Reason(
+                "policy_rule",
+                f"{ahead(route)} stands ahead of the one for the local table",
+                (
+                    Evidence(
+                        asked.owner.name,
+                        "rtnetlink route get",
+                        f"{asked.address} from {asker} iif {asked.interface}: {route.error or route.type}, not local",
+                    ),
+                ),
+                ahead=RuleAhead(route.rule, route.table),
+            )
+
+
+def _highest(host: Host, interface: str, name: str) -> int:
+    """The value in force: the higher one of the interface's and of `all` (IN_DEV_MAXCONF)."""
+    return max(host.sysctl(f"net.ipv4.conf.{place}.{name}") or 0 for place in ("all", interface))
+
+
+def _by_ip6_firewall(asked: Asked) -> Iterator[Reason]:
+    """Neighbour discovery passes the IPv6 firewall, behind the recorder's tap; ICMPv6 counts what got through."""
+    owner = asked.owner
+    reached = owner.delta("Icmp6", "InNeighborSolicits")
+    if reached is None:
+        return
+    stopped = reached < len(asked.requests)
+    chains = [chain for chain in _chains(owner) if chain.family in ("ip6", "inet") and chain.hook in (_TAKES_IN if stopped else _SENDS)]
+    if not chains and not owner.legacy_ip6_rules:
+        return
+    by = " and ".join(map(_named, chains[:3])) or "ip6tables"
+    what, number = ("neighbour solicitations", 135) if stopped else ("neighbour advertisements", 136)
+    yield Reason(
+        "firewall",
+        f"its IPv6 firewall stops {what} ({by})",
+        (
+            Evidence(
+                owner.name,
+                "counter Icmp6InNeighborSolicits",
+                f"+{reached}: " + ("not all got past the firewall" if stopped else "they got past the firewall, and no advertisement left"),
+            ),
+            *(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
+        ),
+        stopped=number,
+    )
+
+
+def _chains(host: Host) -> list[BaseChain]:
+    """The base chains that can stop something, those with a policy of drop first."""
+    hooks = host.snapshot.hooks if host.snapshot else None
+    able = [
+        chain for chain in (hooks.netfilter if hooks else None) or () if (chain.policy == "drop" or chain.rules) and chain.type != "nat"
+    ]
+    return sorted(able, key=lambda chain: chain.policy != "drop")
+
+
+def _named(chain: BaseChain) -> str:
+    policy = ", policy drop" if chain.policy == "drop" else ""
+    return f"chain {chain.chain} of table {chain.family} {chain.table}{policy}"
+
+
+def _policy(chain: BaseChain) -> str:
+    return f"{_named(chain)}: hook {chain.hook}, {plural(chain.rules or 0, 'rule')}"
