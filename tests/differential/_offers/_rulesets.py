@@ -20,6 +20,7 @@ from ._host import Load
 _HOOKS = ("input", "forward", "output")
 _FAMILIES = ("ip", "ip6", "inet")
 _ENDS = re.compile(r"\b(accept|drop|reject|queue|continue|return|jump|goto|vmap|masquerade|redirect|snat|dnat|tproxy|synproxy)\b")
+_ELSEWHERE = re.compile(r"\b(?:[sd]nat|masquerade|redirect|netmap|[ts]proxy|dup|fwd|tee)\b", re.IGNORECASE)
 _TARGET = re.compile(r"(?:^|\s)(-[jg]|--jump|--goto)\b")
 
 
@@ -97,8 +98,8 @@ def _saved(name: str, file: Path) -> Iterator[Ruleset]:
 
 
 def drawn(seed: str, count: int) -> Iterator[Ruleset]:
-    """Those with which the evaluator is compared with the kernel, but for those with ipsets."""
+    """Those with which the evaluator is compared with the kernel, but for those with ipsets, and those that lead connections elsewhere."""
     for number in range(count):
         loads = _generate.case(f"{seed}/{number}", 0, (0,)).loads
-        if not any(load.tool == "ipset" for load in loads):
+        if not any(load.tool == "ipset" or _ELSEWHERE.search(load.text) for load in loads):
             yield Ruleset(f"{seed}/{number}", (tuple(Load(load.tool, load.text) for load in loads),))

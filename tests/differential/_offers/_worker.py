@@ -128,9 +128,14 @@ def _verdicts(flows: Iterable[Flow]) -> dict[Flow, list[dict[str, Any]]]:
 
 
 def _flow(host: Host, loads: Sequence[Load], flow: Flow) -> dict[str, Any] | None:
-    """What came of a flow; None where connections are not stopped as its verdicts say, which other tests are about."""
+    """What came of a flow; None where connections are not stopped as its verdicts say, which other tests are about.
+
+    Nor where the source is translated: the answers, which come to another address, are known to a diagnosis by its recordings alone.
+    """
     host.load(loads)
     host.prepare(flow)
+    if any(each["rewritten"] and each["rewritten"]["source"] != each["source"] for each in _verdicts([flow])[flow]):
+        return None
     told: dict[str, Any] = {"flow": vars(flow), "turns": []}
     beside = flow.beside()
     with host.listening(flow):
