@@ -19,6 +19,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.captured i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import interrupted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging import RunEvidence, merged, own
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.unstarted import keep_unstarted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
@@ -73,7 +74,7 @@ class ActionModule(HandshakeAction):
         arguments = plain(arguments)
         report_dir = str(arguments["report_dir"])
         try:
-            evidence = _evidence(arguments)
+            evidence = _evidence(arguments, task_vars.get("hostvars") or {})
             keep_all = arguments["keep"] == "all"
             conclusion = decide_views(evidence.plan, evidence.views, evidence.started, iso(time.time()), keep_all=keep_all)
             report = {**conclusion.report, "changes": arguments["changes"]}
@@ -113,7 +114,7 @@ class ActionModule(HandshakeAction):
         return without_lists(result, ("files", "unshown"))
 
 
-def _evidence(arguments: dict[str, Any]) -> RunEvidence:
+def _evidence(arguments: dict[str, Any], hostvars: Any) -> RunEvidence:
     """What to conclude from. PlanError, CaptureError, EvidenceError, OSError."""
     report_dir = Path(str(arguments["report_dir"]))
     if arguments["reports"] is not None:
@@ -121,6 +122,8 @@ def _evidence(arguments: dict[str, Any]) -> RunEvidence:
     run = take_over(report_dir) if arguments["interrupted"] else arguments["run"]
     check(report_dir, run)
     files = EvidenceFiles(arguments["evidence_dir"] or str(report_dir), run)
+    if not arguments["interrupted"] and not arguments["captures_only"] and arguments["evidence_dir"] is None:
+        keep_unstarted(files, hostvars)
     if arguments["captures"]:
         plan, started = files.plan()
         keep_captures(files, plan, started, captures_of(arguments["captures"], set(plan.parties())), arguments["captures_only"])
