@@ -80,7 +80,9 @@ def test_never(fleet: Fleet) -> None:
 def test_what_sshd_allows(fleet: Fleet, options: tuple[str, ...], opens: tuple[int, ...], looks: bool) -> None:
     ssh_host.without_python(fleet, "client1", *options)
     flows = by_port(diagnose(fleet, [OPEN, CLOSED], diagnose_fail_on="never"))
-    assert {port for port, flow in flows.items() if flow["probes"]["attempts"]} == set(opens)
+    assert {port for port, flow in flows.items() if flow["probes"]["attempts"]} == set(opens), [
+        flow["not_observed"] for flow in flows.values()
+    ]
     assert {flow["status"] for port, flow in flows.items() if port not in opens} <= {"undetermined"}
     for port, flow in flows.items():
         said = "\n".join(flow["not_observed"])
