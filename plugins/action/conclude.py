@@ -20,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging import RunEvidence, merged, own
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import left_out
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.unstarted import keep_unstarted
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide, decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
@@ -126,6 +127,7 @@ def _evidence(arguments: dict[str, Any], task_vars: dict[str, Any]) -> RunEviden
     check(report_dir, run)
     files = EvidenceFiles(arguments["evidence_dir"] or str(report_dir), run)
     if not arguments["interrupted"]:
+        keep_unstarted(files, task_vars.get("hostvars") or {})
         for host, phase in files.unasked():
             files.keep_failure(host, phase, "play", left_out(host, task_vars))
     if arguments["captures"]:

@@ -80,12 +80,28 @@ def test_never(fleet: Fleet) -> None:
 def test_what_sshd_allows(fleet: Fleet, options: tuple[str, ...], opens: tuple[int, ...], looks: bool) -> None:
     ssh_host.without_python(fleet, "client1", *options)
     flows = by_port(diagnose(fleet, [OPEN, CLOSED], diagnose_fail_on="never"))
-    assert {port for port, flow in flows.items() if flow["probes"]["attempts"]} == set(opens)
+    assert {port for port, flow in flows.items() if flow["probes"]["attempts"]} == set(opens), [
+        flow["not_observed"] for flow in flows.values()
+    ]
     assert {flow["status"] for port, flow in flows.items() if port not in opens} <= {"undetermined"}
     for port, flow in flows.items():
         said = "\n".join(flow["not_observed"])
         assert (f"10.0.2.11 port {port}: sshd does not connect for us (administratively prohibited)" in said) == (port not in opens)
-        assert ("no POSIX shell ran the commands" in said) != looks
+        assert ("no POSIX shell ran the snapshot commands" in said) != looks
+
+
+@pytest.mark.skipif(ssh_host.missing(ssh_host.DROPBEAR) is not None, reason=str(ssh_host.missing(ssh_host.DROPBEAR)))
+def test_dropbear(fleet: Fleet) -> None:
+    ssh_host.without_python(fleet, "client1", server=ssh_host.DROPBEAR)
+    report = diagnose(fleet, [OPEN, CLOSED, DROPPED])
+    flows = by_port(report)
+    assert {port: flow["status"] for port, flow in flows.items()} == {OPEN: "ok", CLOSED: "broken", DROPPED: "broken"}, report["unobserved"]
+    assert flows[CLOSED]["probes"]["errors"] == {"ECONNREFUSED": 2}
+    assert flows[DROPPED]["probes"]["errors"] == {"ETIMEDOUT": 2}
+    ssh_host.without_python(fleet, "client1", "-j", server=ssh_host.DROPBEAR)
+    (flow,) = diagnose(fleet, [OPEN], diagnose_fail_on="never")["flows"]
+    assert (flow["status"], flow["probes"]["attempts"]) == ("undetermined", 0)
+    assert any("(administratively prohibited)" in sentence for sentence in flow["not_observed"]), flow["not_observed"]
 
 
 def test_a_server_without_python(fleet: Fleet) -> None:
@@ -106,8 +122,11 @@ def test_a_server_without_python(fleet: Fleet) -> None:
     [
         ({"ansible_connection": "local"}, "its connection is local, and only an SSH server can connect for us"),
         ({"ansible_shell_type": "powershell"}, "its shell is powershell, not a POSIX shell"),
+        ({"ansible_connection": "winrm", "ansible_shell_type": "powershell"}, "its connection is winrm, and only an SSH server"),
+        ({"ansible_connection": "ansible.netcommon.network_cli"}, "the connection plugin 'ansible.netcommon.network_cli' was not found"),
+        ({"ansible_connection": "community.docker.docker"}, "the connection plugin 'community.docker.docker' was not found"),
     ],
-    ids=["local", "powershell"],
+    ids=["local", "powershell", "winrm", "network_cli", "docker"],
 )
 def test_hosts_that_cannot_do_their_part_are_named(fleet: Fleet, variables: dict[str, str], why: str) -> None:
     ssh_host.without_python(fleet, "client1", handshake_address="10.0.1.11", **variables)

@@ -11,7 +11,9 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .fleet import Fleet
@@ -19,16 +21,20 @@ from .fleet import Fleet
 USER = "operator"
 UID = 1000
 SERVER = "/usr/sbin/sshd"
+DROPBEAR = "/usr/sbin/dropbear"
 
 
-def without_python(fleet: Fleet, host: str, *options: str, **variables: Any) -> None:
-    """Reach a host by SSH from now on, and let its Python be gone. ``options``: of the server."""
+def without_python(fleet: Fleet, host: str, *options: str, server: str = SERVER, **variables: Any) -> None:
+    """Reach a host by SSH from now on, and let its Python be gone. ``options``: of the server, as its configuration or command has them."""
     home = fleet.directory / f"ssh-{host}"
     if not home.exists():
         _keys(home)
-    command = shlex.join([*fleet.enter(host), "unshare", "--mount", "sh", "-c", _start(home, options)])
+    command = shlex.join([*fleet.enter(host), "unshare", "--mount", "sh", "-c", _start(home, server, options)])
+    if server == DROPBEAR:  # asks who is at the other end of its socket
+        command = shlex.join([sys.executable, "-B", str(Path(__file__).with_name("on_socket.py")), *shlex.split(command)])
     known = home / "known_hosts"
-    known.write_text(f"{host} {(home / 'host_key.pub').read_text()}")
+    public = home / ("host_key.pub" if server == SERVER else "dropbear_key.pub")
+    known.write_text(f"{host} {public.read_text()}")
     settings = {
         "ansible_connection": "ansible.builtin.ssh",
         "ansible_host": host,
@@ -49,6 +55,10 @@ def _keys(home: Any) -> None:
     for name in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
     (home / ".ssh" / "authorized_keys").write_text((home / "key.pub").read_text())
+    if os.access(DROPBEAR, os.X_OK):
+        made = ["dropbearkey", "-t", "ed25519", "-f", str(home / "dropbear_key")]
+        told = subprocess.run(made, check=True, capture_output=True, text=True).stdout
+        (home / "dropbear_key.pub").write_text(next(line for line in told.splitlines() if line.startswith("ssh-")) + "\n")
     (home / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{USER}:x:{UID}:{UID}::{home}:/bin/sh\n")
     (home / "group").write_text(f"root:x:0:\n{USER}:x:{UID}:\n")
 
@@ -61,15 +71,18 @@ def _script(home: Any, command: str) -> str:
     return str(script)
 
 
-def _start(home: Any, options: Sequence[str]) -> str:
-    configuration = ("UsePAM=no", "StrictModes=no", f"AuthorizedKeysFile={home}/.ssh/authorized_keys", *options)
-    told = [word for each in configuration for word in ("-o", each)]
-    run = [SERVER, "-i", "-e", "-f", "/dev/null", "-h", str(home / "host_key"), *told]
+def _start(home: Any, server: str, options: Sequence[str]) -> str:
+    if server == SERVER:
+        configuration = ("UsePAM=no", "StrictModes=no", f"AuthorizedKeysFile={home}/.ssh/authorized_keys", *options)
+        told = [word for each in configuration for word in ("-o", each)]
+        run = [SERVER, "-i", "-e", "-f", "/dev/null", "-h", str(home / "host_key"), *told]
+    else:
+        run = [server, "-i", "-r", str(home / "dropbear_key"), *options]
     binds = " && ".join(f"mount --bind {home / name} /etc/{name}" for name in ("passwd", "group"))
     user = ["unshare", "--user", f"--map-user={UID}", f"--map-group={UID}", "--", *run]
     return f"{binds} && exec {shlex.join(user)} 2>>{home / 'server.log'}"
 
 
-def missing() -> str | None:
+def missing(server: str = SERVER) -> str | None:
     """Why there is no SSH server, or None."""
-    return None if os.access(SERVER, os.X_OK) else f"the program {SERVER} is missing"
+    return None if os.access(server, os.X_OK) else f"the program {server} is missing"
