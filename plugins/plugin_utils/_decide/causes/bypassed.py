@@ -14,6 +14,7 @@ from typing import Literal
 
 from ..._model.host import Host
 from ..._model.probe_records import Probe
+from ..._model.socket_subjects import Backend
 from ..case import Case
 from ..finding import Evidence
 from .backends import backends, said_of
@@ -118,9 +119,12 @@ def refused_by_tcp(case: Case) -> bool:
     return refused(case) and errors == {"ECONNREFUSED"} and without_rules
 
 
-def kept_out(case: Case, port: int) -> bool:
-    """Whether the server takes handshakes on a port from the client, and none from the host in front."""
-    return any(direct.port == port and direct.breaks == "between" for direct in directs(case))
+def kept_out(case: Case, backend: Backend) -> int | None:
+    """The port on which the server takes handshakes from the client, and none from the host in front: the one in question, or, where no
+    connection was seen, one to which that host connects."""
+    unseen = backend.kind in ("nobody", "untried")
+    between = (direct for direct in directs(case) if direct.breaks == "between")
+    return next((direct.port for direct in between if direct.port == backend.port or (unseen and direct.used)), None)
 
 
 def _end(direct: Direct) -> str:

@@ -60,8 +60,8 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     if why.certainty != "proven" and bypassed.refused(case):
         sure = closed and why.host == behind.name and bypassed.refused_by_tcp(case)
         why = replace(why, certainty="proven" if sure else "likely")
-    if isinstance(why.subject, Backend) and bypassed.kept_out(case, why.subject.port):
-        why = replace(why, subject=Backend("kept_out", why.subject.port))
+    if isinstance(why.subject, Backend) and (port := bypassed.kept_out(case, why.subject)):
+        why = replace(why, subject=Backend("kept_out", port))
     named = f" ({process})" if (process := taker(case)) else ""
     return Finding(
         why.certainty,

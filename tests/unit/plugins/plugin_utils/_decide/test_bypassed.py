@@ -76,6 +76,22 @@ def test_that_the_balancers_host_is_refused_is_proof_only_where_clients_are_clos
     assert told(HTTP, closed, becomes("db2", "connected", None))["causes"][0]["certainty"] == "likely"
 
 
+def test_whom_the_server_keeps_out_where_the_balancer_connects_is_not_told_to_start_it() -> None:
+    """Nothing listens on the flow's port; the service is on another one, to which the balancer's host alone cannot connect."""
+
+    def listens(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            snapshot = found["db1"][phase]["evidence"][part]
+            snapshot["listeners"] = [{**snapshot["listeners"][0], "port": 5433}]
+
+    def no_other_connection(found: Phases) -> None:
+        was, now = found["db1"]["open"]["evidence"]["snapshot"], found["db1"]["close"]["evidence"]["after"]
+        now["counters"]["Tcp"]["PassiveOpens"] = was["counters"]["Tcp"]["PassiveOpens"]
+
+    told_so = told("load_balancer_no_backend.wrong-port", listens, no_other_connection, becomes("web1", "connected", None))
+    assert "from port 5433 of db1, which others reach" in told_so["causes"][0]["fix"]["summary"]
+
+
 @pytest.mark.parametrize("host", ["db1", "db2"])
 def test_it_is_no_proof_where_rules_may_let_the_balancer_alone_connect(host: str) -> None:
     """Such as by its user, or by another source address: HAProxy may connect, and close for reasons of its own."""
