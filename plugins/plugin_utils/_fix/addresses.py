@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.address_subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
 from .._model.fixes import Fix
 from .._model.network_records import Address
-from .._model.network_subjects import Broadcast, ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
+from .._model.network_subjects import Broadcast
 from .._values.words import asking
 from .make import advice, shell
 from .network import with_ipv6

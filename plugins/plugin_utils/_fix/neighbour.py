@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.address_subjects import Behind, FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour
-from .._model.network_subjects import Behind, FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
 from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, mending, shell

@@ -9,20 +9,11 @@ import ipaddress
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.address_subjects import FalseNeighbour, Lone
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Route
-from .._model.network_subjects import (
-    REFUSING,
-    DeafInterface,
-    FalseNeighbour,
-    Lone,
-    RefusingRoute,
-    RouterError,
-    RouterRoute,
-    RuleAhead,
-    WithoutIpv6,
-)
+from .._model.network_subjects import REFUSING, DeafInterface, RefusingRoute, RouterError, RouterRoute, RuleAhead, WithoutIpv6
 from .._values.nat64 import translated_from
 from . import fit
 from .make import advice, mending, shell

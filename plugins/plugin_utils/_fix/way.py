@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.address_subjects import LostBetween, LostRequests
 from .._model.fixes import Fix
 from .._model.network_records import LOOPBACK
-from .._model.network_subjects import GOAL, LostBetween, LostRequests, Outlook, Tunnel
+from .._model.network_subjects import GOAL, Outlook, Tunnel
 from .make import advice, shell
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What findings about names, addresses, routes, neighbours and the way are about: what their fixes cannot work out from the case.
+"""What findings about names, routes and the way are about: what their fixes cannot work out from the case.
 
 Where one record of the evidence is enough, such as a `Link`, that record itself is the subject.
 """
@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from .host import Host
-from .network_records import Address, Link, Neighbour, Route
+from .network_records import Address, Link, Route
 from .probe_records import Unconfigured
-from .prose import Wording, worded
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 """Types of routes that refuse packets."""
@@ -49,140 +47,11 @@ class SlowNames:
 
 
 @dataclass(frozen=True)
-class MissingAddress:
-    """An address that the server lacks, and the names of the hosts that have it, of those that are to take it by VRRP, and of the one that
-    has it and hands its packets on to the server all the same; why the server may lack all of IPv6."""
-
-    address: str
-    owners: tuple[str, ...] = ()
-    by_vrrp: tuple[str, ...] = ()
-    handed_on_by: str | None = None
-    lacking: WithoutIpv6 | None = None
-
-
-@dataclass(frozen=True)
-class Behind:
-    """An address that others look for on a link of a host, and that is behind the host, in a network with that prefix."""
-
-    address: str
-    interface: str
-    prefix: str | None
-
-
-@dataclass(frozen=True)
-class SharedAddress:
-    """The names of the hosts that all have the address dialled."""
-
-    holders: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TwinAddress:
-    """An address that another host, by name, has as well."""
-
-    entry: Address
-    other: str
-
-
-@dataclass(frozen=True)
-class ClaimedAddress:
-    """An address that a foreign link address claims; ``interface``: where the server, whose it is, has it."""
-
-    address: str
-    mac: str
-    interface: str | None = None
-
-
-@dataclass(frozen=True)
-class Misdelivered:
-    """Packets that the last hop sends to another host than the server; ``hop``: its name, where it is managed, ``mac``: its link address.
-
-    ``interface``: where the server has the address.
-    """
-
-    hop: str | None
-    mac: str
-    interface: str
-
-
-@dataclass(frozen=True)
-class WrongEntry:
-    """An entry of the neighbour table with another link address than ``owner`` has, which has the address."""
-
-    entry: Neighbour
-    next_hop: str
-    owner: Host
-    mac: str
-
-
-@dataclass(frozen=True)
 class RuleAhead:
     """A policy rule ahead of the one for the local table, by its number, if it is known, and the table that it leads to."""
 
     priority: int | None
     table: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unanswering:
-    """A host that answers no request for its address; ``kind``: of what keeps it from that, None where it is not known.
-
-    Where it is a firewall: its ``chains``, in words, or the type of ICMPv6 message that is ``stopped``. Where it is a bridge: the
-    ``port``; where it is a policy rule: the one ``ahead``.
-    """
-
-    address: str
-    interface: str
-    askers: tuple[str, ...]
-    _keywords: KW_ONLY
-    kind: str | None = None
-    chains: tuple[Wording, ...] = ()
-    stopped: int | None = None
-    port: BridgePort | None = None
-    ahead: RuleAhead | None = None
-
-    def __post_init__(self) -> None:
-        worded(self, "chains")
-
-
-@dataclass(frozen=True)
-class LostBetween:
-    """Who sent a packet that was lost behind it, and by which gateway; ``direct``: the far end, where it is next door and answers there.
-
-    ``mute``: no router answered SYNs with a rising TTL, the gateway included.
-    """
-
-    sender: str
-    gateway: str | None
-    direct: str | None = None
-    mute: bool = False
-
-
-@dataclass(frozen=True)
-class LostRequests:
-    """Requests of one host for the address of another one, by name, to which they do not come; ``meet``: both are surely on one link."""
-
-    asker: str
-    owner: str
-    address: str
-    meet: bool
-
-
-@dataclass(frozen=True)
-class NextHop:
-    """A next hop that does not answer."""
-
-    address: str
-
-
-@dataclass(frozen=True)
-class FalseNeighbour:
-    """A client that the server takes for a neighbour by a route, while its packets come in on ``interface``, by a router."""
-
-    client: str
-    route: Route | None
-    interface: str
-    router: str | None
 
 
 @dataclass(frozen=True)
@@ -259,13 +128,6 @@ class WithoutIpv6:
 
 
 @dataclass(frozen=True)
-class Lone:
-    """An address without a network: no gateway is next door by it, unless a route says so (onlink)."""
-
-    address: Address
-
-
-@dataclass(frozen=True)
 class BridgePort:
     """A port of a bridge that does not pass a frame: the state that its spanning tree has it in, or "hairpin" where that mode is off."""
 
@@ -280,13 +142,6 @@ class Broadcast:
 
     own: Address | None
     prefix: int | None
-
-
-@dataclass(frozen=True)
-class Unscoped:
-    """A link-local address without its interface, and the interfaces that it may be on."""
-
-    interfaces: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..._model.address_subjects import ClaimedAddress, TwinAddress
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK, Address
-from ..._model.network_subjects import ClaimedAddress, TwinAddress
 from ..._model.recording import Observation
 from ..._values.words import asking, plural
 from ..case import Case

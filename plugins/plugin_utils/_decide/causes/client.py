@@ -8,8 +8,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from ..._model.address_subjects import Lone
 from ..._model.network_records import LOOPBACK, Route
-from ..._model.network_subjects import Lone, RefusingRoute
+from ..._model.network_subjects import RefusingRoute
 from ..._model.records import whole
 from ..._model.socket_subjects import PortRange
 from ..._values.words import plural

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ..._model.address_subjects import LostBetween
 from ..._model.host import Host
-from ..._model.network_subjects import LostBetween
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence

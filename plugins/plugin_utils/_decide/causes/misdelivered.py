@@ -9,9 +9,9 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..._model.address_subjects import Misdelivered, SharedAddress
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK, Address
-from ..._model.network_subjects import Misdelivered, SharedAddress
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence, Finding

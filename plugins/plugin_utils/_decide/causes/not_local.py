@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..._model.address_subjects import MissingAddress
 from ..._model.host import Host
-from ..._model.network_subjects import MissingAddress
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 
+from ..._model.address_subjects import Behind
 from ..._model.host import Host
 from ..._model.network_records import Route
-from ..._model.network_subjects import Behind
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from ..._model.address_subjects import LostRequests
 from ..._model.host import Host
 from ..._model.network_records import Link
-from ..._model.network_subjects import LostRequests
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from ..._model.address_subjects import FalseNeighbour, NextHop
 from ..._model.host import Host
 from ..._model.network_records import Address
-from ..._model.network_subjects import REFUSING, FalseNeighbour, NextHop
+from ..._model.network_subjects import REFUSING
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
+from ..._model.address_subjects import Unscoped
 from ..._model.host import Host
 from ..._model.network_records import Address, Route
-from ..._model.network_subjects import Broadcast, Unscoped
+from ..._model.network_subjects import Broadcast
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Cause

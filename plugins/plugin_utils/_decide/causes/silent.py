@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from ..._model.address_subjects import Unanswering
 from ..._model.host import Host
-from ..._model.network_subjects import Unanswering
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
