@@ -72,7 +72,7 @@ class Ufw(t.NamedTuple):
 
 
 def _saved(run: Run) -> collections.Counter[str]:
-    """All rules of iptables and ip6tables, as ufw runs these. It loads its own chains anew for some rules, with what it knows alone."""
+    """All rules of iptables and ip6tables, as ufw runs these. It loads its own chains again for some rules, with what it knows alone."""
     return collections.Counter(
         line for tool in ("iptables", "ip6tables") for line in run([f"{tool}-save"])[1].splitlines() if line[:3] == "-A "
     )

@@ -50,7 +50,7 @@ def test_the_printed_command_opens_in_the_copy_and_on_the_host_exactly_its_flow(
 
 
 def test_a_rule_for_which_ufw_forgets_those_of_others_fails() -> None:
-    """To insert a rule ufw loads its chains anew, and typed it takes away what others have put there."""
+    """To insert a rule ufw loads its chains again, and typed it takes away what others have put there."""
     theirs = "-A ufw-user-input -p tcp -m tcp --dport 8080 -j ACCEPT"
     told = observed(f"{ENABLE} ufw deny 5432/tcp; iptables {theirs}", HERE)
     assert told["rehearsed"]["result"] == "fails" and theirs in told["rehearsed"]["why"], told["rehearsed"]
