@@ -49,6 +49,7 @@ def observe(questions: t.Sequence[Question], run: Run, saved: str | None = None,
     return {**answer, "absent": [*answer["absent"], {"what": "nf_tables", "why": why}]}
 
 
+_CONNTRACK = -200
 MOST_TARGETS, MOST_ENDS, MOST_BEHIND = 64, 5, 3
 _ACCEPTING = ("nftables", "iptables", "ufw", "firewalld", "docker")  # whose changes accept the packet in the hook's chain where it ends now
 _TARGETS = ("dnat", "redirect", "netmap")
@@ -133,8 +134,12 @@ def _verdict(
         otherwise = explore(walk, packet, Symmetric(facts, packet), opened=opened)
         back = back if otherwise.outcome is not None and otherwise.outcome.verdict == "accept" else None
     places = [before, *map(describer.rule, reversed(marking))] if before else []
-    question = {**answer, **_where(explored.packet), "asked": answer, "entered": _entered(path)}
+    stateless = outcome is not None and _ahead_of_conntrack(outcome.chain or {})
+    state = {"state": "untracked"} if stateless else {}
+    question = {**answer, **_where(explored.packet), **state, "asked": answer, "entered": _entered(path)}
     change = _change(describer, places, question) if stopped else None
+    if change:
+        change["stateless"] = stateless
     then = None
     if outcome is not None and change and change["before"] is before and _accepted(change) and len(opened) < MOST_BEHIND:
         through = _verdict(packet, answer, facts, ruleset, describer, (*opened, moved or outcome.rule or outcome.chain))
@@ -158,6 +163,12 @@ def _verdict(
         "path": steps,
         "passed": explored.first.passed,
     }
+
+
+def _ahead_of_conntrack(chain: Reference) -> bool:
+    """Whether its rules meet packets before the kernel has looked for their connection (NF_IP_PRI_CONNTRACK)."""
+    hook, priority = chain.get("hook"), chain.get("priority")
+    return hook in ("ingress", "egress") or (hook in ("prerouting", "output") and isinstance(priority, int) and priority < _CONNTRACK)
 
 
 def _accepted(change: Answer) -> bool:

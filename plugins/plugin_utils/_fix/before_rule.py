@@ -28,7 +28,7 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
         met.destination,
         None if ruling.packet == "syn_ack" else met.port,
         met.source_port if ruling.packet == "syn_ack" else None,
-        ruling.packet != "syn" and ruling.state == "established",
+        ruling.packet != "syn" and ruling.state == "established" and not (ruling.change and ruling.change.stateless),
     )
     file, line = _kept(rule)
     arguments: dict[str, object] = {

@@ -163,6 +163,7 @@ class RuleChange:
     commands: tuple[str, ...] = ()
     simple: str | None = None  # what people would write, which opens more than the flow needs
     before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not told
+    stateless: bool = False  # whether rules meet the packet there before the kernel has looked for its connection
 
 
 @dataclass(frozen=True, kw_only=True)
