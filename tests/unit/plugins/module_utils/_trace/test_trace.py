@@ -241,7 +241,7 @@ def test_without_the_privilege_nothing_is_made(net: Rootless) -> None:
     why = "tracing needs root or CAP_NET_ADMIN: run with become"
     assert found[0] == ["NotPermittedError", why]
     assert found[1] == {"tracer": None, "absent": [{"what": "trace", "why": why}]}
-    assert found[2] == {"probes": [], "trace": None, "drops": None, "absent": [{"what": "trace", "why": why}]}
+    assert found[2] == {"probes": [], "bypass": [], "trace": None, "drops": None, "absent": [{"what": "trace", "why": why}]}
     assert net.sh("nft list ruleset") == before
 
 
