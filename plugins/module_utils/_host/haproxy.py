@@ -114,6 +114,7 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "check": row.get("check_status") or None,
         "told": row.get("last_chk") or None,
         "client": None,
+        "connects": int(row["connect"]) if (row.get("connect") or "").isdigit() else None,
     }
 
 

@@ -43,6 +43,9 @@ def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
             return advice("service", behind, f"start the service on {behind} to which {front} connects")
         case "untried":
             return advice("advice", front, f"look at what {front} logs of its connections to {behind}")
+        case "unsent":
+            look = f"find out what keeps {front}'s own connections to port {port} of {behind} from leaving (rules for its output, routes)"
+            return advice("advice", front, look)
 
 
 def proxy_no_backend(case: Case, finding: Finding) -> Fix | None:

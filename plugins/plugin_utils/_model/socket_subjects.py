@@ -156,9 +156,10 @@ class Published:
 @dataclass(frozen=True)
 class Backend:
     """What is amiss between a host in front and the server: connections to ``port`` are not accepted, nobody listens there, it is not
-    known why it does not serve them, it serves others there, nobody listens on any port, or no connection comes."""
+    known why it does not serve them, it serves others there, nobody listens on any port, no connection comes, or none leaves the host in
+    front."""
 
-    kind: Literal["not_accepting", "closed", "unserved", "kept_out", "nobody", "untried"]
+    kind: Literal["not_accepting", "closed", "unserved", "kept_out", "nobody", "untried", "unsent"]
     port: int
 
 

@@ -96,7 +96,8 @@ class Unit:
 class BalancedServer:
     """A server behind a balancer on one of our ports, as the balancer itself has it.
 
-    HAProxy: ``status`` of its "show stat"; ``check`` and ``told`` are of its last check. nginx, which names none: ``status`` is the number
+    HAProxy: ``status`` of its "show stat"; ``check`` and ``told`` are of its last check; ``connects``: how often it has called connect() to
+    serve a client (since HAProxy 1.9), checks left out. nginx, which names none: ``status`` is the number
     of the error of the last connect(), which was for ``client``.
     """
 
@@ -110,6 +111,7 @@ class BalancedServer:
     check: str | None = None
     told: Prose | None = None
     client: IpAddress | None = None
+    connects: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

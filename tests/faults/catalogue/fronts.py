@@ -144,6 +144,19 @@ def nobody_is_there_when_asked(fleet: Machines) -> None:
     haproxy(fleet, mode="http")
 
 
+@fault(
+    "load_balancer_no_backend/unsent",
+    certainties=("likely",),
+    says=("called connect() for port 5432", "no SYN of it left db2", "rules for its output"),
+    **{**UNSERVED, "host": "db2"},
+)
+def the_balancers_host_drops_its_own_packets(fleet: Machines) -> None:
+    """HAProxy holds the clients' connections meanwhile, so that they look served."""
+    haproxy(fleet)
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.nft("db2", chain("output", "ip daddr 10.0.2.21 tcp dport 5432 drop"))
+
+
 @fault("load_balancer_no_backend/path", says=("SYNs to port 5432 do not come to db1",), slow=True, **{**UNSERVED, "host": "path"})
 def the_balancers_packets_are_lost(fleet: Machines) -> None:
     haproxy(fleet)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..._model.host import Host
 from ..._model.recording import Observation
+from ..._model.snapshot import Snapshot
 from ..._model.unit_records import BalancedServer
 from ..._values.words import plural
 from ..case import Case
@@ -31,8 +32,20 @@ class Tried:
 
 def said_of(front: Host, behind: Host) -> list[BalancedServer]:
     """What the balancer itself says of the server, under whatever names it has it."""
-    known = (front.snapshot.balancers if front.snapshot else None) or ()
+    return _said_in(front.snapshot, behind)
+
+
+def _said_in(snapshot: Snapshot | None, behind: Host) -> list[BalancedServer]:
+    known = (snapshot.balancers if snapshot else None) or ()
     return [each for each in known if each.program in SAYS and each.address is not None and behind.owns(each.address) is True]
+
+
+def connects(front: Host, behind: Host, port: int) -> int:
+    """How often, by its own count, the balancer called connect() for a port of the server during the attempts; 0 also if it counts none."""
+    before, after = (
+        sum(each.connects or 0 for each in _said_in(snapshot, behind) if each.port == port) for snapshot in (front.before, front.after)
+    )
+    return max(after - before, 0)
 
 
 def named(server: BalancedServer) -> str:

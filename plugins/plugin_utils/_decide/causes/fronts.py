@@ -19,7 +19,7 @@ from ..case import Case
 from ..finding import Certainty, Finding
 from . import bypassed
 from .application import waiting_more
-from .backends import Tried, counted, in_its_words, named, said_of, tried_with
+from .backends import Tried, connects, counted, in_its_words, named, said_of, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
@@ -173,6 +173,10 @@ def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Seq
     if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
         certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
         return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", case.port), behind.name)
+    calls = connects(front, behind, case.port)
+    if calls and front.saw_everything:
+        reason = f"its balancer called connect() for port {case.port} {plural(calls, 'time')}, and no SYN of it left {front.name}"
+        return Why("likely", reason, Backend("unsent", case.port), front.name)
     if closed and behind.saw_everything:
         return Why("likely", f"{behind.name} got no connection from it", Backend("untried", case.port), behind.name)
     return None
@@ -219,8 +223,8 @@ CAUSES = (
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or nginx logs that it could not connect to it, or its host, dialling itself where "
         "HAProxy connects to, is refused, which no rule of the two hosts can have done, and it closes at once. "
-        "Some of the latter alone, nobody who listens where HAProxy connects to, "
-        "or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
+        "Some of the latter alone, nobody who listens where HAProxy connects to, connections that HAProxy counts and of which no SYN "
+        "leaves its host, or another port than the flow's: likely. Where only nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
         precedes=("application_closes", "application_hangs_up", "application_silent"),

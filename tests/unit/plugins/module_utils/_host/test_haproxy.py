@@ -76,8 +76,8 @@ def test_one_that_runs_says_that_its_server_is_down(running: int) -> None:
             break
         time.sleep(0.1)
     assert absent == []
-    assert [(each["proxy"], each["server"], each["address"], each["up"], each["check"]) for each in found] == [
-        ("orders", "db1", "127.0.0.1", False, "L4CON")
+    assert [(each["proxy"], each["server"], each["address"], each["up"], each["check"], each["connects"]) for each in found] == [
+        ("orders", "db1", "127.0.0.1", False, "L4CON", 0)
     ]
 
 
