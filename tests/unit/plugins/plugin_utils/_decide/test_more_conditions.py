@@ -24,6 +24,7 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     nat,
     probes,
     rose,
+    snapshots,
 )
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
@@ -164,3 +165,12 @@ def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
 
 def test_syns_that_a_rule_turned_inwards_and_counted_prove_it() -> None:
     assert causes(*recorded("loopback_kept"))[0] == ("loopback_kept", SERVER, "proven")
+
+
+def test_no_flood_is_proven_by_handshakes_that_complete() -> None:
+    """SYN cookies are off, and the SYNs that were dropped are somebody else's."""
+    plan, found = recorded("syn_flood.twin")
+    for snapshot in snapshots(found, SERVER):
+        snapshot["sysctls"]["net.ipv4.tcp_syncookies"] = "0"
+    all_of(rose(SERVER, "TcpExt", "TCPReqQFullDrop", 5), rose(SERVER, "TcpExt", "TCPReqQFullDoCookies", 0))(found)
+    assert causes(plan, found) == []
