@@ -58,6 +58,23 @@ def balancers(**values: object) -> Change:
     return lambda found: [entry.update(values) for entry in answer(found, OTHER)["after"]["balancers"]]
 
 
+def nginx_instead(found: Phases) -> None:
+    """It says nothing of servers that it can connect to."""
+    for snapshot in snapshots(found, SERVER):
+        for entry in snapshot["balancers"]:
+            entry.update(program="nginx", proxy=None, server=None, status="111", check=None)
+        for listener in snapshot["listeners"]:
+            for process in listener["processes"] or ():
+                process["name"] = "nginx"
+
+
+def one_more_up(found: Phases) -> None:
+    """In another section of its configuration."""
+    for snapshot in snapshots(found, SERVER):
+        [down, *_others] = snapshot["balancers"]
+        snapshot["balancers"].append({**down, "proxy": "reports", "up": True, "status": "UP"})
+
+
 def attempts(number: int) -> Change:
     """There were only so many."""
     return lambda found: answer(found, CLIENT).update(probes=answer(found, CLIENT)["probes"][:number])
@@ -131,6 +148,9 @@ SCENES = {
     "a balancer that said so, and goes on with the connection": Scene(
         "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", probes(peer="open", ended=False)
     ),
+    # relays
+    "a balancer that logs only the servers that fail": Scene("proxy_no_backend.haproxy", "proxy_no_backend", "likely", nginx_instead),
+    "a balancer of which one server is up": Scene("proxy_no_backend.haproxy", "proxy_no_backend", "likely", one_more_up),
     # icmp_errors
     "one error of many attempts, by who knows whom": Scene(
         "path_icmp_rejected", "path_icmp_rejected", "likely", all_of(icmp(code=13, source=bytes((203, 0, 113, 9))), one_error)
