@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     CLIENT,
     OTHER,
@@ -117,3 +118,12 @@ def test_servers_that_share_an_address_are_judged_by_what_came_to_each() -> None
             for entry in snapshot["addresses"]:
                 entry.update(interface="eth0" if entry["address"] == "10.0.9.9" else entry["interface"])
     assert [code for code, _host, _certainty in causes(plan, found)][:1] == ["ip_conflict"]  # both answer for it on the link
+
+
+@pytest.mark.parametrize("state", ["REACHABLE", "PERMANENT"])
+def test_only_who_was_asked_answers_on_the_link(state: str) -> None:
+    """Of an entry that somebody made it is not known."""
+    plan, found = recorded("path_drop.on-link")
+    each(CLIENT, "neighbours", state=state)(found)
+    [cause, *_others] = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"][0]["causes"]
+    assert ("db1 answers ARP there" in cause["summary"]) is (state == "REACHABLE")
