@@ -17,12 +17,11 @@ REGISTERED = {"open": "__diagnose_opened", "try": "__diagnose_tried", "close": "
 
 def keep_unstarted(files: EvidenceFiles, hostvars: Any) -> None:
     """Keep, as a failure of the phase, what Ansible said where nothing of a phase was kept. EvidenceError, OSError."""
-    plan, _started = files.plan()
-    for host in plan.parties():
-        order = files.order(host)
-        if order is None or host not in hostvars:
+    for host, phases in files.missing().items():
+        if host not in hostvars:
             continue
-        for phase in order["phases"]:
-            result = hostvars[host].get(REGISTERED.get(phase, ""))
-            if isinstance(result, Mapping) and result.get("failed") and files.answer(host, phase) is None:
+        variables = hostvars[host]  # all of the host's, which takes Ansible a while
+        for phase in phases:
+            result = variables.get(REGISTERED.get(phase, ""))
+            if isinstance(result, Mapping) and result.get("failed"):
                 files.keep_failure(host, phase, "unreachable", clean(str(result.get("msg") or "the task failed")))

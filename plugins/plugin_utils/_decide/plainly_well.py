@@ -177,12 +177,13 @@ class PlainlyWell:
         return frozenset(each.name for each in asked if each.error or (each.elapsed_ms or 0.0) >= SLOW_MS)
 
     def _is_usual_port(self, name: str, port: int) -> bool:
-        """Whether nobody waits to be accepted there, and no program passes connections on to another."""
-        snapshot = self._hosts[name].snapshot
-        if snapshot is None:
+        """Whether nobody waits to be accepted there, few connections are half-open, and no program passes connections on to another."""
+        host = self._hosts[name]
+        if host.snapshot is None:
             return True
-        served = all(listener.recv_q == 0 for listener in snapshot.listeners or () if listener.port == port)
-        return served and all(relay.port != port for relay in snapshot.relays or ())
+        served = all(listener.recv_q == 0 for listener in host.snapshot.listeners or () if listener.port == port)
+        crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
+        return served and port not in crowded and all(relay.port != port for relay in host.snapshot.relays or ())
 
     def _is_usual_pair(self, client: str, server: str, address: str, local: str | None, uid: int | None, left: str, answered: str) -> bool:
         """Whether both ends have the addresses, nobody else has, and the packets leave by the interfaces that the routes name.

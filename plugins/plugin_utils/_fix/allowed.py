@@ -18,9 +18,9 @@ def allowed(host: Host, unit: Unit, forbidden: str) -> Fix:
     """Allow a unit what it needs, and start it. What a drop-in lists adds to what the unit's own file does (systemd.exec(5))."""
     lines = ["AmbientCapabilities=CAP_NET_BIND_SERVICE"] if forbidden == "port" else _families(unit.confined.families or "")
     directory, name = f"/etc/systemd/system/{unit.unit}.d", unit.unit
-    written = "".join(f"{line}\\n" for line in ["[Service]", *lines])
+    written = shell("printf", r"%s\n", "[Service]", *lines)
     commands = (
-        f"mkdir -p {shell(directory)} && printf '{written}' > {shell(f'{directory}/listen.conf')}",
+        f"mkdir -p {shell(directory)} && {written} > {shell(f'{directory}/listen.conf')}",
         shell("systemctl", "daemon-reload"),
         shell("systemctl", "reset-failed", name),
         shell("systemctl", "start", name),

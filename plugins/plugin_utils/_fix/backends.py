@@ -10,6 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.socket_records import Process
 from .._model.socket_subjects import Backend, DeadTarget, StoppedUnit
+from .._values.words import endpoint
 from .make import advice, shell
 from .service import of_stopped
 
@@ -57,10 +58,10 @@ def proxy_no_backend(case: Case, finding: Finding) -> Fix | None:
         return of_stopped(case.server, stopped)
     if target is None or not target.port:
         return advice("service", case.server.name, "start the servers behind it, or correct where it looks for them")
-    end = f"[{target.address}]:{target.port}" if ":" in target.address else f"{target.address}:{target.port}"
     where = " inside the container" if target.inside else ""
     if target.elsewhere:
         summary = f"make what listens on port {target.port}{where} listen on {target.address} (or on all addresses)"
     else:
+        end = endpoint(target.address, target.port)
         summary = f"start what should listen on {end}{where}, or have {target.program} pass connections on to where it does listen"
     return advice("application" if target.elsewhere else "service", case.server.name, summary)

@@ -16,7 +16,7 @@ from . import fit
 from .make import advice, mending, shell
 from .network import passing
 from .routes import behind_local, not_next_door
-from .sysctl import sysctls
+from .sysctl import of_interface, sysctls
 from .trusted import for_owner
 
 _LEAST = 4096  # entries; about 400 bytes each
@@ -101,8 +101,9 @@ def not_answered_for(_case: Case, finding: Finding) -> Fix | None:
         return None
     address, interface = behind.address, behind.interface
     forwarding, what, more = ("net.ipv4.ip_forward", "proxy ARP", "") if ":" not in address else _NDP_PROXY
+    setting = of_interface(6, interface, "proxy_ndp") if ":" in address else None
     commands = [
-        *([shell("sysctl", "-w", f"net.ipv6.conf.{interface}.proxy_ndp=1")] if ":" in address else []),
+        *([shell("sysctl", "-w", f"{setting}=1")] if setting else []),
         shell("ip", "neigh", "add", "proxy", address, "dev", interface),
     ]
     return advice(

@@ -13,6 +13,7 @@ from .._model.network_records import LEAST_MTU, Link
 from .._model.network_subjects import BridgePort, WithoutIpv6
 from . import fit
 from .make import advice, mending, shell
+from .sysctl import of_interface
 
 
 def source_address_unavailable(case: Case, _finding: Finding) -> Fix:
@@ -43,10 +44,10 @@ def with_ipv6(host: str, lacking: WithoutIpv6) -> Fix:
     name = lacking.interface
     again = "then give it its addresses and routes again, by restarting what manages its network"
     if lacking.mtu is None:
-        setting = f"net.ipv6.conf.{name}.disable_ipv6"
-        return advice(
-            "sysctl", host, f"set {setting}=0 on {host}, now and where it is set; {again}", [shell("sysctl", "-w", f"{setting}=0")]
-        )
+        setting = of_interface(6, name, "disable_ipv6")
+        what = f"{setting}=0" if setting else f"disable_ipv6 of {name} to 0"
+        commands = [shell("sysctl", "-w", f"{setting}=0")] if setting else ()
+        return advice("sysctl", host, f"set {what} on {host}, now and where it is set; {again}", commands)
     return advice(
         "link",
         host,

@@ -18,6 +18,7 @@ from .._values.nat64 import translated_from
 from . import fit
 from .make import advice, mending, shell
 from .network import or_restarted, with_ipv6
+from .sysctl import of_interface
 from .trusted import for_client
 
 _TO_KEEP = "to keep it, tell who manages the network of {}: NetworkManager, systemd-networkd, netplan or ifupdown"
@@ -32,13 +33,13 @@ def no_route(case: Case, finding: Finding) -> Fix:
     if meant := translated_from(case.address):
         return _by_nat64(client.name, meant, f"add a route to {case.address}, that leads to a NAT64 translator, on {client.name}")
     if deaf := finding.about(DeafInterface):
-        setting = f"net.ipv6.conf.{deaf.name}.accept_ra=2"
+        setting = of_interface(6, deaf.name, "accept_ra")
         return advice(
             "sysctl",
             client.name,
-            f"add a route to {case.address} on {client.name}; where its default route came by router advertisements, set {setting}, since "
-            "it ignores them as long as it forwards",
-            [shell("sysctl", "-w", setting)],
+            f"add a route to {case.address} on {client.name}; where its default route came by router advertisements, set "
+            f"{setting or f'accept_ra of {deaf.name}'}=2, since it ignores them as long as it forwards",
+            [shell("sysctl", "-w", f"{setting}=2")] if setting else (),
         )
     if lone := finding.about(Lone):
         return _said_on_link(client, lone, case.address)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -116,11 +117,21 @@ class EvidenceFiles(JsonFiles):
         found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES, CAPTURE)} for host in sorted(plan.parties())}
         return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
 
-    def unasked(self) -> list[tuple[str, str]]:
-        """The hosts of whose phases none was even begun, and the first of these. EvidenceError."""
+    def missing(self) -> dict[str, list[str]]:
+        """The phases of hosts for which nothing was kept, of those that have such. By names alone: nothing of an earlier run is here.
+
+        EvidenceError, OSError.
+        """
         phases: dict[str, list[str]] = self.read(_PLAN)["phases"]
-        known = {host: [phase for phase in PHASES if self._answer(host, phase)] for host in phases}
-        return [(host, each[0]) for host, each in phases.items() if each and not known[host]]
+        with directories.private(self.directory) as directory:
+            kept = set(os.listdir(directory))
+        found = {host: [phase for phase in own if _name(host, phase) not in kept] for host, own in phases.items()}
+        return {host: own for host, own in found.items() if own}
+
+    def unasked(self) -> list[tuple[str, str]]:
+        """The hosts of whose phases none was even begun, and the first of these. EvidenceError, OSError."""
+        phases: dict[str, list[str]] = self.read(_PLAN)["phases"]
+        return [(host, own[0]) for host, own in self.missing().items() if own == phases[host]]
 
     def _answer(self, host: str, phase: str) -> dict[str, Any] | None:
         """A file that cannot be read costs that host's part only."""

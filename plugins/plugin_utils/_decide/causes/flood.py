@@ -33,14 +33,17 @@ def _shown(case: Case, server: Host, sources: HalfOpenPeers) -> tuple[Evidence, 
 
 
 @needs(SERVER, FirstOf((syn_queue_full, syn_backlog_reserved)), _sources)
-def _fills(case: Case, server: Host, full: Finding, sources: HalfOpenPeers) -> Finding:
+def _fills(case: Case, server: Host, full: Finding, sources: HalfOpenPeers) -> Finding | None:
+    """Of a handshake that got no answer: the counters are of all handshakes with the host."""
+    if case.outcome.kind == "completed":
+        return None
     queue = full.about(HalfOpen)
     return Finding(
         full.certainty,
         server.name,
         "server.backlog",
-        f"half-open connections of {sources.addresses} addresses, which complete no handshake, fill the SYN queue of {server.name}, and "
-        "SYN cookies are off",
+        f"half-open connections of {sources.addresses} addresses fill the SYN queue for port {sources.port} of {server.name}, and SYN "
+        "cookies are off",
         (*_shown(case, server, sources), *full.evidence),
         detail={"half_open": sources.count, "addresses": sources.addresses, "networks": [each.network for each in sources.networks]},
         subject=queue,

@@ -14,6 +14,8 @@ from ..reach import Reach
 from .icmp import meaning_of
 from .stretch import PACKETS, swallower
 
+_UNASKED = ("PERMANENT", "NOARP")  # states of neighbours that somebody entered, or that nobody needs to ask for
+
 
 def last_sight(case: Case) -> tuple[Evidence, ...]:
     """By which interface, to which gateway and from which address it left, and the last ICMP error that answers any packet of the case."""
@@ -53,6 +55,7 @@ def lost_between(case: Case, reached: Reach | None) -> LostBetween | None:
     other = next((host for host in case.hosts if host is not sender and host.owns(last.packet.dst)), None)
     entry = sender.neighbour(last.packet.dst, route.interface)
     own = [link.mac for link in (other.snapshot.links if other and other.snapshot else None) or () if link.mac]
-    direct = other.name if other and not route.gateway and entry and entry.mac in own and not entry.unresolved else None
+    answered = entry is not None and entry.mac in own and not entry.unresolved and entry.state not in _UNASKED
+    direct = other.name if other and not route.gateway and answered else None
     mute = reached is not None and reached.last is None and sender is case.client
     return LostBetween(sender.name, route.gateway, direct, mute)

@@ -12,6 +12,7 @@ from ..._model.host import Host
 from ..._model.socket_records import ForeignListener, Listener, Namespace, Relay
 from ..._model.socket_subjects import DeadTarget
 from ..._model.unit_records import BalancedServer
+from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from . import units
@@ -21,6 +22,7 @@ from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
 
 _MOST_SAID = 5
+_LISTS_ALL = "haproxy"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
     in_vain = bool(closed) and failed >= closed
     if not (dead or in_vain):
         return None
-    target = _end_of(relay)
+    target = endpoint(relay.address, relay.to)
     if dead and place is not None:
         instead = ", ".join(at_of(each) for each in place.listeners[:3])
         why = f"{place.words}, where nothing listens" + (f" but on {instead}" if instead else "")
@@ -80,7 +82,7 @@ def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
 
 @needs(SERVER, LISTENER)
 def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
-    """The balancer that is the flow's server says itself that no server behind it is up."""
+    """The balancer that is the flow's server says itself that servers behind it are down."""
     owners = {process.name for process in listener.processes or ()}
     known = [each for each in (server.snapshot.balancers if server.snapshot else None) or () if each.program in owners]
     down = [each for each in known if not each.up and each.client in (None, case.client_address)]
@@ -88,12 +90,14 @@ def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
         return None
     if len(down) < len(known) and not _section_down(known):
         return None
+    # HAProxy lists all its servers. nginx logs only those that fail, and may have served the connection by another one.
+    all_down = len(down) == len(known) and all(each.program == _LISTS_ALL for each in known)
     return Finding(
-        "proven" if len(down) == len(known) else "likely",
+        "proven" if all_down else "likely",
         server.name,
         "server.application",
         f"{down[0].program} on {server.name} takes the connections to {case.target} and closes them: "
-        + (f"all {len(down)} servers behind it are down" if len(down) > 1 else "the server behind it is down"),
+        + _how_many(len(down), None if known[0].program != _LISTS_ALL else len(known)),
         (
             *(in_its_words(server, each) for each in down[:_MOST_SAID]),
             case.saw(case.client, "probe", f"connected, and closed by the other side at once, {closed_at_once(case)} of them"),
@@ -102,6 +106,15 @@ def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
         detail={"program": down[0].program, "down": len(down), "servers": len(known)},
         subject=DeadTarget(down[0].program, down[0].address or "", down[0].port or 0),
     )
+
+
+def _how_many(down: int, listed: int | None) -> str:
+    """Of the servers behind a balancer; ``listed``: None, where it only logs those that fail."""
+    if listed is None:
+        return f"it could not connect to {plural(down, 'server')} behind it"
+    if down < listed:
+        return f"{down} of {listed} servers behind it are down"
+    return f"all {down} servers behind it are down" if down > 1 else "the server behind it is down"
 
 
 def _section_down(known: Sequence[BalancedServer]) -> bool:
@@ -145,10 +158,6 @@ def _target(relay: Relay, place: _Place | None) -> DeadTarget:
     return DeadTarget(relay.program, relay.address, relay.to, inside=place is not None and place.namespace is not None, elsewhere=other)
 
 
-def _end_of(relay: Relay) -> str:
-    return f"[{relay.address}]:{relay.to}" if ":" in relay.address else f"{relay.address}:{relay.to}"
-
-
 CAUSES = (
     Cause(
         "proxy_no_backend",
@@ -157,8 +166,8 @@ CAUSES = (
         ("completed", "reset_after"),
         "The process that has the listening socket passes connections on, by its command line, to an address of the server or of a network "
         "namespace of it, where no socket takes them; each connection of the flow is closed at once, and AttemptFails rises by as many. Or "
-        "HAProxy or nginx, which have the socket, say that no server behind them is up, and each connection is closed at once. Without the "
-        "counter, where the address is another host's, or only a part of HAProxy's servers is down: likely.",
+        "HAProxy, which has the socket, says that no server behind it is up, and each connection is closed at once. Without the counter, "
+        "where the address is another host's, only a part of HAProxy's servers is down, or nginx logs that it could not connect: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
         rule=FirstOf((_passed_on, _balanced)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),

@@ -26,19 +26,20 @@ def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
             continue
         if _apart(case, asker, owner, address):
             continue
-        asked = [seen.packet.neighbour for seen in owner.observations if seen.direction != "out"]
-        if not any(said and said.operation == "request" and said.target == address for said in asked):
+        asked = owner.neighbour_messages("in", "other")
+        if not any(said.operation == "request" and said.target == address for _seen, said in asked):
             return asker, owner, address, link
     return None
 
 
+def _asked_on(asker: Host, address: str) -> set[str]:
+    """The interfaces by which a host's requests for an address left; of a bridge or a bond, its ports as well."""
+    return {seen.interface for seen, said in asker.neighbour_messages("out") if said.operation == "request" and said.target == address}
+
+
 def _apart(case: Case, asker: Host, owner: Host, address: str) -> bool:
     """Whether they are surely on two links: the one asks on a bridge that has no port, or packets between them come by a router."""
-    asked = {
-        seen.interface
-        for seen in asker.observations or ()
-        if seen.direction == "out" and (said := seen.packet.neighbour) and said.operation == "request" and said.target == address
-    }
+    asked = _asked_on(asker, address)
     links = (asker.snapshot.links if asker.snapshot else None) or ()
     masters = {link.master for link in links}
     if any(link.name in asked and link.kind == "bridge" and link.name not in masters for link in links):
@@ -50,19 +51,21 @@ def _apart(case: Case, asker: Host, owner: Host, address: str) -> bool:
 _SHARED = ("00:00:5e:00:01:", "00:00:5e:00:02:", "02:42:")  # VRRP's (RFC 9568, 7.3) and Docker's, which are the same in many places
 
 
-def _meet(asker: Host, owner: Host, link: Link) -> bool:
-    """Whether anything shows that both are on one link: networks elsewhere may have the same prefix. One knows the other's link address,
-    or both know that of a third one."""
-    here, there = (_known(host) for host in (asker, owner))
-    mine = {each.mac.lower() for each in (asker.snapshot.links if asker.snapshot else None) or () if each.mac}
+def _meet(asker: Host, asked: set[str], owner: Host, link: Link) -> bool:
+    """Whether anything shows that both are on one link there: networks elsewhere may have the same prefix, and hosts may meet on another
+    one. One knows the other's link address, or both know that of a third one."""
+    here, there = _known(asker, asked), _known(owner, {link.name})
+    mine = {each.mac.lower() for each in (asker.snapshot.links if asker.snapshot else None) or () if each.mac and each.name in asked}
     thirds = {mac for mac in here & there if not mac.startswith(_SHARED)}
     return bool(thirds or mine & there or (link.mac and link.mac.lower() in here))
 
 
-def _known(host: Host) -> set[str]:
-    """The link addresses of others that a host's neighbour table has, or that its recording shows to send."""
-    table = {entry.mac.lower() for entry in (host.snapshot.neighbours if host.snapshot else None) or () if entry.mac}
-    heard = {mac for seen in host.observations or () if seen.direction != "out" and (mac := sender_mac(seen))}
+def _known(host: Host, interfaces: set[str]) -> set[str]:
+    """The link addresses of others on these interfaces that a host's neighbour table has, or that its recording shows to send."""
+    neighbours = (host.snapshot.neighbours if host.snapshot else None) or ()
+    table = {entry.mac.lower() for entry in neighbours if entry.mac and entry.interface in interfaces}
+    seen_there = (seen for seen in host.observations or () if seen.direction != "out" and seen.interface in interfaces)
+    heard = {mac for seen in seen_there if (mac := sender_mac(seen))}
     own = {link.mac.lower() for link in (host.snapshot.links if host.snapshot else None) or () if link.mac}
     return (table | heard) - own
 
@@ -74,7 +77,7 @@ def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding
     count = asker.unanswered_requests(address)
     kind, sent = ("neighbour solicitation", "multicast") if ":" in address else ("ARP request", "broadcast")
     entry = asker.neighbour(address, None)
-    meet = _meet(asker, owner, link)
+    meet = _meet(asker, _asked_on(asker, address), owner, link)
     sure = meet and asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed
     segment = "client.neighbour" if asker is case.client else "server.egress" if asker is case.server else case.outcome.segment
     return Finding(

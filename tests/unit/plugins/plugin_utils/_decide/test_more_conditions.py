@@ -24,6 +24,7 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     nat,
     probes,
     rose,
+    snapshots,
 )
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
@@ -55,6 +56,23 @@ def without_errors(found: Phases) -> None:
 def balancers(**values: object) -> Change:
     """What the balancer's log or socket says of its servers."""
     return lambda found: [entry.update(values) for entry in answer(found, OTHER)["after"]["balancers"]]
+
+
+def nginx_instead(found: Phases) -> None:
+    """It says nothing of servers that it can connect to."""
+    for snapshot in snapshots(found, SERVER):
+        for entry in snapshot["balancers"]:
+            entry.update(program="nginx", proxy=None, server=None, status="111", check=None)
+        for listener in snapshot["listeners"]:
+            for process in listener["processes"] or ():
+                process["name"] = "nginx"
+
+
+def one_more_up(found: Phases) -> None:
+    """In another section of its configuration."""
+    for snapshot in snapshots(found, SERVER):
+        [down, *_others] = snapshot["balancers"]
+        snapshot["balancers"].append({**down, "proxy": "reports", "up": True, "status": "UP"})
 
 
 def attempts(number: int) -> Change:
@@ -130,6 +148,9 @@ SCENES = {
     "a balancer that said so, and goes on with the connection": Scene(
         "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", probes(peer="open", ended=False)
     ),
+    # relays
+    "a balancer that logs only the servers that fail": Scene("proxy_no_backend.haproxy", "proxy_no_backend", "likely", nginx_instead),
+    "a balancer of which one server is up": Scene("proxy_no_backend.haproxy", "proxy_no_backend", "likely", one_more_up),
     # icmp_errors
     "one error of many attempts, by who knows whom": Scene(
         "path_icmp_rejected", "path_icmp_rejected", "likely", all_of(icmp(code=13, source=bytes((203, 0, 113, 9))), one_error)
@@ -164,3 +185,12 @@ def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
 
 def test_syns_that_a_rule_turned_inwards_and_counted_prove_it() -> None:
     assert causes(*recorded("loopback_kept"))[0] == ("loopback_kept", SERVER, "proven")
+
+
+def test_no_flood_is_proven_by_handshakes_that_complete() -> None:
+    """SYN cookies are off, and the SYNs that were dropped are somebody else's."""
+    plan, found = recorded("syn_flood.twin")
+    for snapshot in snapshots(found, SERVER):
+        snapshot["sysctls"]["net.ipv4.tcp_syncookies"] = "0"
+    all_of(rose(SERVER, "TcpExt", "TCPReqQFullDrop", 5), rose(SERVER, "TcpExt", "TCPReqQFullDoCookies", 0))(found)
+    assert causes(plan, found) == []

@@ -101,6 +101,14 @@ def _listener_waits(evidence: Phases) -> None:
             listener["recv_q"] = 120
 
 
+def _half_open_connections(evidence: Phases) -> None:
+    """Of many addresses, before the attempts, which complete by SYN cookies: worth a remark."""
+    before, after = (evidence["server0"][phase]["evidence"][part] for phase, part in (("open", "snapshot"), ("close", "after")))
+    before["half_open"] = [{"port": 7001, "count": 40, "addresses": 38, "networks": [{"network": "198.51.100.0/24", "count": 40}]}]
+    for snapshot, count in ((before, 0), (after, 3)):
+        snapshot["counters"]["TcpExt"]["TCPReqQFullDoCookies"] = count
+
+
 def _twin_address(evidence: Phases) -> None:
     addresses = evidence["server1"]["close"]["evidence"]["after"]["addresses"]
     addresses.append({**next(each for each in addresses if each["interface"] == "eth0"), "address": "10.2.0.1"})
@@ -149,6 +157,7 @@ UNUSUAL: Mapping[str, Change] = {
     "late for the application": _told("client0", "try", "probes", 0, "late_ms", value=3100.0),
     "an ICMP error": _told("client0", "try", "probes", 0, "icmp", value={"offender": "10.0.1.1", "type": 3, "code": 1}),
     "connections wait": _listener_waits,
+    "half-open connections fill the SYN queue": _half_open_connections,
     "it passes connections on": _told(
         "server0",
         "close",
@@ -251,6 +260,7 @@ def test_all_that_looks_at_completed_handshakes_is_known() -> None:
         "proxy_no_backend",
         "sequence_rewritten",
         "service_refuses",
+        "syn_flood",
         "synproxy_loose",
         "synproxy_unserved",
         "unexpectedly_open",

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils._decide.test_conditions import (
+    CLIENT,
     OTHER,
     ROUTER,
     SERVER,
@@ -21,6 +23,9 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
 )
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+MANAGED = "02:00:00:00:01:11"
+"""web1's link address on a network of its own, by which both hosts are managed."""
 
 
 def forwarding(found: Phases, when: int) -> None:
@@ -45,6 +50,19 @@ def taken_in(found: Phases, error: str | None) -> None:
                 route.update(error=error, type=None if error else "local")
 
 
+def met(found: Phases, interface: str, mac: str) -> None:
+    """db1 knows a link address of web1 by one of its interfaces."""
+    for host in (CLIENT, SERVER):
+        for snapshot in snapshots(found, host):
+            snapshot["links"].append({"name": "eth1", "up": True, "mac": MANAGED if host == CLIENT else "02:00:00:00:01:21"})
+    for snapshot in snapshots(found, SERVER):
+        snapshot["neighbours"].append({"address": "192.0.2.11", "interface": interface, "mac": mac, "state": "REACHABLE"})
+
+
+def met_on_the_link(found: Phases) -> None:
+    met(found, "eth0", next(link["mac"] for link in snapshots(found, CLIENT)[0]["links"] if link["name"] == "eth0"))
+
+
 SCENES = {
     "a port that came to forward meanwhile": Scene(
         "bridge_port.spanning-tree", "bridge_port", "likely", lambda found: forwarding(found, 1)
@@ -58,6 +76,10 @@ SCENES = {
     "requests at a host without a recording": Scene("requests_lost", "requests_lost", None, unrecorded(SERVER)),
     "requests to an interface that is down": Scene("requests_lost", "requests_lost", None, each(SERVER, "links", up=False)),
     "requests that an XDP program may drop": Scene("requests_lost", "requests_lost", "likely", each(SERVER, "links", xdp=True)),
+    "requests of a host that was met on the link": Scene("requests_lost.isolated", "requests_lost", "proven", met_on_the_link),
+    "requests of a host that was met on another link": Scene(
+        "requests_lost.isolated", "requests_lost", "likely", lambda found: met(found, "eth1", MANAGED)
+    ),
     "requests on a bridge without a port": Scene("requests_lost", "requests_lost", None, lambda found: alone(found, ROUTER, "eth1")),
     "a container that may not be there": Scene(
         "not_answered_for", "not_answered_for", "likely", only(SERVER, "namespaces", lambda _each: False)
@@ -96,3 +118,12 @@ def test_servers_that_share_an_address_are_judged_by_what_came_to_each() -> None
             for entry in snapshot["addresses"]:
                 entry.update(interface="eth0" if entry["address"] == "10.0.9.9" else entry["interface"])
     assert [code for code, _host, _certainty in causes(plan, found)][:1] == ["ip_conflict"]  # both answer for it on the link
+
+
+@pytest.mark.parametrize("state", ["REACHABLE", "PERMANENT"])
+def test_only_who_was_asked_answers_on_the_link(state: str) -> None:
+    """Of an entry that somebody made it is not known."""
+    plan, found = recorded("path_drop.on-link")
+    each(CLIENT, "neighbours", state=state)(found)
+    [cause, *_others] = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"][0]["causes"]
+    assert ("db1 answers ARP there" in cause["summary"]) is (state == "REACHABLE")

@@ -5,6 +5,7 @@ help. On recorded evidence, with what systemd and the kernel tell put in by hand
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -128,6 +129,18 @@ def test_what_systemd_forbids_one_that_fails_at_once_is_told(confined: dict[str,
     assert ("; " in told["summary"]) == (said is not None) and (said or "") in told["summary"]
     assert not automatic(told) and advised in told["fix"]["summary"]
     assert "find out why" not in told["fix"]["summary"] or said is None
+
+
+def test_what_a_host_says_of_families_stays_one_word_of_a_command() -> None:
+    failed = {**EXITED, "ran_s": 0.2, "confined": {"families": "~AF_INET6 ';touch${IFS}x;' AF_NETLINK"}}
+    written, *_others = with_unit(failed, sysctls=PRIVILEGED)["fix"]["commands"]
+    assert shlex.split(written)[4:9] == [  # behind mkdir -p DIRECTORY &&
+        "printf",
+        r"%s\n",
+        "[Service]",
+        "RestrictAddressFamilies=",
+        "RestrictAddressFamilies=~';touch${IFS}x;' AF_NETLINK",
+    ]
 
 
 @pytest.mark.parametrize("more", [{"ran_s": 300.0}, {"active": "inactive", "status": 0}])

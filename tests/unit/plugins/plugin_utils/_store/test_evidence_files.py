@@ -57,6 +57,20 @@ def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
     assert (files.directory / "notes.txt").exists()
 
 
+def test_what_is_missing_is_known_by_phase(tmp_path):
+    orders = {
+        host: {"run": "run", "host": host, "phases": phases} for host, phases in {"a": ["try"], "b": ["open", "close"], "c": []}.items()
+    }
+    files = EvidenceFiles(str(tmp_path), "run")
+    files.begin(Plan("run", (ENTRY,), orders), STARTED)
+    assert files.missing() == {"a": ["try"], "b": ["open", "close"]}
+    assert files.unasked() == [("a", "try"), ("b", "open")]
+    files.keep("a", "try", {})
+    files.keep_failure("b", "open", "unreachable", "no route")
+    assert files.missing() == {"b": ["close"]}
+    assert files.unasked() == []
+
+
 def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious.json").write_text("{}")
