@@ -38,7 +38,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         # Options that cannot be read stay null, which says so where a rule asks for them; most diagnoses never do.
         listener_options.attach([listener for listener in listeners if listener["port"] in ports])
         for listener in listeners:
-            listener["pollers"] = None
+            listener.update(pollers=None, names=[])
         _name([listener for listener in listeners if listener["port"] in ports])
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
     if owners and listeners is not None:

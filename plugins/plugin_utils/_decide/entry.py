@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -28,14 +29,21 @@ from .outcome import Outcome
 from .status import case_status
 from .story import timeline
 
+MOST_ALIKE = 3
+"""Causes with one code and host that an entry has: a name may have very many addresses, to each of which the same happens."""
+
 
 def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
     """One entry of the report, with its packets unless it is ok."""
     explanations, answers, status, closed = answer.explained, answer.standing, answer.status, answer.closed
     cases = [case for case, _explained in explanations]
     causes: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
+    alike = Counter[tuple[str, str]]()
     for case, cause, finding in ((case, *found) for case, explained in answers for found in explained.causes):
-        causes.setdefault((cause.code, finding.host, finding.summary), (case, cause, finding))
+        key = (cause.code, finding.host, finding.summary)
+        if key not in causes and alike[cause.code, finding.host] < MOST_ALIKE:
+            causes[key] = case, cause, finding
+            alike[cause.code, finding.host] += 1
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]

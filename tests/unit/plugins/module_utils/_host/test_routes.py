@@ -198,10 +198,10 @@ def test_how_a_packet_is_taken_in_is_asked_only_behind_a_policy_rule() -> None:
     modules = "_host.links, _wire.netlink, _host.routes, _host.policy_rules"
     with Rootless() as network:
         network.sh(INWARD)
-        assert network.python(modules, TAKEN_IN) == [None, None]
+        assert network.python(modules, TAKEN_IN) == [[], []]
         network.sh(f"ip route add default via 10.0.0.254 table 1; {BEHIND}")
-        ruled, other = network.python(modules, TAKEN_IN)
-        assert (ruled[0], ruled[1], ruled[4], other) == ("10.0.0.1", "10.9.0.1", "eth0", None)
+        (ruled, *_of_the_gateway), other = network.python(modules, TAKEN_IN)
+        assert (ruled[0], ruled[1], ruled[4], other) == ("10.0.0.1", "10.9.0.1", "eth0", [])
         question = {"local": "10.0.0.1", "remote": "10.9.0.1", "iif": "eth0"}
         asked = network.python(modules, ANSWERS.replace("QUESTIONS", repr([question])))[0]
         assert (asked["error"], asked["rule"], asked["table"]) == ("EHOSTUNREACH", 100, 1)  # it does not forward
