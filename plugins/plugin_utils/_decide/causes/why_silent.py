@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from ..._model.hook_records import BaseChain
 from ..._model.host import Host
@@ -52,6 +52,7 @@ class Reason:
     kind: str
     words: Wording
     shown: tuple[Evidence, ...]
+    _keywords: KW_ONLY
     chains: tuple[str, ...] = ()
     stopped: int | None = None
     port: BridgePort | None = None
@@ -77,7 +78,7 @@ def reasons(asked: Asked) -> Iterator[Reason]:
             "firewall",
             f"rules of its own may stop {'the requests' if chains[0].hook in _TAKES_IN else 'its answers'} ({named})",
             tuple(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
-            tuple(map(_named, chains[:3])),
+            chains=tuple(map(_named, chains[:3])),
         )
     if owner.snapshot and owner.snapshot.hooks and owner.snapshot.hooks.filtered(asked.interface):
         yield Reason(
