@@ -193,7 +193,7 @@ def application_silent(_case: Case, finding: Finding) -> Fix:
     process, asleep = finding.about(Process), finding.about(Relative)
     if asleep:
         looks = [shell("systemctl", "list-jobs"), shell("systemctl", "status", asleep.unit)] if fit.unit(asleep.unit) else []
-        return advice("service", finding.host, f"see for what the start of {asleep.unit} waits, or why it fails, and bring it about", looks)
+        return advice("service", finding.host, f"see what the start of {asleep.unit} waits for, or why it fails, and get it started", looks)
     if process and process.state not in _STOPPED:
         summary = f"see why {process.name} (pid {process.pid}) on {finding.host} accepts no connection (stuck, or without a free worker)"
         return advice("application", finding.host, summary)

@@ -181,7 +181,7 @@ def _by_nat64(host: str, meant: str, route: str) -> Fix:
     return advice(
         "route",
         host,
-        f"{route}; where there is none, have the nameserver make no such addresses up (DNS64), and the client dial {meant} over IPv4",
+        f"{route}; where there is none, have the nameserver stop making such addresses up (DNS64), and the client dial {meant} over IPv4",
     )
 
 

@@ -8,7 +8,7 @@ Where one record of the evidence is enough, such as an `Address`, that record it
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 from .host import Host
 from .network_records import Address, Neighbour, Route
@@ -94,7 +94,6 @@ class Unanswering:
     address: str
     interface: str
     askers: tuple[str, ...]
-    _keywords: KW_ONLY
     kind: str | None = None
     chains: tuple[Wording, ...] = ()
     stopped: int | None = None

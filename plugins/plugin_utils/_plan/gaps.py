@@ -17,7 +17,7 @@ SILENT = "silent"
 
 _WORDS = {
     "unreachable": ("cannot be reached", "make it reachable for Ansible"),
-    "files": ("keeps no temporary files of Ansible", "make room there, or set its ansible_remote_tmp to a directory that takes files"),
+    "files": ("takes no temporary files from Ansible", "make room there, or set its ansible_remote_tmp to a directory that takes files"),
     "python": ("has no usable Python", "install Python there, or set its ansible_python_interpreter"),
     "become": ("does not let Ansible become root", "correct its become method and password"),
     "timeout": ("did not answer in time", "find out why it is slow, or raise diagnose_host_timeout"),

@@ -213,7 +213,7 @@ def beside() -> Topology:
     host="db1",
     leg="syn",
     segment="server.route",
-    says=("each answers ARP for the other's address", "arp_ignore=1"),
+    says=("eth1 answers ARP for it as well", "arp_ignore=1"),
     flow=Flow(timeout=1.0),
     topology=beside,
     **BRIEF,

@@ -89,12 +89,12 @@ def remarks(case: Case) -> list[str]:
                 broken = f"{front.name} or the service breaks, not the way between them"
                 sentences.append(f"{end} takes handshakes from {front.name}{from_client}: {broken}")
             case "between":
-                broken = f"the way from {front.name} to it breaks, or it lets {front.name} not in"
+                broken = f"the way from {front.name} to it breaks, or it does not let {front.name} in"
                 sentences.append(f"{end} takes handshakes from {case.client.name} but not from {front.name}: {broken}")
             case "behind":
                 hosts = f"neither from {front.name} nor from {case.client.name}"
                 sentences.append(
-                    f"{end} takes handshakes {hosts}: what breaks is behind {front.name}, unless rules let in its balancer alone"
+                    f"{end} takes handshakes {hosts}: what breaks is behind {front.name}, unless rules let in only its balancer"
                 )
     return sentences
 

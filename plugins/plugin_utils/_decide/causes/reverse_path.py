@@ -55,7 +55,7 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
         host.name,
         segment,
         f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}"
-        + (f"; {seen.packet.dst} is on {own}, but both are on one network, and each answers ARP for the other's address" if own else ""),
+        + (f"; {seen.packet.dst} is on {own}, but both are on one network, and {seen.interface} answers ARP for it as well" if own else ""),
         (
             *case.passage(),
             case.saw(host, "counter IPReversePathFilter", f"+{dropped}, {plural(packets, 'packet')} of this flow came in"),
@@ -76,8 +76,8 @@ def _other_of_its_network(host: Host, seen: Observation) -> str | None:
     network = ipaddress.ip_interface(f"{own.address}/{own.prefix}").network
     there = [entry for entry in (host.snapshot.addresses if host.snapshot else None) or () if entry.interface == seen.interface]
     shared = network.num_addresses > 1 and any(ipaddress.ip_address(entry.address) in network for entry in there)
-    answers = max(host.sysctl(f"net.ipv4.conf.{name}.arp_ignore") or 0 for name in ("all", seen.interface)) == 0
-    return own.interface if shared and answers else None
+    settings = [f"net.ipv4.conf.{name}.{leaf}" for name in ("all", seen.interface) for leaf in ("arp_ignore", "arp_filter")]
+    return own.interface if shared and not any(map(host.sysctl, settings)) else None
 
 
 def routed_in(case: Case, host: Host, segment: str, leg: Leg) -> bool:

@@ -61,7 +61,7 @@ def _broadcast_address(case: Case, route: Route) -> Finding | None:
         "proven",
         name,
         "client.route",
-        f"to {name}, {case.address} is the {route.type} address{by}: TCP connects to one machine only"
+        f"for {name}, {case.address} is {'the broadcast' if own else f'a {route.type}'} address{by}: TCP connects to one machine only"
         + (f"; {case.server.name} has it in {network_of(theirs)}" if case.server and theirs else ""),
         (
             errno_evidence(case),
@@ -81,8 +81,8 @@ CAUSES = (
         "The address dialled is a broadcast address to the client",
         ("client.route",),
         ("refused_locally",),
-        "connect() fails with ENETUNREACH at once, and the client's kernel has a route of type broadcast, or multicast, for the address: "
-        "it is the last one of a network that the client has an address in.",
+        "connect() fails with ENETUNREACH at once, and the client's kernel has a route of type broadcast, or multicast, for the address. "
+        "A broadcast address is the last one of a network in which the client has an address.",
         "The route lookup gives one machine.",
         rule=_broadcast_address,
     ),
