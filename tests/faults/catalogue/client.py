@@ -227,6 +227,11 @@ def itself_without_service(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5433)
 
 
+@fault("no_listener/via", "ECONNREFUSED", code="no_listener", host="db1", leg="syn", segment="server.socket", flow=Flow(via=("r1",)))
+def refused_behind_a_router_that_translates_nothing(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5433)
+
+
 def service_address(fleet: Machines) -> None:
     """As kube-proxy does it: an address that exists nowhere is translated on the client's own way out."""
     rule = f"ip daddr 10.96.0.1 dnat to {DB1}"
