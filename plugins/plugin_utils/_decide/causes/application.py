@@ -15,8 +15,8 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..timeline import Attempt
 from .catalogue import Accounts, Cause
+from .listener_names import describe, process_of
 from .needs import LISTENER, SERVER, needs
-from .sockets import describe, process_of
 from .units import last_words, of_port
 
 # Of these, by the name of the process, the client has the next word, or the first one, in the protocol.

@@ -16,8 +16,8 @@ from ..translation import surely_untranslated
 from . import inside
 from .accepting import accepting, connections, group, shared
 from .catalogue import Accounts, Cause
+from .listener_names import describe
 from .needs import LISTENER, SERVER, FirstOf, needs, risen
-from .sockets import describe
 
 
 def _listener_then(now: Listener, server: Host) -> list[Listener]:

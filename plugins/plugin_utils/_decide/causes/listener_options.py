@@ -18,8 +18,8 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..kernel_word import dropped
 from .catalogue import Accounts, Cause
+from .listener_names import describe, process_of
 from .needs import LISTENER, SERVER, SYN, needs, risen
-from .sockets import describe, process_of
 
 _AO = ("TCPAORequired", "TCPAOKeyNotFound", "TCPAOBad")
 

@@ -1,74 +1,29 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""server.socket: who listens, and what the listening socket does with the SYN."""
+"""server.socket: nothing listens on the port, and what should."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..._model.host import Host
-from ..._model.socket_records import Listener
-from ..._model.socket_subjects import RunningUnit, SocketOwner, StoppedUnit, UnitApart
+from ..._model.socket_subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Unit
-from ..._values.words import endpoint, plural
+from ..._values.words import plural
 from ..case import Case
-from ..finding import Certainty, Evidence, Finding
+from ..finding import Evidence, Finding
 from ..translation import surely_untranslated
-from ..vantages import taken_by_stand_in
-from . import inside, units
+from . import units
 from .catalogue import Accounts, Cause
-from .hooks import RECEIVING, droppers
-from .needs import LISTENERS, SERVER, FirstOf, Needing, needs
-from .traversals import Place, judged
+from .misplaced import elsewhere, misplaced, nearest, only_apart
+from .needs import SERVER, needs
+from .refusal import REFUSALS, Refused, lets_in, refused
 from .xinetd import switched_off
 
-_REFUSED = ("reset", "stood_in")
 
-
-_Refusal = tuple[Host, Certainty, tuple[Evidence, ...]]
-
-
-@needs(SERVER, LISTENERS)
-def _refusal(case: Case, server: Host, _listeners: object) -> _Refusal | None:
-    """The server's TCP itself refused: an RST that left the server and that TCP counted. Or our own listener took what it would refuse."""
-    if case.outcome.kind == "stood_in":
-        return server, *_instead_of_refusal(case, server)
-    made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
-    if counted == 0 or (server.saw_everything and not made):
-        return None
-    evidence = [case.ended(case.client, "connect()", f"ECONNREFUSED, {plural(len(case.subject), 'attempt')}")]
-    if made:
-        evidence.append(case.ended(server, "capture", f"{plural(made, 'RST')} left {server.name}"))
-    if counted is not None:
-        evidence.append(case.ended(server, "counter Tcp OutRsts", f"+{counted}"))
-    # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
-    # leads the SYN away from says nothing either.
-    everything = max(made, case.totals.resets.get(server.name, 0))
-    decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
-    others = counted != everything and not _lets_in(case, server)  # among those that were counted, and these may be a firewall's
-    return server, "proven" if decisive and not others else "likely", tuple(evidence)
-
-
-def _lets_in(case: Case, server: Host) -> bool:
-    """Whether the server's firewall, evaluated, lets the SYN in, or has nothing that could stop it."""
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    return (ruling is not None and ruling.verdict == "accept") or droppers(server, RECEIVING, case.family) == []
-
-
-def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:
-    """A temporary listener completed the handshakes, which shows that the way is open, and that nothing else listens."""
-    known = sum(taken_by_stand_in(case, attempt) for attempt in case.subject)
-    shown = case.saw(
-        server,
-        "temporary listener",
-        f"a temporary listener on {server.name} took {plural(known or len(case.subject), 'handshake')}: the way is open",
-    )
-    return "proven" if known == len(case.subject) else "likely", (shown, *case.passage())
-
-
-@needs(_refusal)
-def _service_stopped(case: Case, refusal: _Refusal) -> Finding | None:
+@needs(refused)
+def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
     if case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
@@ -112,12 +67,12 @@ def _service_stopped(case: Case, refusal: _Refusal) -> Finding | None:
 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
-        return _refused_unseen(case) if case.outcome.kind in _REFUSED else None
+        return _refused_unseen(case) if case.outcome.kind in REFUSALS else None
     if case.outcome.kind == "unanswered":
         return _refused_in_vain(case, case.server)
-    refusal = _refusal(case)
+    refusal = refused(case)
     port = case.server_port
-    if refusal is None or units.stopped_unit(refusal[0], port) or _elsewhere(refusal[0], port):
+    if refusal is None or units.stopped_unit(refusal[0], port) or elsewhere(refusal[0], port):
         return None
     late = bool(case.listeners_on_port())
     if late and case.listened_before():
@@ -176,7 +131,7 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
         return None
     port = case.server_port
     most = sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
-    alone, let_in = case.swallowed_at(server) <= counted <= most, _lets_in(case, server)  # a host refuses others' connections, too
+    alone, let_in = case.swallowed_at(server) <= counted <= most, lets_in(case, server)  # a host refuses others' connections, too
     if not (alone or let_in):
         return None
     return Finding(
@@ -201,13 +156,13 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
         return None
     if not surely_untranslated(case) or server.translates("prerouting") is not False:
         return None
-    if case.listeners_on_port() and (kind := _nearest(case)):
-        return f"listener_other_{kind}", _misplaced(case, kind, server, "likely", ())
+    if case.listeners_on_port() and (kind := nearest(case)):
+        return f"listener_other_{kind}", misplaced(case, kind, server, "likely", ())
     if case.listeners_on_port() != [] or case.listened_before():
         return None
     evidence = case.saw(server, "inet_diag", f"no socket listens on port {port}")
-    if where := _elsewhere(server, port):
-        return "listener_other_namespace", _only_apart(case, server, where, "likely", (evidence,))
+    if where := elsewhere(server, port):
+        return "listener_other_namespace", only_apart(case, server, where, "likely", (evidence,))
     summary = f"nothing listens on port {port} of {server.name} either"
     return "no_listener", Finding("likely", server.name, "server.socket", summary, (evidence,), leg="syn")
 
@@ -230,112 +185,12 @@ def _refused_unseen(case: Case) -> Finding:
     )
 
 
-def _elsewhere(server: Host, port: int) -> str | None:
-    """A listener on the port in another network namespace of the host."""
-    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
-    return (
-        f"{found.name or 'a process'} (pid {found.pid}) listens on {found.address}:{port} in network namespace {found.netns}"
-        if found
-        else None
-    )
-
-
-@needs(_refusal)
-def _listener_other_namespace(case: Case, refusal: _Refusal) -> Finding | None:
-    where = _elsewhere(refusal[0], case.server_port)
-    if where is None or case.listeners_on_port():
-        return None
-    return _only_apart(case, refusal[0], where, *refusal[1:])
-
-
-def _only_apart(case: Case, server: Host, where: str, certainty: Certainty, evidence: tuple[Evidence, ...]) -> Finding:
-    unit = _unit_apart(server, case.server_port)
-    return Finding(
-        certainty,
-        server.name,
-        "server.socket",
-        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}"
-        + (f", as {unit}" if unit else ""),
-        (*evidence, case.saw(server, "inet_diag", where)),
-        leg="syn",
-        detail={"unit": unit},
-        subject=UnitApart(unit) if unit else None,
-    )
-
-
-def _unit_apart(server: Host, port: int) -> str | None:
-    """The service whose process listens on the port in another network namespace, where that is known to be no container's."""
-    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
-    return found.unit if found and found.container is None and (found.unit or "").endswith(".service") else None
-
-
-def _family(case: Case, listener: Listener) -> str:
-    return f"for {'IPv6' if listener.family == 'ipv6' else 'IPv4'} only ({describe(listener)}), and {case.address} is IPv{case.family}"
-
-
-_WHERE: dict[str, Callable[[Case, Listener], str]] = {
-    "address": lambda case, listener: f"on {describe(listener)}, not on {case.server_address}",
-    "family": _family,
-    "device": lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere",
-}
-
-
-def _listener_other(kind: str) -> Needing[Finding]:
-    @needs(_refusal)
-    def rule(case: Case, refusal: _Refusal) -> Finding | None:
-        return _misplaced(case, kind, *refusal) if _nearest(case) == kind else None
-
-    return rule
-
-
-def _misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidence: tuple[Evidence, ...]) -> Finding:
-    """Sockets listen on the port, and none gets the SYN, for what is `kind` of `_WHERE`."""
-    near = [listener for listener in case.listeners_on_port() or () if case.mismatch(listener) == kind]
-    owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
-    unit = units.stopped_unit(server, case.server_port)
-    displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit else None
-    return Finding(
-        certainty,
-        server.name,
-        "server.socket",
-        f"{owner} on {server.name} listens on port {case.server_port}, but {_WHERE[kind](case, near[0])}"
-        + (f"; /etc/hosts has {near[0].address} for {', '.join(near[0].names)}" if near[0].names else "")
-        + (f"; {units.state_of(displaced)}" if displaced else ""),
-        (
-            *evidence,
-            *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
-            *(units.last_words(server, displaced) if displaced else ()),
-        ),
-        leg="syn",
-        detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-        subject=SocketOwner(owner, process, displaced.unit if displaced else None, near[0].names),
-    )
-
-
-def _nearest(case: Case) -> str | None:
-    """Why no listener on the port gets the SYN; where they differ in several ways, the one that leaves least to change."""
-    listeners = case.listeners_on_port() or []
-    kinds = {case.mismatch(listener) for listener in listeners}
-    return None if None in kinds else next((kind for kind in ("device", "address", "family") if kind in kinds), None)
-
-
-def describe(listener: Listener) -> str:
-    return endpoint(listener.address, listener.port, listener.device) + (" (IPv6 only)" if listener.v6only else "")
-
-
-def process_of(listener: Listener) -> str:
-    process = (listener.processes or (None,))[0]
-    return f"{process.name} (pid {process.pid})" if process else "a process"
-
-
-_listener_other_address = _listener_other("address")
-
 CAUSES = (
     Cause(
         "service_stopped",
         "The service does not run",
         ("server.socket",),
-        _REFUSED,
+        REFUSALS,
         "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed, or on its "
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
         "line or by name makes it likely.",
@@ -343,50 +198,10 @@ CAUSES = (
         rule=_service_stopped,
     ),
     Cause(
-        "listener_other_namespace",
-        "The port is listened on in another network namespace",
-        ("server.socket",),
-        _REFUSED,
-        "As no_listener, and a process in another network namespace of the server listens on the port.",
-        "A socket listens on the port in the server's own namespace.",
-        rule=_listener_other_namespace,
-        accounts_for=(Accounts("stray_reset", any_leg=True),),
-    ),
-    Cause(
-        "listener_other_address",
-        "The service listens on another address",
-        ("server.socket",),
-        _REFUSED,
-        "The server's TCP answers with an RST, and the sockets on the port are bound to other addresses. Or a rule of the server, "
-        "evaluated, translates the SYN to an address of another network namespace of it, where the sockets on that port are bound to other "
-        "addresses, and its counter rises by the connections; without the counter, likely.",
-        "A socket is bound to the address, or to all.",
-        rule=FirstOf((inside.listener_other_address, _listener_other_address)),
-        accounts_for=(Accounts("stray_reset", any_leg=True),),
-    ),
-    Cause(
-        "listener_other_family",
-        "The service listens for the other address family",
-        ("server.socket",),
-        _REFUSED,
-        "The server's TCP answers with an RST, and the sockets on the port are of the other family only.",
-        "A socket of the family, or a dual-stack one, listens.",
-        rule=_listener_other("family"),
-    ),
-    Cause(
-        "listener_other_device",
-        "The service listens on another interface",
-        ("server.socket",),
-        _REFUSED,
-        "The server's TCP answers with an RST, and the socket on the port is bound to another interface or VRF (SO_BINDTODEVICE).",
-        "The socket is bound to the interface on which the SYN came in, or to none.",
-        rule=_listener_other("device"),
-    ),
-    Cause(
         "no_listener",
         "Nothing listens on the port",
         ("server.socket",),
-        (*_REFUSED, "unanswered"),
+        (*REFUSALS, "unanswered"),
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
         "the SYNs nevertheless, which the server's firewall, evaluated, lets in. Where it rises by more, and a firewall may have made or "
         "stopped something: likely at most. Or the temporary listener, which is there only where nothing listens, has the attempts among "

@@ -12,9 +12,9 @@ from ..case import Case
 from ..finding import Finding
 from ..logged import ours
 from .catalogue import Accounts, Cause
+from .listener_names import process_of
 from .losses import beside_each_other
 from .needs import SERVER, needs
-from .sockets import process_of
 
 _REFUSED = ("reset", "reset_after", "icmp")
 _CHANCE = 0.1

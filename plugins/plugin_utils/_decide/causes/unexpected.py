@@ -11,7 +11,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
-from .sockets import describe
+from .listener_names import describe
 
 _WITH_SOMEBODY_ELSE = ("diverted", "answered_elsewhere")
 
