@@ -75,10 +75,10 @@ def _names(resolved: t.Sequence[resolve.Resolved], absent: list[dict[str, str]])
 def _ports_of(order: Order, snapshot: t.Mapping[str, t.Any], listeners: t.Iterable[Record]) -> dict[str, set[int]]:
     """System units -> the ports of flows that they serve: those that listen, are declared, or should listen where nobody does."""
     found: dict[str, set[int]] = {}
-    declared = [(unit, int(port)) for port, unit in (order.get("units") or {}).items()]
-    declared += [(each["unit"], each["port"]) for each in listeners if each.get("unit")]
-    declared += [(each["unit"], each["port"]) for each in snapshot.get("units", ()) if each["how"] in ("declared", "text", "socket")]
-    for unit, port in declared:
+    ties = [(unit, int(port)) for port, unit in (order.get("units") or {}).items()]
+    ties += [(each["unit"], each["port"]) for each in listeners if each.get("unit")]
+    ties += [(each["unit"], each["port"]) for each in snapshot.get("units", ()) if each["how"] in ("declared", "text", "socket")]
+    for unit, port in ties:
         if "/" not in unit and "*" not in unit:
             found.setdefault(unit, set()).add(port)
     return found

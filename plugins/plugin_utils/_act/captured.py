@@ -35,13 +35,13 @@ def keep(files: EvidenceFiles, plan: Plan, started: str, captures: Sequence[Capt
     window = common_time(by_one_clock)
     probes = attempts(plan, by_one_clock, window) if only else {}
     for host in sorted({*plan.parties(), *by_host} if only else by_host):
-        summary: dict[str, Any] = {"absent": []}
+        evidence: dict[str, Any] = {"absent": []}
         if host in by_host:
-            summary = recording(host, by_host[host], plan, None if only and not covering(by_host[host], window) else window)
+            evidence = recording(host, by_host[host], plan, None if only and not covering(by_host[host], window) else window)
         if only:
-            summary["probes"] = probes.get(host, [])
-            _say_what_is_missing(summary, host in by_host, host in {entry.client for entry in plan.entries})
-        files.keep(host, PHASE, summary)
+            evidence["probes"] = probes.get(host, [])
+            _say_what_is_missing(evidence, host in by_host, host in {entry.client for entry in plan.entries})
+        files.keep(host, PHASE, evidence)
     files.keep_plan(plan, started)
     return plan
 
@@ -51,8 +51,8 @@ def _with_points(entry: Any, points: Sequence[str]) -> Any:
     return entry if entry.via or len(points) != 1 else replace(entry, via=(points[0],))
 
 
-def _say_what_is_missing(summary: dict[str, Any], captured: bool, client: bool) -> None:
+def _say_what_is_missing(evidence: dict[str, Any], captured: bool, client: bool) -> None:
     if not captured:
-        summary["absent"].append({"what": "recording", "why": "the diagnosis goes by captures only, and none of them is of this host"})
-    if client and not summary["probes"]:
-        summary["absent"].append({"what": "probes", "why": "the captures have no SYN of its flows"})
+        evidence["absent"].append({"what": "recording", "why": "the diagnosis goes by captures only, and none of them is of this host"})
+    if client and not evidence["probes"]:
+        evidence["absent"].append({"what": "probes", "why": "the captures have no SYN of its flows"})

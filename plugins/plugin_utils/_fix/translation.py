@@ -55,18 +55,9 @@ def _hairpin(hairpin: Hairpin) -> Fix:
     end = endpoint(hairpin.address, hairpin.port)
     whose = f"from {hairpin.network} " if hairpin.network else ""
     known = hairpin.network is not None and hairpin.manager == "iptables"
+    program = "ip6tables" if ":" in hairpin.address else "iptables"
     command = shell(
-        *(
-            "ip6tables" if ":" in hairpin.address else "iptables",
-            "-t",
-            "nat",
-            "-A",
-            "POSTROUTING",
-            "-s",
-            hairpin.network,
-            "-d",
-            hairpin.address,
-        ),
+        *(program, "-t", "nat", "-A", "POSTROUTING", "-s", hairpin.network, "-d", hairpin.address),
         *("-p", "tcp", "--dport", hairpin.port, "-j", "MASQUERADE"),
     )
     return advice(

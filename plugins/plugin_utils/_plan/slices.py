@@ -173,13 +173,13 @@ def _choice(host: str, entry: Entry, client_run: Run, runs: Sequence[Run]) -> _C
     if client_run.answers.get(host) or tried is None:
         return _Choice(client_run)
     elsewhere = [run for run in runs if run.answers.get(host)]
-    options = []
+    reasons = []
     for run in elsewhere:
         why = _useless(run, host, entry, tried) or _doubted(run, host, entry, client_run)
         if why is None:
             return _Choice(run)
-        options.append(f"in run {run.plan.run} {why}")
-    return _Choice(None, apart=f"it was observed {', and '.join(options)}") if options else _Choice(client_run)
+        reasons.append(f"in run {run.plan.run} {why}")
+    return _Choice(None, apart=f"it was observed {', and '.join(reasons)}") if reasons else _Choice(client_run)
 
 
 def _useless(run: Run, host: str, entry: Entry, tried: tuple[float, float]) -> str | None:

@@ -41,10 +41,10 @@ def _unit(arguments: Json) -> dict[str, Any]:
 
 def answered(order: Sequence[Json], returned: Json) -> dict[str, str]:
     """What a host's answer says of each of its fixes."""
-    answered = returned.get("units")
-    if returned.get("failed") or not isinstance(answered, list):
+    units = returned.get("units")
+    if returned.get("failed") or not isinstance(units, list):
         return {}
-    also = {str(each.get("name")): each.get("also") for each in answered if isinstance(each, Mapping)}
+    also = {str(each.get("name")): each.get("also") for each in units if isinstance(each, Mapping)}
     return {
         fix["key"]: "; ".join(words for unit in fix["units"] for words in _words(unit["name"], also.get(unit["name"]))) for fix in order
     }

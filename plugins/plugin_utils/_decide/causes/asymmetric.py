@@ -66,8 +66,8 @@ def _last_router(case: Case) -> Host | None:
     return next((via for via in case.vias if between and via.name == between[0]), None) if case.outcome.kind == "lost_syn_ack" else None
 
 
-@needs(_last_router, CLIENT_ADDRESS)
-def _split_at_router(case: Case, via: Host, client: str) -> Finding | None:
+@needs(_last_router)
+def _split_at_router(case: Case, via: Host) -> Finding | None:
     """A router with several ways out sends the answer by another one than the SYN came by: it routes, and does not know the connection."""
     came, left = case.observation("syn", via, "in"), case.observation("syn_ack", via, "out")
     if came is None or left is None or via.is_port(came.interface) or via.is_port(left.interface):

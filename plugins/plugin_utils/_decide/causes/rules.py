@@ -19,8 +19,6 @@ from ..sources import declared_beside
 from .counted import Proof, proof
 from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict, way
 
-Ruled = tuple[Place, Verdict]
-
 
 def stopped_by(case: Case, wanted: str) -> Finding | None:
     """The first place at which the packet may have ended, and where the firewall's rules say so: ``wanted`` is drop or reject."""
