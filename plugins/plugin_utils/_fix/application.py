@@ -18,7 +18,6 @@ from .make import advice, shell
 from .service import displaced
 
 _SESSIONS = ("sshd-session",)
-_STOPPED = ("T", "t")  # proc_pid_stat(5)
 _MEMCACHED = "its command line (ExecStart= of its unit; on Debian, memcached.conf)"
 _PUBLISHED = "ports: of the compose file, or -p of the command that runs the container, and make the container again"
 # By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
@@ -194,12 +193,12 @@ def application_silent(_case: Case, finding: Finding) -> Fix:
     if asleep:
         looks = [shell("systemctl", "list-jobs"), shell("systemctl", "status", asleep.unit)] if fit.unit(asleep.unit) else []
         return advice("service", finding.host, f"see what the start of {asleep.unit} waits for, or why it fails, and get it started", looks)
-    if process and process.state not in _STOPPED:
+    if process and process.stopped:
+        summary = f"let {process.name} (pid {process.pid}) on {finding.host} go on, or restart it"
+        return advice("application", finding.host, summary, [shell("kill", "-CONT", process.pid)])
+    if process:
         summary = f"see why {process.name} (pid {process.pid}) on {finding.host} accepts no connection (stuck, or without a free worker)"
         return advice("application", finding.host, summary)
-    if stopped := process:
-        summary = f"let {stopped.name} (pid {stopped.pid}) on {finding.host} go on, or restart it"
-        return advice("application", finding.host, summary, [shell("kill", "-CONT", stopped.pid)])
     return advice(
         "application",
         finding.host,

@@ -20,6 +20,11 @@ class Process:
     fd_limit: Count | None = None
     parent: Count | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """By a signal or by a tracer, see proc_pid_stat(5)."""
+        return self.state in ("T", "t")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:

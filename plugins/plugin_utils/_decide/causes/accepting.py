@@ -12,8 +12,6 @@ from ..._model.socket_records import Listener, Process
 from ..._model.socket_subjects import Accepting
 from ..._values.words import plural
 
-_STOPPED = ("T", "t")
-
 
 def accepting(listener: Listener) -> Accepting:
     """Whose task it is: those that wait on the socket, else all that hold it but the process that started these."""
@@ -23,7 +21,7 @@ def accepting(listener: Listener) -> Accepting:
     workers = pollers or [process for process in processes if process.pid not in started] or list(processes)
     if not workers:
         return Accepting(None, "the application")
-    stopped = [process for process in workers if process.state in _STOPPED]
+    stopped = [process for process in workers if process.stopped]
     used_up = [process for process in workers if process.fds is not None and process.fd_limit and process.fds >= process.fd_limit]
     hung = [process for process in workers if process.state == "D"]
     if len(stopped) == len(workers) or (stopped and not pollers):

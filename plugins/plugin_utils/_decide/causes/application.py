@@ -25,7 +25,6 @@ _DIALOGUES = (
     *("vsftpd", "proftpd", "exim4", "dovecot"),
 )
 _SYSTEMD = 1
-_STOPPED = ("T", "t")  # proc_pid_stat(5): by a signal, by a tracer
 
 
 def _application_silent(case: Case) -> Finding | None:
@@ -62,7 +61,7 @@ def _stopped(case: Case, server: Host, listener: Listener) -> Finding | None:
     processes = listener.processes or ()
     if not processes or not listener.recv_q or any(probe.peer != "open" for probe in case.probes if probe.connected):
         return None
-    if any(process.state not in _STOPPED for process in processes):
+    if not all(process.stopped for process in processes):
         return None
     process = processes[0]
     return Finding(

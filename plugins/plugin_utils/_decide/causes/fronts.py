@@ -24,7 +24,6 @@ from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
 
-_STOPPED = ("T", "t")
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _MOST_SAID = 5
 
@@ -185,7 +184,7 @@ def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Seq
 def _frozen(listener: Listener) -> Iterator[Process]:
     """The processes of a listener, if none of them can accept."""
     processes = listener.processes or ()
-    if processes and all(process.state in _STOPPED for process in processes):
+    if processes and all(process.stopped for process in processes):
         yield from processes[:1]
 
 

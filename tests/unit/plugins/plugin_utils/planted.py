@@ -168,6 +168,8 @@ def other_receiver(ground: Ground) -> bool:
     unsure = ground.case and any((clock.error or 0.0) > 0.5 for attempt in ground.case.attempts for clock in attempt.clocks.values())
     if syn is None or not syn.packet.tcp or unsure:  # it would be taken for another SYN
         return False
+    if ground.case and ground.case.server and ground.case.server.is_port(syn.interface):  # which passes such frames on
+        return False
     return ground.add(ground.server, syn, OTHER, segment(syn, SYN, seq=syn.packet.tcp.seq))
 
 
@@ -216,6 +218,7 @@ def undeclared_source(ground: Ground) -> bool:
         own is None
         or client is None
         or ground.case is None
+        or not ground.server  # of the ways that a host has to itself the inventory says nothing
         or ground.case.source
         or client.translates("output", "postrouting") is not False
     ):
