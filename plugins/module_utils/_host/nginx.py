@@ -27,15 +27,16 @@ _FAILED = re.compile(
 
 
 def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, str]]]:
-    """The servers to which each nginx that owns one of the listeners could not connect of late, and why some log could not be read."""
+    """The servers to which each nginx that owns one of the listeners could not connect of late, for each client, and why some log could
+    not be read."""
     pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
-    found: dict[tuple[str, int], Record] = {}
+    found: dict[tuple[str, int, str], Record] = {}
     absent: list[dict[str, str]] = []
     since = time.time() - WINDOW
     for pid in sorted(pids):
         try:
             for content in _logs(pid):
-                found.update(((each["address"], each["port"]), each) for each in failures(content, since))
+                found.update(((each["address"], each["port"], each["client"]), each) for each in failures(content, since))
         except OSError as error:
             absent.append({"what": "balancers", "why": f"the logs of {PROGRAM} (pid {pid}): {error}"})
     return list(found.values())[:MOST_SERVERS], absent

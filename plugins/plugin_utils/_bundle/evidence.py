@@ -63,7 +63,7 @@ _VOCABULARY: Mapping[str, frozenset[str]] = {
         "Hooks": "iptables_legacy",
         "Hop": "answer",
         "KernelEvent": "kind flags drop_reason function callers",
-        "Link": "operstate kind manager",
+        "Link": "operstate kind manager port_state",
         "Listener": "family",
         "LogRecord": "kind source flags state module",
         "Missing": "kind",

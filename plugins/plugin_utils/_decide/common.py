@@ -30,10 +30,7 @@ def common(hosts: Mapping[str, Host], groups: Mapping[str, Sequence[str]]) -> di
 def _networks(host: Host) -> Sequence[str]:
     found = set()
     for entry in (host.snapshot.addresses if host.snapshot else None) or ():
-        try:
-            network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
-        except ValueError:  # a prefix that no address of its family has
-            continue
+        network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
         if entry.interface != LOOPBACK and not network.is_link_local and network.num_addresses > 1:
             found.add(str(network))
     return sorted(found)[:MOST]

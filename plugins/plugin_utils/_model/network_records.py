@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .records import Count, IpAddress, Network, Port, Prefix
+from .records import Count, IpAddress, Network, Port, Prefix, RecordError
 
 LOOPBACK = "lo"
 LEAST_MTU = 1280
@@ -41,6 +41,11 @@ class Address:
     prefix: Prefix
     flags: tuple[str, ...] = ()
     since_s: float | None = None  # of the host's uptime
+
+    def __post_init__(self) -> None:
+        """RecordError for a prefix that no address of its family has."""
+        if self.prefix > (128 if ":" in self.address else 32):
+            raise RecordError(f"{self.address} has a prefix of {self.prefix} bits")
 
 
 @dataclass(frozen=True, kw_only=True)

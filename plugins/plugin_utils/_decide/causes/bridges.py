@@ -29,7 +29,7 @@ def _closed(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | 
     if link is None or not states or OPEN in states[:1]:
         return None
     return Finding(
-        "proven" if OPEN not in states and not case.completed else "likely",
+        "proven" if len(states) > 1 and OPEN not in states and not case.completed else "likely",
         host.name,
         "server.ingress" if host is case.server else segment,
         f"{host.name} drops what comes in on {link.name}: it is a port of {link.master}, whose spanning tree has it in state {states[0]}",
@@ -73,9 +73,9 @@ CAUSES = (
         "A port of a bridge does not pass the frame",
         ("server.ingress", "client.ingress", "path.forward", "path.return"),
         ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
-        "The packet comes in on a port of a bridge that was in another state than forwarding all the time. Where it became forwarding "
-        "meanwhile, or a host on the way translates what it bridges, the server itself dials an address that is not its own, and the port "
-        "that its SYN came by has hairpin mode off: likely.",
+        "The packet comes in on a port of a bridge that was in another state than forwarding before and afterwards. Where it became "
+        "forwarding meanwhile, or a host on the way translates what it bridges, the server itself dials an address that is not its own, "
+        "and the port that its SYN came by has hairpin mode off: likely.",
         "The port forwards, or has hairpin mode on.",
         rule=FirstOf((_closed, _same_port)),
         precedes=("path_drop", "firewall_drop"),

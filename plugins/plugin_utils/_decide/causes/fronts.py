@@ -51,7 +51,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     why = _stopped(case, behind, tried, listening or []) or (
         _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
     )
-    said = said_of(front, behind)
+    said = _for_client(said_of(front, behind), case.client_address)
     if why is None or why.certainty != "proven":
         why = _down(case, said, tried, closed, behind) or _nobody_where_said(said, tried, behind, listening) or why
     if why is None:
@@ -86,6 +86,14 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
         subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
+
+
+def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[BalancedServer]:
+    """Each server once: nginx tells of one for each client, of which the case's own comes first."""
+    found: dict[tuple[object, ...], BalancedServer] = {}
+    for each in sorted(said, key=lambda each: each.client not in (None, client)):
+        found.setdefault((each.proxy, each.server, each.address, each.port), each)
+    return list(found.values())
 
 
 def _down(case: Case, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:

@@ -168,10 +168,7 @@ def _share_network(one: Host, interface: str, other: Host, other_interface: str)
 def _networks(host: Host, interface: str) -> Iterator[str]:
     for entry in (host.snapshot.addresses if host.snapshot else None) or ():
         if entry.interface == interface:
-            try:
-                network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
-            except ValueError:
-                continue
+            network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
             if network.num_addresses > 1 and not network.is_link_local:
                 yield str(network)
 

@@ -51,7 +51,7 @@ def test_only_files_that_are_appended_to_are_read(tmp_path: Path) -> None:
     other.write_text(line.replace("8080", "8081"))
     listener = {"processes": [{"pid": os.getpid(), "name": "nginx"}]}
     with log.open("a") as appended, other.open():
-        appended.write(line)
+        appended.write(line + line.replace("10.0.1.11", "10.0.1.12"))
         appended.flush()
         found, absent = nginx.read([listener])
-    assert ([(each["port"]) for each in found], absent) == ([8080], [])
+    assert ([(each["port"], each["client"]) for each in found], absent) == ([(8080, "10.0.1.11"), (8080, "10.0.1.12")], [])

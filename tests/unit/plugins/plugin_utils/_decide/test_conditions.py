@@ -594,7 +594,11 @@ SCENES = {
         "firewall_reject.server-icmp",
         "address_not_local",
         "likely",
-        all_of(not_of(SERVER, TARGET), added(SERVER, "addresses", address="10.0.2.5", interface="eth0"), icmp(source=bytes((10, 0, 2, 5)))),
+        all_of(
+            not_of(SERVER, TARGET),
+            added(SERVER, "addresses", address="10.0.2.5", prefix=24, interface="eth0"),
+            icmp(source=bytes((10, 0, 2, 5))),
+        ),
     ),
     "a foreign address that somebody else calls unreachable": Scene(
         "firewall_reject.server-icmp", "address_not_local", "likely", all_of(not_of(SERVER, TARGET), icmp(code=1))

@@ -58,6 +58,11 @@ def balancers(**values: object) -> Change:
     return lambda found: [entry.update(values) for entry in answer(found, OTHER)["after"]["balancers"]]
 
 
+def of_another_client_as_well(found: Phases) -> None:
+    entries = answer(found, OTHER)["after"]["balancers"]
+    entries[:0] = [{**entry, "client": "10.0.1.99"} for entry in entries]
+
+
 def nginx_instead(found: Phases) -> None:
     """It says nothing of servers that it can connect to."""
     for snapshot in snapshots(found, SERVER):
@@ -144,6 +149,9 @@ SCENES = {
     # fronts
     "a balancer that said so of another client": Scene(
         "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", balancers(client="10.0.1.99")
+    ),
+    "a balancer that said so of another client as well": Scene(
+        "load_balancer_no_backend.nginx", "load_balancer_no_backend", "proven", of_another_client_as_well
     ),
     "a balancer that said so, and goes on with the connection": Scene(
         "load_balancer_no_backend.nginx", "load_balancer_no_backend", "likely", probes(peer="open", ended=False)

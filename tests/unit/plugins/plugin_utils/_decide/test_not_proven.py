@@ -170,7 +170,7 @@ def test_an_interface_that_is_switched_off_beside_another_one_is_named() -> None
     for part in ("before", "after"):
         snapshot = evidence(found, "web1", "try")[part]
         snapshot["links"].append({**snapshot["links"][-1], "index": 99, "name": "mgmt0", "up": True, "carrier": True, "operstate": "up"})
-        snapshot["addresses"].append({**snapshot["addresses"][-1], "interface": "mgmt0", "address": "192.168.7.11"})
+        snapshot["addresses"].append({**snapshot["addresses"][-1], "interface": "mgmt0", "address": "192.168.7.11", "prefix": 24})
     assert ("link_down", "web1", "possible") in causes(plan, found)
 
 
@@ -181,5 +181,5 @@ def test_an_unused_bridge_has_taken_no_route_with_it() -> None:
         (link,) = (link for link in snapshot["links"] if link["name"] == "eth0")
         link.update(up=True, carrier=True, operstate="up")
         snapshot["links"].append({**link, "index": 98, "name": "docker0", "carrier": False, "operstate": "down"})
-        snapshot["addresses"].append({**snapshot["addresses"][-1], "interface": "docker0", "address": "172.17.0.1"})
+        snapshot["addresses"].append({**snapshot["addresses"][-1], "interface": "docker0", "address": "172.17.0.1", "prefix": 16})
     assert "link_down" not in [code for code, _host, _certainty in causes(plan, found)]

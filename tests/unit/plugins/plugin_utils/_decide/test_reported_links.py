@@ -35,6 +35,12 @@ def forwarding(found: Phases, when: int) -> None:
             link["port_state"] = "forwarding"
 
 
+def unseen_afterwards(found: Phases) -> None:
+    """What db1's bridge makes of its port behind the handshakes is not known."""
+    for link in snapshots(found, SERVER)[1]["links"]:
+        link["port_state"] = None
+
+
 def alone(found: Phases, host: str, interface: str) -> None:
     """An interface is a bridge, and no other one is a port of it."""
     for snapshot in snapshots(found, host):
@@ -67,6 +73,7 @@ SCENES = {
     "a port that came to forward meanwhile": Scene(
         "bridge_port.spanning-tree", "bridge_port", "likely", lambda found: forwarding(found, 1)
     ),
+    "a port that was looked at once": Scene("bridge_port.spanning-tree", "bridge_port", "likely", unseen_afterwards),
     "a port that forwarded": Scene("bridge_port.spanning-tree", "bridge_port", None, lambda found: forwarding(found, 0)),
     "a port that may send back by itself": Scene("bridge_port", "bridge_port", None, each(ROUTER, "links", hairpin=True)),
     "a bridge that shows nothing to iptables": Scene(
