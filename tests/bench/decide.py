@@ -51,8 +51,8 @@ def compare(quick: bool) -> Iterator[str]:
             read = least(lambda texts=texts: [json.loads(text) for text in texts], runs)  # type: ignore[misc]
             decided = least(lambda plan=plan, evidence=evidence: decide(plan, evidence, *TIMES, keep_all=False), runs)  # type: ignore[misc]
             result = f"at most {target}: {'met' if decided <= target * read else 'missed'}"
-            each = (f"{seconds / flows * 1e6:>6.1f} us/flow" for seconds in (read, decided))
-            yield f"{recording:14}{flows:>8} {next(each)} {next(each)} {decided / read:>7.2f}   {result}"
+            reading, deciding = (f"{seconds / flows * 1e6:>6.1f} us/flow" for seconds in (read, decided))
+            yield f"{recording:14}{flows:>8} {reading} {deciding} {decided / read:>7.2f}   {result}"
 
 
 def main() -> None:

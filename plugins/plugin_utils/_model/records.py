@@ -232,11 +232,9 @@ def _read_plain(depth: int, data: object) -> object:
 
 
 def _read_text(data: object) -> str:
-    if type(data) is str and len(data) <= MAX_TEXT and data.isascii():
-        return data
     if not isinstance(data, str):
         raise _misfit(data, "str")
-    return _bounded_text(data)
+    return data if len(data) <= MAX_TEXT and data.isascii() else _bounded_text(data)
 
 
 def _read_prose(data: object) -> Prose:
