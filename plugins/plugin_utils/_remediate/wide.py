@@ -26,7 +26,7 @@ _WORDS = {
 
 Json = Mapping[str, Any]
 Wide = Mapping[str, str]
-"""Key of a fix -> what else it changes, half a sentence; empty where that is nothing, or not known."""
+"""Key of a fix -> what else it changes, half a sentence, which may be that this is not known; empty where it is nothing."""
 
 
 def asked(several: Iterable[Mending]) -> list[dict[str, Any]]:
@@ -40,20 +40,26 @@ def _unit(arguments: Json) -> dict[str, Any]:
 
 
 def answered(order: Sequence[Json], returned: Json) -> dict[str, str]:
-    """What a host's answer says of each of its fixes."""
+    """What a host's answer says of each of its fixes; a host that says nothing of a unit may change anything."""
     units = returned.get("units")
-    if returned.get("failed") or not isinstance(units, list):
-        return {}
-    also = {str(each.get("name")): each.get("also") for each in units if isinstance(each, Mapping)}
+    found = units if isinstance(units, list) and not returned.get("failed") else []
+    also = {str(each.get("name")): each.get("also") for each in found if isinstance(each, Mapping)}
     return {
         fix["key"]: "; ".join(words for unit in fix["units"] for words in _words(unit["name"], also.get(unit["name"]))) for fix in order
     }
 
 
 def _words(unit: str, also: object) -> list[str]:
-    changes = [each for each in also if isinstance(each, Mapping) and each.get("kind") in _WORDS] if isinstance(also, list) else []
-    found = [_change(each) for each in changes if isinstance(each.get("names"), list) and isinstance(each.get("count"), int)]
+    if not isinstance(also, list) or not all(map(_is_change, also)):
+        return [f"it is not known what else {unit} changes on the host"]
+    found = [_change(each) for each in also]
     return [f"{unit} {', and '.join(found)}"] if found else []
+
+
+def _is_change(each: object) -> bool:
+    if not isinstance(each, Mapping):
+        return False
+    return each.get("kind") in _WORDS and isinstance(each.get("names"), list) and isinstance(each.get("count"), int)
 
 
 def _change(change: Json) -> str:

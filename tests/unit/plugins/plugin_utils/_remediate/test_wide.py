@@ -58,9 +58,15 @@ def test_what_else_changes_makes_it_disruptive() -> None:
                 {"name": "orders.service", "also": [{"kind": "unit", "count": "x", "names": 3}]},
             ]
         },
-        {"units": [{"name": UNIT, "also": []}]},
+        {"units": [{"name": "another.service", "also": []}]},
     ],
 )
-def test_what_is_not_known_changes_nothing(returned: Any) -> None:
-    told = wide.answered(wide.asked([FIX]), returned)
-    assert wide.weighed(FIX, told) is FIX and wide.explained(FIX, "no", told) == "no"
+def test_what_is_not_known_may_be_anything(returned: Any) -> None:
+    found = wide.answered(wide.asked([FIX]), returned)
+    assert found == {FIX.key: "it is not known what else orders.service changes on the host"}
+    assert wide.weighed(FIX, found).risk == "disruptive"
+
+
+def test_what_changes_nothing_else_stays_as_it_is() -> None:
+    found = wide.answered(wide.asked([FIX]), {"units": [{"name": UNIT, "also": []}]})
+    assert wide.weighed(FIX, found) is FIX and wide.explained(FIX, "no", found) == "no"
