@@ -23,7 +23,7 @@ def shell(fleet: Machines, host: str, script: str) -> None:
 
 # -- tunnels
 
-POD = "10.42.0.1"
+POD = "10.0.42.1"
 
 
 def overlay(fleet: Machines) -> None:
@@ -35,9 +35,9 @@ def overlay(fleet: Machines) -> None:
             host,
             f"""
             ip link add flannel.1 address 02:42:00:00:00:1{number} type vxlan id 1 dstport 8472 local {own} dev eth0 nolearning
-            ip address add 10.42.{number}.1/32 dev flannel.1; ip link set flannel.1 up
-            ip neigh replace 10.42.{1 - number}.1 lladdr 02:42:00:00:00:1{1 - number} dev flannel.1 nud permanent
-            ip route add 10.42.{1 - number}.0/24 via 10.42.{1 - number}.1 dev flannel.1 onlink
+            ip address add 10.0.{42 + number}.1/32 dev flannel.1; ip link set flannel.1 up
+            ip neigh replace 10.0.{43 - number}.1 lladdr 02:42:00:00:00:1{1 - number} dev flannel.1 nud permanent
+            ip route add 10.0.{43 - number}.0/24 via 10.0.{43 - number}.1 dev flannel.1 onlink
             bridge fdb append 02:42:00:00:00:1{1 - number} dev flannel.1 dst {other}
             """,
         )
