@@ -16,6 +16,8 @@ import struct
 import time
 import typing as t
 
+from .._wire.checksum import checksum
+
 MOST_PROBES = 4
 ANSWER_SECONDS = 0.2
 _ETHERNET = 1  # linux/if_arp.h ARPHRD_ETHER
@@ -92,14 +94,6 @@ def frame(probe: Probe) -> bytes:
     group = socket.inet_pton(socket.AF_INET6, "ff02::1:ff00:0")[:13] + target[13:]  # RFC 4291, 2.7.1
     pseudo_header = source + group + struct.pack("!II", _SOLICITATION.size, socket.IPPROTO_ICMPV6)
     message = _SOLICITATION.pack(_NEIGHBOUR_SOLICITATION, 0, 0, 0, target, 1, 1, own)
-    message = message[:2] + struct.pack("!H", _checksum(pseudo_header + message)) + message[4:]
+    message = message[:2] + struct.pack("!H", checksum(pseudo_header + message)) + message[4:]
     header = _IPV6.pack(6 << 28, len(message), socket.IPPROTO_ICMPV6, 255, source, group)
     return _ETHERNET_HEADER.pack(b"\x33\x33" + group[12:], own, _ETH_P_IPV6) + header + message
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071, of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

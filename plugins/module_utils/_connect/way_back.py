@@ -15,6 +15,7 @@ import struct
 import time
 import typing as t
 
+from .._wire.checksum import checksum
 from .._wire.decode import decode
 from .._wire.frames import unpack
 from .hops import BEYOND, MAX_TTL, TRIES, WAVE, WAVE_TIME
@@ -159,17 +160,9 @@ def packet_of(end: HalfOpen, ttl: int) -> bytes:
     window = _MARK | ttl if end.family == socket.AF_INET6 else 64240
     fields = [end.local_port, end.remote_port, end.seq, end.ack, 5 << 4, _SYN_ACK, window, 0, 0]
     length = struct.pack("!II", _TCP.size, socket.IPPROTO_TCP)
-    fields[7] = _checksum(source + target + length + _TCP.pack(*fields))
+    fields[7] = checksum(source + target + length + _TCP.pack(*fields))
     if end.family == socket.AF_INET6:
         return _IPV6.pack(6 << 28, _TCP.size, socket.IPPROTO_TCP, ttl, source, target) + _TCP.pack(*fields)
     dont_fragment = 0x4000
     header = _IPV4.pack(0x45, 0, _IPV4.size + _TCP.size, _MARK | ttl, dont_fragment, ttl, socket.IPPROTO_TCP, 0, source, target)
     return header + _TCP.pack(*fields)  # the kernel adds the header's checksum
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071, of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

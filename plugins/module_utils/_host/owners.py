@@ -122,8 +122,8 @@ def describe(pid: int) -> dict[str, t.Any] | None:
     if status is None:
         return None
     name, state, parent = status
-    limit = _FD_LIMIT.search(_read(f"/proc/{pid}/limits"))
-    unit, container = unit_of(_read(f"/proc/{pid}/cgroup"))
+    limit = _FD_LIMIT.search(text_of(f"/proc/{pid}/limits"))
+    unit, container = unit_of(text_of(f"/proc/{pid}/cgroup"))
     return {
         "pid": pid,
         "parent": parent,
@@ -184,7 +184,7 @@ def _with_relatives(found: dict[int, tuple[int, int]], everybody: list[int]) -> 
 
 def _status(pid: int) -> tuple[str, str, int] | None:
     """(name, state letter, parent) from /proc/PID/stat; the name may contain blanks and parentheses."""
-    before, closing, after = _read(f"/proc/{pid}/stat").rpartition(")")
+    before, closing, after = text_of(f"/proc/{pid}/stat").rpartition(")")
     fields = after.split()
     if not closing or len(fields) < 2 or not fields[1].isdigit():
         return None
@@ -206,7 +206,8 @@ def _link(path: str) -> str:
         return ""
 
 
-def _read(path: str) -> str:
+def text_of(path: str) -> str:
+    """A file of /proc; nothing of a process that has ended, or that may not be looked at."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -17,6 +17,7 @@ import typing as t
 from .._errors import ObserveError
 from .._wire.netlink import unpack
 from .inet_diag import ANSWER, STATES, WHAT, dump, ends_of
+from .owners import text_of
 from .unit_states import Properties, Run, count, one
 from .units import DIRECTORIES
 
@@ -145,12 +146,12 @@ def _processes(group: str) -> set[int]:
     for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
         for directory, _directories, names in os.walk(root + group) if group.strip("/") else ():
             if "cgroup.procs" in names:
-                found.update(int(word) for word in _read(f"{directory}/cgroup.procs").split())
+                found.update(int(word) for word in text_of(f"{directory}/cgroup.procs").split())
     return found
 
 
 def _replaced(pids: t.Iterable[int]) -> set[str]:
-    return {path for pid in pids for path in _REPLACED.findall(_read(f"/proc/{pid}/maps"))}
+    return {path for pid in pids for path in _REPLACED.findall(text_of(f"/proc/{pid}/maps"))}
 
 
 def _connections(pids: t.Collection[int]) -> list[str]:
@@ -172,11 +173,3 @@ def _sockets(pid: int) -> t.Iterator[int]:
             continue
         if target.startswith("socket:["):
             yield int(target[8:-1])
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
