@@ -101,44 +101,34 @@ def nothing_is_remembered_of_these_ports(fleet: Machines) -> None:
 
 # -- connections that the server closed, of another client behind the same address
 
-NAT = "table ip nat { chain post { type nat hook postrouting priority 100; tcp dport 5432 snat to 10.0.2.1:40000-40255; }\n}"
-CLOCK = """
-import socket, sys
-taken = None
-for source in sys.argv[2:]:
-    with socket.create_connection(("10.0.2.21", 5433), source_address=(source, 0)) as connection:
-        clock = connection.getsockopt(socket.IPPROTO_TCP, 24)  # TCP_TIMESTAMP, of which each pair of addresses has its own offset
-    if 1 << 24 < (clock - int(sys.argv[1])) % (1 << 32) < (1 << 31) - (1 << 24):
-        taken = source
-print(taken or clock)
+# The kernel tries all ports of a range of at most 128.
+NAT = "table ip nat { chain post { type nat hook postrouting priority 100; tcp dport 5432 snat to 10.0.2.1:40000-40063; }\n}"
+CLOSED_FIRST_BY_THE_SERVER = """
+import socket, sys, time
+address, port, count, ahead = sys.argv[1], *map(int, sys.argv[2:])
+connections = [socket.create_connection((address, port), timeout=5) for _ in range(count)]
+for connection in connections:
+    assert connection.recv(1) == b"", "the server closes first"
+time.sleep(0.3)  # an ACK of its FIN that our FIN overtakes would come with an earlier timestamp, and end what is in TIME-WAIT
+for connection in connections:
+    if ahead:
+        connection.setsockopt(socket.IPPROTO_TCP, 19, 1)  # TCP_REPAIR, in which TCP_TIMESTAMP (24) may be set
+        connection.setsockopt(socket.IPPROTO_TCP, 24, connection.getsockopt(socket.IPPROTO_TCP, 24) + ahead)
+        connection.setsockopt(socket.IPPROTO_TCP, 19, -1)  # without a window probe
+    connection.close()
 """
+PORTS = 64
+HOURS_AHEAD = 1 << 28  # ms, a sixteenth of what timestamps can count
 
 
-def clocks(fleet: Machines, host: str, *sources: str, than: str = "0") -> str:
-    """A source whose timestamps are ahead of `than`; of the host's own address, its timestamp."""
-    return fleet.run(host, [fleet.interpreter(host), "-c", CLOCK, than, *sources]).stdout.strip()
-
-
-def until_all_are(state: str) -> str:
-    return f"until [ $(ss -Htan state {state} | wc -l) -ge 256 ]; do sleep 0.1; done"
-
-
-def closed_by_the_server(fleet: Machines, ahead: bool) -> None:
+def closed_by_the_server(fleet: Machines, ahead: int) -> None:
     """db1 has closed connections of web2 from all ports that the router, which remembers none of them, has for its clients."""
-    others = [f"10.0.1.{last}" for last in range(100, 130)]
-    for address in others:
-        fleet.run("web2", ["ip", "address", "add", f"{address}/24", "dev", "eth0"])
-    fleet.sysctl("web1", "net.ipv4.tcp_timestamps", 2)  # without an offset
-    fleet.listen("db1", "0.0.0.0", 5433)
-    other = clocks(fleet, "web2", *others, than=clocks(fleet, "web1", "0.0.0.0")) if ahead else "10.0.1.12"
-    if not ahead:
-        fleet.sysctl("web2", "net.ipv4.tcp_timestamps", 2)
+    for client in ("web1", "web2"):
+        fleet.sysctl(client, "net.ipv4.tcp_timestamps", 2)  # one clock: without the offset that each connection has of its own
     fleet.nft("r1", NAT)
-    with fleet.listen("db1", "0.0.0.0", 5432, backlog=512, behaviour="closing"):
-        # The kernel looks for a free port at random, and not everywhere: the last ones take some SYNs.
-        with fleet.hold("web2", DB1, 5432, 256, timeout=20.0, source=other):
-            fleet.run("db1", ["sh", "-c", until_all_are("fin-wait-2")])  # the server has closed first
-        fleet.run("db1", ["sh", "-c", until_all_are("time-wait")])
+    with fleet.listen("db1", "0.0.0.0", 5432, backlog=128, behaviour="closing"):
+        fleet.run("web2", [fleet.interpreter("web2"), "-c", CLOSED_FIRST_BY_THE_SERVER, DB1, "5432", str(PORTS), str(ahead)])
+        fleet.run("db1", ["sh", "-c", f"until [ $(ss -Htan state time-wait | wc -l) -ge {PORTS} ]; do sleep 0.1; done"])
     fleet.run("r1", ["conntrack", "-F"])
     fleet.listen("db1", "0.0.0.0", 5432)
 
@@ -153,9 +143,9 @@ def closed_by_the_server(fleet: Machines, ahead: bool) -> None:
     **STALE,
 )
 def another_client_has_later_timestamps(fleet: Machines) -> None:
-    closed_by_the_server(fleet, ahead=True)
+    closed_by_the_server(fleet, HOURS_AHEAD)
 
 
 @twin("stale_connection/other-client", options=ATTEMPTS, slow=True)
 def another_client_has_earlier_timestamps(fleet: Machines) -> None:
-    closed_by_the_server(fleet, ahead=False)
+    closed_by_the_server(fleet, 0)
