@@ -92,6 +92,7 @@ def take(
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
     rewritten = _firewall(snapshot, order, run, destinations, local_ports or {})
     if closing:
+        snapshot.parts["counters_at"] = time.time()
         snapshot.add("counters", counters.read)
     add_ports(snapshot, order, owners, run, rewritten, closing)
     if closing and snapshot.parts["root"]:

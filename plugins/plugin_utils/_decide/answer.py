@@ -86,8 +86,8 @@ def _totals(cases: Sequence[Case]) -> Totals:
                 continue
             known.add(key)
             if outcome.kind == "unanswered":
-                swallowed[case.server.name] += attempt.count("syn", case.server.name, "in")
+                swallowed[case.server.name] += attempt.counted("syn", case.server, "in")
             elif outcome.kind == "ignored_syn_ack":
-                swallowed[case.client.name] += attempt.count("syn_ack", case.client.name, "in")
-            resets[case.server.name] += attempt.count("rst", case.server.name, "out", "server")
+                swallowed[case.client.name] += attempt.counted("syn_ack", case.client, "in")
+            resets[case.server.name] += attempt.counted("rst", case.server, "out", "server")
     return Totals(swallowed, resets, failing=failing)

@@ -109,7 +109,11 @@ class Case:
 
     def count(self, kind: str, host: Host | None, direction: str, sender: str | None = None) -> int:
         """How many packets of a kind the attempts under examination show at a host."""
-        return 0 if host is None else sum(row.at(host.name, direction) is not None for row in self.rows(kind, sender))
+        return 0 if host is None else sum(attempt.count(kind, host.name, direction, sender) for attempt in self.subject)
+
+    def counted(self, kind: str, host: Host, direction: str, sender: str | None = None) -> int:
+        """How many of them the host's counters may have counted."""
+        return sum(attempt.counted(kind, host, direction, sender) for attempt in self.subject)
 
     def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
         """The first observation of a kind at a host."""
@@ -183,7 +187,11 @@ class Case:
     def swallowed_at(self, host: Host) -> int:
         """How many packets a counter must have counted at least, if it is to account for this case and all others at the host."""
         kind = "syn_ack" if host is self.client and host is not self.server else "syn"
-        return max(1, self.count(kind, host, "in"), self.totals.swallowed.get(host.name, 0))
+        return max(1, self.counted(kind, host, "in"), self.totals.swallowed.get(host.name, 0))
+
+    def resets_by(self, server: Host) -> int:
+        """How many RSTs the server's TCP must have counted at least, if all that left it, for this case and others, were its own."""
+        return max(self.counted("rst", server, "out", "server"), self.totals.resets.get(server.name, 0))
 
     def is_end(self, address: str) -> bool:
         """Whether an address is the server's (or the dialled one) or the client's, as far as that is known."""

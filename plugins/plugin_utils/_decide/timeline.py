@@ -58,6 +58,11 @@ class Attempt:
         """How many packets of a kind were seen at a host."""
         return sum(row.at(host, direction) is not None for row in self.of(kind, sender))
 
+    def counted(self, kind: str, host: Host, direction: str, sender: str | None = None) -> int:
+        """How many of them were seen before the host's counters were read: these may have counted them."""
+        until = host.counters_until
+        return sum((seen := row.at(host.name, direction)) is not None and seen.time <= until for row in self.of(kind, sender))
+
     def answered_transmission(self) -> int | None:
         """Which transmission of the SYN the first SYN-ACK answers: its TSecr echoes that SYN's TSval (RFC 7323)."""
         for answer in self.of("syn_ack"):

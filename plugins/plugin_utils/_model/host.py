@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -85,6 +86,13 @@ class Host:
             return None
         was, now = self.before.counters.get(group, {}), self.after.counters.get(group, {})
         return now[name] - was.get(name, 0) if name in now else None
+
+    @property
+    def counters_until(self) -> float:
+        """By the host's clock: what packets came later its counters had not counted when they were read."""
+        if self.after is None:
+            return math.inf
+        return self.after.time if self.after.counters_at is None else self.after.counters_at
 
     def stands_in(self, address: str, port: int) -> bool:
         """Whether a temporary listener listened there."""

@@ -23,6 +23,7 @@ class Snapshot:
     boot: str | None = None
     netns: Count | None = None
     counters: dict[str, dict[str, int]] | None = None
+    counters_at: Time | None = None  # of those behind the attempts: packets that came later are not in them
     sysctls: dict[str, str] | None = None
     links: tuple[Link, ...] | None = None
     addresses: tuple[Address, ...] | None = None

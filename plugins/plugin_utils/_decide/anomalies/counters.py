@@ -71,7 +71,6 @@ def _vanished(case: Case) -> Iterator[tuple[Host, set[int]]]:
     if outcome.kind == "completed" and not outcome.recovered:
         return
     near = set(outcome.between or ()) if outcome.host == "path" else {outcome.host}
-    rows = [row for kind in ("syn", "syn_ack", "ack") for row in case.rows(kind)]
     for host in each_host(case):
         if near and host.name not in near:
             continue
@@ -82,8 +81,7 @@ def _vanished(case: Case) -> Iterator[tuple[Host, set[int]]]:
             continue
         numbers = {swallowed}
         for kind in ("syn", "syn_ack", "ack"):
-            came = sum(row.at(host.name, "in") is not None for row in rows if row.kind == kind)
-            left = sum(row.at(host.name, "out") is not None for row in rows if row.kind == kind)
+            came, left = case.counted(kind, host, "in"), case.counted(kind, host, "out")
             numbers |= {left, came - left}
         numbers.add(sum(probe.syns or 0 for probe in case.probes) if host is case.client else 0)
         yield host, {number for number in numbers if number > 0}
@@ -98,7 +96,7 @@ def uncounted_opens(case: Case) -> Iterator[Anomaly]:
     if server.rulings.elsewhere(case.address, case.port):  # as to a container, whose TCP counts by itself
         return
     came = sum(
-        outcome.kind == "completed" and attempt.count("syn", server.name, "in") > 0
+        outcome.kind == "completed" and attempt.counted("syn", server, "in") > 0
         for attempt, outcome in zip(case.attempts, case.outcomes, strict=True)
     )
     if came > opened:

@@ -165,12 +165,11 @@ def _rejected_by_icmp(case: Case, answer: IcmpAnswer) -> Finding | None:
 @needs(SERVER)
 def _rejected_by_reset(case: Case, server: Host) -> Finding | None:
     """RSTs left the server that its TCP did not count: a firewall made them. Or, unseen: although a socket listens all the time."""
-    made = case.count("rst", server, "out", "server")
-    counted = server.delta("Tcp", "OutRsts")
+    made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
     if server.saw_everything and not made:
         return None
     listening = case.listener() is not None and case.listened_before()
-    uncounted = counted is not None and counted < max(made, case.totals.resets.get(server.name, 0), 1)
+    uncounted = counted is not None and counted < max(case.resets_by(server), 1)
     if not uncounted and (made or not listening):
         return None
     alone = counted == 0 or listening

@@ -35,7 +35,7 @@ def refused(case: Case, server: Host, _listeners: object) -> Refused | None:
         evidence.append(case.ended(server, "counter Tcp OutRsts", f"+{counted}"))
     # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
     # leads the SYN away from says nothing either.
-    everything = max(made, case.totals.resets.get(server.name, 0))
+    everything = case.resets_by(server)
     decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
     others = counted != everything and not lets_in(case, server)  # among those that were counted, and these may be a firewall's
     return server, "proven" if decisive and not others else "likely", tuple(evidence)

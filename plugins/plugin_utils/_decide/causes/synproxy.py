@@ -68,7 +68,7 @@ def _synproxy_loose(case: Case, server: Host, proxying: _Proxying) -> Finding | 
     opened = server.delta("Tcp", "PassiveOpens")
     if case.outcome.kind == "completed" and opened != 0:
         return None
-    disowned = 0 < made <= counted and opened == 0  # TCP resets what it knows no connection of
+    disowned = 0 < case.counted("rst", server, "out", "server") <= counted and opened == 0  # TCP resets what it knows no connection of
     if weighed.certainty == "proven" and not disowned:
         weighed = replace(weighed, certainty="likely")
     return Finding(

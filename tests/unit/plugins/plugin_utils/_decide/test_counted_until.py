@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packets that come between the reading of counters and the end of the recording: no counter can have counted them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import RST, SYN, SYN_ACK, causes, evidence, flags
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+
+def all_but_the_last(found: Phases, host: str, phase: str, kind: int, frames: int, counted: int, group: str, name: str) -> float:
+    """A counter misses the last of the attempts' packets of a kind; the time of that one. (Packets that are the same are one.)"""
+    answer = evidence(found, host, phase)
+    before = answer["before"] if phase == "try" else evidence(found, host, "open")["snapshot"]
+    times = sorted(frame.ts_ns for frame in unpack(answer["recording"]["frames"]) if flags(frame) == kind)[:frames]
+    first = before["counters"][group].get(name, 0)
+    answer["after"]["counters"][group][name] = first + counted
+    return times[-1] / 1e9
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "host", "phase", "kind", "frames", "counted", "counter"),
+    [
+        ("rp_filter_drop.client", "rp_filter_drop", "web1", "try", SYN_ACK, 18, 14, ("TcpExt", "IPReversePathFilter")),
+        ("rp_filter_drop.server", "rp_filter_drop", "db1", "close", SYN, 15, 14, ("TcpExt", "IPReversePathFilter")),
+        ("no_listener", "no_listener", "db1", "close", RST | 16, 3, 2, ("Tcp", "OutRsts")),
+    ],
+)
+def test_they_do_not_speak_against_what_it_counted(
+    fault: str, code: str, host: str, phase: str, kind: int, frames: int, counted: int, counter: tuple[str, str]
+) -> None:
+    plan, found = recorded(fault)
+    answer = evidence(found, host, phase)
+    late = all_but_the_last(found, host, phase, kind, frames, counted, *counter)
+    assert causes(plan, found)[0] != (code, host, "proven")
+    answer["after"]["counters_at"] = late - 1e-4
+    assert causes(plan, found)[0] == (code, host, "proven")
+    answer["after"]["counters_at"] = late + 1e-4
+    assert causes(plan, found)[0] != (code, host, "proven")
