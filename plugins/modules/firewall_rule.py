@@ -68,6 +68,12 @@ options:
   source_port:
     description: The source port of the packets, for replies of a service.
     type: int
+  in_interface:
+    description: Accept them only if they arrive on this interface.
+    type: str
+  out_interface:
+    description: Accept them only if they leave by this interface.
+    type: str
   established:
     description: Whether to accept them only as part of a tracked connection.
     type: bool
@@ -130,7 +136,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.change import Change, carry_out, check_draft, plan
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import FAMILIES, Place, checked
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import (
+    FAMILIES,
+    Place,
+    checked,
+    checked_interface,
+)
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
 
 
@@ -146,6 +157,8 @@ def main() -> None:
             "destination": {"type": "str", "required": True},
             "port": {"type": "int"},
             "source_port": {"type": "int"},
+            "in_interface": {"type": "str"},
+            "out_interface": {"type": "str"},
             "established": {"type": "bool", "default": False},
             "before": {"type": "str"},
             "file": {"type": "path"},
@@ -203,7 +216,7 @@ def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], plac
         module.atomic_move(draft, os.path.realpath(file))
 
 
-def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | None, bool]:
+def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | None, bool, str | None, str | None]:
     ends = []
     for option in ("source", "destination"):
         try:
@@ -213,7 +226,8 @@ def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | No
     for option in ("port", "source_port"):
         if wanted[option] is not None and not 0 < wanted[option] < 65536:
             raise ObserveError(f"{option} is {wanted[option]}: give a number from 1 to 65535")
-    return ends[0], ends[1], wanted["port"], wanted["source_port"], wanted["established"]
+    ways = [checked_interface(wanted[option]) for option in ("in_interface", "out_interface")]
+    return ends[0], ends[1], wanted["port"], wanted["source_port"], wanted["established"], ways[0], ways[1]
 
 
 if __name__ == "__main__":

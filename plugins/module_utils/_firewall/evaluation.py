@@ -35,6 +35,9 @@ class Rule(Protocol):
     def parts(self) -> list[str]:
         """Its conditions, in the order in which the kernel checks them, as people write them."""
 
+    def interfaces(self) -> list[str]:
+        """Which interfaces it looks at: "in", "out"; none where it cannot be read."""
+
 
 class Action(t.NamedTuple):
     """One thing that a rule did: ("dnat", "10.0.2.22:5999"), ("jump", "web"), ("set", "mark 0x1"), ("accept", None).

@@ -72,7 +72,8 @@ class Describer:
                 reference["handle"] = None  # it will have another one where the ruleset is loaded
             else:
                 reference["legacy"] = reference["handle"] is None
-            self._described[id(rule)] = {**reference, **self._managers.owner(reference)}
+            looks_at = rule.interfaces()
+            self._described[id(rule)] = {**reference, **({"interfaces": looks_at} if looks_at else {}), **self._managers.owner(reference)}
         return self._described[id(rule)]
 
     def policy(self, chain: Reference, verdict: str) -> Reference:

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import ObserveError
 from .._firewall.accept import firewalld_words, ufw_words
 from .._firewall.accept.change import carry_out, plan
-from .._firewall.accept.loaded import FAMILIES, Loaded, Place, checked
+from .._firewall.accept.loaded import FAMILIES, Loaded, Place, checked, checked_interface
 from .._firewall.accept.words import VARIANTS, Accepted
 from .._firewall.managers.firewalld import DIRECTORIES as FIREWALLD
 from .._firewall.managers.firewalld_files import Files
@@ -128,7 +128,8 @@ def _rule(rule: Arguments) -> Rule:
     place = Place(variant, family, checked(rule.get("table") or "filter"), checked(rule["chain"]))
     source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("source", "destination"))
     ports = [None if rule.get(name) is None else int(rule[name]) for name in ("port", "source_port")]
-    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")))
+    ways = [checked_interface(rule.get(name)) for name in ("in_interface", "out_interface")]
+    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")), *ways)
     return Rule(place, accepted, rule.get("before"))
 
 

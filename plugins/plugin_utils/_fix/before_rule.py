@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted, digest
 
-from .._model.firewall_records import Rule, Verdict
+from .._model.firewall_records import Rule, RuleChange, Verdict
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import Prose, unwrapped
@@ -29,6 +29,7 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
         None if ruling.packet == "syn_ack" else met.port,
         met.source_port if ruling.packet == "syn_ack" else None,
         ruling.packet != "syn" and ruling.state == "established" and not (ruling.change and ruling.change.stateless),
+        *((ruling.change.in_interface, ruling.change.out_interface) if ruling.change and _fit(ruling.change) else ()),
     )
     file, line = _kept(rule)
     arguments: dict[str, object] = {
@@ -40,6 +41,8 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
         "destination": accepted.destination,
         "port": accepted.port,
         "source_port": accepted.source_port,
+        "in_interface": accepted.in_interface,
+        "out_interface": accepted.out_interface,
         "established": accepted.established,
         "state": "present",
     }
@@ -65,6 +68,10 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
         ],
         check=f"{place} has a rule with the comment '{accepted.tag}'" + (f", and so has {file}" if file else ""),
     )
+
+
+def _fit(change: RuleChange) -> bool:
+    return all(name is None or fit.interface(name) for name in (change.in_interface, change.out_interface))
 
 
 def _variant(host: Host, rule: Rule) -> str:

@@ -32,6 +32,7 @@ class Rule:
     origin: object = None
     packets: Count | None = None
     log_prefix: Prose | None = None  # what the rule itself writes to the kernel log ahead of a packet
+    interfaces: tuple[str, ...] = ()  # which ones of a packet it looks at: in, out
     legacy: bool | None = None
     """Whether legacy iptables has it; None where that was not told."""
 
@@ -155,7 +156,7 @@ class WayBack:
     leaves_by: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RuleChange:
     """How to let the packet through, in the words of whoever keeps the rule."""
 
@@ -163,6 +164,8 @@ class RuleChange:
     commands: tuple[str, ...] = ()
     simple: str | None = None  # what people would write, which opens more than the flow needs
     before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not told
+    in_interface: str | None = None  # the only one by which it lets the packet come
+    out_interface: str | None = None  # and leave; None: by any
     stateless: bool = False  # whether rules meet the packet there before the kernel has looked for its connection
 
 

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ..._errors import ObserveError
+from ..managers.flow import plain_interface
 from .words import VARIANTS, Accepted, digest, tool
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -24,6 +25,15 @@ def checked(name: object) -> str:
     """The name of a table or chain, which becomes a word of nft's language. Raises ObserveError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ObserveError(f"{name!r} is no name of a table or chain: give letters, digits and _ . / : -")
+    return name
+
+
+def checked_interface(name: object) -> str | None:
+    """The name of an interface, as above; None for none. Raises ObserveError."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or plain_interface(name) is None:
+        raise ObserveError(f"{name!r} cannot stand in a rule as an interface: give at most 15 letters, digits and _ . : @ -")
     return name
 
 

@@ -13,6 +13,7 @@ from ..managers.flow import Flow
 
 OWNER = "threeway.handshake"
 VARIANTS = ("nft", "iptables-nft", "iptables-legacy")
+MOST_COMMENT = 127  # characters: nft's NFTNL_UDATA_COMMENT_MAXLEN without the last byte
 MOST_TEXT = 500  # characters of a rule's text that a digest is made of: evidence has no more
 
 
@@ -22,19 +23,25 @@ def digest(text: str) -> str:
 
 
 class Accepted(t.NamedTuple):
-    """The packets: one of `port` (destination) and `source_port` is given. `established`: only those of tracked connections."""
+    """The packets: one of `port` (destination) and `source_port` is given. `established`: only those of tracked connections.
+
+    `in_interface`, `out_interface`: only those that come or leave by it.
+    """
 
     source: str
     destination: str
     port: int | None
     source_port: int | None
     established: bool
+    in_interface: str | None = None
+    out_interface: str | None = None
 
     @property
     def tag(self) -> str:
         """The comment by which our rule is found again."""
         ends = [self.source, *([f"port {self.source_port}"] if self.source_port else []), "to", self.destination]
-        return " ".join([f"{OWNER}:", *ends, *([f"port {self.port}"] if self.port else [])])
+        ways = [f"{way} {name}" for way, name in (("in", self.in_interface), ("out", self.out_interface)) if name]
+        return " ".join([f"{OWNER}:", *ends, *([f"port {self.port}"] if self.port else []), *ways])[:MOST_COMMENT]
 
     def nft(self) -> str:
         return f'{self._flow.nft()} counter accept comment "{self.tag}"'
@@ -52,10 +59,11 @@ class Accepted(t.NamedTuple):
                 "destination": self.destination,
                 "port": self.port,
                 "source_port": self.source_port,
-                "interface": None,
-                "out_interface": None,
+                "interface": self.in_interface,
+                "out_interface": self.out_interface,
                 "state": "established" if self.established else "new",
-            }
+            },
+            interfaces=("in", "out"),
         )
 
     def line(self, variant: str, chain: str) -> str:

@@ -57,9 +57,12 @@ class Managers:
         """
         from .flow import Flow
 
-        flow = Flow(question, self._here)
+        flow = Flow(question, self._here, reference.get("interfaces") or ())
         change = self._keeper(str(reference["manager"])).change(reference, flow)
-        return None if change is None else {"manager": reference["manager"], "simple": None, **change}
+        if change is None:
+            return None
+        by = {"in_interface": flow.comes_by, "out_interface": flow.leaves_by}
+        return {"manager": reference["manager"], "simple": None, **{name: value for name, value in by.items() if value}, **change}
 
     def _keeper(self, manager: str) -> t.Any:
         """What knows the files and words of a program."""

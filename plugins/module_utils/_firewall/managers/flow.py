@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import typing as t
 
 from ..accept.firewalld_words import Rich
+
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,14}")
 
 
 class Flow:
     """The packet that was stopped, and the words for no more than packets like it. The source port may be unknown.
 
     A SYN or ACK is told by the service's port, its destination; a SYN-ACK by the service's port, its source.
-    Not `here`: it is a saved ruleset that stops it.
+    Not `here`: it is a saved ruleset that stops it. `interfaces`: which of its interfaces ("in", "out") the rule looks at in front of which
+    it is let through, so that nothing is let through there by another one.
     """
 
-    def __init__(self, question: t.Mapping[str, t.Any], here: bool = True) -> None:
+    def __init__(self, question: t.Mapping[str, t.Any], here: bool = True, interfaces: t.Collection[str] = ()) -> None:
         self.here = here
         self.packet: str = question["packet"]
         self.direction: str = question["direction"]
@@ -29,6 +33,8 @@ class Flow:
         self.source_port: int | None = question["source_port"]
         self.interface: str | None = question["interface"]
         self.out_interface: str | None = question["out_interface"]
+        self.comes_by = plain_interface(self.interface) if "in" in interfaces else None
+        self.leaves_by = plain_interface(self.out_interface) if "out" in interfaces else None
         self.state: str = question["state"]
         self.ipv6 = ":" in self.source
         entered = question.get("entered")
@@ -51,13 +57,15 @@ class Flow:
     def nft(self) -> str:
         """Conditions of a rule of nft. In a chain of one direction the addresses tell the rest."""
         network = "ip6" if self.ipv6 else "ip"
-        words = [f"{network} saddr {self.source}", f"{network} daddr {self.destination}"]
+        words = [f'{key} "{name}"' for key, name in (("iifname", self.comes_by), ("oifname", self.leaves_by)) if name]
+        words += [f"{network} saddr {self.source}", f"{network} daddr {self.destination}"]
         words += self._service("tcp sport", "tcp dport")
         return " ".join(words + (["ct state established"] if self.tracked else []))
 
     def iptables(self) -> str:
         """Conditions of a rule of iptables."""
-        words = [f"-s {self.source} -d {self.destination} -p tcp", *self._service("--sport", "--dport")]
+        words = [f"{option} {name}" for option, name in (("-i", self.comes_by), ("-o", self.leaves_by)) if name]
+        words += [f"-s {self.source} -d {self.destination} -p tcp", *self._service("--sport", "--dport")]
         return " ".join(words + (["-m conntrack --ctstate ESTABLISHED"] if self.tracked else []))
 
     def _service(self, at_source: str, at_destination: str) -> list[str]:
@@ -73,8 +81,15 @@ class Flow:
     def words(self) -> str:
         """For people."""
         if self.packet == "syn_ack":
-            return f"SYN-ACKs from {self.source} port {self.source_port or 'any'} to {self.destination}"
-        return f"TCP from {self.source} to {self.destination} port {self.port}"
+            ends = f"SYN-ACKs from {self.source} port {self.source_port or 'any'} to {self.destination}"
+        else:
+            ends = f"TCP from {self.source} to {self.destination} port {self.port}"
+        return ends + "".join(f" {way} {name}" for way, name in (("in by", self.comes_by), ("out by", self.leaves_by)) if name)
+
+
+def plain_interface(name: str | None) -> str | None:
+    """An interface whose name can stand in a rule as it is: the kernel also allows names that nft and shells read otherwise."""
+    return name if name and _INTERFACE.fullmatch(name) else None
 
 
 def quoted(*words: str) -> str:

@@ -47,13 +47,13 @@ class Nftables:
 
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any]:
         family, table, chain = (str(reference[name]) for name in ("family", "table", "chain"))
-        place = quoted(family, table, chain)
+        place, conditions = quoted(family, table, chain), flow.nft().replace('"', '\\"')
         if reference["number"] is None and reference["handle"] is None:
-            rule = f"nft add rule {place} {flow.nft()} accept"
+            rule = f"nft add rule {place} {conditions} accept"
             where = f"at the end of chain {chain}"
         else:
             before = f"index {reference['number'] - 1}" if reference["handle"] is None else f"position {int(reference['handle'])}"
-            rule = f"nft insert rule {place} {before} {flow.nft()} accept"
+            rule = f"nft insert rule {place} {before} {conditions} accept"
             where = f"before rule {reference['number']} of chain {chain}" if reference["number"] else f"before that rule of chain {chain}"
         origin = reference.get("origin") or {}
         kept = f", and write it before line {origin['line']} of {origin['file']} to keep it" if origin.get("file") else ""
@@ -61,5 +61,5 @@ class Nftables:
         if flow.tracked:
             simple = f"nft insert rule {place} ct state established,related accept"
         elif not builtin(chain) and flow.opens:
-            simple = rule.replace(flow.nft(), f"tcp dport {flow.port}")
+            simple = rule.replace(conditions, f"tcp dport {flow.port}")
         return {"summary": f"accept {flow.words()} {where}{kept}", "commands": [rule], "simple": simple}

@@ -79,6 +79,9 @@ class Rule:
         other = self.compat()
         return other.parts() if other else list(self.described().parts)
 
+    def interfaces(self) -> list[str]:
+        return sorted({each.side for each in self.expressions if each.side})
+
     def part_at(self, position: int) -> str:
         """The condition or statement that an expression belongs to."""
         return self.described().statement(position)

@@ -42,6 +42,8 @@ class Expression:
     """How many packets it has counted."""
     log_prefix: str | None = None
     """What it writes to the kernel log ahead of a packet."""
+    side: str | None = None
+    """The interface that it looks at: that by which a packet comes ("in") or leaves ("out")."""
     target: int | None = None
     """The register that it writes to, -1 for the verdict."""
     raw: t.Sequence[bytes] = ()

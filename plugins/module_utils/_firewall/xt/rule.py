@@ -51,16 +51,26 @@ class Rule:
 
     def tracks(self) -> bool:
         """Whether it has the kernel track connections. UnsupportedError for a line that cannot be read."""
-        try:
-            syntax = _syntax.parse(save.packets_and_rule(self._line)[1])
-        except DecodeError as error:
-            raise UnsupportedError(str(error)) from error
+        syntax = self._read()
         target = syntax.target
         asks = target is not None and target.name in TARGETS and not (target.name == "CT" and target.get("notrack"))
         return asks or any(clause.name in MATCHES for clause in syntax.matches)
 
     def parts(self) -> list[str]:
         return [condition.text for condition in self._make().conditions]
+
+    def interfaces(self) -> list[str]:
+        try:
+            names = {option.name for option in self._read().core}
+        except UnsupportedError:
+            return []
+        return [side for side in ("in", "out") if f"{side}-interface" in names]
+
+    def _read(self) -> _syntax.Syntax:
+        try:
+            return _syntax.parse(save.packets_and_rule(self._line)[1])
+        except DecodeError as error:
+            raise UnsupportedError(str(error)) from error
 
     def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, explain: bool = True) -> Evaluated:
         """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there.

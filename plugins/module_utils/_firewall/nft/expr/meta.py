@@ -38,7 +38,7 @@ STEADY = {PROTOCOL, MARK, IIF, OIF, IIFNAME, OIFNAME, IIFTYPE, OIFTYPE, NFPROTO_
 class Meta(Load):
     """A field into a register; one that the packet has not makes the rule not match. `fixed`: needs nothing but the packet."""
 
-    __slots__ = ("_load", "fixed", "key")
+    __slots__ = ("_load", "fixed", "key", "side")
 
     def __init__(self, about: Attributes) -> None:
         self.target, self.key = register(about, NFTA_META_DREG), number(about, NFTA_META_KEY)
@@ -46,6 +46,7 @@ class Meta(Load):
             raise UnsupportedError(f"meta key {self.key} is not known here")
         self._load = _LOADS[self.key]
         self.fixed = self.key in STEADY
+        self.side = "in" if self.key in (IIF, IIFNAME) else "out" if self.key in (OIF, OIFNAME) else None
 
     def load(self, at: Context) -> Value | None:
         return self._load(at)

@@ -22,6 +22,9 @@ ip link add v0 type veth peer name v1 netns $other
 away() { nsenter --target $other --net "$@"; }
 ip address add 10.9.0.1/24 dev v0; ip address add 10.9.0.5/32 dev v0; away ip address add 10.9.0.2/24 dev v1
 away ip address add 10.9.0.3/24 dev v1; ip link set v0 up; away ip link set v1 up
+ip link add w0 type veth peer name w1 netns $other; ip link set w0 up; away ip link set w1 up
+ip route add 10.9.0.0/24 dev w0 metric 9; away ip route add 10.9.0.0/24 dev w1 metric 9
+for way in all v0 w0; do echo 0 > /proc/sys/net/ipv4/conf/$way/rp_filter; done
 sh -ec "$1"
 exec "$0" "$2" "$other" "$3"
 """
@@ -53,13 +56,22 @@ SCENES = {
 }
 
 
+ANY = {"flow": None, "way": None}  # a rule that names no interface is opened for all
+BY_WAY = {
+    "nft": NFT % 'iif "v0" tcp dport 5432 counter drop; iifname "w0" tcp dport 5432 counter drop;',
+    "nft-set": NFT % 'iifname { "v0", "x0" } tcp dport 5432 drop; iifname "w0" tcp dport 5432 drop;',
+    "iptables-legacy": "for way in v0 w0; do iptables-legacy -A INPUT -i $way -p tcp --dport 5432 -j DROP; done",
+    "iptables-nft": "for way in v+ w0; do iptables-nft -A INPUT -i $way -p tcp --dport 5432 -j DROP; done",
+}
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -> None:
     told = observed(SCENES[scene], "opening")
     assert [fix["result"] for fix in told["rehearsed"]] == ["opens"], told
     assert told["untouched"], "the rehearsal must not change the host's rules"
     assert told["after"]["flow"] is True and told["before"]["flow"] is False, told
-    assert {**told["after"], "flow": None} == {**told["before"], "flow": None}, told
+    assert {**told["after"], **ANY} == {**told["before"], **ANY}, told
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -67,7 +79,16 @@ def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene
     told = observed(SCENES[scene], "typing")
     assert told["command"] and told["then"] == "accept", told
     assert told["after"]["flow"] is True and told["before"]["flow"] is False, told
-    assert {**told["after"], "flow": None} == {**told["before"], "flow": None}, told
+    assert {**told["after"], **ANY} == {**told["before"], **ANY}, told
+
+
+@pytest.mark.parametrize(
+    ("scene", "mode"), [("nft", "typing"), ("nft-set", "opening"), ("iptables-legacy", "opening"), ("iptables-nft", "typing")]
+)
+def test_a_rule_that_names_an_interface_is_opened_for_that_one_alone(scene: str, mode: str) -> None:
+    told = observed(BY_WAY[scene], mode)
+    assert told["before"]["flow"] is False and told["before"]["way"] is False, told
+    assert told["after"]["flow"] is True and told["after"]["way"] is False, told
 
 
 def test_a_fix_that_comes_too_late_or_opens_more_fails_and_the_next_is_rehearsed_without_it() -> None:
@@ -91,7 +112,7 @@ def test_a_second_firewall_behind_the_first_is_told() -> None:
 def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass(behind: str) -> None:
     told = observed(f"{EARLY}; {SCENES[behind]}", "typing")
     assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -"), told
-    assert told["after"] == {**told["before"], "flow": True}
+    assert told["after"] == {**told["before"], "flow": True, "way": True}
 
 
 def observed(rules: str, mode: str) -> dict[str, Any]:
@@ -125,18 +146,20 @@ def _main(other: str, mode: str) -> None:
         return done.returncode, done.stdout, done.stderr
 
     def connects() -> dict[str, bool]:
-        """The flow, and its neighbours: another port, another source, another destination."""
+        """The flow, and its neighbours: another port, another source, another destination, another way."""
         return {
             "flow": _connects(other, CLIENT, SERVER, 5432),
             "port": _connects(other, CLIENT, SERVER, 5433),
             "source": _connects(other, "10.9.0.3", SERVER, 5432),
             "destination": _connects(other, CLIENT, "10.9.0.5", 5432),
+            "way": _connects(other, CLIENT, SERVER, 5432, "w1"),
         }
 
-    listening = [_listen("", port) for port in (5432, 5433)]
+    listening = [_listen(device, port) for device, port in (("", 5432), ("", 5433), ("w0", 5432))]
     packet = {"packet": "syn", "direction": "in", "source": CLIENT, "destination": SERVER, "port": 5432, "interface": "v0"}
     (verdict,) = observe([packet], run)["verdicts"]
-    rule, accepted = verdict["change"]["before"], Accepted(CLIENT, SERVER, 5432, None, False)
+    rule, ways = verdict["change"]["before"], [verdict["change"].get(f"{way}_interface") for way in ("in", "out")]
+    accepted = Accepted(CLIENT, SERVER, 5432, None, False, *ways)
     variant = "nft" if rule["manager"] == "nftables" else f"iptables-{'legacy' if rule['legacy'] else 'nft'}"
     place = Place(variant, rule["family"], rule["table"], rule["chain"])
     known = digest(rule["text"]) if rule["number"] else None
@@ -176,18 +199,22 @@ def _listed(run: Any) -> list[str]:
     return [line for text in texts for line in re.sub(r"\[\d+:\d+\]", "", text).splitlines() if not line.startswith("#")]
 
 
-def _listen(address: str, port: int) -> Any:
+def _listen(device: str, port: int) -> Any:
     import socket
 
     listener = socket.socket()  # Python 3.7 has no create_server
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())  # so that answers leave by it
+    listener.bind(("", port))
     listener.listen(64)
     return listener
 
 
-def _connects(other: str, source: str, destination: str, port: int) -> bool:
-    code = f"import socket; socket.create_connection(({destination!r}, {port}), 0.4, ({source!r}, 0)).close()"
+def _connects(other: str, source: str, destination: str, port: int, device: str = "") -> bool:
+    code = (
+        f"import socket; s = socket.socket(); s.settimeout(0.4); s.setsockopt(socket.SOL_SOCKET, 25, {device.encode()!r}); "  # BINDTODEVICE
+    )
+    code += f"s.bind(({source!r}, 0)); s.connect(({destination!r}, {port}))"
     command = ["nsenter", "--target", other, "--net", sys.executable, "-Sc", code]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
