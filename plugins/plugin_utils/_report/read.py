@@ -22,6 +22,7 @@ from .view import (
     Observation,
     Packet,
     Part,
+    Probed,
     Report,
     Step,
     Tried,
@@ -46,6 +47,7 @@ def view(report: Mapping[str, object]) -> Report:
         changes=tuple(_change(entry) for entry in records(report.get("changes"), CHANGES)),
         unobserved=tuple(_unobserved(entry) for entry in records(report.get("unobserved"), None)),
         isolated=tuple(_isolated(entry) for entry in records(report.get("isolated"))),
+        probed=tuple(_probed(entry) for entry in records(report.get("probed"))),
     )
 
 
@@ -63,6 +65,13 @@ def _isolated(entry: Mapping[str, object]) -> Isolated:
             for code, host in (pair for pair in map(sequence, sequence(entry.get("causes"))) if len(pair) == 2)
         ),
     )
+
+
+def _probed(entry: Mapping[str, object]) -> Probed:
+    client, server, address, status, code, host = (
+        clean(entry.get(key), NAME) for key in ("client", "server", "address", "status", "code", "host")
+    )
+    return Probed(client, f"{server or address}:{integer(entry.get('port'))}", status, code, host)
 
 
 def _unobserved(entry: Mapping[str, object]) -> Unobserved:

@@ -225,6 +225,17 @@ class Unobserved:
     roles: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A handshake that was only tried to find out what failures have in common, and of its decisive cause the code and the host."""
+
+    client: str
+    target: str
+    status: str
+    code: str
+    host: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     started: str
@@ -234,6 +245,7 @@ class Report:
     changes: tuple[Change, ...] = ()
     unobserved: tuple[Unobserved, ...] = ()
     isolated: tuple[Isolated, ...] = ()
+    probed: tuple[Probed, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

@@ -32,9 +32,12 @@ def _lines(report: Report) -> Iterator[str]:
     if report.unobserved:
         yield ""
         yield from (f"- {markdown(line)}" for line in words.unobserved(report))
-    if patterns := words.in_common(report):
+    patterns, probed = words.in_common(report), words.probed(report)
+    if patterns or probed:
         yield ""
-        yield from (f"- {words.IN_COMMON}: {markdown(words.isolated(found))}" for found in patterns)
+    yield from (f"- {words.IN_COMMON}: {markdown(words.isolated(found))}" for found in patterns)
+    if probed:
+        yield f"- {markdown(probed)}"
     for group in report.groups[:GROUPS]:
         yield ""
         yield from _group(group)

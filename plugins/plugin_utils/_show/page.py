@@ -46,6 +46,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
     return _page().render(
         report=seen,
         in_common=words.in_common(seen),
+        probed=words.probed(seen),
         groups=[(group, anchors[id(group.flows[0])]) for group in seen.groups[:GROUPS]],
         plain=[(flow, flow_text(flow), anchors[id(flow)]) for flow in flows[:PLAIN]],
         captures={flow.id: _capture(flow) for flow in flows[:PLAIN] if flow.id in captures},

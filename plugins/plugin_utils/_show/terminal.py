@@ -95,6 +95,7 @@ class _Terminal:
             yield from wrap(line, self.width)
         for found in words.in_common(report):
             yield from wrap(f"{words.IN_COMMON}: {words.isolated(found)}", self.width, "", _INDENT)
+        yield from wrap(words.probed(report), self.width, "", _INDENT)
 
     def overview(self, groups: tuple[Group, ...]) -> Iterator[str]:
         yield self.style("root causes", "strong")

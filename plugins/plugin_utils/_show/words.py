@@ -19,6 +19,7 @@ LEFT_OVER = "also seen, and not explained"
 _REASONS, _HOSTS = 10, 10
 """Reasons why hosts were not observed that the head of a report has, and hosts that it names for each."""
 _RIVALS = 3
+_PROBED = 6
 _RISKS = ("low", "disruptive")
 REMEDIATE = "ansible-playbook -i inventory.yml -e @flows.yml --become threeway.handshake.remediate"
 _REFUSED = frozenset({"ECONNREFUSED", "ECONNRESET"})
@@ -110,6 +111,16 @@ def isolated(found: Isolated) -> str:
     more = f" and {len(found.rivals) - _RIVALS} more" if len(found.rivals) > _RIVALS else ""
     probe = f"; would decide: {found.next_probe}" if found.next_probe else ""
     return f"{found.summary}{rivals}{more}{probe}"
+
+
+def probed(report: Report) -> str:
+    """``also tried, for comparison: web2 -> db1:5432 broken (firewall_drop at db1); web1 -> db2:5432 ok``; nothing where nothing was."""
+    shown = [
+        f"{each.client} -> {each.target} {each.status}" + (f" ({each.code} at {each.host})" if each.code else "")
+        for each in report.probed[:_PROBED]
+    ]
+    more = [f"{len(report.probed) - _PROBED} more"] if len(report.probed) > _PROBED else []
+    return f"also tried, for comparison: {'; '.join((*shown, *more))}" if shown else ""
 
 
 def made(fix: Fix) -> bool:

@@ -23,6 +23,12 @@ def demo() -> Callable[[], Report]:
 
 
 @pytest.fixture(scope="session")
+def probed() -> Callable[[int], Report]:
+    """A report in which that many handshakes were only tried for comparison; the first one is broken."""
+    return make_probed
+
+
+@pytest.fixture(scope="session")
 def fleet() -> Callable[..., Report]:
     return make_fleet
 
@@ -36,6 +42,13 @@ def make_demo() -> Report:
     """Four flows: one ok, a firewall that drops, a router that is silent, a backlog that is full."""
     document: Report = json.loads(DEMO.read_text())
     return document
+
+
+def make_probed(number: int) -> Report:
+    ok = {"server": "db1", "address": "10.0.2.21", "port": 5432, "status": "ok", "code": None, "host": None, "certainty": None}
+    tried = [{**ok, "client": f"w{each}"} for each in range(number)]
+    tried[0] |= {"status": "broken", "code": "firewall_drop", "host": "db1", "certainty": "proven"}
+    return make_demo() | {"probed": tried}
 
 
 def make_fleet(clients: int = 50, servers: int = 10) -> Report:

@@ -142,6 +142,12 @@ def test_what_only_people_can_do_is_advice_without_a_command(demo: Callable[[], 
     assert "<b>Fix</b>" not in page
 
 
+def test_what_was_tried_for_comparison_is_said(demo: Callable[[], Report], probed: Callable[[int], Report]) -> None:
+    text = Page(render(probed(2))).text
+    assert "also tried, for comparison: w0 -> db1:5432 broken (firewall_drop at db1); w1 -> db1:5432 ok Root causes" in text
+    assert "for comparison" not in Page(render(demo())).text
+
+
 def test_what_fails_is_told_first(demo: Callable[[], Report]) -> None:
     probe = {"client": "web2", "server": "db1", "port": 5432}
     found = {"summary": "server db1: 3 of 3 fail", "entries": ["a", "b", "c"], "rivals": ["port 5432"], "next_probe": probe}

@@ -49,6 +49,12 @@ def test_a_host_cannot_add_to_the_structure(hostile: Callable[[str], Report], te
     assert all(line.isprintable() for line in out.split("\n"))
 
 
+def test_what_was_tried_for_comparison_is_said(demo: Callable[[], Report], probed: Callable[[int], Report]) -> None:
+    text = render(probed(2))
+    assert "- also tried, for comparison: w0 -\\> db1:5432 broken (firewall_drop at db1); w1 -\\> db1:5432 ok\n" in text
+    assert "for comparison" not in render(demo())
+
+
 def test_what_fails_is_told_before_the_root_causes(demo: Callable[[], Report]) -> None:
     found = {"summary": "server db1: 3 of 3 fail", "entries": ["a", "b", "c"], "rivals": ["port 5432"], "next_probe": None}
     text = render(demo() | {"isolated": [found]})

@@ -101,6 +101,13 @@ def test_a_host_cannot_move_the_cursor_or_leave_its_line(hostile: Callable[[str]
         assert cells(line) <= width
 
 
+def test_what_was_tried_for_comparison_is_said(demo: Callable[[], Report], probed: Callable[[int], Report]) -> None:
+    text = render(probed(8), width=300)
+    said = "also tried, for comparison: w0 -> db1:5432 broken (firewall_drop at db1); w1 -> db1:5432 ok; "
+    assert said in text and "w5 -> db1:5432 ok; 2 more\n" in text and "w6" not in text
+    assert "for comparison" not in render(demo(), width=300)
+
+
 def test_what_fails_is_told_before_the_root_causes(demo: Callable[[], Report]) -> None:
     probe = {"client": "web2", "server": "db1", "port": 5432}
     found = {"summary": "server db1: 3 of 3 fail", "entries": ["a", "b", "c"], "rivals": ["port 5432"], "next_probe": probe}
