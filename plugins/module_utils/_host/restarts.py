@@ -87,7 +87,7 @@ def _own_files(shown: Properties) -> list[str]:
 
 def _unread(shown: Properties, run: Run) -> list[str]:
     """The unit's files where systemd says that they are others by now, and drop-ins that it does not know: it does not always see a new
-    directory. It does not say which files it means: those that have changed since it last read files or are gone, or if there are none, any of them."""
+    directory. It does not say which files it means: those that are gone, or have changed since it last read files; or else any of them."""
     known, unit = _own_files(shown), one(shown, "Id")
     there = [
         f"{directory}/{unit}.d/{name}" for directory in DIRECTORIES for name in _names(f"{directory}/{unit}.d") if name.endswith(".conf")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..._model.host import Host
@@ -89,6 +89,58 @@ def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
 
 def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
     return sender.owns(seen.packet.src) is True and receiver.owns(seen.packet.dst) is True
+
+
+def took_elsewhere(front: Host, behind: Host) -> bool | None:
+    """Whether others than the server took connections of the host in front meanwhile, any of which may have served the client: as its
+    recording has it, or its balancer, or its counters; None: nothing shows it, and the counters are not known."""
+    if any(_taken_by_others(front, behind)) or _balanced_elsewhere(front, behind):
+        return True
+    opened, failed = (front.delta("Tcp", name) for name in ("ActiveOpens", "AttemptFails"))
+    ours = sum(probe.connected for probe in front.probes)  # as a client of the run itself
+    return None if opened is None or failed is None else opened - failed - ours > len(_not_refused(front, behind))
+
+
+def _taken_by_others(front: Host, behind: Host) -> Iterator[bool]:
+    tried: set[tuple[str, int, str, int]] = set()
+    ours = {(probe.local_port, probe.port) for probe in front.probes}
+    for seen in front.observations or ():
+        packet, tcp = seen.packet, seen.packet.tcp
+        if tcp is None or seen.direction == "other":
+            continue
+        if tcp.is_syn and (tcp.sport, tcp.dport) not in ours and front.owns(packet.src) and behind.owns(packet.dst) is False:
+            tried.add((packet.src, tcp.sport, packet.dst, tcp.dport))
+        elif tcp.is_syn_ack and (packet.dst, tcp.dport, packet.src, tcp.sport) in tried:
+            yield True
+
+
+def _balanced_elsewhere(front: Host, behind: Host) -> bool:
+    """Whether the balancer has other servers for the same, to which it connected, as far as it counts that."""
+    proxies = {(each.program, each.proxy) for each in said_of(front, behind) if each.proxy}
+
+    def others(snapshot: Snapshot | None) -> dict[tuple[str | None, str | None], BalancedServer]:
+        known = (snapshot.balancers if snapshot else None) or ()
+        ours = [each for each in known if (each.program, each.proxy) in proxies]
+        return {(each.proxy, each.server): each for each in ours if each.address is None or behind.owns(each.address) is not True}
+
+    before = others(front.before)
+    return any(
+        each.up if each.connects is None else each.connects > (before[name].connects or 0 if name in before else 0)
+        for name, each in others(front.after).items()
+    )
+
+
+def _not_refused(front: Host, behind: Host) -> set[tuple[str, int, int]]:
+    """The connections with the server, each once, that its TCP took or left unanswered while the counters of the host in front rose."""
+    since = front.before.time if front.before else 0.0
+    found: set[tuple[str, int, int]] = set()
+    for seen in front.observations or ():
+        packet, tcp = seen.packet, seen.packet.tcp
+        if tcp and tcp.is_syn and since < seen.time <= front.counters_until and _between(seen, front, behind):
+            found.add((packet.src, tcp.sport, tcp.dport))
+        elif tcp and tcp.is_rst and _between(seen, behind, front):
+            found.discard((packet.dst, tcp.dport, tcp.sport))
+    return found
 
 
 def counted(front: Host, tried: Mapping[int, Tried]) -> str:

@@ -19,7 +19,7 @@ from ..case import Case
 from ..finding import Certainty, Finding
 from . import bypassed
 from .application import waiting_more
-from .backends import Tried, connects, counted, in_its_words, named, said_of, tried_with
+from .backends import Tried, connects, counted, in_its_words, named, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
@@ -53,12 +53,15 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     )
     said = _for_client(said_of(front, behind), case.client_address)
     if why is None or why.certainty != "proven":
-        why = _down(case, said, tried, closed, behind) or _nobody_where_said(said, tried, behind, listening) or why
+        why = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening) or why
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
         sure = closed and why.host == behind.name and bypassed.refused_by_tcp(case)
         why = replace(why, certainty="proven" if sure else "likely")
+    elsewhere = took_elsewhere(front, behind)
+    if elsewhere and why.certainty == "proven":
+        why = replace(why, certainty="likely")
     if isinstance(why.subject, Backend) and (port := bypassed.kept_out(case, why.subject)):
         why = replace(why, subject=Backend("kept_out", port))
     named = f" ({process})" if (process := taker(case)) else ""
@@ -83,27 +86,35 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             "ports": sorted(tried),
             **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
         },
-        undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
+        undecided=() if why.certainty == "proven" else _undecided(front, behind, elsewhere),
         subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
 
 
+def _undecided(front: Host, behind: Host, elsewhere: bool | None) -> tuple[str, ...]:
+    served = f"{front.name} has connections with others than {behind.name}, which may have served it: its log would show that"
+    return (*([served] if elsewhere else []), f"a flow from {front.name} to {behind.name} and its port would show it")
+
+
 def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[BalancedServer]:
-    """Each server once: nginx tells of one for each client, of which the case's own comes first."""
+    """Each server once. nginx tells of the servers that failed each client: another's are told of only where the case's own has none."""
+    own = [each for each in said if each.client in (None, client)]
     found: dict[tuple[object, ...], BalancedServer] = {}
-    for each in sorted(said, key=lambda each: each.client not in (None, client)):
+    for each in own or said:
         found.setdefault((each.proxy, each.server, each.address, each.port), each)
     return list(found.values())
 
 
-def _down(case: Case, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:
+def _down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool) -> Why | None:
     """The balancer has no name for the server under which it is up."""
     if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
         return None
     first = said[0]
+    # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
+    alone = first.program != "nginx" or took_elsewhere(front, behind) is False
     refused = _REFUSED[first.program] in (first.check, first.status)
     return Why(
-        "proven" if closed and first.client in (None, case.client_address) else "likely",
+        "proven" if closed and alone and first.client in (None, case.client_address) else "likely",
         f"{named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
         Backend("closed" if refused else "unserved", first.port or 0),
         behind.name,
