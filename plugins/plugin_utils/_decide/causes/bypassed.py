@@ -127,7 +127,7 @@ def refused_by_tcp(case: Case) -> bool:
 def _listens(case: Case, direct: Direct) -> bool:
     """Whether somebody listens there, as far as that is known: then something else refused."""
     known = (case.behind.snapshot.listeners if case.behind and case.behind.snapshot else None) or ()
-    return any(listener.port == direct.port and takes(listener, direct.address) for listener in known)
+    return any(listener.port == direct.port and takes(listener, direct.address) is not False for listener in known)
 
 
 def unlike(case: Case, direct: Direct) -> list[str]:
