@@ -108,7 +108,7 @@ def refused(case: Case) -> bool:
     """Whether the host in front, dialling itself, gets no handshake at any address and port that it says it connects to."""
     if case.server is None or case.behind is None:
         return False
-    named = {(each.address, each.port) for each in said_of(case.server, case.behind)}
+    named = {(each.address, each.port) for each in said_of(case, case.server, case.behind)}
     connected = [direct.front.connected for direct in directs(case) if direct.front and (direct.address, direct.port) in named]
     return 0 < len(named) == len(connected) and not any(connected)
 

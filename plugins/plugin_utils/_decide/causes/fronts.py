@@ -51,7 +51,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     why = _stopped(case, behind, tried, listening or []) or (
         _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
     )
-    said = _for_client(said_of(front, behind), case.client_address)
+    said = _for_client(said_of(case, front, behind), case.client_address)
     if why is None or why.certainty != "proven":
         why = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening) or why
     if why is None:
@@ -59,7 +59,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     if why.certainty != "proven" and bypassed.refused(case):
         sure = closed and why.host == behind.name and bypassed.refused_by_tcp(case)
         why = replace(why, certainty="proven" if sure else "likely")
-    elsewhere = took_elsewhere(front, behind)
+    elsewhere = took_elsewhere(case, front, behind)
     if elsewhere and why.certainty == "proven":
         why = replace(why, certainty="likely")
     if isinstance(why.subject, Backend) and (port := bypassed.kept_out(case, why.subject)):
@@ -111,7 +111,7 @@ def _down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer],
         return None
     first = said[0]
     # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
-    alone = first.program != "nginx" or took_elsewhere(front, behind) is False
+    alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
     refused = _REFUSED[first.program] in (first.check, first.status)
     return Why(
         "proven" if closed and alone and first.client in (None, case.client_address) else "likely",
@@ -191,7 +191,7 @@ def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Seq
     if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
         certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
         return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", case.port), behind.name)
-    calls = connects(front, behind, case.port)
+    calls = connects(case, front, behind)
     if calls and front.saw_everything:
         reason = f"its balancer called connect() for port {case.port} {plural(calls, 'time')}, and no SYN of it left {front.name}"
         return Why("likely", reason, Backend("unsent", case.port), front.name)

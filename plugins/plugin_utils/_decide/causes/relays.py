@@ -17,7 +17,7 @@ from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from . import units
-from .backends import in_its_words
+from .backends import balanced, in_its_words
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
@@ -90,8 +90,7 @@ def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
 @needs(SERVER, LISTENER)
 def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The balancer that is the flow's server says itself that servers behind it are down."""
-    owners = {process.name for process in listener.processes or ()}
-    known = [each for each in (server.snapshot.balancers if server.snapshot else None) or () if each.program in owners]
+    known = balanced(case, server.snapshot) if listener.processes else []
     down = [each for each in known if not each.up and each.client in (None, case.client_address)]
     if case.behind is not None or not down or not closed_at_once(case):
         return None

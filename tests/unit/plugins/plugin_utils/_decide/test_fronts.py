@@ -121,6 +121,39 @@ def test_another_clients_failure_is_not_told_where_the_flow_has_its_own() -> Non
     assert told["certainty"] == "proven" and "9999" not in str((told["summary"], told["evidence"]))
 
 
+def of_another_instance(found: Phases, host: str) -> None:
+    """Two balancers run there; the one with the flow's listener has a server that is up."""
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        snapshot = found[host][phase]["evidence"][part]
+        (listener,) = (each for each in snapshot["listeners"] if each["port"] == PORT)
+        told = snapshot["balancers"][0] if snapshot.get("balancers") else None
+        if told is None:
+            continue
+        pids = [process["pid"] for process in listener["processes"]]
+        up = {**told, "server": "other", "address": "10.0.2.29", "up": True, "status": "UP", "connects": None}
+        snapshot["balancers"] = [{**told, "pids": [99]}, {**up, "pids": pids}]
+
+
+@pytest.mark.parametrize(("name", "host"), [(NGINX, "db2"), ("proxy_no_backend.haproxy", "db1")])
+def test_what_another_balancer_on_the_same_host_says_is_not_of_the_flow(name: str, host: str) -> None:
+    code = name.partition(".")[0]
+    plan, found = recorded(name)
+    assert [each["code"] for each in flows(plan, found)[0]["causes"]][:1] == [code]
+    of_another_instance(found, host)
+    told = [each for each in flows(plan, found)[0]["causes"] if each["code"] == code]
+    assert [each for each in told if each["certainty"] == "proven" or "down" in each["summary"]] == []
+
+
+def test_what_the_flows_own_balancer_says_counts_beside_another_one() -> None:
+    def beside(found: Phases) -> None:
+        snapshot = found["db1"]["close"]["evidence"]["after"]
+        (told,) = snapshot["balancers"]
+        pids = [process["pid"] for each in snapshot["listeners"] for process in each["processes"]]
+        snapshot["balancers"] = [{**told, "pids": pids}, {**told, "up": True, "status": "UP", "pids": [99]}]
+
+    assert cause("proxy_no_backend.haproxy", beside)["certainty"] == "proven"
+
+
 def test_who_is_stopped_is_only_proof_where_the_balancer_connects_to_it() -> None:
     assert cause("load_balancer_no_backend.stopped")["certainty"] == "proven"
     plan, found = recorded("load_balancer_no_backend.stopped")
