@@ -240,10 +240,10 @@ CAUSES = (
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or nginx logs that it could not connect to it, or the host in front, dialling the "
-        "server itself where HAProxy connects, is refused although no rule of the two hosts can do that; and it closes at once. Any of "
-        "these where it does not close at once, nobody listening where HAProxy connects, connections that HAProxy counts and of which no "
-        "SYN leaves its host, or another port than the flow's: likely. Where it is only known that nothing "
-        "listens, and no connection is accepted: possible.",
+        "server itself where HAProxy connects, is refused although nothing but its TCP can do that; and it closes at once. Any "
+        "of these where it does not close at once, or where the host in front has connections with others as well, nobody listening where "
+        "HAProxy connects, connections that HAProxy counts and of which no SYN leaves its host, or another port than the flow's: "
+        "likely. Where it is only known that nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
         precedes=("application_closes", "application_hangs_up", "application_silent"),
