@@ -26,6 +26,7 @@ from .units import not_running, stopped_unit
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _MOST_SAID = 5
+_OTHERS = "{} made connections with others than {} meanwhile, any of which may have served the client"
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,10 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             "ports": sorted(tried),
             **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
         },
-        undecided=() if why.certainty == "proven" else _undecided(front, behind, elsewhere),
+        undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
+        against=(case.saw(front, "connections", _OTHERS.format(front.name, behind.name)),) if elsewhere else (),
         subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
-
-
-def _undecided(front: Host, behind: Host, elsewhere: bool | None) -> tuple[str, ...]:
-    served = f"{front.name} has connections with others than {behind.name}, which may have served it: its log would show that"
-    return (*([served] if elsewhere else []), f"a flow from {front.name} to {behind.name} and its port would show it")
 
 
 def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[BalancedServer]:
