@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
 from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Published
 from ..._values.words import endpoint
@@ -57,8 +58,8 @@ class Inside:
 
 
 def takes(listener: Listener | ForeignListener, address: str, interface: str | None = None) -> bool | None:
-    """Whether a listener gets what is sent to an address of its host or namespace, and comes in by an interface there. None: it is bound
-    to an interface (SO_BINDTODEVICE), and by which one that comes is not known."""
+    """Whether a listener gets what is sent to an address of its host or namespace, and comes in by an interface there; without one, from
+    outside. None: it is bound to an interface (SO_BINDTODEVICE), and by which one that comes is not known."""
     if listener.address is None:
         return False
     if is_any(listener.address):
@@ -67,7 +68,9 @@ def takes(listener: Listener | ForeignListener, address: str, interface: str | N
         fits = listener.address == address
     if not fits or listener.device is None:
         return fits
-    return None if interface is None else listener.device == interface
+    if interface is None:
+        return False if listener.device == LOOPBACK else None
+    return listener.device == interface
 
 
 def full(listener: ForeignListener) -> bool:
